@@ -1,0 +1,135 @@
+package steps
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Duration is a length of time that reads and writes JSON as a number of seconds.
+type Duration time.Duration
+
+// MarshalJSON writes d in seconds.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).Seconds()) }
+
+// UnmarshalJSON reads a number of seconds.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	var s float64
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	*d = Duration(s * float64(time.Second))
+	return nil
+}
+
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// Definition is what is pinned into a run when it is submitted: the plan, and the policies of every tool that it
+// names. A later edit of the tools file does not change a running run.
+type Definition struct {
+	Plan  Plan            `json:"plan"`
+	Tools map[string]Tool `json:"tools"`
+}
+
+// Plan is a workflow as data, with all defaults filled in (Needs, OnFailure ...). Expressions are kept as written.
+type Plan struct {
+	Name          string            `json:"name"`
+	Input         json.RawMessage   `json:"input,omitempty"`        // defaults of the input, an object
+	InputSchema   json.RawMessage   `json:"input_schema,omitempty"` // JSON Schema of the input
+	Deadline      Duration          `json:"deadline,omitempty"`     // work clock of the whole run; 0 = none
+	OnDeadline    OnDeadline        `json:"on_deadline,omitempty"`
+	EscalateAfter int               `json:"escalate_after,omitempty"` // faults of one (tool, class) before it asks; 0 = never
+	Labels        map[string]string `json:"labels,omitempty"`
+	Steps         []Step            `json:"steps"`
+	Output        json.RawMessage   `json:"output,omitempty"` // template of the run's output
+}
+
+// OnDeadline says what the end of the run's work clock does.
+type OnDeadline string
+
+const (
+	DeadlineEscalate OnDeadline = "escalate" // ask a person whether it may have its time again
+	DeadlineFail     OnDeadline = "fail"     // end the run as failed
+)
+
+// OnFailure says what happens to a step for which nothing is left to try.
+type OnFailure string
+
+const (
+	OnFailureEscalate OnFailure = "escalate" // ask a person
+	OnFailureSkip     OnFailure = "skip"     // go on without it, output null
+	OnFailureFail     OnFailure = "fail"     // end the run as failed
+)
+
+// Step is one node of a plan.
+type Step struct {
+	ID          string          `json:"id"`
+	Tool        string          `json:"tool"`
+	Needs       []string        `json:"needs,omitempty"` // ids; the default (the step before) is already filled in
+	When        string          `json:"when,omitempty"`
+	With        json.RawMessage `json:"with,omitempty"` // template of the parameters, an object
+	ForEach     string          `json:"for_each,omitempty"`
+	MaxParallel int             `json:"max_parallel,omitempty"` // items of for_each at work at once; default 50
+	OnFailure   OnFailure       `json:"on_failure,omitempty"`
+	Compensate  *Compensate     `json:"compensate,omitempty"`
+}
+
+// Compensate names the call that undoes a step when its run fails, is aborted or is cancelled.
+type Compensate struct {
+	Tool string          `json:"tool"`
+	With json.RawMessage `json:"with,omitempty"`
+}
+
+// Effects says what executing a tool does to the world, and so whether it may be repeated.
+type Effects string
+
+const (
+	EffectsNone       Effects = "none"       // reads only
+	EffectsIdempotent Effects = "idempotent" // safe to repeat with the same idempotency key
+	EffectsUnsafe     Effects = "unsafe"     // must not be repeated once it may have acted; the default
+)
+
+// Tool is the policy of a tool: its ladder, its effects, its budget. How a rung is executed is the worker's business.
+type Tool struct {
+	Name         string          `json:"name"`
+	Effects      Effects         `json:"effects"`
+	Timeout      Duration        `json:"timeout"` // the step's budget over attempts, rungs, queue and backoff; 0 = none
+	Rungs        []Rung          `json:"rungs"`
+	InputSchema  json.RawMessage `json:"input_schema,omitempty"`
+	OutputSchema json.RawMessage `json:"output_schema,omitempty"`
+}
+
+// Rung is one level of a tool's ladder.
+type Rung struct {
+	Name     string      `json:"name"`
+	Executor string      `json:"executor"`         // http, command, nats, go, cache, static
+	Target   string      `json:"target,omitempty"` // what it talks to, for people: "GET http://.../orders/${ params.order }"
+	Timeout  Duration    `json:"timeout"`          // one attempt; 0 = only the step's budget
+	Retry    RetryPolicy `json:"retry"`
+}
+
+// RetryPolicy says how often and how patiently a rung is tried, for every class of [Retry] reaction.
+type RetryPolicy struct {
+	MaxAttempts   int                   `json:"max_attempts"` // tries per class, the first one included; 1 = no retry
+	Initial       Duration              `json:"initial"`      // upper bound of the first wait (full jitter)
+	Factor        float64               `json:"factor"`
+	Max           Duration              `json:"max"`             // upper bound of any wait
+	RetryAfterMax Duration              `json:"retry_after_max"` // a longer Retry-After goes to the next rung at once
+	On            map[Class]ClassPolicy `json:"on,omitempty"`
+}
+
+// ClassPolicy overrides a [RetryPolicy] for one class; zero fields keep the rung's values.
+type ClassPolicy struct {
+	MaxAttempts int      `json:"max_attempts,omitempty"`
+	Initial     Duration `json:"initial,omitempty"`
+	Factor      float64  `json:"factor,omitempty"`
+	Max         Duration `json:"max,omitempty"`
+}
+
+// Limits of sizes, in bytes.
+const (
+	MaxSubmitted  = 512 << 10 // a larger submission is refused
+	MaxParams     = 512 << 10 // larger parameters go to a person
+	MaxOutput     = 256 << 10 // default of max_bytes: a larger output is invalid_output
+	CrashBudget   = 3         // awaited starts of one step and round before it counts as crashed
+	DefaultFanOut = 50        // default of max_parallel
+)

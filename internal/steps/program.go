@@ -1,0 +1,62 @@
+package steps
+
+import "encoding/json"
+
+// Expr is a compiled expression or template: a pure function of what the run has so far. It returns JSON with numbers
+// exactly as written. Nil means that the plan has none.
+type Expr func(Scope) (json.RawMessage, error)
+
+// Program is a compiled [Definition]. It is immutable and shared by all runs of the same digest.
+type Program struct {
+	Digest string // of the definition's bytes
+	Definition
+	Nodes  []Node // one per plan step, in the plan's order
+	Output Expr
+}
+
+// Node is a plan step with its expressions compiled and its neighbours resolved.
+type Node struct {
+	Step           *Step
+	Tool           *Tool
+	When           Expr // gives true or false
+	With           Expr // gives the parameters; nil means {}
+	ForEach        Expr // gives a list
+	CompensateTool *Tool
+	CompensateWith Expr
+	Needs          []int // indexes of Nodes
+	Dependents     []int
+}
+
+// Link resolves neighbours and tools of p by name; expressions are already in place, one node per step.
+// The definition must have been checked: an unknown name here is a mistake of the caller and panics.
+func Link(p *Program) *Program {
+	index := make(map[string]int, len(p.Plan.Steps))
+	for i := range p.Plan.Steps {
+		index[p.Plan.Steps[i].ID] = i
+	}
+	for i := range p.Nodes {
+		n := &p.Nodes[i]
+		n.Step = &p.Plan.Steps[i]
+		n.Tool = p.tool(n.Step.Tool)
+		if c := n.Step.Compensate; c != nil {
+			n.CompensateTool = p.tool(c.Tool)
+		}
+		for _, id := range n.Step.Needs {
+			j, ok := index[id]
+			if !ok {
+				panic("steps: step " + n.Step.ID + " needs unknown step " + id)
+			}
+			n.Needs = append(n.Needs, j)
+			p.Nodes[j].Dependents = append(p.Nodes[j].Dependents, i)
+		}
+	}
+	return p
+}
+
+func (p *Program) tool(name string) *Tool {
+	t, ok := p.Tools[name]
+	if !ok {
+		panic("steps: tool " + name + " is not pinned")
+	}
+	return &t
+}

@@ -1,0 +1,47 @@
+package steps
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// Scope is what an expression of a plan may see. Values are decoded JSON: map[string]any, []any, string, bool, nil and
+// json.Number, which keeps numbers exactly as written.
+type Scope struct {
+	state *State
+	item  json.RawMessage
+	index int
+	each  bool
+}
+
+// Input is the run's input.
+func (c Scope) Input() any { return Decode(c.state.Input) }
+
+// Step is what the root `steps.<id>` shows: output, state, degraded, rejection. Nil when the plan has no such step.
+func (c Scope) Step(id string) map[string]any { return c.state.stepRoot(id) }
+
+// Item is the value and index of the for_each item at hand; ok is false outside one.
+func (c Scope) Item() (value any, index int, ok bool) { return Decode(c.item), c.index, c.each }
+
+// Run is what the root `run` shows: id, workflow, labels.
+func (c Scope) Run() map[string]any {
+	labels := make(map[string]any, len(c.state.Labels))
+	for k, v := range c.state.Labels {
+		labels[k] = v
+	}
+	return map[string]any{"id": c.state.Run, "workflow": c.state.Program.Plan.Name, "labels": labels}
+}
+
+// Decode reads JSON with numbers as json.Number; nothing, or what is no JSON, is nil.
+func Decode(raw json.RawMessage) any {
+	if len(raw) == 0 {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return nil
+	}
+	return v
+}

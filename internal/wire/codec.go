@@ -1,0 +1,157 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"belay/internal/steps"
+)
+
+// ErrPoison marks a body that this version cannot read. Whoever meets one stops that run and tells people; nobody
+// skips it.
+var ErrPoison = errors.New("unreadable message")
+
+// EncodeEvent gives an event's body and the kind of subject that it belongs on. A body is one flat object that starts
+// with the version and the type: {"v":1,"type":"succeeded","step":...}.
+func EncodeEvent(e steps.Event) (kind string, body []byte, err error) {
+	name, kind := nameOf(e)
+	fields, err := marshal(e)
+	if err != nil {
+		return "", nil, fmt.Errorf("encode %s: %w", name, err)
+	}
+	return kind, join(`{"v":1,"type":"`+name+`"`, fields), nil
+}
+
+// DecodeEvent reads a body that arrived on a subject of the given kind. A type that the kind does not allow is
+// refused with [ErrPoison]: who may write a subject decides what may be said there.
+func DecodeEvent(kind string, body []byte) (steps.Event, error) {
+	name, err := typeOf(body)
+	if err != nil {
+		return nil, err
+	}
+	read, ok := readers[kind+"/"+name]
+	if !ok {
+		return nil, fmt.Errorf("%w: type %q on a %s subject", ErrPoison, name, kind)
+	}
+	e, err := read(body)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrPoison, name, err)
+	}
+	return e, nil
+}
+
+// EncodeStep gives the body of a step message.
+func EncodeStep(m steps.StepMessage) ([]byte, error) {
+	fields, err := marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encode step %s: %w", steps.AttemptName(m.Run, m.Attempt), err)
+	}
+	return join(`{"v":1`, fields), nil
+}
+
+// DecodeStep is the reverse of [EncodeStep].
+func DecodeStep(body []byte) (steps.StepMessage, error) {
+	var m struct {
+		V int `json:"v"`
+		steps.StepMessage
+	}
+	if err := json.Unmarshal(body, &m); err != nil {
+		return m.StepMessage, fmt.Errorf("%w: %w", ErrPoison, err)
+	}
+	return m.StepMessage, checkVersion(m.V)
+}
+
+func checkVersion(v int) error {
+	if v == Version {
+		return nil
+	}
+	return fmt.Errorf("%w: schema version %d, this program reads %d", ErrPoison, v, Version)
+}
+
+func typeOf(body []byte) (string, error) {
+	// Our own encoder writes version and type first, so the usual case needs no parser.
+	if rest, ok := bytes.CutPrefix(body, []byte(`{"v":1,"type":"`)); ok {
+		if i := bytes.IndexByte(rest, '"'); i >= 0 {
+			return string(rest[:i]), nil
+		}
+	}
+	var head struct {
+		V    int    `json:"v"`
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(body, &head); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrPoison, err)
+	}
+	return head.Type, checkVersion(head.V)
+}
+
+func nameOf(e steps.Event) (name, kind string) {
+	switch e.(type) {
+	case steps.Submitted:
+		return "submitted", KindPlan
+	case steps.Cancelled:
+		return "cancelled", KindPlan
+	case steps.Started:
+		return "started", KindOutcome
+	case steps.Progress:
+		return "progress", KindOutcome
+	case steps.Succeeded:
+		return "succeeded", KindOutcome
+	case steps.Failed:
+		return "failed", KindOutcome
+	case steps.Claimed:
+		return "claimed", KindClaim
+	case steps.Decided:
+		return "decided", KindDecision
+	case steps.Fired:
+		return "fired", KindClock
+	case steps.Unserved:
+		return "unserved", KindClock
+	case steps.Closed:
+		return "closed", KindResult
+	}
+	panic(fmt.Sprintf("wire: event %T has no name", e))
+}
+
+var readers = map[string]func([]byte) (steps.Event, error){
+	KindPlan + "/submitted":    read[steps.Submitted],
+	KindPlan + "/cancelled":    read[steps.Cancelled],
+	KindOutcome + "/started":   read[steps.Started],
+	KindOutcome + "/progress":  read[steps.Progress],
+	KindOutcome + "/succeeded": read[steps.Succeeded],
+	KindOutcome + "/failed":    read[steps.Failed],
+	KindClaim + "/claimed":     read[steps.Claimed],
+	KindDecision + "/decided":  read[steps.Decided],
+	KindClock + "/fired":       read[steps.Fired],
+	KindClock + "/unserved":    read[steps.Unserved],
+	KindResult + "/closed":     read[steps.Closed],
+}
+
+func read[E steps.Event](body []byte) (steps.Event, error) {
+	var e E
+	err := json.Unmarshal(body, &e)
+	return e, err
+}
+
+// join puts a head like {"v":1 before the fields of an encoded object.
+func join(head string, object []byte) []byte {
+	b := make([]byte, 0, len(head)+len(object)+1)
+	b = append(b, head...)
+	if len(object) > len("{}") {
+		b = append(b, ',')
+	}
+	return append(b, object[1:]...)
+}
+
+// marshal writes JSON without escaping <, > and &: bodies are data, never markup.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

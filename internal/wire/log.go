@@ -1,0 +1,79 @@
+package wire
+
+import (
+	"hash/fnv"
+	"strconv"
+	"strings"
+
+	"belay/internal/steps"
+)
+
+// The kinds of log subjects. The kind decides which event types are accepted from it, because it decides who may write.
+const (
+	KindPlan     = "plan"     // Submitted, Cancelled: the submitter
+	KindOutcome  = "outcome"  // Started, Progress, Succeeded, Failed: workers
+	KindClaim    = "claim"    // Claimed: workers and the dispatcher
+	KindDecision = "decision" // Decided: people, through the handoff service
+	KindClock    = "clock"    // Fired, Unserved: the dispatcher
+	KindResult   = "result"   // Closed: the dispatcher
+)
+
+// Partition is the log partition of a run: a hash of its id over count.
+func Partition(run string, count int) int {
+	h := fnv.New32a()
+	h.Write([]byte(run))
+	return int(h.Sum32() % uint32(count))
+}
+
+// RunsStream is the log stream of partition p, RunsSubjects what it holds.
+func (n Names) RunsStream(p int) string   { return n.stream("RUNS_" + strconv.Itoa(p)) }
+func (n Names) RunsSubjects(p int) string { return n.Prefix + ".runs." + strconv.Itoa(p) + ".>" }
+
+// Log is the subject of a run's events of one kind.
+func (n Names) Log(p int, run, kind string) string {
+	return n.Prefix + ".runs." + strconv.Itoa(p) + "." + run + "." + kind
+}
+
+// LogOf matches all events of a run; LogKind all events of one kind in a partition.
+func (n Names) LogOf(p int, run string) string    { return n.Log(p, run, ">") }
+func (n Names) LogKind(p int, kind string) string { return n.Log(p, "*", kind) }
+
+// Claim is the subject of the one claim of an attempt.
+func (n Names) Claim(p int, run string, a steps.Attempt) string {
+	return n.Log(p, run, KindClaim) + "." + a.Step + "." + a.Token()
+}
+
+// ParseLog is the reverse of [Names.Log] and [Names.Claim].
+func (n Names) ParseLog(subject string) (p int, run, kind string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, n.Prefix+".runs.")
+	if !ok {
+		return 0, "", "", false
+	}
+	t := strings.Split(rest, ".")
+	if len(t) < 3 {
+		return 0, "", "", false
+	}
+	p, err := strconv.Atoi(t[0])
+	return p, t[1], t[2], err == nil
+}
+
+// TimersDue matches every timer that has come due.
+func (n Names) TimersDue() string { return n.Prefix + ".timers.due.>" }
+
+// TimerSet is where a run's one schedule is kept; TimerDue is where the server puts it when it is due.
+func (n Names) TimerSet(p int, run string) string { return n.timer("set", p, run) }
+func (n Names) TimerDue(p int, run string) string { return n.timer("due", p, run) }
+
+func (n Names) timer(verb string, p int, run string) string {
+	return n.Prefix + ".timers." + verb + "." + strconv.Itoa(p) + "." + run
+}
+
+// ParseTimer is the reverse of [Names.TimerSet] and [Names.TimerDue].
+func (n Names) ParseTimer(subject string) (p int, run string, ok bool) {
+	t, ok := n.tokens(subject, "timers", 3)
+	if !ok {
+		return 0, "", false
+	}
+	p, err := strconv.Atoi(t[1])
+	return p, t[2], err == nil
+}

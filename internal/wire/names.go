@@ -1,0 +1,103 @@
+package wire
+
+import (
+	"strings"
+
+	"belay/internal/steps"
+)
+
+// Names builds and parses every name below one prefix ("belay" unless configured; streams use it in upper case).
+type Names struct{ Prefix string }
+
+// Default has the prefix that is used when nothing is configured.
+var Default = Names{Prefix: "belay"}
+
+func (n Names) stream(kind string) string {
+	return strings.ToUpper(strings.ReplaceAll(n.Prefix, ".", "_")) + "_" + kind
+}
+
+// The streams beside the log, and the subjects that each of them holds.
+func (n Names) StepsStream() string         { return n.stream("STEPS") }
+func (n Names) StepsSubjects() string       { return n.Prefix + ".steps.>" }
+func (n Names) TimersStream() string        { return n.stream("TIMERS") }
+func (n Names) TimersSubjects() string      { return n.Prefix + ".timers.>" }
+func (n Names) EscalationsStream() string   { return n.stream("ESCALATIONS") }
+func (n Names) EscalationsSubjects() string { return n.Prefix + ".escalations.>" }
+
+// CacheBucket is the key-value bucket of last good results.
+func (n Names) CacheBucket() string { return n.stream("CACHE") }
+
+// PinGroup is the priority group of the consumers that are pinned to one dispatcher at a time.
+const PinGroup = "dispatchers"
+
+// DispatcherConsumer is the durable consumer on a log partition and on due timers.
+const DispatcherConsumer = "dispatcher"
+
+// StepConsumer is the durable consumer of one (tool, rung), StepFilter what it takes.
+func (n Names) StepConsumer(tool, rung string) string { return toolToken(tool) + "-" + rung }
+func (n Names) StepFilter(tool, rung string) string {
+	return n.Prefix + ".steps." + toolToken(tool) + "." + rung + ".>"
+}
+
+// Step is the subject of an attempt's message.
+func (n Names) Step(tool, rung, run string, a steps.Attempt) string {
+	return n.Prefix + ".steps." + toolToken(tool) + "." + rung + "." + run + "." + a.Step + "." + a.Token()
+}
+
+// StepsOf matches every step message of a run.
+func (n Names) StepsOf(run string) string { return n.Prefix + ".steps.*.*." + run + ".>" }
+
+// ParseStep is the reverse of [Names.Step].
+func (n Names) ParseStep(subject string) (tool, rung, run string, a steps.Attempt, ok bool) {
+	t, ok := n.tokens(subject, "steps", 5)
+	if !ok {
+		return "", "", "", a, false
+	}
+	a, ok = steps.ParseAttempt(t[3], t[4])
+	return toolName(t[0]), t[1], t[2], a, ok
+}
+
+// Escalation is the subject of an escalation; one without a tool (a deadline, a dead letter) says "none".
+func (n Names) Escalation(kind steps.EscalationKind, tool, id string) string {
+	if tool == "" {
+		tool = "none"
+	}
+	return n.Prefix + ".escalations." + string(kind) + "." + toolToken(tool) + "." + id
+}
+
+// ParseEscalation is the reverse of [Names.Escalation].
+func (n Names) ParseEscalation(subject string) (kind steps.EscalationKind, tool, id string, ok bool) {
+	t, ok := n.tokens(subject, "escalations", 3)
+	if !ok {
+		return "", "", "", false
+	}
+	return steps.EscalationKind(t[0]), toolName(t[1]), t[2], true
+}
+
+// Stop is the core NATS subject that tells whoever executes an attempt to stop it; nothing stores the word.
+func (n Names) Stop(run string, a steps.Attempt) string {
+	return n.Prefix + ".stop." + run + "." + a.Step + "." + a.Token()
+}
+
+// StopAll matches every stop word.
+func (n Names) StopAll() string { return n.Prefix + ".stop.>" }
+
+// ParseStop is the reverse of [Names.Stop].
+func (n Names) ParseStop(subject string) (run string, a steps.Attempt, ok bool) {
+	t, ok := n.tokens(subject, "stop", 3)
+	if !ok {
+		return "", a, false
+	}
+	a, ok = steps.ParseAttempt(t[1], t[2])
+	return t[0], a, ok
+}
+
+// tokens splits what follows `<prefix>.<kind>.` and reports whether it has exactly count tokens.
+func (n Names) tokens(subject, kind string, count int) ([]string, bool) {
+	rest, ok := strings.CutPrefix(subject, n.Prefix+"."+kind+".")
+	if !ok {
+		return nil, false
+	}
+	t := strings.Split(rest, ".")
+	return t, len(t) == count
+}
