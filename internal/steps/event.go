@@ -75,7 +75,8 @@ type Carried struct {
 	State    StepState       `json:"state"` // succeeded or skipped
 	Rung     int             `json:"rung,omitempty"`
 	Output   json.RawMessage `json:"output,omitempty"`
-	Degraded []Degraded      `json:"degraded,omitempty"`
+	Degraded *Degraded       `json:"degraded,omitempty"`
+	Tainted  bool            `json:"tainted,omitempty"`
 }
 
 // Cancelled asks the run to stop: attempts end, completed steps are compensated.

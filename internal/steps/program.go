@@ -12,6 +12,7 @@ type Program struct {
 	Definition
 	Nodes  []Node // one per plan step, in the plan's order
 	Output Expr
+	index  map[string]int // plan step id -> index of Nodes
 }
 
 // Node is a plan step with its expressions compiled and its neighbours resolved.
@@ -19,6 +20,7 @@ type Node struct {
 	Step           *Step
 	Tool           *Tool
 	When           Expr // gives true or false
+	WhenPerItem    bool // When names item or index: it is asked for each item of ForEach, not for the step
 	With           Expr // gives the parameters; nil means {}
 	ForEach        Expr // gives a list
 	CompensateTool *Tool
@@ -34,6 +36,7 @@ func Link(p *Program) *Program {
 	for i := range p.Plan.Steps {
 		index[p.Plan.Steps[i].ID] = i
 	}
+	p.index = index
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
 		n.Step = &p.Plan.Steps[i]

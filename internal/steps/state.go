@@ -1,7 +1,6 @@
 package steps
 
 import (
-	"encoding/json"
 	"time"
 )
 
@@ -85,6 +84,8 @@ type AttemptRecord struct {
 	Wait    Duration // the wait before it
 	Crashes int      // redeliveries that started it again
 	Note    string   // progress, or what became of a late outcome
+
+	delivery string // of the last Started, to tell a repeat from a crash
 }
 
 // EscalationKind says what a person is asked.
@@ -107,69 +108,3 @@ const (
 	EscalationDecided    EscalationState = "decided"
 	EscalationSuperseded EscalationState = "superseded" // events answered it before a person did
 )
-
-// Escalation is a question to people. Its id is `<run>-<n>`.
-type Escalation struct {
-	ID       string          `json:"id"`
-	Kind     EscalationKind  `json:"kind"`
-	State    EscalationState `json:"state"`
-	Run      string          `json:"run"`
-	Workflow string          `json:"workflow"`
-	Step     string          `json:"step,omitempty"` // the unit; empty when the whole run is meant
-	Tool     string          `json:"tool,omitempty"`
-	Rung     string          `json:"rung,omitempty"`
-	Class    Class           `json:"class,omitempty"`
-	Message  string          `json:"message"`
-	Allowed  []Verb          `json:"allowed"`
-	Opened   time.Time       `json:"opened"`
-	Revision uint64          `json:"revision"` // sequence of the log record that opened it
-	Decision *Decided        `json:"decision,omitempty"`
-	Ended    time.Time       `json:"ended,omitzero"`
-}
-
-// StepMessage is what a worker gets: everything to execute one attempt, and nothing to decide about it.
-type StepMessage struct {
-	Run       string          `json:"run"`
-	Attempt                   // step, round, rung, try
-	Workflow  string          `json:"workflow"`
-	Tool      string          `json:"tool"`
-	RungName  string          `json:"rung_name"`
-	Effects   Effects         `json:"effects"`
-	Params    json.RawMessage `json:"params"`
-	Key       string          `json:"key"`                 // idempotency key: `<run>/<step>/<edit>`
-	Timeout   Duration        `json:"timeout,omitempty"`   // of this attempt; 0 = none
-	NotBefore time.Time       `json:"not_before,omitzero"` // do not execute earlier
-	Deadline  time.Time       `json:"deadline,omitzero"`   // end of the step's budget; zero = none
-}
-
-// AttemptName is the full name `<run>/<step>/<round>-<rung index>-<try>`.
-func AttemptName(run string, a Attempt) string { return run + "/" + a.Step + "/" + a.Token() }
-
-// WantList is what must exist outside the core because of a state. Everything in it may be made again without harm.
-type WantList struct {
-	Steps       []StepMessage // in the queue, unless their outcome is in the log
-	Withdraw    []StepMessage // their claims are to be taken by compare-and-set; what follows waits for that event
-	Gone        []StepMessage // given up: purge their step messages
-	Stop        []StepMessage // executing attempts to be told to stop
-	Timer       time.Time     // the next moment at which Fired changes something; zero = none
-	Escalations []Escalation  // open
-	Settled     []Escalation  // no longer open: remove them
-	Result      *Closed       // the run's end
-}
-
-// State is a run, folded from its log. Only [Apply] changes it.
-type State struct {
-	Run     string
-	Program *Program
-	Input   json.RawMessage
-	Labels  map[string]string
-}
-
-func (s *State) stepRoot(id string) map[string]any { return nil }
-
-// Apply folds one record into s (nil before the first) and returns the state and the indexes of the units that the
-// record touched. It may reuse s. A record that s has already seen, or that says nothing new, touches nothing.
-func Apply(s *State, r Record) (*State, []int) { return s, nil }
-
-// Wants says what must exist because of s: for the given units, or for all when touched is nil.
-func Wants(s *State, touched []int) WantList { return WantList{} }

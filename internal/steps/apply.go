@@ -1,0 +1,196 @@
+package steps
+
+import (
+	"slices"
+	"time"
+)
+
+// Apply folds one record into s (nil before the first) and returns the state and the indexes of the units that it
+// touched, [RunUnit] for the run itself; never nil, but empty when the record says nothing new. It may reuse s.
+// A record at or before s.Seq, one after the end, and one that names an attempt that is over change nothing.
+func Apply(s *State, r Record) (*State, []int) {
+	if s == nil {
+		return begin(r)
+	}
+	if r.Seq <= s.Seq {
+		return s, []int{}
+	}
+	s.Seq = r.Seq
+	if s.closed {
+		return s, []int{}
+	}
+	c := &change{State: s, touched: []int{}}
+	c.tick(r.Time)
+	c.apply(r.Event)
+	c.settle()
+	return s, c.touched
+}
+
+// change is one application of Apply: the state, and what it has touched and made ready so far.
+type change struct {
+	*State
+	touched []int
+	ready   []int // plan steps and items whose needs are done, to be started
+}
+
+// apply only routes; one function per event.
+func (c *change) apply(e Event) {
+	switch e := e.(type) {
+	case Started:
+		c.onStarted(e)
+	case Progress:
+		c.onProgress(e)
+	case Succeeded:
+		c.onSucceeded(e)
+	case Failed:
+		c.onFailed(e)
+	case Claimed:
+		c.onClaimed(e)
+	case Fired:
+		c.onFired()
+	case Unserved:
+		c.onUnserved(e)
+	case Decided:
+		c.onDecided(e)
+	case Cancelled:
+		c.onCancelled(e)
+	case Closed:
+		c.onClosed(e)
+	}
+}
+
+// begin starts the fold. Only Submitted can: whatever comes before it belongs to no run.
+func begin(r Record) (*State, []int) {
+	e, ok := r.Event.(Submitted)
+	if !ok || e.Program == nil {
+		return nil, []int{}
+	}
+	s := &State{
+		Run: r.Run, Program: e.Program, Input: e.Input, Labels: e.Labels, ToolsFile: e.ToolsFile, RetryOf: e.RetryOf,
+		By: e.By, Seq: r.Seq, Now: r.Time, Submitted: r.Time, from: r.Time, keyRun: e.KeyRun,
+		allowed: time.Duration(e.Program.Plan.Deadline),
+		Units:   make([]Unit, len(e.Program.Nodes)), left: len(e.Program.Nodes),
+	}
+	if s.keyRun == "" {
+		s.keyRun = r.Run
+	}
+	for _, k := range e.Carried {
+		if s.carried == nil {
+			s.carried = make(map[string]Carried, len(e.Carried))
+		}
+		s.carried[k.Step] = k
+	}
+	c := &change{State: s, touched: []int{RunUnit}}
+	for i := range s.Units {
+		n := &s.Program.Nodes[i]
+		s.Units[i] = Unit{ID: n.Step.ID, Node: i, State: StepPending, waiting: len(n.Needs)}
+		if len(n.Needs) == 0 {
+			c.ready = append(c.ready, i)
+		}
+	}
+	c.settle()
+	return s, c.touched
+}
+
+// tick moves time to at, the log's timestamp, and lets the work clock run up to it.
+func (c *change) tick(at time.Time) {
+	if at.Before(c.Now) {
+		at = c.Now // a new leader's clock may be behind; time never goes back within a run
+	}
+	if !c.standing {
+		c.spent += at.Sub(c.from)
+	}
+	c.Now, c.from = at, at
+}
+
+// settle does what follows from the event: starts what is ready, ends what is over, sets the work clock.
+func (c *change) settle() {
+	for len(c.ready) > 0 {
+		i := c.ready[0]
+		c.ready = c.ready[1:]
+		c.begin(i)
+	}
+	if c.ending != "" {
+		c.compensate()
+	}
+	c.finish()
+	c.standing = c.active == 0 && c.open > 0 && c.final == ""
+}
+
+func (c *change) touch(i int) {
+	if n := len(c.touched); n > 0 && c.touched[n-1] == i {
+		return
+	}
+	if len(c.touched) < 32 && slices.Contains(c.touched, i) {
+		return
+	}
+	c.touched = append(c.touched, i)
+}
+
+// set moves unit i to a state and keeps the counts that the run is judged by.
+func (c *change) set(i int, st StepState) {
+	u := &c.Units[i]
+	before, over := c.counts(u), u.over()
+	u.State = st
+	c.active += c.counts(u) - before
+	if u.over() && !over {
+		c.left--
+	}
+	c.touch(i)
+}
+
+// counts is 1 for a unit whose attempt is out. A for_each step is not: its items are.
+func (c *change) counts(u *Unit) int {
+	if u.State.InQueue() && u.fan == nil {
+		return 1
+	}
+	return 0
+}
+
+// finish ends the run once every unit is over and nobody is asked.
+func (c *change) finish() {
+	if c.final != "" || c.left > 0 || c.open > 0 {
+		return
+	}
+	if c.ending != "" {
+		c.end(c.ending)
+		return
+	}
+	if !c.evalOutput() {
+		return
+	}
+	if len(c.DegradedSteps()) > 0 {
+		c.end(RunDegraded)
+		return
+	}
+	c.end(RunSucceeded)
+}
+
+func (c *change) evalOutput() bool {
+	expr := c.Program.Output
+	if expr == nil || c.outputAsk {
+		return true
+	}
+	out, err := expr(Scope{state: c.State})
+	if err != nil {
+		c.outputAsk = true
+		c.ask(RunUnit, KindFailure, Fault{Class: BadExpression, Acted: ActedNo, Message: "output: " + err.Error()})
+		return false
+	}
+	c.Output = out
+	return true
+}
+
+func (c *change) end(st RunState) {
+	c.final, c.Ended = st, c.Now
+	c.touch(RunUnit)
+}
+
+// onClosed notes that the end is published. It says what the fold already says; the fold stays the truth.
+func (c *change) onClosed(Closed) {
+	if c.final == "" {
+		return // a Closed that the fold does not bear out is nobody's to believe
+	}
+	c.closed = true
+	c.touch(RunUnit)
+}

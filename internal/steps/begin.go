@@ -1,0 +1,242 @@
+package steps
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// begin starts unit i, whose needs are all done: takes it over from an earlier run, skips it, fans it out or queues
+// its first attempt.
+func (c *change) begin(i int) {
+	if c.ending != "" || c.Units[i].over() {
+		return
+	}
+	if k, ok := c.carried[c.Units[i].ID]; ok {
+		c.carry(i, k)
+		return
+	}
+	c.taint(i)
+	if run, ok := c.evalWhen(i); !ok {
+		return
+	} else if !run {
+		c.skip(i)
+		return
+	}
+	if c.Units[i].kind == planStep && c.Program.Nodes[i].ForEach != nil {
+		c.fanOut(i)
+		return
+	}
+	c.prepare(i)
+}
+
+// prepare fills in the parameters of unit i and queues its first attempt of this round.
+func (c *change) prepare(i int) {
+	params, err := c.evalParams(i)
+	if err != nil {
+		c.giveUp(i, badExpression("with", err))
+		return
+	}
+	if len(params) > MaxParams {
+		msg := fmt.Sprintf("the parameters have %d bytes, at most %d fit into a step message: pass a reference instead", len(params), MaxParams)
+		c.giveUp(i, Fault{Class: BudgetExceeded, Acted: ActedNo, Message: msg})
+		return
+	}
+	c.Units[i].Params = params
+	c.firstTry(i)
+}
+
+var noParams = json.RawMessage("{}")
+
+func (c *change) evalParams(i int) (json.RawMessage, error) {
+	n := &c.Program.Nodes[c.Units[i].Node]
+	with := n.With
+	if c.Units[i].kind == undo {
+		with = n.CompensateWith
+	}
+	if with == nil {
+		return noParams, nil
+	}
+	return with(c.scope(i))
+}
+
+// evalWhen reports whether unit i is to run; ok is false when that cannot be told and a person was asked instead.
+func (c *change) evalWhen(i int) (run, ok bool) {
+	when := c.Program.Nodes[c.Units[i].Node].When
+	if when == nil || c.Units[i].kind == undo || c.skipsWhen(i) {
+		return true, true
+	}
+	v, err := when(c.scope(i))
+	if err == nil && string(v) != "true" && string(v) != "false" {
+		err = fmt.Errorf("gives %.60s, not true or false", v)
+	}
+	if err != nil {
+		c.giveUp(i, badExpression("when", err))
+		return false, false
+	}
+	return string(v) == "true", true
+}
+
+// skipsWhen: the condition of a for_each step is asked once, for the step or for each item, depending on what it names.
+func (c *change) skipsWhen(i int) bool {
+	n := &c.Program.Nodes[c.Units[i].Node]
+	return n.ForEach != nil && n.WhenPerItem != (c.Units[i].kind == fanItem)
+}
+
+func badExpression(where string, err error) Fault {
+	return Fault{Class: BadExpression, Acted: ActedNo, Message: where + ": " + err.Error()}
+}
+
+// fanOut makes one unit per item of the list and starts the first of them.
+func (c *change) fanOut(i int) {
+	list, err := c.evalList(i)
+	if err != nil {
+		c.giveUp(i, badExpression("for_each", err))
+		return
+	}
+	c.Units[i].fan = &fan{items: list, first: len(c.Units), left: len(list)}
+	for n := range list {
+		c.Units = append(c.Units, Unit{
+			ID: c.Units[i].ID + "~" + strconv.Itoa(n), Node: c.Units[i].Node, State: StepPending,
+			kind: fanItem, parent: i, item: n, tainted: c.Units[i].tainted,
+		})
+	}
+	c.left += len(list)
+	c.set(i, StepRunning)
+	c.refill(i)
+}
+
+func (c *change) evalList(i int) ([]json.RawMessage, error) {
+	v, err := c.Program.Nodes[i].ForEach(c.scope(i))
+	if err != nil {
+		return nil, err
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(v, &list); err != nil || list == nil {
+		return nil, fmt.Errorf("gives %.60s, not a list", v)
+	}
+	return list, nil
+}
+
+// refill starts items of for_each unit i up to max_parallel, and ends the unit when all items have ended.
+func (c *change) refill(i int) {
+	f := c.Units[i].fan
+	limit := c.Program.Nodes[i].Step.MaxParallel
+	if limit <= 0 {
+		limit = DefaultFanOut
+	}
+	for f.busy < limit && f.next < len(f.items) && c.ending == "" {
+		f.busy++
+		f.next++
+		c.ready = append(c.ready, f.first+f.next-1)
+	}
+	if f.left == 0 && c.ending == "" {
+		c.collect(i)
+	}
+}
+
+// collect makes the list of the items' outputs, null for a skipped item, the output of for_each unit i.
+func (c *change) collect(i int) {
+	out := []byte{'['}
+	for n, it := range c.Items(i) {
+		if n > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, orNull(it.Output)...)
+		c.Units[i].tainted = c.Units[i].tainted || it.tainted
+	}
+	c.Units[i].Output = append(out, ']')
+	c.done(i, StepSucceeded)
+}
+
+func orNull(v json.RawMessage) json.RawMessage {
+	if len(v) == 0 {
+		return json.RawMessage("null")
+	}
+	return v
+}
+
+// carry takes a finished unit over from the run that this one goes on from.
+func (c *change) carry(i int, k Carried) {
+	u := &c.Units[i]
+	u.Output, u.Rung = k.Output, k.Rung
+	u.Degraded, u.tainted = k.Degraded, k.Tainted
+	c.done(i, k.State)
+}
+
+// taint marks unit i when something that it needs is degraded.
+func (c *change) taint(i int) {
+	u := &c.Units[i]
+	if u.kind != planStep {
+		return
+	}
+	for _, j := range c.Program.Nodes[i].Needs {
+		u.tainted = u.tainted || c.Units[j].tainted
+	}
+}
+
+// firstTry queues the first attempt of unit i in this round: rung 0, try 1, a fresh budget.
+func (c *change) firstTry(i int) {
+	u := &c.Units[i]
+	u.Rung, u.Try, u.counts = 0, 0, nil
+	c.newBudget(i)
+	c.queue(i, 0)
+}
+
+func (c *change) newBudget(i int) {
+	c.Units[i].Deadline = time.Time{}
+	if t := c.Tool(i).Timeout; t > 0 {
+		c.Units[i].Deadline = c.Now.Add(time.Duration(t))
+	}
+}
+
+// queue puts the next try of unit i's rung into the queue, not to be executed before wait has passed. While a person
+// holds the whole run it is put off instead.
+func (c *change) queue(i int, wait time.Duration) {
+	u := &c.Units[i]
+	u.giving, u.notBefore, u.deferred = nil, time.Time{}, c.paused
+	if c.paused {
+		c.set(i, StepPending)
+		return
+	}
+	u.Try++
+	st := StepQueued
+	if wait > 0 {
+		u.notBefore = c.Now.Add(wait)
+		st = StepRetrying
+	}
+	u.Attempts = append(u.Attempts, AttemptRecord{
+		Round: u.Round, Rung: u.Rung, Try: u.Try, State: AttemptQueued, Queued: c.Now, Wait: Duration(wait),
+	})
+	c.set(i, st)
+}
+
+// skip ends unit i without a result.
+func (c *change) skip(i int) {
+	c.Units[i].Output = nil
+	c.done(i, StepSkipped)
+}
+
+// done ends unit i so that what depends on it goes on.
+func (c *change) done(i int, st StepState) {
+	c.set(i, st)
+	u := &c.Units[i]
+	if st == StepSucceeded && u.kind != undo {
+		c.completed = append(c.completed, i)
+	}
+	switch u.kind {
+	case planStep:
+		for _, j := range c.Program.Nodes[u.Node].Dependents {
+			c.Units[j].waiting--
+			if c.Units[j].waiting == 0 {
+				c.ready = append(c.ready, j)
+			}
+		}
+	case fanItem:
+		f := c.Units[u.parent].fan
+		f.busy--
+		f.left--
+		c.refill(u.parent)
+	}
+}

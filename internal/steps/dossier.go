@@ -1,0 +1,104 @@
+package steps
+
+import "encoding/json"
+
+// Dossier is everything that a person needs to decide about one escalation: what `esc show -o json` prints. It is
+// made from the log by whoever reads; nothing stores it.
+type Dossier struct {
+	EscalationView
+	Revision   uint64            `json:"revision"`
+	Input      json.RawMessage   `json:"input"`
+	Labels     map[string]string `json:"labels"`
+	By         string            `json:"by,omitempty"`
+	Plan       []PlanLine        `json:"plan"`
+	Done       []DoneLine        `json:"done"`
+	Failing    *Failing          `json:"failing"`
+	Attempts   []AttemptView     `json:"attempts"`
+	FirstError *Fault            `json:"first_error"`
+	LastError  *Fault            `json:"last_error"`
+	Digest     string            `json:"digest"` // of the plan and its pinned policies
+}
+
+// PlanLine is a step of the plan and where it stands.
+type PlanLine struct {
+	Step  string    `json:"step"`
+	Tool  string    `json:"tool"`
+	State StepState `json:"state"`
+}
+
+// DoneLine is what was done so far, with what it did to the world.
+type DoneLine struct {
+	Step       string          `json:"step"`
+	Tool       string          `json:"tool"`
+	Output     json.RawMessage `json:"output"`
+	SideEffect Effects         `json:"side_effect"`
+	Key        string          `json:"idempotency_key"`
+	Rung       string          `json:"rung"`
+	Degraded   *Degraded       `json:"degraded,omitempty"`
+	AnswerBy   string          `json:"answer_by,omitempty"`
+}
+
+// Failing is the step in question, with the exact parameters that its tool was called with.
+type Failing struct {
+	Step    string          `json:"step"`
+	Tool    string          `json:"tool"`
+	Rung    string          `json:"rung"`
+	Params  json.RawMessage `json:"params"`
+	Target  string          `json:"target"`
+	Effects Effects         `json:"side_effect"`
+	Key     string          `json:"idempotency_key"`
+}
+
+// MakeDossier makes the dossier of escalation n of s.
+func MakeDossier(s *State, n int) Dossier {
+	e := &s.Escalations[n]
+	d := Dossier{
+		EscalationView: ViewEscalation(s, n), Revision: e.Revision, Input: orNull(s.Input), Labels: s.Labels, By: s.By,
+		Plan: []PlanLine{}, Done: []DoneLine{}, Attempts: []AttemptView{}, Digest: s.Program.Digest,
+	}
+	for i := range s.Units {
+		d.addUnit(s, i)
+	}
+	if e.Unit != RunUnit {
+		d.addFailing(s, e)
+	}
+	return d
+}
+
+func (d *Dossier) addUnit(s *State, i int) {
+	u := &s.Units[i]
+	d.Plan = append(d.Plan, PlanLine{Step: u.ID, Tool: s.Tool(i).Name, State: u.State})
+	if u.State != StepSucceeded || u.fan != nil {
+		return
+	}
+	d.Done = append(d.Done, DoneLine{
+		Step: u.ID, Tool: s.Tool(i).Name, Output: orNull(u.Output), SideEffect: s.Tool(i).Effects, Key: s.Key(i),
+		Rung: s.RungName(i), Degraded: u.Degraded, AnswerBy: u.AnswerBy,
+	})
+}
+
+func (d *Dossier) addFailing(s *State, e *Escalation) {
+	i := e.Unit
+	d.Attempts = s.attemptViews(i)
+	d.LastError = &e.Fault
+	d.FirstError = &e.Fault
+	for n := range s.Units[i].Attempts {
+		if f := s.Units[i].Attempts[n].Fault; f != nil {
+			d.FirstError = f
+			break
+		}
+	}
+	d.Failing = &Failing{
+		Step: s.Units[i].ID, Tool: s.Tool(i).Name, Rung: e.Rung, Params: orNull(s.Units[i].Params), Target: s.target(i),
+		Effects: s.Tool(i).Effects, Key: s.Key(i),
+	}
+}
+
+// target is what the rung of unit i talks to.
+func (s *State) target(i int) string {
+	t := s.Tool(i)
+	if r := s.Units[i].Rung; r < len(t.Rungs) {
+		return t.Rungs[r].Target
+	}
+	return ""
+}

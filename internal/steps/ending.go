@@ -1,0 +1,90 @@
+package steps
+
+import "time"
+
+// How long a run that is ending waits for its executing attempts: they are told to stop again at every tick, and given
+// up after the grace.
+const (
+	stopTick  = 2 * time.Second
+	stopGrace = 10 * time.Second
+)
+
+// onCancelled ends the run because a person said so.
+func (c *change) onCancelled(e Cancelled) {
+	reason := "cancelled"
+	if e.By != "" {
+		reason += " by " + e.By
+	}
+	if e.Reason != "" {
+		reason += ": " + e.Reason
+	}
+	c.startEnding(RunCancelled, reason)
+}
+
+// startEnding lets nothing new start. Attempts that nobody executes are withdrawn, executing ones are told to stop;
+// once all have ended or are unknown, what was completed is compensated, and then the run ends as st.
+func (c *change) startEnding(st RunState, reason string) {
+	if c.ending != "" || c.final != "" {
+		return
+	}
+	c.ending, c.Reason, c.endingFrom, c.paused = st, reason, c.Now, false
+	c.supersede(RunUnit)
+	for i := range c.Units {
+		c.stop(i)
+	}
+	c.touch(RunUnit)
+}
+
+// stop ends unit i of a run that is ending as far as that can be done at once.
+func (c *change) stop(i int) {
+	u := &c.Units[i]
+	switch {
+	case u.over():
+	case u.fan != nil, u.State == StepPending, u.State == StepHeld:
+		c.set(i, StepCancelled)
+	case u.State == StepRunning:
+		c.touch(i) // told to stop; its outcome or the grace ends it
+	case u.State.InQueue():
+		c.giveBack(i, Fault{Class: PolicyDenied, Acted: ActedNo, Message: "the run is ending: " + c.Reason})
+	case u.State == StepUnknown:
+		c.stopUnknown(i)
+	default:
+		c.supersede(i)
+		c.set(i, StepFailed)
+	}
+}
+
+// stopUnknown goes on asking only where the answer decides whether something is to be undone.
+func (c *change) stopUnknown(i int) {
+	if c.Program.Nodes[c.Units[i].Node].CompensateTool != nil {
+		c.touch(i)
+		return
+	}
+	c.supersede(i)
+	c.settleUnknown(i)
+}
+
+// compensate undoes completed units in the reverse order of their completion, one at a time, once every other unit of
+// the ending run is over.
+func (c *change) compensate() {
+	if c.left > 0 || c.noUndo {
+		return
+	}
+	for len(c.completed) > 0 {
+		i := c.completed[len(c.completed)-1]
+		c.completed = c.completed[:len(c.completed)-1]
+		if c.Program.Nodes[c.Units[i].Node].CompensateTool == nil || c.Units[i].fan != nil {
+			continue
+		}
+		c.undo(i)
+		if c.left > 0 {
+			return
+		}
+	}
+}
+
+func (c *change) undo(i int) {
+	c.Units = append(c.Units, Unit{ID: c.Units[i].ID + "~undo", Node: c.Units[i].Node, State: StepPending, kind: undo, parent: i})
+	c.left++
+	c.prepare(len(c.Units) - 1)
+}

@@ -1,0 +1,200 @@
+package steps
+
+// onStarted notes that an attempt is being executed. A redelivery that starts it again is a crash of the one before.
+func (c *change) onStarted(e Started) {
+	i, ok := c.current(e.Attempt)
+	if !ok {
+		return
+	}
+	rec := c.Units[i].record()
+	if rec.State == AttemptRunning && rec.Worker == e.Worker && rec.delivery == e.Delivery {
+		return
+	}
+	if e.Delivery != "" {
+		rec.Crashes++
+	}
+	c.running(i, e.Worker)
+	rec.delivery = e.Delivery
+}
+
+func (c *change) running(i int, worker string) {
+	rec := c.Units[i].record()
+	rec.State, rec.Worker = AttemptRunning, worker
+	if rec.Started.IsZero() {
+		rec.Started = c.Now
+	}
+	c.set(i, StepRunning)
+}
+
+func (c *change) onProgress(e Progress) {
+	if i, ok := c.current(e.Attempt); ok && c.Units[i].record().Note != e.Message {
+		c.Units[i].record().Note = e.Message
+		c.touch(i)
+	}
+}
+
+// onSucceeded ends a unit with its result.
+func (c *change) onSucceeded(e Succeeded) {
+	i, ok := c.settles(e.Attempt, e.Worker)
+	if !ok {
+		c.late(e.Attempt, "succeeded")
+		return
+	}
+	rec := c.Units[i].record()
+	rec.State, rec.Ended, rec.Took = AttemptSucceeded, c.Now, e.Took
+	rec.Worker = orElse(e.Worker, rec.Worker)
+	c.succeed(i, e)
+}
+
+func (c *change) succeed(i int, e Succeeded) {
+	u := &c.Units[i]
+	u.Output, u.Fault, u.giving = e.Output, nil, nil
+	c.label(i, e.Age)
+	c.supersede(i)
+	c.done(i, StepSucceeded)
+}
+
+// label marks a result that did not come as meant. Whoever uses it is told.
+func (c *change) label(i int, age Duration) {
+	u := &c.Units[i]
+	cause := ""
+	switch {
+	case u.Rung > 0:
+		cause = c.lastFault(i)
+	case u.tainted:
+		cause = c.taintedBy(i)
+	default:
+		return
+	}
+	u.tainted = true
+	u.Degraded = &Degraded{Step: u.ID, Rung: c.RungName(i), Cause: cause, Age: age}
+}
+
+// lastFault is why the rung above the current one of unit i was left.
+func (c *change) lastFault(i int) string {
+	u := &c.Units[i]
+	for n := len(u.Attempts) - 1; n >= 0; n-- {
+		if f := u.Attempts[n].Fault; f != nil && u.Attempts[n].Rung < u.Rung {
+			return f.Error()
+		}
+	}
+	return ""
+}
+
+func (c *change) taintedBy(i int) string {
+	for _, j := range c.Program.Nodes[c.Units[i].Node].Needs {
+		if c.Units[j].tainted {
+			return "input from " + c.Units[j].ID
+		}
+	}
+	return "degraded input"
+}
+
+// onFailed ends an attempt with a fault and lets the policy say what comes next.
+func (c *change) onFailed(e Failed) {
+	i, ok := c.settles(e.Attempt, e.Worker)
+	if !ok || c.Units[i].State == StepUnknown && e.Fault.MayHaveActed() {
+		c.late(e.Attempt, e.Fault.Error())
+		return
+	}
+	rec := c.Units[i].record()
+	rec.Took, rec.Worker = e.Took, orElse(e.Worker, rec.Worker)
+	c.supersede(i)
+	c.failed(i, e.Fault)
+}
+
+// failed ends the current attempt of unit i with f.
+func (c *change) failed(i int, f Fault) {
+	rec := c.Units[i].record()
+	rec.State, rec.Ended, rec.Fault = AttemptFailed, c.Now, &f
+	c.Units[i].giving = nil
+	c.react(i, f)
+}
+
+// onClaimed settles who owns an attempt of an unsafe tool: a worker, or nobody ever.
+func (c *change) onClaimed(e Claimed) {
+	i, ok := c.current(e.Attempt)
+	if !ok {
+		return
+	}
+	u := &c.Units[i]
+	switch {
+	case e.Worker != "":
+		u.giving = nil // it was first: what it does is for its outcome to say
+		c.running(i, e.Worker)
+	case u.giving != nil:
+		c.withdrawn(i, *u.giving)
+	}
+}
+
+// withdrawn ends an attempt that nobody executed and nobody will.
+func (c *change) withdrawn(i int, f Fault) {
+	rec := c.Units[i].record()
+	rec.State, rec.Ended, rec.Fault = AttemptWithdrawn, c.Now, &f
+	c.Units[i].giving = nil
+	if c.ending != "" && c.Units[i].kind != undo {
+		c.set(i, StepCancelled)
+		return
+	}
+	c.react(i, f)
+}
+
+// giveBack gives up the current attempt of unit i although no outcome has come. An attempt of an unsafe tool that may
+// still be claimed is withdrawn first; what follows waits for that event.
+func (c *change) giveBack(i int, f Fault) {
+	u := &c.Units[i]
+	unsafe := c.Tool(i).Effects == EffectsUnsafe
+	switch {
+	case u.State == StepRunning && unsafe:
+		c.failed(i, Fault{Class: Unknown, Acted: ActedMaybe, Message: f.Message})
+	case unsafe:
+		u.giving = &f
+		c.touch(i)
+	case u.State == StepRunning:
+		c.failed(i, f)
+		u.record().State = AttemptGivenUp
+	default:
+		c.withdrawn(i, f)
+	}
+}
+
+// current finds the unit whose attempt a is out. Anything else is late: an old round or try.
+func (c *change) current(a Attempt) (int, bool) {
+	i := c.Unit(a.Step)
+	return i, i >= 0 && c.Units[i].is(a)
+}
+
+// settles finds the unit that the outcome of a decides: its attempt is out, or unknown and a person has not yet
+// decided, and the word comes from the worker that holds the claim.
+func (c *change) settles(a Attempt, worker string) (int, bool) {
+	i, ok := c.current(a)
+	if ok || i < 0 {
+		return i, ok
+	}
+	u := &c.Units[i]
+	return i, u.State == StepUnknown && u.names(a) && u.record().Worker == worker && c.final == ""
+}
+
+// late keeps an outcome that came after the run went on without it, as history only.
+func (c *change) late(a Attempt, what string) {
+	i := c.Unit(a.Step)
+	if i < 0 {
+		return
+	}
+	for n := range c.Units[i].Attempts {
+		rec := &c.Units[i].Attempts[n]
+		same := rec.Round == a.Round && rec.Rung == a.Rung && rec.Try == a.Try
+		note := "late outcome: " + what
+		if same && rec.Note != note && rec.State != AttemptSucceeded && rec.State != AttemptFailed {
+			rec.Note = note
+			c.touch(i)
+		}
+	}
+}
+
+func orElse(s, other string) string {
+	if s != "" {
+		return s
+	}
+	return other
+}

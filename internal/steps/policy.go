@@ -1,0 +1,209 @@
+package steps
+
+import (
+	"hash/fnv"
+	"math"
+	"time"
+)
+
+// react is the whole policy about failure: what happens to unit i after a fault that its ladder has to deal with.
+// In this order: what may have happened and must not be repeated is settled by a person; what no machine can mend
+// goes to a person; too many faults of a kind go to a person; then the same rung again, the next rung, a person.
+func (c *change) react(i int, f Fault) {
+	if f.Class == Unknown || f.MayHaveActed() && c.Tool(i).Effects == EffectsUnsafe {
+		c.unknown(i, f)
+		return
+	}
+	if c.ending != "" && c.Units[i].kind != undo {
+		c.Units[i].Fault = &f
+		c.set(i, StepCancelled)
+		return
+	}
+	if f.Class.Reaction() == Ask {
+		c.giveUp(i, f)
+		return
+	}
+	if c.tooMany(i, f) {
+		c.ask(i, KindFailure, f)
+		return
+	}
+	if wait, ok := c.again(i, f); ok {
+		c.queue(i, wait)
+		return
+	}
+	if c.nextRung(i) {
+		return
+	}
+	c.giveUp(i, f)
+}
+
+// tooMany counts the faults of one (tool, class) in this run against the plan's escalate_after.
+func (c *change) tooMany(i int, f Fault) bool {
+	limit := c.Program.Plan.EscalateAfter
+	if limit <= 0 {
+		return false
+	}
+	if c.faults == nil {
+		c.faults = make(map[faultKey]int)
+	}
+	k := faultKey{c.Tool(i).Name, f.Class}
+	c.faults[k]++
+	return c.faults[k] >= limit
+}
+
+// again says whether unit i tries the same rung once more after f, and after what wait.
+func (c *change) again(i int, f Fault) (time.Duration, bool) {
+	if f.Class.Reaction() != Retry {
+		return 0, false
+	}
+	u := &c.Units[i]
+	p := c.Tool(i).Rungs[u.Rung].Retry
+	if f.RetryAfter > 0 {
+		// The other side said when to come back: that is no failed try, and only the step's budget bounds it.
+		wait := time.Duration(f.RetryAfter)
+		fits := p.RetryAfterMax <= 0 || f.RetryAfter <= p.RetryAfterMax
+		return wait, fits && c.inBudget(i, wait) && !p.never(f.Class)
+	}
+	n := u.count(f.Class)
+	if n >= p.maxAttempts(f.Class) {
+		return 0, false
+	}
+	wait := p.wait(f.Class, n, AttemptName(c.Run, c.Attempt(i)))
+	return wait, c.inBudget(i, wait)
+}
+
+// inBudget reports whether a wait ends before the budget of unit i does. One that does not is not begun.
+func (c *change) inBudget(i int, wait time.Duration) bool {
+	end := c.Units[i].Deadline
+	return end.IsZero() || c.Now.Add(wait).Before(end)
+}
+
+// nextRung queues the first try of the rung below, if there is one and time is left for it.
+func (c *change) nextRung(i int) bool {
+	u := &c.Units[i]
+	if u.Rung+1 >= len(c.Tool(i).Rungs) || !c.inBudget(i, 0) {
+		return false
+	}
+	u.Rung++
+	u.Try, u.counts = 0, nil
+	c.queue(i, 0)
+	return true
+}
+
+// giveUp is for a unit for which nothing is left to try: the plan's on_failure says what that means.
+func (c *change) giveUp(i int, f Fault) {
+	u := &c.Units[i]
+	u.Fault = &f
+	on := c.Program.Nodes[u.Node].Step.OnFailure
+	if u.kind == undo {
+		on = OnFailureEscalate
+	}
+	switch on {
+	case OnFailureSkip:
+		c.skip(i)
+	case OnFailureFail:
+		c.set(i, StepFailed)
+		c.startEnding(RunFailed, u.ID+": "+f.Error())
+	default:
+		c.ask(i, kindOf(f), f)
+	}
+}
+
+func kindOf(f Fault) EscalationKind {
+	switch f.Class {
+	case DeadlineExceeded:
+		return KindDeadline
+	case Unknown:
+		return KindUnknown
+	case NeedsHuman:
+		return KindQuestion
+	}
+	return KindFailure
+}
+
+// unknown is for an attempt that may have happened and must not be repeated. A person settles it; a run that is
+// ending asks only where the answer decides whether something is to be undone.
+func (c *change) unknown(i int, f Fault) {
+	u := &c.Units[i]
+	f.Class, f.Acted = Unknown, ActedMaybe
+	u.record().State, u.Fault = AttemptUnknown, &f
+	c.set(i, StepUnknown)
+	if c.ending != "" && u.kind != undo && c.Program.Nodes[u.Node].CompensateTool == nil {
+		c.settleUnknown(i)
+		return
+	}
+	c.ask(i, KindUnknown, f)
+}
+
+// settleUnknown lets an unknown outcome stand as it is: nobody needs to know any more.
+func (c *change) settleUnknown(i int) {
+	if u := &c.Units[i]; !u.over() {
+		u.settled = true
+		c.left--
+	}
+	c.touch(i)
+}
+
+// count counts one more fault of a class on this rung and returns how many there are.
+func (u *Unit) count(class Class) int {
+	for k := range u.counts {
+		if u.counts[k].class == class {
+			u.counts[k].n++
+			return u.counts[k].n
+		}
+	}
+	u.counts = append(u.counts, classCount{class, 1})
+	return 1
+}
+
+// maxAttempts is the number of tries for a class. Crashed has one: the redeliveries before it were its retries.
+func (p RetryPolicy) maxAttempts(class Class) int {
+	if on, ok := p.On[class]; ok && on.MaxAttempts > 0 {
+		return on.MaxAttempts
+	}
+	if class == Crashed {
+		return 1
+	}
+	return max(p.MaxAttempts, 1)
+}
+
+// never reports whether the policy forbids any second try of a class.
+func (p RetryPolicy) never(class Class) bool {
+	on, ok := p.On[class]
+	return ok && on.MaxAttempts == 1
+}
+
+// wait is the wait after the n-th fault of a class: full jitter below an exponentially growing bound. The jitter is a
+// hash of the attempt's name, so asking twice gives the same answer.
+func (p RetryPolicy) wait(class Class, n int, attempt string) time.Duration {
+	initial, factor, most := p.Initial, p.Factor, p.Max
+	on := p.On[class]
+	if on.Initial > 0 {
+		initial = on.Initial
+	}
+	if on.Factor > 0 {
+		factor = on.Factor
+	}
+	if on.Max > 0 {
+		most = on.Max
+	}
+	if factor < 1 {
+		factor = 1
+	}
+	bound := float64(initial) * math.Pow(factor, float64(n-1))
+	if most > 0 {
+		bound = min(bound, float64(most))
+	}
+	return time.Duration(bound * fraction(attempt)).Round(time.Millisecond)
+}
+
+// fraction is a number in [0,1) that depends on nothing but name.
+func fraction(name string) float64 {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	x := h.Sum64()
+	x ^= x >> 33 // FNV's high bits hardly change with the last byte; mix them
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	return float64(x>>11) / (1 << 53)
+}

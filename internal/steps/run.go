@@ -1,0 +1,237 @@
+package steps
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// State is a run, folded from its log. Only [Apply] changes it; everybody else reads.
+type State struct {
+	Run       string
+	Program   *Program
+	Input     json.RawMessage
+	Labels    map[string]string
+	ToolsFile string
+	RetryOf   string
+	By        string
+	Seq       uint64    // of the last record applied
+	Now       time.Time // of the last record applied; never goes back
+	Submitted time.Time
+	Ended     time.Time // when it was clear how the run ends; zero before
+
+	// Units are what can have attempts: first one per plan step, in the plan's order, then, as they come up, the items
+	// of for_each and the compensations.
+	Units       []Unit
+	Escalations []Escalation
+	Output      json.RawMessage
+	Reason      string // why the run failed, was aborted or cancelled
+
+	keyRun  string
+	carried map[string]Carried
+	faults  map[faultKey]int // since the last decision, for escalate_after
+	final   RunState         // how the run ends, once that is clear; empty before
+	ending  RunState         // how it will end when attempts and compensations are through; empty while it goes on
+	closed  bool             // Closed is in the log
+
+	endingFrom time.Time
+	paused     bool  // the run's deadline is with a person: nothing new is queued
+	noUndo     bool  // a person ended the compensations
+	outputAsk  bool  // the output's expression is with a person
+	completed  []int // units in the order of completion, for compensations in reverse
+	active     int   // units whose attempt is in the queue or with a worker
+	left       int   // units that have not ended
+	open       int   // open escalations
+
+	// The work clock: spent up to from, and running since then unless it stands.
+	spent, allowed time.Duration
+	from           time.Time
+	standing       bool
+}
+
+type faultKey struct {
+	tool  string
+	class Class
+}
+
+// RunUnit stands for the run itself among touched units: its deadline, its output, its end.
+const RunUnit = -1
+
+// Unit is what can have attempts: a plan step, an item of a for_each step, or the compensation of either.
+type Unit struct {
+	ID       string // `<step>`, `<step>~<i>`, `<unit>~undo`
+	Node     int    // index of Program.Nodes
+	State    StepState
+	Round    int
+	Rung     int
+	Try      int
+	Params   json.RawMessage // of the current round, templates filled in
+	Output   json.RawMessage
+	Deadline time.Time // end of the budget of this round; zero = none
+	Attempts []AttemptRecord
+	Degraded *Degraded // set when it succeeded, but not as meant
+	Fault    *Fault    // the one that it was given up for
+	AnswerBy string    // the person whose answer is the output
+
+	notBefore  time.Time
+	edit       int // grows when a person changes the parameters; part of the idempotency key
+	tainted    bool
+	settled    bool         // unknown, and nobody needs to know any more
+	deferred   bool         // wants its next attempt as soon as the run is no longer paused
+	giving     *Fault       // given up as soon as its claim is withdrawn
+	counts     []classCount // faults on this rung
+	waiting    int          // needs not yet done
+	escalation int          // 1 + index of its last escalation, 0 = none
+	kind       unitKind
+	parent     int // item: its for_each unit; undo: the unit that it undoes
+	item       int // index of the item
+	fan        *fan
+}
+
+type classCount struct {
+	class Class
+	n     int
+}
+
+type unitKind uint8
+
+const (
+	planStep unitKind = iota
+	fanItem
+	undo
+)
+
+// fan is the work of a for_each step.
+type fan struct {
+	items []json.RawMessage
+	first int // unit index of item 0
+	next  int // next item to start
+	busy  int // items started and not ended
+	left  int // items not ended
+}
+
+// Status is where the run stands.
+func (s *State) Status() RunState {
+	switch {
+	case s.final != "":
+		return s.final
+	case s.standing:
+		return RunWaiting
+	}
+	return RunRunning
+}
+
+// Closed reports whether the log holds the run's end.
+func (s *State) Closed() bool { return s.closed }
+
+// Unit finds a unit by its id; -1 when there is none.
+func (s *State) Unit(id string) int {
+	base, rest, nested := strings.Cut(id, "~")
+	i, ok := s.Program.index[base]
+	if !ok {
+		return -1
+	}
+	if !nested {
+		return i
+	}
+	if f := s.Units[i].fan; f != nil && rest != "undo" {
+		n, err := strconv.Atoi(strings.TrimSuffix(rest, "~undo"))
+		if err != nil || n < 0 || n >= len(f.items) {
+			return -1
+		}
+		if f.first+n < len(s.Units) && s.Units[f.first+n].ID == id {
+			return f.first + n
+		}
+	}
+	return s.findLate(id)
+}
+
+// findLate looks among the compensations; there are few, and only in a run that is ending.
+func (s *State) findLate(id string) int {
+	for i := len(s.Units) - 1; i >= len(s.Program.Nodes); i-- {
+		if s.Units[i].ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// Tool is the policy that unit i executes.
+func (s *State) Tool(i int) *Tool {
+	n := &s.Program.Nodes[s.Units[i].Node]
+	if s.Units[i].kind == undo {
+		return n.CompensateTool
+	}
+	return n.Tool
+}
+
+// RungName is the name of the rung that unit i stands on, "" before its first attempt.
+func (s *State) RungName(i int) string {
+	u := &s.Units[i]
+	if len(u.Attempts) == 0 {
+		return ""
+	}
+	return s.Tool(i).Rungs[u.Rung].Name
+}
+
+// Key is the idempotency key of unit i: the same for every attempt, rung and plain retry, new after a person's edit.
+func (s *State) Key(i int) string {
+	return s.keyRun + "/" + s.Units[i].ID + "/" + strconv.Itoa(s.Units[i].edit)
+}
+
+// Attempt names the current attempt of unit i.
+func (s *State) Attempt(i int) Attempt {
+	u := &s.Units[i]
+	return Attempt{Step: u.ID, Round: u.Round, Rung: u.Rung, Try: u.Try}
+}
+
+// Items are the units of for_each step i, nil for other steps.
+func (s *State) Items(i int) []Unit {
+	f := s.Units[i].fan
+	if f == nil {
+		return nil
+	}
+	return s.Units[f.first : f.first+len(f.items)]
+}
+
+// Undo is the unit that unit `undone` is compensated by, if i is such a compensation.
+func (s *State) Undo(i int) (undone int, ok bool) {
+	u := &s.Units[i]
+	return u.parent, u.kind == undo
+}
+
+func (u *Unit) record() *AttemptRecord { return &u.Attempts[len(u.Attempts)-1] }
+
+// is reports whether a names the unit's current attempt, and that one is still out.
+func (u *Unit) is(a Attempt) bool {
+	return u.names(a) && u.State.InQueue() && u.fan == nil
+}
+
+func (u *Unit) names(a Attempt) bool {
+	return len(u.Attempts) > 0 && u.Round == a.Round && u.Rung == a.Rung && u.Try == a.Try
+}
+
+// over reports whether nothing more will come of the unit.
+func (u *Unit) over() bool { return u.State.Ended() || u.settled }
+
+func (s *State) scope(i int) Scope {
+	c := Scope{state: s}
+	u := &s.Units[i]
+	if u.kind == undo {
+		u = &s.Units[u.parent]
+	}
+	if u.kind == fanItem {
+		c.each, c.index, c.item = true, u.item, s.Units[u.parent].fan.items[u.item]
+	}
+	return c
+}
+
+func (s *State) stepRoot(id string) map[string]any {
+	i, ok := s.Program.index[id]
+	if !ok {
+		return nil
+	}
+	u := &s.Units[i]
+	return map[string]any{"output": Decode(u.Output), "state": string(u.State), "degraded": u.tainted, "rejection": nil}
+}

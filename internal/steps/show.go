@@ -1,0 +1,188 @@
+package steps
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Document is a run as programs read it: what `runs show -o json` prints. Field names are a contract.
+type Document struct {
+	ID          string            `json:"id"`
+	Workflow    string            `json:"workflow"`
+	State       RunState          `json:"state"`
+	Reason      string            `json:"reason,omitempty"`
+	Labels      map[string]string `json:"labels"`
+	RetryOf     string            `json:"retry_of,omitempty"`
+	Started     time.Time         `json:"started"`
+	Ended       *time.Time        `json:"ended"`
+	Input       json.RawMessage   `json:"input"`
+	Degraded    []Degraded        `json:"degraded"`
+	Steps       []StepView        `json:"steps"`
+	Output      json.RawMessage   `json:"output"`
+	Escalations []string          `json:"escalations"` // ids of the open ones
+}
+
+// StepView is one unit of a run.
+type StepView struct {
+	ID       string          `json:"id"`
+	Tool     string          `json:"tool"`
+	State    StepState       `json:"state"`
+	Rung     string          `json:"rung"`
+	Round    int             `json:"round"`
+	Class    Class           `json:"class,omitempty"`
+	Message  string          `json:"message,omitempty"`
+	AnswerBy string          `json:"answer_by,omitempty"`
+	Output   json.RawMessage `json:"output"`
+	Attempts []AttemptView   `json:"attempts"`
+}
+
+// AttemptView is one attempt. Times are the log's; Took is what the worker measured.
+type AttemptView struct {
+	Round   int          `json:"round"`
+	Rung    string       `json:"rung"`
+	Try     int          `json:"try"`
+	State   AttemptState `json:"state"`
+	Class   Class        `json:"class,omitempty"`
+	Message string       `json:"message,omitempty"`
+	Detail  string       `json:"detail,omitempty"`
+	Status  int          `json:"status,omitempty"`
+	Worker  string       `json:"worker,omitempty"`
+	Queued  time.Time    `json:"queued"`
+	Started *time.Time   `json:"started"`
+	Ended   *time.Time   `json:"ended"`
+	Took    Duration     `json:"took,omitempty"`
+	Wait    Duration     `json:"wait"`
+	Crashes int          `json:"crashes,omitempty"`
+	Note    string       `json:"note,omitempty"`
+}
+
+// Show makes the document of a run.
+func Show(s *State) Document {
+	d := Document{
+		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf,
+		Started: s.Submitted.UTC(), Ended: moment(s.Ended), Input: orNull(s.Input), Degraded: s.DegradedSteps(),
+		Steps: make([]StepView, 0, len(s.Units)), Output: orNull(s.Output), Escalations: []string{},
+	}
+	if d.Labels == nil {
+		d.Labels = map[string]string{}
+	}
+	if d.Degraded == nil {
+		d.Degraded = []Degraded{}
+	}
+	for i := range s.Units {
+		d.Steps = append(d.Steps, s.stepView(i))
+	}
+	for n := range s.Escalations {
+		if s.Escalations[n].State == EscalationOpen {
+			d.Escalations = append(d.Escalations, s.Escalations[n].ID)
+		}
+	}
+	return d
+}
+
+func (s *State) stepView(i int) StepView {
+	u := &s.Units[i]
+	v := StepView{
+		ID: u.ID, Tool: s.Tool(i).Name, State: u.State, Rung: s.RungName(i), Round: u.Round, AnswerBy: u.AnswerBy,
+		Output: orNull(u.Output), Attempts: s.attemptViews(i),
+	}
+	if u.Fault != nil {
+		v.Class, v.Message = u.Fault.Class, u.Fault.Message
+	}
+	return v
+}
+
+func (s *State) attemptViews(i int) []AttemptView {
+	list := make([]AttemptView, 0, len(s.Units[i].Attempts))
+	for _, rec := range s.Units[i].Attempts {
+		v := AttemptView{
+			Round: rec.Round, Rung: s.Tool(i).Rungs[rec.Rung].Name, Try: rec.Try, State: rec.State, Worker: rec.Worker,
+			Queued: rec.Queued.UTC(), Started: rec.began(), Ended: moment(rec.Ended), Took: rec.Took, Wait: rec.Wait,
+			Crashes: rec.Crashes, Note: rec.Note,
+		}
+		if f := rec.Fault; f != nil {
+			v.Class, v.Message, v.Detail, v.Status = f.Class, f.Message, f.Detail, f.Status
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+// began is when the attempt was executed: as the log learned it, else reckoned back from its end.
+func (rec *AttemptRecord) began() *time.Time {
+	if rec.Started.IsZero() && rec.Took > 0 {
+		return moment(rec.Ended.Add(-time.Duration(rec.Took)))
+	}
+	return moment(rec.Started)
+}
+
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// EscalationView is an escalation as lists show it; also the body of its message on the escalation stream.
+type EscalationView struct {
+	ID       string          `json:"id"`
+	Kind     EscalationKind  `json:"kind"`
+	State    EscalationState `json:"state"`
+	Run      string          `json:"run"`
+	Workflow string          `json:"workflow"`
+	Step     string          `json:"step"`
+	Tool     string          `json:"tool"`
+	Rung     string          `json:"rung"`
+	Class    Class           `json:"class"`
+	Message  string          `json:"message"`
+	Opened   time.Time       `json:"opened"`
+	Deadline *time.Time      `json:"deadline"`
+	Allowed  []Verb          `json:"allowed"`
+	Decision *Decided        `json:"decision,omitempty"`
+}
+
+// ViewEscalation shows escalation n of s.
+func ViewEscalation(s *State, n int) EscalationView {
+	e := &s.Escalations[n]
+	v := EscalationView{
+		ID: e.ID, Kind: e.Kind, State: e.State, Run: s.Run, Workflow: s.Program.Plan.Name, Rung: e.Rung,
+		Class: e.Fault.Class, Message: e.Fault.Message, Opened: e.Opened.UTC(), Allowed: e.Allowed, Decision: e.Decision,
+	}
+	if e.Unit != RunUnit {
+		v.Step, v.Tool = s.Units[e.Unit].ID, s.Tool(e.Unit).Name
+	}
+	return v
+}
+
+// FindEscalation is the index of an escalation by its id, -1 when there is none.
+func (s *State) FindEscalation(id string) int {
+	for n := range s.Escalations {
+		if s.Escalations[n].ID == id {
+			return n
+		}
+	}
+	return -1
+}
+
+// Carry lists what a retry of the ended run s need not do again: units that are done and were not compensated.
+func Carry(s *State) []Carried {
+	undone := make(map[int]bool)
+	for i := range s.Units {
+		if of, ok := s.Undo(i); ok && s.Units[i].State == StepSucceeded {
+			undone[of] = true
+		}
+	}
+	var list []Carried
+	for i := range s.Units {
+		u := &s.Units[i]
+		if u.kind == undo || !u.State.Done() || undone[i] || u.Fault != nil {
+			continue
+		}
+		list = append(list, Carried{Step: u.ID, State: u.State, Rung: u.Rung, Output: u.Output, Degraded: u.Degraded, Tainted: u.tainted})
+	}
+	return list
+}
+
+// KeyRun is the run named in this run's idempotency keys; a retry keeps it.
+func (s *State) KeyRun() string { return s.keyRun }

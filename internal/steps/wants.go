@@ -1,0 +1,151 @@
+package steps
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// WantList is what must exist outside the core because of a state. Everything in it may be made again without harm.
+// The dispatcher publishes it in any order, and acknowledges the event only when all of it is stored.
+type WantList struct {
+	Steps       []StepMessage // in the queue, unless their outcome is in the log
+	Withdraw    []StepMessage // take their claims by compare-and-set; what follows waits for that event
+	Gone        []StepMessage // given up: purge their step messages
+	Stop        []StepMessage // executed by somebody: tell them to stop
+	Timer       time.Time     // the next moment at which Fired changes something; zero = none
+	Escalations []int         // indexes of open escalations
+	Settled     []int         // indexes of escalations that are no longer open: remove them
+	Result      *Closed       // the run's end, until it is in the log
+}
+
+// StepMessage is what a worker gets: everything to execute one attempt, and nothing to decide about it.
+type StepMessage struct {
+	Run       string          `json:"run"`
+	Attempt                   // step, round, rung, try
+	Workflow  string          `json:"workflow"`
+	Tool      string          `json:"tool"`
+	RungName  string          `json:"rung_name"`
+	Effects   Effects         `json:"effects"`
+	Params    json.RawMessage `json:"params"`
+	Key       string          `json:"key"`                 // idempotency key: `<run>/<step>/<edit>`
+	Timeout   Duration        `json:"timeout,omitempty"`   // of this attempt; 0 = none
+	NotBefore time.Time       `json:"not_before,omitzero"` // do not execute earlier
+	Deadline  time.Time       `json:"deadline,omitzero"`   // end of the step's budget; zero = none
+}
+
+// AttemptName is the full name `<run>/<step>/<round>-<rung index>-<try>`.
+func AttemptName(run string, a Attempt) string { return run + "/" + a.Step + "/" + a.Token() }
+
+// Wants says what must exist because of s: for the given units, or for all of them when touched is nil. The union over
+// all units and [RunUnit] is the same as asking for all.
+func Wants(s *State, touched []int) WantList {
+	var w WantList
+	if s == nil || s.closed {
+		return w
+	}
+	if touched == nil {
+		w.addRun(s)
+		for i := range s.Units {
+			w.addUnit(s, i)
+		}
+		return w
+	}
+	for _, i := range touched {
+		if i == RunUnit {
+			w.addRun(s)
+			continue
+		}
+		w.addUnit(s, i)
+	}
+	w.addTimer(s.runDue()) // the work clock moves with every event
+	w.addResult(s)
+	return w
+}
+
+func (w *WantList) addRun(s *State) {
+	w.addTimer(s.runDue())
+	w.addResult(s)
+	for n := range s.Escalations {
+		if s.Escalations[n].Unit == RunUnit {
+			w.addEscalation(s, n)
+		}
+	}
+}
+
+func (w *WantList) addResult(s *State) {
+	if s.final != "" && w.Result == nil {
+		w.Result = &Closed{State: s.final, Degraded: s.DegradedSteps(), Reason: s.Reason}
+	}
+}
+
+func (w *WantList) addUnit(s *State, i int) {
+	u := &s.Units[i]
+	w.addTimer(s.unitDue(i))
+	for n := u.escalation; n > 0; n = s.Escalations[n-1].before {
+		w.addEscalation(s, n-1)
+	}
+	w.addGivenUp(s, i)
+	if !u.State.InQueue() || u.fan != nil {
+		return
+	}
+	stopping := s.ending != "" && u.kind != undo
+	switch {
+	case u.giving != nil:
+		w.Withdraw = append(w.Withdraw, s.message(i))
+	case stopping && u.State == StepRunning:
+		w.Stop = append(w.Stop, s.message(i))
+	case !stopping:
+		w.Steps = append(w.Steps, s.message(i))
+	}
+}
+
+// addGivenUp names the attempts whose messages nobody should execute any more.
+func (w *WantList) addGivenUp(s *State, i int) {
+	u := &s.Units[i]
+	for n := range u.Attempts {
+		rec := &u.Attempts[n]
+		if rec.State != AttemptWithdrawn && rec.State != AttemptGivenUp {
+			continue
+		}
+		m := StepMessage{Run: s.Run, Attempt: Attempt{u.ID, rec.Round, rec.Rung, rec.Try}, Tool: s.Tool(i).Name, RungName: s.Tool(i).Rungs[rec.Rung].Name}
+		w.Gone = append(w.Gone, m)
+		if s.Tool(i).Effects != EffectsUnsafe {
+			w.Stop = append(w.Stop, m) // somebody may execute it without having said so yet
+		}
+	}
+}
+
+func (w *WantList) addEscalation(s *State, n int) {
+	if s.Escalations[n].State == EscalationOpen {
+		w.Escalations = append(w.Escalations, n)
+		return
+	}
+	w.Settled = append(w.Settled, n)
+}
+
+func (w *WantList) addTimer(at time.Time) {
+	if !at.IsZero() && (w.Timer.IsZero() || at.Before(w.Timer)) {
+		w.Timer = at
+	}
+}
+
+// message is the current attempt of unit i, as its worker gets it.
+func (s *State) message(i int) StepMessage {
+	u, t := &s.Units[i], s.Tool(i)
+	return StepMessage{
+		Run: s.Run, Attempt: s.Attempt(i), Workflow: s.Program.Plan.Name, Tool: t.Name, RungName: t.Rungs[u.Rung].Name,
+		Effects: t.Effects, Params: u.Params, Key: s.Key(i), Timeout: t.Rungs[u.Rung].Timeout,
+		NotBefore: u.notBefore, Deadline: u.Deadline,
+	}
+}
+
+// DegradedSteps lists every unit that succeeded, but not as meant; in the order of the units.
+func (s *State) DegradedSteps() []Degraded {
+	var list []Degraded
+	for i := range s.Units {
+		if u := &s.Units[i]; u.Degraded != nil && u.State == StepSucceeded {
+			list = append(list, *u.Degraded)
+		}
+	}
+	return list
+}
