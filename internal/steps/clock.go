@@ -52,7 +52,7 @@ func (c *change) overdue(i int) {
 		c.giveBack(i, Fault{Class: DeadlineExceeded, Acted: ActedNo, Message: "the step's budget of " + c.Tool(i).Timeout.String() + " is used up"})
 		return
 	}
-	c.giveBack(i, Fault{Class: Unknown, Acted: ActedMaybe, Message: "told to stop, gave no answer within " + stopGrace.String()})
+	c.giveBack(i, Fault{Class: DeadlineExceeded, Acted: ActedMaybe, Message: "told to stop, gave no answer within " + stopGrace.String()})
 }
 
 // runDue is when the run's work clock reaches the deadline; zero = never, or not while the clock stands.

@@ -76,7 +76,7 @@ type Fault struct {
 }
 
 // MayHaveActed reports whether the attempt may have had its effect.
-func (f Fault) MayHaveActed() bool { return f.Acted != ActedNo }
+func (f Fault) MayHaveActed() bool { return f.Acted != ActedNo || f.Class == Unknown }
 
 // Error makes a Fault usable as the error that executors return.
 func (f Fault) Error() string { return string(f.Class) + ": " + f.Message }

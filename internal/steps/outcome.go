@@ -183,13 +183,22 @@ func (c *change) late(a Attempt, what string) {
 	}
 	for n := range c.Units[i].Attempts {
 		rec := &c.Units[i].Attempts[n]
-		same := rec.Round == a.Round && rec.Rung == a.Rung && rec.Try == a.Try
 		note := "late outcome: " + what
-		if same && rec.Note != note && rec.State != AttemptSucceeded && rec.State != AttemptFailed {
+		if rec.is(a) && rec.Note != note && !rec.reported(what) {
 			rec.Note = note
 			c.touch(i)
 		}
 	}
+}
+
+func (rec *AttemptRecord) is(a Attempt) bool {
+	return rec.Round == a.Round && rec.Rung == a.Rung && rec.Try == a.Try
+}
+
+// reported says whether the record already tells of this outcome, or of one that counted.
+func (rec *AttemptRecord) reported(what string) bool {
+	counted := rec.State == AttemptSucceeded || rec.State == AttemptFailed
+	return counted || rec.Fault != nil && rec.Fault.Error() == what
 }
 
 func orElse(s, other string) string {
