@@ -39,6 +39,15 @@ func (n Names) StepFilter(tool, rung string) string {
 	return n.Prefix + ".steps." + toolToken(tool) + "." + rung + ".>"
 }
 
+// ParseStepFilter is the reverse of [Names.StepFilter].
+func (n Names) ParseStepFilter(filter string) (tool, rung string, ok bool) {
+	t, ok := n.tokens(filter, "steps", 3)
+	if !ok {
+		return "", "", false
+	}
+	return toolName(t[0]), t[1], true
+}
+
 // Step is the subject of an attempt's message.
 func (n Names) Step(tool, rung, run string, a steps.Attempt) string {
 	return n.Prefix + ".steps." + toolToken(tool) + "." + rung + "." + run + "." + a.Step + "." + a.Token()

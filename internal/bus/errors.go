@@ -1,0 +1,75 @@
+package bus
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+)
+
+// What a publish may come back with. Any other error was refused for a reason that trying again does not change.
+var (
+	ErrConflict  = errors.New("the subject's last sequence is another one")         // Expect was not met; nothing was stored
+	ErrQueued    = errors.New("a message on this subject is there already")         // one message per subject; nothing was stored
+	ErrFull      = errors.New("the stream or its disk is full")                     // nothing was stored; try later
+	ErrUncertain = errors.New("no answer: the message may have been stored or not") // read, then decide; or publish again
+)
+
+// pubAck is the server's answer to a publish or to the end of a batch.
+type pubAck struct {
+	Stream string    `json:"stream"`
+	Seq    uint64    `json:"seq"`
+	Count  int       `json:"count"`
+	Error  *apiError `json:"error"`
+}
+
+type apiError struct {
+	Code        int    `json:"code"`
+	ErrCode     int    `json:"err_code"`
+	Description string `json:"description"`
+}
+
+// Codes of the server that a publisher meets.
+const (
+	codeWrongLastSequence    = 10071
+	codeWrongLastSequenceAny = 10164
+	codeStoreFailed          = 10077
+	codeNoResources          = 10023
+	codeStorageExceeded      = 10047
+	codeMemoryExceeded       = 10028
+	codeAccountExceeded      = 10002
+)
+
+// verdict reads the server's answer.
+func verdict(stream string, m *nats.Msg) (pubAck, error) {
+	if m.Header.Get("Status") == "503" {
+		return pubAck{}, fmt.Errorf("publish to %s: %w (no stream takes this subject now)", stream, ErrUncertain)
+	}
+	var a pubAck
+	if err := json.Unmarshal(m.Data, &a); err != nil {
+		return a, fmt.Errorf("publish to %s: %w: unreadable answer: %w", stream, ErrUncertain, err)
+	}
+	if a.Error != nil {
+		return a, fmt.Errorf("publish to %s: %w", stream, a.Error.kind())
+	}
+	return a, nil
+}
+
+func (e *apiError) kind() error {
+	switch {
+	case e.ErrCode == codeWrongLastSequence || e.ErrCode == codeWrongLastSequenceAny:
+		return ErrConflict
+	case strings.Contains(e.Description, "maximum messages per subject exceeded"):
+		return ErrQueued // a full stream has the same code and another text
+	case e.ErrCode == codeStoreFailed, e.ErrCode == codeNoResources, e.ErrCode == codeStorageExceeded,
+		e.ErrCode == codeMemoryExceeded, e.ErrCode == codeAccountExceeded:
+		return fmt.Errorf("%w: %s", ErrFull, e.Description)
+	case e.Code == 503:
+		return fmt.Errorf("%w: %s", ErrUncertain, e.Description)
+	}
+	return fmt.Errorf("refused: %s (code %d)", e.Description, e.ErrCode)
+}
+
+func isUncertain(err error) bool { return errors.Is(err, ErrUncertain) }
