@@ -27,7 +27,7 @@ const (
 	maxBatchBytes = 4 << 20 // of one batch
 	lanes         = 2       // groups on their way at once
 
-	smallGroup    = 100     // messages that may go singly for the sake of measuring
+	smallGroup = 100 // messages that may go singly for the sake of measuring
 
 	guessBatch  = 2 * time.Millisecond   // a batch, before one was measured
 	guessSingle = 200 * time.Microsecond // a single message among others

@@ -30,7 +30,7 @@ var rules = []rule{
 	{pkg: "internal/executor", may: []string{"internal/steps"}, why: "the seam knows nothing of queues"},
 	{pkg: "internal/executor/executortest", may: []string{"internal/steps", "internal/executor"}, why: "the suite serves every plug-in"},
 	{pkg: "internal/executor/cache", may: []string{"internal/steps", "internal/wire", "internal/executor"}, nats: true, why: "keeps results in a bucket"},
-	{pkg: "internal/executor/nats", may: []string{"internal/steps", "internal/executor"}, nats: true, why: "talks to NATS services"},
+	{pkg: "internal/executor/nats", may: []string{"internal/steps", "internal/wire", "internal/executor"}, nats: true, why: "talks to NATS services"},
 	{pkg: "internal/executor/*", may: []string{"internal/steps", "internal/executor"}, why: "plug-ins never import one another"},
 	{pkg: "internal/plan", may: []string{"internal/steps", "internal/wire", "internal/executor"}, why: "documents, no queue"},
 	{pkg: "internal/dlq", may: []string{"internal/steps", "internal/wire", "internal/bus"}, nats: true, why: "the escalation stream"},

@@ -1,0 +1,134 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/dlq"
+	"belay/internal/runlog"
+	"belay/internal/steps"
+	"belay/internal/wire"
+)
+
+// Observer is told of every record that was applied for the first time: logs, metrics and progress derive from it.
+// Calls come from several goroutines, for one run in the order of its log. After a failed publish or a take-over a
+// record may come twice. The state goes on changing after the call; keep nothing of it.
+type Observer interface {
+	Applied(state *steps.State, r steps.Record, touched []int)
+}
+
+// Options say how a [Dispatcher] works. Bus and Log are required; zero durations mean the defaults.
+type Options struct {
+	Bus      *bus.Bus
+	Log      *runlog.Log
+	Name     string // in claims of withdrawn attempts and in logs
+	Observer Observer
+	Logger   *slog.Logger
+
+	TimerDelay    time.Duration // how long a run stays open before its timer is made durable; default 2 s
+	SweepEvery    time.Duration // how often every open run is folded anew; default 10 min
+	QueueEvery    time.Duration // how often the step queue is compared with what is wanted; default 30 s
+	UnservedAfter time.Duration // how long a queued step may wait without any worker for its tool; default 60 s
+	Retention     time.Duration // how long an ended run is kept; default 30 days, negative = for ever
+	DrainTimeout  time.Duration // how long a stop waits for what is on its way; default 10 s
+}
+
+func (o Options) withDefaults() Options {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	set(&o.TimerDelay, 2*time.Second)
+	set(&o.SweepEvery, 10*time.Minute)
+	set(&o.QueueEvery, 30*time.Second)
+	set(&o.UnservedAfter, time.Minute)
+	set(&o.Retention, 30*24*time.Hour)
+	set(&o.DrainTimeout, 10*time.Second)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Observer == nil {
+		o.Observer = nobody{}
+	}
+	return o
+}
+
+type nobody struct{}
+
+func (nobody) Applied(*steps.State, steps.Record, []int) {}
+
+// Dispatcher moves the runs of all partitions on whose pin it is given. Several may run side by side; each partition's
+// events go to one of them at a time.
+type Dispatcher struct {
+	Options
+	names   wire.Names
+	letters *dlq.Box
+	routes  *routes
+	purges  chan struct{} // a slot per purge under way
+	parts   []*partition
+}
+
+// New makes a Dispatcher. The bus must be set up or open.
+func New(o Options) *Dispatcher {
+	d := &Dispatcher{Options: o.withDefaults(), names: o.Bus.Names(), letters: dlq.New(o.Bus), routes: newRoutes(), purges: make(chan struct{}, maxPurges)}
+	for p := range o.Bus.Partitions() {
+		d.parts = append(d.parts, newPartition(d, p))
+	}
+	return d
+}
+
+const maxPurges = 8
+
+// Run dispatches until ctx ends. Then it takes no more events, waits for what is on its way (at most DrainTimeout),
+// and returns nil; what was not stored by then is done by whoever takes over.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	if len(d.parts) == 0 {
+		return errors.New("dispatch: the bus has no partitions: set it up or open it first")
+	}
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	timers := d.newTimers(work)
+	consuming, err := d.Bus.ConsumeTimers(ctx, timers.due)
+	if err != nil && ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("dispatch: consume timers: %w", err)
+	}
+	var wg sync.WaitGroup
+	for _, p := range d.parts {
+		wg.Go(func() { p.run(ctx, work) })
+		wg.Go(func() { p.sweeper(ctx) })
+	}
+	wg.Go(func() { d.every(ctx, d.QueueEvery, "compare the step queue", d.sweepQueue) })
+	wg.Go(func() { d.watchServed(ctx) })
+	wg.Go(func() { d.janitor(ctx) })
+	<-ctx.Done()
+	consuming.Stop()
+	wg.Wait()
+	stop()
+	timers.wait()
+	return nil
+}
+
+// every calls f again and again until ctx ends. A failure is logged; the next time is the retry.
+func (d *Dispatcher) every(ctx context.Context, pause time.Duration, what string, f func(context.Context) error) {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			d.Logger.Warn("could not "+what+"; trying again later", "error", err)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package dispatch
+
+import (
+	"context"
+	"sync"
+
+	"belay/internal/bus"
+	"belay/internal/steps"
+	"belay/internal/wire"
+)
+
+// timers turns durable schedules that are due into Fired events. Any dispatcher may do that for any run: what a Fired
+// means is the fold's business.
+type timers struct {
+	*Dispatcher
+	work  context.Context
+	slots chan struct{}
+	wg    sync.WaitGroup
+}
+
+// maxDue is how many due timers are dealt with side by side.
+const maxDue = 32
+
+func (d *Dispatcher) newTimers(work context.Context) *timers {
+	return &timers{Dispatcher: d, work: work, slots: make(chan struct{}, maxDue)}
+}
+
+func (t *timers) due(d bus.Delivery) {
+	t.slots <- struct{}{}
+	t.wg.Go(func() {
+		defer func() { <-t.slots }()
+		if err := t.fire(d); err != nil {
+			t.Logger.Warn("could not pass a timer on; it comes again", "subject", d.Subject, "error", err)
+			err = d.Park(parkFor)
+			if err != nil {
+				t.Logger.Warn("could not hand a timer back; it comes again after the ack deadline", "subject", d.Subject, "error", err)
+			}
+		}
+	})
+}
+
+func (t *timers) wait() { t.wg.Wait() }
+
+// fire appends Fired for a run that is open. For one that has ended, or is no longer kept, it must not: an entry in a
+// log that was removed would stay there for ever.
+func (t *timers) fire(d bus.Delivery) error {
+	p, run, ok := t.names.ParseTimer(d.Subject)
+	if !ok {
+		t.Logger.Error("a due timer names no run; it is dropped", "subject", d.Subject)
+		return d.Ack()
+	}
+	open, err := t.isOpen(p, run)
+	if err != nil {
+		return err
+	}
+	if open {
+		if _, err := t.Log.Append(t.work, run, steps.Fired{}); err != nil {
+			return err
+		}
+	}
+	return d.Ack()
+}
+
+func (t *timers) isOpen(p int, run string) (bool, error) {
+	subjects, err := t.Bus.Subjects(t.work, t.names.RunsStream(p), t.names.LogOf(p, run))
+	if err != nil {
+		return false, err
+	}
+	submitted := false
+	for _, s := range subjects {
+		switch s {
+		case t.names.Log(p, run, wire.KindResult):
+			return false, nil
+		case t.names.Log(p, run, wire.KindPlan):
+			submitted = true
+		}
+	}
+	return submitted, nil
+}

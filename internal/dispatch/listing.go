@@ -1,0 +1,47 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+
+	"belay/internal/steps"
+)
+
+// listing is what the step queue held at a moment, by run.
+type listing struct {
+	queued map[string][]steps.Attempt // nil until it is there
+	old    map[string]struct{}        // runs that left memory since it was begun: it may tell too little about them
+}
+
+// listQueue lists the attempts in the step queue that belong to this partition.
+func (p *partition) listQueue(ctx context.Context, filter string) (*listing, error) {
+	subjects, err := p.Bus.Subjects(ctx, p.names.StepsStream(), filter)
+	if err != nil {
+		return nil, fmt.Errorf("list the step queue: %w", err)
+	}
+	l := &listing{queued: make(map[string][]steps.Attempt)}
+	for _, s := range subjects {
+		if _, _, run, a, ok := p.names.ParseStep(s); ok && p.owns(run) {
+			l.queued[run] = append(l.queued[run], a)
+		}
+	}
+	return l, nil
+}
+
+// of is the listing if it tells all about r, else nil: a run that was in memory meanwhile may have been queued something.
+func (l *listing) of(r *run) *listing {
+	if l == nil || l.queued == nil || r.fold != nil {
+		return nil
+	}
+	if _, old := l.old[r.id]; old {
+		return nil
+	}
+	return l
+}
+
+// outdated notes that a run leaves memory.
+func (l *listing) outdated(run string) {
+	if l != nil {
+		l.old[run] = struct{}{}
+	}
+}

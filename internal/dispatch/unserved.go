@@ -1,0 +1,153 @@
+package dispatch
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/steps"
+	"belay/internal/wire"
+)
+
+// route is a tool and a rung of it: one consumer of the step queue.
+type route struct{ tool, rung string }
+
+// routes are those that this dispatcher has queued steps for.
+type routes struct {
+	mu   sync.RWMutex
+	seen map[route]struct{}
+}
+
+func newRoutes() *routes { return &routes{seen: make(map[route]struct{})} }
+
+func (t *routes) add(r route) {
+	t.mu.RLock()
+	_, ok := t.seen[r]
+	t.mu.RUnlock()
+	if ok {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seen[r] = struct{}{}
+}
+
+func (t *routes) all() []route {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	list := make([]route, 0, len(t.seen))
+	for r := range t.seen {
+		list = append(list, r)
+	}
+	return list
+}
+
+// watchServed looks for queued steps that nobody asks for: people are warned at once, and after UnservedAfter the
+// runs are told, so that they ask a person instead of hanging silently.
+func (d *Dispatcher) watchServed(ctx context.Context) {
+	since := make(map[route]time.Time) // unserved without a break since then
+	d.every(ctx, max(d.UnservedAfter/12, 10*time.Millisecond), "look for steps that no worker serves", func(ctx context.Context) error {
+		idle, err := d.unserved(ctx)
+		if err != nil {
+			return err
+		}
+		for r := range since {
+			if _, still := idle[r]; !still {
+				delete(since, r)
+			}
+		}
+		for r, waiting := range idle {
+			d.lookAt(ctx, r, waiting, since)
+		}
+		return nil
+	})
+}
+
+func (d *Dispatcher) lookAt(ctx context.Context, r route, waiting uint64, since map[route]time.Time) {
+	from, known := since[r]
+	if !known {
+		since[r] = time.Now()
+		d.Logger.Warn("no worker serves this tool: start one that does, or the steps go to a person",
+			"tool", r.tool, "rung", r.rung, "steps", waiting, "in", d.UnservedAfter)
+		return
+	}
+	if time.Since(from) < d.UnservedAfter {
+		return
+	}
+	if err := d.tellUnserved(ctx, r); err != nil && ctx.Err() == nil {
+		d.Logger.Warn("could not tell runs that no worker serves them; trying again", "tool", r.tool, "rung", r.rung, "error", err)
+	}
+}
+
+// unserved lists the routes with steps in the queue, nothing in flight and nobody asking, and how many steps wait.
+func (d *Dispatcher) unserved(ctx context.Context) (map[route]uint64, error) {
+	backlogs, err := d.Bus.Backlogs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	idle := make(map[route]uint64)
+	consumed := make(map[route]bool, len(backlogs))
+	for _, b := range backlogs {
+		r := route{b.Tool, b.Rung}
+		consumed[r] = true
+		if isIdle(b) {
+			idle[r] = b.Pending
+		}
+	}
+	for _, r := range d.routes.all() {
+		if consumed[r] {
+			continue
+		}
+		queued, err := d.queuedFor(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		if len(queued) > 0 {
+			idle[r] = uint64(len(queued))
+		}
+	}
+	return idle, nil
+}
+
+func isIdle(b bus.Backlog) bool { return b.Pending > 0 && b.InFlight == 0 && b.Waiting == 0 }
+
+func (d *Dispatcher) queuedFor(ctx context.Context, r route) ([]string, error) {
+	return d.Bus.Subjects(ctx, d.names.StepsStream(), d.names.StepFilter(r.tool, r.rung))
+}
+
+// tellUnserved appends Unserved to the logs of all runs in memory whose attempts wait for the route. Runs that are not
+// in memory belong to another dispatcher, which does the same.
+func (d *Dispatcher) tellUnserved(ctx context.Context, r route) error {
+	subjects, err := d.queuedFor(ctx, r)
+	if err != nil {
+		return err
+	}
+	for _, s := range subjects {
+		_, _, run, attempt, ok := d.names.ParseStep(s)
+		if !ok {
+			continue
+		}
+		p := d.parts[wire.Partition(run, len(d.parts))]
+		p.box.call(func() { p.unservedAttempt(run, attempt) })
+	}
+	return nil
+}
+
+func (p *partition) unservedAttempt(id string, a steps.Attempt) {
+	r := p.runs[id]
+	if r == nil || !r.live() || r.sent[a.Step].attempt != a {
+		return
+	}
+	name := a.Step + "/" + a.Token()
+	if r.knows(unservedWord, name) {
+		return
+	}
+	r.note(unservedWord, name)
+	p.append(r, steps.Unserved{Attempt: a}, func(err error) {
+		if err != nil {
+			p.complain(r.id, err)
+			delete(r.made, made{unservedWord, name})
+		}
+	})
+}

@@ -1,0 +1,187 @@
+// Package dlq is the escalation stream as a thing: the box that holds one letter per open question to people, dead
+// letters among them.
+//
+// A letter is a summary, enough for a list and a notification. What it is about stands in the run's log, and only the
+// log's fold says whether it is still open: nobody decides by what is in the box. So putting a letter in twice is
+// once, and removing one that is not there is no error. The dispatcher puts and removes; everybody else reads.
+//
+// A dead letter is about a message that no program can read. It keeps the raw bytes, because nothing else can be said
+// about it for sure.
+package dlq
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/steps"
+	"belay/internal/wire"
+)
+
+// ErrNoLetter says that the box holds no letter with this id.
+var ErrNoLetter = errors.New("no such escalation")
+
+// Letter is what the box holds about one escalation.
+type Letter struct {
+	steps.EscalationView
+	Origin *Origin `json:"origin,omitempty"` // of a dead letter
+}
+
+// Origin is the unreadable message that a dead letter is about. The message itself stays where it was.
+type Origin struct {
+	Subject  string `json:"subject"`
+	Sequence uint64 `json:"sequence"`
+	Size     int    `json:"size"`
+	Raw      []byte `json:"raw"` // its bytes, or the first maxRaw of them
+}
+
+// maxRaw bounds the bytes that a dead letter copies, so that it always fits into one message itself.
+const maxRaw = 256 << 10
+
+// Box is the escalation stream. It is safe for concurrent use.
+type Box struct {
+	bus   *bus.Bus
+	names wire.Names
+}
+
+// New makes a Box on a connected bus.
+func New(b *bus.Bus) *Box { return &Box{bus: b, names: b.Names()} }
+
+// Put stores a letter without waiting; done is called once. A letter that is there already is as good as stored.
+func (x *Box) Put(l Letter, done func(error)) {
+	body, err := json.Marshal(stored{wire.Version, l})
+	if err != nil {
+		done(fmt.Errorf("encode escalation %s: %w", l.ID, err))
+		return
+	}
+	m := bus.Message{Subject: x.Subject(l.EscalationView), Header: map[string][]string{wire.HeaderRun: {l.Run}}, Data: body}
+	x.bus.Publish(x.names.EscalationsStream(), m, func(_ uint64, err error) {
+		if errors.Is(err, bus.ErrQueued) {
+			err = nil
+		}
+		done(err)
+	})
+}
+
+type stored struct {
+	V int `json:"v"`
+	Letter
+}
+
+// Subject is where a letter is kept.
+func (x *Box) Subject(v steps.EscalationView) string { return x.names.Escalation(v.Kind, v.Tool, v.ID) }
+
+// DeadLetter makes the letter about an unreadable entry of a run's log. The verbs are all that can be done: skip
+// discards the entry, retry reads it again (after an upgrade).
+func DeadLetter(id, run string, e bus.Entry, why error) Letter {
+	return Letter{
+		EscalationView: steps.EscalationView{
+			ID: id, Kind: steps.KindDeadLetter, State: steps.EscalationOpen, Run: run, Message: why.Error(),
+			Opened: e.Time.UTC(), Allowed: []steps.Verb{steps.VerbRetry, steps.VerbSkip},
+		},
+		Origin: &Origin{Subject: e.Subject, Sequence: e.Seq, Size: len(e.Data), Raw: e.Data[:min(len(e.Data), maxRaw)]},
+	}
+}
+
+// Remove takes a letter out. One that is not there is no error.
+func (x *Box) Remove(ctx context.Context, v steps.EscalationView) error {
+	if err := x.bus.Purge(ctx, x.names.EscalationsStream(), x.Subject(v)); err != nil {
+		return fmt.Errorf("remove escalation %s: %w", v.ID, err)
+	}
+	return nil
+}
+
+// IDs lists the letters by what their subjects tell, without reading one: id, kind and tool.
+func (x *Box) IDs(ctx context.Context) ([]steps.EscalationView, error) {
+	subjects, err := x.bus.Subjects(ctx, x.names.EscalationsStream(), x.names.EscalationsSubjects())
+	if err != nil {
+		return nil, fmt.Errorf("list escalations: %w", err)
+	}
+	var list []steps.EscalationView
+	for _, s := range subjects {
+		if kind, tool, id, ok := x.names.ParseEscalation(s); ok {
+			list = append(list, steps.EscalationView{ID: id, Kind: kind, Tool: tool})
+		}
+	}
+	return list, nil
+}
+
+// List reads all letters, the oldest first.
+func (x *Box) List(ctx context.Context) ([]Letter, error) {
+	ids, err := x.IDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Letter, len(ids))
+	errs := make([]error, len(ids))
+	slots := make(chan struct{}, inParallel)
+	var wg sync.WaitGroup
+	for i, v := range ids {
+		slots <- struct{}{}
+		wg.Go(func() {
+			list[i], errs[i] = x.read(ctx, v)
+			<-slots
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("list escalations: %w", err)
+	}
+	list = slices.DeleteFunc(list, func(l Letter) bool { return l.ID == "" }) // decided meanwhile
+	slices.SortFunc(list, func(a, b Letter) int { return a.Opened.Compare(b.Opened) })
+	return list, nil
+}
+
+// inParallel is how many letters a list reads side by side.
+const inParallel = 32
+
+// Get reads the letter with this id.
+func (x *Box) Get(ctx context.Context, id string) (Letter, error) {
+	if id == "" || strings.ContainsAny(id, ".*> \t\r\n") {
+		return Letter{}, fmt.Errorf("%w: %q is no escalation's id", ErrNoLetter, id)
+	}
+	subjects, err := x.bus.Subjects(ctx, x.names.EscalationsStream(), x.names.Escalation("*", "*", id))
+	if err != nil {
+		return Letter{}, fmt.Errorf("look for escalation %s: %w", id, err)
+	}
+	for _, s := range subjects {
+		kind, tool, _, _ := x.names.ParseEscalation(s)
+		l, err := x.read(ctx, steps.EscalationView{ID: id, Kind: kind, Tool: tool})
+		if err != nil || l.ID != "" {
+			return l, err
+		}
+	}
+	return Letter{}, fmt.Errorf("%w: %s; it may be decided already: the run's history shows it", ErrNoLetter, id)
+}
+
+// read gives an empty letter when it is gone, and one that says so when its body cannot be read: it must not hide the
+// others, nor itself.
+func (x *Box) read(ctx context.Context, v steps.EscalationView) (Letter, error) {
+	subject := x.Subject(v)
+	if v.Tool == noTool {
+		v.Tool = ""
+	}
+	e, ok, err := x.bus.Last(ctx, x.names.EscalationsStream(), subject)
+	if err != nil || !ok {
+		return Letter{}, err
+	}
+	var s stored
+	if err := json.Unmarshal(e.Data, &s); err == nil && s.V == wire.Version && s.ID == v.ID {
+		return s.Letter, nil
+	}
+	v.State, v.Opened, v.Allowed = steps.EscalationOpen, e.Time.UTC(), []steps.Verb{}
+	v.Message = "this letter was written by another version of the program; show the run itself"
+	return Letter{EscalationView: v}, nil
+}
+
+// noTool is what a subject says in place of the tool of an escalation without one.
+const noTool = "none"
+
+// Age is how long a letter has been waiting at a moment.
+func (l Letter) Age(now time.Time) time.Duration { return max(0, now.Sub(l.Opened)) }

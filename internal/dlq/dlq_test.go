@@ -1,0 +1,139 @@
+package dlq
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/steps"
+)
+
+func newBox(t *testing.T) (*Box, *bus.Bus) {
+	t.Helper()
+	server, err := bus.StartServer(bus.ServerOptions{StoreDir: t.TempDir(), Durability: "interval"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Shutdown)
+	b, err := bus.Connect(t.Context(), bus.Options{InProcess: server, Timeout: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	if err := b.Setup(t.Context(), bus.SetupOptions{Partitions: 1, Replicas: 1}); err != nil {
+		t.Fatal(err)
+	}
+	return New(b), b
+}
+
+func put(t *testing.T, x *Box, l Letter) {
+	t.Helper()
+	done := make(chan error, 1)
+	x.Put(l, func(err error) { done <- err })
+	if err := <-done; err != nil {
+		t.Fatalf("put %s: %v", l.ID, err)
+	}
+}
+
+func letter(run string, n int, tool string) Letter {
+	return Letter{EscalationView: steps.EscalationView{
+		ID: fmt.Sprintf("%s-%d", run, n), Kind: steps.KindFailure, State: steps.EscalationOpen, Run: run, Workflow: "w",
+		Step: "s", Tool: tool, Rung: "primary", Class: steps.Timeout, Message: "took <too> long",
+		Opened: time.Unix(int64(n), 0).UTC(), Allowed: []steps.Verb{steps.VerbRetry},
+	}}
+}
+
+func TestPutTwiceIsOnce(t *testing.T) {
+	x, _ := newBox(t)
+	first := letter("run", 1, "orders.lookup")
+	put(t, x, first)
+	second := first
+	second.Message = "another word"
+	put(t, x, second)
+	list, err := x.List(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%v, %v", list, err)
+	}
+	if got := list[0]; got.Message != first.Message || got.Tool != first.Tool || got.Allowed[0] != steps.VerbRetry || !got.Opened.Equal(first.Opened) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestListIsOldestFirst(t *testing.T) {
+	x, _ := newBox(t)
+	for _, n := range []int{3, 1, 2} {
+		put(t, x, letter("run", n, "t"))
+	}
+	list, err := x.List(t.Context())
+	if err != nil || len(list) != 3 || list[0].ID != "run-1" || list[2].ID != "run-3" {
+		t.Errorf("%v, %v", list, err)
+	}
+}
+
+func TestGetAndRemove(t *testing.T) {
+	x, _ := newBox(t)
+	l := letter("run", 1, "t")
+	put(t, x, l)
+	put(t, x, letter("run", 11, "t"))
+	if got, err := x.Get(t.Context(), "run-1"); err != nil || got.ID != "run-1" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for range 2 { // removing what is gone is no error
+		if err := x.Remove(t.Context(), l.EscalationView); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := x.Get(t.Context(), "run-1"); !errors.Is(err, ErrNoLetter) {
+		t.Errorf("after the removal: %v", err)
+	}
+	if _, err := x.Get(t.Context(), "run-11"); err != nil {
+		t.Errorf("another one was removed too: %v", err)
+	}
+	for _, bad := range []string{"", "*", ">", "a b", "a.b"} {
+		if _, err := x.Get(t.Context(), bad); !errors.Is(err, ErrNoLetter) {
+			t.Errorf("Get(%q): %v", bad, err)
+		}
+	}
+}
+
+func TestDeadLetterKeepsTheBytes(t *testing.T) {
+	x, _ := newBox(t)
+	raw := bytes.Repeat([]byte{0, 0xff, '"', '\n'}, (1<<20)/4) // as large as a message can be
+	e := bus.Entry{Seq: 7, Time: time.Unix(9, 0), Subject: "somewhere", Data: raw}
+	put(t, x, DeadLetter("run-dl7", "run", e, errors.New("cannot be read")))
+	l, err := x.Get(t.Context(), "run-dl7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Kind != steps.KindDeadLetter || l.Tool != "" || l.Message != "cannot be read" || l.Origin.Sequence != 7 || l.Origin.Size != len(raw) {
+		t.Errorf("%+v", l.EscalationView)
+	}
+	if len(l.Origin.Raw) == 0 || !bytes.HasPrefix(raw, l.Origin.Raw) {
+		t.Errorf("%d bytes kept that are not those of the message", len(l.Origin.Raw))
+	}
+	if err := x.Remove(t.Context(), l.EscalationView); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := x.List(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("%v, %v", list, err)
+	}
+}
+
+func TestUnreadableLetterShowsItself(t *testing.T) {
+	x, b := newBox(t)
+	put(t, x, letter("run", 1, "t"))
+	subject := b.Names().Escalation(steps.KindApproval, "a.b", "run-2")
+	if _, err := b.PublishWait(t.Context(), b.Names().EscalationsStream(), bus.Message{Subject: subject, Header: map[string][]string{}, Data: []byte("{")}); err != nil {
+		t.Fatal(err)
+	}
+	list, err := x.List(t.Context())
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%v, %v", list, err)
+	}
+	if got := list[1]; got.ID != "run-2" || got.Kind != steps.KindApproval || got.Tool != "a.b" || got.Message == "" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -1,0 +1,208 @@
+// Package engine puts the parts together in one process: a connection (to a server that is there, or to an embedded
+// one), a dispatcher, a worker. Commands, the public package and tests start what they need of it; it decides nothing.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"belay/internal/bus"
+	"belay/internal/dispatch"
+	"belay/internal/plan"
+	"belay/internal/runlog"
+	"belay/internal/toolbox"
+	"belay/internal/worker"
+)
+
+// Options say what an [Engine] starts.
+type Options struct {
+	Connect    bus.Options // how to connect; ignored when Embedded is set, but for Name, Prefix, Timeout and Log
+	Embedded   *bus.ServerOptions
+	Partitions int               // when streams are made
+	Setup      bool              // make the streams that are missing; without it they must be there
+	Dispatch   *dispatch.Options // its Bus and Log are filled in; nil = no dispatcher
+	Worker     *WorkerOptions    // nil = no worker
+	Log        *slog.Logger
+}
+
+// WorkerOptions say what the worker serves.
+type WorkerOptions struct {
+	worker.Options // its Bus and Tools are filled in
+	Tools          *plan.Tools
+	Box            toolbox.Options // its Bus is filled in
+}
+
+// Engine is what was started.
+type Engine struct {
+	Bus    *bus.Bus
+	Runs   *runlog.Log
+	Server *bus.Server // nil unless embedded
+
+	log    *slog.Logger
+	stops  []context.CancelFunc // in the order in which they are to be called
+	dones  []chan struct{}
+	mu     sync.Mutex
+	failed error
+	fail   chan struct{} // closed when a part ended by itself
+}
+
+// Start starts the parts in order: server, connection, streams, dispatcher, worker. When one fails, those before it are
+// stopped again.
+func Start(ctx context.Context, o Options) (*Engine, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	e := &Engine{log: o.Log, fail: make(chan struct{})}
+	if err := e.start(ctx, o); err != nil {
+		e.Stop()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Engine) start(ctx context.Context, o Options) (err error) {
+	if o.Embedded != nil {
+		if e.Server, err = bus.StartServer(*o.Embedded); err != nil {
+			return err
+		}
+		o.Connect.InProcess = e.Server
+	}
+	if e.Bus, err = bus.Connect(ctx, o.Connect); err != nil {
+		return err
+	}
+	if o.Setup || o.Embedded != nil {
+		err = e.Bus.Setup(ctx, bus.SetupOptions{Partitions: o.Partitions})
+	} else {
+		err = e.Bus.Open(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	e.Runs = runlog.New(e.Bus, plan.NewCache(256))
+	if o.Worker != nil { // before the dispatcher: its consumers are there when the first step is
+		if err := e.startWorker(ctx, *o.Worker); err != nil {
+			return err
+		}
+	}
+	if o.Dispatch != nil {
+		e.startDispatcher(*o.Dispatch)
+	}
+	return nil
+}
+
+func (e *Engine) startDispatcher(o dispatch.Options) {
+	o.Bus, o.Log = e.Bus, e.Runs
+	if o.Logger == nil {
+		o.Logger = e.log
+	}
+	e.part("dispatcher", dispatch.New(o).Run)
+}
+
+func (e *Engine) startWorker(ctx context.Context, o WorkerOptions) error {
+	o.Box.Bus = e.Bus
+	tools, missing, err := toolbox.Build(ctx, o.Tools, o.Box)
+	if err != nil {
+		return err
+	}
+	for _, k := range missing {
+		e.log.Warn("this worker does not serve a rung: no Go handler is registered for it in this binary", "tool", k.Tool, "rung", k.Rung)
+	}
+	o.Options.Bus, o.Options.Tools = e.Bus, tools
+	if o.Log == nil {
+		o.Log = e.log
+	}
+	e.part("worker", worker.New(o.Options).Run)
+	return nil
+}
+
+// part runs one long-lived part. One that ends by itself ends the engine.
+func (e *Engine) part(name string, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	// Workers stop first: their last outcomes still find a dispatcher.
+	e.stops, e.dones = append(e.stops, cancel), append(e.dones, done)
+	go func() {
+		defer close(done)
+		if err := run(ctx); err != nil && ctx.Err() == nil {
+			e.end(fmt.Errorf("%s: %w", name, err))
+		}
+	}()
+}
+
+func (e *Engine) end(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.failed == nil {
+		e.failed = err
+		close(e.fail)
+	}
+}
+
+// Failed is closed when a part has ended by itself; Err says why.
+func (e *Engine) Failed() <-chan struct{} { return e.fail }
+
+// Err is why a part ended by itself.
+func (e *Engine) Err() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.failed
+}
+
+// Wait blocks until ctx ends or a part ends by itself.
+func (e *Engine) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-e.fail:
+		return e.Err()
+	}
+}
+
+// Stop drains all parts, one after the other, and gives everything back.
+func (e *Engine) Stop() {
+	for i, stop := range e.stops {
+		stop()
+		<-e.dones[i]
+	}
+	if e.Bus != nil {
+		e.Bus.Close()
+	}
+	if e.Server != nil {
+		e.Server.Shutdown()
+	}
+}
+
+// ErrNoServer says that no running server was found through the state directory.
+var ErrNoServer = errors.New("no running dispatcher is noted in the state directory")
+
+// The note by which commands find a running `dev` or `serve`: its server's URL, in the state directory.
+const noteName = "server.url"
+
+// Leave notes where this engine's server is; the returned function takes the note back.
+func Leave(dir, url string) (remove func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	path := filepath.Join(dir, noteName)
+	if err := os.WriteFile(path, []byte(url), 0o600); err != nil {
+		return nil, fmt.Errorf("note where the server is: %w", err)
+	}
+	return func() { _ = os.Remove(path) }, nil
+}
+
+// Find is the URL of a server that is noted in dir. The process may be gone; connecting tells.
+func Find(dir string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(dir, noteName))
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(b) == 0 {
+		return "", ErrNoServer
+	}
+	if err != nil {
+		return "", fmt.Errorf("read where the server is: %w", err)
+	}
+	return string(b), nil
+}

@@ -1,0 +1,72 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// BucketOptions say where results live and how many of them.
+type BucketOptions struct {
+	Name     string
+	Keep     time.Duration // results older than this are dropped; default 30 days
+	MaxBytes int64         // of the whole bucket; default 128 MiB. A full one takes nothing new until old results are dropped
+	Replicas int           // default 1
+}
+
+// OpenBucket opens the key-value bucket of results, and makes it where there is none. One that is there is used as it
+// is: it is only a cache.
+func OpenBucket(ctx context.Context, js jetstream.JetStream, o BucketOptions) (Store, error) {
+	kv, err := js.KeyValue(ctx, o.Name)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		kv, err = makeBucket(ctx, js, o)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open cache bucket %s: %w", o.Name, err)
+	}
+	return bucket{kv}, nil
+}
+
+func makeBucket(ctx context.Context, js jetstream.JetStream, o BucketOptions) (jetstream.KeyValue, error) {
+	config := jetstream.KeyValueConfig{
+		Bucket: o.Name, Description: "Belay: last good results, only a cache", History: 1, Storage: jetstream.FileStorage,
+		TTL: orDefault(o.Keep, 30*24*time.Hour), MaxBytes: orDefault(o.MaxBytes, 128<<20), Replicas: max(o.Replicas, 1),
+		MaxValueSize: MaxValue,
+	}
+	kv, err := js.CreateKeyValue(ctx, config)
+	if errors.Is(err, jetstream.ErrBucketExists) {
+		return js.KeyValue(ctx, o.Name) // another worker was first
+	}
+	return kv, err
+}
+
+func orDefault[T comparable](v, other T) T {
+	var zero T
+	if v == zero {
+		return other
+	}
+	return v
+}
+
+// bucket is a [Store] in JetStream.
+type bucket struct{ kv jetstream.KeyValue }
+
+func (b bucket) Get(ctx context.Context, key string) (json.RawMessage, time.Time, bool, error) {
+	e, err := b.kv.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, time.Time{}, false, nil
+	}
+	if err != nil {
+		return nil, time.Time{}, false, err
+	}
+	return e.Value(), e.Created(), true, nil
+}
+
+func (b bucket) Put(ctx context.Context, key string, value json.RawMessage) error {
+	_, err := b.kv.Put(ctx, key, value)
+	return err
+}

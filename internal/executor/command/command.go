@@ -1,0 +1,96 @@
+// Package command executes rungs that start a program: no shell, parameters as JSON on stdin, the result on stdout,
+// what it has to say on stderr.
+//
+// A command gets a process group of its own, and the group ends with the command: when it exits, when it runs out of
+// time, when it is cancelled, when it prints too much. What must outlive its command has to leave the group (setsid).
+// On Linux the command itself also dies with a killed worker.
+//
+// Of the worker's environment a command sees PATH and HOME, so that programs find themselves and their files, and the
+// variables that the rung names; beside them BELAY_RUN_ID, BELAY_STEP_ID, BELAY_ATTEMPT and BELAY_IDEMPOTENCY_KEY. The
+// program itself is looked up on the worker's PATH.
+//
+// command.go fills in the templates, process.go runs a program, pipe.go reads what it prints, fault.go says what its
+// end means.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"belay/internal/executor"
+	"belay/internal/steps"
+)
+
+// New makes the executor of one rung.
+func New(spec executor.Command) executor.Executor { return &rung{spec} }
+
+type rung struct{ spec executor.Command }
+
+// Execute runs the command once.
+func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Result, error) {
+	argv, err := x.argv(req)
+	if err != nil {
+		return executor.Result{}, err
+	}
+	if ctx.Err() != nil {
+		return executor.Result{}, executor.Stopped(ctx, steps.ActedNo)
+	}
+	env, secrets := x.env(req)
+	p := &process{argv: argv, dir: x.spec.Dir, env: env, stdin: input(req), max: executor.Limit(x.spec.MaxBytes)}
+	p.run(ctx)
+	out, err := x.result(ctx, p)
+	if f, ok := errors.AsType[steps.Fault](err); ok {
+		err = p.explain(f, secrets)
+	}
+	return executor.Result{Output: out}, err
+}
+
+func input(req executor.Request) []byte {
+	if len(req.Params) == 0 {
+		return []byte("{}")
+	}
+	return req.Params
+}
+
+func (x *rung) argv(req executor.Request) ([]string, error) {
+	params, err := executor.Decode(input(req))
+	if err != nil {
+		return nil, err
+	}
+	argv := make([]string, len(x.spec.Argv))
+	for i, fill := range x.spec.Argv {
+		if argv[i], err = fill(params); err != nil {
+			return nil, executor.BadTemplate(fmt.Sprintf("argv[%d]", i), err)
+		}
+		if strings.ContainsRune(argv[i], 0) {
+			return nil, steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: fmt.Sprintf("argv[%d] has a NUL character in it", i)}
+		}
+	}
+	if len(argv) == 0 || argv[0] == "" {
+		return nil, steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "argv names no program"}
+	}
+	return argv, nil
+}
+
+// env is all that the command sees of the environment; of two entries of one name the later one counts. What is let
+// through by name may be a key, so its value is hidden in faults.
+func (x *rung) env(req executor.Request) ([]string, *executor.Secrets) {
+	env, secrets := []string{}, &executor.Secrets{}
+	for _, name := range []string{"PATH", "HOME"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	for _, v := range x.spec.Env {
+		if !v.FromEnv {
+			env = append(env, v.Name+"="+v.Value)
+		} else if value, ok := os.LookupEnv(v.Name); ok {
+			env = append(env, v.Name+"="+value)
+			secrets.Add(v.Name, value)
+		}
+	}
+	return append(env, "BELAY_RUN_ID="+req.Run, "BELAY_STEP_ID="+req.Step, "BELAY_ATTEMPT="+req.Attempt, "BELAY_IDEMPOTENCY_KEY="+req.Key), secrets
+}

@@ -1,0 +1,106 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"belay/internal/executor"
+	"belay/internal/steps"
+)
+
+const (
+	exitTempFail = 75  // sysexits: try again later
+	exitNotFound = 127 // as a shell says it
+	exitNotRun   = 126
+	signalBase   = 128
+	seenBytes    = 2 << 10 // how much of an unusable stdout is kept as evidence
+	stderrShown  = 4 << 10
+)
+
+// result says what the end of the command means. What it did counts, not what was about to be done to it: a command
+// that finished well just as its time ran out has finished well.
+func (x *rung) result(ctx context.Context, p *process) (json.RawMessage, error) {
+	switch {
+	case p.state == nil && ctx.Err() != nil:
+		return nil, executor.Stopped(ctx, steps.ActedNo)
+	case p.state == nil:
+		return nil, notStarted(p.err)
+	}
+	f := steps.Fault{Class: steps.ToolError, Acted: steps.ActedMaybe, Status: status(p)}
+	sig, signalled := signalOf(p)
+	switch {
+	case p.tooMuch:
+		f = executor.TooLarge("", x.spec.MaxBytes)
+	case signalled && ctx.Err() != nil:
+		f = executor.Stopped(ctx, steps.ActedMaybe)
+	case signalled:
+		f.Message = fmt.Sprintf("was ended by a signal: %s", sig)
+	case p.state.ExitCode() == 0:
+		return executor.Output(p.stdout, x.spec.Stdout, x.spec.MaxBytes)
+	case p.state.ExitCode() == exitTempFail:
+		f.Class, f.Message = steps.Unavailable, "exited with 75: it cannot do it now"
+	default:
+		f.Message = fmt.Sprintf("exited with %d", p.state.ExitCode())
+	}
+	return nil, f
+}
+
+// explain names the command, and adds its last words to what was seen of its output. Its arguments may be anything, so
+// they are not told.
+func (p *process) explain(f steps.Fault, secrets *executor.Secrets) steps.Fault {
+	f.Message = "command " + p.argv[0] + ": " + f.Message
+	if f.Class == steps.InvalidOutput {
+		f.Detail = secrets.Head(p.stdout, p.tooMuch, seenBytes)
+	}
+	said := secrets.Tail(p.stderr.b, p.stderr.cut, stderrShown)
+	switch {
+	case said == "":
+	case f.Detail == "":
+		f.Detail = said
+	default:
+		f.Detail += "\nstderr: " + said
+	}
+	return secrets.RedactFault(f)
+}
+
+// notStarted is the fault of a command that was never run, so surely did nothing.
+func notStarted(err error) steps.Fault {
+	f := steps.Fault{Class: steps.ToolError, Acted: steps.ActedNo, Status: exitNotRun, Message: "could not be started: " + reason(err)}
+	var no syscall.Errno
+	if !errors.As(err, &no) {
+		f.Status = exitNotFound
+		return f
+	}
+	switch no {
+	case syscall.ENOENT:
+		f.Status = exitNotFound
+	case syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE:
+		f.Class, f.Status = steps.Unavailable, 0 // this machine is short of something now
+	case syscall.E2BIG:
+		f.Class, f.Status = steps.InvalidInput, 0
+	}
+	return f
+}
+
+func reason(err error) string {
+	return strings.TrimPrefix(err.Error(), "exec: ")
+}
+
+func status(p *process) int {
+	if sig, ok := signalOf(p); ok {
+		return signalBase + int(sig)
+	}
+	return p.state.ExitCode()
+}
+
+func signalOf(p *process) (syscall.Signal, bool) {
+	ws, ok := p.state.Sys().(syscall.WaitStatus)
+	if !ok || !ws.Signaled() {
+		return 0, false
+	}
+	return ws.Signal(), true
+}

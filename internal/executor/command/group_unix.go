@@ -1,0 +1,11 @@
+//go:build unix && !linux
+
+package command
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// isolate gives the command a process group of its own.
+func isolate(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

@@ -1,0 +1,74 @@
+package httpexec
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+
+	"belay/internal/executor"
+	"belay/internal/steps"
+)
+
+const (
+	detailBytes  = 2 << 10
+	refusalBytes = 64 << 10 // how much of the body of an answer that says no is read at all
+)
+
+// Execute makes the call.
+func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Result, error) {
+	c, err := x.prepare(ctx, req)
+	if err != nil {
+		return executor.Result{}, err
+	}
+	out, err := x.send(ctx, c)
+	if err != nil {
+		return executor.Result{}, c.fault(err)
+	}
+	return executor.Result{Output: out}, nil
+}
+
+func (x *rung) send(ctx context.Context, c *call) (json.RawMessage, error) {
+	var connected atomic.Bool
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	resp, err := x.client.Do(c.request.WithContext(httptrace.WithClientTrace(ctx, trace)))
+	if err != nil {
+		return nil, networkFault(ctx, err, connected.Load())
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return nil, c.refusal(resp)
+	}
+	return x.read(ctx, c, resp)
+}
+
+// read makes the output of an answer that says yes.
+func (x *rung) read(ctx context.Context, c *call, resp *http.Response) (json.RawMessage, error) {
+	limit := executor.Limit(x.spec.MaxBytes)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
+	switch {
+	case len(body) > limit:
+		return nil, withStatus(executor.TooLarge(c.secrets.Head(body, true, detailBytes), x.spec.MaxBytes), resp)
+	case err != nil:
+		return nil, withStatus(networkFault(ctx, err, true), resp)
+	case len(body) == 0 && (resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusResetContent):
+		return json.RawMessage("null"), nil
+	}
+	// The limit is for what was sent; hiding a secret may have made it longer.
+	body = c.secrets.RedactBytes(body)
+	out, err := executor.Output(body, x.spec.Response, max(limit, len(body)))
+	return out, withStatus(err, resp)
+}
+
+// withStatus notes the status of the answer in a fault.
+func withStatus(err error, resp *http.Response) error {
+	f, ok := errors.AsType[steps.Fault](err)
+	if !ok {
+		return err
+	}
+	f.Status = resp.StatusCode
+	return f
+}

@@ -1,0 +1,145 @@
+package httpexec
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"go.opentelemetry.io/otel/propagation"
+
+	"belay/internal/executor"
+	"belay/internal/steps"
+)
+
+// call is one request on its way.
+type call struct {
+	request *http.Request
+	target  string // method and URL without its query, for people
+	secrets executor.Secrets
+}
+
+// prepare makes the request of one attempt. Its errors are faults of a call that was never made.
+func (x *rung) prepare(ctx context.Context, req executor.Request) (*call, error) {
+	params, err := executor.Decode(req.Params)
+	if err != nil {
+		return nil, err
+	}
+	u, err := x.url(params)
+	if err != nil {
+		return nil, err
+	}
+	method := strings.ToUpper(orElse(x.spec.Method, http.MethodGet))
+	body, err := x.body(method, params, req.Params)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRequest(ctx, method, u, body)
+	if err != nil {
+		return nil, err
+	}
+	c := &call{request: r, target: method + " " + u.Scheme + "://" + u.Host + u.Path}
+	return c, x.header(ctx, c, params, req.Key)
+}
+
+// url fills in the URL and its query.
+func (x *rung) url(params any) (*url.URL, error) {
+	text, err := x.spec.URL(params)
+	if err != nil {
+		return nil, executor.BadTemplate("url", err)
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, neverSent("url: not an http or https address after filling in the parameters")
+	}
+	if len(x.spec.Query) == 0 {
+		return u, nil
+	}
+	query := u.Query()
+	for name, fill := range x.spec.Query {
+		value, err := fill(params)
+		if err != nil {
+			return nil, executor.BadTemplate("query "+name, err)
+		}
+		query.Set(name, value)
+	}
+	u.RawQuery = query.Encode()
+	return u, nil
+}
+
+// body gives the request's body, nil for none.
+func (x *rung) body(method string, params any, raw json.RawMessage) ([]byte, error) {
+	if x.spec.Body != nil {
+		b, err := x.spec.Body(params)
+		if err != nil {
+			return nil, executor.BadTemplate("body", err)
+		}
+		return b, nil
+	}
+	switch method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		return raw, nil
+	}
+	return nil, nil
+}
+
+func newRequest(ctx context.Context, method string, u *url.URL, body []byte) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, neverSent("method " + method + " or the url is not valid")
+	}
+	if len(body) > 0 {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r, nil
+}
+
+// header sets the headers: ours, then the rung's own, which win, then what no rung may change.
+func (x *rung) header(ctx context.Context, c *call, params any, key string) error {
+	h := c.request.Header
+	h.Set("User-Agent", x.userAgent)
+	if x.spec.Response != executor.FormatText {
+		h.Set("Accept", "application/json")
+	}
+	for name, fill := range x.spec.Headers {
+		value, err := fill(params)
+		if err != nil {
+			return executor.BadTemplate("header "+name, err)
+		}
+		if strings.ContainsAny(value, "\r\n\x00") {
+			return neverSent(fmt.Sprintf("header %s: the value has a line break in it", name))
+		}
+		c.setHeader(name, value)
+	}
+	if key != "" {
+		h[keyHeader] = []string{key}
+	}
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(h))
+	return x.authorize(h, &c.secrets)
+}
+
+// setHeader sets a header of the rung. Host is none to net/http, and the idempotency key is not the rung's to choose.
+func (c *call) setHeader(name, value string) {
+	switch http.CanonicalHeaderKey(name) {
+	case "Host":
+		c.request.Host = value
+	case http.CanonicalHeaderKey(keyHeader), "X-Idempotency-Key":
+		c.request.Header[strings.ToLower(name)] = []string{value} // see keyHeader
+	default:
+		c.request.Header.Set(name, value)
+	}
+}
+
+func neverSent(message string) steps.Fault {
+	return steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: message}
+}
+
+func orElse(s, other string) string {
+	if s != "" {
+		return s
+	}
+	return other
+}

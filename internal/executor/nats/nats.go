@@ -1,0 +1,162 @@
+// Package natsexec executes rungs that ask a NATS service: the parameters go out as a request, the reply's JSON is the
+// result. Services of the NATS micro framework say no with an error code, which is read like an HTTP status.
+package natsexec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"go.opentelemetry.io/otel/propagation"
+
+	"belay/internal/executor"
+	"belay/internal/steps"
+	"belay/internal/wire"
+)
+
+// keyHeader carries the idempotency key, as HTTP rungs do.
+const keyHeader = "Idempotency-Key"
+
+// New makes the executor of one rung. The connection stays the caller's to close.
+func New(conn *nats.Conn, spec executor.NATS) executor.Executor { return &rung{conn: conn, spec: spec} }
+
+type rung struct {
+	conn *nats.Conn
+	spec executor.NATS
+}
+
+// Execute asks once.
+func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Result, error) {
+	if ctx.Err() != nil {
+		return executor.Result{}, executor.Stopped(ctx, steps.ActedNo)
+	}
+	msg, err := x.message(ctx, req)
+	if err != nil {
+		return executor.Result{}, err
+	}
+	reply, err := x.conn.RequestMsgWithContext(ctx, msg)
+	if err != nil {
+		return executor.Result{}, at(msg.Subject, failure(ctx, err))
+	}
+	if f, no := refusal(reply); no {
+		return executor.Result{}, at(msg.Subject, f)
+	}
+	out, err := executor.Output(reply.Data, executor.FormatJSON, x.spec.MaxBytes)
+	return executor.Result{Output: out}, at(msg.Subject, err)
+}
+
+// message fills in the templates and adds our own headers, which no rung may change.
+func (x *rung) message(ctx context.Context, req executor.Request) (*nats.Msg, error) {
+	params, err := executor.Decode(req.Params)
+	if err != nil {
+		return nil, err
+	}
+	subject, err := x.spec.Subject(params)
+	if err != nil {
+		return nil, executor.BadTemplate("subject", err)
+	}
+	if !literal(subject) {
+		return nil, neverSent(fmt.Sprintf("%.100q cannot be asked: a subject has no blanks, no empty parts and no wildcards", subject))
+	}
+	msg := nats.NewMsg(subject)
+	msg.Data = req.Params
+	for name, fill := range x.spec.Headers {
+		value, err := fill(params)
+		if err != nil {
+			return nil, executor.BadTemplate("header "+name, err)
+		}
+		if strings.ContainsAny(value, "\r\n") {
+			return nil, neverSent("header " + name + ": the value has a line break in it")
+		}
+		msg.Header.Set(name, value)
+	}
+	identify(ctx, msg.Header, req)
+	return msg, nil
+}
+
+func identify(ctx context.Context, h nats.Header, req executor.Request) {
+	h.Set(keyHeader, req.Key)
+	h.Set(wire.HeaderRun, req.Run)
+	h.Set(wire.HeaderStep, req.Step)
+	h.Set(wire.HeaderAttempt, req.Attempt)
+	trace := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, trace)
+	for name, value := range trace {
+		h.Set(name, value) // lower-case, and NATS headers keep their case
+	}
+}
+
+// literal reports whether a request can go to subject. A parameter must not turn one subject into many.
+func literal(subject string) bool {
+	if strings.ContainsFunc(subject, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return false
+	}
+	for part := range strings.SplitSeq(subject, ".") {
+		if part == "" || part == "*" || part == ">" {
+			return false
+		}
+	}
+	return true
+}
+
+// failure is the fault of a request without a reply.
+func failure(ctx context.Context, err error) steps.Fault {
+	f := steps.Fault{Class: steps.Connection, Acted: steps.ActedMaybe, Message: err.Error()}
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		f.Acted, f.Message = steps.ActedNo, "no service listens there: start one, or check the subject"
+	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrHeadersNotSupported):
+		f.Class, f.Acted = steps.InvalidInput, steps.ActedNo
+	case errors.Is(err, nats.ErrReconnectBufExceeded):
+		f.Acted, f.Message = steps.ActedNo, "not sent: the connection to NATS is down and being made again"
+	case errors.Is(err, nats.ErrConnectionDraining):
+		f.Acted = steps.ActedNo
+	case ctx.Err() != nil:
+		return executor.Stopped(ctx, steps.ActedMaybe)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		f.Class = steps.Timeout
+	}
+	return f
+}
+
+// refusal is the fault of a reply that says no.
+func refusal(reply *nats.Msg) (steps.Fault, bool) {
+	text, code := reply.Header.Get(micro.ErrorHeader), reply.Header.Get(micro.ErrorCodeHeader)
+	if text == "" && code == "" {
+		return steps.Fault{}, false
+	}
+	status, err := strconv.Atoi(code)
+	if err != nil {
+		status = 0
+	}
+	class, acted := executor.OfStatus(status)
+	f := steps.Fault{Class: class, Acted: acted, Status: status, Detail: executor.Head(reply.Data, detailBytes)}
+	f.Message = executor.Head([]byte(strings.TrimSpace(code+" "+text)), messageBytes)
+	if class.Reaction() == steps.Retry {
+		f.RetryAfter = steps.Duration(executor.RetryAfter(reply.Header.Get("Retry-After"), ""))
+	}
+	return f, true
+}
+
+const (
+	detailBytes  = 2 << 10
+	messageBytes = 512
+)
+
+func neverSent(message string) steps.Fault {
+	return steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: message}
+}
+
+// at puts the subject before a fault's message.
+func at(subject string, err error) error {
+	f, ok := errors.AsType[steps.Fault](err)
+	if !ok {
+		return err
+	}
+	f.Message = subject + ": " + f.Message
+	return f
+}

@@ -1,0 +1,84 @@
+package handoff
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+)
+
+func TestApplySet(t *testing.T) {
+	schema := `{"type":"object","properties":{
+		"order":{"type":"string"},"amount":{"type":"number"},"count":{"type":"integer"},"ok":{"type":"boolean"},
+		"note":{"type":["string","null"]},"items":{"type":"array","items":{"properties":{"sku":{"type":"string"}}}},
+		"to":{"properties":{"zip":{"type":"string"}}}},"additionalProperties":{"type":"integer"}}`
+	for name, c := range map[string]struct {
+		params, schema string
+		sets           []string
+		want           string
+	}{
+		"text by schema":            {`{"order":"A"}`, schema, []string{"order=1009"}, `{"order":"1009"}`},
+		"number by schema":          {`{}`, schema, []string{"amount=12.50"}, `{"amount":12.50}`},
+		"number stays as written":   {`{"amount":1}`, schema, []string{"amount=12345678901234567890"}, `{"amount":12345678901234567890}`},
+		"others stay as written":    {`{"a":1.10,"n":12345678901234567890}`, `{}`, []string{"b=1"}, `{"a":1.10,"b":1,"n":12345678901234567890}`},
+		"boolean":                   {`{}`, schema, []string{"ok=true"}, `{"ok":true}`},
+		"null where allowed":        {`{}`, schema, []string{"note=null"}, `{"note":null}`},
+		"text where both":           {`{}`, schema, []string{"note=7"}, `{"note":"7"}`},
+		"nested":                    {`{"to":{"city":"x"}}`, schema, []string{"to.zip=01234"}, `{"to":{"city":"x","zip":"01234"}}`},
+		"nested where nothing is":   {`{}`, schema, []string{"to.zip=1"}, `{"to":{"zip":"1"}}`},
+		"list item":                 {`{"items":[{"sku":"a"},{"sku":"b"}]}`, schema, []string{"items.1.sku=9"}, `{"items":[{"sku":"a"},{"sku":"9"}]}`},
+		"list append":               {`{"items":[]}`, schema, []string{"items.0.sku=9"}, `{"items":[{"sku":"9"}]}`},
+		"other properties":          {`{}`, schema, []string{"extra=3"}, `{"extra":3}`},
+		"no schema, JSON":           {`{}`, ``, []string{`v={"a":[1]}`}, `{"v":{"a":[1]}}`},
+		"no schema, text":           {`{}`, ``, []string{`v=hello <b>`}, `{"v":"hello <b>"}`},
+		"no schema, was text":       {`{"v":"x"}`, ``, []string{`v=12`}, `{"v":"12"}`},
+		"equals sign in the value":  {`{}`, ``, []string{`v=a=b`}, `{"v":"a=b"}`},
+		"empty value":               {`{}`, schema, []string{`order=`}, `{"order":""}`},
+		"several":                   {`{}`, schema, []string{`order=A`, `amount=1`}, `{"amount":1,"order":"A"}`},
+		"parameters that are empty": {``, schema, []string{`order=A`}, `{"order":"A"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := ApplySet(json.RawMessage(c.params), json.RawMessage(c.schema), c.sets...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got) != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestApplySetRefuses(t *testing.T) {
+	schema := `{"properties":{"amount":{"type":"number"},"count":{"type":"integer"},"ok":{"type":"boolean"}}}`
+	for name, c := range map[string]struct{ params, set string }{
+		"no path":               {`{}`, `=1`},
+		"no value":              {`{}`, `amount`},
+		"text as number":        {`{}`, `amount=many`},
+		"quoted number":         {`{}`, `amount="1"`},
+		"fraction as integer":   {`{}`, `count=1.5`},
+		"number as boolean":     {`{}`, `ok=1`},
+		"below a text":          {`{"order":"A"}`, `order.id=1`},
+		"not a list index":      {`{"l":[1]}`, `l.x=1`},
+		"beyond the list":       {`{"l":[1]}`, `l.2=1`},
+		"before the list":       {`{"l":[1]}`, `l.-1=1`},
+		"parameters are a list": {`[1]`, `x=1`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := ApplySet(json.RawMessage(c.params), json.RawMessage(schema), c.set)
+			if !errors.Is(err, ErrInvalid) {
+				t.Errorf("got %s, %v; want ErrInvalid", got, err)
+			}
+		})
+	}
+}
+
+func TestRunOf(t *testing.T) {
+	for id, want := range map[string]string{
+		"r-1": "r", "019-ab-12": "019-ab", "r-dl7": "r", "x-dl7-2": "x-dl7",
+		"r": "", "r-": "", "-1": "", "r-x": "", "": "", "r-1x": "",
+	} {
+		if run, ok := RunOf(id); ok != (want != "") || run != want && ok {
+			t.Errorf("RunOf(%q) = %q, %v; want %q", id, run, ok, want)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"belay/internal/steps"
+)
+
+// CheckInput makes the input of a run: the plan's defaults with the given values over them. It reports all that is
+// wrong with it: names that the plan does not know, values of another type than their default, and what the input
+// schema says.
+func (d *Document) CheckInput(given map[string]json.RawMessage) (json.RawMessage, error) {
+	merged := d.defaults()
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		v, err := d.checkValue(name, given[name])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("input %q: %w", name, err))
+			continue
+		}
+		merged[name] = v
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	raw, err := canonical(merged)
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
+	}
+	return raw, d.checkWhole(raw)
+}
+
+func (d *Document) checkWhole(input json.RawMessage) error {
+	if len(input) > steps.MaxSubmitted {
+		return fmt.Errorf("the input takes %d bytes, at most %d are possible", len(input), steps.MaxSubmitted)
+	}
+	if d.checkInput == nil {
+		return nil
+	}
+	err := d.checkInput(input)
+	if err == nil {
+		return nil
+	}
+	var errs []error
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		errs = append(errs, fmt.Errorf("input %s", line))
+	}
+	return errors.Join(errs...)
+}
+
+func (d *Document) checkValue(name string, raw json.RawMessage) (any, error) {
+	if err := d.checkName(name); err != nil {
+		return nil, err
+	}
+	v, err := decodeBounded(raw)
+	if err != nil {
+		return nil, err
+	}
+	byDefault, ok := d.defaults()[name]
+	if want := describe(byDefault); ok && byDefault != nil && describe(v) != want {
+		return nil, fmt.Errorf("must be %s like its default, not %s", want, describe(v))
+	}
+	return v, nil
+}
+
+// checkName refuses unknown names, which are typing mistakes. A plan that declares no input takes any.
+func (d *Document) checkName(name string) error {
+	known := d.inputNames()
+	if d.Definition.Plan.Input == nil || slices.Contains(known, name) {
+		return nil
+	}
+	hint := oneOf(name, known)
+	if hint == "" {
+		return errors.New("the plan takes no input")
+	}
+	return fmt.Errorf("the plan has no such input (%s)", hint)
+}
+
+// inputNames are the names of the defaults and of the input schema's properties.
+func (d *Document) inputNames() []string {
+	known := slices.AppendSeq([]string{}, maps.Keys(d.defaults()))
+	schema, _ := steps.Decode(d.Definition.Plan.InputSchema).(map[string]any)
+	properties, _ := schema["properties"].(map[string]any)
+	return slices.AppendSeq(known, maps.Keys(properties))
+}
+
+func (d *Document) defaults() map[string]any {
+	if m, ok := steps.Decode(d.Definition.Plan.Input).(map[string]any); ok {
+		return m
+	}
+	return map[string]any{}
+}
+
+// ParseInput reads the value of `--input name=text`. It takes the type of the plan's default; without one, text is
+// JSON where it is JSON, else a string. Numbers keep their text.
+func (d *Document) ParseInput(name, text string) (json.RawMessage, error) {
+	if err := d.checkName(name); err != nil {
+		return nil, fmt.Errorf("input %q: %w", name, err)
+	}
+	byDefault := d.defaults()[name]
+	if _, ok := byDefault.(string); ok {
+		return appendString(nil, text), nil
+	}
+	v, err := decodeBounded(json.RawMessage(text))
+	if byDefault == nil {
+		if err != nil {
+			return appendString(nil, text), nil
+		}
+		return canonical(v)
+	}
+	if want := describe(byDefault); err != nil || describe(v) != want {
+		return nil, fmt.Errorf("input %q: %q is not %s, which its default is", name, shorten(text), want)
+	}
+	return canonical(v)
+}

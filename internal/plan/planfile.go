@@ -1,0 +1,237 @@
+package plan
+
+import (
+	"encoding/json"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"belay/internal/steps"
+	"belay/internal/wire"
+)
+
+// maxSteps bounds a plan; for_each fans out far more than that at run time.
+const maxSteps = 10_000
+
+const (
+	nameRule = "letters, digits, _ and -, at most 64"
+	toolRule = "names of letters, digits, _ and - with single dots between, at most 64 in all"
+)
+
+// planFile is a plan as it was read, with the places of what is checked later.
+type planFile struct {
+	*reader
+	root         *yaml.Node
+	plan         steps.Plan
+	steps        []*planStep
+	output       *yaml.Node
+	inputSchema  *yaml.Node
+	schemaChecks check
+}
+
+// planStep is a step as it was read.
+type planStep struct {
+	steps.Step
+	node                                *yaml.Node
+	when, with, forEach, maxParallel    *yaml.Node
+	toolNode, undoTool, undoWith, needs *yaml.Node
+	needNodes                           []*yaml.Node
+}
+
+func (p *planFile) read(root *yaml.Node) {
+	p.root = root
+	p.plan.OnDeadline = steps.DeadlineEscalate
+	found := p.object(root, "the plan", p.fields())
+	p.require(root, "the plan", found, "name", "steps")
+	if len(p.steps) == 0 && found["steps"] != nil {
+		p.at(found["steps"], "", "the plan has no steps")
+	}
+}
+
+// fields are the keys of a plan.
+func (p *planFile) fields() fields {
+	return fields{
+		"name":           p.checked(&p.plan.Name, wire.ValidName, nameRule),
+		"input":          p.readInput,
+		"input_schema":   p.readInputSchema,
+		"deadline":       p.duration(&p.plan.Deadline, 0),
+		"on_deadline":    choice(p.reader, &p.plan.OnDeadline, steps.DeadlineEscalate, steps.DeadlineFail),
+		"escalate_after": p.int(&p.plan.EscalateAfter, 0, 1_000_000),
+		"labels":         p.readLabels,
+		"steps":          p.readSteps,
+		"output":         p.readOutput,
+	}
+}
+
+func (p *planFile) readInput(n *yaml.Node) {
+	if n.Kind != yaml.MappingNode {
+		p.at(n, "", "the input is a mapping of names to defaults, not %s", kindOf(n))
+		return
+	}
+	p.json(&p.plan.Input)(n)
+}
+
+func (p *planFile) readInputSchema(n *yaml.Node) {
+	p.inputSchema = n
+	p.schemaChecks = p.schema(n, &p.plan.InputSchema)
+}
+
+func (p *planFile) readLabels(n *yaml.Node) {
+	p.plan.Labels = map[string]string{}
+	p.mapping(n, "labels", func(key, value *yaml.Node) {
+		if s, ok := p.text(value); ok {
+			p.plan.Labels[key.Value] = s
+		}
+	})
+}
+
+func (p *planFile) readOutput(n *yaml.Node) {
+	p.output = n
+	p.json(&p.plan.Output)(n)
+}
+
+func (p *planFile) readSteps(n *yaml.Node) {
+	if n.Kind == yaml.SequenceNode && len(n.Content) > maxSteps {
+		p.at(n, "use for_each, or split the plan", "the plan has %d steps, at most %d are possible", len(n.Content), maxSteps)
+		p.steps = append(p.steps, &planStep{node: n})
+		return
+	}
+	p.list(n, "steps", func(i int, e *yaml.Node) {
+		s := &planStep{node: e}
+		p.steps = append(p.steps, s)
+		p.readStep(s)
+	})
+}
+
+func (p *planFile) readStep(s *planStep) {
+	s.OnFailure = steps.OnFailureEscalate
+	what := "the step"
+	if id := valueOf(s.node, "id"); id != nil && isString(id) {
+		what = `step "` + shorten(id.Value) + `"`
+	}
+	found := p.object(s.node, what, p.stepFields(s))
+	p.require(s.node, what, found, "id", "tool")
+	if s.maxParallel != nil && s.forEach == nil {
+		p.at(s.maxParallel, "", "max_parallel without for_each has no effect")
+	}
+	if s.forEach != nil && s.MaxParallel == 0 {
+		s.MaxParallel = steps.DefaultFanOut
+	}
+}
+
+// stepFields are the keys of a step.
+func (p *planFile) stepFields(s *planStep) fields {
+	return fields{
+		"id":           p.checked(&s.ID, wire.ValidName, nameRule),
+		"tool":         p.toolName(&s.Tool, &s.toolNode),
+		"needs":        func(n *yaml.Node) { p.readNeeds(s, n) },
+		"when":         p.condition(&s.When, &s.when),
+		"with":         p.params(&s.With, &s.with),
+		"for_each":     p.expression(&s.ForEach, &s.forEach),
+		"max_parallel": kept(&s.maxParallel, p.int(&s.MaxParallel, 1, 100_000)),
+		"on_failure":   choice(p.reader, &s.OnFailure, steps.OnFailureEscalate, steps.OnFailureSkip, steps.OnFailureFail),
+		"compensate":   func(n *yaml.Node) { p.readCompensate(s, n) },
+	}
+}
+
+func (p *planFile) readNeeds(s *planStep, n *yaml.Node) {
+	s.needs, s.Needs = n, []string{}
+	p.list(n, "needs", func(_ int, e *yaml.Node) {
+		if id, ok := p.text(e); ok {
+			s.Needs = append(s.Needs, id)
+			s.needNodes = append(s.needNodes, e)
+		}
+	})
+}
+
+func (p *planFile) readCompensate(s *planStep, n *yaml.Node) {
+	s.Compensate = &steps.Compensate{}
+	found := p.object(n, "compensate", p.compensateFields(s))
+	p.require(n, "compensate", found, "tool")
+}
+
+// compensateFields are the keys of a step's compensation.
+func (p *planFile) compensateFields(s *planStep) fields {
+	return fields{
+		"tool": p.toolName(&s.Compensate.Tool, &s.undoTool),
+		"with": p.params(&s.Compensate.With, &s.undoWith),
+	}
+}
+
+// kept remembers where a value stands, for checks that come when everything is read.
+func kept(node **yaml.Node, read field) field {
+	return func(n *yaml.Node) {
+		*node = n
+		read(n)
+	}
+}
+
+func (p *planFile) toolName(into *string, node **yaml.Node) field {
+	read := p.checked(into, wire.ValidTool, toolRule)
+	return func(n *yaml.Node) {
+		if read(n); *into != "" {
+			*node = n
+		}
+	}
+}
+
+// condition reads a bare expression; `when: true` is one too.
+func (p *planFile) condition(into *string, node **yaml.Node) field {
+	read := p.expression(into, node)
+	return func(n *yaml.Node) {
+		if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!bool" {
+			*into, *node = strings.ToLower(n.Value), n
+			return
+		}
+		read(n)
+	}
+}
+
+// expression reads a bare expression.
+func (p *planFile) expression(into *string, node **yaml.Node) field {
+	return func(n *yaml.Node) {
+		if s, ok := p.text(n); ok {
+			*into, *node = s, n
+		}
+	}
+}
+
+// params reads parameters: an object, or one expression that gives an object.
+func (p *planFile) params(into *json.RawMessage, node **yaml.Node) field {
+	return func(n *yaml.Node) {
+		if n.Kind != yaml.MappingNode && !isString(n) {
+			p.at(n, "", "parameters are a mapping of names to values, not %s", kindOf(n))
+			return
+		}
+		*node = n // so that its expressions are checked even when something else in it is wrong
+		v, ok := p.value(n)
+		if !ok {
+			return
+		}
+		if s, is := v.(string); is && !wholeExpression(s) {
+			p.at(n, "", "parameters are a mapping of names to values, or one ${ ... } that gives one")
+			return
+		}
+		raw, err := canonical(v)
+		if err != nil {
+			p.at(n, "", "%v", err)
+			return
+		}
+		*into = raw
+	}
+}
+
+func wholeExpression(s string) bool {
+	segments, faults := split(s)
+	return len(faults) > 0 || isWhole(segments) // a faulty one is reported when it is compiled
+}
+
+// valueOf is the value of a key of a mapping, nil without it.
+func valueOf(n *yaml.Node, key string) *yaml.Node {
+	for i := 0; i+1 < len(n.Content) && n.Kind == yaml.MappingNode; i += 2 {
+		if resolve(n.Content[i]).Value == key {
+			return resolve(n.Content[i+1])
+		}
+	}
+	return nil
+}

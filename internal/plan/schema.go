@@ -1,0 +1,207 @@
+package plan
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v4"
+)
+
+//go:embed schema/plan.schema.json
+var planSchema []byte
+
+//go:embed schema/tools.schema.json
+var toolsSchema []byte
+
+// Schema gives the JSON Schema (draft-07) of a kind of document, "plan" or "tools", for editors. It says what may be
+// written; [ParsePlan] and [ParseTools] check more than a schema can say.
+func Schema(kind string) ([]byte, error) {
+	switch kind {
+	case "plan":
+		return slices.Clone(planSchema), nil
+	case "tools":
+		return slices.Clone(toolsSchema), nil
+	}
+	return nil, fmt.Errorf("no schema of %q: it is plan or tools", kind)
+}
+
+// check tests a JSON value against a schema. Nil means that there is no schema.
+type check = func(json.RawMessage) error
+
+// CompileSchema compiles a JSON Schema (2020-12 unless it names another draft) into a function that tests values and
+// reports all that is wrong with one, a line each. References to other documents are refused: a check must not depend
+// on the network. Nothing, or an empty schema, gives nil.
+func CompileSchema(raw json.RawMessage) (func(json.RawMessage) error, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	schema, err := compileSchema(raw)
+	if err != nil {
+		return nil, fmt.Errorf("the schema is not valid: %w", flattened(err))
+	}
+	return func(value json.RawMessage) error { return validate(schema, value) }, nil
+}
+
+func compileSchema(raw json.RawMessage) (*jsonschema.Schema, error) {
+	doc, err := decodeBounded(raw)
+	if err != nil {
+		return nil, err
+	}
+	const name = "belay:schema"
+	c := jsonschema.NewCompiler()
+	c.UseLoader(noLoader{})
+	if err := c.AddResource(name, doc); err != nil {
+		return nil, err
+	}
+	schema, err := c.Compile(name)
+	if invalid, ok := errors.AsType[*jsonschema.SchemaValidationError](err); ok {
+		return nil, invalid.Err
+	}
+	return schema, err
+}
+
+type noLoader struct{}
+
+// Load implements jsonschema.URLLoader.
+func (noLoader) Load(url string) (any, error) {
+	return nil, fmt.Errorf("a schema cannot refer to another document (%s)", url)
+}
+
+func validate(schema *jsonschema.Schema, value json.RawMessage) error {
+	v, err := decodeBounded(value)
+	if err != nil {
+		return err
+	}
+	return flattened(schema.Validate(v))
+}
+
+// flattened makes one line of each thing that is wrong.
+func flattened(err error) error {
+	invalid, ok := errors.AsType[*jsonschema.ValidationError](err)
+	if !ok {
+		return err
+	}
+	var lines []error
+	for _, f := range leaves(invalid) {
+		lines = append(lines, errors.New(f.String()))
+	}
+	return errors.Join(lines...)
+}
+
+// decodeBounded reads JSON for the schema library, which calculates with numbers in full length.
+func decodeBounded(raw json.RawMessage) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, fmt.Errorf("no JSON: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("no JSON: more than one value")
+	}
+	return v, boundNumbers(v)
+}
+
+func boundNumbers(v any) error {
+	switch x := v.(type) {
+	case json.Number:
+		if !calculable(string(x)) {
+			return fmt.Errorf("the number %s is too large or too small to calculate with", shorten(string(x)))
+		}
+	case []any:
+		for _, e := range x {
+			if err := boundNumbers(e); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for _, e := range x {
+			if err := boundNumbers(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// finding is one thing that is wrong with a value.
+type finding struct {
+	path    []string // of the value, from the root
+	message string
+}
+
+func (f finding) String() string {
+	if len(f.path) == 0 {
+		return f.message
+	}
+	return strings.Join(f.path, ".") + ": " + f.message
+}
+
+// leaves are the innermost causes of a failed validation, in a stable order.
+func leaves(e *jsonschema.ValidationError) []finding {
+	found := appendLeaves(nil, e)
+	slices.SortStableFunc(found, func(a, b finding) int { return strings.Compare(a.String(), b.String()) })
+	return slices.CompactFunc(found, func(a, b finding) bool { return a.String() == b.String() })
+}
+
+func appendLeaves(found []finding, e *jsonschema.ValidationError) []finding {
+	for _, cause := range e.Causes {
+		found = appendLeaves(found, cause)
+	}
+	if len(e.Causes) > 0 {
+		return found
+	}
+	message := e.Error()
+	if unit := e.BasicOutput(); unit.Error != nil {
+		message = unit.Error.String()
+	}
+	return append(found, finding{path: e.InstanceLocation, message: message})
+}
+
+// schema reads a JSON Schema and reports what is wrong with it at its own place.
+func (r *reader) schema(n *yaml.Node, into *json.RawMessage) check {
+	before := len(r.problems)
+	r.json(into)(n)
+	if len(r.problems) > before || *into == nil {
+		return nil
+	}
+	if n.Kind != yaml.MappingNode {
+		r.at(n, "", "a schema is a mapping, not %s", kindOf(n))
+		return nil
+	}
+	compiled, err := compileSchema(*into)
+	if err == nil {
+		return func(value json.RawMessage) error { return validate(compiled, value) }
+	}
+	if e, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
+		for _, f := range leaves(e) {
+			r.at(nodeAt(n, f.path), "", "the schema is not valid: %s", f.message)
+		}
+		return nil
+	}
+	r.at(n, "", "the schema is not valid: %v", err)
+	return nil
+}
+
+// nodeAt follows a path into n as far as it goes.
+func nodeAt(n *yaml.Node, path []string) *yaml.Node {
+	for _, key := range path {
+		next := valueOf(n, key)
+		if i, err := strconv.Atoi(key); err == nil && n.Kind == yaml.SequenceNode && i >= 0 && i < len(n.Content) {
+			next = resolve(n.Content[i])
+		}
+		if next == nil {
+			return n
+		}
+		n = next
+	}
+	return n
+}

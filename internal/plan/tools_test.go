@@ -1,0 +1,271 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"belay/internal/executor"
+	"belay/internal/steps"
+)
+
+const sampleTools = `
+services:
+  - {argv: [go, run, ./shop], ready: "http://127.0.0.1:9000/healthz", dir: shop, env: [HOME, MODE=test]}
+  - {argv: [sleep, "1"]}
+tools:
+  web:
+    effects: idempotent
+    input_schema: {required: [order]}
+    output_schema: {type: object}
+    rungs:
+      - name: full
+        timeout: 0s
+        http:
+          method: PUT
+          url: "https://user:hunter2@example.com/o/${ params.order }?api_key=hunter2&page=${ params.page }"
+          query: {q: "${ params.q }", fixed: x}
+          headers: {X-Order: "no ${ params.order }"}
+          body: {order: "${ params.order }", list: [1.10, "${ params.page }"]}
+          auth: {bearer_env: SHOP_TOKEN}
+          response: text
+          max_bytes: 1000
+          follow_redirects: true
+      - name: least
+        http: {url: "http://127.0.0.1/x"}
+      - name: posts
+        http: {url: "http://127.0.0.1/x", body: {a: 1}}
+  shell:
+    timeout: 0s
+    rungs:
+      - command: {argv: [./do it, "${ params.order }", --token, hunter2, "--api-key=hunter2", "x y"], dir: sub, env: {MODE: "a=b"}, stdout: text, max_bytes: 10}
+        retry: {max_attempts: 1, factor: 1.5, retry_after_max: 1h, on: {rate_limited: {max_attempts: 9, initial: 2s, factor: 3, max: 1h}}}
+  more:
+    rungs:
+      - name: nats
+        nats: {subject: "orders.${ params.order }", headers: {A: "${ params.q }"}, max_bytes: 5}
+      - name: cache
+        cache: {max_age: 30d}
+      - name: static
+        static: {output: {a: 1.10, b: "$${ x }"}}
+      - name: go
+        go:
+`
+
+func parsed(t *testing.T) *Tools {
+	t.Helper()
+	tools, err := ParseTools("/belay/tools.yaml", []byte(sampleTools))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tools
+}
+
+func params(s string) any { return steps.Decode(json.RawMessage(s)) }
+
+func say(t *testing.T, text executor.Text, with any) string {
+	t.Helper()
+	s, err := text(with)
+	if err != nil {
+		return err.Error()
+	}
+	return s
+}
+
+func TestHTTPSpec(t *testing.T) {
+	web := parsed(t).Tools["web"]
+	h := web.Rungs[0].Spec.HTTP
+	with := params(`{"order":"A/1 ?","page":2.0,"q":"x&y"}`)
+	for got, want := range map[string]string{
+		h.Method:                           "PUT",
+		say(t, h.URL, with):                "https://user:hunter2@example.com/o/A%2F1%20%3F?api_key=hunter2&page=2.0",
+		say(t, h.Query["q"], with):         "x&y",
+		say(t, h.Query["fixed"], with):     "x",
+		say(t, h.Headers["X-Order"], with): "no A/1 ?",
+		h.BearerEnv + h.BasicEnv:           "SHOP_TOKEN",
+		h.Response:                         "text",
+		web.Rungs[0].Target:                "PUT https://***@example.com/o/${ params.order }?api_key=***&page=${ params.page }",
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	body, err := h.Body(with)
+	if err != nil || string(body) != `{"list":[1.10,2.0],"order":"A/1 ?"}` {
+		t.Errorf("body %s, %v", body, err)
+	}
+	if h.MaxBytes != 1000 || !h.FollowRedirects || web.Rungs[0].Timeout != 0 {
+		t.Errorf("%+v", h)
+	}
+	if got := say(t, h.URL, params(`{"order":null,"page":1}`)); !strings.Contains(got, "${ params.order }, character 1: null inside a longer string") {
+		t.Error(got)
+	}
+}
+
+func TestHTTPDefaults(t *testing.T) {
+	web := parsed(t).Tools["web"]
+	least, posts := web.Rungs[1], web.Rungs[2]
+	h := least.Spec.HTTP
+	if h.Method != "GET" || h.Body != nil || h.Response != "json" || h.MaxBytes != steps.MaxOutput || h.FollowRedirects {
+		t.Errorf("%+v", h)
+	}
+	if posts.Spec.HTTP.Method != "POST" || posts.Target != "POST http://127.0.0.1/x" {
+		t.Errorf("%+v", posts)
+	}
+	if diff := cmp.Diff(defaultRetry(), least.Retry); diff != "" || time.Duration(least.Timeout) != 30*time.Second {
+		t.Error(diff, least.Timeout)
+	}
+}
+
+func TestCommandSpec(t *testing.T) {
+	rung := parsed(t).Tools["shell"].Rungs[0]
+	c := rung.Spec.Command
+	if got := say(t, c.Argv[1], params(`{"order":12345678901234567890}`)); got != "12345678901234567890" {
+		t.Error(got)
+	}
+	if rung.Name != "primary" || c.Dir != "/belay/sub" || c.Stdout != "text" || c.MaxBytes != 10 {
+		t.Errorf("%+v", c)
+	}
+	if diff := cmp.Diff([]executor.EnvVar{{Name: "MODE", Value: "a=b"}}, c.Env); diff != "" {
+		t.Error(diff)
+	}
+	if want := "'./do it' '${ params.order }' --token *** --api-key=*** 'x y'"; rung.Target != want {
+		t.Errorf("target %s, want %s", rung.Target, want)
+	}
+	want := steps.RetryPolicy{
+		MaxAttempts: 1, Initial: steps.Duration(time.Second), Factor: 1.5, Max: steps.Duration(time.Minute), RetryAfterMax: steps.Duration(time.Hour),
+		On: map[steps.Class]steps.ClassPolicy{steps.RateLimited: {MaxAttempts: 9, Initial: steps.Duration(2 * time.Second), Factor: 3, Max: steps.Duration(time.Hour)}},
+	}
+	if diff := cmp.Diff(want, rung.Retry); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOtherSpecs(t *testing.T) {
+	more := parsed(t).Tools["more"]
+	nats := more.Rungs[0].Spec.NATS
+	if got := say(t, nats.Subject, params(`{"order":"A-1"}`)); got != "orders.A-1" || nats.MaxBytes != 5 {
+		t.Error(got, nats.MaxBytes)
+	}
+	for _, bad := range []string{`"a.b"`, `">"`, `""`, `"a b"`, `null`} {
+		if _, err := nats.Subject(params(`{"order":` + bad + `}`)); err == nil {
+			t.Errorf("%s becomes part of a subject", bad)
+		}
+	}
+	if got := more.Rungs[1]; got.Spec.Cache.MaxAge != 30*24*time.Hour || time.Duration(got.Timeout) != 5*time.Second {
+		t.Errorf("%+v", got)
+	}
+	if got := string(more.Rungs[2].Spec.Static.Output); got != `{"a":1.10,"b":"${ x }"}` {
+		t.Error(got)
+	}
+	if more.Rungs[3].Spec.Go == nil || more.Rungs[3].Executor != "go" {
+		t.Errorf("%+v", more.Rungs[3])
+	}
+	for i, r := range more.Rungs {
+		if diff := cmp.Diff(r.Rung, more.Tool.Rungs[i]); diff != "" {
+			t.Errorf("the pinned policy differs: %s", diff)
+		}
+	}
+}
+
+func TestServices(t *testing.T) {
+	want := []Service{
+		{Argv: []string{"go", "run", "./shop"}, Ready: "http://127.0.0.1:9000/healthz", Dir: "/belay/shop", Env: []executor.EnvVar{{Name: "HOME", FromEnv: true}, {Name: "MODE", Value: "test"}}},
+		{Argv: []string{"sleep", "1"}, Dir: "/belay"},
+	}
+	if diff := cmp.Diff(want, parsed(t).Services); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestToolSchemas(t *testing.T) {
+	web := parsed(t).Tools["web"]
+	if web.CheckInput(json.RawMessage(`{}`)) == nil || web.CheckInput(json.RawMessage(`{"order":1}`)) != nil || web.CheckOutput(json.RawMessage(`[]`)) == nil {
+		t.Error("the schemas of a tool do not check")
+	}
+}
+
+func TestSecretsStayOutOfDefinitions(t *testing.T) {
+	doc, err := ParsePlan("p.yaml", []byte(`{name: p, steps: [{id: a, tool: web, with: {order: 1}}, {id: b, tool: shell}]}`), parsed(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(doc.JSON), "hunter2") {
+		t.Errorf("a secret is in the document: %s", doc.JSON)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	planPath := filepath.Join(dir, "plan.yaml")
+	toolsPath := FindTools(planPath)
+	if toolsPath != filepath.Join(dir, "tools.yaml") {
+		t.Error(toolsPath)
+	}
+	if _, err := LoadTools(toolsPath); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "tools.yaml beside the plan") {
+		t.Error(err)
+	}
+	if _, err := LoadPlan(planPath, nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	write(t, toolsPath, "tools: {t: {rungs: [{command: {argv: [cat, x]}}]}}")
+	write(t, planPath, "{name: p, steps: [{id: a, tool: t}]}")
+	tools, err := LoadTools(toolsPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tools.Tools["t"].Rungs[0].Spec.Command.Dir; got != dir {
+		t.Errorf("the command runs in %s", got)
+	}
+	if _, err := LoadPlan(planPath, tools); err != nil {
+		t.Error(err)
+	}
+	if _, err := LoadTools(dir); err == nil {
+		t.Error("a folder is a tools file")
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDurations(t *testing.T) {
+	for s, want := range map[string]time.Duration{
+		"0s": 0, "500ms": 500 * time.Millisecond, "24h": 24 * time.Hour, "30d": 720 * time.Hour, "1d12h": 36 * time.Hour, "1h30m": 90 * time.Minute, "1.5h": 90 * time.Minute,
+	} {
+		if got, err := parseDuration(s); err != nil || got != want {
+			t.Errorf("%s is %v, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"", "d", "1", "1.5d", "-1d", "1d-1h", "5 s", "1d1d", "99999999d", "9999999h", "106751d24h", "one", "1w"} {
+		if got, err := parseDuration(s); err == nil {
+			t.Errorf("%q is %v", s, got)
+		}
+	}
+	for d, want := range map[time.Duration]string{24 * time.Hour: "24h", 90 * time.Minute: "1h30m", 90 * time.Second: "1m30s", 10 * time.Second: "10s", time.Hour + time.Second: "1h0m1s"} {
+		if got := spoken(d); got != want {
+			t.Errorf("%v is spoken %s", d, got)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	known := []string{"orders.lookup", "payments.refund", "tool", "when"}
+	for name, want := range map[string]string{
+		"orders.lokup": "orders.lookup", "tol": "tool", "Tool": "tool", "wehn": "when", "whne": "when", "refund": "", "x": "", "toooool": "", strings.Repeat("x", 1000): "",
+	} {
+		if got := nearest(name, known); got != want {
+			t.Errorf("nearest to %.20s is %q, want %q", name, got, want)
+		}
+	}
+}

@@ -1,0 +1,30 @@
+package runlog
+
+import "errors"
+
+// What callers tell apart with errors.Is.
+var (
+	ErrNoRun     = errors.New("no such run")
+	ErrConflict  = errors.New("this id is taken by another submission")
+	ErrEnded     = errors.New("the run has ended")
+	ErrTooLarge  = errors.New("the submission is too large")
+	ErrBadID     = errors.New("not a valid run id")
+	ErrAmbiguous = errors.New("the id is not unique")
+	ErrFrozen    = errors.New("the run is frozen")
+)
+
+// Frozen is an [ErrFrozen]: the run's log holds an entry that this program cannot take in.
+type Frozen struct {
+	Letter string // id of the dead letter that asks what to do
+	Poison
+}
+
+func (f *Frozen) Error() string {
+	return "the run is frozen at an entry of its log that cannot be read; decide dead letter " + f.Letter + ": " + f.Why.Error()
+}
+
+// Is makes errors.Is(err, ErrFrozen) true.
+func (f *Frozen) Is(target error) bool { return target == ErrFrozen }
+
+// Unwrap gives the reason why the entry cannot be read.
+func (f *Frozen) Unwrap() error { return f.Why }

@@ -1,0 +1,248 @@
+package runlog
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/plan"
+	"belay/internal/steps"
+	"belay/internal/wire"
+)
+
+// document is a plan of two steps, one after the other, of the tool `t`.
+func document(t testing.TB, name string) json.RawMessage {
+	t.Helper()
+	rung := steps.Rung{Name: "primary", Executor: "go", Retry: steps.RetryPolicy{MaxAttempts: 1, Factor: 2}}
+	d := steps.Definition{
+		Plan: steps.Plan{Name: name, Steps: []steps.Step{
+			{ID: "a", Tool: "t", OnFailure: steps.OnFailureEscalate},
+			{ID: "b", Tool: "t", Needs: []string{"a"}, OnFailure: steps.OnFailureEscalate},
+		}},
+		Tools: map[string]steps.Tool{"t": {Name: "t", Effects: steps.EffectsIdempotent, Rungs: []steps.Rung{rung}}},
+	}
+	raw, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plan.Compile(raw); err != nil {
+		t.Fatalf("the test's plan does not compile: %v", err)
+	}
+	return raw
+}
+
+func submitted(t testing.TB) steps.Submitted {
+	return steps.Submitted{Document: document(t, "two"), Input: json.RawMessage(`{}`)}
+}
+
+// offline is a Log that can fold, but not read.
+func offline() *Log { return &Log{names: wire.Default, programs: plan.NewCache(4)} }
+
+// writer makes entries of one run's log in memory.
+type writer struct {
+	t       *testing.T
+	run     string
+	entries []bus.Entry
+}
+
+func (w *writer) add(e steps.Event) uint64 {
+	w.t.Helper()
+	kind, body, err := wire.EncodeEvent(e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.raw(kind, body)
+}
+
+func (w *writer) raw(kind string, body []byte) uint64 {
+	seq := uint64(len(w.entries)+1) * 10
+	w.entries = append(w.entries, bus.Entry{
+		Seq: seq, Time: time.Unix(int64(seq), 0), Subject: wire.Default.Log(0, w.run, kind), Data: body,
+	})
+	return seq
+}
+
+func succeeded(step string) steps.Succeeded {
+	return steps.Succeeded{Attempt: steps.Attempt{Step: step, Try: 1}, Worker: "w", Output: json.RawMessage(`1`)}
+}
+
+func TestPoisonFreezes(t *testing.T) {
+	for name, poison := range map[string]struct{ kind, body string }{
+		"no JSON":                       {wire.KindOutcome, "\x00\x01"},
+		"empty":                         {wire.KindOutcome, ""},
+		"unknown type":                  {wire.KindOutcome, `{"v":1,"type":"exploded"}`},
+		"another version":               {wire.KindOutcome, `{"v":2,"type":"succeeded"}`},
+		"type that the kind forbids":    {wire.KindOutcome, `{"v":1,"type":"decided"}`},
+		"unknown kind":                  {"gossip", `{"v":1,"type":"succeeded"}`},
+		"a decision nobody can read":    {wire.KindDecision, `{"v":1,"type":"decided","escalation":7}`},
+		"a second plan, uncompilable":   {wire.KindPlan, `{"v":1,"type":"submitted","document":{"plan":{}}}`},
+		"fields of the wrong JSON type": {wire.KindOutcome, `{"v":1,"type":"failed","step":["a"]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &writer{t: t, run: "r"}
+			w.add(submitted(t))
+			seq := w.raw(poison.kind, []byte(poison.body))
+			last := w.add(succeeded("a"))
+			f := offline().Fold("r", w.entries, nil)
+			frozen, ok := errors.AsType[*Frozen](f.Frozen())
+			if !ok {
+				t.Fatal("the run is not frozen")
+			}
+			if frozen.Letter != LetterID("r", seq) || !strings.Contains(frozen.Error(), frozen.Letter) {
+				t.Errorf("letter %q, error %q: want the letter about sequence %d named", frozen.Letter, frozen.Error(), seq)
+			}
+			if f.Seq != last {
+				t.Errorf("seen up to %d, want %d", f.Seq, last)
+			}
+			if got := f.State.Units[0].State; got != steps.StepQueued {
+				t.Errorf("a is %s: an event after the unreadable one was applied", got)
+			}
+		})
+	}
+}
+
+func TestSkipDiscardsTheEntryForEveryReader(t *testing.T) {
+	w := &writer{t: t, run: "r"}
+	w.add(submitted(t))
+	poison := w.raw(wire.KindOutcome, []byte("garbage"))
+	w.add(succeeded("a"))
+	w.add(steps.Decided{Escalation: LetterID("r", poison), Verb: steps.VerbSkip, By: "mia"})
+	w.add(succeeded("b"))
+	var seen []uint64
+	f := offline().Fold("r", w.entries, func(_ *steps.State, r steps.Record, _ []int) { seen = append(seen, r.Seq) })
+	if err := f.Frozen(); err != nil {
+		t.Fatalf("still frozen: %v", err)
+	}
+	if got := f.State.Status(); got != steps.RunSucceeded {
+		t.Errorf("the run is %s, want succeeded", got)
+	}
+	if len(seen) != 3 {
+		t.Errorf("observed %v, want the three readable records that are no verdict", seen)
+	}
+	if len(f.Letters) != 1 || f.Stale {
+		t.Errorf("letters %v, stale %v", f.Letters, f.Stale)
+	}
+}
+
+func TestRetryLeavesTheRunFrozenWhileNobodyCanReadTheEntry(t *testing.T) {
+	w := &writer{t: t, run: "r"}
+	w.add(submitted(t))
+	poison := w.raw(wire.KindOutcome, []byte("garbage"))
+	w.add(steps.Decided{Escalation: LetterID("r", poison), Verb: steps.VerbRetry, By: "mia"})
+	f := offline().Fold("r", w.entries, nil)
+	if !errors.Is(f.Frozen(), ErrFrozen) {
+		t.Fatal("retry discarded the entry")
+	}
+}
+
+func TestVerdictOnALiveFoldMakesItStale(t *testing.T) {
+	w := &writer{t: t, run: "r"}
+	w.add(submitted(t))
+	poison := w.raw(wire.KindOutcome, []byte("garbage"))
+	l := offline()
+	f := l.Fold("r", w.entries, nil)
+	w.add(steps.Decided{Escalation: LetterID("r", poison), Verb: steps.VerbSkip, By: "mia"})
+	l.Take(f, w.entries[2])
+	if !f.Stale {
+		t.Fatal("the fold does not say that it has to be made anew")
+	}
+}
+
+func TestVerdictOnAnotherRunsLetterIsNobodysBusiness(t *testing.T) {
+	w := &writer{t: t, run: "r"}
+	w.add(submitted(t))
+	w.raw(wire.KindOutcome, []byte("garbage"))
+	w.add(steps.Decided{Escalation: LetterID("other", 20), Verb: steps.VerbSkip, By: "mia"})
+	if f := offline().Fold("r", w.entries, nil); f.Frozen() == nil {
+		t.Fatal("a decision about another run's letter discarded an entry of this one")
+	}
+}
+
+func TestPanicInTheCoreFreezes(t *testing.T) {
+	w := &writer{t: t, run: "r"}
+	w.add(succeeded("a"))
+	f := &Fold{Run: "r", State: &steps.State{Run: "r"}} // without a program no event can be applied
+	if _, _, ok := offline().Take(f, w.entries[0]); ok {
+		t.Fatal("the record counts as applied")
+	}
+	if f.Poison == nil || !strings.Contains(f.Poison.Why.Error(), "panicked") {
+		t.Fatalf("poison: %+v", f.Poison)
+	}
+}
+
+func TestSeenEntriesChangeNothing(t *testing.T) {
+	w := &writer{t: t, run: "r"}
+	w.add(submitted(t))
+	w.add(succeeded("a"))
+	l := offline()
+	f := l.Fold("r", w.entries, nil)
+	for _, e := range w.entries {
+		if _, touched, ok := l.Take(f, e); ok {
+			t.Errorf("sequence %d touched %v again", e.Seq, touched)
+		}
+	}
+}
+
+func TestEventsWithoutASubmissionMakeNoRun(t *testing.T) {
+	w := &writer{t: t, run: "r"}
+	w.add(succeeded("a"))
+	f := offline().Fold("r", w.entries, func(*steps.State, steps.Record, []int) { t.Error("observed") })
+	if f.State != nil || f.Poison != nil || f.Seq != 10 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestLetterIDs(t *testing.T) {
+	for id, want := range map[string]string{
+		LetterID("r", 7):       "r",
+		LetterID("a-dl3-b", 7): "a-dl3-b",
+		LetterID("r-dl1", 2):   "r-dl1",
+		"r-1":                  "",
+		"r-dl":                 "",
+		"r-dlx":                "",
+		"-dl5":                 "",
+		"":                     "",
+	} {
+		run, ok := LetterRun(id)
+		if ok != (want != "") || ok && run != want {
+			t.Errorf("LetterRun(%q) = %q, %v; want %q", id, run, ok, want)
+		}
+	}
+}
+
+func TestDifferencesAreNamed(t *testing.T) {
+	base := steps.Submitted{Document: json.RawMessage(`{"plan":{"name":"x"}}`), Input: json.RawMessage(`{"a":1}`), Labels: map[string]string{"k": "v"}}
+	with := func(f func(*steps.Submitted)) steps.Submitted {
+		s := base
+		f(&s)
+		return s
+	}
+	for name, c := range map[string]struct {
+		now  steps.Submitted
+		says string // empty: the same
+	}{
+		"same":           {base, ""},
+		"spaces":         {with(func(s *steps.Submitted) { s.Input = json.RawMessage(`{ "a": 1 }`) }), ""},
+		"who and where":  {with(func(s *steps.Submitted) { s.By, s.ToolsFile = "bo", "/x" }), ""},
+		"own key":        {with(func(s *steps.Submitted) { s.KeyRun = "r" }), ""},
+		"number written": {with(func(s *steps.Submitted) { s.Input = json.RawMessage(`{"a":1.0}`) }), `the input (stored {"a":1}, now {"a":1.0})`},
+		"other plan":     {with(func(s *steps.Submitted) { s.Document = json.RawMessage(`{"plan":{"name":"y"}}`) }), "the plan (stored x, now y)"},
+		"edited plan":    {with(func(s *steps.Submitted) { s.Document = json.RawMessage(`{"plan":{"name":"x"},"tools":{}}`) }), "the plan or its tools"},
+		"labels":         {with(func(s *steps.Submitted) { s.Labels = nil }), "the labels"},
+		"carried":        {with(func(s *steps.Submitted) { s.Carried = []steps.Carried{{Step: "a"}} }), "carried over"},
+		"keys":           {with(func(s *steps.Submitted) { s.KeyRun = "q" }), "idempotency keys"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := differs("r", base, c.now)
+			switch {
+			case c.says == "" && err != nil:
+				t.Errorf("not the same: %v", err)
+			case c.says != "" && (!errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), c.says)):
+				t.Errorf("%v does not say %q", err, c.says)
+			}
+		})
+	}
+}

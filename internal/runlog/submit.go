@@ -1,0 +1,199 @@
+package runlog
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"belay/internal/bus"
+	"belay/internal/steps"
+	"belay/internal/wire"
+)
+
+// Submit starts a run. It is safe to repeat: the same content under the same id is stored once, and created says
+// whether this call did it; other content is [ErrConflict] and changes nothing. After a timeout or a disconnect it
+// looks whether the submission is stored, and submits again where it is not.
+func (l *Log) Submit(ctx context.Context, run string, s steps.Submitted) (created bool, err error) {
+	return l.SubmitTraced(ctx, run, s, nil)
+}
+
+// SubmitTraced is [Log.Submit] with headers beside the event: the submitter's trace context.
+func (l *Log) SubmitTraced(ctx context.Context, run string, s steps.Submitted, header map[string][]string) (created bool, err error) {
+	if !wire.ValidName(run) {
+		return false, badID(run)
+	}
+	m, stream, err := l.submission(run, s)
+	if err != nil {
+		return false, fmt.Errorf("submit run %s: %w", run, err)
+	}
+	maps.Copy(m.Header, header)
+	for {
+		_, err = l.bus.PublishWait(ctx, stream, m)
+		switch {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, bus.ErrConflict):
+			return false, l.sameAs(ctx, run, s)
+		case !errors.Is(err, bus.ErrUncertain):
+			return false, fmt.Errorf("submit run %s: %w", run, err)
+		}
+		stored, lookErr := l.submitted(ctx, run)
+		if lookErr != nil {
+			return false, fmt.Errorf("submit run %s: %w; whether it is stored is unknown (%w): submit it again under the same id", run, err, lookErr)
+		}
+		if stored != nil {
+			return true, differs(run, *stored, s)
+		}
+	}
+}
+
+// submission checks what can be checked before anything is stored: an id, a size or a plan that would be refused later
+// would leave a run behind that nobody can run.
+func (l *Log) submission(run string, s steps.Submitted) (bus.Message, string, error) {
+	if _, err := l.programs.Program(s.Document); err != nil {
+		return bus.Message{}, "", fmt.Errorf("the plan does not compile: %w", err)
+	}
+	m, stream, err := l.Message(run, s)
+	if err != nil {
+		return m, stream, err
+	}
+	if len(m.Data) > steps.MaxSubmitted {
+		return m, stream, fmt.Errorf("%w: plan, tools and input have %d bytes, %d are allowed; pass large inputs by reference", ErrTooLarge, len(m.Data), steps.MaxSubmitted)
+	}
+	m.Expect = new(uint64)
+	return m, stream, nil
+}
+
+// Message is an event as a message for a run's log, and the stream that it belongs to.
+func (l *Log) Message(run string, e steps.Event) (bus.Message, string, error) {
+	kind, body, err := wire.EncodeEvent(e)
+	if err != nil {
+		return bus.Message{}, "", err
+	}
+	p := wire.Partition(run, l.bus.Partitions())
+	m := bus.Message{Subject: l.names.Log(p, run, kind), Header: map[string][]string{wire.HeaderRun: {run}}, Data: body}
+	if c, is := e.(steps.Claimed); is {
+		m.Subject = l.names.Claim(p, run, c.Attempt)
+	}
+	return m, l.names.RunsStream(p), nil
+}
+
+// Append stores an event in a run's log and gives its sequence. It does not look at the run; the fold ignores what
+// comes twice or too late, so an [bus.ErrUncertain] append may be repeated.
+func (l *Log) Append(ctx context.Context, run string, e steps.Event) (uint64, error) {
+	m, stream, err := l.Message(run, e)
+	if err != nil {
+		return 0, err
+	}
+	seq, err := l.bus.PublishWait(ctx, stream, m)
+	if err != nil {
+		return 0, fmt.Errorf("append to the log of run %s: %w", run, err)
+	}
+	return seq, nil
+}
+
+// Cancel asks an open run to stop. Asking twice is asking once.
+func (l *Log) Cancel(ctx context.Context, run, by, reason string) error {
+	s, err := l.Load(ctx, run)
+	if err != nil && !errors.Is(err, ErrFrozen) {
+		return fmt.Errorf("cancel: %w", err)
+	}
+	if s != nil && s.Status().Ended() {
+		return fmt.Errorf("cancel run %s: %w: it is %s", run, ErrEnded, s.Status())
+	}
+	if _, err := l.Append(ctx, run, steps.Cancelled{By: by, Reason: reason}); err != nil {
+		return fmt.Errorf("cancel: %w", err)
+	}
+	return nil
+}
+
+// submitted is what a run was submitted with; nil when there is no such run.
+func (l *Log) submitted(ctx context.Context, run string) (*steps.Submitted, error) {
+	entries, err := l.bus.ReadLog(ctx, run, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read the log of run %s: %w", run, err)
+	}
+	for _, e := range entries {
+		_, _, kind, _ := l.names.ParseLog(e.Subject)
+		if kind != wire.KindPlan {
+			continue
+		}
+		event, err := wire.DecodeEvent(kind, e.Data)
+		if s, is := event.(steps.Submitted); is {
+			return &s, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func (l *Log) sameAs(ctx context.Context, run string, s steps.Submitted) error {
+	stored, err := l.submitted(ctx, run)
+	if err != nil {
+		return fmt.Errorf("submit run %s: the id is taken: %w", run, err)
+	}
+	if stored == nil {
+		return fmt.Errorf("submit run %s: %w: its log holds something, but no submission; choose another id", run, ErrConflict)
+	}
+	return differs(run, *stored, s)
+}
+
+// differs names the parts of two submissions that are not the same. Who submitted, and from which file, is no part.
+func differs(run string, stored, now steps.Submitted) error {
+	var parts []string
+	add := func(part string, same bool) {
+		if !same {
+			parts = append(parts, part)
+		}
+	}
+	add(planDifference(stored.Document, now.Document), sameJSON(stored.Document, now.Document))
+	add(fmt.Sprintf("the input (stored %.80s, now %.80s)", stored.Input, now.Input), sameJSON(stored.Input, now.Input))
+	add(fmt.Sprintf("the labels (stored %v, now %v)", stored.Labels, now.Labels), maps.Equal(stored.Labels, now.Labels))
+	add(fmt.Sprintf("the run that it goes on from (stored %q, now %q)", stored.RetryOf, now.RetryOf), stored.RetryOf == now.RetryOf)
+	add("the idempotency keys", keyRun(run, stored) == keyRun(run, now))
+	add("the steps carried over", sameValue(stored.Carried, now.Carried))
+	if len(parts) == 0 {
+		return nil
+	}
+	return fmt.Errorf("submit run %s: %w: it differs in %s; choose another id", run, ErrConflict, strings.Join(parts, ", "))
+}
+
+func keyRun(run string, s steps.Submitted) string {
+	if s.KeyRun == "" {
+		return run
+	}
+	return s.KeyRun
+}
+
+func planDifference(stored, now json.RawMessage) string {
+	var a, b steps.Definition
+	if json.Unmarshal(stored, &a) != nil || json.Unmarshal(now, &b) != nil || a.Plan.Name == b.Plan.Name {
+		return "the plan or its tools"
+	}
+	return fmt.Sprintf("the plan (stored %s, now %s)", a.Plan.Name, b.Plan.Name)
+}
+
+func sameValue(a, b any) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// sameJSON compares without regard to spaces; an encoder on the way may have dropped them.
+func sameJSON(a, b json.RawMessage) bool {
+	return bytes.Equal(compact(a), compact(b))
+}
+
+func compact(raw json.RawMessage) []byte {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return raw
+	}
+	return b.Bytes()
+}

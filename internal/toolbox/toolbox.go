@@ -1,0 +1,136 @@
+// Package toolbox makes executors of a tools file: one [Rung] for every rung that a worker can execute, found by tool
+// and rung name. It is where plug-ins are picked; nothing else knows them all.
+package toolbox
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"belay/internal/bus"
+	"belay/internal/executor"
+	"belay/internal/executor/cache"
+	"belay/internal/executor/command"
+	"belay/internal/executor/gofunc"
+	httpexec "belay/internal/executor/http"
+	natsexec "belay/internal/executor/nats"
+	"belay/internal/executor/static"
+	"belay/internal/plan"
+	"belay/internal/steps"
+)
+
+// Key finds a rung.
+type Key struct{ Tool, Rung string }
+
+func (k Key) String() string { return k.Tool + "/" + k.Rung }
+
+// Rung is everything a worker needs to execute attempts of one rung.
+type Rung struct {
+	executor.Executor
+	Effects                 steps.Effects
+	CheckInput, CheckOutput func(json.RawMessage) error                                     // nil without a schema
+	Remember                func(ctx context.Context, params, output json.RawMessage) error // nil unless a cache rung wants this rung's results
+}
+
+// Options say what rungs may use.
+type Options struct {
+	Bus      *bus.Bus
+	Handlers map[Key]gofunc.Handler // Go handlers; a key with an empty rung serves every `go` rung of its tool
+	Only     []string               // tools to serve; empty = all
+	Version  string                 // shown to HTTP services
+}
+
+// Build makes the rungs of a tools file. Missing lists `go` rungs without a handler in this binary: this worker does
+// not serve them. A name in Only that the file does not have is an error.
+func Build(ctx context.Context, t *plan.Tools, o Options) (rungs map[Key]Rung, missing []Key, err error) {
+	for _, name := range o.Only {
+		if t.Tools[name] == nil {
+			return nil, nil, fmt.Errorf("%s has no tool %q (named by --only)", t.File, name)
+		}
+	}
+	b := &builder{Options: o, client: httpexec.NewClient(o.Version), rungs: map[Key]Rung{}}
+	for name, def := range t.Tools {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, name) {
+			continue
+		}
+		if err := b.tool(ctx, def); err != nil {
+			return nil, nil, fmt.Errorf("tool %s: %w", name, err)
+		}
+	}
+	slices.SortFunc(b.missing, func(a, z Key) int { return strings.Compare(a.String(), z.String()) })
+	return b.rungs, b.missing, nil
+}
+
+type builder struct {
+	Options
+	client  *httpexec.Client
+	cache   *cache.Cache
+	rungs   map[Key]Rung
+	missing []Key
+}
+
+func (b *builder) tool(ctx context.Context, def *plan.ToolDef) error {
+	cached := slices.ContainsFunc(def.Rungs, func(r plan.RungDef) bool { return r.Spec.Cache != nil })
+	if cached {
+		if err := b.openCache(ctx); err != nil {
+			return err
+		}
+	}
+	for _, r := range def.Rungs {
+		k := Key{def.Name, r.Name}
+		x := b.executor(k, r.Spec)
+		if x == nil {
+			b.missing = append(b.missing, k)
+			continue
+		}
+		rung := Rung{Executor: x, Effects: def.Effects, CheckInput: def.CheckInput, CheckOutput: def.CheckOutput}
+		if cached && r.Spec.Cache == nil && r.Spec.Static == nil {
+			rung.Remember = b.remember(def.Name)
+		}
+		b.rungs[k] = rung
+	}
+	return nil
+}
+
+func (b *builder) remember(tool string) func(context.Context, json.RawMessage, json.RawMessage) error {
+	return func(ctx context.Context, params, output json.RawMessage) error {
+		return b.cache.Remember(ctx, tool, params, output)
+	}
+}
+
+// openCache opens the bucket once, for the first tool that has a cache rung.
+func (b *builder) openCache(ctx context.Context) error {
+	if b.cache != nil {
+		return nil
+	}
+	store, err := cache.OpenBucket(ctx, b.Bus.JetStream(), cache.BucketOptions{Name: b.Bus.Names().CacheBucket()})
+	if err != nil {
+		return err
+	}
+	b.cache = cache.New(store)
+	return nil
+}
+
+// executor picks the plug-in; nil for a handler that this binary does not have.
+func (b *builder) executor(k Key, s executor.Spec) executor.Executor {
+	switch {
+	case s.HTTP != nil:
+		return b.client.Executor(*s.HTTP)
+	case s.Command != nil:
+		return command.New(*s.Command)
+	case s.NATS != nil:
+		return natsexec.New(b.Bus.NATS(), *s.NATS)
+	case s.Cache != nil:
+		return b.cache.Executor(*s.Cache)
+	case s.Static != nil:
+		return static.New(*s.Static)
+	}
+	for _, key := range []Key{k, {Tool: k.Tool}} {
+		if h, ok := b.Handlers[key]; ok {
+			return gofunc.New(h, steps.MaxOutput)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"belay/internal/executor"
+	"belay/internal/steps"
+)
+
+// execute runs the attempt under its deadline and returns its outcome, [steps.Succeeded] or [steps.Failed]; nil when
+// the message is to be handed back without one.
+func (j *job) execute() steps.Event {
+	if f, ok := j.refuse(); ok {
+		return j.failed(f, 0)
+	}
+	ctx, cancel := context.WithCancelCause(j.life)
+	defer cancel(nil)
+	defer j.stops.add(&j.m, cancel)()
+	ctx = j.Observer.Began(ctx, j.m, j.Header, j.Count)
+	if end, ok := j.deadline(); ok {
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadline(ctx, end)
+		defer stop()
+	}
+	defer j.tellLong()()
+	began := time.Now()
+	res, err := j.run(ctx)
+	took := time.Since(began)
+	outcome := j.outcome(ctx, res, err, took)
+	j.Observer.Ended(ctx, j.m, outcome, took)
+	if errors.Is(context.Cause(ctx), errDrained) && j.m.Effects != steps.EffectsUnsafe && err != nil {
+		return nil // another worker executes it; for an unsafe tool the log is told what is known
+	}
+	return outcome
+}
+
+// refuse finds what makes executing pointless.
+func (j *job) refuse() (steps.Fault, bool) {
+	if !j.m.Deadline.IsZero() && !time.Now().Before(j.m.Deadline) {
+		return steps.Fault{Class: steps.DeadlineExceeded, Acted: steps.ActedNo, Message: "the step's budget was used up before the attempt could start"}, true
+	}
+	if check := j.rung.CheckInput; check != nil {
+		if err := check(j.m.Params); err != nil {
+			return steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "the parameters do not fit the tool's input_schema: " + err.Error()}, true
+		}
+	}
+	return steps.Fault{}, false
+}
+
+// deadline is when the attempt must end: the rung's timeout, or the end of the step's budget if that is sooner.
+func (j *job) deadline() (time.Time, bool) {
+	end := j.m.Deadline
+	if j.m.Timeout > 0 {
+		if t := time.Now().Add(time.Duration(j.m.Timeout)); end.IsZero() || t.Before(end) {
+			end = t
+		}
+	}
+	return end, !end.IsZero()
+}
+
+// tellLong lets the log know of an attempt that takes a while, without waiting for the answer.
+func (j *job) tellLong() (stop func()) {
+	if j.awaited || j.m.Effects == steps.EffectsUnsafe {
+		return func() {}
+	}
+	t := time.AfterFunc(j.StartedAfter, func() { j.tell(steps.Started{Attempt: j.m.Attempt, Worker: j.worker}) })
+	return func() { t.Stop() }
+}
+
+// tell appends an event for people; if it is lost nothing is.
+func (j *job) tell(e steps.Event) {
+	m, stream, err := j.message(e)
+	if err != nil {
+		return
+	}
+	j.Bus.Publish(stream, m, func(_ uint64, err error) {
+		if err != nil {
+			j.Log.Debug("could not tell the log how the attempt goes", "attempt", j.name(), "error", err)
+		}
+	})
+}
+
+type result struct {
+	executor.Result
+	err error
+}
+
+// run calls the executor and waits for it, or for a grace after its context has ended. An executor that does not obey
+// is left behind: its slot is given back, its result is nobody's.
+func (j *job) run(ctx context.Context) (executor.Result, error) {
+	done := make(chan result, 1)
+	go func() { done <- j.call(ctx) }()
+	select {
+	case r := <-done:
+		return r.Result, r.err
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(j.StopGrace)
+	defer grace.Stop()
+	select {
+	case r := <-done:
+		return r.Result, r.err
+	case <-grace.C:
+		j.Log.Error("an executor does not stop at its deadline; it is left behind", "attempt", j.name(), "tool", j.m.Tool, "rung", j.m.RungName)
+		return executor.Result{}, j.interrupted(ctx)
+	}
+}
+
+// call turns a panic into a fault: a handler must not take the worker down.
+func (j *job) call(ctx context.Context) (r result) {
+	defer func() {
+		if p := recover(); p != nil {
+			r = result{err: steps.Fault{Class: steps.ToolError, Acted: steps.ActedMaybe, Message: fmt.Sprintf("panic: %v", p), Detail: executor.Tail(debug.Stack(), 4<<10)}}
+		}
+	}()
+	res, err := j.rung.Execute(ctx, executor.Request{
+		Run: j.m.Run, Step: j.m.Step, Attempt: j.m.Token(), Tool: j.m.Tool, Rung: j.m.RungName, Params: j.m.Params,
+		Key: j.m.Key, Try: j.m.Try, Progress: j.progress(),
+	})
+	return result{res, err}
+}
+
+// progress tells the log what an executor says, at most once a second.
+func (j *job) progress() func(string) {
+	var mu sync.Mutex
+	var last time.Time
+	return func(text string) {
+		mu.Lock()
+		now := time.Now()
+		quiet := now.Sub(last) < time.Second
+		if !quiet {
+			last = now
+		}
+		mu.Unlock()
+		if !quiet {
+			j.tell(steps.Progress{Attempt: j.m.Attempt, Worker: j.worker, Message: executor.Head([]byte(text), 200)})
+		}
+	}
+}
+
+// outcome makes an event of what came back.
+func (j *job) outcome(ctx context.Context, res executor.Result, err error, took time.Duration) steps.Event {
+	if err == nil {
+		err = j.checkOutput(res.Output)
+	}
+	if err != nil {
+		return j.failed(j.fault(ctx, err), took)
+	}
+	return steps.Succeeded{
+		Attempt: j.m.Attempt, Worker: j.worker, Output: res.Output, Age: steps.Duration(res.Age),
+		Started: time.Now().Add(-took).UTC(), Took: steps.Duration(took),
+	}
+}
+
+func (j *job) checkOutput(out json.RawMessage) error {
+	bad := func(format string, args ...any) error {
+		return steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Message: fmt.Sprintf(format, args...), Detail: executor.Head(out, 2<<10)}
+	}
+	switch {
+	case len(out) > maxStored:
+		return bad("the output has %d bytes, at most %d can be stored", len(out), maxStored)
+	case !json.Valid(out) || !utf8.Valid(out):
+		return bad("the output is no valid JSON")
+	}
+	if check := j.rung.CheckOutput; check != nil {
+		if err := check(out); err != nil {
+			return bad("the output does not fit the tool's output_schema: %v", err)
+		}
+	}
+	return nil
+}
+
+// maxStored is the largest output that fits into an entry of the log, whatever a rung's max_bytes allows.
+const maxStored = 900 << 10
+
+// fault makes a fault of an executor's error.
+func (j *job) fault(ctx context.Context, err error) steps.Fault {
+	if f, ok := errors.AsType[steps.Fault](err); ok {
+		if f.Class.Known() {
+			return f
+		}
+		f.Message = string(f.Class) + ": " + f.Message
+		f.Class = steps.ToolError
+		return f
+	}
+	if ctx.Err() != nil {
+		return j.interrupted(ctx)
+	}
+	return steps.Fault{Class: steps.ToolError, Acted: steps.ActedMaybe, Message: strings.ToValidUTF8(err.Error(), "\uFFFD")}
+}
+
+// interrupted is the fault of an attempt whose context ended.
+func (j *job) interrupted(ctx context.Context) steps.Fault {
+	cause := context.Cause(ctx)
+	if errors.Is(cause, context.DeadlineExceeded) {
+		return steps.Fault{Class: steps.Timeout, Acted: steps.ActedMaybe, Message: "no result within " + j.m.Timeout.String()}
+	}
+	return steps.Fault{Class: steps.ToolError, Acted: steps.ActedMaybe, Message: cause.Error()}
+}
+
+func (j *job) failed(f steps.Fault, took time.Duration) steps.Event {
+	return steps.Failed{
+		Attempt: j.m.Attempt, Worker: j.worker, Fault: f, Started: time.Now().Add(-took).UTC(), Took: steps.Duration(took),
+	}
+}

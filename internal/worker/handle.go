@@ -1,0 +1,255 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"belay/internal/bus"
+	"belay/internal/steps"
+	"belay/internal/toolbox"
+	"belay/internal/wire"
+)
+
+// job is one message on its way through the worker.
+type job struct {
+	*Worker
+	*held
+	m       steps.StepMessage
+	rung    toolbox.Rung
+	worker  string // who signs what the log is told: the worker's name, for unsafe tools with a token of this delivery
+	awaited bool   // Started is in the log already
+}
+
+// take takes a message in hand. It must not block: the next message comes through the same goroutine.
+func (w *Worker) take(k toolbox.Key, rung toolbox.Rung, d bus.Delivery) {
+	w.hands.Add(1)
+	j := &job{Worker: w, held: w.hold.take(d), rung: rung, worker: w.Name}
+	m, err := wire.DecodeStep(d.Data)
+	if err != nil {
+		j.unreadable(k, err)
+		return
+	}
+	j.m = m
+	go j.handle()
+}
+
+// release ends the work on a message.
+func (j *job) release() {
+	j.hold.drop(j.held)
+	j.hands.Done()
+}
+
+// park hands the message back, to come again after a pause.
+func (j *job) park(pause time.Duration) {
+	if err := j.Park(pause); err != nil {
+		j.Log.Debug("could not hand a message back; it comes again after the ack wait", "attempt", j.name(), "error", err)
+	}
+	j.release()
+}
+
+func (j *job) name() string { return steps.AttemptName(j.m.Run, j.m.Attempt) }
+
+func (j *job) handle() {
+	if !j.waitForTime() {
+		return
+	}
+	free, ok := j.slot()
+	if !ok {
+		j.park(0)
+		return
+	}
+	defer free()
+	if !j.mayExecute() {
+		return
+	}
+	outcome := j.execute()
+	j.report(outcome)
+}
+
+// early is how far before its time a message is waited for in hand rather than handed back.
+const early = time.Second
+
+// waitForTime waits until the message may be executed. One that is far too early is handed back.
+func (j *job) waitForTime() bool {
+	wait := time.Until(j.m.NotBefore)
+	if j.m.NotBefore.IsZero() || wait <= 0 {
+		return true
+	}
+	if wait > early {
+		j.park(wait)
+		return false
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-j.stopping:
+		j.park(wait)
+		return false
+	}
+}
+
+// slot waits for a free slot of the tool and of the worker; free gives them back.
+func (j *job) slot() (free func(), ok bool) {
+	tool := j.tools[j.m.Tool]
+	if tool != nil && !j.enter(tool) {
+		return nil, false
+	}
+	if !j.enter(j.slots) {
+		if tool != nil {
+			<-tool
+		}
+		return nil, false
+	}
+	return func() {
+		<-j.slots
+		if tool != nil {
+			<-tool
+		}
+	}, true
+}
+
+func (w *Worker) enter(slots chan struct{}) bool {
+	select {
+	case <-w.stopping:
+		return false
+	default:
+	}
+	select {
+	case slots <- struct{}{}:
+		return true
+	case <-w.stopping:
+		return false
+	}
+}
+
+// mayExecute settles whether this delivery may execute the attempt. If not, the message has been dealt with.
+func (j *job) mayExecute() bool {
+	again := j.Count > 1 || j.Time.Before(j.Bus.ConnectedAt())
+	if again && !j.ask(again) {
+		return false
+	}
+	if j.m.Effects == steps.EffectsUnsafe {
+		return j.claim(again)
+	}
+	if again {
+		return j.tellStarted()
+	}
+	return true
+}
+
+// ask reads the run's log and does what [steps.Redelivered] says; true means execute.
+func (j *job) ask(again bool) bool {
+	log, err := j.readLog()
+	if err != nil {
+		j.Log.Warn("cannot read the run's log; the message comes again", "attempt", j.name(), "error", err)
+		j.park(time.Second)
+		return false
+	}
+	verdict, pause := steps.Redelivered(log, steps.Delivered{StepMessage: j.m, Again: again, Claim: j.worker, Now: time.Now(), AckWait: j.AckWait})
+	switch verdict {
+	case steps.Execute:
+		return true
+	case steps.Drop:
+		j.ack()
+	case steps.ParkIt:
+		j.park(pause)
+	case steps.ReportUnknown:
+		j.report(j.failed(steps.Fault{Class: steps.Unknown, Acted: steps.ActedMaybe, Message: "the worker that had claimed it ended without a word: it may have happened"}, 0))
+	case steps.ReportCrashed:
+		j.report(j.failed(steps.Fault{Class: steps.Crashed, Acted: steps.ActedMaybe, Message: fmt.Sprintf("its worker ended under it %d times", steps.CrashBudget)}, 0))
+	}
+	return false
+}
+
+func (j *job) readLog() ([]steps.Record, error) {
+	ctx, cancel := context.WithTimeout(j.life, 10*time.Second)
+	defer cancel()
+	entries, err := j.Bus.ReadLog(ctx, j.m.Run, 0)
+	if err != nil {
+		return nil, err
+	}
+	log := make([]steps.Record, 0, len(entries))
+	for _, e := range entries {
+		_, run, kind, ok := j.names.ParseLog(e.Subject)
+		if !ok {
+			continue
+		}
+		// An entry that cannot be read freezes the run in the dispatcher; it says nothing about this attempt.
+		if ev, err := wire.DecodeEvent(kind, e.Data); err == nil {
+			log = append(log, steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: ev})
+		}
+	}
+	return log, nil
+}
+
+// claim wins the right to execute an attempt of an unsafe tool. The log stores only the first claim.
+func (j *job) claim(again bool) bool {
+	j.worker = j.Name + "#" + uuid.NewString()[:8] // two deliveries to one worker are two claimants
+	_, err := j.append(steps.Claimed{Attempt: j.m.Attempt, Worker: j.worker})
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, bus.ErrConflict), errors.Is(err, bus.ErrUncertain):
+		// An uncertain claim may be ours: then the log says so, under this delivery's own token.
+		return j.ask(again) && j.claimedByMe()
+	}
+	j.Log.Warn("cannot claim the attempt; the message comes again", "attempt", j.name(), "error", err)
+	j.park(time.Second)
+	return false
+}
+
+// claimedByMe is asked when the log holds no foreign claim: if it does not hold ours either, the claim was not stored.
+func (j *job) claimedByMe() bool {
+	log, err := j.readLog()
+	if err == nil {
+		for _, r := range log {
+			if c, ok := r.Event.(steps.Claimed); ok && c.Attempt == j.m.Attempt && c.Worker == j.worker {
+				return true
+			}
+		}
+	}
+	j.park(time.Second)
+	return false
+}
+
+// tellStarted stores that a message that may have been executed before is executed now; crashes are counted by it.
+func (j *job) tellStarted() bool {
+	_, err := j.append(steps.Started{Attempt: j.m.Attempt, Worker: j.worker, Delivery: uuid.NewString()})
+	if err != nil {
+		j.Log.Warn("cannot store that the attempt starts; the message comes again", "attempt", j.name(), "error", err)
+		j.park(time.Second)
+		return false
+	}
+	j.awaited = true
+	return true
+}
+
+// append adds an event to the run's log and waits for it; a claim only if it is the first.
+func (j *job) append(e steps.Event) (uint64, error) {
+	ctx, cancel := context.WithTimeout(j.life, 10*time.Second)
+	defer cancel()
+	m, stream, err := j.message(e)
+	if err != nil {
+		return 0, err
+	}
+	return j.Bus.PublishWait(ctx, stream, m)
+}
+
+func (j *job) message(e steps.Event) (bus.Message, string, error) {
+	kind, body, err := wire.EncodeEvent(e)
+	if err != nil {
+		return bus.Message{}, "", err
+	}
+	p := wire.Partition(j.m.Run, j.Bus.Partitions())
+	m := bus.Message{Subject: j.names.Log(p, j.m.Run, kind), Data: body}
+	if kind == wire.KindClaim {
+		m.Subject, m.Expect = j.names.Claim(p, j.m.Run, j.m.Attempt), new(uint64)
+	}
+	return m, j.names.RunsStream(p), nil
+}
