@@ -11,54 +11,15 @@ import (
 	"belay/internal/wire"
 )
 
-// Entry is a stored message.
-type Entry struct {
-	Seq     uint64
-	Time    time.Time // the stream's own timestamp
-	Subject string
-	Header  map[string][]string
-	Data    []byte
-}
-
-// Delivery is a message handed to a consumer. It stays the consumer's until it is acknowledged, parked, or its ack wait
-// passes.
-type Delivery struct {
-	Entry
-	Count uint64 // how often it was delivered; starts again at 1 when the server was killed
-	Pin   string // the pin under which it came, on pinned consumers
-	msg   jetstream.Msg
-}
-
-// Ack says that everything the message caused is stored. The word travels without an answer: if it is lost the message
-// comes again.
-func (d Delivery) Ack() error { return d.msg.Ack() }
-
-// Park hands the message back, to come again after a pause. A pause of zero means at once.
-func (d Delivery) Park(pause time.Duration) error {
-	if pause <= 0 {
-		return d.msg.Nak()
-	}
-	return d.msg.NakWithDelay(pause)
-}
-
-// InProgress keeps the message for another ack wait.
-func (d Delivery) InProgress() error { return d.msg.InProgress() }
-
-// Consumption is a consumer at work.
+// Consumption is a consumer at work. It outlives lost connections, restarts of the server, and its consumer being
+// deleted, which is then made again.
 type Consumption interface {
-	Stop()                 // take no more; what was delivered stays the handler's
-	Done() <-chan struct{} // closed when no more comes: after Stop, or because the consumer was deleted
+	Stop()                 // take no more; what was delivered stays the handler's, what waited in here goes back
+	Done() <-chan struct{} // closed after Stop, or when the stream is gone or was changed: see the log
 }
-
-type consumption struct {
-	cc jetstream.ConsumeContext
-}
-
-func (c consumption) Stop()                 { c.cc.Stop() }
-func (c consumption) Done() <-chan struct{} { return c.cc.Closed() }
 
 // ConsumeLog calls f for every event of a partition, in order, one at a time, as long as this connection is the one
-// that the consumer is pinned to.
+// that the consumer is pinned to. The context is for the beginning only, here and below.
 func (b *Bus) ConsumeLog(ctx context.Context, partition int, f func(Delivery)) (Consumption, error) {
 	return b.consume(ctx, b.names.RunsStream(partition), b.logConsumer(), f,
 		jetstream.PullPriorityGroup(wire.PinGroup), jetstream.PullMaxMessages(2048), jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(time.Second))
@@ -96,28 +57,14 @@ func (b *Bus) ConsumeSteps(ctx context.Context, tool, rung string, o StepsOption
 }
 
 func (b *Bus) consume(ctx context.Context, stream string, cfg jetstream.ConsumerConfig, f func(Delivery), opts ...jetstream.PullConsumeOpt) (Consumption, error) {
-	var drift []error
-	if err := b.ensureConsumer(ctx, stream, cfg, &drift); err != nil {
+	c := &consumption{Bus: b, stream: stream, cfg: cfg, handle: f, stopped: make(chan struct{}), done: make(chan struct{})}
+	c.opts = append(opts, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { b.consumeTrouble(stream, cfg.Durable, err) }))
+	pulling, err := c.start(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(drift...); err != nil {
-		return nil, err
-	}
-	c, err := b.js.Consumer(ctx, stream, cfg.Durable)
-	if err != nil {
-		return nil, fmt.Errorf("consumer %s of stream %s: %w", cfg.Durable, stream, err)
-	}
-	var cc jetstream.ConsumeContext
-	opts = append(opts, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { b.consumeTrouble(stream, cfg.Durable, err) }))
-	cc, err = c.Consume(func(m jetstream.Msg) {
-		if d, ok := delivery(m); ok {
-			f(d)
-		}
-	}, opts...)
-	if err != nil {
-		return nil, fmt.Errorf("consume %s of stream %s: %w", cfg.Durable, stream, err)
-	}
-	return consumption{cc}, nil
+	go c.keep(pulling)
+	return c, nil
 }
 
 // consumeTrouble tells of what needs somebody's eye. A pull that was lost or a pin that moved mends itself.
@@ -127,21 +74,6 @@ func (b *Bus) consumeTrouble(stream, consumer string, err error) {
 		return
 	}
 	b.log.Warn("consumer reports an error", "stream", stream, "consumer", consumer, "error", err)
-}
-
-func delivery(m jetstream.Msg) (Delivery, bool) {
-	meta, err := m.Metadata()
-	if err != nil {
-		return Delivery{}, false
-	}
-	d := Delivery{
-		Entry: Entry{Seq: meta.Sequence.Stream, Time: meta.Timestamp, Subject: m.Subject(), Header: m.Headers(), Data: m.Data()},
-		Count: meta.NumDelivered, msg: m,
-	}
-	if v := d.Header["Nats-Pin-Id"]; len(v) > 0 {
-		d.Pin = v[0]
-	}
-	return d, true
 }
 
 // Backlog is how one (tool, rung) stands.

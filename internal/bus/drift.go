@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -9,6 +10,9 @@ import (
 
 	"belay/internal/wire"
 )
+
+// errDrift says that a consumer is not as Belay makes it.
+var errDrift = errors.New("changed by somebody else")
 
 // field is one setting of a stream or consumer that must be as Belay made it.
 type field struct {

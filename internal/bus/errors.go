@@ -40,6 +40,7 @@ const (
 	codeStorageExceeded      = 10047
 	codeMemoryExceeded       = 10028
 	codeAccountExceeded      = 10002
+	codeNoMessage            = 10037
 )
 
 // verdict reads the server's answer.
@@ -57,6 +58,8 @@ func verdict(stream string, m *nats.Msg) (pubAck, error) {
 	return a, nil
 }
 
+func (e *apiError) Error() string { return fmt.Sprintf("%s (code %d)", e.Description, e.ErrCode) }
+
 func (e *apiError) kind() error {
 	switch {
 	case e.ErrCode == codeWrongLastSequence || e.ErrCode == codeWrongLastSequenceAny:
@@ -69,7 +72,5 @@ func (e *apiError) kind() error {
 	case e.Code == 503:
 		return fmt.Errorf("%w: %s", ErrUncertain, e.Description)
 	}
-	return fmt.Errorf("refused: %s (code %d)", e.Description, e.ErrCode)
+	return fmt.Errorf("refused: %w", e)
 }
-
-func isUncertain(err error) bool { return errors.Is(err, ErrUncertain) }

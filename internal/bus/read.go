@@ -3,10 +3,7 @@ package bus
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,14 +14,44 @@ import (
 	"belay/internal/wire"
 )
 
-// ReadLog reads all entries of a run's log after a sequence, in order.
+const (
+	pageSize  = 512     // messages that one read asks for
+	pageBytes = 8 << 20 // and bytes
+	lagPause  = 10 * time.Millisecond
+)
+
+// ReadLog reads all entries of a run's log after a sequence, in order. Whatever was acknowledged before the call is
+// among them.
 func (b *Bus) ReadLog(ctx context.Context, run string, after uint64) ([]Entry, error) {
 	p := wire.Partition(run, b.partitions)
-	return b.readMany(ctx, b.names.RunsStream(p), b.names.LogOf(p, run), after)
+	stream, subject := b.names.RunsStream(p), b.names.LogOf(p, run)
+	if !b.replicated {
+		return b.readMany(ctx, stream, subject, after)
+	}
+	return b.readReplicated(ctx, stream, subject, after)
 }
 
-// pageSize is how many messages one read asks for.
-const pageSize = 512
+// readReplicated asks the leader where the subject ends and reads until it has that: a direct get may be answered by a
+// replica that is behind.
+func (b *Bus) readReplicated(ctx context.Context, stream, subject string, after uint64) ([]Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	for {
+		last, ok, err := b.Last(ctx, stream, subject)
+		if err != nil || !ok || last.Seq <= after {
+			return nil, err
+		}
+		all, err := b.readMany(ctx, stream, subject, after)
+		if err != nil || len(all) > 0 && all[len(all)-1].Seq >= last.Seq {
+			return all, err
+		}
+		select {
+		case <-time.After(lagPause):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("read %s from %s: the replicas are behind: %w", subject, stream, context.Cause(ctx))
+		}
+	}
+}
 
 // readMany reads the messages of a subject by batched direct gets: one round trip for a page.
 func (b *Bus) readMany(ctx context.Context, stream, subject string, after uint64) ([]Entry, error) {
@@ -45,15 +72,15 @@ func (b *Bus) readMany(ctx context.Context, stream, subject string, after uint64
 func (b *Bus) readPage(ctx context.Context, stream, subject string, from uint64) (page []Entry, more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
+	body, err := json.Marshal(map[string]any{"seq": from, "next_by_subj": subject, "batch": pageSize, "max_bytes": pageBytes})
+	if err != nil {
+		return nil, false, err
+	}
 	sub, err := b.nc.SubscribeSync(b.nc.NewInbox())
 	if err != nil {
 		return nil, false, err
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	body, err := json.Marshal(map[string]any{"seq": from, "next_by_subj": subject, "batch": pageSize})
-	if err != nil {
-		return nil, false, err
-	}
 	if err := b.nc.PublishRequest(b.api("DIRECT.GET."+stream), sub.Subject, body); err != nil {
 		return nil, false, err
 	}
@@ -62,17 +89,16 @@ func (b *Bus) readPage(ctx context.Context, stream, subject string, from uint64)
 		if err != nil {
 			return nil, false, err
 		}
-		if status := m.Header.Get("Status"); status != "" {
-			return page, pending(m) > 0, directStatus(m, status)
+		// The server names the subject of every stored message. What has none is its own word about the page; a
+		// status header alone proves nothing, since publishers may write one too.
+		if serverSays(m.Header, "Nats-Subject") == "" {
+			return page, pending(m) > 0, directStatus(m)
 		}
 		e, err := directEntry(m)
 		if err != nil {
 			return nil, false, err
 		}
 		page = append(page, e)
-		if len(page) == pageSize && pending(m) == 0 {
-			return page, false, nil
-		}
 	}
 }
 
@@ -85,11 +111,15 @@ func (b *Bus) api(call string) string {
 }
 
 // directStatus: 204 ends a page, 404 says that there is nothing; the rest is trouble.
-func directStatus(m *nats.Msg, status string) error {
-	if status == "204" || status == "404" {
+func directStatus(m *nats.Msg) error {
+	switch status := m.Header.Get("Status"); status {
+	case "204", "404":
 		return nil
+	case "503":
+		return fmt.Errorf("%w (the stream is missing or not available now)", nats.ErrNoResponders)
+	default:
+		return fmt.Errorf("the server says %s %s", status, m.Header.Get("Description"))
 	}
-	return fmt.Errorf("the server says %s %s", status, m.Header.Get("Description"))
 }
 
 func pending(m *nats.Msg) uint64 {
@@ -98,145 +128,76 @@ func pending(m *nats.Msg) uint64 {
 }
 
 func directEntry(m *nats.Msg) (Entry, error) {
-	seq, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
+	seq, err := strconv.ParseUint(serverSays(m.Header, "Nats-Sequence"), 10, 64)
 	if err != nil {
 		return Entry{}, fmt.Errorf("sequence of a stored message: %w", err)
 	}
-	at, err := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
+	at, err := time.Parse(time.RFC3339Nano, serverSays(m.Header, "Nats-Time-Stamp"))
 	if err != nil {
 		return Entry{}, fmt.Errorf("time of stored message %d: %w", seq, err)
 	}
-	return Entry{Seq: seq, Time: at, Subject: m.Header.Get("Nats-Subject"), Header: m.Header, Data: m.Data}, nil
+	return Entry{Seq: seq, Time: at, Subject: serverSays(m.Header, "Nats-Subject"), Header: m.Header, Data: m.Data}, nil
 }
 
-// FollowLog calls f for every entry of a run's log after a sequence, in order, as they come, until ctx ends. It returns
-// the reason why it stopped, nil when ctx ended.
-func (b *Bus) FollowLog(ctx context.Context, run string, after uint64, f func(Entry)) error {
-	p := wire.Partition(run, b.partitions)
-	c, err := b.js.OrderedConsumer(ctx, b.names.RunsStream(p), jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{b.names.LogOf(p, run)}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1,
-		InactiveThreshold: time.Minute,
-	})
-	if err != nil {
-		return fmt.Errorf("follow run %s: %w", run, err)
-	}
-	cc, err := c.Consume(func(m jetstream.Msg) {
-		if d, ok := delivery(m); ok && ctx.Err() == nil {
-			f(d.Entry)
-		}
-	}, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		b.consumeTrouble(b.names.RunsStream(p), "follow "+run, err)
-	}))
-	if err != nil {
-		return fmt.Errorf("follow run %s: %w", run, err)
-	}
-	select {
-	case <-ctx.Done():
-		cc.Stop()
-		<-cc.Closed()
-		return nil
-	case <-cc.Closed():
-		return fmt.Errorf("follow run %s: the server ended the subscription", run)
-	}
+// stored is the answer of the stream's leader to a request for one message.
+type stored struct {
+	Message *struct {
+		Subject string    `json:"subject"`
+		Seq     uint64    `json:"seq"`
+		Header  []byte    `json:"hdrs"`
+		Data    []byte    `json:"data"`
+		Time    time.Time `json:"time"`
+	} `json:"message"`
+	Error *apiError `json:"error"`
 }
 
-// LastSeq is the last sequence of a log partition.
-func (b *Bus) LastSeq(ctx context.Context, partition int) (uint64, error) {
-	name := b.names.RunsStream(partition)
-	s, err := b.js.Stream(ctx, name)
-	if err != nil {
-		return 0, fmt.Errorf("stream %s: %w", name, err)
-	}
-	return s.CachedInfo().State.LastSeq, nil
-}
-
-// Subjects lists the subjects in a stream that match a filter.
-func (b *Bus) Subjects(ctx context.Context, stream, filter string) ([]string, error) {
-	s, err := b.js.Stream(ctx, stream)
-	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", stream, err)
-	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
-	if err != nil {
-		return nil, fmt.Errorf("subjects of stream %s: %w", stream, err)
-	}
-	return slices.Sorted(maps.Keys(info.State.Subjects)), nil
-}
-
-// RunInfo is a run in a partition.
-type RunInfo struct {
-	Run  string
-	Open bool
-}
-
-// Runs lists the runs of a partition, by id.
-func (b *Bus) Runs(ctx context.Context, partition int) ([]RunInfo, error) {
-	ended, err := b.runsWith(ctx, partition, wire.KindResult)
-	if err != nil {
-		return nil, err
-	}
-	plans, err := b.runsWith(ctx, partition, wire.KindPlan)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]RunInfo, 0, len(plans))
-	for _, run := range plans {
-		_, closed := slices.BinarySearch(ended, run)
-		all = append(all, RunInfo{Run: run, Open: !closed})
-	}
-	return all, nil
-}
-
-// OpenRuns lists the runs of a partition that have no result. One that ends between the two reads may be among them.
-func (b *Bus) OpenRuns(ctx context.Context, partition int) ([]string, error) {
-	all, err := b.Runs(ctx, partition)
-	if err != nil {
-		return nil, err
-	}
-	var open []string
-	for _, r := range all {
-		if r.Open {
-			open = append(open, r.Run)
-		}
-	}
-	return open, nil
-}
-
-func (b *Bus) runsWith(ctx context.Context, partition int, kind string) ([]string, error) {
-	subjects, err := b.Subjects(ctx, b.names.RunsStream(partition), b.names.LogKind(partition, kind))
-	if err != nil {
-		return nil, err
-	}
-	runs := make([]string, 0, len(subjects))
-	for _, s := range subjects {
-		if _, run, _, ok := b.names.ParseLog(s); ok {
-			runs = append(runs, run)
-		}
-	}
-	slices.Sort(runs)
-	return runs, nil
-}
-
-// Last is the newest message on a subject; ok is false when there is none.
+// Last is the newest message on a subject, wildcards allowed; ok is false when there is none. The leader of the stream
+// answers, so it is never one from before.
 func (b *Bus) Last(ctx context.Context, stream, subject string) (e Entry, ok bool, err error) {
-	s, err := b.js.Stream(ctx, stream)
-	if err != nil {
-		return e, false, fmt.Errorf("stream %s: %w", stream, err)
+	var a stored
+	if err = b.ask(ctx, "STREAM.MSG.GET."+stream, map[string]string{"last_by_subj": subject}, &a); err == nil && a.Error != nil {
+		if a.Error.ErrCode == codeNoMessage {
+			return e, false, nil
+		}
+		err = a.Error
 	}
-	m, err := s.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return e, false, nil
+	if err == nil && a.Message == nil {
+		err = fmt.Errorf("no message in the answer")
 	}
 	if err != nil {
 		return e, false, fmt.Errorf("last of %s in %s: %w", subject, stream, err)
 	}
-	return Entry{Seq: m.Sequence, Time: m.Time, Subject: m.Subject, Header: m.Header, Data: m.Data}, true, nil
+	m := a.Message
+	e = Entry{Seq: m.Seq, Time: m.Time, Subject: m.Subject, Data: m.Data}
+	if len(m.Header) > 0 {
+		h, err := nats.DecodeHeadersMsg(m.Header)
+		if err != nil {
+			return e, false, fmt.Errorf("headers of message %d in %s: %w", m.Seq, stream, err)
+		}
+		e.Header = h
+	}
+	return e, true, nil
 }
 
-// Purge removes all messages on a subject.
+// ask makes one request of the JetStream API.
+func (b *Bus) ask(ctx context.Context, call string, request, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	m, err := b.nc.RequestWithContext(ctx, b.api(call), body)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(m.Data, answer)
+}
+
+// Purge removes all messages on a subject, wildcards allowed.
 func (b *Bus) Purge(ctx context.Context, stream, subject string) error {
-	if strings.ContainsAny(subject, "*>") && !strings.HasPrefix(subject, b.names.Prefix+".") {
-		return fmt.Errorf("purge %q: not one of Belay's subjects", subject)
+	if !strings.HasPrefix(subject, b.names.Prefix+".") {
+		return fmt.Errorf("purge %q from %s: not one of Belay's subjects; nothing was removed", subject, stream)
 	}
 	s, err := b.js.Stream(ctx, stream)
 	if err == nil {

@@ -47,11 +47,11 @@ func (b *Bus) Setup(ctx context.Context, o SetupOptions) error {
 		}
 	}
 	for p := range o.Partitions {
-		if err := b.ensureConsumer(ctx, b.names.RunsStream(p), b.logConsumer(), &drift); err != nil {
+		if _, err := b.ensureConsumer(ctx, b.names.RunsStream(p), b.logConsumer(), &drift); err != nil {
 			return err
 		}
 	}
-	if err := b.ensureConsumer(ctx, b.names.TimersStream(), b.timerConsumer(), &drift); err != nil {
+	if _, err := b.ensureConsumer(ctx, b.names.TimersStream(), b.timerConsumer(), &drift); err != nil {
 		return err
 	}
 	if err := b.ensureCache(ctx, o.Replicas); err != nil {
@@ -164,7 +164,7 @@ func (b *Bus) stepConsumer(tool, rung string, ackWait time.Duration) jetstream.C
 	}
 }
 
-func (b *Bus) ensureConsumer(ctx context.Context, stream string, want jetstream.ConsumerConfig, drift *[]error) error {
+func (b *Bus) ensureConsumer(ctx context.Context, stream string, want jetstream.ConsumerConfig, drift *[]error) (jetstream.Consumer, error) {
 	c, err := b.js.Consumer(ctx, stream, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		c, err = b.js.CreateConsumer(ctx, stream, want)
@@ -173,10 +173,10 @@ func (b *Bus) ensureConsumer(ctx context.Context, stream string, want jetstream.
 		c, err = b.js.Consumer(ctx, stream, want.Durable)
 	}
 	if err != nil {
-		return fmt.Errorf("consumer %s of stream %s: %w", want.Durable, stream, err)
+		return nil, fmt.Errorf("consumer %s of stream %s: %w", want.Durable, stream, err)
 	}
 	*drift = append(*drift, compareConsumers(stream, want, c.CachedInfo().Config)...)
-	return nil
+	return c, nil
 }
 
 func (b *Bus) ensureCache(ctx context.Context, replicas int) error {

@@ -1,0 +1,14 @@
+// Command dispatcher submits plans, moves their runs on, and lets people watch and decide. `dispatcher help` lists the
+// commands, `dispatcher help exit-codes` what programs can rely on.
+package main
+
+import (
+	"context"
+	"os"
+
+	"belay/internal/cli"
+)
+
+func main() {
+	os.Exit(cli.Dispatcher(context.Background(), os.Args[1:], cli.System()))
+}

@@ -1,0 +1,201 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// How a publisher groups. While one group is on its way the next one gathers. More than one on its way at once made
+// nothing faster, and a message could overtake another on its subject: a timer its cancel, for one.
+const (
+	maxBatch      = 1000    // the server's limit
+	maxBatchBytes = 4 << 20 // of one group
+	closeWait     = 2 * time.Second
+)
+
+var errClosed = errors.New("the connection is closed")
+
+type item struct {
+	Message
+	done func(uint64, error)
+}
+
+// publisher is the group commit of one stream.
+type publisher struct {
+	*Bus
+	stream string
+	prefix string // of batch ids; unique to this publisher
+
+	// Of the one goroutine that flies.
+	batches uint64
+	cost    cost
+
+	mu      sync.Mutex
+	waiting []item
+	flying  bool
+	closing bool
+	landed  chan struct{} // closed when closing and nothing flies any more
+}
+
+func (b *Bus) publisher(stream string) *publisher {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.publishers[stream]
+	if p == nil {
+		p = &publisher{
+			Bus: b, stream: stream, prefix: nats.NewInbox()[len(nats.InboxPrefix):] + "-",
+			cost: newCost(), landed: make(chan struct{}), closing: b.closing,
+		}
+		if !b.closing {
+			b.publishers[stream] = p
+		}
+	}
+	return p
+}
+
+func (p *publisher) add(it item) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing {
+		go it.done(0, p.uncertain(errClosed))
+		return
+	}
+	p.waiting = append(p.waiting, it)
+	if !p.flying {
+		p.flying = true
+		go p.fly()
+	}
+}
+
+// fly sends one group after the other until nothing waits.
+func (p *publisher) fly() {
+	for {
+		group := p.next()
+		if group == nil {
+			return
+		}
+		if p.cost.batchPays(len(group)) {
+			p.sendBatch(group)
+			continue
+		}
+		began := time.Now()
+		p.sendSingly(group)
+		p.cost.singlesTook(len(group), time.Since(began))
+	}
+}
+
+// next takes the next group, nil when there is none and the flight ends.
+func (p *publisher) next() []item {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) == 0 {
+		p.flying = false
+		if p.closing {
+			close(p.landed)
+		}
+		return nil
+	}
+	n, bytes := 0, 0
+	for n < len(p.waiting) && n < maxBatch {
+		if bytes += p.waiting[n].size(); bytes > maxBatchBytes && n > 0 {
+			break
+		}
+		n++
+	}
+	group := p.waiting[:n:n]
+	p.waiting = p.waiting[n:]
+	if len(p.waiting) == 0 {
+		p.waiting = nil
+	}
+	return group
+}
+
+// close takes no more and waits a moment for what is on its way.
+func (p *publisher) close() {
+	p.mu.Lock()
+	p.closing = true
+	idle := !p.flying
+	p.mu.Unlock()
+	if idle {
+		return
+	}
+	timeout := time.NewTimer(closeWait)
+	defer timeout.Stop()
+	select {
+	case <-p.landed:
+	case <-timeout.C:
+	}
+}
+
+// sendSingly publishes every message by itself and waits for all answers.
+func (p *publisher) sendSingly(group []item) {
+	var wg sync.WaitGroup
+	wg.Add(len(group))
+	for i := range group {
+		it := &group[i]
+		p.send(it.wire(nil), func(a pubAck, err error) {
+			it.done(a.Seq, err)
+			wg.Done()
+		})
+	}
+	wg.Wait()
+}
+
+// sendBatch publishes all messages of a group or none. If the server refuses one it refuses all; then each is sent by
+// itself, for a verdict of its own.
+func (p *publisher) sendBatch(group []item) {
+	p.batches++
+	id := p.prefix + strconv.FormatUint(p.batches, 36)
+	began := time.Now()
+	last := len(group) - 1
+	for i := range last {
+		if err := p.nc.PublishMsg(group[i].wire(batchHeader(id, i+1, false))); err != nil {
+			p.fail(group, p.uncertain(err))
+			return
+		}
+	}
+	answer := make(chan error, 1)
+	var ack pubAck
+	p.send(group[last].wire(batchHeader(id, last+1, true)), func(a pubAck, err error) {
+		ack = a
+		answer <- err
+	})
+	switch err := <-answer; {
+	case err == nil:
+		p.cost.batchTook(len(group), time.Since(began))
+		for i := range group {
+			group[i].done(ack.Seq-uint64(last-i), nil)
+		}
+	case errors.Is(err, ErrUncertain):
+		p.fail(group, err)
+	default:
+		p.sendSingly(group)
+	}
+}
+
+func (p *publisher) fail(group []item, err error) {
+	for i := range group {
+		group[i].done(0, err)
+	}
+}
+
+// send publishes m and calls done with the server's verdict, or as uncertain after the timeout or when the connection
+// is lost.
+func (p *publisher) send(m *nats.Msg, done func(pubAck, error)) {
+	p.replies.request(m, p.timeout, func(r *nats.Msg, err error) {
+		if err != nil {
+			done(pubAck{}, p.uncertain(err))
+			return
+		}
+		done(verdict(p.stream, r))
+	})
+}
+
+func (p *publisher) uncertain(err error) error {
+	return fmt.Errorf("publish to %s: %w: %w", p.stream, ErrUncertain, err)
+}

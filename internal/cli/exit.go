@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+
+	"github.com/nats-io/nats.go"
+
+	"belay/internal/bus"
+	"belay/internal/handoff"
+	"belay/internal/plan"
+	"belay/internal/runlog"
+	"belay/internal/steps"
+)
+
+// Exit codes. Others script against them.
+const (
+	exitOK          = 0
+	exitUnexpected  = 1
+	exitRunFailed   = 10
+	exitWaiting     = 11
+	exitAborted     = 12 // or cancelled
+	exitUsage       = 64
+	exitInvalid     = 65
+	exitNotFound    = 66
+	exitUnreachable = 69
+	exitTryAgain    = 75
+	exitInterrupted = 130
+)
+
+const exitCodeHelp = `Exit codes:
+  0    succeeded (degraded too); esc decide: the decision counted
+  1    unexpected error
+  10   the run failed
+  11   the run waits for a person
+  12   the run was aborted or cancelled
+  64   usage: unknown command or flag, a missing argument
+  65   invalid plan, tools file, input or decision
+  66   no such run, escalation or file
+  69   NATS cannot be reached
+  75   conflict or timeout: try again; esc decide: somebody was first
+  130  interrupted
+`
+
+// exitOf is the code of a run's state.
+func exitOf(s steps.RunState) int {
+	switch s {
+	case steps.RunFailed:
+		return exitRunFailed
+	case steps.RunWaiting:
+		return exitWaiting
+	case steps.RunAborted, steps.RunCancelled:
+		return exitAborted
+	}
+	return exitOK
+}
+
+// exitError is an error with its exit code; without an error the code alone ends the program.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+func (e *exitError) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// quiet ends with a code and no message: all has been said.
+func quiet(code int) error {
+	if code == exitOK {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+// codeOf finds the exit code and a word for an error.
+func codeOf(err error) (code int, word string) {
+	var e *exitError
+	var problems plan.Problems
+	var op *net.OpError
+	switch {
+	case errors.As(err, &e):
+		return e.code, wordOf(e.code)
+	case errors.As(err, &problems), errors.Is(err, handoff.ErrInvalid), errors.Is(err, runlog.ErrTooLarge), errors.Is(err, runlog.ErrBadID):
+		return exitInvalid, "invalid"
+	case errors.Is(err, handoff.ErrNotAllowed):
+		return exitUsage, "usage"
+	case errors.Is(err, runlog.ErrNoRun), errors.Is(err, handoff.ErrNoEscalation), errors.Is(err, fs.ErrNotExist):
+		return exitNotFound, "not_found"
+	case errors.Is(err, runlog.ErrConflict), errors.Is(err, runlog.ErrEnded), errors.Is(err, runlog.ErrAmbiguous), errors.Is(err, handoff.ErrDecidedBefore),
+		errors.Is(err, bus.ErrLocked), errors.Is(err, bus.ErrUncertain), errors.Is(err, bus.ErrFull):
+		return exitTryAgain, "conflict"
+	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), errors.Is(err, nats.ErrAuthorization), errors.As(err, &op):
+		return exitUnreachable, "unreachable"
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted, "interrupted"
+	case errors.Is(err, context.DeadlineExceeded):
+		return exitTryAgain, "timeout"
+	}
+	return exitUnexpected, "unexpected"
+}
+
+func wordOf(code int) string {
+	words := map[int]string{
+		exitUsage: "usage", exitInvalid: "invalid", exitNotFound: "not_found", exitUnreachable: "unreachable",
+		exitTryAgain: "conflict", exitInterrupted: "interrupted",
+	}
+	if w, ok := words[code]; ok {
+		return w
+	}
+	return "unexpected"
+}
+
+// report tells the operator of an error, once, and returns the exit code.
+func report(stderr io.Writer, asJSON bool, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	code, word := codeOf(err)
+	var e *exitError
+	if errors.As(err, &e) && e.err == nil {
+		return code
+	}
+	if asJSON {
+		_ = json.NewEncoder(stderr).Encode(map[string]any{"error": map[string]any{
+			"code": word, "detail": err.Error(), "exit_code": code, "retryable": code == exitTryAgain || code == exitUnreachable,
+		}})
+		return code
+	}
+	fmt.Fprintf(stderr, "%v\n", err)
+	return code
+}

@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"belay/internal/plan"
+)
+
+func (a *app) lintCommand() *cobra.Command {
+	var tools string
+	c := &cobra.Command{Use: "lint PLAN...", Short: "Check plans and their tools file; every mistake with its position", Args: cobra.MinimumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+		var errs []error
+		for _, path := range args {
+			doc, _, err := loadPlan(path, tools)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			fmt.Fprintf(a.Err, "%s: plan %s, %d steps, %d tools: no mistakes\n", path, doc.Definition.Plan.Name, len(doc.Definition.Plan.Steps), len(doc.Definition.Tools))
+		}
+		return errors.Join(errs...)
+	}}
+	c.Flags().StringVar(&tools, "tools", "", "tools file (default tools.yaml beside the plan)")
+	return c
+}
+
+func (a *app) schemaCommand() *cobra.Command {
+	return &cobra.Command{Use: "schema [plan|tools]", Short: "Print the JSON Schema of plans or tools files, for editors", Args: cobra.MaximumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+		kind := "plan"
+		if len(args) > 0 {
+			kind = args[0]
+		}
+		b, err := plan.Schema(kind)
+		if err != nil {
+			return &exitError{exitUsage, err}
+		}
+		_, err = a.Out.Write(append(b, '\n'))
+		return err
+	}}
+}
+
+func (a *app) toolsCommand() *cobra.Command {
+	c := &cobra.Command{Use: "tools", Short: "List the tools of a tools file", RunE: needSubcommand}
+	var file string
+	ls := &cobra.Command{Use: "ls", Short: "List tools with effects and ladders", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		t, err := plan.LoadTools(file)
+		if err != nil {
+			return err
+		}
+		return a.listTools(t)
+	}}
+	ls.Flags().StringVar(&file, "tools", "tools.yaml", "tools file")
+	c.AddCommand(ls)
+	return c
+}
+
+func (a *app) listTools(t *plan.Tools) error {
+	type row struct {
+		Name    string   `json:"name"`
+		Effects string   `json:"effects"`
+		Timeout float64  `json:"timeout"`
+		Rungs   []string `json:"rungs"`
+	}
+	rows := []row{}
+	for _, name := range slices.Sorted(maps.Keys(t.Tools)) {
+		def := t.Tools[name]
+		r := row{Name: name, Effects: string(def.Effects), Timeout: float64(def.Timeout) / 1e9}
+		for _, rung := range def.Rungs {
+			r.Rungs = append(r.Rungs, rung.Name+": "+rung.Executor+" "+rung.Target)
+		}
+		rows = append(rows, r)
+	}
+	if a.json() {
+		return a.printJSON(rows)
+	}
+	var lines [][]any
+	for _, r := range rows {
+		for i, rung := range r.Rungs {
+			if i == 0 {
+				lines = append(lines, []any{r.Name, r.Effects, cut(rung, 60)})
+				continue
+			}
+			lines = append(lines, []any{"", "", cut(rung, 60)})
+		}
+	}
+	return a.table([]any{"TOOL", "EFFECTS", "LADDER"}, lines)
+}

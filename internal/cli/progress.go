@@ -1,0 +1,299 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"belay/internal/steps"
+)
+
+// progress prints a line for every step of a run that moves: what it does, rung, try, wait, why.
+type progress struct {
+	w        io.Writer
+	paint    bool
+	id       string
+	began    bool
+	said     map[string]string // by unit: the last line, so that nothing is said twice
+	attempts map[string]int    // by unit: attempts whose end was told
+	open     map[string]bool   // escalations that were told
+	flags    string            // that commands need to find the same store
+}
+
+func (a *app) newProgress(id string) *progress {
+	p := &progress{w: a.Out, paint: a.colored(a.Out), id: id, said: map[string]string{}, attempts: map[string]int{}, open: map[string]bool{}}
+	if a.json() {
+		p.w, p.paint = a.Err, a.colored(a.Err)
+	}
+	if a.dataDir != "" {
+		p.flags = " --data-dir " + a.dataDir
+	}
+	if a.conn.Server != "" {
+		p.flags += " --server " + a.conn.Server
+	}
+	return p
+}
+
+// record tells what one record of the log has moved.
+func (p *progress) record(s *steps.State, touched []int) {
+	if !p.began {
+		p.began = true
+		fmt.Fprintf(p.w, "run %s  %s\n", s.Run, s.Program.Plan.Name)
+	}
+	for _, i := range touched {
+		if i != steps.RunUnit {
+			p.unit(s, i)
+		}
+	}
+	for n := range s.Escalations {
+		p.escalation(s, n)
+	}
+}
+
+func (p *progress) unit(s *steps.State, i int) {
+	u := &s.Units[i]
+	for n := p.attempts[u.ID]; n < len(u.Attempts); n++ {
+		rec := &u.Attempts[n]
+		if rec.Ended.IsZero() {
+			break
+		}
+		p.attempts[u.ID] = n + 1
+		p.line(s, i, p.ended(s, i, rec))
+	}
+	if line := p.standing(s, i); line != "" && p.said[u.ID] != line {
+		p.said[u.ID] = line
+		p.line(s, i, line)
+	}
+}
+
+// standing is a line for where a unit stands, "" where its attempts say enough.
+func (p *progress) standing(s *steps.State, i int) string {
+	u := &s.Units[i]
+	switch {
+	case u.State == steps.StepRunning && len(u.Attempts) > 0:
+		rec := &u.Attempts[len(u.Attempts)-1]
+		return p.mark("▸", "36") + " " + p.rung(s, i, rec) + " running on " + rec.Worker + note(rec.Note)
+	case u.State == steps.StepSkipped && u.Fault == nil:
+		return p.mark("–", "90") + " skipped"
+	case u.State == steps.StepSkipped:
+		return p.mark("–", "33") + " skipped: " + u.Fault.Error()
+	case u.State == steps.StepSucceeded && u.AnswerBy != "":
+		return p.mark("✓", "32") + " answered by " + u.AnswerBy
+	case u.State == steps.StepSucceeded && len(u.Attempts) == 0:
+		return p.mark("✓", "32") + " " + done(s, i)
+	case u.State == steps.StepCancelled:
+		return p.mark("–", "90") + " cancelled"
+	}
+	return ""
+}
+
+func done(s *steps.State, i int) string {
+	if n := len(s.Items(i)); n > 0 {
+		return fmt.Sprintf("all %d items", n)
+	}
+	return "done before"
+}
+
+func note(s string) string {
+	if s == "" {
+		return ""
+	}
+	return ": " + s
+}
+
+// ended is the line for an attempt that has ended: how, and what comes next.
+func (p *progress) ended(s *steps.State, i int, rec *steps.AttemptRecord) string {
+	u := &s.Units[i]
+	where := p.rung(s, i, rec)
+	if rec.State == steps.AttemptSucceeded {
+		text := p.mark("✓", "32") + " " + where + " " + took(rec)
+		if u.Degraded != nil {
+			text += p.dim("  degraded: " + u.Degraded.Cause)
+		}
+		return text
+	}
+	text := where
+	if rec.Fault != nil {
+		text += " " + rec.Fault.Error()
+	}
+	next, mark, color := p.next(s, i, rec)
+	return p.mark(mark, color) + " " + text + p.dim("  "+next)
+}
+
+// next says what the core has decided after a failed attempt.
+func (p *progress) next(s *steps.State, i int, rec *steps.AttemptRecord) (text, mark, color string) {
+	u := &s.Units[i]
+	last := &u.Attempts[len(u.Attempts)-1]
+	switch {
+	case u.State.InQueue() && last.Rung == rec.Rung && last.Round == rec.Round:
+		return "again in " + wait(last.Wait), "↻", "33"
+	case u.State.InQueue() && last.Round == rec.Round:
+		return "next rung: " + s.Tool(i).Rungs[last.Rung].Name, "↘", "33"
+	case u.State == steps.StepEscalated, u.State == steps.StepUnknown:
+		return "a person decides", "!", "31"
+	case u.State == steps.StepFailed:
+		return "the run fails", "✗", "31"
+	}
+	return string(u.State), "✗", "31"
+}
+
+func wait(d steps.Duration) string { return time.Duration(d).Round(10 * time.Millisecond).String() }
+
+func took(rec *steps.AttemptRecord) string {
+	d := time.Duration(rec.Took)
+	if d >= time.Second {
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return d.Round(100 * time.Microsecond).String()
+}
+
+func (p *progress) rung(s *steps.State, i int, rec *steps.AttemptRecord) string {
+	t := s.Tool(i)
+	text := t.Name + "/" + t.Rungs[rec.Rung].Name
+	if rec.Try > 1 {
+		text += fmt.Sprintf(" try %d", rec.Try)
+	}
+	if rec.Round > 0 {
+		text += fmt.Sprintf(" round %d", rec.Round)
+	}
+	return text
+}
+
+// line prints a line of unit i; the mark comes first, then the step.
+func (p *progress) line(s *steps.State, i int, text string) {
+	mark, rest, _ := strings.Cut(text, " ")
+	at := s.Now.Sub(s.Submitted).Round(10 * time.Millisecond)
+	fmt.Fprintf(p.w, "  %s %-14s %s%s\n", mark, forPeople(s.Units[i].ID), rest, p.dim("  +"+at.String()))
+}
+
+// forPeople writes item and compensation units the way people read them.
+func forPeople(id string) string {
+	base, rest, ok := strings.Cut(id, "~")
+	if !ok {
+		return id
+	}
+	item, undo := strings.CutSuffix("~"+rest, "~undo")
+	if item != "" {
+		base += "[" + strings.TrimPrefix(item, "~") + "]"
+	}
+	if undo {
+		return "undo " + base
+	}
+	return base
+}
+
+func (p *progress) escalation(s *steps.State, n int) {
+	e := steps.ViewEscalation(s, n)
+	if p.open[e.ID] {
+		return
+	}
+	p.open[e.ID] = true
+	if e.State != steps.EscalationOpen {
+		return
+	}
+	what := "the run"
+	if e.Step != "" {
+		what = forPeople(e.Step)
+	}
+	fmt.Fprintf(p.w, "  %s %-14s %s, a person is asked: %s\n", p.mark("!", "31"), what, e.Kind, e.Message)
+}
+
+// end prints how the run ended, or what it waits for.
+func (p *progress) end(s *steps.State, doc steps.Document) {
+	switch {
+	case doc.State == steps.RunWaiting:
+		p.waiting(s)
+		return
+	case doc.Reason != "":
+		fmt.Fprintf(p.w, "run %s %s after %s: %s\n", short(p.id), p.state(doc.State), since(s), doc.Reason)
+	default:
+		fmt.Fprintf(p.w, "run %s %s after %s\n", short(p.id), p.state(doc.State), since(s))
+	}
+	for _, d := range doc.Degraded {
+		age := ""
+		if d.Age > 0 {
+			age = ", " + time.Duration(d.Age).Round(time.Second).String() + " old"
+		}
+		fmt.Fprintf(p.w, "  degraded: %s from rung %s%s (%s)\n", forPeople(d.Step), d.Rung, age, d.Cause)
+	}
+	if string(doc.Output) != "null" {
+		fmt.Fprintf(p.w, "%s\n", doc.Output)
+	}
+}
+
+func since(s *steps.State) string {
+	return s.Ended.Sub(s.Submitted).Round(10 * time.Millisecond).String()
+}
+
+func (p *progress) waiting(s *steps.State) {
+	fmt.Fprintf(p.w, "run %s waits for a person:\n", short(p.id))
+	for n := range s.Escalations {
+		e := steps.ViewEscalation(s, n)
+		if e.State != steps.EscalationOpen {
+			continue
+		}
+		fmt.Fprintf(p.w, "  %s  %s %s: %s\n", e.ID, e.Kind, forPeople(e.Step), e.Message)
+		fmt.Fprintf(p.w, "    look:    dispatcher esc show %s%s\n", short(e.ID), p.flags)
+		fmt.Fprintf(p.w, "    decide:  dispatcher esc decide %s %s%s --reason \"...\"\n", short(e.ID), example(e.Allowed), p.flags)
+	}
+}
+
+// example lists the allowed verbs as they are written.
+func example(verbs []steps.Verb) string {
+	var words []string
+	for _, v := range verbs {
+		switch v {
+		case steps.VerbEdit:
+			words = append(words, "edit --set path=value")
+		case steps.VerbAnswer:
+			words = append(words, "answer --answer JSON")
+		default:
+			words = append(words, string(v))
+		}
+	}
+	return strings.Join(words, " | ")
+}
+
+func (p *progress) state(s steps.RunState) string {
+	color := map[steps.RunState]string{steps.RunSucceeded: "32", steps.RunDegraded: "33"}[s]
+	if color == "" {
+		color = "31"
+	}
+	return p.mark(string(s), color)
+}
+
+func (p *progress) mark(s, color string) string {
+	if !p.paint {
+		return s
+	}
+	return "\x1b[" + color + "m" + s + "\x1b[0m"
+}
+
+func (p *progress) dim(s string) string {
+	if !p.paint {
+		return s
+	}
+	return "\x1b[2m" + s + "\x1b[0m"
+}
+
+// short is the end of an id: UUIDv7 begins with the time, so the end tells runs apart. An escalation keeps its number.
+func short(id string) string {
+	const show = 6
+	tail := ""
+	if base, n, ok := cutLast(id, "-"); ok && len(n) <= 3 && len(base) == 36 {
+		id, tail = base, "-"+n
+	}
+	if len(id) != 36 {
+		return id + tail
+	}
+	return id[len(id)-show:] + tail
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}

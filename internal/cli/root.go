@@ -1,0 +1,253 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/lmittmann/tint"
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"belay/internal/bus"
+)
+
+// Version is what `version` prints; releases set it when they link.
+var Version = "0.1.0-dev"
+
+// IO is what a program is connected to.
+type IO struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Getenv   func(string) string
+}
+
+// System is the process's own.
+func System() IO { return IO{os.Stdin, os.Stdout, os.Stderr, os.Getenv} }
+
+// app is what every command has: its connections to the world and the flags that all share.
+type app struct {
+	IO
+	output   string
+	verbose  bool
+	logLevel string
+	logForm  string
+	color    string
+	dataDir  string
+	conn     bus.Options
+	prefix   string
+}
+
+// Dispatcher runs the dispatcher's command line and returns its exit code.
+func Dispatcher(ctx context.Context, args []string, sys IO) int {
+	a := &app{IO: sys}
+	root := &cobra.Command{
+		Use: "dispatcher", Short: "Runs the steps of AI agents so that they fail safely",
+		Long: "Submits plans, moves their runs on, and lets people watch and decide.\n\nStart with: dispatcher run PLAN",
+	}
+	root.AddCommand(a.runCommand(), a.runsCommand(), a.escCommand(), a.devCommand(), a.serveCommand(), a.lintCommand(),
+		a.toolsCommand(), a.schemaCommand(), a.benchCommand(), a.versionCommand(), a.exitCodesTopic())
+	return a.execute(ctx, root, args)
+}
+
+// Worker runs the stock worker's command line and returns its exit code.
+func Worker(ctx context.Context, args []string, sys IO) int {
+	a := &app{IO: sys}
+	root := a.workerCommand()
+	root.AddCommand(a.versionCommand(), a.exitCodesTopic())
+	return a.execute(ctx, root, args)
+}
+
+func (a *app) execute(ctx context.Context, root *cobra.Command, args []string) int {
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SuggestionsMinimumDistance = 2
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetArgs(args)
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage("%w\nSee '%s --help'", err, c.CommandPath())
+	})
+	a.globalFlags(root.PersistentFlags())
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.fromEnvironment(c.Flags()) }
+	ctx, stop := a.signals(ctx)
+	defer stop()
+	return report(a.Err, a.json(), asUsage(root.ExecuteContext(ctx)))
+}
+
+// asUsage gives cobra's own errors, which carry no code, theirs.
+func asUsage(err error) error {
+	var e *exitError
+	if err == nil || errors.As(err, &e) {
+		return err
+	}
+	for _, start := range []string{"unknown command", "accepts ", "requires ", "required flag"} {
+		if strings.HasPrefix(err.Error(), start) {
+			return usage("%w", err)
+		}
+	}
+	return err
+}
+
+// signals: the first one ends ctx and lets everything drain, the second one ends the process.
+func (a *app) signals(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, ok := <-c; !ok {
+			return
+		}
+		cancel()
+		if _, ok := <-c; ok {
+			fmt.Fprintln(a.Err, "interrupted again: leaving at once; what was not finished is delivered again")
+			os.Exit(exitInterrupted)
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(c)
+		close(c)
+		cancel()
+	}
+}
+
+func (a *app) globalFlags(f *pflag.FlagSet) {
+	f.StringVarP(&a.output, "output", "o", "text", "text or json (data on stdout, everything else on stderr)")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "log every state change")
+	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warn or error")
+	f.StringVar(&a.logForm, "log-format", "", "text or json; default text on a terminal")
+	f.StringVar(&a.color, "color", "auto", "auto, always or never")
+	f.StringVar(&a.dataDir, "data-dir", "", "state directory (default $XDG_STATE_HOME/belay)")
+	f.StringVarP(&a.conn.Server, "server", "s", "", "NATS server URLs (NATS_URL)")
+	f.StringVar(&a.conn.Context, "context", "", "context of the nats CLI (NATS_CONTEXT)")
+	f.StringVar(&a.conn.Creds, "creds", "", "credentials file (NATS_CREDS)")
+	f.StringVar(&a.conn.NKey, "nkey", "", "nkey seed file (NATS_NKEY)")
+	f.StringVar(&a.conn.User, "user", "", "user name (NATS_USER)")
+	f.StringVar(&a.conn.Password, "password", "", "password (NATS_PASSWORD)")
+	f.StringVar(&a.conn.Token, "token", "", "token (NATS_TOKEN)")
+	f.StringVar(&a.conn.TLSCert, "tlscert", "", "TLS certificate (NATS_CERT)")
+	f.StringVar(&a.conn.TLSKey, "tlskey", "", "TLS key (NATS_KEY)")
+	f.StringVar(&a.conn.TLSCA, "tlsca", "", "TLS authority (NATS_CA)")
+	f.BoolVar(&a.conn.TLSFirst, "tlsfirst", false, "TLS handshake first")
+	f.DurationVar(&a.conn.Timeout, "timeout", 5*time.Second, "of one request to NATS (NATS_TIMEOUT)")
+	f.StringVar(&a.conn.Domain, "js-domain", "", "JetStream domain")
+	f.StringVar(&a.conn.InboxPrefix, "inbox-prefix", "", "inbox prefix")
+	f.StringVar(&a.prefix, "prefix", "belay", "of all subjects and streams")
+}
+
+// natsEnv are the variables that the nats CLI reads, by flag.
+var natsEnv = map[string]string{
+	"server": "NATS_URL", "context": "NATS_CONTEXT", "creds": "NATS_CREDS", "nkey": "NATS_NKEY", "user": "NATS_USER",
+	"password": "NATS_PASSWORD", "token": "NATS_TOKEN", "tlscert": "NATS_CERT", "tlskey": "NATS_KEY", "tlsca": "NATS_CA", "timeout": "NATS_TIMEOUT",
+}
+
+// fromEnvironment fills in flags that were not given: BELAY_<FLAG>, then what the nats CLI reads.
+func (a *app) fromEnvironment(f *pflag.FlagSet) error {
+	var errs []error
+	f.VisitAll(func(fl *pflag.Flag) {
+		if fl.Changed || fl.Name == "help" {
+			return
+		}
+		for _, name := range []string{"BELAY_" + strings.ToUpper(strings.ReplaceAll(fl.Name, "-", "_")), natsEnv[fl.Name]} {
+			v := ""
+			if name != "" {
+				v = a.Getenv(name)
+			}
+			if v == "" {
+				continue
+			}
+			if err := f.Set(fl.Name, v); err != nil {
+				errs = append(errs, usage("environment variable %s: %w", name, err))
+			}
+			return
+		}
+	})
+	if a.output != "text" && a.output != "json" {
+		errs = append(errs, usage("-o %s: it is text or json", a.output))
+	}
+	return errors.Join(errs...)
+}
+
+func (a *app) json() bool { return a.output == "json" }
+
+// stateDir is where the embedded store and the note of a running server are.
+func (a *app) stateDir() (string, error) {
+	if a.dataDir != "" {
+		return filepath.Abs(a.dataDir)
+	}
+	if x := a.Getenv("XDG_STATE_HOME"); x != "" {
+		return filepath.Join(x, "belay"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", usage("no home directory for the state: give --data-dir or XDG_STATE_HOME: %w", err)
+	}
+	return filepath.Join(home, ".local", "state", "belay"), nil
+}
+
+// logger writes to stderr: for people on a terminal, JSON otherwise; level is what is told without a flag.
+func (a *app) logger(level slog.Level) *slog.Logger {
+	if a.verbose {
+		level = slog.LevelDebug
+	}
+	if a.logLevel != "" {
+		_ = level.UnmarshalText([]byte(a.logLevel)) // an unknown word keeps the default
+	}
+	if a.logForm == "json" || a.logForm == "" && !terminal(a.Err) && a.json() {
+		return slog.New(slog.NewJSONHandler(a.Err, &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr}))
+	}
+	return slog.New(tint.NewHandler(a.Err, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !a.colored(a.Err), ReplaceAttr: redactAttr}))
+}
+
+// redactAttr hides what is named like a secret.
+func redactAttr(_ []string, at slog.Attr) slog.Attr {
+	k := strings.ToLower(at.Key)
+	for _, word := range []string{"password", "secret", "token", "authorization", "api_key", "apikey", "credential"} {
+		if strings.Contains(k, word) {
+			return slog.String(at.Key, "[hidden]")
+		}
+	}
+	return at
+}
+
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+// colored follows the flag, NO_COLOR, FORCE_COLOR and CLICOLOR_FORCE, and else the terminal. JSON is never coloured.
+func (a *app) colored(w io.Writer) bool {
+	switch {
+	case a.color == "always":
+		return true
+	case a.color == "never", a.Getenv("NO_COLOR") != "", a.Getenv("TERM") == "dumb":
+		return false
+	case a.Getenv("FORCE_COLOR") != "", a.Getenv("CLICOLOR_FORCE") != "" && a.Getenv("CLICOLOR_FORCE") != "0":
+		return true
+	}
+	return terminal(w)
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		if a.json() {
+			return a.printJSON(map[string]string{"version": Version})
+		}
+		_, err := fmt.Fprintln(a.Out, "belay", Version)
+		return err
+	}}
+}
+
+func (a *app) exitCodesTopic() *cobra.Command {
+	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodeHelp}
+}

@@ -1,0 +1,261 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"belay/internal/bus"
+	"belay/internal/dispatch"
+	"belay/internal/engine"
+	"belay/internal/plan"
+	"belay/internal/toolbox"
+	"belay/internal/worker"
+)
+
+// dispatchFlags are what operators may set on a dispatcher.
+type dispatchFlags struct {
+	partitions, replicas int
+	retention            time.Duration
+}
+
+func (f *dispatchFlags) add(c *cobra.Command) {
+	c.Flags().IntVar(&f.partitions, "partitions", 4, "of the log; fixed when the streams are made")
+	c.Flags().DurationVar(&f.retention, "retention", 30*24*time.Hour, "how long ended runs are kept")
+}
+
+func (f dispatchFlags) options() *dispatch.Options {
+	return &dispatch.Options{Name: "dispatcher-" + workerName(), Retention: f.retention}
+}
+
+type devFlags struct {
+	dispatchFlags
+	tools, listen, natsListen, durability string
+	noWorker                              bool
+}
+
+func (a *app) devCommand() *cobra.Command {
+	var f devFlags
+	c := &cobra.Command{
+		Use: "dev", Short: "Everything in one process: embedded NATS, dispatcher, worker; loopback only", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.dev(c.Context(), f) },
+	}
+	f.add(c)
+	fl := c.Flags()
+	fl.StringVar(&f.tools, "tools", "", "tools file of the worker (default tools.yaml, if there is one)")
+	fl.StringVar(&f.natsListen, "nats-listen", "127.0.0.1:4222", "address of the embedded NATS server")
+	fl.StringVar(&f.listen, "listen", "127.0.0.1:8222", "address of metrics and health; empty = none")
+	fl.StringVar(&f.durability, "durability", bus.DurabilityFsync, "fsync: on disk before it counts; interval: within a second")
+	fl.BoolVar(&f.noWorker, "no-worker", false, "start no worker")
+	return c
+}
+
+func (a *app) dev(ctx context.Context, f devFlags) error {
+	for _, addr := range []string{f.listen, f.natsListen} {
+		if err := loopback(addr); err != nil {
+			return err
+		}
+	}
+	tools, err := a.devTools(&f)
+	if err != nil {
+		return err
+	}
+	dir, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	o := a.embeddedOptions(dir, carry{dispatch: true, tools: tools})
+	o.Log = a.logger(slog.LevelInfo)
+	o.Embedded.Listen, o.Embedded.Durability, o.Embedded.Log = f.natsListen, f.durability, a.logger(slog.LevelWarn)
+	o.Dispatch, o.Partitions = f.options(), f.partitions
+	if tools != nil {
+		services, err := a.startServices(ctx, tools)
+		if err != nil {
+			return err
+		}
+		defer services.stop()
+	}
+	e, err := a.startWatched(ctx, o, f.listen)
+	if err != nil {
+		return err
+	}
+	defer e.Stop()
+	remove, err := engine.Leave(dir, e.Server.URL())
+	if err != nil {
+		return err
+	}
+	defer remove()
+	a.devBanner(e, f, dir, tools)
+	return a.untilStopped(ctx, e)
+}
+
+// loopback refuses addresses that others could reach: dev asks nobody who they are.
+func loopback(addr string) error {
+	if addr == "" || strings.HasPrefix(addr, "127.") || strings.HasPrefix(addr, "localhost:") || strings.HasPrefix(addr, "[::1]:") {
+		return nil
+	}
+	return usage("%s: dev listens on the loopback only, because it asks nobody who they are; use `dispatcher serve` with a NATS server for others", addr)
+}
+
+// devTools is the worker's tools file, nil for none.
+func (a *app) devTools(f *devFlags) (*plan.Tools, error) {
+	if f.noWorker {
+		return nil, nil
+	}
+	if f.tools != "" {
+		return plan.LoadTools(f.tools)
+	}
+	if _, err := os.Stat("tools.yaml"); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	f.tools = "tools.yaml"
+	return plan.LoadTools(f.tools)
+}
+
+func (a *app) devBanner(e *engine.Engine, f devFlags, dir string, tools *plan.Tools) {
+	p := func(format string, args ...any) { fmt.Fprintf(a.Err, format, args...) }
+	p("  NATS     %s  (embedded)\n", e.Server.URL())
+	if f.listen != "" {
+		p("  Metrics  http://%s/metrics\n", f.listen)
+	}
+	if tools != nil {
+		p("  Worker   1 in this process, %d tools of %s\n", len(tools.Tools), tools.File)
+	} else {
+		p("  Worker   none; start one with: worker --server %s --tools FILE\n", e.Server.URL())
+	}
+	p("  Data     kept in %s\n", dir)
+	if f.durability == bus.DurabilityInterval {
+		p("  Careful  durability interval: a power cut may lose the last second\n")
+	}
+	p("  Next     in another terminal: dispatcher run PLAN\n")
+}
+
+// untilStopped waits for the first signal, or for a part that ends by itself.
+func (a *app) untilStopped(ctx context.Context, e *engine.Engine) error {
+	err := e.Wait(ctx)
+	if err == nil {
+		fmt.Fprintln(a.Err, "stopping: finishing what is under way (again to leave at once)")
+	}
+	return err
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var f dispatchFlags
+	var listen string
+	c := &cobra.Command{
+		Use: "serve", Short: "A dispatcher against a NATS server that is there; any number may run", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), f, listen) },
+	}
+	f.add(c)
+	c.Flags().StringVar(&listen, "listen", "", "address of metrics and health; empty = none")
+	return c
+}
+
+func (a *app) serve(ctx context.Context, f dispatchFlags, listen string) error {
+	o := engine.Options{Connect: a.connection("dispatcher"), Setup: true, Partitions: f.partitions, Dispatch: f.options(), Log: a.logger(slog.LevelInfo)}
+	if o.Connect.Server == "" && o.Connect.Context == "" {
+		return usage("serve needs a NATS server: --server, --context or NATS_URL; `dispatcher dev` brings its own")
+	}
+	e, err := a.startWatched(ctx, o, listen)
+	if err != nil {
+		return unreachable(err)
+	}
+	defer e.Stop()
+	dir, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	remove, err := engine.Leave(dir, o.Connect.Server)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	fmt.Fprintf(a.Err, "dispatcher ready: %s, %d partitions\n", e.Bus.URL(), e.Bus.Partitions())
+	return a.untilStopped(ctx, e)
+}
+
+type workerFlags struct {
+	tools, listen   string
+	only            []string
+	concurrency     int
+	ackWait, drain  time.Duration
+	toolConcurrency map[string]int
+}
+
+func (a *app) workerCommand() *cobra.Command {
+	var f workerFlags
+	c := &cobra.Command{
+		Use: "worker --tools FILE", Short: "Executes the steps of the tools in a tools file",
+		Long: "Takes step messages from NATS, executes them and reports what happened. Any number of workers may run; they may\n" +
+			"come, go and be killed at any time. The first SIGTERM drains, the second leaves at once.",
+		Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return a.work(c.Context(), f) },
+	}
+	fl := c.Flags()
+	fl.StringVar(&f.tools, "tools", "", "tools file (default tools.yaml)")
+	fl.StringSliceVar(&f.only, "only", nil, "serve only these tools")
+	fl.IntVar(&f.concurrency, "concurrency", 0, "attempts executed at once (default 16 per core)")
+	fl.StringToIntVar(&f.toolConcurrency, "tool-concurrency", nil, "attempts executed at once of a tool: tool=n")
+	fl.DurationVar(&f.ackWait, "ack-wait", 30*time.Second, "how long a silent worker keeps a message; the same for all workers")
+	fl.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "how long a stop waits for executing attempts")
+	fl.StringVar(&f.listen, "listen", "", "address of metrics and health; empty = none")
+	return c
+}
+
+func (a *app) work(ctx context.Context, f workerFlags) error {
+	tools, err := plan.LoadTools(orDefault(f.tools, "tools.yaml"))
+	if err != nil {
+		return err
+	}
+	o := engine.Options{Connect: a.connection("worker"), Log: a.logger(slog.LevelInfo)}
+	if o.Connect.Server == "" && o.Connect.Context == "" {
+		if o.Connect.Server, err = a.noted(); err != nil {
+			return err
+		}
+	}
+	o.Worker = &engine.WorkerOptions{
+		Options: worker.Options{
+			Name: workerName(), Concurrency: f.concurrency, ToolConcurrency: f.toolConcurrency, AckWait: f.ackWait, DrainTimeout: f.drain,
+		},
+		Tools: tools, Box: toolbox.Options{Only: f.only, Version: Version},
+	}
+	e, err := a.startWatched(ctx, o, f.listen)
+	if err != nil {
+		return unreachable(err)
+	}
+	defer e.Stop()
+	fmt.Fprintf(a.Err, "worker %s ready: %s, tools of %s\n", o.Worker.Name, e.Bus.URL(), filepath.Base(tools.File))
+	return a.untilStopped(ctx, e)
+}
+
+// noted is the server of a running `dev` or `serve`.
+func (a *app) noted() (string, error) {
+	dir, err := a.stateDir()
+	if err != nil {
+		return "", err
+	}
+	url, err := engine.Find(dir)
+	if errors.Is(err, engine.ErrNoServer) {
+		return "", usage("no NATS server is named or running: give --server, --context or NATS_URL, or start `dispatcher dev`")
+	}
+	return url, err
+}
+
+func orDefault(s, other string) string {
+	if s != "" {
+		return s
+	}
+	return other
+}
+
+// startWatched starts an engine whose metrics and health are served on an address.
+func (a *app) startWatched(ctx context.Context, o engine.Options, listen string) (*engine.Engine, error) {
+	return engine.Start(ctx, o)
+}

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/dispatch"
+	"belay/internal/engine"
+	"belay/internal/plan"
+	"belay/internal/toolbox"
+	"belay/internal/worker"
+)
+
+// session is what a command works on: somebody else's engine over a connection, or an embedded one of its own.
+type session struct {
+	*engine.Engine
+	embedded bool
+	services *services
+}
+
+func (s *session) close() {
+	s.Stop()
+	s.services.stop()
+}
+
+// carry says what an embedded engine must be able to do beside reading: nothing, or moving runs on with these tools.
+type carry struct {
+	dispatch bool
+	tools    *plan.Tools
+}
+
+// open connects to the server that is named, or to a running one noted in the state directory; where there is neither
+// it opens the embedded store, and starts a dispatcher and a worker on it if runs are to be carried on.
+func (a *app) open(ctx context.Context, c carry) (*session, error) {
+	if s, err := a.connect(ctx); s != nil || err != nil {
+		return s, err
+	}
+	dir, err := a.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{embedded: true}
+	if c.tools != nil {
+		if s.services, err = a.startServices(ctx, c.tools); err != nil {
+			return nil, err
+		}
+	}
+	if s.Engine, err = engine.Start(ctx, a.embeddedOptions(dir, c)); err != nil {
+		s.services.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// connect is nil without an error when no server is named or running.
+func (a *app) connect(ctx context.Context) (*session, error) {
+	o := a.connection("dispatcher")
+	if o.Server != "" || o.Context != "" {
+		e, err := engine.Start(ctx, engine.Options{Connect: o, Log: o.Log})
+		if err != nil {
+			return nil, unreachable(err)
+		}
+		return &session{Engine: e}, nil
+	}
+	dir, err := a.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	url, err := engine.Find(dir)
+	if errors.Is(err, engine.ErrNoServer) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.Server, o.Timeout = url, min(o.Timeout, 2*time.Second)
+	e, err := engine.Start(ctx, engine.Options{Connect: o, Log: o.Log})
+	if err != nil {
+		// Its process may have been killed and have left the note behind; then the store is free.
+		o.Log.Debug("the server noted in the state directory does not answer", "server", url, "error", err)
+		return nil, nil
+	}
+	return &session{Engine: e}, nil
+}
+
+// unreachable gives errors of connecting their exit code.
+func unreachable(err error) error {
+	if code, _ := codeOf(err); code == exitUnexpected {
+		return &exitError{exitUnreachable, err}
+	}
+	return err
+}
+
+func (a *app) connection(who string) bus.Options {
+	o := a.conn
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown-host"
+	}
+	o.Name = "belay-" + who + "/" + Version + " " + host
+	o.Prefix = a.prefix
+	o.Log = a.logger(slog.LevelWarn)
+	return o
+}
+
+func (a *app) embeddedOptions(dir string, c carry) engine.Options {
+	log := a.logger(slog.LevelWarn)
+	o := engine.Options{
+		Connect: a.connection("embedded"), Log: log,
+		Embedded: &bus.ServerOptions{StoreDir: filepath.Join(dir, "jetstream"), Log: log},
+	}
+	o.Connect.Server, o.Connect.Context = "", ""
+	if c.dispatch {
+		o.Dispatch = &dispatch.Options{Name: "embedded"}
+	}
+	if c.tools != nil {
+		o.Worker = &engine.WorkerOptions{
+			Options: worker.Options{Name: workerName()}, Tools: c.tools, Box: toolbox.Options{Version: Version},
+		}
+	}
+	return o
+}
+
+// workerName tells workers apart in the log of a run.
+func workerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "worker"
+	}
+	return fmt.Sprintf("%s-%d", host, os.Getpid())
+}
