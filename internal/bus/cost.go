@@ -11,11 +11,12 @@ type cost struct {
 }
 
 const (
-	guessBatch  = 2 * time.Millisecond   // a batch, before one was measured
-	guessSingle = 200 * time.Microsecond // a single message among others
-	perMessage  = 8 * time.Microsecond   // what each message adds to a batch, nearly the same everywhere
-	smallGroup  = 100                    // messages that may go singly for the sake of measuring
-	tryEvery    = 64                     // groups; then the other way is measured again, or its price would never be known
+	guessBatch  = 2 * time.Millisecond  // a batch, before one was measured
+	guessSingle = 20 * time.Microsecond // a single message among others: so low that single ones are tried first
+	telling     = 8                     // messages in a group before its time tells what one of them takes, not what a round trip does
+	perMessage  = 8 * time.Microsecond  // what each message adds to a batch, nearly the same everywhere
+	smallGroup  = 100                   // messages that may go singly for the sake of measuring
+	tryEvery    = 64                    // groups; then the other way is measured again, or its price would never be known
 )
 
 func newCost() cost {
@@ -38,7 +39,9 @@ func (c *cost) batchTook(n int, d time.Duration) {
 }
 
 func (c *cost) singlesTook(n int, d time.Duration) {
-	c.single.add(d / time.Duration(n))
+	if n >= telling {
+		c.single.add(d / time.Duration(n))
+	}
 	c.batch.sink(guessBatch)
 }
 

@@ -20,9 +20,14 @@ type field struct {
 	want, have any
 }
 
-// compareStreams lists the differences that matter. Replicas and placement are the operator's.
+// compareStreams lists the differences that matter. Replicas and placement are the operator's, and so is a limit in
+// bytes where a full stream only refuses; a full work queue could not be told from an attempt that is queued already.
 func compareStreams(want, have jetstream.StreamConfig) []error {
+	if want.Retention == jetstream.LimitsPolicy {
+		want.MaxBytes = have.MaxBytes
+	}
 	return differences("stream "+want.Name, []field{
+		{"max_bytes", want.MaxBytes, have.MaxBytes},
 		{"subjects", want.Subjects, have.Subjects},
 		{"retention", want.Retention, have.Retention},
 		{"discard", want.Discard, have.Discard},
@@ -31,11 +36,19 @@ func compareStreams(want, have jetstream.StreamConfig) []error {
 		{"max_msgs", want.MaxMsgs, have.MaxMsgs},
 		{"max_age", want.MaxAge, have.MaxAge},
 		{"storage", want.Storage, have.Storage},
+		{"persist_mode", want.PersistMode, have.PersistMode},
+		{"no_ack", want.NoAck, have.NoAck},
+		{"sealed", want.Sealed, have.Sealed},
+		{"deny_purge", want.DenyPurge, have.DenyPurge},
+		{"mirror", want.Mirror != nil, have.Mirror != nil},
+		{"sources", len(want.Sources), len(have.Sources)},
+		{"subject_transform", want.SubjectTransform != nil, have.SubjectTransform != nil},
 		{"allow_atomic", want.AllowAtomicPublish, have.AllowAtomicPublish},
 		{"allow_direct", want.AllowDirect, have.AllowDirect},
 		{"allow_msg_schedules", want.AllowMsgSchedules, have.AllowMsgSchedules},
 		{"allow_rollup_hdrs", want.AllowRollup && !want.AllowMsgSchedules, have.AllowRollup && !want.AllowMsgSchedules},
 		{"allow_msg_ttl", want.AllowMsgTTL && !want.AllowMsgSchedules, have.AllowMsgTTL && !want.AllowMsgSchedules},
+		{"allow_msg_counter", want.AllowMsgCounter, have.AllowMsgCounter},
 		{"metadata " + wire.MetaPartitions, want.Metadata[wire.MetaPartitions], have.Metadata[wire.MetaPartitions]},
 	})
 }
@@ -45,13 +58,24 @@ func compareConsumers(stream string, want, have jetstream.ConsumerConfig) []erro
 		{"filter_subject", want.FilterSubject, have.FilterSubject},
 		{"ack_policy", want.AckPolicy, have.AckPolicy},
 		{"ack_wait", want.AckWait, have.AckWait},
+		{"deliver_policy", want.DeliverPolicy, have.DeliverPolicy},
 		{"max_deliver", want.MaxDeliver, have.MaxDeliver},
 		{"max_ack_pending", want.MaxAckPending, have.MaxAckPending},
 		{"backoff", len(want.BackOff), len(have.BackOff)},
+		{"inactive_threshold", want.InactiveThreshold, have.InactiveThreshold},
+		{"headers_only", want.HeadersOnly, have.HeadersOnly},
 		{"priority_policy", want.PriorityPolicy, have.PriorityPolicy},
 		{"priority_timeout", want.PinnedTTL, have.PinnedTTL},
 		{"priority_groups", slices.Clone(want.PriorityGroups), slices.Clone(have.PriorityGroups)},
 	})
+}
+
+// comparePartitions compares the number of partitions that somebody asks for with what the log was made with.
+func comparePartitions(want, have int) []error {
+	if want <= 0 || want == have {
+		return nil
+	}
+	return []error{fmt.Errorf("the log has %d partitions, %d are configured: the number is fixed when the streams are made; configure %d", have, want, have)}
 }
 
 func differences(what string, fields []field) []error {

@@ -43,3 +43,28 @@ func (b *Bus) FollowLog(ctx context.Context, run string, after uint64, f func(En
 		return fmt.Errorf("follow run %s: the server ended the subscription", run)
 	}
 }
+
+// FollowKind calls f for every new entry of one kind in a partition, until ctx ends. Ready is called once nothing new
+// can be missed.
+func (b *Bus) FollowKind(ctx context.Context, partition int, kind string, ready func(), f func(Entry)) error {
+	stream := b.names.RunsStream(partition)
+	c, err := b.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{b.names.LogKind(partition, kind)}, DeliverPolicy: jetstream.DeliverNewPolicy, InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", stream, err)
+	}
+	cc, err := c.Consume(func(m jetstream.Msg) {
+		if d, ok := delivery(m); ok && ctx.Err() == nil {
+			f(d.Entry)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", stream, err)
+	}
+	ready()
+	<-ctx.Done()
+	cc.Stop()
+	<-cc.Closed()
+	return nil
+}

@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"belay/internal/wire"
 )
@@ -102,14 +100,6 @@ func (b *Bus) readPage(ctx context.Context, stream, subject string, from uint64)
 	}
 }
 
-// api is a JetStream API subject, in the domain of the connection.
-func (b *Bus) api(call string) string {
-	if domain := b.js.Options().Domain; domain != "" {
-		return "$JS." + domain + ".API." + call
-	}
-	return jetstream.DefaultAPIPrefix + call
-}
-
 // directStatus: 204 ends a page, 404 says that there is nothing; the rest is trouble.
 func directStatus(m *nats.Msg) error {
 	switch status := m.Header.Get("Status"); status {
@@ -137,74 +127,4 @@ func directEntry(m *nats.Msg) (Entry, error) {
 		return Entry{}, fmt.Errorf("time of stored message %d: %w", seq, err)
 	}
 	return Entry{Seq: seq, Time: at, Subject: serverSays(m.Header, "Nats-Subject"), Header: m.Header, Data: m.Data}, nil
-}
-
-// stored is the answer of the stream's leader to a request for one message.
-type stored struct {
-	Message *struct {
-		Subject string    `json:"subject"`
-		Seq     uint64    `json:"seq"`
-		Header  []byte    `json:"hdrs"`
-		Data    []byte    `json:"data"`
-		Time    time.Time `json:"time"`
-	} `json:"message"`
-	Error *apiError `json:"error"`
-}
-
-// Last is the newest message on a subject, wildcards allowed; ok is false when there is none. The leader of the stream
-// answers, so it is never one from before.
-func (b *Bus) Last(ctx context.Context, stream, subject string) (e Entry, ok bool, err error) {
-	var a stored
-	if err = b.ask(ctx, "STREAM.MSG.GET."+stream, map[string]string{"last_by_subj": subject}, &a); err == nil && a.Error != nil {
-		if a.Error.ErrCode == codeNoMessage {
-			return e, false, nil
-		}
-		err = a.Error
-	}
-	if err == nil && a.Message == nil {
-		err = fmt.Errorf("no message in the answer")
-	}
-	if err != nil {
-		return e, false, fmt.Errorf("last of %s in %s: %w", subject, stream, err)
-	}
-	m := a.Message
-	e = Entry{Seq: m.Seq, Time: m.Time, Subject: m.Subject, Data: m.Data}
-	if len(m.Header) > 0 {
-		h, err := nats.DecodeHeadersMsg(m.Header)
-		if err != nil {
-			return e, false, fmt.Errorf("headers of message %d in %s: %w", m.Seq, stream, err)
-		}
-		e.Header = h
-	}
-	return e, true, nil
-}
-
-// ask makes one request of the JetStream API.
-func (b *Bus) ask(ctx context.Context, call string, request, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
-	defer cancel()
-	body, err := json.Marshal(request)
-	if err != nil {
-		return err
-	}
-	m, err := b.nc.RequestWithContext(ctx, b.api(call), body)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(m.Data, answer)
-}
-
-// Purge removes all messages on a subject, wildcards allowed.
-func (b *Bus) Purge(ctx context.Context, stream, subject string) error {
-	if !strings.HasPrefix(subject, b.names.Prefix+".") {
-		return fmt.Errorf("purge %q from %s: not one of Belay's subjects; nothing was removed", subject, stream)
-	}
-	s, err := b.js.Stream(ctx, stream)
-	if err == nil {
-		err = s.Purge(ctx, jetstream.WithPurgeSubject(subject))
-	}
-	if err != nil {
-		return fmt.Errorf("purge %s from %s: %w", subject, stream, err)
-	}
-	return nil
 }

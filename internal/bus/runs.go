@@ -6,32 +6,51 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"belay/internal/wire"
 )
+
+// streamInfo is what is asked about a stream. Subjects come in pages.
+type streamInfo struct {
+	Total int `json:"total"`
+	State struct {
+		LastSeq  uint64            `json:"last_seq"`
+		Subjects map[string]uint64 `json:"subjects"`
+	} `json:"state"`
+	Error *apiError `json:"error"`
+}
+
+func (b *Bus) streamInfo(ctx context.Context, stream, filter string, offset int) (info streamInfo, err error) {
+	err = b.ask(ctx, "STREAM.INFO."+stream, map[string]any{"subjects_filter": filter, "offset": offset}, &info)
+	if err == nil && info.Error != nil {
+		err = info.Error
+	}
+	return info, err
+}
 
 // LastSeq is the last sequence of a log partition.
 func (b *Bus) LastSeq(ctx context.Context, partition int) (uint64, error) {
 	name := b.names.RunsStream(partition)
-	s, err := b.js.Stream(ctx, name)
+	info, err := b.streamInfo(ctx, name, "", 0)
 	if err != nil {
-		return 0, fmt.Errorf("stream %s: %w", name, err)
+		return 0, fmt.Errorf("last sequence of stream %s: %w", name, err)
 	}
-	return s.CachedInfo().State.LastSeq, nil
+	return info.State.LastSeq, nil
 }
 
-// Subjects lists the subjects in a stream that match a filter.
+// Subjects lists the subjects in a stream that match a filter, sorted. Beyond the first hundred thousand one can be
+// missed while others are removed.
 func (b *Bus) Subjects(ctx context.Context, stream, filter string) ([]string, error) {
-	s, err := b.js.Stream(ctx, stream)
-	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", stream, err)
+	all := map[string]uint64{}
+	for {
+		info, err := b.streamInfo(ctx, stream, filter, len(all))
+		if err != nil {
+			return nil, fmt.Errorf("subjects %s of stream %s: %w", filter, stream, err)
+		}
+		maps.Copy(all, info.State.Subjects)
+		if len(info.State.Subjects) == 0 || len(all) >= info.Total {
+			return slices.Sorted(maps.Keys(all)), nil
+		}
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
-	if err != nil {
-		return nil, fmt.Errorf("subjects of stream %s: %w", stream, err)
-	}
-	return slices.Sorted(maps.Keys(info.State.Subjects)), nil
 }
 
 // RunInfo is a run in a partition.

@@ -3,14 +3,10 @@ package bus
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -37,9 +33,6 @@ type Server struct {
 	lock *os.File
 }
 
-// ErrLocked says that another process has the store open.
-var ErrLocked = errors.New("the store is in use")
-
 // StartServer starts the embedded server and returns when it takes connections.
 func StartServer(o ServerOptions) (*Server, error) {
 	if o.Log == nil {
@@ -58,17 +51,32 @@ func StartServer(o ServerOptions) (*Server, error) {
 		s.unlock()
 		return nil, fmt.Errorf("embedded NATS server on %s: %w", o.StoreDir, err)
 	}
-	s.ns.SetLoggerV2(serverLog{o.Log}, false, false, false)
+	log := newServerLog(o.Log)
+	s.ns.SetLoggerV2(log, false, false, false)
 	s.ns.Start()
-	if !s.ns.ReadyForConnections(30 * time.Second) {
+	if err := s.ready(log.fatal); err != nil {
 		s.Shutdown()
-		return nil, fmt.Errorf("the embedded NATS server on %s is not ready after 30 s; its log says why", o.StoreDir)
-	}
-	if !s.ns.JetStreamEnabled() {
-		s.Shutdown()
-		return nil, fmt.Errorf("the embedded NATS server cannot use its store %s; its log says why", o.StoreDir)
+		return nil, fmt.Errorf("embedded NATS server on %s: %w", o.StoreDir, err)
 	}
 	return s, nil
+}
+
+const startTimeout = 30 * time.Second
+
+// ready waits until the server takes connections and has its store.
+func (s *Server) ready(fatal <-chan string) error {
+	select { // everything but accepting connections was done in Start
+	case text := <-fatal:
+		return errors.New(text)
+	default:
+	}
+	if !s.ns.ReadyForConnections(startTimeout) {
+		return fmt.Errorf("not ready after %s; its log says why", startTimeout)
+	}
+	if !s.ns.JetStreamEnabled() {
+		return errors.New("it cannot use its store; its log says why")
+	}
+	return nil
 }
 
 func (o ServerOptions) serverOptions() (*server.Options, error) {
@@ -86,18 +94,28 @@ func (o ServerOptions) serverOptions() (*server.Options, error) {
 	if o.Listen == "" {
 		return opts, nil
 	}
+	return opts, o.listen(opts)
+}
+
+// listen says where others may connect. That is this machine only: the embedded server asks nobody who he is.
+func (o ServerOptions) listen(opts *server.Options) error {
 	host, port, err := net.SplitHostPort(o.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("NATS address %q: %w", o.Listen, err)
+		return fmt.Errorf("NATS address %q: %w", o.Listen, err)
 	}
-	if opts.Port, err = strconv.Atoi(port); err != nil {
-		return nil, fmt.Errorf("NATS address %q: the port is no number", o.Listen)
+	if opts.Host = host; host == "" || host == "localhost" {
+		opts.Host = "127.0.0.1"
+	}
+	if ip := net.ParseIP(opts.Host); ip == nil || !ip.IsLoopback() {
+		return fmt.Errorf("NATS address %q: the embedded server listens on loopback only, because it asks nobody for a password; use 127.0.0.1, or a NATS server of your own with credentials (dispatcher serve)", o.Listen)
+	}
+	if opts.Port, err = strconv.Atoi(port); err != nil || opts.Port < 0 || opts.Port > 65535 {
+		return fmt.Errorf("NATS address %q: %q is no port", o.Listen, port)
 	}
 	if opts.Port == 0 {
 		opts.Port = server.RANDOM_PORT
 	}
-	opts.Host = host
-	return opts, checkFree(o.Listen)
+	return checkFree(net.JoinHostPort(opts.Host, port))
 }
 
 // checkFree tells of a port in use at once; the server itself would only log it.
@@ -125,55 +143,3 @@ func (s *Server) Shutdown() {
 }
 
 func (s *Server) unlock() { s.lock.Close() }
-
-// lockStore takes the store for this process. The lock goes with the process, however it ends.
-func lockStore(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("store folder: %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("store lock: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		holder, _ := io.ReadAll(io.LimitReader(f, 64))
-		f.Close()
-		return nil, fmt.Errorf("%w: %s is held by process %s; stop it, or use another --data-dir", ErrLocked, dir, orUnknown(strings.TrimSpace(string(holder))))
-	}
-	if err := writeHolder(f); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("store lock: %w", err)
-	}
-	return f, nil
-}
-
-func writeHolder(f *os.File) error {
-	if err := f.Truncate(0); err != nil {
-		return err
-	}
-	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	return err
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "(unknown)"
-	}
-	return s
-}
-
-// serverLog hands the server's warnings and errors on; what it does from day to day is nobody's news.
-type serverLog struct{ log *slog.Logger }
-
-func (l serverLog) Noticef(string, ...any) {}
-func (l serverLog) Debugf(string, ...any)  {}
-func (l serverLog) Tracef(string, ...any)  {}
-func (l serverLog) Warnf(format string, v ...any) {
-	l.log.Warn("nats-server: " + fmt.Sprintf(format, v...))
-}
-func (l serverLog) Errorf(format string, v ...any) {
-	l.log.Error("nats-server: " + fmt.Sprintf(format, v...))
-}
-func (l serverLog) Fatalf(format string, v ...any) {
-	l.log.Error("nats-server: " + fmt.Sprintf(format, v...))
-}

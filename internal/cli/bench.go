@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -32,7 +33,8 @@ import (
 // benchFlags say what is measured.
 type benchFlags struct {
 	runs, steps, concurrency, payload, alone int
-	workload, durability                     string
+	workload, durability, profile            string
+	partitions                               int
 }
 
 // benchResult is what was measured. Latencies are of whole runs, from the call that submits to the result in the log.
@@ -68,6 +70,8 @@ func (a *app) benchCommand() *cobra.Command {
 	fl.IntVar(&f.payload, "payload", 256, "bytes that each step passes on")
 	fl.IntVar(&f.alone, "alone", 50, "runs measured one at a time afterwards")
 	fl.StringVar(&f.workload, "workload", "chain", "chain, jobs or fail")
+	fl.IntVar(&f.partitions, "partitions", 4, "of the log; of the embedded server")
+	fl.StringVar(&f.profile, "cpuprofile", "", "write a CPU profile of the measured part to this file")
 	fl.StringVar(&f.durability, "durability", bus.DurabilityFsync, "fsync or interval; of the embedded server")
 	return c
 }
@@ -108,8 +112,13 @@ func (a *app) bench(ctx context.Context, f benchFlags) error {
 	if _, err := b.load(ctx, min(f.runs, 200), min(f.concurrency, 64), "w"); err != nil { // pools and consumers warm up
 		return err
 	}
+	stopProfile, err := startProfile(f.profile)
+	if err != nil {
+		return err
+	}
 	cpu, began := cpuTime(), time.Now()
 	lat, err := b.load(ctx, f.runs, f.concurrency, "b")
+	stopProfile()
 	if err != nil {
 		return err
 	}
@@ -172,7 +181,7 @@ func (f benchFlags) handler() gofunc.Handler {
 
 func (a *app) benchEngine(ctx context.Context, f benchFlags, tools *plan.Tools) (*engine.Engine, func(), error) {
 	o := engine.Options{
-		Connect: a.connection("bench"), Log: a.logger(slog.LevelWarn), Setup: true, Dispatch: &dispatch.Options{Name: "bench"},
+		Connect: a.connection("bench"), Log: a.logger(slog.LevelWarn), Setup: true, Partitions: f.partitions, Dispatch: &dispatch.Options{Name: "bench"},
 		Worker: &engine.WorkerOptions{
 			Options: worker.Options{Name: "bench"}, Tools: tools,
 			Box: toolbox.Options{Handlers: map[toolbox.Key]gofunc.Handler{{Tool: "step"}: f.handler()}},
@@ -265,6 +274,24 @@ func (b *bencher) one(ctx context.Context, id string) (time.Duration, error) {
 	case <-ctx.Done():
 		return 0, fmt.Errorf("run %s: %w", id, context.Cause(ctx))
 	}
+}
+
+// startProfile writes a CPU profile to a file until stop is called; an empty name means none.
+func startProfile(file string) (stop func(), err error) {
+	if file == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
+	}, nil
 }
 
 func percentile(sorted []time.Duration, q float64) float64 {

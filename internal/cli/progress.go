@@ -73,7 +73,8 @@ func (p *progress) standing(s *steps.State, i int) string {
 	switch {
 	case u.State == steps.StepRunning && len(u.Attempts) > 0:
 		rec := &u.Attempts[len(u.Attempts)-1]
-		return p.mark("▸", "36") + " " + p.rung(s, i, rec) + " running on " + rec.Worker + note(rec.Note)
+		worker, _, _ := strings.Cut(rec.Worker, "#") // without the token of its claim
+		return p.mark("▸", "36") + " " + p.rung(s, i, rec) + " running on " + worker + note(rec.Note)
 	case u.State == steps.StepSkipped && u.Fault == nil:
 		return p.mark("–", "90") + " skipped"
 	case u.State == steps.StepSkipped:
@@ -116,6 +117,9 @@ func (p *progress) ended(s *steps.State, i int, rec *steps.AttemptRecord) string
 	text := where
 	if rec.Fault != nil {
 		text += " " + rec.Fault.Error()
+	}
+	if rec.Crashes > 0 {
+		text += fmt.Sprintf(" (started again %d times)", rec.Crashes)
 	}
 	next, mark, color := p.next(s, i, rec)
 	return p.mark(mark, color) + " " + text + p.dim("  "+next)
@@ -234,6 +238,9 @@ func (p *progress) waiting(s *steps.State) {
 			continue
 		}
 		fmt.Fprintf(p.w, "  %s  %s %s: %s\n", e.ID, e.Kind, forPeople(e.Step), e.Message)
+		if f := s.Escalations[n].Fault; f.Detail != "" {
+			fmt.Fprintf(p.w, "    %s\n", cut(strings.TrimSpace(f.Detail), 200))
+		}
 		fmt.Fprintf(p.w, "    look:    dispatcher esc show %s%s\n", short(e.ID), p.flags)
 		fmt.Fprintf(p.w, "    decide:  dispatcher esc decide %s %s%s --reason \"...\"\n", short(e.ID), example(e.Allowed), p.flags)
 	}

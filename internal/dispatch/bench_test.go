@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -39,7 +38,7 @@ func benchmarkLoop(b *testing.B, inFlight int, durability string) {
 	const length = 5
 	r := newRigWith(b, durability)
 	ended := make(ends, inFlight)
-	r.dispatcher(func(o *Options) { o.Observer = ended; o.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil)) })
+	r.dispatcher(func(o *Options) { o.Observer = ended; o.Logger = slog.New(slog.DiscardHandler) })
 	r.worker(nil)
 	doc := chain(length, nil)
 	for range inFlight {

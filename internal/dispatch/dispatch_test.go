@@ -34,6 +34,34 @@ func (o *records) Applied(s *steps.State, r steps.Record, _ []int) {
 	o.seen[fmt.Sprintf("%s@%d %T", s.Run, r.Seq, r.Event)]++
 }
 
+// onlyOnce checks that every record of every log was observed once.
+func (o *records) onlyOnce(t *testing.T, r *rig) {
+	t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	total := 0
+	for p := range testPartitions {
+		runs, err := r.bus.Runs(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, run := range runs {
+			_, err := r.log.Read(t.Context(), run.Run, func(s *steps.State, rec steps.Record, _ []int) {
+				total++
+				if name := fmt.Sprintf("%s@%d %T", s.Run, rec.Seq, rec.Event); o.seen[name] != 1 {
+					t.Errorf("%s was observed %d times", name, o.seen[name])
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(o.seen) != total {
+		t.Errorf("%d records were observed, the logs hold %d", len(o.seen), total)
+	}
+}
+
 func TestRunsGoToTheEnd(t *testing.T) {
 	r := newRig(t)
 	obs := &records{}
@@ -51,16 +79,8 @@ func TestRunsGoToTheEnd(t *testing.T) {
 		}
 	}
 	w.onlyOnce(runs * length)
-	r.eventually("all records observed", func() bool {
-		obs.mu.Lock()
-		defer obs.mu.Unlock()
-		return len(obs.seen) == runs*(length+2)
-	})
-	for rec, n := range obs.seen {
-		if n != 1 {
-			t.Errorf("%s was observed %d times", rec, n)
-		}
-	}
+	r.eventually("everything acknowledged", func() bool { return r.unacked() == 0 })
+	obs.onlyOnce(t, r)
 	if left := r.queuedSteps(); len(left) > 0 {
 		t.Errorf("left in the queue: %v", left)
 	}
@@ -78,11 +98,8 @@ func TestRunsSubmittedWhileNobodyDispatched(t *testing.T) {
 		r.end(fmt.Sprintf("run-%d", i))
 	}
 	w.onlyOnce(20)
-	r.eventually("all records observed", func() bool {
-		obs.mu.Lock()
-		defer obs.mu.Unlock()
-		return len(obs.seen) == 10*4
-	})
+	r.eventually("everything acknowledged", func() bool { return r.unacked() == 0 })
+	obs.onlyOnce(t, r)
 }
 
 // The first dispatcher dies with steps in flight; the second takes over, and no step is executed twice.
@@ -344,6 +361,37 @@ func TestTimerSurvivesARestart(t *testing.T) {
 	}
 	if waited := s.Escalations[0].Opened.Sub(s.Submitted); waited < 3*time.Second || waited > 6*time.Second {
 		t.Errorf("the budget of 3 s ended after %v", waited)
+	}
+}
+
+// The dispatcher dies before the timer was made durable, and nothing else ever happens in the log.
+func TestTimerInMemoryOnlySurvivesInASilentLog(t *testing.T) {
+	r := newRig(t)
+	first := r.dispatcher(func(o *Options) { o.TimerDelay = time.Hour })
+	r.submit("run", chain(1, tool(func(t *steps.Tool) { t.Timeout = steps.Duration(time.Second) })))
+	r.eventually("the step is queued, its event acknowledged", func() bool { return len(r.queuedSteps()) == 1 && r.unacked() == 0 })
+	first.kill()
+	r.dispatcher(func(o *Options) { o.TimerDelay = time.Hour })
+	s := r.until("run", "asking a person", func(s *steps.State) bool { return len(s.Escalations) > 0 })
+	if got := s.Escalations[0].Fault.Class; got != steps.DeadlineExceeded {
+		t.Errorf("class %s, want deadline_exceeded", got)
+	}
+}
+
+func TestStandbyLeavesAHeldPartitionAlone(t *testing.T) {
+	r := newRig(t)
+	r.dispatcher(nil)
+	r.submit("run", chain(1, nil))
+	r.eventually("the step is queued", func() bool { return len(r.queuedSteps()) == 1 })
+	standby := r.dispatcher(nil)
+	for _, p := range standby.d.parts {
+		if err := p.wake(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := r.bus.ReadLog(t.Context(), "run", 0)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("%d entries, %v; want the submission alone", len(entries), err)
 	}
 }
 

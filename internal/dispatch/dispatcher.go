@@ -26,7 +26,7 @@ type Observer interface {
 type Options struct {
 	Bus      *bus.Bus
 	Log      *runlog.Log
-	Name     string // in claims of withdrawn attempts and in logs
+	Name     string // in logs
 	Observer Observer
 	Logger   *slog.Logger
 
@@ -52,6 +52,9 @@ func (o Options) withDefaults() Options {
 	set(&o.DrainTimeout, 10*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Name != "" {
+		o.Logger = o.Logger.With("dispatcher", o.Name)
 	}
 	if o.Observer == nil {
 		o.Observer = nobody{}
@@ -105,6 +108,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	for _, p := range d.parts {
 		wg.Go(func() { p.run(ctx, work) })
 		wg.Go(func() { p.sweeper(ctx) })
+		wg.Go(func() { p.waker(ctx) })
 	}
 	wg.Go(func() { d.every(ctx, d.QueueEvery, "compare the step queue", d.sweepQueue) })
 	wg.Go(func() { d.watchServed(ctx) })

@@ -30,6 +30,6 @@
 // # Where to start reading
 //
 // dispatcher.go (what runs side by side), partition.go (one turn of the loop), take.go (which events are new),
-// want.go (from wants to publishes), answer.go (from publishes to acks), load.go, timer.go, sweep.go, unserved.go,
-// freeze.go (entries that nobody can read), janitor.go.
+// want.go (from wants to publishes), answer.go (from publishes to acks), load.go, timer.go, sweep.go, wake.go,
+// unserved.go, freeze.go (entries that nobody can read), janitor.go.
 package dispatch

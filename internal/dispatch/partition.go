@@ -104,6 +104,9 @@ func (p *partition) drain(m mail) {
 func (p *partition) consume(ctx context.Context) {
 	for ctx.Err() == nil {
 		c, err := p.Bus.ConsumeLog(ctx, p.p, p.box.event)
+		if err != nil && ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			p.log.Error("cannot consume the log; trying again", "error", err)
 			pause(ctx, time.Second)

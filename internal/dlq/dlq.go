@@ -17,7 +17,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"belay/internal/bus"
 	"belay/internal/steps"
@@ -182,6 +181,3 @@ func (x *Box) read(ctx context.Context, v steps.EscalationView) (Letter, error) 
 
 // noTool is what a subject says in place of the tool of an escalation without one.
 const noTool = "none"
-
-// Age is how long a letter has been waiting at a moment.
-func (l Letter) Age(now time.Time) time.Duration { return max(0, now.Sub(l.Opened)) }

@@ -60,7 +60,7 @@ func (c *change) label(i int, age Duration) {
 	cause := ""
 	switch {
 	case u.Rung > 0:
-		cause = c.lastFault(i)
+		cause = c.whyLeft(i)
 	case u.tainted:
 		cause = c.taintedBy(i)
 	default:
@@ -70,12 +70,13 @@ func (c *change) label(i int, age Duration) {
 	u.Degraded = &Degraded{Step: u.ID, Rung: c.RungName(i), Cause: cause, Age: age}
 }
 
-// lastFault is why the rung above the current one of unit i was left.
-func (c *change) lastFault(i int) string {
+// whyLeft is the fault for which unit i left its first rung in this round: what people want to know of a fallback.
+func (c *change) whyLeft(i int) string {
 	u := &c.Units[i]
 	for n := len(u.Attempts) - 1; n >= 0; n-- {
-		if f := u.Attempts[n].Fault; f != nil && u.Attempts[n].Rung < u.Rung {
-			return f.Error()
+		rec := &u.Attempts[n]
+		if rec.Fault != nil && rec.Rung == 0 && rec.Round == u.Round {
+			return rec.Fault.Error()
 		}
 	}
 	return ""

@@ -1,0 +1,31 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ask makes one request of the JetStream API.
+func (b *Bus) ask(ctx context.Context, call string, request, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	m, err := b.nc.RequestWithContext(ctx, b.api(call), body)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(m.Data, answer)
+}
+
+// api is a JetStream API subject, in the domain of the connection.
+func (b *Bus) api(call string) string {
+	if domain := b.js.Options().Domain; domain != "" {
+		return "$JS." + domain + ".API." + call
+	}
+	return jetstream.DefaultAPIPrefix + call
+}

@@ -1,0 +1,69 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// stored is the answer of the stream's leader to a request for one message.
+type stored struct {
+	Message *struct {
+		Subject string    `json:"subject"`
+		Seq     uint64    `json:"seq"`
+		Header  []byte    `json:"hdrs"`
+		Data    []byte    `json:"data"`
+		Time    time.Time `json:"time"`
+	} `json:"message"`
+	Error *apiError `json:"error"`
+}
+
+// Last is the newest message on a subject, wildcards allowed; ok is false when there is none. The leader of the stream
+// answers, so it is never one from before.
+func (b *Bus) Last(ctx context.Context, stream, subject string) (e Entry, ok bool, err error) {
+	var a stored
+	if err = b.ask(ctx, "STREAM.MSG.GET."+stream, map[string]string{"last_by_subj": subject}, &a); err == nil && a.Error != nil {
+		if a.Error.ErrCode == codeNoMessage {
+			return e, false, nil
+		}
+		err = a.Error
+	}
+	if err == nil && a.Message == nil {
+		err = errors.New("no message in the answer")
+	}
+	if err != nil {
+		return e, false, fmt.Errorf("last of %s in %s: %w", subject, stream, err)
+	}
+	m := a.Message
+	e = Entry{Seq: m.Seq, Time: m.Time, Subject: m.Subject, Data: m.Data}
+	if len(m.Header) > 0 {
+		h, err := nats.DecodeHeadersMsg(m.Header)
+		if err != nil {
+			return e, false, fmt.Errorf("headers of message %d in %s: %w", m.Seq, stream, err)
+		}
+		e.Header = h
+	}
+	return e, true, nil
+}
+
+// Purge removes all messages on a subject, wildcards allowed.
+func (b *Bus) Purge(ctx context.Context, stream, subject string) error {
+	if !strings.HasPrefix(subject, b.names.Prefix+".") {
+		return fmt.Errorf("purge %q from %s: not one of Belay's subjects; nothing was removed", subject, stream)
+	}
+	var a struct {
+		Error *apiError `json:"error"`
+	}
+	err := b.ask(ctx, "STREAM.PURGE."+stream, map[string]string{"filter": subject}, &a)
+	if err == nil && a.Error != nil {
+		err = a.Error
+	}
+	if err != nil {
+		return fmt.Errorf("purge %s from %s: %w", subject, stream, err)
+	}
+	return nil
+}

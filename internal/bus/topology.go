@@ -1,0 +1,81 @@
+package bus
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"belay/internal/wire"
+)
+
+// How a pinned consumer hands over: a dispatcher that asks for nothing during the TTL loses the pin, and what it had
+// in hand comes again after the ack wait.
+const (
+	pinnedTTL       = 4 * time.Second
+	dispatcherWait  = 5 * time.Second
+	maxEventsInHand = 20_000
+)
+
+// streams lists every stream with its configuration. A stream that workers may write to allows no schedules, rollup or
+// TTL: their headers would let a worker write where it may not.
+func (b *Bus) streams(o SetupOptions) []jetstream.StreamConfig {
+	base := jetstream.StreamConfig{
+		Storage: jetstream.FileStorage, Replicas: o.Replicas, Discard: jetstream.DiscardNew, MaxMsgs: -1, MaxBytes: -1,
+		MaxMsgsPerSubject: -1, MaxMsgSize: -1, MaxConsumers: -1, AllowDirect: true, AllowAtomicPublish: true,
+		// The log needs no message ids; the window is kept small because the server remembers ids for that long.
+		Duplicates: time.Second,
+		Metadata:   map[string]string{wire.MetaPartitions: strconv.Itoa(o.Partitions)},
+	}
+	var all []jetstream.StreamConfig
+	for p := range o.Partitions {
+		log := base
+		log.Name, log.Subjects = b.names.RunsStream(p), []string{b.names.RunsSubjects(p)}
+		log.Description = "the log of runs, partition " + strconv.Itoa(p)
+		all = append(all, log)
+	}
+	steps := base
+	steps.Name, steps.Subjects, steps.Description = b.names.StepsStream(), []string{b.names.StepsSubjects()}, "attempts to be executed"
+	steps.Retention, steps.MaxMsgsPerSubject, steps.DiscardNewPerSubject = jetstream.WorkQueuePolicy, 1, true
+	timers := base
+	timers.Name, timers.Subjects, timers.Description = b.names.TimersStream(), []string{b.names.TimersSubjects()}, "one schedule per run"
+	timers.Retention, timers.MaxMsgsPerSubject, timers.AllowMsgSchedules = jetstream.WorkQueuePolicy, 1, true
+	timers.Discard = jetstream.DiscardOld // of one subject: an earlier time replaces a later one
+	escalations := base
+	escalations.Name, escalations.Subjects = b.names.EscalationsStream(), []string{b.names.EscalationsSubjects()}
+	escalations.MaxMsgsPerSubject, escalations.DiscardNewPerSubject = 1, true
+	escalations.Description = "what waits for a person"
+	return append(all, steps, timers, escalations)
+}
+
+func (b *Bus) cacheBucket(replicas int) jetstream.KeyValueConfig {
+	return jetstream.KeyValueConfig{
+		Bucket: b.names.CacheBucket(), Description: "last good results", History: 1, TTL: 30 * 24 * time.Hour,
+		Replicas: replicas, Storage: jetstream.FileStorage,
+	}
+}
+
+// logConsumer is the consumer of a log partition. Its MaxDeliver is unlimited: an event is answered, however often it
+// takes.
+func (b *Bus) logConsumer() jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: wire.DispatcherConsumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: dispatcherWait, MaxDeliver: -1,
+		MaxAckPending: maxEventsInHand, DeliverPolicy: jetstream.DeliverAllPolicy, PriorityPolicy: jetstream.PriorityPolicyPinned,
+		PinnedTTL: pinnedTTL, PriorityGroups: []string{wire.PinGroup},
+	}
+}
+
+func (b *Bus) timerConsumer() jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: wire.DispatcherConsumer, FilterSubject: b.names.TimersDue(), AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: dispatcherWait, MaxDeliver: -1, MaxAckPending: -1,
+	}
+}
+
+// stepConsumer is the work queue of one (tool, rung). No limit on what is in hand: parked messages would fill it.
+func (b *Bus) stepConsumer(tool, rung string, ackWait time.Duration) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: b.names.StepConsumer(tool, rung), FilterSubject: b.names.StepFilter(tool, rung),
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: -1, MaxWaiting: 4096,
+	}
+}

@@ -1,0 +1,94 @@
+package dispatch
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/runlog"
+	"belay/internal/steps"
+	"belay/internal/wire"
+)
+
+func TestPanicInTheCoreIsAnError(t *testing.T) {
+	s := &steps.State{Units: []steps.Unit{{State: steps.StepQueued}}} // a unit without a program
+	if _, err := wants(s, nil); err == nil || !strings.Contains(err.Error(), "panicked") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestOnlyAConditionalSubmissionStartsARun(t *testing.T) {
+	for name, c := range map[string]struct {
+		header []string
+		kind   string
+		want   bool
+	}{
+		"stored as the first": {[]string{"0"}, wire.KindPlan, true},
+		"without a condition": {nil, wire.KindPlan, false},
+		"as a later one":      {[]string{"7"}, wire.KindPlan, false},
+		"a claim":             {[]string{"0"}, wire.KindClaim, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := bus.Delivery{Entry: bus.Entry{Header: map[string][]string{headerExpected: c.header}}}
+			if got := startsRun(d, c.kind); got != c.want {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestHeadersOfAStep(t *testing.T) {
+	r := &run{id: "r", fold: &runlog.Fold{Trace: "00-abc"}}
+	at := time.Unix(1, 500).UTC()
+	h := stepHeader(r, &steps.StepMessage{Run: "r", Attempt: steps.Attempt{Step: "s", Try: 1}, RungName: "primary", NotBefore: at})
+	want := map[string]string{
+		wire.HeaderRun: "r", wire.HeaderStep: "s", wire.HeaderAttempt: "0-0-1", wire.HeaderRung: "primary",
+		wire.HeaderNotBefore: at.Format(time.RFC3339Nano), wire.HeaderTrace: "00-abc",
+	}
+	if len(h) != len(want) {
+		t.Errorf("%v", h)
+	}
+	for k, v := range want {
+		if !slices.Equal(h[k], []string{v}) {
+			t.Errorf("%s is %q, want %q", k, h[k], v)
+		}
+		h[k] = append(h[k], "more") // must not run into the next header's value
+	}
+	if h[wire.HeaderStep][0] != "s" || h[wire.HeaderRun][1] != "more" {
+		t.Errorf("headers share what they must not: %v", h)
+	}
+}
+
+func TestAListingTellsOnlyAboutRunsThatStayedOutside(t *testing.T) {
+	var none *listing
+	none.outdated("r")
+	if none.of(&run{id: "r"}) != nil {
+		t.Error("no listing tells something")
+	}
+	l := &listing{old: map[string]struct{}{}}
+	if l.of(&run{id: "r"}) != nil {
+		t.Error("a listing that is not there yet tells something")
+	}
+	l.queued = map[string][]steps.Attempt{}
+	if l.of(&run{id: "r"}) != l {
+		t.Error("it tells nothing about a run that was never in memory")
+	}
+	if l.of(&run{id: "r", fold: &runlog.Fold{}}) != nil {
+		t.Error("it tells about a run in memory")
+	}
+	l.outdated("r")
+	if l.of(&run{id: "r"}) != nil {
+		t.Error("it tells about a run that was in memory meanwhile")
+	}
+}
+
+func TestRemovalOrder(t *testing.T) {
+	n := wire.Default
+	in := []string{n.Log(0, "r", wire.KindResult), n.Log(0, "r", wire.KindClock), n.Log(0, "r", wire.KindPlan), n.Claim(0, "r", steps.Attempt{Step: "plan", Try: 1})}
+	got := removalOrder(in)
+	if len(got) != len(in) || got[0] != n.Log(0, "r", wire.KindPlan) || got[len(got)-1] != n.Log(0, "r", wire.KindResult) {
+		t.Errorf("%v", got)
+	}
+}
