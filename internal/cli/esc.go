@@ -54,7 +54,7 @@ func (a *app) listEscalations(list []dlq.Letter) error {
 	}
 	var rows [][]any
 	for _, e := range list {
-		rows = append(rows, []any{short(e.ID), e.Kind, cut(e.Workflow, 14), cut(forPeople(e.Step), 14), ago(e.Opened), cut(e.Message, 60)})
+		rows = append(rows, []any{short(e.ID), e.Kind, cut(e.Workflow, 14), cut(forPeople(e.Step), 14), ago(e.Opened), cut(plain(e.Message), 60)})
 	}
 	return a.table([]any{"ID", "KIND", "WORKFLOW", "STEP", "SINCE", "WHY"}, rows)
 }
@@ -112,7 +112,7 @@ func dossier(ctx context.Context, s *session, id string) (steps.Dossier, error) 
 func (a *app) printDossier(d steps.Dossier) error {
 	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
 	p("%s  %s, %s since %s\n", d.ID, d.Kind, d.State, d.Opened.Local().Format("2006-01-02 15:04:05"))
-	p("%s\n\n", d.Message)
+	p("%s\n\n", plain(d.Message))
 	p("asked     %s of %s, by %s\n", d.Input, d.Workflow, cmp.Or(d.By, "unknown"))
 	p("plan      ")
 	for i, l := range d.Plan {
@@ -123,11 +123,11 @@ func (a *app) printDossier(d steps.Dossier) error {
 	}
 	p("\n")
 	for _, l := range d.Done {
-		p("done      %s by %s, side effect %s, key %s\n          -> %s\n", forPeople(l.Step), l.Tool, l.SideEffect, l.Key, cut(string(l.Output), 300))
+		p("done      %s by %s, side effect %s, key %s\n          -> %s\n", forPeople(l.Step), l.Tool, l.SideEffect, l.Key, cut(plain(string(l.Output)), 300))
 	}
 	if f := d.Failing; f != nil {
 		p("failing   %s by %s/%s, side effect %s, key %s\n", forPeople(f.Step), f.Tool, f.Rung, f.Effects, f.Key)
-		p("target    %s\nparams    %s\n", f.Target, f.Params)
+		p("target    %s\nparams    %s\n", plain(f.Target), plain(string(f.Params)))
 	}
 	for _, at := range d.Attempts {
 		p("attempt   %d-%s-%d %s", at.Round, at.Rung, at.Try, at.State)
@@ -135,11 +135,13 @@ func (a *app) printDossier(d steps.Dossier) error {
 			p(" after %s", wait(at.Wait))
 		}
 		if at.Class != "" {
-			p(": %s: %s", at.Class, at.Message)
+			p(": %s: %s", at.Class, plain(at.Message))
 		}
 		p(" (%s, %s)\n", cmp.Or(at.Worker, "no worker"), time.Duration(at.Took).Round(time.Millisecond))
 		if at.Detail != "" {
-			p("          %s\n", strings.ReplaceAll(cut(at.Detail, 600), "\n", "\n          "))
+			for line := range strings.Lines(strings.TrimSpace(cut(at.Detail, 1000))) {
+				p("          %s\n", plain(strings.TrimSuffix(line, "\n")))
+			}
 		}
 	}
 	if d.Decision != nil {

@@ -74,11 +74,11 @@ func (p *progress) standing(s *steps.State, i int) string {
 	case u.State == steps.StepRunning && len(u.Attempts) > 0:
 		rec := &u.Attempts[len(u.Attempts)-1]
 		worker, _, _ := strings.Cut(rec.Worker, "#") // without the token of its claim
-		return p.mark("▸", "36") + " " + p.rung(s, i, rec) + " running on " + worker + note(rec.Note)
+		return p.mark("▸", "36") + " " + p.rung(s, i, rec) + " running on " + worker + plain(note(rec.Note))
 	case u.State == steps.StepSkipped && u.Fault == nil:
 		return p.mark("–", "90") + " skipped"
 	case u.State == steps.StepSkipped:
-		return p.mark("–", "33") + " skipped: " + u.Fault.Error()
+		return p.mark("–", "33") + " skipped: " + plain(u.Fault.Error())
 	case u.State == steps.StepSucceeded && u.AnswerBy != "":
 		return p.mark("✓", "32") + " answered by " + u.AnswerBy
 	case u.State == steps.StepSucceeded && len(u.Attempts) == 0:
@@ -110,13 +110,13 @@ func (p *progress) ended(s *steps.State, i int, rec *steps.AttemptRecord) string
 	if rec.State == steps.AttemptSucceeded {
 		text := p.mark("✓", "32") + " " + where + " " + took(rec)
 		if u.Degraded != nil {
-			text += p.dim("  degraded: " + u.Degraded.Cause)
+			text += p.dim("  degraded: " + plain(u.Degraded.Cause))
 		}
 		return text
 	}
 	text := where
 	if rec.Fault != nil {
-		text += " " + rec.Fault.Error()
+		text += " " + plain(rec.Fault.Error())
 	}
 	if rec.Crashes > 0 {
 		text += fmt.Sprintf(" (started again %d times)", rec.Crashes)
@@ -193,14 +193,24 @@ func (p *progress) escalation(s *steps.State, n int) {
 		return
 	}
 	p.open[e.ID] = true
-	if e.State != steps.EscalationOpen {
+	if e.State != steps.EscalationOpen || p.toldByAttempt(s, n) {
 		return
 	}
 	what := "the run"
 	if e.Step != "" {
 		what = forPeople(e.Step)
 	}
-	fmt.Fprintf(p.w, "  %s %-14s %s, a person is asked: %s\n", p.mark("!", "31"), what, e.Kind, e.Message)
+	fmt.Fprintf(p.w, "  %s %-14s %s, a person is asked: %s\n", p.mark("!", "31"), what, e.Kind, plain(e.Message))
+}
+
+// toldByAttempt reports whether the line of a failed attempt has already said why a person is asked.
+func (p *progress) toldByAttempt(s *steps.State, n int) bool {
+	e := &s.Escalations[n]
+	if e.Unit == steps.RunUnit {
+		return false
+	}
+	attempts := s.Units[e.Unit].Attempts
+	return len(attempts) > 0 && attempts[len(attempts)-1].Fault != nil
 }
 
 // end prints how the run ended, or what it waits for.
@@ -210,7 +220,7 @@ func (p *progress) end(s *steps.State, doc steps.Document) {
 		p.waiting(s)
 		return
 	case doc.Reason != "":
-		fmt.Fprintf(p.w, "run %s %s after %s: %s\n", short(p.id), p.state(doc.State), since(s), doc.Reason)
+		fmt.Fprintf(p.w, "run %s %s after %s: %s\n", short(p.id), p.state(doc.State), since(s), plain(doc.Reason))
 	default:
 		fmt.Fprintf(p.w, "run %s %s after %s\n", short(p.id), p.state(doc.State), since(s))
 	}
@@ -219,7 +229,7 @@ func (p *progress) end(s *steps.State, doc steps.Document) {
 		if d.Age > 0 {
 			age = ", " + time.Duration(d.Age).Round(time.Second).String() + " old"
 		}
-		fmt.Fprintf(p.w, "  degraded: %s from rung %s%s (%s)\n", forPeople(d.Step), d.Rung, age, d.Cause)
+		fmt.Fprintf(p.w, "  degraded: %s from rung %s%s (%s)\n", forPeople(d.Step), d.Rung, age, plain(d.Cause))
 	}
 	if string(doc.Output) != "null" {
 		fmt.Fprintf(p.w, "%s\n", doc.Output)
@@ -237,9 +247,9 @@ func (p *progress) waiting(s *steps.State) {
 		if e.State != steps.EscalationOpen {
 			continue
 		}
-		fmt.Fprintf(p.w, "  %s  %s %s: %s\n", e.ID, e.Kind, forPeople(e.Step), e.Message)
+		fmt.Fprintf(p.w, "  %s  %s %s: %s\n", e.ID, e.Kind, forPeople(e.Step), plain(e.Message))
 		if f := s.Escalations[n].Fault; f.Detail != "" {
-			fmt.Fprintf(p.w, "    %s\n", cut(strings.TrimSpace(f.Detail), 200))
+			fmt.Fprintf(p.w, "    %s\n", cut(plain(strings.TrimSpace(f.Detail)), 200))
 		}
 		fmt.Fprintf(p.w, "    look:    dispatcher esc show %s%s\n", short(e.ID), p.flags)
 		fmt.Fprintf(p.w, "    decide:  dispatcher esc decide %s %s%s --reason \"...\"\n", short(e.ID), example(e.Allowed), p.flags)

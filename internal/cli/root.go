@@ -82,7 +82,8 @@ func (a *app) execute(ctx context.Context, root *cobra.Command, args []string) i
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.fromEnvironment(c.Flags()) }
 	ctx, stop := a.signals(ctx)
 	defer stop()
-	return report(a.Err, a.json(), asUsage(root.ExecuteContext(ctx)))
+	err := asUsage(root.ExecuteContext(ctx))
+	return report(a.Err, a.json(), err) // only now it is known whether -o json was given
 }
 
 // asUsage gives cobra's own errors, which carry no code, theirs.
@@ -93,7 +94,7 @@ func asUsage(err error) error {
 	}
 	for _, start := range []string{"unknown command", "accepts ", "requires ", "required flag"} {
 		if strings.HasPrefix(err.Error(), start) {
-			return usage("%w", err)
+			return usage("%w (see --help)", err)
 		}
 	}
 	return err

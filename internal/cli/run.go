@@ -67,6 +67,11 @@ func (a *app) run(ctx context.Context, path string, f runFlags) error {
 	if f.detach && s.embedded {
 		return usage("--detach needs a server that goes on without this process: start `dispatcher dev`, or name one with --server")
 	}
+	for _, k := range s.Missing {
+		if usesTool(sub, k.Tool) {
+			fmt.Fprintf(a.Err, "nobody here serves %s: its handler is Go code; start the worker binary that has it against a server that both share\n", k)
+		}
+	}
 	created, err := s.Runs.Submit(ctx, f.id, sub)
 	if err != nil {
 		return err
@@ -78,6 +83,16 @@ func (a *app) run(ctx context.Context, path string, f runFlags) error {
 		fmt.Fprintf(a.Err, "run %s was submitted before; following it\n", f.id)
 	}
 	return a.follow(ctx, s, f.id, f.wait)
+}
+
+// usesTool reports whether a plan names a tool.
+func usesTool(sub steps.Submitted, tool string) bool {
+	var def steps.Definition
+	if json.Unmarshal(sub.Document, &def) != nil {
+		return false
+	}
+	_, ok := def.Tools[tool]
+	return ok
 }
 
 func (a *app) printID(id string) error {

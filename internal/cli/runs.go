@@ -141,16 +141,16 @@ func (a *app) showRun(s *steps.State) error {
 	if doc.Reason != "" {
 		fmt.Fprintf(a.Out, " (%s)", doc.Reason)
 	}
-	fmt.Fprintf(a.Out, "\nstarted   %s\ninput     %s\n\n", doc.Started.Format(time.RFC3339), cut(string(doc.Input), 200))
+	fmt.Fprintf(a.Out, "\nstarted   %s\ninput     %s\n\n", doc.Started.Format(time.RFC3339), cut(plain(string(doc.Input)), 200))
 	var rows [][]any
 	for _, st := range doc.Steps {
-		rows = append(rows, []any{forPeople(st.ID), st.State, st.Tool, st.Rung, "", cut(st.Message, 60)})
+		rows = append(rows, []any{forPeople(st.ID), st.State, st.Tool, st.Rung, "", cut(plain(st.Message), 60)})
 		for _, at := range st.Attempts {
 			why := string(at.State)
 			if at.Class != "" {
 				why = string(at.Class) + ": " + at.Message
 			}
-			rows = append(rows, []any{fmt.Sprintf("  %d-%s-%d", at.Round, at.Rung, at.Try), "", at.Worker, waited(at), time.Duration(at.Took).Round(time.Millisecond), cut(why, 60)})
+			rows = append(rows, []any{fmt.Sprintf("  %d-%s-%d", at.Round, at.Rung, at.Try), "", at.Worker, waited(at), time.Duration(at.Took).Round(time.Millisecond), cut(plain(why), 60)})
 		}
 	}
 	if err := a.table([]any{"STEP", "STATE", "TOOL/WORKER", "RUNG/WAIT", "TOOK", "WHY"}, rows); err != nil {

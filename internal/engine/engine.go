@@ -42,6 +42,8 @@ type Engine struct {
 	Bus    *bus.Bus
 	Runs   *runlog.Log
 	Server *bus.Server // nil unless embedded
+	// Missing are the `go` rungs of the worker's tools file that have no handler in this binary.
+	Missing []toolbox.Key
 
 	log    *slog.Logger
 	stops  []context.CancelFunc // in the order in which they are to be called
@@ -109,8 +111,9 @@ func (e *Engine) startWorker(ctx context.Context, o WorkerOptions) error {
 	if err != nil {
 		return err
 	}
+	e.Missing = missing
 	for _, k := range missing {
-		e.log.Warn("this worker does not serve a rung: no Go handler is registered for it in this binary", "tool", k.Tool, "rung", k.Rung)
+		e.log.Info("this worker does not serve a rung: no Go handler is registered for it in this binary", "tool", k.Tool, "rung", k.Rung)
 	}
 	o.Options.Bus, o.Options.Tools = e.Bus, tools
 	if o.Log == nil {

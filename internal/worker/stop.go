@@ -2,14 +2,13 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"belay/internal/steps"
 )
 
 // errStopped is the cause that an executor's context ends with when the run does not want the attempt any more.
-var errStopped = errors.New("stopped: the run is ending or has given this attempt up")
+var errStopped error = steps.Fault{Class: steps.Unavailable, Message: "stopped, because the run is ending or has given this attempt up"}
 
 // stops finds executing attempts by name, for words that tell them to stop.
 type stops struct {
