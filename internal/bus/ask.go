@@ -3,7 +3,10 @@ package bus
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -17,7 +20,7 @@ func (b *Bus) ask(ctx context.Context, call string, request, answer any) error {
 	}
 	m, err := b.nc.RequestWithContext(ctx, b.api(call), body)
 	if err != nil {
-		return err
+		return b.away(err)
 	}
 	return json.Unmarshal(m.Data, answer)
 }
@@ -28,4 +31,12 @@ func (b *Bus) api(call string) string {
 		return "$JS." + domain + ".API." + call
 	}
 	return jetstream.DefaultAPIPrefix + call
+}
+
+// away says in plain words that there is no connection now.
+func (b *Bus) away(err error) error {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return fmt.Errorf("%w to %s now; trying again all the time", ErrUnreachable, b.place)
+	}
+	return err
 }

@@ -30,6 +30,8 @@ type Bus struct {
 	reconnects uint64 // when connected was noted
 	publishers map[string]*publisher
 	closing    bool
+	server     string // id of the server process at the other end
+	moved      chan struct{}
 }
 
 // Connect connects, or says within the timeout why it cannot.
@@ -43,12 +45,13 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	if o.Prefix == "" {
 		o.Prefix = wire.Default.Prefix
 	}
-	b := &Bus{names: wire.Names{Prefix: o.Prefix}, timeout: o.Timeout, log: o.Log, publishers: map[string]*publisher{}}
+	b := &Bus{names: wire.Names{Prefix: o.Prefix}, timeout: o.Timeout, log: o.Log, publishers: map[string]*publisher{}, moved: make(chan struct{}, 1)}
 	d := o.dial(ctx, b)
 	if d.err != nil {
 		return nil, d.err
 	}
 	b.nc, b.place, b.connected = d.nc, d.place, time.Now()
+	b.noteServer()
 	if err := b.start(ctx, d.domain); err != nil {
 		b.nc.Close()
 		return nil, err
@@ -156,6 +159,7 @@ func (b *Bus) reconnected(nc *nats.Conn) {
 		return // lost and found again while it was made
 	}
 	b.ConnectedAt()
+	b.noteServer()
 	b.log.Info("reconnected to NATS", "server", nc.ConnectedUrlRedacted())
 }
 

@@ -39,7 +39,7 @@ type Options struct {
 
 const defaultTimeout = 5 * time.Second
 
-// ErrUnreachable says that no connection could be made.
+// ErrUnreachable says that no connection could be made, or that there is none now.
 var ErrUnreachable = errors.New("cannot connect")
 
 // dialled is a connection, the JetStream domain it is for, and what to call its other end.
@@ -172,10 +172,10 @@ func redact(servers string) (string, error) {
 			s = "nats://" + s
 		}
 		u, err := url.Parse(s)
-		if err != nil || u.Host == "" {
+		if err != nil || u.Host == "" || strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
 			return "", fmt.Errorf("NATS server %d of %d is no address like nats://host:4222 (a / ? # or %% in a password is written percent-encoded)", i+1, len(list))
 		}
-		u.User = nil
+		u.User, u.RawQuery, u.Fragment = nil, "", ""
 		list[i] = u.String()
 	}
 	return strings.Join(list, ","), nil

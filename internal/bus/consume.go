@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,14 +14,25 @@ import (
 // deleted, which is then made again.
 type Consumption interface {
 	Stop()                 // take no more; what was delivered stays the handler's, what waited in here goes back
-	Done() <-chan struct{} // closed after Stop, or when the stream is gone or was changed: see the log
+	Done() <-chan struct{} // closed after Stop, when nothing is delivered any more, or when the bus was closed
 }
+
+// How pulls live. A pin must be renewed well within its time; the server's own default of 30 s would stall that long
+// after a leader change, and a heartbeat each second notices a lost pull.
+const (
+	dispatcherExpiry = 2 * time.Second
+	workerExpiry     = 5 * time.Second
+	heartbeat        = time.Second
+	logPrefetch      = 2048
+	timerPrefetch    = 512
+	leastPrefetch    = 16
+)
 
 // ConsumeLog calls f for every event of a partition, in order, one at a time, as long as this connection is the one
 // that the consumer is pinned to. The context is for the beginning only, here and below.
 func (b *Bus) ConsumeLog(ctx context.Context, partition int, f func(Delivery)) (Consumption, error) {
-	return b.consume(ctx, b.names.RunsStream(partition), b.logConsumer(), f,
-		jetstream.PullPriorityGroup(wire.PinGroup), jetstream.PullMaxMessages(2048), jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(time.Second))
+	p := pull{Batch: logPrefetch, Expires: dispatcherExpiry, Heartbeat: heartbeat, Group: wire.PinGroup}
+	return b.consume(ctx, b.names.RunsStream(partition), b.logConsumer(), p, f)
 }
 
 // ConsumeTimers calls f for every timer that has come due.
@@ -33,11 +43,11 @@ func (b *Bus) ConsumeTimers(ctx context.Context, f func(Delivery)) (Consumption,
 			return
 		}
 		if err := d.Ack(); err != nil {
-			b.log.Debug("cancelled timer comes again", "subject", d.Subject, "error", err)
+			b.log.Debug("cancelled timer comes again", "error", err)
 		}
 	}
-	return b.consume(ctx, b.names.TimersStream(), b.timerConsumer(), due,
-		jetstream.PullMaxMessages(512), jetstream.PullExpiry(5*time.Second), jetstream.PullHeartbeat(time.Second))
+	p := pull{Batch: timerPrefetch, Expires: workerExpiry, Heartbeat: heartbeat}
+	return b.consume(ctx, b.names.TimersStream(), b.timerConsumer(), p, due)
 }
 
 // StepsOptions say how a worker takes step messages.
@@ -51,29 +61,18 @@ func (b *Bus) ConsumeSteps(ctx context.Context, tool, rung string, o StepsOption
 	if o.AckWait <= 0 {
 		o.AckWait = 30 * time.Second
 	}
-	// The server's own default of 30 s stalls that long after a leader change; a heartbeat each second notices.
-	return b.consume(ctx, b.names.StepsStream(), b.stepConsumer(tool, rung, o.AckWait), f,
-		jetstream.PullMaxMessages(max(o.Prefetch, 16)), jetstream.PullExpiry(5*time.Second), jetstream.PullHeartbeat(time.Second))
+	p := pull{Batch: max(o.Prefetch, leastPrefetch), Expires: workerExpiry, Heartbeat: heartbeat}
+	return b.consume(ctx, b.names.StepsStream(), b.stepConsumer(tool, rung, o.AckWait), p, f)
 }
 
-func (b *Bus) consume(ctx context.Context, stream string, cfg jetstream.ConsumerConfig, f func(Delivery), opts ...jetstream.PullConsumeOpt) (Consumption, error) {
-	c := &consumption{Bus: b, stream: stream, cfg: cfg, handle: f, stopped: make(chan struct{}), done: make(chan struct{})}
-	c.opts = append(opts, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { b.consumeTrouble(stream, cfg.Durable, err) }))
-	pulling, err := c.start(ctx)
+func (b *Bus) consume(ctx context.Context, stream string, cfg jetstream.ConsumerConfig, p pull, f func(Delivery)) (Consumption, error) {
+	c := &consumption{Bus: b, stream: stream, cfg: cfg, pull: p, handle: f, stopped: make(chan struct{}), done: make(chan struct{})}
+	l, err := c.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	go c.keep(pulling)
+	go c.keep(l)
 	return c, nil
-}
-
-// consumeTrouble tells of what needs somebody's eye. A pull that was lost or a pin that moved mends itself.
-func (b *Bus) consumeTrouble(stream, consumer string, err error) {
-	if errors.Is(err, jetstream.ErrNoHeartbeat) || errors.Is(err, jetstream.ErrPinIDMismatch) || errors.Is(err, jetstream.ErrConnectionClosed) {
-		b.log.Debug("consumer reports", "stream", stream, "consumer", consumer, "error", err)
-		return
-	}
-	b.log.Warn("consumer reports an error", "stream", stream, "consumer", consumer, "error", err)
 }
 
 // Backlog is how one (tool, rung) stands.
@@ -88,7 +87,7 @@ type Backlog struct {
 func (b *Bus) Backlogs(ctx context.Context) ([]Backlog, error) {
 	s, err := b.js.Stream(ctx, b.names.StepsStream())
 	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", b.names.StepsStream(), err)
+		return nil, fmt.Errorf("stream %s: %w", b.names.StepsStream(), b.away(err))
 	}
 	var all []Backlog
 	list := s.ListConsumers(ctx)
@@ -100,7 +99,7 @@ func (b *Bus) Backlogs(ctx context.Context) ([]Backlog, error) {
 		all = append(all, Backlog{Tool: tool, Rung: rung, Pending: c.NumPending, InFlight: uint64(c.NumAckPending), Waiting: c.NumWaiting})
 	}
 	if err := list.Err(); err != nil {
-		return nil, fmt.Errorf("consumers of %s: %w", b.names.StepsStream(), err)
+		return nil, fmt.Errorf("consumers of %s: %w", b.names.StepsStream(), b.away(err))
 	}
 	return all, nil
 }

@@ -2,29 +2,28 @@ package bus
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
+
+	"belay/internal/steps"
 )
+
+func stepMessage(b *Bus, run string) Message {
+	return Message{Subject: b.Names().Step("t", "primary", run, steps.Attempt{Step: "a", Try: 1}), Data: []byte("{}")}
+}
 
 func TestThePinMovesWhenItsHolderDies(t *testing.T) {
 	s, a := start(t, t.TempDir(), DurabilityInterval)
 	other := connect(t, s)
-	if err := other.Open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
+	setUp(t, other, SetupOptions{})
 	first, second := make(chan Delivery, 10), make(chan Delivery, 10)
 	if _, err := a.ConsumeLog(t.Context(), 0, func(d Delivery) { first <- d }); err != nil {
 		t.Fatal(err)
 	}
-	put := func(i int) {
-		t.Helper()
-		if _, err := other.PublishWait(t.Context(), a.Names().RunsStream(0), Message{Subject: fmt.Sprintf("belay.runs.0.r%d.plan", i)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put(1)
-	d := <-first
+	put(t, other, "r1")
+	d := within(t, 5*time.Second, first)
 	if d.Pin == "" || d.Count != 1 {
 		t.Fatalf("pin %q, count %d", d.Pin, d.Count)
 	}
@@ -34,34 +33,280 @@ func TestThePinMovesWhenItsHolderDies(t *testing.T) {
 	}
 	defer c.Stop()
 	a.nc.Close() // without a word, as a killed process
-	put(2)
-	seen := map[uint64]bool{}
+	killed := time.Now()
+	put(t, other, "r2")
+	seen := map[uint64]uint64{} // sequence to count
 	for len(seen) < 2 {
-		select {
-		case got := <-second:
-			if got.Pin == d.Pin {
-				t.Fatal("the pin did not change")
-			}
-			seen[got.Seq] = true
-			_ = got.Ack()
-		case <-time.After(15 * time.Second):
-			t.Fatalf("after 15 s only %v came", seen)
+		got := within(t, 15*time.Second, second)
+		if got.Pin == d.Pin {
+			t.Fatal("the pin did not change")
+		}
+		seen[got.Seq] = got.Count
+		_ = got.Ack()
+	}
+	if took := time.Since(killed); took > 8*time.Second {
+		t.Errorf("the take-over took %s", took)
+	}
+	if seen[d.Seq] != 2 {
+		t.Errorf("what the dead one had in hand came as delivery %d", seen[d.Seq])
+	}
+}
+
+func TestWhoStopsGivesThePinAndTheRestBackAtOnce(t *testing.T) {
+	s, a := start(t, t.TempDir(), DurabilityInterval)
+	other := connect(t, s)
+	setUp(t, other, SetupOptions{})
+	began, release := make(chan Delivery), make(chan struct{})
+	c, err := a.ConsumeLog(t.Context(), 0, func(d Delivery) {
+		began <- d
+		<-release
+		_ = d.Ack()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		put(t, other, fmt.Sprintf("r%d", i))
+	}
+	within(t, 5*time.Second, began)
+	second := make(chan Delivery, 100)
+	next, err := other.ConsumeLog(t.Context(), 0, func(d Delivery) { second <- d })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Stop()
+	stopped := time.Now()
+	c.Stop()
+	close(release)
+	within(t, 5*time.Second, c.Done())
+	seen := map[uint64]bool{}
+	for len(seen) < 49 {
+		d := within(t, 4*time.Second, second)
+		seen[d.Seq] = true
+		_ = d.Ack()
+	}
+	if took := time.Since(stopped); took > pinnedTTL-time.Second {
+		t.Errorf("the hand-over took %s, no better than a death", took)
+	}
+	if seen[1] {
+		t.Error("what was acknowledged came again")
+	}
+}
+
+func TestOneOfTwoHasThePin(t *testing.T) {
+	s, a := start(t, t.TempDir(), DurabilityInterval)
+	other := connect(t, s)
+	setUp(t, other, SetupOptions{})
+	got := make(chan *Bus, 200)
+	for _, b := range []*Bus{a, other} {
+		c, err := b.ConsumeLog(t.Context(), 0, func(d Delivery) {
+			_ = d.Ack()
+			got <- b
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Stop()
+	}
+	for i := range 100 {
+		put(t, a, fmt.Sprintf("r%d", i))
+	}
+	holder := within(t, 5*time.Second, got)
+	for range 99 {
+		if within(t, 5*time.Second, got) != holder {
+			t.Fatal("both had events")
 		}
 	}
 }
 
-func TestConsumerThatWasDeletedEnds(t *testing.T) {
+func TestEventsComeInOrder(t *testing.T) {
+	_, b := start(t, t.TempDir(), DurabilityInterval)
+	const n = 5000 // more than is asked for at once
+	got := make(chan uint64, n)
+	c, err := b.ConsumeLog(t.Context(), 0, func(d Delivery) {
+		_ = d.Ack()
+		got <- d.Seq
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Stop()
+	publishAll(b, b.Names().RunsStream(0), n, func(i int) Message {
+		return Message{Subject: fmt.Sprintf("belay.runs.0.r%d.outcome", i%7)}
+	})
+	for want := uint64(1); want <= n; want++ {
+		if seq := within(t, 5*time.Second, got); seq != want {
+			t.Fatalf("%d came instead of %d", seq, want)
+		}
+	}
+}
+
+func TestConsumersOutliveARestart(t *testing.T) {
+	r := startRestartable(t, DurabilityFsync)
+	b := dial(t, Options{Server: r.URL()})
+	setUp(t, b, SetupOptions{Partitions: 1})
+	events, tasks := make(chan string, 100), make(chan string, 100)
+	_, err := b.ConsumeLog(t.Context(), 0, func(d Delivery) {
+		_ = d.Ack()
+		events <- d.Subject
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.ConsumeSteps(t.Context(), "t", "primary", StepsOptions{AckWait: 2 * time.Second}, func(d Delivery) {
+		_ = d.Ack()
+		tasks <- d.Subject
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		run := fmt.Sprintf("r%d", i)
+		before := b.ConnectedAt()
+		put(t, b, run)
+		await(t, events, b.Names().Log(0, run, "plan"))
+		if err := b.RestoreQueue(t.Context()); err != nil { // it went with the server
+			t.Fatal(err)
+		}
+		if _, err := b.PublishWait(t.Context(), b.Names().StepsStream(), stepMessage(b, run)); err != nil {
+			t.Fatal(err)
+		}
+		await(t, tasks, stepMessage(b, run).Subject)
+		r.restart()
+		put(t, b, run+"-after")
+		await(t, events, b.Names().Log(0, run+"-after", "plan"))
+		if !b.ConnectedAt().After(before) {
+			t.Error("the new connection is as old as the one before")
+		}
+	}
+}
+
+// await takes values until the wanted one comes; others may come again after a restart.
+func await(t *testing.T, c <-chan string, want string) {
+	t.Helper()
+	for within(t, 10*time.Second, c) != want {
+	}
+}
+
+func TestDeletedConsumerIsMadeAgain(t *testing.T) {
+	_, b := start(t, t.TempDir(), DurabilityInterval)
+	got := make(chan string, 10)
+	c, err := b.ConsumeSteps(t.Context(), "t", "primary", StepsOptions{}, func(d Delivery) {
+		_ = d.Ack()
+		got <- d.Subject
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.js.DeleteConsumer(t.Context(), b.Names().StepsStream(), b.Names().StepConsumer("t", "primary")); err != nil {
+		t.Fatal(err)
+	}
+	m := stepMessage(b, "r")
+	if _, err := b.PublishWait(t.Context(), b.Names().StepsStream(), m); err != nil {
+		t.Fatal(err)
+	}
+	await(t, got, m.Subject)
+	c.Stop()
+	within(t, 5*time.Second, c.Done())
+}
+
+func TestConsumptionEndsWithItsBus(t *testing.T) {
 	_, b := start(t, t.TempDir(), DurabilityInterval)
 	c, err := b.ConsumeSteps(t.Context(), "t", "primary", StepsOptions{}, func(Delivery) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.JetStream().DeleteConsumer(t.Context(), b.Names().StepsStream(), b.Names().StepConsumer("t", "primary")); err != nil {
+	b.Close()
+	within(t, 5*time.Second, c.Done())
+}
+
+func TestStopWithoutAServerDoesNotHang(t *testing.T) {
+	r := startRestartable(t, DurabilityInterval)
+	b := dial(t, Options{Server: r.URL()})
+	setUp(t, b, SetupOptions{Partitions: 1})
+	c, err := b.ConsumeLog(t.Context(), 0, func(Delivery) {})
+	if err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case <-c.Done():
-	case <-time.After(20 * time.Second):
-		t.Fatal("the consumption goes on without a consumer")
+	r.Shutdown()
+	c.Stop()
+	within(t, 5*time.Second, c.Done())
+	r.begin()
+}
+
+func TestAckWaitAndParking(t *testing.T) {
+	_, b := start(t, t.TempDir(), DurabilityInterval)
+	type came struct {
+		count uint64
+		at    time.Time
+	}
+	got := make(chan came, 10)
+	c, err := b.ConsumeSteps(t.Context(), "t", "primary", StepsOptions{AckWait: time.Second}, func(d Delivery) {
+		got <- came{d.Count, time.Now()}
+		switch d.Count {
+		case 1: // lost: the ack wait brings it back
+		case 2:
+			_ = d.Park(1500 * time.Millisecond)
+		case 3:
+			_ = d.Park(0)
+		default:
+			_ = d.Ack()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Stop()
+	if _, err := b.PublishWait(t.Context(), b.Names().StepsStream(), stepMessage(b, "r")); err != nil {
+		t.Fatal(err)
+	}
+	var all []came
+	for i := range 4 {
+		all = append(all, within(t, 5*time.Second, got))
+		if all[i].count != uint64(i+1) {
+			t.Fatalf("delivery %d has count %d", i+1, all[i].count)
+		}
+	}
+	pauses := []time.Duration{all[1].at.Sub(all[0].at), all[2].at.Sub(all[1].at), all[3].at.Sub(all[2].at)}
+	if pauses[0] < 900*time.Millisecond || pauses[1] < 1400*time.Millisecond || pauses[2] > 500*time.Millisecond {
+		t.Errorf("pauses of %s", pauses)
+	}
+}
+
+func TestBacklogs(t *testing.T) {
+	_, b := start(t, t.TempDir(), DurabilityInterval)
+	held := make(chan Delivery, 20)
+	c, err := b.ConsumeSteps(t.Context(), "t", "primary", StepsOptions{}, func(d Delivery) { held <- d })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Stop()
+	if err := b.ensureConsumer(t.Context(), b.Names().StepsStream(), b.stepConsumer("orders.lookup", "cached", time.Second), &[]error{}); err != nil {
+		t.Fatal(err)
+	}
+	unserved := Message{Subject: b.Names().Step("orders.lookup", "cached", "r", steps.Attempt{Step: "a", Try: 1})}
+	for _, m := range []Message{stepMessage(b, "r1"), stepMessage(b, "r2"), unserved} {
+		if _, err := b.PublishWait(t.Context(), b.Names().StepsStream(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	within(t, 5*time.Second, held)
+	within(t, 5*time.Second, held)
+	all, err := b.Backlogs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := map[string]Backlog{}
+	for _, l := range all {
+		by[l.Tool+"/"+l.Rung] = l
+	}
+	if l := by["t/primary"]; l.InFlight != 2 || l.Pending != 0 || l.Waiting == 0 {
+		t.Errorf("a served rung: %+v", l)
+	}
+	if l := by["orders.lookup/cached"]; l.InFlight != 0 || l.Pending != 1 || l.Waiting != 0 {
+		t.Errorf("an unserved rung: %+v", l)
+	}
+	if len(by) != 2 {
+		t.Errorf("backlogs of %v", slices.Sorted(maps.Keys(by)))
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"belay/internal/wire"
@@ -17,10 +17,9 @@ type consumption struct {
 	*Bus
 	stream string
 	cfg    jetstream.ConsumerConfig
+	pull   pull
 	handle func(Delivery)
-	opts   []jetstream.PullConsumeOpt
 
-	pin     atomic.Pointer[string] // of the last delivery
 	stop    sync.Once
 	stopped chan struct{}
 	done    chan struct{}
@@ -30,80 +29,59 @@ func (c *consumption) Stop()                 { c.stop.Do(func() { close(c.stoppe
 func (c *consumption) Done() <-chan struct{} { return c.done }
 
 // start makes the consumer when it is missing, checks it, and pulls.
-func (c *consumption) start(ctx context.Context) (jetstream.ConsumeContext, error) {
+func (c *consumption) start(ctx context.Context) (*puller, error) {
 	var drift []error
-	consumer, err := c.ensureConsumer(ctx, c.stream, c.cfg, &drift)
-	if err != nil {
+	if c.stream == c.names.StepsStream() {
+		if err := c.RestoreQueue(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.ensureConsumer(ctx, c.stream, c.cfg, &drift); err != nil {
 		return nil, err
 	}
 	if err := errors.Join(drift...); err != nil {
-		return nil, fmt.Errorf("%w: %w", errDrift, err)
+		return nil, err
 	}
-	pulling, err := consumer.Consume(c.deliver, c.opts...)
-	if err != nil {
-		return nil, fmt.Errorf("consume %s of stream %s: %w", c.cfg.Durable, c.stream, err)
-	}
-	return pulling, nil
+	return c.newPuller(c.stream, c.cfg.Durable, c.pull, c.deliver)
 }
 
 // deliver hands a message to the handler; after a stop, back to the server, where it would else stay ours until its ack
 // wait passes.
-func (c *consumption) deliver(m jetstream.Msg) {
+func (c *consumption) deliver(m *nats.Msg) {
+	d, err := delivery(m)
+	if c.stream == c.names.StepsStream() {
+		d.bound(c.nc)
+	}
+	if err != nil {
+		c.log.Error("a delivery cannot be read", "stream", c.stream, "consumer", c.cfg.Durable, "error", err)
+		return
+	}
 	select {
 	case <-c.stopped:
-		_ = m.Nak() // lost, it comes again all the same, only later
-		return
+		_ = d.Park(0) // lost, it comes again all the same, only later
 	default:
+		c.handle(d)
 	}
-	d, ok := delivery(m)
-	if !ok {
-		return
-	}
-	if d.Pin != "" && c.lastPin() != d.Pin {
-		c.pin.Store(&d.Pin)
-	}
-	c.handle(d)
 }
 
-func (c *consumption) lastPin() string {
-	if p := c.pin.Load(); p != nil {
-		return *p
-	}
-	return ""
-}
-
-// keep pulls until it is stopped, and starts again when the consumer was deleted.
-func (c *consumption) keep(pulling jetstream.ConsumeContext) {
+// keep pulls until it is stopped, and begins again when the consumer was deleted or nobody answered for it.
+func (c *consumption) keep(l *puller) {
 	defer close(c.done)
-	for pulling != nil {
+	for l != nil {
 		select {
 		case <-c.stopped:
-			c.end(pulling)
+			l.stop()
+			c.handOver(l)
 			return
-		case <-pulling.Closed():
-			pulling = c.again()
+		case <-l.ended:
+			l = c.again()
 		}
 	}
 }
 
-// end gives back what waits in here, and the pin. Without a connection there is nobody to give it to.
-func (c *consumption) end(pulling jetstream.ConsumeContext) {
-	if !c.nc.IsConnected() {
-		pulling.Stop()
-		return
-	}
-	pulling.Drain()
-	timeout := time.NewTimer(closeWait)
-	defer timeout.Stop()
-	select {
-	case <-pulling.Closed():
-		c.handOver()
-	case <-timeout.C:
-	}
-}
-
-// again tries to start until it does. It gives up, with nil, when nobody wants it any more or trying cannot help.
-func (c *consumption) again() jetstream.ConsumeContext {
+// again tries to start until it does; nil when nobody wants it any more.
+func (c *consumption) again() *puller {
+	log := c.log.With("stream", c.stream, "consumer", c.cfg.Durable)
 	for pause := 50 * time.Millisecond; !c.gone(); pause = min(2*pause, 5*time.Second) {
 		timer := time.NewTimer(pause)
 		select {
@@ -112,45 +90,51 @@ func (c *consumption) again() jetstream.ConsumeContext {
 			return nil
 		case <-timer.C:
 		}
-		pulling, err := c.tryStart()
+		l, err := c.tryStart()
 		if err == nil {
-			c.log.Warn("the consumer was gone and is there again", "stream", c.stream, "consumer", c.cfg.Durable)
-			return pulling
+			log.Info("consuming again")
+			return l
 		}
-		if errors.Is(err, errDrift) || errors.Is(err, jetstream.ErrStreamNotFound) {
-			c.log.Error("stopped consuming", "stream", c.stream, "consumer", c.cfg.Durable, "error", err)
-			return nil
-		}
-		c.log.Warn("cannot consume; trying again", "stream", c.stream, "consumer", c.cfg.Durable, "error", err)
+		log.Warn("cannot consume; trying again", "error", err)
 	}
 	return nil
 }
 
-func (c *consumption) tryStart() (jetstream.ConsumeContext, error) {
+func (c *consumption) tryStart() (*puller, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
 	return c.start(ctx)
 }
 
 // handOver gives up the pin, if it is ours, so that whoever stands by takes over now and not after the pin's time.
-func (c *consumption) handOver() {
-	pin := c.lastPin()
-	if pin == "" || c.gone() {
+func (c *consumption) handOver(l *puller) {
+	pin := l.lastPin()
+	if pin == "" || !c.nc.IsConnected() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	s, err := c.js.Stream(ctx, c.stream)
-	if err != nil {
-		return
-	}
-	consumer, err := s.Consumer(ctx, c.cfg.Durable)
-	if err != nil || pinnedTo(consumer.CachedInfo()) != pin {
-		return
-	}
-	if err := s.UnpinConsumer(ctx, c.cfg.Durable, wire.PinGroup); err != nil {
+	if err := c.unpin(ctx, pin); err != nil {
 		c.log.Debug("could not give up the pin; it ends by itself", "stream", c.stream, "error", err)
 	}
+}
+
+func (c *consumption) unpin(ctx context.Context, pin string) error {
+	consumer, err := c.js.Consumer(ctx, c.stream, c.cfg.Durable)
+	if err != nil || pinnedTo(consumer.CachedInfo()) != pin {
+		return err
+	}
+	var a struct {
+		Error *apiError `json:"error"`
+	}
+	err = c.ask(ctx, "CONSUMER.UNPIN."+c.stream+"."+c.cfg.Durable, map[string]string{"group": wire.PinGroup}, &a)
+	if err == nil && a.Error != nil {
+		err = a.Error
+	}
+	if err != nil {
+		return fmt.Errorf("unpin: %w", err)
+	}
+	return nil
 }
 
 func pinnedTo(info *jetstream.ConsumerInfo) string {

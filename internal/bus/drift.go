@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -11,9 +10,6 @@ import (
 	"belay/internal/wire"
 )
 
-// errDrift says that a consumer is not as Belay makes it.
-var errDrift = errors.New("changed by somebody else")
-
 // field is one setting of a stream or consumer that must be as Belay made it.
 type field struct {
 	name       string
@@ -21,9 +17,10 @@ type field struct {
 }
 
 // compareStreams lists the differences that matter. Replicas and placement are the operator's, and so is a limit in
-// bytes where a full stream only refuses; a full work queue could not be told from an attempt that is queued already.
+// bytes on the log: when it is reached a publish is refused, and that is told. Where a subject holds one message only, a
+// full stream is refused in nearly the same words as a message that is there already.
 func compareStreams(want, have jetstream.StreamConfig) []error {
-	if want.Retention == jetstream.LimitsPolicy {
+	if want.MaxMsgsPerSubject < 0 {
 		want.MaxBytes = have.MaxBytes
 	}
 	return differences("stream "+want.Name, []field{

@@ -5,66 +5,111 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"belay/internal/wire"
 )
 
-// FollowLog calls f for every entry of a run's log after a sequence, in order, as they come, until ctx ends. It returns
-// the reason why it stopped, nil when ctx ended.
-func (b *Bus) FollowLog(ctx context.Context, run string, after uint64, f func(Entry)) error {
-	p := wire.Partition(run, b.partitions)
-	c, err := b.js.OrderedConsumer(ctx, b.names.RunsStream(p), jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{b.names.LogOf(p, run)}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1,
-		InactiveThreshold: time.Minute,
-	})
-	if err != nil && ctx.Err() != nil {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("follow run %s: %w", run, err)
-	}
-	cc, err := c.Consume(func(m jetstream.Msg) {
-		if d, ok := delivery(m); ok && ctx.Err() == nil {
-			f(d.Entry)
-		}
-	}, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		b.consumeTrouble(b.names.RunsStream(p), "follow "+run, err)
-	}))
-	if err != nil {
-		return fmt.Errorf("follow run %s: %w", run, err)
-	}
-	select {
-	case <-ctx.Done():
-		cc.Stop()
-		<-cc.Closed()
-		return nil
-	case <-cc.Closed():
-		return fmt.Errorf("follow run %s: the server ended the subscription", run)
-	}
+// follower reads one subject as it grows, with consumers that nobody else sees: each lives until a message is missing,
+// and the next one begins after the last message seen.
+type follower struct {
+	*Bus
+	ctx             context.Context
+	stream, subject string
+	f               func(Entry)
+
+	last  uint64 // sequence of the last message given to f
+	count uint64 // messages of the present consumer
 }
 
-// FollowKind calls f for every new entry of one kind in a partition, until ctx ends. Ready is called once nothing new
-// can be missed.
-func (b *Bus) FollowKind(ctx context.Context, partition int, kind string, ready func(), f func(Entry)) error {
-	stream := b.names.RunsStream(partition)
-	c, err := b.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{b.names.LogKind(partition, kind)}, DeliverPolicy: jetstream.DeliverNewPolicy, InactiveThreshold: time.Minute,
+// FollowLog calls f for every entry of a run's log after a sequence, in order, as they come, until ctx ends; then it
+// returns nil. It outlives lost connections and restarts of the server; an error says that it could not begin.
+func (b *Bus) FollowLog(ctx context.Context, run string, after uint64, f func(Entry)) error {
+	p := wire.Partition(run, b.partitions)
+	w := &follower{Bus: b, ctx: ctx, stream: b.names.RunsStream(p), subject: b.names.LogOf(p, run), f: f, last: after}
+	l, err := w.start()
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("follow run %s: %w", run, b.away(err))
+	}
+	for l != nil {
+		select {
+		case <-ctx.Done():
+			w.end(l)
+			return nil
+		case <-l.ended:
+			l.stop()
+			l = w.again()
+		}
+	}
+	if ctx.Err() == nil {
+		return fmt.Errorf("follow run %s: %w", run, errClosed)
+	}
+	return nil
+}
+
+func (w *follower) start() (*puller, error) {
+	c, err := w.js.CreateConsumer(w.ctx, w.stream, jetstream.ConsumerConfig{
+		FilterSubject: w.subject, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: w.last + 1,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 30 * time.Second,
 	})
 	if err != nil {
-		return fmt.Errorf("follow %s: %w", stream, err)
+		return nil, err
 	}
-	cc, err := c.Consume(func(m jetstream.Msg) {
-		if d, ok := delivery(m); ok && ctx.Err() == nil {
-			f(d.Entry)
+	w.count = 0
+	var l *puller
+	ready := make(chan struct{})
+	l, err = w.newPuller(w.stream, c.CachedInfo().Name, pull{Batch: pageSize, Expires: workerExpiry, Heartbeat: heartbeat}, func(m *nats.Msg) {
+		<-ready
+		if !w.take(m) {
+			l.finish()
 		}
 	})
-	if err != nil {
-		return fmt.Errorf("follow %s: %w", stream, err)
+	close(ready)
+	return l, err
+}
+
+// take gives f the next message; false when one before it is missing, so that a new consumer must bring it.
+func (w *follower) take(m *nats.Msg) bool {
+	meta, err := m.Metadata()
+	if err != nil || meta.Sequence.Consumer != w.count+1 {
+		return false
 	}
-	ready()
-	<-ctx.Done()
-	cc.Stop()
-	<-cc.Closed()
+	w.count++
+	if w.last = meta.Sequence.Stream; w.ctx.Err() == nil {
+		w.f(Entry{Seq: w.last, Time: meta.Timestamp, Subject: m.Subject, Header: m.Header, Data: m.Data})
+	}
+	return true
+}
+
+// again tries to start until it does; nil when nobody follows any more.
+func (w *follower) again() *puller {
+	for pause := 50 * time.Millisecond; !w.gone(); pause = min(2*pause, 2*time.Second) {
+		timer := time.NewTimer(pause)
+		select {
+		case <-w.ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		}
+		l, err := w.start()
+		if err == nil {
+			return l
+		}
+		w.log.Debug("cannot follow; trying again", "subject", w.subject, "error", err)
+	}
 	return nil
+}
+
+// end leaves no consumer behind where it can.
+func (w *follower) end(l *puller) {
+	l.stop()
+	if !w.nc.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := w.js.DeleteConsumer(ctx, w.stream, l.consumer); err != nil {
+		w.log.Debug("a follower's consumer goes by itself", "subject", w.subject, "error", err)
+	}
 }

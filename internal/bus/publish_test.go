@@ -3,29 +3,78 @@ package bus
 import (
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"belay/internal/steps"
 )
 
+func plan(i int) Message {
+	return Message{Subject: fmt.Sprintf("belay.runs.0.r%d.plan", i), Data: []byte("x"), Expect: zero()}
+}
+
 func TestEveryMessageOfARefusedBatchHasItsOwnVerdict(t *testing.T) {
 	_, b := start(t, t.TempDir(), DurabilityInterval)
 	stream := b.Names().RunsStream(0)
-	if _, err := b.PublishWait(t.Context(), stream, Message{Subject: "belay.runs.0.r7.plan", Data: []byte("first")}); err != nil {
+	if _, err := b.PublishWait(t.Context(), stream, plan(7)); err != nil {
 		t.Fatal(err)
 	}
-	_, errs := publishAll(b, stream, 100, func(i int) Message {
-		return Message{Subject: fmt.Sprintf("belay.runs.0.r%d.plan", i), Data: []byte("x"), Expect: zero()}
-	})
+	_, errs := publishAll(b, stream, 300, plan)
 	for i, err := range errs {
 		if want := i == 7; errors.Is(err, ErrConflict) != want || (err != nil) != want {
 			t.Errorf("message %d: %v", i, err)
 		}
 	}
 	runs, err := b.Runs(t.Context(), 0)
-	if err != nil || len(runs) != 100 {
+	if err != nil || len(runs) != 300 {
 		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+}
+
+func TestOneOfManyCreatorsWins(t *testing.T) {
+	s, a := start(t, t.TempDir(), DurabilityInterval)
+	other := connect(t, s)
+	const n = 200
+	var won [n]atomic.Int32
+	var wg sync.WaitGroup
+	for _, b := range []*Bus{a, other, a} {
+		for i := range n {
+			wg.Add(1)
+			b.Publish(b.Names().RunsStream(0), plan(i), func(_ uint64, err error) {
+				defer wg.Done()
+				switch {
+				case err == nil:
+					won[i].Add(1)
+				case !errors.Is(err, ErrConflict):
+					t.Errorf("run %d: %v", i, err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	for i := range n {
+		if won[i].Load() != 1 {
+			t.Errorf("run %d was created %d times", i, won[i].Load())
+		}
+	}
+}
+
+func TestExpectedSequence(t *testing.T) {
+	_, b := start(t, t.TempDir(), DurabilityInterval)
+	stream := b.Names().RunsStream(0)
+	seq, err := b.PublishWait(t.Context(), stream, plan(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := plan(1)
+	m.Expect = &seq
+	if _, err := b.PublishWait(t.Context(), stream, m); err != nil {
+		t.Fatalf("with the right sequence: %v", err)
+	}
+	if _, err := b.PublishWait(t.Context(), stream, m); !errors.Is(err, ErrConflict) {
+		t.Fatalf("with an old sequence: %v", err)
 	}
 }
 
@@ -52,6 +101,22 @@ func TestSequencesOfABatchAreTheirOwn(t *testing.T) {
 	}
 }
 
+func TestMessagesAreStoredInTheOrderOfThePublishes(t *testing.T) {
+	_, b := start(t, t.TempDir(), DurabilityInterval)
+	const n = 5000
+	seqs, errs := publishAll(b, b.Names().RunsStream(0), n, func(i int) Message {
+		return Message{Subject: fmt.Sprintf("belay.runs.0.r%d.outcome", i%100)}
+	})
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if seqs[i] != uint64(i+1) {
+			t.Fatalf("message %d is at %d", i, seqs[i])
+		}
+	}
+}
+
 func TestQueuedTwiceIsQueuedOnce(t *testing.T) {
 	_, b := start(t, t.TempDir(), DurabilityInterval)
 	m := Message{Subject: b.Names().Step("t", "primary", "r", steps.Attempt{Step: "a", Try: 1}), Data: []byte("{}")}
@@ -61,63 +126,186 @@ func TestQueuedTwiceIsQueuedOnce(t *testing.T) {
 	if _, err := b.PublishWait(t.Context(), b.Names().StepsStream(), m); !errors.Is(err, ErrQueued) {
 		t.Fatalf("the second publish says %v", err)
 	}
-	_, errs := publishAll(b, b.Names().StepsStream(), 50, func(int) Message { return m })
+	_, errs := publishAll(b, b.Names().StepsStream(), 150, func(int) Message { return m })
 	for _, err := range errs {
-		if !errors.Is(err, ErrQueued) {
+		if !errors.Is(err, ErrQueued) || errors.Is(err, ErrFull) {
 			t.Fatalf("in a batch it says %v", err)
 		}
 	}
 }
 
-func TestFullStoreTellsThePublisher(t *testing.T) {
-	s, err := StartServer(ServerOptions{StoreDir: t.TempDir(), Durability: DurabilityInterval, MaxStore: 1 << 20})
-	if err != nil {
-		t.Fatal(err)
+func TestWhatCanNeverBeStoredHarmsNobodyElse(t *testing.T) {
+	_, b := start(t, t.TempDir(), DurabilityInterval)
+	bad := map[int]Message{
+		10: {Subject: "belay.runs.0.big.plan", Data: make([]byte, 1<<20)},
+		20: {Subject: "belay.runs.0.big.plan", Data: make([]byte, 1<<19), Header: map[string][]string{"X": {string(make([]byte, 1<<19))}}},
+		30: {Subject: "belay.runs.0.*.plan"},
+		40: {Subject: "belay.runs.0.a b.plan"},
+		50: {Subject: ""},
 	}
-	b := connect(t, s)
-	defer func() { b.Close(); s.Shutdown() }()
-	if err := b.Setup(t.Context(), SetupOptions{Partitions: 1}); err != nil {
-		t.Fatal(err)
-	}
-	data := make([]byte, 100<<10)
-	for i := range 30 {
-		_, err = b.PublishWait(t.Context(), b.Names().RunsStream(0), Message{Subject: fmt.Sprintf("belay.runs.0.r%d.plan", i), Data: data})
-		if err != nil {
-			break
+	_, errs := publishAll(b, b.Names().RunsStream(0), 200, func(i int) Message {
+		if m, ok := bad[i]; ok {
+			return m
 		}
-	}
-	if !errors.Is(err, ErrFull) {
-		t.Fatalf("a full store says %v", err)
+		return plan(i)
+	})
+	for i, err := range errs {
+		if _, isBad := bad[i]; isBad != (err != nil) || errors.Is(err, ErrUncertain) || errors.Is(err, ErrFull) {
+			t.Errorf("message %d: %v", i, err)
+		}
 	}
 }
 
-func TestPublishesDuringARestartHaveAVerdict(t *testing.T) {
-	dir := t.TempDir()
-	opts := ServerOptions{StoreDir: dir, Durability: DurabilityInterval, Listen: freePort(t)}
-	s, err := StartServer(opts)
+func TestLargeMessagesGoInSeveralGroups(t *testing.T) {
+	_, b := start(t, t.TempDir(), DurabilityInterval)
+	_, errs := publishAll(b, b.Names().RunsStream(0), 60, func(i int) Message {
+		m := plan(i)
+		m.Data = make([]byte, 512<<10)
+		return m
+	})
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFullStoreTellsThePublisher(t *testing.T) {
+	s := serve(t, ServerOptions{StoreDir: t.TempDir(), Durability: DurabilityInterval, MaxStore: 1 << 20})
+	b := connect(t, s)
+	setUp(t, b, SetupOptions{Partitions: 1})
+	_, errs := publishAll(b, b.Names().RunsStream(0), 30, func(i int) Message {
+		return Message{Subject: fmt.Sprintf("belay.runs.0.r%d.plan", i), Data: make([]byte, 100<<10)}
+	})
+	stored := 0
+	for i, err := range errs {
+		if err == nil {
+			stored++
+		} else if !errors.Is(err, ErrFull) {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+	if stored == 0 || stored == len(errs) {
+		t.Errorf("%d of %d were stored in 1 MiB", stored, len(errs))
+	}
+}
+
+func TestFullStreamIsNotQueued(t *testing.T) {
+	_, b := start(t, t.TempDir(), DurabilityInterval)
+	s, err := b.js.Stream(t.Context(), b.Names().StepsStream())
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Connect(t.Context(), Options{Server: s.URL(), Timeout: 2 * time.Second})
+	cfg := s.CachedInfo().Config
+	cfg.MaxMsgs = 1 // what an operator may do, and Setup would refuse
+	if _, err := b.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.PublishWait(t.Context(), b.Names().StepsStream(), stepMessage(b, "r1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.PublishWait(t.Context(), b.Names().StepsStream(), stepMessage(b, "r2")); !errors.Is(err, ErrFull) || errors.Is(err, ErrQueued) {
+		t.Fatalf("a full stream says %v", err)
+	}
+}
+
+func TestWithoutAServerItIsUncertain(t *testing.T) {
+	r := startRestartable(t, DurabilityInterval)
+	b := dial(t, Options{Server: r.URL(), Timeout: 2 * time.Second})
+	setUp(t, b, SetupOptions{Partitions: 1})
+	r.Shutdown()
+	_, errs := publishAll(b, b.Names().RunsStream(0), 100, plan)
+	for i, err := range errs {
+		if !errors.Is(err, ErrUncertain) {
+			t.Fatalf("message %d: %v", i, err)
+		}
+	}
+	r.begin()
+	put(t, b, "after")
+	runs, err := b.Runs(t.Context(), 0)
+	if err != nil || len(runs) != 1 {
+		t.Errorf("%d runs, %v: what was given up was stored later", len(runs), err)
+	}
+}
+
+func TestMissingStreamIsUncertain(t *testing.T) {
+	s := serve(t, ServerOptions{StoreDir: t.TempDir(), Durability: DurabilityInterval})
+	b := connect(t, s)
+	if _, err := b.PublishWait(t.Context(), b.Names().RunsStream(0), plan(1)); !errors.Is(err, ErrUncertain) {
+		t.Errorf("without streams it says %v", err)
+	}
+}
+
+func TestClosedBusAnswers(t *testing.T) {
+	_, b := start(t, t.TempDir(), DurabilityInterval)
+	done := make(chan error, 200)
+	for i := range 100 {
+		b.Publish(b.Names().RunsStream(0), plan(i), func(_ uint64, err error) { done <- err })
+	}
+	b.Close()
+	for i := range 100 {
+		b.Publish(b.Names().RunsStream(0), plan(i), func(_ uint64, err error) { done <- err })
+	}
+	stored := 0
+	for range 200 {
+		if err := within(t, 5*time.Second, done); err == nil {
+			stored++
+		} else if !errors.Is(err, ErrUncertain) {
+			t.Error(err)
+		}
+	}
+	if stored != 100 {
+		t.Errorf("%d were stored, 100 were on their way at the close", stored)
+	}
+}
+
+// Every publish that was confirmed is there after the restarts, and no answer is missing.
+func TestRestartsUnderPublishersLoseNothing(t *testing.T) {
+	r := startRestartable(t, DurabilityFsync)
+	b := dial(t, Options{Server: r.URL(), Timeout: 2 * time.Second})
+	setUp(t, b, SetupOptions{Partitions: 1})
+	stop := make(chan struct{})
+	confirmed := map[uint64]string{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 300)
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case slots <- struct{}{}:
+			}
+			wg.Add(1)
+			subject := fmt.Sprintf("belay.runs.0.r%d.outcome", i)
+			b.Publish(b.Names().RunsStream(0), Message{Subject: subject}, func(seq uint64, err error) {
+				defer wg.Done()
+				<-slots
+				if err == nil {
+					mu.Lock()
+					confirmed[seq] = subject
+					mu.Unlock()
+				} else if !errors.Is(err, ErrUncertain) {
+					t.Errorf("%s: %v", subject, err)
+				}
+			})
+		}
+	})
+	for i := range 4 {
+		put(t, b, fmt.Sprintf("p%d", i)) // it works again
+		r.restart()
+	}
+	put(t, b, "last")
+	close(stop)
+	wg.Wait()
+	all, err := b.readMany(t.Context(), b.Names().RunsStream(0), "belay.runs.0.>", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close()
-	if err := b.Setup(t.Context(), SetupOptions{Partitions: 1}); err != nil {
-		t.Fatal(err)
+	for _, e := range all {
+		if confirmed[e.Seq] == e.Subject {
+			delete(confirmed, e.Seq)
+		}
 	}
-	s.Shutdown()
-	if _, err := b.PublishWait(t.Context(), b.Names().RunsStream(0), Message{Subject: "belay.runs.0.a.plan"}); !errors.Is(err, ErrUncertain) {
-		t.Fatalf("with the server down it says %v", err)
-	}
-	if s, err = StartServer(opts); err != nil {
-		t.Fatal(err)
-	}
-	defer s.Shutdown()
-	for err = ErrUncertain; errors.Is(err, ErrUncertain) && t.Context().Err() == nil; {
-		_, err = b.PublishWait(t.Context(), b.Names().RunsStream(0), Message{Subject: "belay.runs.0.b.plan"})
-	}
-	if err != nil {
-		t.Fatal(err)
+	if len(confirmed) > 0 || len(all) < 10 {
+		t.Errorf("%d of the confirmed are not there, %d are", len(confirmed), len(all))
 	}
 }

@@ -197,5 +197,5 @@ func (p *publisher) send(m *nats.Msg, done func(pubAck, error)) {
 }
 
 func (p *publisher) uncertain(err error) error {
-	return fmt.Errorf("publish to %s: %w: %w", p.stream, ErrUncertain, err)
+	return fmt.Errorf("publish to %s: %w: %w", p.stream, ErrUncertain, p.away(err))
 }

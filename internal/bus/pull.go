@@ -2,7 +2,6 @@ package bus
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -52,8 +51,6 @@ const (
 	pullBytes = 32 << 20               // that one pull may bring
 	watchTick = 250 * time.Millisecond // between looks at whether the server is alive
 )
-
-var errConsumerGone = errors.New("the consumer is gone")
 
 func (b *Bus) newPuller(stream, consumer string, p pull, deliver func(*nats.Msg)) (*puller, error) {
 	p.MaxBytes = pullBytes
@@ -141,6 +138,12 @@ func (l *puller) gone() {
 func notDelivered(m *nats.Msg) int {
 	n, _ := strconv.Atoi(m.Header.Get("Nats-Pending-Messages"))
 	return n
+}
+
+func (l *puller) lastPin() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pin
 }
 
 func (l *puller) setPin(pin string) {

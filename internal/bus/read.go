@@ -80,7 +80,7 @@ func (b *Bus) readPage(ctx context.Context, stream, subject string, from uint64)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 	if err := b.nc.PublishRequest(b.api("DIRECT.GET."+stream), sub.Subject, body); err != nil {
-		return nil, false, err
+		return nil, false, b.away(err)
 	}
 	for {
 		m, err := sub.NextMsgWithContext(ctx)

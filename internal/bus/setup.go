@@ -61,10 +61,12 @@ func (b *Bus) Open(ctx context.Context) error {
 	for _, want := range b.streams(SetupOptions{Partitions: n}) {
 		s, err := b.js.Stream(ctx, want.Name)
 		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound) && want.Name == b.names.StepsStream():
+			continue // it went with its server, and is made again by whoever needs it
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			wrong = append(wrong, fmt.Errorf("stream %s is missing at %s: restart `dispatcher serve`, which makes what is missing", want.Name, b.place))
 		case err != nil:
-			return fmt.Errorf("stream %s: %w", want.Name, err)
+			return fmt.Errorf("stream %s: %w", want.Name, b.away(err))
 		default:
 			wrong = append(wrong, b.check(want, s)...)
 		}
@@ -76,7 +78,7 @@ func (b *Bus) storedPartitions(ctx context.Context) (int, error) {
 	name := b.names.RunsStream(0)
 	s, err := b.js.Stream(ctx, name)
 	if err != nil {
-		return 0, fmt.Errorf("stream %s: %w", name, err)
+		return 0, fmt.Errorf("stream %s: %w", name, b.away(err))
 	}
 	text := s.CachedInfo().Config.Metadata[wire.MetaPartitions]
 	n, err := strconv.Atoi(text)
@@ -95,7 +97,7 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig, dri
 		s, err = b.js.Stream(ctx, want.Name)
 	}
 	if err != nil {
-		return fmt.Errorf("stream %s: %w", want.Name, err)
+		return fmt.Errorf("stream %s: %w", want.Name, b.away(err))
 	}
 	*drift = append(*drift, b.check(want, s)...)
 	return nil
@@ -112,15 +114,14 @@ func (b *Bus) check(want jetstream.StreamConfig, s jetstream.Stream) []error {
 
 func (b *Bus) ensureDispatcherConsumers(ctx context.Context, partitions int, drift *[]error) error {
 	for p := range partitions {
-		if _, err := b.ensureConsumer(ctx, b.names.RunsStream(p), b.logConsumer(), drift); err != nil {
+		if err := b.ensureConsumer(ctx, b.names.RunsStream(p), b.logConsumer(), drift); err != nil {
 			return err
 		}
 	}
-	_, err := b.ensureConsumer(ctx, b.names.TimersStream(), b.timerConsumer(), drift)
-	return err
+	return b.ensureConsumer(ctx, b.names.TimersStream(), b.timerConsumer(), drift)
 }
 
-func (b *Bus) ensureConsumer(ctx context.Context, stream string, want jetstream.ConsumerConfig, drift *[]error) (jetstream.Consumer, error) {
+func (b *Bus) ensureConsumer(ctx context.Context, stream string, want jetstream.ConsumerConfig, drift *[]error) error {
 	c, err := b.js.Consumer(ctx, stream, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		c, err = b.js.CreateConsumer(ctx, stream, want)
@@ -129,10 +130,10 @@ func (b *Bus) ensureConsumer(ctx context.Context, stream string, want jetstream.
 		c, err = b.js.Consumer(ctx, stream, want.Durable)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("consumer %s of stream %s: %w", want.Durable, stream, err)
+		return fmt.Errorf("consumer %s of stream %s: %w", want.Durable, stream, b.away(err))
 	}
 	*drift = append(*drift, compareConsumers(stream, want, c.CachedInfo().Config)...)
-	return c, nil
+	return nil
 }
 
 func (b *Bus) ensureCache(ctx context.Context, replicas int) error {
@@ -145,7 +146,7 @@ func (b *Bus) ensureCache(ctx context.Context, replicas int) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("key-value bucket %s: %w", want.Bucket, err)
+		return fmt.Errorf("key-value bucket %s: %w", want.Bucket, b.away(err))
 	}
 	return nil
 }

@@ -37,6 +37,7 @@ func (b *Bus) streams(o SetupOptions) []jetstream.StreamConfig {
 	steps := base
 	steps.Name, steps.Subjects, steps.Description = b.names.StepsStream(), []string{b.names.StepsSubjects()}, "attempts to be executed"
 	steps.Retention, steps.MaxMsgsPerSubject, steps.DiscardNewPerSubject = jetstream.WorkQueuePolicy, 1, true
+	steps.Storage = jetstream.MemoryStorage // see queue.go
 	timers := base
 	timers.Name, timers.Subjects, timers.Description = b.names.TimersStream(), []string{b.names.TimersSubjects()}, "one schedule per run"
 	timers.Retention, timers.MaxMsgsPerSubject, timers.AllowMsgSchedules = jetstream.WorkQueuePolicy, 1, true

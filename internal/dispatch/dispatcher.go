@@ -110,7 +110,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		wg.Go(func() { p.sweeper(ctx) })
 		wg.Go(func() { p.waker(ctx) })
 	}
-	wg.Go(func() { d.every(ctx, d.QueueEvery, "compare the step queue", d.sweepQueue) })
+	wg.Go(func() {
+		d.every(ctx, d.QueueEvery, "compare the step queue", func(ctx context.Context) error { return d.sweepQueue(ctx, d.QueueEvery/6) })
+	})
+	wg.Go(func() { d.refillQueue(ctx) })
 	wg.Go(func() { d.watchServed(ctx) })
 	wg.Go(func() { d.janitor(ctx) })
 	<-ctx.Done()

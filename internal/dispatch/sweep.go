@@ -179,14 +179,14 @@ func (p *partition) removeLetterNow(ctx context.Context, v steps.EscalationView)
 
 // sweepQueue compares the step queue with what runs in memory want. A step message that is wanted and not there was
 // taken away (an operator purged the queue): its run is folded to the head of its log, and what is then still wanted
-// is queued again.
-func (d *Dispatcher) sweepQueue(ctx context.Context) error {
+// is queued again. What was sent less than slack before may not be in the list yet, and is left alone.
+func (d *Dispatcher) sweepQueue(ctx context.Context, slack time.Duration) error {
 	listed := time.Now()
 	subjects, err := d.Bus.Subjects(ctx, d.names.StepsStream(), d.names.StepsSubjects())
 	if err != nil {
 		return err
 	}
-	q := queue{there: make(map[string]struct{}, len(subjects)), before: listed.Add(-d.QueueEvery / 6)}
+	q := queue{there: make(map[string]struct{}, len(subjects)), before: listed.Add(-slack)}
 	for _, s := range subjects {
 		q.there[s] = struct{}{}
 	}
@@ -199,6 +199,29 @@ func (d *Dispatcher) sweepQueue(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// refillQueue makes the step queue again, and fills it, when the server that held it was restarted.
+func (d *Dispatcher) refillQueue(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.Bus.Moved():
+		}
+		for ctx.Err() == nil {
+			err := d.Bus.RestoreQueue(ctx)
+			if err == nil {
+				// Whatever was sent before went with the server, so nothing is too young to be missed.
+				err = d.sweepQueue(ctx, 0)
+			}
+			if err == nil {
+				break
+			}
+			d.Logger.Warn("cannot make the step queue again yet; trying again", "error", err)
+			pause(ctx, 200*time.Millisecond)
+		}
+	}
 }
 
 // queue is what the step queue held at a moment. What was sent shortly before may be missing in it.

@@ -1,0 +1,35 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// FollowKind calls f for every new entry of one kind in a partition, until ctx ends. Ready is called once nothing new
+// can be missed.
+func (b *Bus) FollowKind(ctx context.Context, partition int, kind string, ready func(), f func(Entry)) error {
+	stream := b.names.RunsStream(partition)
+	c, err := b.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{b.names.LogKind(partition, kind)}, DeliverPolicy: jetstream.DeliverNewPolicy, InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", stream, err)
+	}
+	cc, err := c.Consume(func(m jetstream.Msg) {
+		meta, err := m.Metadata()
+		if err == nil && ctx.Err() == nil {
+			f(Entry{Seq: meta.Sequence.Stream, Time: meta.Timestamp, Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", stream, err)
+	}
+	ready()
+	<-ctx.Done()
+	cc.Stop()
+	<-cc.Closed()
+	return nil
+}

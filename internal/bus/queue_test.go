@@ -1,0 +1,47 @@
+package bus
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestTheQueueGoesWithItsServer(t *testing.T) {
+	r := startRestartable(t, DurabilityFsync)
+	b := dial(t, Options{Server: r.URL()})
+	setUp(t, b, SetupOptions{Partitions: 1})
+	tasks := make(chan Delivery, 100)
+	_, err := b.ConsumeSteps(t.Context(), "t", "primary", StepsOptions{AckWait: time.Minute}, func(d Delivery) { tasks <- d })
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish := func(run string) {
+		t.Helper()
+		if _, err := b.PublishWait(t.Context(), b.Names().StepsStream(), stepMessage(b, run)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish("before")
+	old := within(t, 5*time.Second, tasks)
+	r.restart()
+	within(t, 10*time.Second, b.Moved())
+	if err := b.RestoreQueue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	publish("after")
+	d := within(t, 10*time.Second, tasks)
+	if d.Seq != old.Seq {
+		t.Fatalf("the new queue begins at %d, the old one at %d: then this test proves nothing", d.Seq, old.Seq)
+	}
+	for _, err := range []error{old.Ack(), old.InProgress(), old.Park(0)} {
+		if !errors.Is(err, ErrGone) {
+			t.Errorf("a word about a message of the old queue was sent: %v", err)
+		}
+	}
+	if left, err := b.Subjects(t.Context(), b.Names().StepsStream(), b.Names().StepsSubjects()); err != nil || len(left) != 1 {
+		t.Fatalf("the new message is not there any more: %v, %v", left, err)
+	}
+	if err := d.Ack(); err != nil {
+		t.Fatal(err)
+	}
+}

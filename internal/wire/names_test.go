@@ -1,0 +1,145 @@
+package wire
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"belay/internal/steps"
+)
+
+var (
+	anyName    = rapid.StringMatching(`[A-Za-z0-9_-]{1,64}`)
+	anyTool    = rapid.StringMatching(`[A-Za-z0-9_-]{1,20}(\.[A-Za-z0-9_-]{1,20}){0,2}`)
+	anyPrefix  = rapid.StringMatching(`[a-z]{1,8}(\.[a-z]{1,8})?`)
+	anyAttempt = rapid.Custom(func(t *rapid.T) steps.Attempt {
+		small := rapid.IntRange(0, 1000)
+		return steps.Attempt{
+			Step: anyName.Draw(t, "step"), Round: small.Draw(t, "round"), Rung: small.Draw(t, "rung"), Try: small.Draw(t, "try") + 1,
+		}
+	})
+)
+
+func TestEveryNameComesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := Names{Prefix: anyPrefix.Draw(t, "prefix")}
+		tool, rung, run, a := anyTool.Draw(t, "tool"), anyName.Draw(t, "rung"), anyName.Draw(t, "run"), anyAttempt.Draw(t, "attempt")
+		p := rapid.IntRange(0, 99).Draw(t, "partition")
+		if gotTool, gotRung, gotRun, gotA, ok := n.ParseStep(n.Step(tool, rung, run, a)); !ok || gotTool != tool || gotRung != rung || gotRun != run || gotA != a {
+			t.Fatalf("step %s: %s %s %s %v %v", n.Step(tool, rung, run, a), gotTool, gotRung, gotRun, gotA, ok)
+		}
+		if gotTool, gotRung, ok := n.ParseStepFilter(n.StepFilter(tool, rung)); !ok || gotTool != tool || gotRung != rung {
+			t.Fatalf("filter %s: %s %s %v", n.StepFilter(tool, rung), gotTool, gotRung, ok)
+		}
+		for _, verb := range []string{n.TimerSet(p, run), n.TimerDue(p, run)} {
+			if gotP, gotRun, ok := n.ParseTimer(verb); !ok || gotP != p || gotRun != run {
+				t.Fatalf("timer %s: %d %s %v", verb, gotP, gotRun, ok)
+			}
+		}
+		for _, kind := range []string{KindPlan, KindOutcome, KindClaim, KindDecision, KindClock, KindResult} {
+			if gotP, gotRun, gotKind, ok := n.ParseLog(n.Log(p, run, kind)); !ok || gotP != p || gotRun != run || gotKind != kind {
+				t.Fatalf("log %s: %d %s %s %v", n.Log(p, run, kind), gotP, gotRun, gotKind, ok)
+			}
+		}
+		if gotP, gotRun, kind, ok := n.ParseLog(n.Claim(p, run, a)); !ok || gotP != p || gotRun != run || kind != KindClaim {
+			t.Fatalf("claim %s: %d %s %s %v", n.Claim(p, run, a), gotP, gotRun, kind, ok)
+		}
+		if gotRun, gotA, ok := n.ParseStop(n.Stop(run, a)); !ok || gotRun != run || gotA != a {
+			t.Fatalf("stop %s: %s %v %v", n.Stop(run, a), gotRun, gotA, ok)
+		}
+		if kind, gotTool, id, ok := n.ParseEscalation(n.Escalation(steps.KindApproval, tool, run+"-1")); !ok || kind != steps.KindApproval || gotTool != tool || id != run+"-1" {
+			t.Fatalf("escalation: %s %s %s %v", kind, gotTool, id, ok)
+		}
+	})
+}
+
+// Two different things never share a name: a claim, a queue entry or a consumer taken for another's would be lost work.
+func TestNamesAreDistinct(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		// Few letters, so that names collide where they can.
+		name := rapid.StringMatching(`[a_-]{1,4}`)
+		tool := rapid.StringMatching(`[a_-]{1,3}(\.[a_-]{1,3})?`)
+		small := rapid.IntRange(0, 11)
+		draw := func(label string) (string, string, string, steps.Attempt) {
+			return tool.Draw(t, label+" tool"), name.Draw(t, label+" rung"), name.Draw(t, label+" run"), steps.Attempt{
+				Step: name.Draw(t, label+" step"), Round: small.Draw(t, label+" round"), Rung: small.Draw(t, label+" index"), Try: 1 + small.Draw(t, label+" try"),
+			}
+		}
+		tool1, rung1, run1, a1 := draw("first")
+		tool2, rung2, run2, a2 := draw("second")
+		same := tool1 == tool2 && rung1 == rung2 && run1 == run2 && a1 == a2
+		if (Default.Step(tool1, rung1, run1, a1) == Default.Step(tool2, rung2, run2, a2)) != same {
+			t.Errorf("steps of %s %s %s %v and %s %s %s %v", tool1, rung1, run1, a1, tool2, rung2, run2, a2)
+		}
+		if (Default.Claim(0, run1, a1) == Default.Claim(0, run2, a2)) != (run1 == run2 && a1 == a2) {
+			t.Errorf("claims of %s %v and %s %v", run1, a1, run2, a2)
+		}
+		if (Default.StepConsumer(tool1, rung1) == Default.StepConsumer(tool2, rung2)) != (tool1 == tool2 && rung1 == rung2) {
+			t.Errorf("consumers of %s/%s and %s/%s are both %s", tool1, rung1, tool2, rung2, Default.StepConsumer(tool1, rung1))
+		}
+	})
+}
+
+func TestForeignSubjectsAreNotParsed(t *testing.T) {
+	for _, s := range []string{
+		"", ".", "belay", "belay.", "belay.runs", "belay.runs.0", "belay.runs.0.r", "belay.runs.x.r.plan", "belayed.runs.0.r.plan", "belay.steps.t",
+		"belay.steps.t.r.run.step", "belay.steps.t.r.run.step.0-0-1.more", "belay.steps.t.r.run.step.x", "belay.timers.set.0", "belay.timers.set.x.r",
+		"belay.timers.set.0.r.more", "belay.escalations.approval.t", "belay.stop.r.s", "belay.stop.r.s.1-2",
+	} {
+		_, _, _, log := Default.ParseLog(s)
+		_, _, _, _, step := Default.ParseStep(s)
+		_, _, filter := Default.ParseStepFilter(s)
+		_, _, timer := Default.ParseTimer(s)
+		_, _, _, esc := Default.ParseEscalation(s)
+		_, _, stop := Default.ParseStop(s)
+		if log || step || filter || timer || esc || stop {
+			t.Errorf("%q was taken for one of ours: %v %v %v %v %v %v", s, log, step, filter, timer, esc, stop)
+		}
+	}
+}
+
+func TestValidNames(t *testing.T) {
+	for s, want := range map[string]bool{
+		"a": true, "A-z_09": true, strings.Repeat("x", 64): true,
+		"": false, strings.Repeat("x", 65): false, "a.b": false, "a b": false, "*": false, ">": false, "ä": false, "a\n": false, "a~b": false, "\x00": false,
+	} {
+		if ValidName(s) != want {
+			t.Errorf("ValidName(%q) is not %v", s, want)
+		}
+		if want && !ValidTool(s) {
+			t.Errorf("ValidTool(%q) is false", s)
+		}
+	}
+	for s, want := range map[string]bool{
+		"a.b": true, "a.b.c": true, "": false, ".": false, "a.": false, ".a": false, "a..b": false, "a~b": false, "a.*": false, strings.Repeat("x.", 32) + "x": false,
+	} {
+		if ValidTool(s) != want {
+			t.Errorf("ValidTool(%q) is not %v", s, want)
+		}
+	}
+}
+
+func TestPartitionsAreEvenAndStable(t *testing.T) {
+	for run, want := range map[string]int{"r": 1, "run": 2, "0192f3aa-0000-7000-8000-000000000001": 0} {
+		if got := Partition(run, 4); got != want {
+			t.Errorf("%s is in partition %d, stored logs have it in %d", run, got, want)
+		}
+	}
+	const count, runs = 4, 40_000
+	var n [count]int
+	random := rand.New(rand.NewPCG(1, 2))
+	for range runs {
+		id := make([]byte, 12)
+		for i := range id {
+			id[i] = "0123456789abcdef"[random.IntN(16)]
+		}
+		n[Partition("0192f3aa-"+string(id), count)]++
+	}
+	for p, got := range n {
+		if got < runs/count*8/10 || got > runs/count*12/10 {
+			t.Errorf("partition %d has %d of %d", p, got, runs)
+		}
+	}
+}
