@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,8 @@ import (
 
 // SetupOptions say how streams are made. Existing ones keep what they have, and are checked.
 type SetupOptions struct {
-	Partitions int // of the log, fixed when the streams are made; 0 = as they are, or 4
+	Partitions int // of the log, fixed when the streams are made; 0 = as they are, or New
+	New        int // partitions of streams that are made now, where Partitions does not say; default 4
 	Replicas   int // default 1
 }
 
@@ -29,7 +31,7 @@ func (b *Bus) Setup(ctx context.Context, o SetupOptions) error {
 	case !errors.Is(err, jetstream.ErrStreamNotFound):
 		return err
 	case o.Partitions <= 0:
-		o.Partitions = wire.DefaultPartitions
+		o.Partitions = cmp.Or(o.New, wire.DefaultPartitions)
 	}
 	o.Replicas = max(o.Replicas, 1)
 	for _, want := range b.streams(o) {

@@ -70,7 +70,7 @@ func (a *app) benchCommand() *cobra.Command {
 	fl.IntVar(&f.payload, "payload", 256, "bytes that each step passes on")
 	fl.IntVar(&f.alone, "alone", 50, "runs measured one at a time afterwards")
 	fl.StringVar(&f.workload, "workload", "chain", "chain, jobs or fail")
-	fl.IntVar(&f.partitions, "partitions", 4, "of the log; of the embedded server")
+	fl.IntVar(&f.partitions, "partitions", 0, "of the log (default: what suits the machine)")
 	fl.StringVar(&f.profile, "cpuprofile", "", "write a CPU profile of the measured part to this file")
 	fl.StringVar(&f.durability, "durability", bus.DurabilityFsync, "fsync or interval; of the embedded server")
 	return c

@@ -28,7 +28,7 @@ type dispatchFlags struct {
 }
 
 func (f *dispatchFlags) add(c *cobra.Command) {
-	c.Flags().IntVar(&f.partitions, "partitions", 4, "of the log; fixed when the streams are made")
+	c.Flags().IntVar(&f.partitions, "partitions", 0, "of the log; fixed when the streams are made (default 4, fewer on an embedded server with few cores)")
 	c.Flags().DurationVar(&f.retention, "retention", 30*24*time.Hour, "how long ended runs are kept")
 }
 

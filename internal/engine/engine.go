@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 
 	"belay/internal/bus"
@@ -16,6 +17,7 @@ import (
 	"belay/internal/plan"
 	"belay/internal/runlog"
 	"belay/internal/toolbox"
+	"belay/internal/wire"
 	"belay/internal/worker"
 )
 
@@ -78,7 +80,7 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	if o.Setup || o.Embedded != nil {
-		err = e.Bus.Setup(ctx, bus.SetupOptions{Partitions: o.Partitions})
+		err = e.Bus.Setup(ctx, bus.SetupOptions{Partitions: o.Partitions, New: o.newPartitions()})
 	} else {
 		err = e.Bus.Open(ctx)
 	}
@@ -95,6 +97,16 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 		e.startDispatcher(*o.Dispatch)
 	}
 	return nil
+}
+
+// newPartitions is how many partitions the log of a new store gets. An embedded server has one disk, and every
+// partition its own syncs on it: with few cores they slow one another down (measured on 2 cores with full sync, 64 runs
+// in flight: 5,200 steps/s with one partition, 3,600 with four).
+func (o Options) newPartitions() int {
+	if o.Embedded == nil {
+		return wire.DefaultPartitions
+	}
+	return max(1, min(wire.DefaultPartitions, runtime.GOMAXPROCS(0)/2))
 }
 
 func (e *Engine) startDispatcher(o dispatch.Options) {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -13,11 +14,12 @@ import (
 var (
 	anyName    = rapid.StringMatching(`[A-Za-z0-9_-]{1,64}`)
 	anyTool    = rapid.StringMatching(`[A-Za-z0-9_-]{1,20}(\.[A-Za-z0-9_-]{1,20}){0,2}`)
+	anyUnit    = rapid.StringMatching(`[A-Za-z0-9_-]{1,64}(~[0-9]{1,4})?(~undo)?`)
 	anyPrefix  = rapid.StringMatching(`[a-z]{1,8}(\.[a-z]{1,8})?`)
 	anyAttempt = rapid.Custom(func(t *rapid.T) steps.Attempt {
 		small := rapid.IntRange(0, 1000)
 		return steps.Attempt{
-			Step: anyName.Draw(t, "step"), Round: small.Draw(t, "round"), Rung: small.Draw(t, "rung"), Try: small.Draw(t, "try") + 1,
+			Step: anyUnit.Draw(t, "step"), Round: small.Draw(t, "round"), Rung: small.Draw(t, "rung"), Try: small.Draw(t, "try") + 1,
 		}
 	})
 )
@@ -55,31 +57,37 @@ func TestEveryNameComesBack(t *testing.T) {
 	})
 }
 
-// Two different things never share a name: a claim, a queue entry or a consumer taken for another's would be lost work.
+// Two different things never share a name: a claim or a queue entry taken for another's would be lost work.
 func TestNamesAreDistinct(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		// Few letters, so that names collide where they can.
-		name := rapid.StringMatching(`[a_-]{1,4}`)
-		tool := rapid.StringMatching(`[a_-]{1,3}(\.[a_-]{1,3})?`)
-		small := rapid.IntRange(0, 11)
-		draw := func(label string) (string, string, string, steps.Attempt) {
-			return tool.Draw(t, label+" tool"), name.Draw(t, label+" rung"), name.Draw(t, label+" run"), steps.Attempt{
-				Step: name.Draw(t, label+" step"), Round: small.Draw(t, label+" round"), Rung: small.Draw(t, label+" index"), Try: 1 + small.Draw(t, label+" try"),
+	words := []string{"a", "-", "a-a", "a-", "-a", "a_a", "0", "0-0-1"}
+	tools := append([]string{"a.a", "a.a-a", "a-a.a"}, words...)
+	owners := map[string]string{}
+	own := func(name string, parts ...any) {
+		owner := fmt.Sprintf("%q", parts)
+		if other, taken := owners[name]; taken && other != owner {
+			t.Errorf("%s and %s are both %s", owner, other, name)
+		}
+		owners[name] = owner
+	}
+	for _, run := range words {
+		for _, step := range append([]string{"a~0", "a~1~undo"}, words...) {
+			for _, a := range []steps.Attempt{{Step: step, Try: 1}, {Step: step, Round: 1, Try: 11}, {Step: step, Round: 11, Try: 1}, {Step: step, Rung: 1, Try: 1}} {
+				own(Default.Claim(0, run, a), "claim", run, a)
+				own(Default.Stop(run, a), "stop", run, a)
+				for _, tool := range tools {
+					own(Default.Step(tool, "a", run, a), "step", tool, "a", run, a)
+					own(Default.Step(tool, "a-a", run, a), "step", tool, "a-a", run, a)
+				}
 			}
 		}
-		tool1, rung1, run1, a1 := draw("first")
-		tool2, rung2, run2, a2 := draw("second")
-		same := tool1 == tool2 && rung1 == rung2 && run1 == run2 && a1 == a2
-		if (Default.Step(tool1, rung1, run1, a1) == Default.Step(tool2, rung2, run2, a2)) != same {
-			t.Errorf("steps of %s %s %s %v and %s %s %s %v", tool1, rung1, run1, a1, tool2, rung2, run2, a2)
+		for _, tool := range tools {
+			own(Default.StepFilter(tool, run), "filter", tool, run)
+			own(Default.Escalation(steps.KindApproval, tool, run), "approval", tool, run)
+			own(Default.Escalation(steps.KindFailure, tool, run), "failure", tool, run)
 		}
-		if (Default.Claim(0, run1, a1) == Default.Claim(0, run2, a2)) != (run1 == run2 && a1 == a2) {
-			t.Errorf("claims of %s %v and %s %v", run1, a1, run2, a2)
-		}
-		if (Default.StepConsumer(tool1, rung1) == Default.StepConsumer(tool2, rung2)) != (tool1 == tool2 && rung1 == rung2) {
-			t.Errorf("consumers of %s/%s and %s/%s are both %s", tool1, rung1, tool2, rung2, Default.StepConsumer(tool1, rung1))
-		}
-	})
+		own(Default.TimerSet(0, run), "set", run)
+		own(Default.TimerDue(0, run), "due", run)
+	}
 }
 
 func TestForeignSubjectsAreNotParsed(t *testing.T) {

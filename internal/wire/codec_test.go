@@ -1,0 +1,230 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"belay/internal/steps"
+)
+
+var (
+	attempt = steps.Attempt{Step: "refund~3", Round: 1, Rung: 2, Try: 3}
+	moment  = time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.UTC)
+)
+
+// events has every type of event, with everything in it that it may hold.
+var events = map[string]steps.Event{
+	"submitted": steps.Submitted{
+		Document: raw(`{"name":"p"}`), Input: raw(`{"order":12345678901234567890,"note":"<b>&"}`), Labels: map[string]string{"team": "payments"},
+		ToolsFile: "tools.yaml", By: "zoe", RetryOf: "r0", KeyRun: "r0", Carried: []steps.Carried{{Step: "a", State: steps.StepState("succeeded"), Rung: 1, Output: raw(`1.50`), Tainted: true}},
+	},
+	"cancelled": steps.Cancelled{By: "zoe", Reason: "too late"},
+	"started":   steps.Started{Attempt: attempt, Worker: "w1", Delivery: "7"},
+	"progress":  steps.Progress{Attempt: attempt, Worker: "w1", Message: "half"},
+	"succeeded": steps.Succeeded{Attempt: attempt, Worker: "w1", Output: raw(`{"id":1e400}`), Age: steps.Duration(time.Hour), Started: moment, Took: steps.Duration(1500 * time.Millisecond)},
+	"failed":    steps.Failed{Attempt: attempt, Worker: "w1", Fault: steps.Fault{Class: steps.Timeout, Message: "503 <html>"}, Started: moment, Took: steps.Duration(time.Second)},
+	"claimed":   steps.Claimed{Attempt: attempt, Worker: "w1"},
+	"withdrawn": steps.Claimed{Attempt: attempt},
+	"decided":   steps.Decided{Escalation: "r-1", Verb: steps.VerbEdit, By: "zoe", Via: "cli", Reason: "agreed", Params: raw(`{"amount":0.10}`), Answer: raw(`null`)},
+	"fired":     steps.Fired{},
+	"unserved":  steps.Unserved{Attempt: attempt},
+	"closed":    steps.Closed{State: steps.RunState("degraded"), Reason: "done"},
+}
+
+var stepMessage = steps.StepMessage{
+	Run: "r", Attempt: attempt, Workflow: "refund", Tool: "payments.refund", RungName: "primary", Effects: steps.Effects("unsafe"),
+	Params: raw(`{"amount":12345678901234567890}`), Key: "r/refund~3/1", Timeout: steps.Duration(5 * time.Second), NotBefore: moment, Deadline: moment.Add(time.Hour),
+}
+
+func raw(s string) json.RawMessage { return json.RawMessage(s) }
+
+func TestEventsComeBack(t *testing.T) {
+	for name, e := range events {
+		kind, body, err := EncodeEvent(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !json.Valid(body) || !strings.HasPrefix(string(body), `{"v":1,"type":"`) {
+			t.Errorf("%s is written as %s", name, body)
+		}
+		back, err := DecodeEvent(kind, body)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff(e, back, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s came back otherwise: %s", name, diff)
+		}
+		var spaced strings.Builder // by somebody else's encoder: other order, other spaces
+		if err := respell(&spaced, body); err != nil {
+			t.Fatal(err)
+		}
+		if back, err := DecodeEvent(kind, []byte(spaced.String())); err != nil || !cmp.Equal(e, back, cmpopts.EquateEmpty(), cmp.Comparer(sameJSON)) {
+			t.Errorf("%s, spelled otherwise, is %+v, %v", name, back, err)
+		}
+	}
+}
+
+// respell writes an object with its keys in order of the alphabet and with spaces.
+func respell(w *strings.Builder, body []byte) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return err
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent(" ", "  ")
+	return enc.Encode(fields)
+}
+
+func sameJSON(a, b json.RawMessage) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return len(a) == len(b)
+	}
+	spell := func(m json.RawMessage) string {
+		var v any
+		d := json.NewDecoder(strings.NewReader(string(m)))
+		d.UseNumber()
+		if err := d.Decode(&v); err != nil {
+			return string(m)
+		}
+		s, err := json.Marshal(v)
+		if err != nil {
+			return string(m)
+		}
+		return string(s)
+	}
+	return spell(a) == spell(b)
+}
+
+// Who may write a subject decides what may be said there: no event is accepted from the subject of another kind.
+func TestAnEventOnAnotherKindOfSubjectIsPoison(t *testing.T) {
+	kinds := []string{KindPlan, KindOutcome, KindClaim, KindDecision, KindClock, KindResult}
+	for name, e := range events {
+		own, body, err := EncodeEvent(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range kinds {
+			if _, err := DecodeEvent(kind, body); (err == nil) != (kind == own) || err != nil && !errors.Is(err, ErrPoison) {
+				t.Errorf("%s on %s: %v", name, kind, err)
+			}
+		}
+	}
+}
+
+func TestPoison(t *testing.T) {
+	for _, body := range []string{
+		"", "{", "null", "[]", `"x"`, "\xff\xfe", `{}`, `{"v":1}`, `{"v":1,"type":"unheard"}`, `{"v":2,"type":"started"}`, `{"type":"started","step":"a"}`,
+		`{"v":1,"type":"started","step":5}`, `{"v":1,"type":"started"`, `{"v":1,"type":"started","try":1.5}`, `{"v":1,"type":"`, `{"v":"1","type":"started"}`,
+		strings.Repeat("[", 100_000),
+	} {
+		if e, err := DecodeEvent(KindOutcome, []byte(body)); !errors.Is(err, ErrPoison) {
+			t.Errorf("%.40q is read as %+v, %v", body, e, err)
+		}
+		if m, err := DecodeStep([]byte(body)); !errors.Is(err, ErrPoison) && !strings.Contains(body, `"v":1`) {
+			t.Errorf("%.40q is read as the step %+v, %v", body, m, err)
+		}
+	}
+}
+
+func TestStepsComeBack(t *testing.T) {
+	m := stepMessage
+	body, err := EncodeStep(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := DecodeStep(body)
+	if diff := cmp.Diff(m, back, cmpopts.EquateEmpty()); err != nil || diff != "" {
+		t.Errorf("came back otherwise: %s, %v", diff, err)
+	}
+	if _, err := DecodeStep([]byte(strings.Replace(string(body), `"v":1`, `"v":2`, 1))); !errors.Is(err, ErrPoison) {
+		t.Errorf("the next version is read: %v", err)
+	}
+}
+
+// Whatever arrives, it is refused, or it reads the same after it was written again.
+func FuzzDecodeEvent(f *testing.F) {
+	for _, e := range events {
+		kind, body, err := EncodeEvent(e)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(kind, body)
+	}
+	f.Fuzz(func(t *testing.T, kind string, body []byte) {
+		e, err := DecodeEvent(kind, body)
+		if err != nil {
+			if !errors.Is(err, ErrPoison) {
+				t.Fatalf("refused without being called poison: %v", err)
+			}
+			return
+		}
+		own, again, err := EncodeEvent(e)
+		if err != nil || own != kind {
+			t.Fatalf("read from %s, written to %s: %v", kind, own, err)
+		}
+		back, err := DecodeEvent(own, again)
+		if err != nil {
+			t.Fatalf("%s: %v", again, err)
+		}
+		if _, third, err := EncodeEvent(back); err != nil || string(third) != string(again) {
+			t.Fatalf("written as %s, then as %s: %v", again, third, err)
+		}
+	})
+}
+
+func FuzzDecodeStep(f *testing.F) {
+	body, err := EncodeStep(stepMessage)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(body)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		m, err := DecodeStep(body)
+		if err != nil {
+			if !errors.Is(err, ErrPoison) {
+				t.Fatalf("refused without being called poison: %v", err)
+			}
+			return
+		}
+		again, err := EncodeStep(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := DecodeStep(again); err != nil {
+			t.Fatalf("%s: %v", again, err)
+		}
+	})
+}
+
+func FuzzParseSubjects(f *testing.F) {
+	f.Add(Default.Claim(1, "r", attempt))
+	f.Add(Default.Step("orders.lookup", "primary", "r", attempt))
+	f.Add(Default.TimerDue(1, "r"))
+	f.Add(Default.Stop("r", attempt))
+	f.Add(Default.Escalation(steps.KindApproval, "", "r-1"))
+	f.Fuzz(func(t *testing.T, s string) {
+		if tool, rung, run, a, ok := Default.ParseStep(s); ok && a.Token() != "" {
+			if tool2, rung2, run2, a2, ok := Default.ParseStep(Default.Step(tool, rung, run, a)); !ok || tool2 != tool || rung2 != rung || run2 != run || a2 != a {
+				t.Fatalf("step %q", s)
+			}
+		}
+		if p, run, ok := Default.ParseTimer(s); ok {
+			if p2, run2, ok := Default.ParseTimer(Default.TimerDue(p, run)); !ok || p2 != p || run2 != run {
+				t.Fatalf("timer %q", s)
+			}
+		}
+		if p, run, kind, ok := Default.ParseLog(s); ok && (run == "" || kind == "") && ValidName(run) {
+			t.Fatalf("log %q: %d %q %q", s, p, run, kind)
+		}
+		Default.ParseEscalation(s)
+		Default.ParseStop(s)
+		Default.ParseStepFilter(s)
+	})
+}
