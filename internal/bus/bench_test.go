@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -48,5 +49,58 @@ func BenchmarkReadLog(b *testing.B) {
 		if all, err := bus.ReadLog(context.Background(), "r", 0); err != nil || len(all) != 8 {
 			b.Fatal(len(all), err)
 		}
+	}
+}
+
+// A run's eight entries among a hundred thousand of others.
+func BenchmarkReadLogSpread(b *testing.B) {
+	_, bus := start(b, b.TempDir(), DurabilityInterval)
+	p := wire.Partition("r", bus.Partitions())
+	for range 8 {
+		if _, errs := publishAll(bus, bus.Names().RunsStream(p), 12_500, func(i int) Message {
+			run := "r"
+			if i > 0 {
+				run = fmt.Sprint("other", i%1000)
+			}
+			return Message{Subject: bus.Names().Log(p, run, wire.KindOutcome), Data: make([]byte, 256)}
+		}); errors.Join(errs...) != nil {
+			b.Fatal(errors.Join(errs...))
+		}
+	}
+	for b.Loop() {
+		if all, err := bus.ReadLog(context.Background(), "r", 0); err != nil || len(all) != 8 {
+			b.Fatal(len(all), err)
+		}
+	}
+}
+
+func BenchmarkConsumeLog(b *testing.B) {
+	for _, durability := range []string{DurabilityFsync, DurabilityInterval} {
+		b.Run(durability, func(b *testing.B) {
+			_, bus := start(b, b.TempDir(), durability)
+			message := func(i int) Message {
+				return Message{Subject: fmt.Sprintf("belay.runs.0.r%d.outcome", i%5000), Data: make([]byte, 256)}
+			}
+			if _, errs := publishAll(bus, bus.Names().RunsStream(0), b.N, message); errors.Join(errs...) != nil {
+				b.Fatal(errors.Join(errs...))
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			done, left := make(chan struct{}), b.N
+			c, err := bus.ConsumeLog(context.Background(), 0, func(d Delivery) {
+				if d.Ack() == nil && d.Count == 1 {
+					left--
+				}
+				if left == 0 && d.Count == 1 {
+					close(done)
+				}
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			<-done
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
+			c.Stop()
+		})
 	}
 }

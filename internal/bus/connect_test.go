@@ -206,19 +206,20 @@ func relay(client net.Conn, address, version string) {
 		return
 	}
 	defer behind.Close()
-	r := bufio.NewReader(behind)
-	info, err := r.ReadString('\n')
-	if err != nil {
-		return
-	}
-	if _, err := io.WriteString(client, strings.Replace(info, `"version":"`+server.VERSION+`"`, `"version":"`+version+`"`, 1)); err != nil {
-		return
-	}
 	go func() {
 		_, _ = io.Copy(behind, client)
 		behind.Close()
 	}()
-	_, _ = io.Copy(client, r)
+	r := bufio.NewReader(behind)
+	for {
+		line, err := r.ReadString('\n')
+		if strings.HasPrefix(line, "INFO ") { // there is more than one
+			line = strings.Replace(line, `"version":"`+server.VERSION+`"`, `"version":"`+version+`"`, 1)
+		}
+		if _, failed := io.WriteString(client, line); err != nil || failed != nil {
+			return
+		}
+	}
 }
 
 func TestVersions(t *testing.T) {

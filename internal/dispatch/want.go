@@ -101,10 +101,7 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 	if slices.Contains(r.queued, m.Attempt) {
 		return nil
 	}
-	body, err := wire.EncodeStep(*m)
-	if err != nil {
-		return err
-	}
+	body := wire.EncodeStep(*m)
 	p.publish(rc, p.names.StepsStream(), bus.Message{
 		Subject: p.names.Step(m.Tool, m.RungName, m.Run, m.Attempt), Header: stepHeader(r, m), Data: body,
 	}, bus.ErrQueued)

@@ -2,6 +2,7 @@ package steps
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 )
 
@@ -9,7 +10,9 @@ import (
 type Duration time.Duration
 
 // MarshalJSON writes d in seconds.
-func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).Seconds()) }
+func (d Duration) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, time.Duration(d).Seconds(), 'g', -1, 64), nil
+}
 
 // UnmarshalJSON reads a number of seconds.
 func (d *Duration) UnmarshalJSON(b []byte) error {

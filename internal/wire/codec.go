@@ -17,6 +17,9 @@ var ErrPoison = errors.New("unreadable message")
 // with the version and the type: {"v":1,"type":"succeeded","step":...}.
 func EncodeEvent(e steps.Event) (kind string, body []byte, err error) {
 	name, kind := nameOf(e)
+	if ok, is := e.(steps.Succeeded); is {
+		return kind, appendSucceeded(ok), nil
+	}
 	fields, err := marshal(e)
 	if err != nil {
 		return "", nil, fmt.Errorf("encode %s: %w", name, err)
@@ -43,13 +46,7 @@ func DecodeEvent(kind string, body []byte) (steps.Event, error) {
 }
 
 // EncodeStep gives the body of a step message.
-func EncodeStep(m steps.StepMessage) ([]byte, error) {
-	fields, err := marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("encode step %s: %w", steps.AttemptName(m.Run, m.Attempt), err)
-	}
-	return join(`{"v":1`, fields), nil
-}
+func EncodeStep(m steps.StepMessage) []byte { return appendStep(m) }
 
 // DecodeStep is the reverse of [EncodeStep].
 func DecodeStep(body []byte) (steps.StepMessage, error) {

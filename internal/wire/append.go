@@ -1,0 +1,117 @@
+package wire
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"belay/internal/steps"
+)
+
+// Two bodies are written for every step that succeeds: the step message and its outcome. They are put together by
+// hand, because their large parts are JSON already, and encoding/json would read and compact them again. What is read
+// back is the same; codec_test.go holds it against encoding/json.
+
+// object appends the fields of one JSON object.
+type object struct{ b []byte }
+
+func (o *object) key(name string) {
+	if o.b[len(o.b)-1] != '{' {
+		o.b = append(o.b, ',')
+	}
+	o.b = append(o.b, '"')
+	o.b = append(o.b, name...)
+	o.b = append(o.b, '"', ':')
+}
+
+func (o *object) text(name, v string) {
+	o.key(name)
+	o.b = appendText(o.b, v)
+}
+
+func (o *object) number(name string, v int) {
+	o.key(name)
+	o.b = strconv.AppendInt(o.b, int64(v), 10)
+}
+
+// raw puts JSON in as it is; nothing is null.
+func (o *object) raw(name string, v json.RawMessage) {
+	o.key(name)
+	if len(v) == 0 {
+		o.b = append(o.b, "null"...)
+		return
+	}
+	o.b = append(o.b, v...)
+}
+
+func (o *object) seconds(name string, d steps.Duration) {
+	if d == 0 {
+		return
+	}
+	o.key(name)
+	o.b = strconv.AppendFloat(o.b, time.Duration(d).Seconds(), 'g', -1, 64)
+}
+
+func (o *object) time(name string, t time.Time) {
+	if t.IsZero() {
+		return
+	}
+	o.key(name)
+	o.b = append(o.b, '"')
+	o.b = t.AppendFormat(o.b, time.RFC3339Nano)
+	o.b = append(o.b, '"')
+}
+
+func (o *object) attempt(a steps.Attempt) {
+	o.text("step", a.Step)
+	o.number("round", a.Round)
+	o.number("rung", a.Rung)
+	o.number("try", a.Try)
+}
+
+// appendText quotes a string; only those with something to escape need encoding/json.
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			return appendEscaped(b, s)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
+func appendEscaped(b []byte, s string) []byte {
+	q, err := marshal(s)
+	if err != nil {
+		q = []byte(`""`) // a string can always be written
+	}
+	return append(b, q...)
+}
+
+func appendSucceeded(e steps.Succeeded) []byte {
+	o := object{append(make([]byte, 0, 224+len(e.Output)), `{"v":1,"type":"succeeded"`...)}
+	o.attempt(e.Attempt)
+	o.text("worker", e.Worker)
+	o.raw("output", e.Output)
+	o.seconds("age", e.Age)
+	o.time("started", e.Started)
+	o.seconds("took", e.Took)
+	return append(o.b, '}')
+}
+
+func appendStep(m steps.StepMessage) []byte {
+	o := object{append(make([]byte, 0, 384+len(m.Params)), `{"v":1`...)}
+	o.text("run", m.Run)
+	o.attempt(m.Attempt)
+	o.text("workflow", m.Workflow)
+	o.text("tool", m.Tool)
+	o.text("rung_name", m.RungName)
+	o.text("effects", string(m.Effects))
+	o.raw("params", m.Params)
+	o.text("key", m.Key)
+	o.seconds("timeout", m.Timeout)
+	o.time("not_before", m.NotBefore)
+	o.time("deadline", m.Deadline)
+	return append(o.b, '}')
+}
