@@ -12,7 +12,7 @@ import (
 
 // ask makes one request of the JetStream API.
 func (b *Bus) ask(ctx context.Context, call string, request, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	ctx, cancel := b.replies.whileConnected(ctx, b.timeout)
 	defer cancel()
 	body, err := json.Marshal(request)
 	if err != nil {
@@ -20,7 +20,7 @@ func (b *Bus) ask(ctx context.Context, call string, request, answer any) error {
 	}
 	m, err := b.nc.RequestWithContext(ctx, b.api(call), body)
 	if err != nil {
-		return b.away(err)
+		return b.away(because(ctx, err))
 	}
 	return json.Unmarshal(m.Data, answer)
 }
@@ -37,6 +37,14 @@ func (b *Bus) api(call string) string {
 func (b *Bus) away(err error) error {
 	if errors.Is(err, nats.ErrReconnectBufExceeded) {
 		return fmt.Errorf("%w to %s now; trying again all the time", ErrUnreachable, b.place)
+	}
+	return err
+}
+
+// because says why a context ended, where that is what went wrong.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", err, cause)
 	}
 	return err
 }

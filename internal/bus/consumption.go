@@ -101,7 +101,7 @@ func (c *consumption) again() *puller {
 }
 
 func (c *consumption) tryStart() (*puller, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
+	ctx, cancel := c.replies.whileConnected(context.Background(), c.timeout)
 	defer cancel()
 	return c.start(ctx)
 }

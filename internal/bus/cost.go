@@ -15,20 +15,22 @@ const (
 	guessSingle = 20 * time.Microsecond // a single message among others: so low that single ones are tried first
 	telling     = 8                     // messages in a group before its time tells what one of them takes, not what a round trip does
 	perMessage  = 8 * time.Microsecond  // what each message adds to a batch, nearly the same everywhere
-	smallGroup  = 100                   // messages that may go singly for the sake of measuring
-	tryEvery    = 64                    // groups; then the other way is measured again, or its price would never be known
+	tryEvery    = 64                    // groups; then single messages are measured again, or their price would never be known
+	tryWith     = 32                    // messages; more would cost too much where it turns out dear
 )
 
 func newCost() cost {
 	return cost{batch: average{value: guessBatch}, single: average{value: guessSingle}}
 }
 
+// tries says whether the next group is to go singly for the sake of measuring.
+func (c *cost) tries() bool {
+	c.groups++
+	return c.groups%tryEvery == 2
+}
+
 // batchPays says whether n messages are stored sooner as a batch.
 func (c *cost) batchPays(n int) bool {
-	c.groups++
-	if c.groups%tryEvery == 2 && n <= smallGroup {
-		return false
-	}
 	return n > 1 && time.Duration(n)*(c.single.value-perMessage) > c.batch.value
 }
 

@@ -49,7 +49,9 @@ func (b *Bus) FollowLog(ctx context.Context, run string, after uint64, f func(En
 }
 
 func (w *follower) start() (*puller, error) {
-	c, err := w.js.CreateConsumer(w.ctx, w.stream, jetstream.ConsumerConfig{
+	ctx, cancel := w.replies.whileConnected(w.ctx, w.timeout)
+	defer cancel()
+	c, err := w.js.CreateConsumer(ctx, w.stream, jetstream.ConsumerConfig{
 		FilterSubject: w.subject, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: w.last + 1,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 30 * time.Second,
 	})

@@ -75,11 +75,15 @@ func (p *publisher) add(it item) {
 // fly sends one group after the other until nothing waits.
 func (p *publisher) fly() {
 	for {
-		group := p.next()
+		most, singly := maxBatch, p.cost.tries()
+		if singly {
+			most = tryWith
+		}
+		group := p.next(most)
 		if group == nil {
 			return
 		}
-		if p.cost.batchPays(len(group)) {
+		if !singly && p.cost.batchPays(len(group)) {
 			p.sendBatch(group)
 			continue
 		}
@@ -90,7 +94,7 @@ func (p *publisher) fly() {
 }
 
 // next takes the next group, nil when there is none and the flight ends.
-func (p *publisher) next() []item {
+func (p *publisher) next(most int) []item {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.waiting) == 0 {
@@ -101,7 +105,7 @@ func (p *publisher) next() []item {
 		return nil
 	}
 	n, bytes := 0, 0
-	for n < len(p.waiting) && n < maxBatch {
+	for n < len(p.waiting) && n < most {
 		if bytes += p.waiting[n].size(); bytes > maxBatchBytes && n > 0 {
 			break
 		}

@@ -74,6 +74,9 @@ func (b *Bus) newPuller(stream, consumer string, p pull, deliver func(*nats.Msg)
 // stop takes no more. What is on its way is still delivered, for at most a moment.
 func (l *puller) stop() {
 	l.finish()
+	if !l.sub.IsValid() {
+		return
+	}
 	if !l.nc.IsConnected() {
 		_ = l.sub.Unsubscribe()
 		return

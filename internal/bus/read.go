@@ -68,7 +68,7 @@ func (b *Bus) readMany(ctx context.Context, stream, subject string, after uint64
 }
 
 func (b *Bus) readPage(ctx context.Context, stream, subject string, from uint64) (page []Entry, more bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	ctx, cancel := b.replies.whileConnected(ctx, b.timeout)
 	defer cancel()
 	body, err := json.Marshal(map[string]any{"seq": from, "next_by_subj": subject, "batch": pageSize, "max_bytes": pageBytes})
 	if err != nil {
@@ -85,7 +85,7 @@ func (b *Bus) readPage(ctx context.Context, stream, subject string, from uint64)
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			return nil, false, err
+			return nil, false, because(ctx, err)
 		}
 		// The server names the subject of every stored message. What has none is its own word about the page; a
 		// status header alone proves nothing, since publishers may write one too.

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -24,6 +25,7 @@ type replies struct {
 
 	mu      sync.Mutex
 	waiting map[string]reply
+	lost    chan struct{} // closed when the present connection is lost
 }
 
 type reply struct {
@@ -32,7 +34,7 @@ type reply struct {
 }
 
 func newReplies(nc *nats.Conn) (*replies, error) {
-	r := &replies{nc: nc, prefix: nc.NewInbox() + ".", waiting: map[string]reply{}}
+	r := &replies{nc: nc, prefix: nc.NewInbox() + ".", waiting: map[string]reply{}, lost: make(chan struct{})}
 	sub, err := nc.Subscribe(r.prefix+"*", r.answered)
 	if err != nil {
 		return nil, err
@@ -79,6 +81,7 @@ func (r *replies) expire(status <-chan nats.Status) {
 	for {
 		select {
 		case st := <-status:
+			r.tellLost()
 			r.giveUp(errLost, func(reply) bool { return true })
 			if st == nats.CLOSED {
 				return
@@ -101,4 +104,30 @@ func (r *replies) giveUp(err error, which func(reply) bool) {
 	for _, t := range tokens {
 		r.end(t, nil, err)
 	}
+}
+
+func (r *replies) tellLost() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.lost)
+	r.lost = make(chan struct{})
+}
+
+// whileConnected ends with ctx, or when the connection is lost: an answer that was on its way will not come, and
+// whoever waits can try again the sooner.
+func (r *replies) whileConnected(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	r.mu.Lock()
+	lost := r.lost
+	r.mu.Unlock()
+	ctx, lose := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	go func() {
+		select {
+		case <-lost:
+			lose(errLost)
+		case <-ctx.Done():
+			lose(nil)
+		}
+	}()
+	return ctx, cancel
 }

@@ -1,0 +1,134 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/dlq"
+	"belay/internal/handoff"
+	"belay/internal/plan"
+	"belay/internal/runlog"
+	"belay/internal/steps"
+)
+
+// client submits runs and answers what people are asked, over its own connection, which lives through everything.
+type client struct {
+	fleet *fleet
+	world *world
+	bus   *bus.Bus
+	runs  *runlog.Log
+	doc   *plan.Document
+
+	answered int
+	strange  []string // escalations that chaos does not explain
+}
+
+func (f *fleet) client(w *world) *client {
+	f.t.Helper()
+	tools, err := plan.ParseTools("tools.yaml", []byte(w.tools()))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	doc, err := plan.ParsePlan("plan.yaml", []byte(planText), tools)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	c := &client{fleet: f, world: w, doc: doc}
+	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
+	defer cancel()
+	err = errors.New("not tried")
+	for err != nil && ctx.Err() == nil {
+		if c.bus, err = bus.Connect(ctx, bus.Options{Server: f.url, Timeout: 2 * time.Second, Log: slog.New(slog.DiscardHandler)}); err == nil {
+			err = c.bus.Open(ctx)
+		}
+		pause(ctx, 50*time.Millisecond)
+	}
+	if err != nil {
+		f.t.Fatalf("%v\n%s", err, f.logs())
+	}
+	f.t.Cleanup(c.bus.Close)
+	c.runs = runlog.New(c.bus, plan.NewCache(8))
+	return c
+}
+
+// submit submits run n until it is accepted. Twice is once.
+func (c *client) submit(ctx context.Context, n int) {
+	input, err := c.doc.CheckInput(map[string]json.RawMessage{"n": fmt.Append(nil, n)})
+	if err != nil {
+		c.fleet.t.Error(err)
+		return
+	}
+	for ctx.Err() == nil {
+		_, err := c.runs.Submit(ctx, runID(n), steps.Submitted{Document: c.doc.JSON, Input: input})
+		if err == nil {
+			return
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+}
+
+func runID(n int) string { return fmt.Sprint("run", n) }
+
+// people answer every open escalation, with what they find out in the world.
+func (c *client) people(ctx context.Context) {
+	letters, err := dlq.New(c.bus).List(ctx)
+	if err != nil {
+		return
+	}
+	for _, l := range letters {
+		s, err := c.runs.Load(ctx, l.Run)
+		if err != nil {
+			continue
+		}
+		n := s.FindEscalation(l.ID)
+		if n < 0 || s.Escalations[n].State != steps.EscalationOpen {
+			continue
+		}
+		c.decide(ctx, steps.MakeDossier(s, n))
+	}
+}
+
+func (c *client) decide(ctx context.Context, d steps.Dossier) {
+	decision := steps.Decided{Verb: steps.VerbRetry, By: "chaos"}
+	if d.Kind != steps.KindUnknown {
+		c.strange = append(c.strange, fmt.Sprintf("%s %s: %s", d.ID, d.Class, d.Message))
+	} else if d.Failing != nil && c.world.done("/pay", d.Failing.Key) > 0 {
+		decision.Verb, decision.Answer = steps.VerbAnswer, json.RawMessage(`{"ok":"a person looked"}`)
+	}
+	if _, err := handoff.Decide(ctx, c.runs, d.ID, decision); err == nil {
+		c.answered++
+	}
+}
+
+// states counts the runs by state; ok is false while the server cannot be asked.
+func (c *client) states(ctx context.Context) (map[steps.RunState]int, bool) {
+	list, err := c.runs.List(ctx, runlog.Filter{})
+	if err != nil {
+		return nil, false
+	}
+	m := map[steps.RunState]int{}
+	for _, r := range list {
+		m[r.State]++
+	}
+	return m, true
+}
+
+// settle lets people answer until all runs have ended, at the longest until ctx ends.
+func (c *client) settle(ctx context.Context, runs int) (ended int, states map[steps.RunState]int) {
+	for ctx.Err() == nil {
+		c.people(ctx)
+		if now, ok := c.states(ctx); ok {
+			states = now
+			if ended = now[steps.RunSucceeded] + now[steps.RunDegraded]; ended == runs {
+				break
+			}
+		}
+		pause(ctx, 300*time.Millisecond)
+	}
+	return ended, states
+}

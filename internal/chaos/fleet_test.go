@@ -1,0 +1,201 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// fleet is the real programs, as processes: one with the NATS server (and a dispatcher), dispatchers, workers. One that
+// has ended is started again, the way any supervisor does.
+type fleet struct {
+	t      *testing.T
+	dir    string
+	bin    string
+	url    string
+	mutant string
+
+	mu    sync.Mutex
+	procs map[member]*process
+	kills map[string]int
+	down  bool
+}
+
+type member struct {
+	role string
+	n    int
+}
+
+type process struct {
+	*exec.Cmd
+	ended chan struct{}
+}
+
+// build makes the programs, with the race detector's and the mutants' tags as asked.
+func build(t *testing.T, tags string) string {
+	t.Helper()
+	bin := t.TempDir()
+	cmd := exec.Command("go", "build", "-tags", tags, "-o", bin, "belay/cmd/...")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return bin
+}
+
+func startFleet(t *testing.T, bin, mutant, tools string) *fleet {
+	t.Helper()
+	f := &fleet{t: t, dir: t.TempDir(), bin: bin, mutant: mutant, procs: map[member]*process{}, kills: map[string]int{}}
+	f.url = "nats://" + freeAddr(t)
+	for name, text := range map[string]string{"tools.yaml": tools, "plan.yaml": planText} {
+		if err := os.WriteFile(filepath.Join(f.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(f.end)
+	f.start(member{"server", 0})
+	f.connect()
+	for n := range 2 {
+		f.start(member{"dispatcher", n}) // the server's process has the third
+	}
+	for n := range 3 {
+		f.start(member{"worker", n})
+	}
+	return f
+}
+
+func freeAddr(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (f *fleet) args(m member) []string {
+	switch m.role {
+	case "server":
+		return []string{"dispatcher", "dev", "--no-worker", "--nats-listen", f.url[len("nats://"):], "--listen", "", "--data-dir", filepath.Join(f.dir, "store")}
+	case "dispatcher":
+		return []string{"dispatcher", "serve", "--server", f.url, "--data-dir", filepath.Join(f.dir, fmt.Sprint("d", m.n))}
+	}
+	return []string{"worker", "--server", f.url, "--tools", filepath.Join(f.dir, "tools.yaml"), "--ack-wait", "2s", "--concurrency", "8"}
+}
+
+func (f *fleet) start(m member) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down {
+		return
+	}
+	args := f.args(m)
+	out, err := os.OpenFile(filepath.Join(f.dir, fmt.Sprint(m.role, m.n, ".log")), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		f.t.Error(err)
+		return
+	}
+	defer out.Close()
+	p := &process{Cmd: exec.Command(filepath.Join(f.bin, args[0]), args[1:]...), ended: make(chan struct{})}
+	p.Stdout, p.Stderr = out, out
+	p.Env = append(os.Environ(), "BELAY_MUTANT="+f.mutant, "XDG_STATE_HOME="+f.dir)
+	if err := p.Start(); err != nil {
+		f.t.Error(err)
+		return
+	}
+	f.procs[m] = p
+	go func() {
+		_ = p.Wait()
+		close(p.ended)
+		f.start(m)
+	}()
+}
+
+// kill ends a process without a word; it is started again at once.
+func (f *fleet) kill(m member) {
+	f.mu.Lock()
+	p := f.procs[m]
+	f.kills[m.role]++
+	f.mu.Unlock()
+	_ = p.Process.Kill()
+	<-p.ended
+}
+
+// freeze stops a process for longer than the ack wait, and lets it go on as if nothing had been.
+func (f *fleet) freeze(m member, d time.Duration) {
+	f.mu.Lock()
+	p := f.procs[m]
+	f.kills["frozen"]++
+	f.mu.Unlock()
+	_ = p.Process.Signal(syscall.SIGSTOP)
+	time.AfterFunc(d, func() { _ = p.Process.Signal(syscall.SIGCONT) })
+}
+
+func (f *fleet) members() []member {
+	all := []member{{"server", 0}}
+	for n := range 2 {
+		all = append(all, member{"dispatcher", n})
+	}
+	for n := range 3 {
+		all = append(all, member{"worker", n})
+	}
+	return all
+}
+
+func (f *fleet) end() {
+	f.mu.Lock()
+	f.down = true
+	procs := f.procs
+	f.mu.Unlock()
+	for _, p := range procs {
+		_ = p.Process.Kill()
+		<-p.ended
+	}
+	if f.t.Failed() {
+		f.t.Logf("logs of the processes:\n%s", f.logs())
+	}
+}
+
+// logs is the end of what every process has said.
+func (f *fleet) logs() string {
+	files, _ := filepath.Glob(filepath.Join(f.dir, "*.log"))
+	text := ""
+	for _, name := range files {
+		b, _ := os.ReadFile(name)
+		text += fmt.Sprintf("== %s\n%s\n", filepath.Base(name), b[max(0, len(b)-3000):])
+	}
+	return text
+}
+
+// connect waits until the server takes connections.
+func (f *fleet) connect() {
+	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
+	defer cancel()
+	for {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "tcp", f.url[len("nats://"):])
+		if err == nil {
+			c.Close()
+			return
+		}
+		if ctx.Err() != nil {
+			f.t.Fatalf("the server does not come up: %v\n%s", err, f.logs())
+		}
+		pause(ctx, 20*time.Millisecond)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
