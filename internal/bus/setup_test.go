@@ -99,7 +99,7 @@ func TestDifferentAckWaitIsRefused(t *testing.T) {
 	}
 	defer c.Stop()
 	_, err = b.ConsumeSteps(t.Context(), "a.b", "primary", StepsOptions{AckWait: 2 * time.Second}, func(Delivery) {})
-	says(t, err, "a~b-primary", "BELAY_STEPS", "ack_wait is 1s, Belay needs 2s")
+	says(t, err, "a~b~~primary", "BELAY_STEPS", "ack_wait is 1s, Belay needs 2s")
 }
 
 func TestOpenWithoutStreamsSaysWhatToDo(t *testing.T) {

@@ -60,7 +60,7 @@ func play(t *testing.T, bin, mutant string, sc scenario) result {
 	rnd := rand.New(rand.NewPCG(s, s))
 	began := time.Now()
 	w := newWorld(t)
-	f := startFleet(t, bin, mutant, w.tools())
+	f := startFleet(t, bin, mutant, w.tools("100ms"))
 	c := f.client(w)
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -30,7 +30,7 @@ type client struct {
 
 func (f *fleet) client(w *world) *client {
 	f.t.Helper()
-	tools, err := plan.ParseTools("tools.yaml", []byte(w.tools()))
+	tools, err := plan.ParseTools("tools.yaml", []byte(w.tools("100ms")))
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -74,13 +74,15 @@ func (w *world) sum(path string) (all int, twice []string) {
 }
 
 // files are the documents of the chaos runs.
-func (w *world) tools() string {
-	return strings.ReplaceAll(`
+//
+// Retry is the longest first wait before a failed step is tried again.
+func (w *world) tools(retry string) string {
+	return strings.NewReplacer("URL", w.URL, "RETRY", retry).Replace(`
 tools:
-  flaky: {effects: idempotent, rungs: [{name: primary, http: {method: POST, url: "URL/flaky"}, timeout: 5s, retry: {initial: 100ms, max_attempts: 9}}]}
+  flaky: {effects: idempotent, rungs: [{name: primary, http: {method: POST, url: "URL/flaky"}, timeout: 5s, retry: {initial: RETRY, max_attempts: 9}}]}
   pay: {effects: unsafe, timeout: 5m, rungs: [{name: primary, http: {method: POST, url: "URL/pay"}, timeout: 5s, retry: {initial: 100ms, max_attempts: 9}}]}
   note: {effects: none, rungs: [{name: primary, command: {argv: [cat]}, timeout: 5s, retry: {initial: 100ms, max_attempts: 9}}]}
-`, "URL", w.URL)
+`)
 }
 
 const planText = `

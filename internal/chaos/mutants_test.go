@@ -13,7 +13,9 @@ import (
 func TestMutantsAreCaught(t *testing.T) {
 	bin := build(t, "mutants")
 	sc := scenario{runs: 40, kills: 60, pause: 600 * time.Millisecond, limit: 40 * time.Second}
-	for _, mutant := range []string{"no-claim", "ack-first"} {
+	// The reconciler makes up for an early ack: it finds the step that is wanted and not queued. So that publishing before
+	// the ack is all there is, it is taken away too.
+	for _, mutant := range []string{"no-claim", "ack-first,no-reconcile"} {
 		t.Run(mutant, func(t *testing.T) {
 			r := play(t, bin, mutant, sc)
 			if r.ended == sc.runs && len(r.twice) == 0 {
@@ -23,7 +25,7 @@ func TestMutantsAreCaught(t *testing.T) {
 	}
 }
 
-// TestPurgedQueue purges the step queue every 100 ms. The reconciler puts back what is wanted; without it runs hang.
+// TestPurgedQueue purges the step queue every 100 ms; steps that wait for their next try are in it for seconds. The reconciler puts back what is wanted; without it runs hang.
 func TestPurgedQueue(t *testing.T) {
 	bin := build(t, "mutants")
 	const runs = 10
@@ -37,7 +39,7 @@ func TestPurgedQueue(t *testing.T) {
 
 func playPurged(t *testing.T, bin, mutant string, runs int, limit time.Duration) int {
 	w := newWorld(t)
-	f := startFleet(t, bin, mutant, w.tools())
+	f := startFleet(t, bin, mutant, w.tools("4s"))
 	c := f.client(w)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()

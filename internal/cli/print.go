@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -67,4 +68,22 @@ func plain(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// plainJSON is a document that is harmless on a terminal and still the same document: what plain would replace is
+// written as JSON escapes it.
+func plainJSON(doc json.RawMessage) string {
+	var b strings.Builder
+	for _, r := range string(doc) {
+		switch {
+		case r == '\n' || unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, "\\u%04x\\u%04x", high, low)
+		default:
+			fmt.Fprintf(&b, "\\u%04x", r)
+		}
+	}
+	return b.String()
 }

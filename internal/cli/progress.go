@@ -231,8 +231,23 @@ func (p *progress) end(s *steps.State, doc steps.Document) {
 		}
 		fmt.Fprintf(p.w, "  degraded: %s from rung %s%s (%s)\n", forPeople(d.Step), d.Rung, age, plain(d.Cause))
 	}
+	if doc.State == steps.RunFailed {
+		p.evidence(doc)
+	}
 	if string(doc.Output) != "null" {
-		fmt.Fprintf(p.w, "%s\n", doc.Output)
+		fmt.Fprintf(p.w, "%s\n", plainJSON(doc.Output))
+	}
+}
+
+// evidence prints what the tools of failed steps had to say.
+func (p *progress) evidence(doc steps.Document) {
+	for _, s := range doc.Steps {
+		if s.State != steps.StepFailed || len(s.Attempts) == 0 {
+			continue
+		}
+		if detail := strings.TrimSpace(s.Attempts[len(s.Attempts)-1].Detail); detail != "" {
+			fmt.Fprintf(p.w, "  %s: %s\n", forPeople(s.ID), cut(plain(detail), 200))
+		}
 	}
 }
 

@@ -59,14 +59,11 @@ func (a *app) run(ctx context.Context, path string, f runFlags) error {
 		}
 		f.id = id.String()
 	}
-	s, err := a.open(ctx, carry{dispatch: true, tools: tools})
+	s, err := a.open(ctx, carry{dispatch: true, tools: tools, server: f.detach})
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if f.detach && s.embedded {
-		return usage("--detach needs a server that goes on without this process: start `dispatcher dev`, or name one with --server")
-	}
 	for _, k := range s.Missing {
 		if usesTool(sub, k.Tool) {
 			fmt.Fprintf(a.Err, "nobody here serves %s: its handler is Go code; start the worker binary that has it against a server that both share\n", k)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ func (a *app) runsCommand() *cobra.Command {
 func needSubcommand(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		hint := ""
+		c.SuggestionsMinimumDistance = 2 // cobra asks for it at the root only
 		if s := c.SuggestionsFor(args[0]); len(s) > 0 {
 			hint = " (did you mean " + strings.Join(s, " or ") + "?)"
 		}
@@ -38,7 +40,9 @@ func (a *app) runsLs() *cobra.Command {
 	var state, since string
 	var labels []string
 	c := &cobra.Command{Use: "ls", Short: "List runs, the newest first", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) (err error) {
-		f.State = steps.RunState(state)
+		if f.State, err = parseState(state); err != nil {
+			return err
+		}
 		if f.Since, err = parseSince(since); err != nil {
 			return err
 		}
@@ -54,6 +58,17 @@ func (a *app) runsLs() *cobra.Command {
 	fl.StringArrayVarP(&labels, "label", "l", nil, "key=value; all of them")
 	fl.IntVar(&f.Limit, "limit", 50, "at most so many; 0 = all")
 	return c
+}
+
+// parseState refuses a state that no run can have: a list filtered by it would be empty and say nothing.
+func parseState(s string) (steps.RunState, error) {
+	all := []steps.RunState{
+		steps.RunRunning, steps.RunWaiting, steps.RunSucceeded, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled,
+	}
+	if s == "" || slices.Contains(all, steps.RunState(s)) {
+		return steps.RunState(s), nil
+	}
+	return "", usage("--state %q: it is one of %v", s, all)
 }
 
 func parseSince(s string) (time.Time, error) {

@@ -33,6 +33,7 @@ func (s *session) close() {
 type carry struct {
 	dispatch bool
 	tools    *plan.Tools
+	server   bool // an embedded engine will not do: what is started must go on without this process
 }
 
 // open connects to the server that is named, or to a running one noted in the state directory; where there is neither
@@ -40,6 +41,9 @@ type carry struct {
 func (a *app) open(ctx context.Context, c carry) (*session, error) {
 	if s, err := a.connect(ctx); s != nil || err != nil {
 		return s, err
+	}
+	if c.server {
+		return nil, usage("--detach needs a server that goes on without this process: start `dispatcher dev`, or name one with --server")
 	}
 	dir, err := a.stateDir()
 	if err != nil {

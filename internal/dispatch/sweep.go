@@ -41,7 +41,7 @@ func (p *partition) sweeper(ctx context.Context) {
 // sweep folds every open run to the head of its log and makes sure of all that it wants. It is the same comparison as
 // after an event, for runs that no event comes for. Runs in memory are read again only if anew is set.
 func (p *partition) sweep(ctx context.Context, anew bool) error {
-	if mutant == "no-reconcile" {
+	if mutant("no-reconcile") {
 		return nil
 	}
 	if held, err := p.holds(ctx); err != nil || !held {
@@ -184,7 +184,7 @@ func (p *partition) removeLetterNow(ctx context.Context, v steps.EscalationView)
 // taken away (an operator purged the queue): its run is folded to the head of its log, and what is then still wanted
 // is queued again. What was sent less than slack before may not be in the list yet, and is left alone.
 func (d *Dispatcher) sweepQueue(ctx context.Context, slack time.Duration) error {
-	if mutant == "no-reconcile" {
+	if mutant("no-reconcile") {
 		return nil
 	}
 	listed := time.Now()

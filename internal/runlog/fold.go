@@ -104,13 +104,17 @@ func (f *Fold) apply(rec steps.Record) (touched []int, err error) {
 
 // Record reads one entry; the plan of a Submitted is compiled, once per content.
 func (l *Log) Record(run string, e bus.Entry) (steps.Record, error) {
-	_, _, kind, ok := l.names.ParseLog(e.Subject)
+	p, _, kind, ok := l.names.ParseLog(e.Subject)
 	if !ok {
 		return steps.Record{}, fmt.Errorf("%w: %q is no subject of a run's log", wire.ErrPoison, e.Subject)
 	}
 	event, err := wire.DecodeEvent(kind, e.Data)
 	if err != nil {
 		return steps.Record{}, err
+	}
+	if c, is := event.(steps.Claimed); is && e.Subject != l.names.Claim(p, run, c.Attempt) {
+		// Only the first claim on a subject can be stored: one that speaks of another attempt would get round that.
+		return steps.Record{}, fmt.Errorf("%w: a claim of %s on the subject %s", wire.ErrPoison, steps.AttemptName(run, c.Attempt), e.Subject)
 	}
 	if s, is := event.(steps.Submitted); is {
 		s.Program, err = l.programs.Program(s.Document)

@@ -104,6 +104,19 @@ func TestPoisonFreezes(t *testing.T) {
 	}
 }
 
+func TestAClaimOfAnotherAttemptIsPoison(t *testing.T) {
+	_, body, err := wire.EncodeEvent(steps.Claimed{Attempt: steps.Attempt{Step: "a", Try: 1}, Worker: "w"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for a, ok := range map[steps.Attempt]bool{{Step: "a", Try: 1}: true, {Step: "a", Try: 2}: false, {Step: "b", Try: 1}: false} {
+		e := bus.Entry{Seq: 2, Subject: wire.Default.Claim(0, "r", a), Data: body}
+		if _, err := offline().Record("r", e); (err == nil) != ok || err != nil && !errors.Is(err, wire.ErrPoison) {
+			t.Errorf("on the subject of %v: %v", a, err)
+		}
+	}
+}
+
 func TestSkipDiscardsTheEntryForEveryReader(t *testing.T) {
 	w := &writer{t: t, run: "r"}
 	w.add(submitted(t))

@@ -33,8 +33,9 @@ const PinGroup = "dispatchers"
 // DispatcherConsumer is the durable consumer on a log partition and on due timers.
 const DispatcherConsumer = "dispatcher"
 
-// StepConsumer is the durable consumer of one (tool, rung), StepFilter what it takes.
-func (n Names) StepConsumer(tool, rung string) string { return toolToken(tool) + "-" + rung }
+// StepConsumer is the durable consumer of one (tool, rung), StepFilter what it takes. Names may have dashes but no
+// empty part, so two tildes between them keep a-b/c and a/b-c apart.
+func (n Names) StepConsumer(tool, rung string) string { return toolToken(tool) + "~~" + rung }
 func (n Names) StepFilter(tool, rung string) string {
 	return n.Prefix + ".steps." + toolToken(tool) + "." + rung + ".>"
 }

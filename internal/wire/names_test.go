@@ -151,3 +151,9 @@ func TestPartitionsAreEvenAndStable(t *testing.T) {
 		}
 	}
 }
+
+func TestStepConsumersAreDistinct(t *testing.T) {
+	if a, b := Default.StepConsumer("a-b", "c"), Default.StepConsumer("a", "b-c"); a == b {
+		t.Fatalf("a-b/c and a/b-c share the consumer %s", a)
+	}
+}

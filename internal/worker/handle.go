@@ -66,6 +66,9 @@ func (j *job) handle() {
 	if !j.mayExecute() {
 		return
 	}
+	if mutant("ack-first") {
+		_ = j.Ack()
+	}
 	outcome := j.execute()
 	j.report(outcome)
 }
@@ -191,7 +194,7 @@ func (j *job) readLog() ([]steps.Record, error) {
 // claim wins the right to execute an attempt of an unsafe tool. The log stores only the first claim.
 func (j *job) claim(again bool) bool {
 	j.worker = j.Name + "#" + uuid.NewString()[:8] // two deliveries to one worker are two claimants
-	if mutant == "no-claim" {
+	if mutant("no-claim") {
 		return true
 	}
 	_, err := j.append(steps.Claimed{Attempt: j.m.Attempt, Worker: j.worker})

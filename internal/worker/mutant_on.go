@@ -2,9 +2,12 @@
 
 package worker
 
-import "os"
+import (
+	"os"
+	"strings"
+)
 
 // mutant breaks the worker on purpose, in programs built with -tags mutants, so that the chaos test can show that it
-// notices: "no-claim" executes unsafe tools without claiming the attempt, "ack-first" acknowledges before the outcome
-// is stored.
-var mutant = os.Getenv("BELAY_MUTANT")
+// notices: "no-claim" executes unsafe tools without claiming the attempt, "ack-first" acknowledges before it executes,
+// and so before the outcome is stored.
+func mutant(name string) bool { return strings.Contains(os.Getenv("BELAY_MUTANT"), name) }

@@ -27,9 +27,6 @@ func (j *job) report(outcome steps.Event) {
 		j.park(time.Second)
 		return
 	}
-	if mutant == "ack-first" {
-		_ = j.Ack()
-	}
 	j.store(stream, m, 100*time.Millisecond)
 }
 
