@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -120,7 +121,7 @@ func (o ServerOptions) listen(opts *server.Options) error {
 
 // checkFree tells of a port in use at once; the server itself would only log it.
 func checkFree(listen string) error {
-	l, err := net.Listen("tcp", listen)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen for NATS on %s: %w (choose another address with --nats-listen, or stop what uses it)", listen, err)
 	}

@@ -54,9 +54,9 @@ func (a *app) listEscalations(list []dlq.Letter) error {
 	}
 	var rows [][]any
 	for _, e := range list {
-		rows = append(rows, []any{short(e.ID), e.Kind, cut(e.Workflow, 14), cut(forPeople(e.Step), 14), ago(e.Opened), cut(plain(e.Message), 60)})
+		rows = append(rows, []any{cutFront(short(e.ID), 16), e.Kind, cut(e.Workflow, 10), cut(forPeople(e.Step), 12), ago(e.Opened), plain(e.Message)})
 	}
-	return a.table([]any{"ID", "KIND", "WORKFLOW", "STEP", "SINCE", "WHY"}, rows)
+	return a.list([]any{"ID", "KIND", "WORKFLOW", "STEP", "SINCE", "WHY"}, rows)
 }
 
 func (a *app) escShow() *cobra.Command {
@@ -66,7 +66,7 @@ func (a *app) escShow() *cobra.Command {
 			return err
 		}
 		defer s.close()
-		id, err := handoff.Find(c.Context(), s.Runs, args[0])
+		id, err := handoff.Find(c.Context(), s.Runs, typed(args[0]))
 		if err != nil {
 			return err
 		}
@@ -185,7 +185,7 @@ func (a *app) decide(ctx context.Context, id string, verb steps.Verb, f decideFl
 	}
 	var full string
 	s, run, err := a.openForRun(ctx, func(s *session) (run string, err error) {
-		if full, err = handoff.Find(ctx, s.Runs, id); err != nil {
+		if full, err = handoff.Find(ctx, s.Runs, typed(id)); err != nil {
 			return "", err
 		}
 		run, ok := handoff.RunOf(full)

@@ -82,11 +82,11 @@ func (a *app) listTools(t *plan.Tools) error {
 	for _, r := range rows {
 		for i, rung := range r.Rungs {
 			if i == 0 {
-				lines = append(lines, []any{r.Name, r.Effects, cut(rung, 60)})
+				lines = append(lines, []any{cut(r.Name, 30), r.Effects, plain(rung)})
 				continue
 			}
-			lines = append(lines, []any{"", "", cut(rung, 60)})
+			lines = append(lines, []any{"", "", plain(rung)})
 		}
 	}
-	return a.table([]any{"TOOL", "EFFECTS", "LADDER"}, lines)
+	return a.list([]any{"TOOL", "EFFECTS", "LADDER"}, lines)
 }

@@ -34,6 +34,26 @@ func (a *app) table(head []any, rows [][]any) error {
 	return w.Flush()
 }
 
+// listWidth is how wide lists are: a terminal that nobody has widened.
+const listWidth = 80
+
+// list prints a table whose last column gets what the others leave of the width.
+func (a *app) list(head []any, rows [][]any) error {
+	last := len(head) - 1
+	room := listWidth
+	for i := range last {
+		widest := 0
+		for _, r := range append([][]any{head}, rows...) {
+			widest = max(widest, utf8.RuneCountInString(fmt.Sprint(r[i])))
+		}
+		room -= widest + 2
+	}
+	for _, r := range rows {
+		r[last] = cut(fmt.Sprint(r[last]), max(room, 10))
+	}
+	return a.table(head, rows)
+}
+
 // ago is a time as people say it.
 func ago(t time.Time) string {
 	d := time.Since(t)
@@ -56,6 +76,18 @@ func cut(s string, n int) string {
 	}
 	return string(r[:n-1]) + "…"
 }
+
+// cutFront shortens an id for a column: its end finds it.
+func cutFront(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return "…" + string(r[len(r)-n+1:])
+}
+
+// typed is an id as lists show it, perhaps copied with the mark of what was cut off.
+func typed(id string) string { return strings.TrimPrefix(id, "…") }
 
 // plain makes text from outside harmless on a terminal: no control or escape sequences, no invisible direction marks.
 func plain(s string) string {

@@ -207,7 +207,7 @@ func (a *app) logger(level slog.Level) *slog.Logger {
 	if a.logForm == "json" || a.logForm == "" && !terminal(a.Err) && a.json() {
 		return slog.New(slog.NewJSONHandler(a.Err, &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr}))
 	}
-	return slog.New(tint.NewHandler(a.Err, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !a.colored(a.Err), ReplaceAttr: redactAttr}))
+	return slog.New(tint.NewTextHandler(a.Err, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !a.colored(a.Err), ReplaceAttr: redactAttr}))
 }
 
 // redactAttr hides what is named like a secret.

@@ -114,11 +114,19 @@ func (a *app) listRuns(ctx context.Context, f runlog.Filter) error {
 	for _, r := range list {
 		took := ""
 		if r.Ended != nil {
-			took = r.Ended.Sub(r.Started).Round(10 * time.Millisecond).String()
+			took = lasted(r.Ended.Sub(r.Started))
 		}
-		rows = append(rows, []any{cut(short(r.ID), 24), cut(r.Workflow, 20), r.State, ago(r.Started), took})
+		rows = append(rows, []any{cutFront(short(r.ID), 24), cut(r.Workflow, 20), r.State, ago(r.Started), took})
 	}
-	return a.table([]any{"RUN", "WORKFLOW", "STATE", "STARTED", "TOOK"}, rows)
+	return a.list([]any{"RUN", "WORKFLOW", "STATE", "STARTED", "TOOK"}, rows)
+}
+
+// lasted is a duration as precise as people want it.
+func lasted(d time.Duration) string {
+	if d >= time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return d.Round(10 * time.Millisecond).String()
 }
 
 // withRun opens a session and finds the run that is meant by an id or the end of one.
@@ -128,7 +136,7 @@ func (a *app) withRun(ctx context.Context, id string, c carry, f func(*session, 
 		return err
 	}
 	defer s.close()
-	run, err := s.Runs.Find(ctx, id)
+	run, err := s.Runs.Find(ctx, typed(id))
 	if err != nil {
 		return err
 	}
@@ -198,7 +206,7 @@ func (a *app) runsWatch() *cobra.Command {
 // carryOn finds a run, lets act do something about it, and follows what act names. Embedded, it starts a dispatcher and
 // a worker with the tools that the run was submitted with.
 func (a *app) carryOn(ctx context.Context, id string, wait bool, act func(*session, string) (string, error)) error {
-	s, run, err := a.openForRun(ctx, func(s *session) (string, error) { return s.Runs.Find(ctx, id) })
+	s, run, err := a.openForRun(ctx, func(s *session) (string, error) { return s.Runs.Find(ctx, typed(id)) })
 	if err != nil {
 		return err
 	}

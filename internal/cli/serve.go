@@ -23,8 +23,8 @@ import (
 
 // dispatchFlags are what operators may set on a dispatcher.
 type dispatchFlags struct {
-	partitions, replicas int
-	retention            time.Duration
+	partitions int
+	retention  time.Duration
 }
 
 func (f *dispatchFlags) add(c *cobra.Command) {

@@ -45,8 +45,7 @@ func (f *toolsFile) executors(t *ToolDef, r *RungDef) fields {
 // httpFile is an http executor as it was read, with what only people see.
 type httpFile struct {
 	*executor.HTTP
-	url  string
-	auth *yaml.Node
+	url string
 }
 
 func (f *toolsFile) readHTTP(r *RungDef, n *yaml.Node) {

@@ -107,11 +107,11 @@ func (d *Document) ParseInput(name, text string) (json.RawMessage, error) {
 		return appendString(nil, text), nil
 	}
 	v, err := decodeBounded(json.RawMessage(text))
-	if byDefault == nil {
-		if err != nil {
-			return appendString(nil, text), nil
-		}
+	if byDefault == nil && err == nil {
 		return canonical(v)
+	}
+	if byDefault == nil {
+		return appendString(nil, text), nil //nolint:nilerr // what is no JSON is a string
 	}
 	if want := describe(byDefault); err != nil || describe(v) != want {
 		return nil, fmt.Errorf("input %q: %q is not %s, which its default is", name, shorten(text), want)

@@ -132,14 +132,6 @@ func (r *reader) text(n *yaml.Node) (string, bool) {
 	return "", false
 }
 
-func (r *reader) string(into *string) field {
-	return func(n *yaml.Node) {
-		if s, ok := r.text(n); ok {
-			*into = s
-		}
-	}
-}
-
 // checked reads a string that must satisfy valid.
 func (r *reader) checked(into *string, valid func(string) bool, rule string) field {
 	return func(n *yaml.Node) {

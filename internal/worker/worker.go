@@ -130,7 +130,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	lost := make(chan toolbox.Key, len(w.Tools))
 	consumptions, err := w.consumeAll(ctx, lost)
 	if err != nil {
-		w.drain(consumptions)
+		_ = w.drain(consumptions)
 		return err
 	}
 	w.Log.Info("worker ready", "worker", w.Name, "concurrency", w.Concurrency, "tools", strings.Join(w.Serves(), " "))
