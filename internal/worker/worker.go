@@ -131,6 +131,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	consumptions, err := w.consumeAll(ctx, lost)
 	if err != nil {
 		_ = w.drain(consumptions)
+		if ctx.Err() != nil {
+			return nil // stopped before it had begun
+		}
 		return err
 	}
 	w.Log.Info("worker ready", "worker", w.Name, "concurrency", w.Concurrency, "tools", strings.Join(w.Serves(), " "))
