@@ -1,0 +1,159 @@
+// Package examples holds plans to run with one command each, and the tests that they do what their first lines say:
+// the real program, against the real shop.
+package examples
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"belay/internal/steps"
+)
+
+// program is the dispatcher, built once, with a state directory and a ledger of its own.
+type program struct {
+	t         *testing.T
+	bin, home string
+}
+
+func TestExamples(t *testing.T) {
+	p := &program{t: t, bin: filepath.Join(t.TempDir(), "dispatcher"), home: t.TempDir()}
+	if out, err := exec.Command("go", "build", "-o", p.bin, "belay/cmd/dispatcher").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, test := range map[string]func(*program){"basic": basic, "retry": retry, "fallback": fallback, "handoff": handoff, "undo": undo} {
+		t.Run(name, func(t *testing.T) {
+			test(&program{t: t, bin: p.bin, home: t.TempDir()})
+		})
+	}
+}
+
+// run runs a command line and returns the document that it prints.
+func (p *program) run(exit int, args ...string) steps.Document {
+	p.t.Helper()
+	var out, log bytes.Buffer
+	cmd := exec.Command(p.bin, append(args, "-o", "json", "--data-dir", p.home)...)
+	cmd.Stdout, cmd.Stderr = &out, &log
+	cmd.Env = append(os.Environ(), "TMPDIR="+p.home) // where the shop keeps its ledger
+	err := cmd.Run()
+	var e *exec.ExitError
+	if err != nil && !errors.As(err, &e) {
+		p.t.Fatal(err)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != exit {
+		p.t.Fatalf("%v ended with %d, not %d\n%s\n%s", args, got, exit, out.Bytes(), log.Bytes())
+	}
+	var doc steps.Document
+	if err := json.Unmarshal(out.Bytes(), &doc); err != nil {
+		p.t.Fatalf("%v prints no document: %v\n%s", args, err, out.Bytes())
+	}
+	return doc
+}
+
+// ledger is what was really done, in order.
+func (p *program) ledger() []string {
+	p.t.Helper()
+	b, err := os.ReadFile(filepath.Join(p.home, "belay-shop-ledger.jsonl"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var all []string
+	for line := range strings.Lines(string(b)) {
+		var l struct{ What string }
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			p.t.Fatal(err)
+		}
+		all = append(all, l.What)
+	}
+	return all
+}
+
+func (p *program) did(want ...string) {
+	p.t.Helper()
+	if got := p.ledger(); !slices.Equal(got, want) {
+		p.t.Errorf("the shop did %q, not %q", got, want)
+	}
+}
+
+func (p *program) step(doc steps.Document, id string) steps.StepView {
+	p.t.Helper()
+	i := slices.IndexFunc(doc.Steps, func(s steps.StepView) bool { return s.ID == id })
+	if i < 0 {
+		p.t.Fatalf("no step %s", id)
+	}
+	return doc.Steps[i]
+}
+
+// classes are the faults of a step's attempts, "" for one without.
+func classes(s steps.StepView) []steps.Class {
+	var all []steps.Class
+	for _, a := range s.Attempts {
+		all = append(all, a.Class)
+	}
+	return all
+}
+
+func basic(p *program) {
+	doc := p.run(0, "run", "basic.yaml")
+	if doc.State != steps.RunSucceeded || !strings.Contains(string(doc.Output), `"told"`) {
+		p.t.Errorf("%s %s", doc.State, doc.Output)
+	}
+	p.did("refunded", "message sent")
+}
+
+func retry(p *program) {
+	doc := p.run(0, "run", "retry.yaml")
+	for id, want := range map[string][]steps.Class{
+		"stock": {steps.Unavailable, steps.Unavailable, ""}, "shelf": {steps.Timeout, ""}, "delivery": {steps.RateLimited, ""},
+	} {
+		if got := classes(p.step(doc, id)); !slices.Equal(got, want) {
+			p.t.Errorf("%s failed as %q, not as %q", id, got, want)
+		}
+	}
+	if wait := p.step(doc, "delivery").Attempts[1].Wait; wait.String() != "1s" {
+		p.t.Errorf("Retry-After: 1 was waited for %s", wait)
+	}
+	if doc.State != steps.RunSucceeded {
+		p.t.Errorf("the run is %s", doc.State)
+	}
+}
+
+func fallback(p *program) {
+	doc := p.run(0, "run", "fallback.yaml")
+	if doc.State != steps.RunDegraded || len(doc.Degraded) != 2 {
+		p.t.Fatalf("%s %+v", doc.State, doc.Degraded)
+	}
+	first, second := doc.Degraded[0], doc.Degraded[1]
+	if first.Rung != "readonly" || !strings.Contains(first.Cause, "unavailable") {
+		p.t.Errorf("%+v does not say which rung answered and why", first)
+	}
+	if second.Step != "tell" || second.Cause != "input from recommend" {
+		p.t.Errorf("%+v does not say that its input was degraded", second)
+	}
+}
+
+func handoff(p *program) {
+	doc := p.run(11, "run", "handoff.yaml")
+	if doc.State != steps.RunWaiting || len(doc.Escalations) != 1 {
+		p.t.Fatalf("%s, %d escalations", doc.State, len(doc.Escalations))
+	}
+	doc = p.run(0, "esc", "decide", doc.Escalations[0], "edit", "--set", "zip=10115", "--reason", "customer called")
+	if doc.State != steps.RunSucceeded || p.step(doc, "ship").Round != 1 {
+		p.t.Errorf("%s, round %d", doc.State, p.step(doc, "ship").Round)
+	}
+	p.did("shipped", "message sent")
+}
+
+func undo(p *program) {
+	doc := p.run(10, "run", "undo.yaml")
+	if doc.State != steps.RunFailed || !strings.Contains(doc.Reason, "ship: invalid_input") {
+		p.t.Errorf("%s, %s", doc.State, doc.Reason)
+	}
+	p.did("reserved", "reserved", "reserved", "charged", "charge undone", "reservation undone", "reservation undone", "reservation undone")
+}
