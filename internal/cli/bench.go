@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,8 +10,6 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,13 +23,13 @@ import (
 	"belay/internal/plan"
 	"belay/internal/steps"
 	"belay/internal/toolbox"
-	"belay/internal/wire"
 	"belay/internal/worker"
 )
 
 // benchFlags say what is measured.
 type benchFlags struct {
 	runs, steps, concurrency, payload, alone int
+	parked                                   int
 	workload, durability, profile            string
 	partitions                               int
 }
@@ -43,6 +40,7 @@ type benchResult struct {
 	Runs        int     `json:"runs"`
 	Steps       int     `json:"steps"`
 	Concurrency int     `json:"concurrency"`
+	Parked      int     `json:"parked"`
 	Durability  string  `json:"durability"`
 	Seconds     float64 `json:"seconds"`
 	StepsPerSec float64 `json:"steps_per_second"`
@@ -68,6 +66,7 @@ func (a *app) benchCommand() *cobra.Command {
 	fl.IntVar(&f.steps, "steps", 5, "steps a run")
 	fl.IntVar(&f.concurrency, "concurrency", 64, "runs in flight")
 	fl.IntVar(&f.payload, "payload", 256, "bytes that each step passes on")
+	fl.IntVar(&f.parked, "parked", 0, "runs that wait for a retry meanwhile")
 	fl.IntVar(&f.alone, "alone", 50, "runs measured one at a time afterwards")
 	fl.StringVar(&f.workload, "workload", "chain", "chain, jobs or fail")
 	fl.IntVar(&f.partitions, "partitions", 0, "of the log (default: what suits the machine)")
@@ -83,7 +82,7 @@ func (f *benchFlags) check() error {
 	if !slices.Contains([]string{"chain", "jobs", "fail"}, f.workload) {
 		return usage("--workload %q: it is chain, jobs or fail", f.workload)
 	}
-	if f.runs < 1 || f.steps < 1 || f.concurrency < 1 || f.payload < 0 || f.alone < 0 {
+	if f.parked < 0 || f.runs < 1 || f.steps < 1 || f.concurrency < 1 || f.payload < 0 || f.alone < 0 {
 		return usage("--runs, --steps and --concurrency are at least 1")
 	}
 	return nil
@@ -103,13 +102,16 @@ func (a *app) bench(ctx context.Context, f benchFlags) error {
 	}
 	defer remove()
 	defer e.Stop()
-	b := &bencher{Engine: e, doc: doc, waiting: map[string]chan struct{}{}}
+	b := &bencher{Engine: e, doc: doc, tools: tools, waiting: map[string]chan struct{}{}}
 	following, stop := context.WithCancel(ctx)
 	defer stop()
 	if err := b.listen(following); err != nil {
 		return err
 	}
 	if _, err := b.load(ctx, min(f.runs, 200), min(f.concurrency, 64), "w"); err != nil { // pools and consumers warm up
+		return err
+	}
+	if err := b.park(ctx, f); err != nil {
 		return err
 	}
 	stopProfile, err := startProfile(f.profile)
@@ -123,7 +125,7 @@ func (a *app) bench(ctx context.Context, f benchFlags) error {
 		return err
 	}
 	r := benchResult{
-		Workload: f.workload, Runs: f.runs, Steps: f.steps, Concurrency: f.concurrency, Durability: f.durability,
+		Workload: f.workload, Runs: f.runs, Steps: f.steps, Concurrency: f.concurrency, Parked: f.parked, Durability: f.durability,
 		Seconds: time.Since(began).Seconds(), CPUSeconds: cpuTime() - cpu, Cores: runtime.GOMAXPROCS(0),
 		P50: percentile(lat, 0.5), P99: percentile(lat, 0.99), PeakMiB: peakMiB(),
 	}
@@ -155,6 +157,11 @@ tools:
     effects: none
     rungs:
       - {name: primary, go: {}, retry: {max_attempts: 3, initial: 1ms, factor: 1}}
+  parked:
+    effects: none
+    timeout: 24h
+    rungs:
+      - {name: primary, go: {}, retry: {retry_after_max: 24h}}
 `))
 	if err != nil {
 		return nil, nil, err
@@ -184,7 +191,7 @@ func (a *app) benchEngine(ctx context.Context, f benchFlags, tools *plan.Tools) 
 		Connect: a.connection("bench"), Log: a.logger(slog.LevelWarn), Setup: true, Partitions: f.partitions, Dispatch: &dispatch.Options{Name: "bench"},
 		Worker: &engine.WorkerOptions{
 			Options: worker.Options{Name: "bench"}, Tools: tools,
-			Box: toolbox.Options{Handlers: map[toolbox.Key]gofunc.Handler{{Tool: "step"}: f.handler()}},
+			Box: toolbox.Options{Handlers: map[toolbox.Key]gofunc.Handler{{Tool: "step"}: f.handler(), {Tool: "parked"}: parkedHandler}},
 		},
 	}
 	if o.Connect.Server != "" || o.Connect.Context != "" {
@@ -198,82 +205,6 @@ func (a *app) benchEngine(ctx context.Context, f benchFlags, tools *plan.Tools) 
 	o.Embedded = &bus.ServerOptions{StoreDir: dir, Durability: f.durability, Log: o.Log}
 	e, err := engine.Start(ctx, o)
 	return e, func() { _ = os.RemoveAll(dir) }, err
-}
-
-// bencher submits runs and waits for their results.
-type bencher struct {
-	*engine.Engine
-	doc     *plan.Document
-	mu      sync.Mutex
-	waiting map[string]chan struct{}
-}
-
-// listen hears of every result that is stored.
-func (b *bencher) listen(ctx context.Context) error {
-	ready := make(chan error, b.Bus.Partitions())
-	for p := range b.Bus.Partitions() {
-		go func() {
-			err := b.Bus.FollowKind(ctx, p, wire.KindResult, func() { ready <- nil }, b.result)
-			if err != nil {
-				ready <- err
-			}
-		}()
-	}
-	for range b.Bus.Partitions() {
-		if err := <-ready; err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *bencher) result(e bus.Entry) {
-	_, run, _, ok := b.Bus.Names().ParseLog(e.Subject)
-	if !ok {
-		return
-	}
-	b.mu.Lock()
-	c := b.waiting[run]
-	delete(b.waiting, run)
-	b.mu.Unlock()
-	if c != nil {
-		close(c)
-	}
-}
-
-// load makes n runs, so many in flight, and returns how long each took.
-func (b *bencher) load(ctx context.Context, n, inFlight int, name string) ([]time.Duration, error) {
-	name = fmt.Sprintf("%s%x", name, time.Now().UnixNano())
-	took, errs := make([]time.Duration, n), make([]error, inFlight)
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for w := range inFlight {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n && errs[w] == nil; i = int(next.Add(1)) - 1 {
-				took[i], errs[w] = b.one(ctx, fmt.Sprintf("%s-%d", name, i))
-			}
-		})
-	}
-	wg.Wait()
-	slices.Sort(took)
-	return took, errors.Join(errs...)
-}
-
-func (b *bencher) one(ctx context.Context, id string) (time.Duration, error) {
-	done := make(chan struct{})
-	b.mu.Lock()
-	b.waiting[id] = done
-	b.mu.Unlock()
-	began := time.Now()
-	if _, err := b.Runs.Submit(ctx, id, steps.Submitted{Document: b.doc.JSON, Input: b.doc.Definition.Plan.Input}); err != nil {
-		return 0, err
-	}
-	select {
-	case <-done:
-		return time.Since(began), nil
-	case <-ctx.Done():
-		return 0, fmt.Errorf("run %s: %w", id, context.Cause(ctx))
-	}
 }
 
 // startProfile writes a CPU profile to a file until stop is called; an empty name means none.

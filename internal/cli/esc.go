@@ -113,7 +113,7 @@ func (a *app) printDossier(d steps.Dossier) error {
 	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
 	p("%s  %s, %s since %s\n", d.ID, d.Kind, d.State, d.Opened.Local().Format("2006-01-02 15:04:05"))
 	p("%s\n\n", plain(d.Message))
-	p("asked     %s of %s, by %s\n", d.Input, d.Workflow, cmp.Or(d.By, "unknown"))
+	p("asked     %s of %s, by %s\n", cut(plain(string(d.Input)), 300), d.Workflow, plain(cmp.Or(d.By, "unknown")))
 	p("plan      ")
 	for i, l := range d.Plan {
 		if i > 0 {
@@ -139,13 +139,13 @@ func (a *app) printDossier(d steps.Dossier) error {
 		}
 		p(" (%s, %s)\n", cmp.Or(at.Worker, "no worker"), time.Duration(at.Took).Round(time.Millisecond))
 		if at.Detail != "" {
-			for line := range strings.Lines(strings.TrimSpace(cut(at.Detail, 1000))) {
+			for line := range strings.Lines(cutMiddle(strings.TrimSpace(at.Detail), 1500)) {
 				p("          %s\n", plain(strings.TrimSuffix(line, "\n")))
 			}
 		}
 	}
 	if d.Decision != nil {
-		p("\ndecided   %s by %s%s\n", d.Decision.Verb, d.Decision.By, note(d.Decision.Reason))
+		p("\ndecided   %s by %s%s\n", d.Decision.Verb, plain(d.Decision.By), plain(note(d.Decision.Reason)))
 		return nil
 	}
 	p("\ndecide    dispatcher esc decide %s %s\n", short(d.ID), example(d.Allowed))

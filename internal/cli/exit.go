@@ -8,8 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
-
-	"github.com/nats-io/nats.go"
+	"strings"
 
 	"belay/internal/bus"
 	"belay/internal/handoff"
@@ -103,7 +102,7 @@ func codeOf(err error) (code int, word string) {
 	case errors.Is(err, runlog.ErrConflict), errors.Is(err, runlog.ErrEnded), errors.Is(err, runlog.ErrAmbiguous), errors.Is(err, handoff.ErrDecidedBefore),
 		errors.Is(err, bus.ErrLocked), errors.Is(err, bus.ErrUncertain), errors.Is(err, bus.ErrFull):
 		return exitTryAgain, "conflict"
-	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), errors.Is(err, nats.ErrAuthorization), errors.As(err, &op):
+	case errors.Is(err, bus.ErrUnreachable), errors.As(err, &op):
 		return exitUnreachable, "unreachable"
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, "interrupted"
@@ -140,6 +139,8 @@ func report(stderr io.Writer, asJSON bool, err error) int {
 		}})
 		return code
 	}
-	fmt.Fprintf(stderr, "%v\n", err)
+	for line := range strings.SplitSeq(err.Error(), "\n") { // it may quote what came from outside
+		fmt.Fprintln(stderr, plain(line))
+	}
 	return code
 }

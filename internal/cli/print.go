@@ -86,6 +86,15 @@ func cutFront(s string, n int) string {
 	return "…" + string(r[len(r)-n+1:])
 }
 
+// cutMiddle shortens what a tool had to say: most of it is in the last lines of a program, the rest in the first of a page.
+func cutMiddle(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n/3]) + " … " + string(r[len(r)-n*2/3:])
+}
+
 // typed is an id as lists show it, perhaps copied with the mark of what was cut off.
 func typed(id string) string { return strings.TrimPrefix(id, "…") }
 

@@ -246,7 +246,7 @@ func (p *progress) evidence(doc steps.Document) {
 			continue
 		}
 		if detail := strings.TrimSpace(s.Attempts[len(s.Attempts)-1].Detail); detail != "" {
-			fmt.Fprintf(p.w, "  %s: %s\n", forPeople(s.ID), cut(plain(detail), 200))
+			fmt.Fprintf(p.w, "  %s: %s\n", forPeople(s.ID), cutMiddle(plain(detail), 200))
 		}
 	}
 }
@@ -264,7 +264,7 @@ func (p *progress) waiting(s *steps.State) {
 		}
 		fmt.Fprintf(p.w, "  %s  %s %s: %s\n", e.ID, e.Kind, forPeople(e.Step), plain(e.Message))
 		if f := s.Escalations[n].Fault; f.Detail != "" {
-			fmt.Fprintf(p.w, "    %s\n", cut(plain(strings.TrimSpace(f.Detail)), 200))
+			fmt.Fprintf(p.w, "    %s\n", cutMiddle(plain(strings.TrimSpace(f.Detail)), 200))
 		}
 		fmt.Fprintf(p.w, "    look:    dispatcher esc show %s%s\n", short(e.ID), p.flags)
 		fmt.Fprintf(p.w, "    decide:  dispatcher esc decide %s %s%s --reason \"...\"\n", short(e.ID), example(e.Allowed), p.flags)

@@ -232,6 +232,9 @@ func (a *app) follow(ctx context.Context, s *session, id string, wait bool) erro
 			return cause
 		}
 		if ctx.Err() != nil {
+			if s.embedded { // closing the session takes as long as what is executed here
+				fmt.Fprintln(a.Err, "stopping: finishing what is under way (again to leave at once)")
+			}
 			return a.left(id, s.embedded)
 		}
 		return err
@@ -248,9 +251,9 @@ func rests(s *steps.State, wait bool) bool {
 func (a *app) left(id string, embedded bool) error {
 	how := "dispatcher runs watch " + short(id)
 	if embedded {
-		how += " (nothing moves until then)"
+		return &exitError{exitInterrupted, fmt.Errorf("interrupted; the run is kept and goes on with: %s (nothing moves until then)", how)}
 	}
-	return &exitError{exitInterrupted, fmt.Errorf("interrupted; the run is kept and goes on with: %s%s", how, "")}
+	return &exitError{exitInterrupted, fmt.Errorf("interrupted; the run goes on without this command; follow it again with: %s", how)}
 }
 
 func (a *app) finish(s *steps.State, p *progress) error {

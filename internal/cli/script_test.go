@@ -62,7 +62,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long a script waits for something that happens in another process.
-const patience = 30 * time.Second
+const patience = 20 * time.Second
 
 type processesKey struct{}
 
@@ -267,7 +267,7 @@ func document(text string) (doc any, err error) {
 	return doc, nil
 }
 
-// at walks down a path; # is the length of a list. Texts come without quotes, all else as compact JSON.
+// at walks down a path; len is the length of a list. Texts come without quotes, all else as compact JSON.
 func at(doc any, path string) (string, error) {
 	for _, part := range strings.Split(path, ".") {
 		switch v := doc.(type) {
@@ -278,7 +278,7 @@ func at(doc any, path string) (string, error) {
 			}
 			doc = inner
 		case []any:
-			if part == "#" {
+			if part == "len" {
 				doc = json.Number(strconv.Itoa(len(v)))
 				continue
 			}

@@ -42,6 +42,7 @@ var rules = []rule{
 	{pkg: "internal/observe", may: []string{"internal/steps", "internal/wire", "internal/worker", "internal/dispatch"}, why: "watches"},
 	{pkg: "config", may: []string{"internal/wire", "internal/plan"}, why: "settings"},
 	{pkg: "internal/importtest", why: "this table"},
+	{pkg: "examples", may: []string{"internal/cli"}, why: "each example is run as a user runs it"},
 	{pkg: "examples/*", why: "the outside world knows nothing of Belay"},
 	{pkg: "cmd/*", may: []string{"internal/cli"}, why: "main only delegates"},
 	{pkg: "internal/*", may: []string{"*", "internal/*", "internal/*/*", "config"}, nats: false, why: "the shell may use all"},

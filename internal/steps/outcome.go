@@ -57,7 +57,7 @@ func (c *change) succeed(i int, e Succeeded) {
 // label marks a result that did not come as meant. Whoever uses it is told.
 func (c *change) label(i int, age Duration) {
 	u := &c.Units[i]
-	cause := ""
+	var cause string
 	switch {
 	case u.Rung > 0:
 		cause = c.whyLeft(i)
@@ -144,7 +144,7 @@ func (c *change) withdrawn(i int, f Fault) {
 // still be claimed is withdrawn first; what follows waits for that event.
 func (c *change) giveBack(i int, f Fault) {
 	u := &c.Units[i]
-	unsafe := c.Tool(i).Effects == EffectsUnsafe
+	unsafe := c.Tool(i).Effects.Unsafe()
 	switch {
 	case u.State == StepRunning && unsafe:
 		c.failed(i, Fault{Class: Unknown, Acted: ActedMaybe, Message: f.Message})

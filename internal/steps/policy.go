@@ -10,7 +10,7 @@ import (
 // In this order: what may have happened and must not be repeated is settled by a person; what no machine can mend
 // goes to a person; too many faults of a kind go to a person; then the same rung again, the next rung, a person.
 func (c *change) react(i int, f Fault) {
-	if f.Class == Unknown || f.MayHaveActed() && c.Tool(i).Effects == EffectsUnsafe {
+	if f.Class == Unknown || f.MayHaveActed() && c.Tool(i).Effects.Unsafe() {
 		c.unknown(i, f)
 		return
 	}

@@ -1,9 +1,13 @@
 package steps
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
+
+// Unsafe reports whether a tool must be claimed before it acts. What is not declared harmless is unsafe.
+func (e Effects) Unsafe() bool { return e != EffectsNone && e != EffectsIdempotent }
 
 // Verdict is what a worker does with a message that may have been executed before.
 type Verdict uint8
@@ -51,8 +55,13 @@ func Redelivered(log []Record, d Delivered) (Verdict, time.Duration) {
 type history struct {
 	Delivered
 	claimed string // by whom the attempt is claimed
-	starts  int    // starts after a redelivery, in this step and round
-	started time.Time
+	starts  []start
+}
+
+// start is an attempt of this step and round that was begun by a redelivery and has come to no end yet.
+type start struct {
+	Started
+	at time.Time
 }
 
 // over reports whether an event says that nobody wants this attempt to be executed any more.
@@ -67,7 +76,7 @@ func (h *history) over(e Event) bool {
 	case Failed:
 		return e.Attempt == h.Attempt
 	case Unserved:
-		return e.Attempt == h.Attempt && h.Effects != EffectsUnsafe
+		return e.Attempt == h.Attempt && !h.Effects.Unsafe()
 	case Claimed:
 		return e.Attempt == h.Attempt && e.Worker == ""
 	}
@@ -81,23 +90,50 @@ func (h *history) note(r Record) {
 			h.claimed = e.Worker
 		}
 	case Started:
-		if e.Step == h.Step && e.Round == h.Round && e.Delivery != "" {
-			h.starts++
-			h.started = r.Time
+		h.began(e, r.Time)
+	case Succeeded:
+		h.ended(e.Attempt)
+	case Failed:
+		if e.Fault.Class != Crashed { // that one says that the starts before it came to no end
+			h.ended(e.Attempt)
+		}
+	}
+}
+
+// began notes a start once, however often it was stored.
+func (h *history) began(e Started, at time.Time) {
+	if e.Step != h.Step || e.Round != h.Round || e.Delivery == "" {
+		return
+	}
+	if !slices.ContainsFunc(h.starts, func(s start) bool { return s.Delivery == e.Delivery }) {
+		h.starts = append(h.starts, start{e, at})
+	}
+}
+
+// ended takes back the last start of an attempt: whoever reported its end has not crashed. Attempts that waited for
+// their time are redelivered too, so most starts end like this.
+func (h *history) ended(a Attempt) {
+	for i, s := range slices.Backward(h.starts) {
+		if s.Attempt == a {
+			h.starts = slices.Delete(h.starts, i, i+1)
+			return
 		}
 	}
 }
 
 // crashes counts the starts of this step and round that came to no end. A poison message is tried ever more slowly.
 func (h *history) crashes() (Verdict, time.Duration) {
-	if h.starts >= CrashBudget {
+	n := len(h.starts)
+	switch {
+	case n >= CrashBudget:
 		return ReportCrashed, 0
+	case n == 0:
+		return Execute, 0
 	}
-	if h.starts > 0 {
-		rest := min(time.Second<<h.starts, time.Minute) - h.Now.Sub(h.started)
-		if rest > 0 {
-			return ParkIt, rest
-		}
+	pause := min(time.Second<<n, time.Minute)
+	rest := min(pause, pause-h.Now.Sub(h.starts[n-1].at)) // the log's clock may be ahead of the worker's
+	if rest > 0 {
+		return ParkIt, rest
 	}
 	return Execute, 0
 }

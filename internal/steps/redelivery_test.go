@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -9,13 +10,14 @@ func TestRedelivered(t *testing.T) {
 	now := epoch.Add(time.Hour)
 	a := Attempt{Step: "s", Try: 1}
 	older := Attempt{Step: "s", Try: 2}
-	start := func(delivery string, ago time.Duration) Record {
-		return Record{Time: now.Add(-ago), Event: Started{Attempt: a, Worker: "w", Delivery: delivery}}
+	start := func(of Attempt, delivery string, ago time.Duration) Record {
+		return Record{Time: now.Add(-ago), Event: Started{Attempt: of, Worker: "w", Delivery: delivery}}
 	}
 	ev := func(e Event) Record { return Record{Time: now.Add(-time.Minute), Event: e} }
+	failed := func(of Attempt, c Class) Record { return ev(Failed{Attempt: of, Fault: Fault{Class: c}}) }
 	tests := []struct {
 		name    string
-		effects Effects
+		effects Effects // none unless said
 		log     []Record
 		first   bool
 		claim   string
@@ -25,28 +27,51 @@ func TestRedelivered(t *testing.T) {
 	}{
 		{name: "nothing in the log", want: Execute},
 		{name: "its outcome is there", log: []Record{ev(Succeeded{Attempt: a})}, want: Drop},
-		{name: "its fault is there", log: []Record{ev(Failed{Attempt: a})}, want: Drop},
-		{name: "another try's outcome", log: []Record{ev(Failed{Attempt: older})}, want: Execute},
+		{name: "its fault is there", log: []Record{failed(a, Timeout)}, want: Drop},
+		{name: "its outcome after three crashes", log: []Record{start(a, "d1", time.Hour), start(a, "d2", time.Hour), start(a, "d3", time.Hour), ev(Succeeded{Attempt: a})}, want: Drop},
+		{name: "another try's outcome", log: []Record{failed(older, Timeout)}, want: Execute},
+		{name: "another step's outcome", log: []Record{ev(Succeeded{Attempt: Attempt{Step: "r", Try: 1}})}, want: Execute},
 		{name: "the run has ended", log: []Record{ev(Closed{})}, want: Drop},
 		{name: "the run was cancelled", log: []Record{ev(Cancelled{})}, want: Drop},
 		{name: "a compensation runs after the cancel", log: []Record{ev(Cancelled{})}, step: "s~undo", want: Execute},
 		{name: "given up for want of a worker", log: []Record{ev(Unserved{a})}, want: Drop},
+		{name: "unsafe, given up for want of a worker, not yet withdrawn", effects: EffectsUnsafe, log: []Record{ev(Unserved{a})}, want: Execute},
+
 		{name: "claimed by another, delivered again", effects: EffectsUnsafe, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"})}, want: ReportUnknown},
 		{name: "claimed by another, first delivery", effects: EffectsUnsafe, first: true, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"})}, want: ParkIt, park: 30 * time.Second},
 		{name: "claimed by this delivery", effects: EffectsUnsafe, claim: "me", log: []Record{ev(Claimed{Attempt: a, Worker: "me"})}, want: Execute},
+		{name: "claimed by this delivery, found on a first one", effects: EffectsUnsafe, first: true, claim: "me", log: []Record{ev(Claimed{Attempt: a, Worker: "me"})}, want: Execute},
+		{name: "another delivery to the same worker claimed it", effects: EffectsUnsafe, claim: "me#2", log: []Record{ev(Claimed{Attempt: a, Worker: "me#1"})}, want: ReportUnknown},
+		{name: "another try is claimed", effects: EffectsUnsafe, log: []Record{ev(Claimed{Attempt: older, Worker: "w1"})}, want: Execute},
 		{name: "withdrawn", effects: EffectsUnsafe, log: []Record{ev(Claimed{Attempt: a})}, want: Drop},
-		{name: "withdrawn after a worker's claim", effects: EffectsUnsafe, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"}), ev(Failed{Attempt: a})}, want: Drop},
-		{name: "started once, long ago, unawaited", log: []Record{start("", time.Minute)}, want: Execute},
-		{name: "one crash a moment ago", log: []Record{start("d1", time.Second)}, want: ParkIt, park: time.Second},
-		{name: "two crashes, rested", log: []Record{start("d1", time.Minute), start("d2", 5*time.Second)}, want: Execute},
-		{name: "three crashes", log: []Record{start("d1", time.Hour), start("d2", time.Hour), start("d3", time.Hour)}, want: ReportCrashed},
-		{name: "crashes of an older try count", log: []Record{
-			{Time: now, Event: Started{Attempt: older, Delivery: "d1"}}, {Time: now, Event: Started{Attempt: older, Delivery: "d2"}}, {Time: now, Event: Started{Attempt: older, Delivery: "d3"}},
+		{name: "withdrawn, first delivery", effects: EffectsUnsafe, first: true, log: []Record{ev(Claimed{Attempt: a})}, want: Drop},
+		{name: "claimed and ended", effects: EffectsUnsafe, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"}), failed(a, Timeout)}, want: Drop},
+		{name: "claimed and the run ended", effects: EffectsUnsafe, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"}), ev(Closed{})}, want: Drop},
+
+		{name: "started once, long ago, unawaited", log: []Record{start(a, "", time.Minute)}, want: Execute},
+		{name: "one crash a moment ago", log: []Record{start(a, "d1", time.Second)}, want: ParkIt, park: time.Second},
+		{name: "one start, stored twice", log: []Record{start(a, "d1", time.Second), start(a, "d1", 0)}, want: ParkIt, park: time.Second},
+		{name: "two crashes, rested", log: []Record{start(a, "d1", time.Minute), start(a, "d2", 5*time.Second)}, want: Execute},
+		{name: "two crashes, not rested", log: []Record{start(a, "d1", time.Minute), start(a, "d2", time.Second)}, want: ParkIt, park: 3 * time.Second},
+		{name: "the log's clock is an hour ahead", log: []Record{start(a, "d1", -time.Hour)}, want: ParkIt, park: 2 * time.Second},
+		{name: "three crashes", log: []Record{start(a, "d1", time.Hour), start(a, "d2", time.Hour), start(a, "d3", time.Hour)}, want: ReportCrashed},
+		{name: "three crashes of an older try count", log: []Record{start(older, "d1", time.Hour), start(older, "d2", time.Hour), start(older, "d3", time.Hour)}, want: ReportCrashed},
+		{name: "and after it was reported", log: []Record{
+			start(older, "d1", time.Hour), start(older, "d2", time.Hour), start(older, "d3", time.Hour), failed(older, Crashed),
 		}, want: ReportCrashed},
+		{name: "three crashes in an older round do not", log: []Record{
+			start(Attempt{Step: "s", Round: 1, Try: 1}, "d1", time.Hour), start(Attempt{Step: "s", Round: 1, Try: 1}, "d2", time.Hour), start(Attempt{Step: "s", Round: 1, Try: 1}, "d3", time.Hour),
+		}, want: Execute},
+		{name: "a crash, then an end, is one crash", log: []Record{
+			start(older, "d1", time.Second), start(older, "d2", 0), failed(older, Unavailable),
+		}, want: ParkIt, park: time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := Delivered{StepMessage: StepMessage{Attempt: a, Effects: tt.effects}, Again: !tt.first, Claim: tt.claim, Now: now, AckWait: 30 * time.Second}
+			if tt.effects == "" {
+				d.Effects = EffectsNone
+			}
 			if tt.step != "" {
 				d.Step = tt.step
 			}
@@ -55,5 +80,29 @@ func TestRedelivered(t *testing.T) {
 				t.Errorf("%v for %v, want %v for %v", got, park, tt.want, tt.park)
 			}
 		})
+	}
+}
+
+// TestRetriesAreNoCrashes: a retry that waited for its time was parked, so it is a redelivery and its start is counted.
+// One that then fails in the ordinary way has crashed nobody, however often that happens.
+func TestRetriesAreNoCrashes(t *testing.T) {
+	var log []Record
+	for try := 1; try <= 3*CrashBudget; try++ {
+		a := Attempt{Step: "s", Try: try}
+		d := Delivered{StepMessage: StepMessage{Attempt: a, Effects: EffectsNone}, Again: true, Now: epoch, AckWait: 30 * time.Second}
+		if got, park := Redelivered(log, d); got != Execute {
+			t.Fatalf("try %d: %v for %v after nothing but ordinary failures", try, got, park)
+		}
+		log = append(log,
+			Record{Time: epoch, Event: Started{Attempt: a, Worker: "w", Delivery: fmt.Sprint("d", try)}},
+			Record{Time: epoch, Event: Failed{Attempt: a, Worker: "w", Fault: Fault{Class: Unavailable}}})
+	}
+}
+
+func TestWhatIsNotDeclaredHarmlessIsUnsafe(t *testing.T) {
+	for effects, want := range map[Effects]bool{EffectsNone: false, EffectsIdempotent: false, EffectsUnsafe: true, "": true, "nnoe": true} {
+		if effects.Unsafe() != want {
+			t.Errorf("effects %q: unsafe %v", effects, effects.Unsafe())
+		}
 	}
 }

@@ -109,7 +109,7 @@ func (w *WantList) addGivenUp(s *State, i int) {
 		}
 		m := StepMessage{Run: s.Run, Attempt: Attempt{u.ID, rec.Round, rec.Rung, rec.Try}, Tool: s.Tool(i).Name, RungName: s.Tool(i).Rungs[rec.Rung].Name}
 		w.Gone = append(w.Gone, m)
-		if s.Tool(i).Effects != EffectsUnsafe {
+		if !s.Tool(i).Effects.Unsafe() {
 			w.Stop = append(w.Stop, m) // somebody may execute it without having said so yet
 		}
 	}

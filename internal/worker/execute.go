@@ -36,7 +36,7 @@ func (j *job) execute() steps.Event {
 	took := time.Since(began)
 	outcome := j.outcome(ctx, res, err, took)
 	j.Observer.Ended(ctx, j.m, outcome, took)
-	if errors.Is(context.Cause(ctx), errDrained) && j.m.Effects != steps.EffectsUnsafe && err != nil {
+	if errors.Is(context.Cause(ctx), errDrained) && !j.m.Effects.Unsafe() && err != nil {
 		return nil // another worker executes it; for an unsafe tool the log is told what is known
 	}
 	return outcome
@@ -68,7 +68,7 @@ func (j *job) deadline() (time.Time, bool) {
 
 // tellLong lets the log know of an attempt that takes a while, without waiting for the answer.
 func (j *job) tellLong() (stop func()) {
-	if j.awaited || j.m.Effects == steps.EffectsUnsafe {
+	if j.awaited || j.m.Effects.Unsafe() {
 		return func() {}
 	}
 	t := time.AfterFunc(j.StartedAfter, func() { j.tell(steps.Started{Attempt: j.m.Attempt, Worker: j.worker}) })

@@ -137,7 +137,7 @@ func (j *job) mayExecute() bool {
 	if again && !j.ask(again) {
 		return false
 	}
-	if j.m.Effects == steps.EffectsUnsafe {
+	if j.m.Effects.Unsafe() {
 		return j.claim(again)
 	}
 	if again {

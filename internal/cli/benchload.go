@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/engine"
+	"belay/internal/executor"
+	"belay/internal/plan"
+	"belay/internal/steps"
+	"belay/internal/wire"
+)
+
+// bencher submits runs and waits for their results.
+type bencher struct {
+	*engine.Engine
+	doc     *plan.Document
+	tools   *plan.Tools
+	mu      sync.Mutex
+	waiting map[string]chan struct{}
+}
+
+// listen hears of every result that is stored.
+func (b *bencher) listen(ctx context.Context) error {
+	ready := make(chan error, b.Bus.Partitions())
+	for p := range b.Bus.Partitions() {
+		go func() {
+			err := b.Bus.FollowKind(ctx, p, wire.KindResult, func() { ready <- nil }, b.result)
+			if err != nil {
+				ready <- err
+			}
+		}()
+	}
+	for range b.Bus.Partitions() {
+		if err := <-ready; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bencher) result(e bus.Entry) {
+	_, run, _, ok := b.Bus.Names().ParseLog(e.Subject)
+	if !ok {
+		return
+	}
+	b.mu.Lock()
+	c := b.waiting[run]
+	delete(b.waiting, run)
+	b.mu.Unlock()
+	if c != nil {
+		close(c)
+	}
+}
+
+// load makes n runs, so many in flight, and returns how long each took.
+func (b *bencher) load(ctx context.Context, n, inFlight int, name string) ([]time.Duration, error) {
+	name = fmt.Sprintf("%s%x", name, time.Now().UnixNano())
+	took, errs := make([]time.Duration, n), make([]error, inFlight)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for w := range inFlight {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n && errs[w] == nil; i = int(next.Add(1)) - 1 {
+				took[i], errs[w] = b.one(ctx, fmt.Sprintf("%s-%d", name, i))
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(took)
+	return took, errors.Join(errs...)
+}
+
+func (b *bencher) one(ctx context.Context, id string) (time.Duration, error) {
+	done := make(chan struct{})
+	b.mu.Lock()
+	b.waiting[id] = done
+	b.mu.Unlock()
+	began := time.Now()
+	if _, err := b.Runs.Submit(ctx, id, steps.Submitted{Document: b.doc.JSON, Input: b.doc.Definition.Plan.Input}); err != nil {
+		return 0, err
+	}
+	select {
+	case <-done:
+		return time.Since(began), nil
+	case <-ctx.Done():
+		return 0, fmt.Errorf("run %s: %w", id, context.Cause(ctx))
+	}
+}
+
+// parkedHandler asks to come back much later.
+func parkedHandler(context.Context, executor.Request) (json.RawMessage, error) {
+	return nil, steps.Fault{Class: steps.RateLimited, Acted: steps.ActedNo, Message: "come back later", RetryAfter: steps.Duration(time.Hour)}
+}
+
+// park submits runs whose step fails and waits an hour for its retry, and returns when all of them wait.
+func (b *bencher) park(ctx context.Context, f benchFlags) error {
+	if f.parked == 0 {
+		return nil
+	}
+	doc, err := plan.ParsePlan("parked.yaml", fmt.Appendf(nil, "name: parked\ninput: {data: %q}\nsteps: [{id: s, tool: parked, with: {data: \"${ input.data }\"}}]\n", strings.Repeat("x", f.payload)), b.tools)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	errs := make([]error, 2000)
+	name := fmt.Sprintf("parked%x", time.Now().UnixNano())
+	for w := range errs {
+		wg.Go(func() {
+			for i := next.Add(1); i <= int64(f.parked) && errs[w] == nil; i = next.Add(1) {
+				_, errs[w] = b.Runs.Submit(ctx, fmt.Sprintf("%s-%d", name, i), steps.Submitted{Document: doc.JSON, Input: doc.Definition.Plan.Input})
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return b.allParked(ctx, uint64(f.parked))
+}
+
+func (b *bencher) allParked(ctx context.Context, n uint64) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		list, err := b.Bus.Backlogs(ctx)
+		if err != nil {
+			return err
+		}
+		for _, l := range list {
+			if l.Tool == "parked" && l.InFlight >= n {
+				return nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %d steps to be parked: %w", n, context.Cause(ctx))
+		}
+	}
+}
