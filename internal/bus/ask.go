@@ -36,9 +36,21 @@ func (b *Bus) api(call string) string {
 // away says in plain words that there is no connection now.
 func (b *Bus) away(err error) error {
 	if errors.Is(err, nats.ErrReconnectBufExceeded) {
-		return fmt.Errorf("%w to %s now; trying again all the time", ErrUnreachable, b.place)
+		return b.noConnection()
 	}
 	return err
+}
+
+// Ready is nil while there is a connection.
+func (b *Bus) Ready() error {
+	if !b.nc.IsConnected() {
+		return b.noConnection()
+	}
+	return nil
+}
+
+func (b *Bus) noConnection() error {
+	return fmt.Errorf("%w to %s now; trying again all the time", ErrUnreachable, b.place)
 }
 
 // because says why a context ended, where that is what went wrong.

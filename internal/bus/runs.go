@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"belay/internal/wire"
 )
@@ -13,8 +14,10 @@ import (
 type streamInfo struct {
 	Total int `json:"total"`
 	State struct {
-		LastSeq  uint64            `json:"last_seq"`
-		Subjects map[string]uint64 `json:"subjects"`
+		FirstTime time.Time         `json:"first_ts"`
+		LastSeq   uint64            `json:"last_seq"`
+		Messages  uint64            `json:"messages"`
+		Subjects  map[string]uint64 `json:"subjects"`
 	} `json:"state"`
 	Error *apiError `json:"error"`
 }
@@ -35,6 +38,18 @@ func (b *Bus) LastSeq(ctx context.Context, partition int) (uint64, error) {
 		return 0, fmt.Errorf("last sequence of stream %s: %w", name, err)
 	}
 	return info.State.LastSeq, nil
+}
+
+// Oldest is when the oldest message in a stream was stored; zero when the stream is empty.
+func (b *Bus) Oldest(ctx context.Context, stream string) (time.Time, error) {
+	info, err := b.streamInfo(ctx, stream, "", 0)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("oldest message of stream %s: %w", stream, err)
+	}
+	if info.State.Messages == 0 {
+		return time.Time{}, nil
+	}
+	return info.State.FirstTime, nil
 }
 
 // Subjects lists the subjects in a stream that match a filter, sorted. Beyond the first hundred thousand one can be

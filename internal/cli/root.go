@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -13,12 +12,12 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lmittmann/tint"
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"belay/internal/bus"
+	"belay/internal/observe"
 )
 
 // Version is what `version` prints; releases set it when they link.
@@ -44,6 +43,7 @@ type app struct {
 	color    string
 	dataDir  string
 	conn     bus.Options
+	traces   *observe.Traces // nil unless the environment asks for them
 	prefix   string
 }
 
@@ -79,9 +79,16 @@ func (a *app) execute(ctx context.Context, root *cobra.Command, args []string) i
 		return usage("%w\nSee '%s --help'", err, c.CommandPath())
 	})
 	a.globalFlags(root.PersistentFlags())
-	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.fromEnvironment(c.Flags()) }
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if err := a.fromEnvironment(c.Flags()); err != nil {
+			return err
+		}
+		a.startTraces(ctx, "belay-"+root.Name())
+		return a.checkLogging()
+	}
 	ctx, stop := a.signals(ctx)
 	defer stop()
+	defer a.stopTraces()
 	err := asUsage(root.ExecuteContext(ctx))
 	return report(a.Err, a.json(), err) // only now it is known whether -o json was given
 }
@@ -194,31 +201,6 @@ func (a *app) stateDir() (string, error) {
 		return "", usage("no home directory for the state: give --data-dir or XDG_STATE_HOME: %w", err)
 	}
 	return filepath.Join(home, ".local", "state", "belay"), nil
-}
-
-// logger writes to stderr: for people on a terminal, JSON otherwise; level is what is told without a flag.
-func (a *app) logger(level slog.Level) *slog.Logger {
-	if a.verbose {
-		level = slog.LevelDebug
-	}
-	if a.logLevel != "" {
-		_ = level.UnmarshalText([]byte(a.logLevel)) // an unknown word keeps the default
-	}
-	if a.logForm == "json" || a.logForm == "" && !terminal(a.Err) && a.json() {
-		return slog.New(slog.NewJSONHandler(a.Err, &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr}))
-	}
-	return slog.New(tint.NewTextHandler(a.Err, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !a.colored(a.Err), ReplaceAttr: redactAttr}))
-}
-
-// redactAttr hides what is named like a secret.
-func redactAttr(_ []string, at slog.Attr) slog.Attr {
-	k := strings.ToLower(at.Key)
-	for _, word := range []string{"password", "secret", "token", "authorization", "api_key", "apikey", "credential"} {
-		if strings.Contains(k, word) {
-			return slog.String(at.Key, "[hidden]")
-		}
-	}
-	return at
 }
 
 func terminal(w io.Writer) bool {

@@ -69,7 +69,10 @@ func (a *app) run(ctx context.Context, path string, f runFlags) error {
 			fmt.Fprintf(a.Err, "nobody here serves %s: its handler is Go code; start the worker binary that has it against a server that both share\n", k)
 		}
 	}
+	var submitted func(error)
+	sub.Trace, submitted = a.traces.Submit(ctx, f.id, definition(sub).Plan.Name)
 	created, err := s.Runs.Submit(ctx, f.id, sub)
+	submitted(err)
 	if err != nil {
 		return err
 	}
@@ -84,12 +87,14 @@ func (a *app) run(ctx context.Context, path string, f runFlags) error {
 
 // usesTool reports whether a plan names a tool.
 func usesTool(sub steps.Submitted, tool string) bool {
-	var def steps.Definition
-	if json.Unmarshal(sub.Document, &def) != nil {
-		return false
-	}
-	_, ok := def.Tools[tool]
+	_, ok := definition(sub).Tools[tool]
 	return ok
+}
+
+// definition reads back what was pinned; it was written a moment ago.
+func definition(sub steps.Submitted) (def steps.Definition) {
+	_ = json.Unmarshal(sub.Document, &def)
+	return def
 }
 
 func (a *app) printID(id string) error {

@@ -120,11 +120,11 @@ func (a *app) devTools(f *devFlags) (*plan.Tools, error) {
 	return plan.LoadTools(f.tools)
 }
 
-func (a *app) devBanner(e *engine.Engine, f devFlags, dir string, tools *plan.Tools) {
+func (a *app) devBanner(e *watched, f devFlags, dir string, tools *plan.Tools) {
 	p := func(format string, args ...any) { fmt.Fprintf(a.Err, format, args...) }
 	p("  NATS     %s  (embedded)\n", e.Server.URL())
-	if f.listen != "" {
-		p("  Metrics  http://%s/metrics\n", f.listen)
+	if e.url != "" {
+		p("  Metrics  %s/metrics  (and /healthz, /readyz)\n", e.url)
 	}
 	if tools != nil {
 		p("  Worker   1 in this process, %d tools of %s\n", len(tools.Tools), tools.File)
@@ -136,15 +136,6 @@ func (a *app) devBanner(e *engine.Engine, f devFlags, dir string, tools *plan.To
 		p("  Careful  durability interval: a power cut may lose the last second\n")
 	}
 	p("  Next     in another terminal: dispatcher run PLAN\n")
-}
-
-// untilStopped waits for the first signal, or for a part that ends by itself.
-func (a *app) untilStopped(ctx context.Context, e *engine.Engine) error {
-	err := e.Wait(ctx)
-	if err == nil {
-		fmt.Fprintln(a.Err, "stopping: finishing what is under way (again to leave at once)")
-	}
-	return err
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -253,9 +244,4 @@ func orDefault(s, other string) string {
 		return s
 	}
 	return other
-}
-
-// startWatched starts an engine whose metrics and health are served on an address.
-func (a *app) startWatched(ctx context.Context, o engine.Options, listen string) (*engine.Engine, error) {
-	return engine.Start(ctx, o)
 }

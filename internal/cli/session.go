@@ -12,6 +12,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/dispatch"
 	"belay/internal/engine"
+	"belay/internal/observe"
 	"belay/internal/plan"
 	"belay/internal/toolbox"
 	"belay/internal/worker"
@@ -121,12 +122,21 @@ func (a *app) embeddedOptions(dir string, c carry) engine.Options {
 	}
 	o.Connect.Server, o.Connect.Context = "", ""
 	if c.dispatch {
-		o.Dispatch = &dispatch.Options{Name: "embedded"}
+		o.Dispatch = &dispatch.Options{Name: "embedded", Observer: a.told(log)}
 	}
 	if c.tools != nil {
 		o.Worker = &engine.WorkerOptions{
-			Options: worker.Options{Name: workerName()}, Tools: c.tools, Box: toolbox.Options{Version: Version},
+			Options: worker.Options{Name: workerName(), Observer: &observe.Attempts{Traces: a.traces, Worker: workerName()}}, Tools: c.tools, Box: toolbox.Options{Version: Version},
 		}
+	}
+	return o
+}
+
+// told is what is said of runs beside their progress, which is printed anyway: nothing unless asked for.
+func (a *app) told(log *slog.Logger) *observe.Runs {
+	o := &observe.Runs{Traces: a.traces}
+	if a.verbose || a.logLevel != "" {
+		o.Log = log
 	}
 	return o
 }

@@ -118,8 +118,8 @@ func stepHeader(r *run, m *steps.StepMessage) map[string][]string {
 		v[4] = m.NotBefore.UTC().Format(time.RFC3339Nano)
 		h[wire.HeaderNotBefore] = v[4:5:5]
 	}
-	if r.fold.Trace != "" {
-		v[5] = r.fold.Trace
+	if r.fold.State.Trace != "" {
+		v[5] = r.fold.State.Trace
 		h[wire.HeaderTrace] = v[5:6:6]
 	}
 	return h

@@ -40,7 +40,7 @@ func TestOnlyAConditionalSubmissionStartsARun(t *testing.T) {
 }
 
 func TestHeadersOfAStep(t *testing.T) {
-	r := &run{id: "r", fold: &runlog.Fold{Trace: "00-abc"}}
+	r := &run{id: "r", fold: &runlog.Fold{State: &steps.State{Trace: "00-abc"}}}
 	at := time.Unix(1, 500).UTC()
 	h := stepHeader(r, &steps.StepMessage{Run: "r", Attempt: steps.Attempt{Step: "s", Try: 1}, RungName: "primary", NotBefore: at})
 	want := map[string]string{

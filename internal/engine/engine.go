@@ -178,6 +178,14 @@ func (e *Engine) Wait(ctx context.Context) error {
 	}
 }
 
+// Ready is nil while everything that was started works; else it says what does not.
+func (e *Engine) Ready() error {
+	if err := e.Err(); err != nil {
+		return err
+	}
+	return e.Bus.Ready()
+}
+
 // Stop drains all parts, one after the other, and gives everything back.
 func (e *Engine) Stop() {
 	for i, stop := range e.stops {

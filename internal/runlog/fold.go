@@ -15,7 +15,6 @@ type Fold struct {
 	Run     string
 	State   *steps.State // nil until Submitted is in
 	Seq     uint64       // of the last entry seen
-	Trace   string       // the trace that the submitter was in (traceparent), if any
 	Poison  *Poison      // set: the run is frozen at this entry; later entries are seen, but not taken in
 	Letters []string     // ids of dead letters of this run that a person has decided
 	Stale   bool         // a dead letter was decided after entries had been folded: fold anew from the beginning
@@ -80,9 +79,6 @@ func (l *Log) Take(f *Fold, e bus.Entry) (rec steps.Record, touched []int, ok bo
 		f.Stale = true
 		return rec, nil, false
 	}
-	if f.State == nil {
-		f.Trace = first(e.Header[wire.HeaderTrace])
-	}
 	touched, err = f.apply(rec)
 	if err != nil {
 		f.Poison = &Poison{Entry: e, Why: err}
@@ -121,6 +117,7 @@ func (l *Log) Record(run string, e bus.Entry) (steps.Record, error) {
 		if err != nil {
 			return steps.Record{}, fmt.Errorf("%w: its plan does not compile: %w", wire.ErrPoison, err)
 		}
+		s.Trace = first(e.Header[wire.HeaderTrace])
 		event = s
 	}
 	return steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: event}, nil

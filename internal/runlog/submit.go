@@ -18,11 +18,6 @@ import (
 // whether this call did it; other content is [ErrConflict] and changes nothing. After a timeout or a disconnect it
 // looks whether the submission is stored, and submits again where it is not.
 func (l *Log) Submit(ctx context.Context, run string, s steps.Submitted) (created bool, err error) {
-	return l.SubmitTraced(ctx, run, s, nil)
-}
-
-// SubmitTraced is [Log.Submit] with headers beside the event: the submitter's trace context.
-func (l *Log) SubmitTraced(ctx context.Context, run string, s steps.Submitted, header map[string][]string) (created bool, err error) {
 	if !wire.ValidName(run) {
 		return false, badID(run)
 	}
@@ -30,7 +25,9 @@ func (l *Log) SubmitTraced(ctx context.Context, run string, s steps.Submitted, h
 	if err != nil {
 		return false, fmt.Errorf("submit run %s: %w", run, err)
 	}
-	maps.Copy(m.Header, header)
+	if s.Trace != "" {
+		m.Header[wire.HeaderTrace] = []string{s.Trace}
+	}
 	for {
 		_, err = l.bus.PublishWait(ctx, stream, m)
 		switch {

@@ -66,7 +66,7 @@ func begin(r Record) (*State, []int) {
 		return nil, []int{}
 	}
 	s := &State{
-		Run: r.Run, Program: e.Program, Input: e.Input, Labels: e.Labels, ToolsFile: e.ToolsFile, RetryOf: e.RetryOf,
+		Run: r.Run, Program: e.Program, Input: e.Input, Labels: e.Labels, ToolsFile: e.ToolsFile, Trace: e.Trace, RetryOf: e.RetryOf,
 		By: e.By, Seq: r.Seq, Now: r.Time, Submitted: r.Time, from: r.Time, keyRun: e.KeyRun,
 		allowed: time.Duration(e.Program.Plan.Deadline),
 		Units:   make([]Unit, len(e.Program.Nodes)), left: len(e.Program.Nodes),
@@ -83,7 +83,7 @@ func begin(r Record) (*State, []int) {
 	c := &change{State: s, touched: []int{RunUnit}}
 	for i := range s.Units {
 		n := &s.Program.Nodes[i]
-		s.Units[i] = Unit{ID: n.Step.ID, Node: i, State: StepPending, waiting: len(n.Needs)}
+		s.Units[i] = Unit{ID: n.Step.ID, Node: i, State: StepPending, Since: s.Seq, waiting: len(n.Needs)}
 		if len(n.Needs) == 0 {
 			c.ready = append(c.ready, i)
 		}
@@ -131,7 +131,7 @@ func (c *change) touch(i int) {
 func (c *change) set(i int, st StepState) {
 	u := &c.Units[i]
 	before, over := c.counts(u), u.over()
-	u.State = st
+	u.State, u.Since = st, c.Seq
 	c.active += c.counts(u) - before
 	if u.over() && !over {
 		c.left--

@@ -98,7 +98,7 @@ func (c *change) fanOut(i int) {
 	c.Units[i].fan = &fan{items: list, first: len(c.Units), left: len(list)}
 	for n := range list {
 		c.Units = append(c.Units, Unit{
-			ID: c.Units[i].ID + "~" + strconv.Itoa(n), Node: c.Units[i].Node, State: StepPending,
+			ID: c.Units[i].ID + "~" + strconv.Itoa(n), Node: c.Units[i].Node, State: StepPending, Since: c.Seq,
 			kind: fanItem, parent: i, item: n, tainted: c.Units[i].tainted,
 		})
 	}

@@ -84,7 +84,7 @@ func (c *change) compensate() {
 }
 
 func (c *change) undo(i int) {
-	c.Units = append(c.Units, Unit{ID: c.Units[i].ID + "~undo", Node: c.Units[i].Node, State: StepPending, kind: undo, parent: i})
+	c.Units = append(c.Units, Unit{ID: c.Units[i].ID + "~undo", Node: c.Units[i].Node, State: StepPending, Since: c.Seq, kind: undo, parent: i})
 	c.left++
 	c.prepare(len(c.Units) - 1)
 }

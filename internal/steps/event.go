@@ -67,6 +67,7 @@ type Submitted struct {
 	KeyRun    string            `json:"key_run,omitempty"`  // the run named in idempotency keys; default this run
 	Carried   []Carried         `json:"carried,omitempty"`  // steps already done by the run it goes on from
 	Program   *Program          `json:"-"`
+	Trace     string            `json:"-"` // the trace context beside the event, traceparent; empty = none
 }
 
 // Carried is a finished step taken over from an earlier run, so that a retry goes on from where that run stood.

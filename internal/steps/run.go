@@ -14,6 +14,7 @@ type State struct {
 	Input     json.RawMessage
 	Labels    map[string]string
 	ToolsFile string
+	Trace     string // the trace that the submitter was in (traceparent), if any
 	RetryOf   string
 	By        string
 	Seq       uint64    // of the last record applied
@@ -63,6 +64,7 @@ type Unit struct {
 	ID       string // `<step>`, `<step>~<i>`, `<unit>~undo`
 	Node     int    // index of Program.Nodes
 	State    StepState
+	Since    uint64 // sequence of the record that put it into State
 	Round    int
 	Rung     int
 	Try      int

@@ -100,6 +100,11 @@ const (
 	KindDeadLetter EscalationKind = "dead_letter"
 )
 
+// EscalationKinds lists them all.
+func EscalationKinds() []EscalationKind {
+	return []EscalationKind{KindApproval, KindFailure, KindUnknown, KindQuestion, KindDeadline, KindDeadLetter}
+}
+
 // EscalationState is where an escalation stands.
 type EscalationState string
 

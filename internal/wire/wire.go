@@ -24,7 +24,6 @@ const (
 	HeaderRung      = "Belay-Rung"
 	HeaderNotBefore = "Belay-Not-Before"
 	HeaderTrace     = "traceparent"
-	HeaderTraceMore = "tracestate"
 )
 
 // ValidName reports whether s may name a step, a rung, a plan or a run: [A-Za-z0-9_-]{1,64}.

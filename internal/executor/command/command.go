@@ -20,6 +20,8 @@ import (
 	"os"
 	"strings"
 
+	"go.opentelemetry.io/otel/propagation"
+
 	"belay/internal/executor"
 	"belay/internal/steps"
 )
@@ -38,7 +40,7 @@ func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Resu
 	if ctx.Err() != nil {
 		return executor.Result{}, executor.Stopped(ctx, steps.ActedNo)
 	}
-	env, secrets := x.env(req)
+	env, secrets := x.env(ctx, req)
 	p := &process{argv: argv, dir: x.spec.Dir, env: env, stdin: input(req), max: executor.Limit(x.spec.MaxBytes)}
 	p.run(ctx)
 	out, err := x.result(ctx, p)
@@ -77,7 +79,9 @@ func (x *rung) argv(req executor.Request) ([]string, error) {
 
 // env is all that the command sees of the environment; of two entries of one name the later one counts. What is let
 // through by name may be a key, so its value is hidden in faults.
-func (x *rung) env(req executor.Request) ([]string, *executor.Secrets) {
+func (x *rung) env(ctx context.Context, req executor.Request) ([]string, *executor.Secrets) {
+	trace := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, trace)
 	env, secrets := []string{}, &executor.Secrets{}
 	for _, name := range []string{"PATH", "HOME"} {
 		if value, ok := os.LookupEnv(name); ok {
@@ -91,6 +95,9 @@ func (x *rung) env(req executor.Request) ([]string, *executor.Secrets) {
 			env = append(env, v.Name+"="+value)
 			secrets.Add(v.Name, value)
 		}
+	}
+	if trace["traceparent"] != "" {
+		env = append(env, "TRACEPARENT="+trace["traceparent"])
 	}
 	return append(env, "BELAY_RUN_ID="+req.Run, "BELAY_STEP_ID="+req.Step, "BELAY_ATTEMPT="+req.Attempt, "BELAY_IDEMPOTENCY_KEY="+req.Key), secrets
 }

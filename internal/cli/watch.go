@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"belay/internal/bus"
+	"belay/internal/dlq"
+	"belay/internal/engine"
+	"belay/internal/observe"
+	"belay/internal/steps"
+)
+
+// logger writes to stderr: for people on a terminal, JSON otherwise; level is what is told without a flag.
+func (a *app) logger(level slog.Level) *slog.Logger {
+	if a.verbose {
+		level = slog.LevelDebug
+	}
+	if a.logLevel != "" {
+		_ = level.UnmarshalText([]byte(a.logLevel)) // it was checked with the flags
+	}
+	asJSON := a.logForm == "json" || a.logForm == "" && !terminal(a.Err)
+	return observe.NewLogger(a.Err, observe.LogOptions{Level: level, JSON: asJSON, Color: a.colored(a.Err)})
+}
+
+// checkLogging refuses words that mean nothing.
+func (a *app) checkLogging() error {
+	var level slog.Level
+	if a.logLevel != "" && level.UnmarshalText([]byte(a.logLevel)) != nil {
+		return usage("--log-level %s: it is debug, info, warn or error", a.logLevel)
+	}
+	if a.logForm != "" && a.logForm != "text" && a.logForm != "json" {
+		return usage("--log-format %s: it is text or json", a.logForm)
+	}
+	return nil
+}
+
+// startTraces sets tracing up, if the environment asks for it. What cannot be set up is said once and left out.
+func (a *app) startTraces(ctx context.Context, service string) {
+	traces, err := observe.NewTraces(ctx, a.Getenv, service, Version)
+	if err != nil {
+		a.logger(slog.LevelWarn).Warn("no traces", "error", err)
+	}
+	a.traces = traces
+}
+
+// stopTraces sends what has not been sent.
+func (a *app) stopTraces() {
+	if err := a.traces.Close(); err != nil {
+		a.logger(slog.LevelWarn).Warn("some traces were not sent", "error", err)
+	}
+}
+
+// watched is an engine whose lines, metrics and health are shown.
+type watched struct {
+	*engine.Engine
+	url      string // of metrics and health, empty for none
+	stopping *atomic.Bool
+	unserve  func()
+}
+
+// Stop drains the engine. Its metrics can be read until it is through; it is not ready any more.
+func (w *watched) Stop() {
+	w.stopping.Store(true)
+	w.Engine.Stop()
+	w.unserve()
+}
+
+// startWatched starts an engine and shows what it does: lines in the log, and metrics and health on an address. The
+// address is taken first: a port in use is said before anything has begun.
+func (a *app) startWatched(ctx context.Context, o engine.Options, listen string) (*watched, error) {
+	var running atomic.Pointer[engine.Engine]
+	w := &watched{stopping: &atomic.Bool{}, unserve: func() {}}
+	registry := observe.NewRegistry(Version)
+	if listen != "" {
+		var err error
+		pages := observe.Pages(registry, func() error { return w.ready(running.Load()) })
+		if w.url, w.unserve, err = observe.Serve(ctx, listen, pages, o.Log); err != nil {
+			return nil, err
+		}
+	}
+	if o.Dispatch != nil {
+		o.Dispatch.Observer = &observe.Runs{Log: o.Log, Metrics: observe.NewRunMetrics(registry), Traces: a.traces}
+		observe.RegisterSources(registry, sources(&running))
+	}
+	if o.Worker != nil {
+		attempts := &observe.Attempts{Metrics: observe.NewAttemptMetrics(registry), Traces: a.traces, Worker: o.Worker.Name}
+		if o.Dispatch == nil { // else the dispatcher's lines say the same
+			attempts.Log = o.Log
+		}
+		o.Worker.Observer = attempts
+	}
+	e, err := engine.Start(ctx, o)
+	if err != nil {
+		w.unserve()
+		return nil, err
+	}
+	running.Store(e)
+	w.Engine = e
+	return w, nil
+}
+
+func (w *watched) ready(e *engine.Engine) error {
+	switch {
+	case e == nil:
+		return errors.New("starting")
+	case w.stopping.Load():
+		return errors.New("draining")
+	}
+	return e.Ready()
+}
+
+var errStarting = errors.New("starting")
+
+// sources asks the engine once it runs.
+func sources(running *atomic.Pointer[engine.Engine]) observe.Sources {
+	return observe.Sources{
+		Queues: func(ctx context.Context) ([]observe.Queue, error) {
+			e := running.Load()
+			if e == nil {
+				return nil, errStarting
+			}
+			return queues(ctx, e.Bus)
+		},
+		Open: func(ctx context.Context) (observe.Open, error) {
+			e := running.Load()
+			if e == nil {
+				return observe.Open{}, errStarting
+			}
+			return openQuestions(ctx, e.Bus)
+		},
+	}
+}
+
+func queues(ctx context.Context, b *bus.Bus) ([]observe.Queue, error) {
+	list, err := b.Backlogs(ctx)
+	all := make([]observe.Queue, len(list))
+	for i, l := range list {
+		all[i] = observe.Queue{Tool: l.Tool, Rung: l.Rung, Pending: l.Pending, InFlight: l.InFlight, Pulls: l.Waiting}
+	}
+	return all, err
+}
+
+func openQuestions(ctx context.Context, b *bus.Bus) (observe.Open, error) {
+	open := observe.Open{ByKind: map[steps.EscalationKind]int{}}
+	ids, err := dlq.New(b).IDs(ctx)
+	if err != nil {
+		return open, err
+	}
+	for _, v := range ids {
+		open.ByKind[v.Kind]++
+	}
+	open.Oldest, err = b.Oldest(ctx, b.Names().EscalationsStream())
+	return open, err
+}
+
+// untilStopped waits for the first signal, or for a part that ends by itself.
+func (a *app) untilStopped(ctx context.Context, w *watched) error {
+	err := w.Wait(ctx)
+	w.stopping.Store(true)
+	if err == nil {
+		fmt.Fprintln(a.Err, "stopping: finishing what is under way (again to leave at once)")
+	}
+	return err
+}

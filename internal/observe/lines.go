@@ -1,0 +1,147 @@
+package observe
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"belay/internal/steps"
+)
+
+// lines tells what a record did, a line for every state change.
+type lines struct {
+	log *slog.Logger
+	*change
+}
+
+func (l lines) tell() {
+	switch e := l.r.Event.(type) {
+	case steps.Submitted:
+		l.say(slog.LevelInfo, "run submitted", slog.String("by", e.By))
+	case steps.Succeeded, steps.Failed, steps.Unserved:
+		l.outcome()
+	case steps.Started:
+		l.attemptLine(slog.LevelDebug, "attempt started", e.Attempt, e.Worker)
+	case steps.Claimed:
+		if e.Worker == "" {
+			l.attemptLine(slog.LevelDebug, "attempt withdrawn", e.Attempt, "")
+		} else {
+			l.attemptLine(slog.LevelDebug, "attempt claimed", e.Attempt, e.Worker)
+		}
+	case steps.Cancelled:
+		l.say(slog.LevelInfo, "run cancelled", slog.String("by", e.By), slog.String("reason", e.Reason))
+	case steps.Decided:
+		l.decision(e)
+	case steps.Closed:
+		l.end()
+	}
+	l.moved(l.step)
+	l.opened(func(_ int, e *steps.Escalation) { l.escalation(e) })
+}
+
+// say writes a line about the run.
+func (l lines) say(level slog.Level, msg string, attrs ...slog.Attr) {
+	if !l.log.Enabled(context.Background(), level) {
+		return
+	}
+	all := append(make([]slog.Attr, 0, len(attrs)+3), slog.String("run_id", l.s.Run), slog.String("workflow", l.s.Program.Plan.Name))
+	if id := traceID(l.s.Trace); id != "" {
+		all = append(all, slog.String("trace_id", id))
+	}
+	l.log.LogAttrs(context.Background(), level, msg, append(all, attrs...)...)
+}
+
+// attemptLine writes a line about an attempt.
+func (l lines) attemptLine(level slog.Level, msg string, a steps.Attempt, worker string, more ...slog.Attr) {
+	i := l.s.Unit(a.Step)
+	if i < 0 || !l.log.Enabled(context.Background(), level) {
+		return
+	}
+	tool, rung := l.where(i, a.Rung)
+	attrs := []slog.Attr{slog.String("step_id", a.Step), slog.String("attempt", a.Token()), slog.String("tool", tool), slog.String("rung", rung)}
+	if worker != "" {
+		attrs = append(attrs, slog.String("worker", workerName(worker)))
+	}
+	l.say(level, msg, append(attrs, more...)...)
+}
+
+func (l lines) outcome() {
+	t := l.attempt
+	if t == nil {
+		return // a repeat, or too late to count
+	}
+	a := steps.Attempt{Step: l.s.Units[l.unit].ID, Round: t.Round, Rung: t.Rung, Try: t.Try}
+	took := slog.Duration("took", time.Duration(t.Took))
+	if t.State == steps.AttemptSucceeded {
+		more := []slog.Attr{took}
+		if d := l.s.Units[l.unit].Degraded; d != nil {
+			more = append(more, slog.String("degraded", d.Cause))
+		}
+		l.attemptLine(slog.LevelInfo, "attempt succeeded", a, t.Worker, more...)
+		return
+	}
+	more := []slog.Attr{took}
+	if t.Fault != nil {
+		more = append(more, slog.String("error.type", string(t.Fault.Class)), slog.String("error", t.Fault.Message))
+	}
+	l.attemptLine(slog.LevelWarn, "attempt failed", a, t.Worker, append(more, l.sequel(t)...)...)
+}
+
+// sequel says what follows a failed attempt.
+func (l lines) sequel(t *steps.AttemptRecord) []slog.Attr {
+	kind, next := steps.After(l.s, l.unit, t)
+	attrs := []slog.Attr{slog.String("next", string(kind))}
+	switch kind {
+	case steps.SequelAgain:
+		attrs = append(attrs, slog.Duration("wait", time.Duration(next.Wait)))
+	case steps.SequelRung:
+		_, rung := l.where(l.unit, next.Rung)
+		attrs = append(attrs, slog.String("next_rung", rung))
+	}
+	return attrs
+}
+
+// step tells of units that came to an end without an attempt, or by a person.
+func (l lines) step(i int, u *steps.Unit) {
+	id, tool := slog.String("step_id", u.ID), slog.String("tool", l.s.Tool(i).Name)
+	switch {
+	case u.State == steps.StepSkipped:
+		l.say(slog.LevelInfo, "step skipped", id, tool)
+	case u.State == steps.StepCancelled:
+		l.say(slog.LevelInfo, "step cancelled", id, tool)
+	case u.State == steps.StepSucceeded && u.AnswerBy != "":
+		l.say(slog.LevelInfo, "step answered", id, tool, slog.String("by", u.AnswerBy))
+	case u.State == steps.StepFailed && l.attempt == nil:
+		l.say(slog.LevelWarn, "step failed", id, tool)
+	}
+}
+
+func (l lines) escalation(e *steps.Escalation) {
+	attrs := []slog.Attr{slog.String("escalation_id", e.ID), slog.String("kind", string(e.Kind))}
+	if e.Unit != steps.RunUnit {
+		attrs = append(attrs, slog.String("step_id", l.s.Units[e.Unit].ID), slog.String("tool", l.s.Tool(e.Unit).Name), slog.String("rung", e.Rung))
+	}
+	attrs = append(attrs, slog.String("error.type", string(e.Fault.Class)), slog.String("error", e.Fault.Message))
+	l.say(slog.LevelWarn, "escalation opened: a person decides", attrs...)
+}
+
+func (l lines) decision(d steps.Decided) {
+	id, verb, by := slog.String("escalation_id", d.Escalation), slog.String("verb", string(d.Verb)), slog.String("by", d.By)
+	if l.decided() == nil {
+		l.say(slog.LevelInfo, "decision came too late", id, verb, by)
+		return
+	}
+	l.say(slog.LevelInfo, "escalation decided", id, verb, by, slog.String("reason", d.Reason))
+}
+
+func (l lines) end() {
+	level, state := slog.LevelInfo, l.s.Status()
+	if state == steps.RunFailed {
+		level = slog.LevelWarn
+	}
+	attrs := []slog.Attr{slog.String("state", string(state)), slog.Duration("took", lasted(l.s))}
+	if l.s.Reason != "" {
+		attrs = append(attrs, slog.String("reason", l.s.Reason))
+	}
+	l.say(level, "run ended", attrs...)
+}

@@ -1,0 +1,115 @@
+package observe
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"belay/internal/steps"
+)
+
+// Buckets in seconds: of executions, from a local call to a long agent; of what people need; of whole runs.
+var (
+	executionBuckets = []float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900}
+	peopleBuckets    = []float64{5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600}
+	runBuckets       = []float64{.01, .05, .25, 1, 5, 30, 120, 600, 3600, 6 * 3600, 24 * 3600}
+)
+
+// NewRegistry makes a registry with what every process tells about itself. Nothing is ever registered globally.
+func NewRegistry(version string) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "belay_build_info", Help: "1, with the version of this binary.", ConstLabels: prometheus.Labels{"version": version},
+	})
+	build.Set(1)
+	r.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// RunMetrics count what a dispatcher applies.
+type RunMetrics struct {
+	submitted, runs, steps, attempts, fallbacks, opened, decisions *prometheus.CounterVec
+	runTook, queueWait, decisionTime                               *prometheus.HistogramVec
+}
+
+// NewRunMetrics registers the metrics of a dispatcher.
+func NewRunMetrics(r prometheus.Registerer) *RunMetrics {
+	m := &RunMetrics{
+		submitted:    counter("belay_runs_submitted_total", "Runs that were accepted.", "workflow"),
+		runs:         counter("belay_runs_total", "Runs that have ended.", "workflow", "outcome"),
+		steps:        counter("belay_steps_total", "Steps, items and compensations that have come to an end.", "tool", "outcome"),
+		attempts:     counter("belay_step_attempts_total", "Attempts whose outcome is known.", "tool", "rung", "outcome", "error_type"),
+		fallbacks:    counter("belay_fallbacks_total", "Steps that went on to another rung.", "tool", "from_rung", "to_rung", "reason"),
+		opened:       counter("belay_escalations_opened_total", "Questions to people.", "kind"),
+		decisions:    counter("belay_escalation_decisions_total", "Decisions that counted.", "decision", "via"),
+		runTook:      histogram("belay_run_duration_seconds", "From submit to result, with the time that people took.", runBuckets, "workflow", "outcome"),
+		queueWait:    histogram("belay_step_queue_wait_seconds", "From when an attempt may be executed until a worker begins.", executionBuckets, "tool", "rung"),
+		decisionTime: histogram("belay_escalation_time_to_decision_seconds", "From a question to a person's decision.", peopleBuckets, "kind"),
+	}
+	r.MustRegister(m.submitted, m.runs, m.steps, m.attempts, m.fallbacks, m.opened, m.decisions, m.runTook, m.queueWait, m.decisionTime)
+	return m
+}
+
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+}
+
+func (m *RunMetrics) applied(c *change) {
+	workflow := c.s.Program.Plan.Name
+	switch c.r.Event.(type) {
+	case steps.Submitted:
+		m.submitted.WithLabelValues(workflow).Inc()
+	case steps.Closed:
+		m.runs.WithLabelValues(workflow, string(c.s.Status())).Inc()
+		m.runTook.WithLabelValues(workflow, string(c.s.Status())).Observe(lasted(c.s).Seconds())
+	}
+	if c.attempt != nil {
+		m.attempt(c)
+	}
+	if e := c.decided(); e != nil {
+		m.decisions.WithLabelValues(string(e.Decision.Verb), e.Decision.Via).Inc()
+		m.decisionTime.WithLabelValues(string(e.Kind)).Observe(e.Ended.Sub(e.Opened).Seconds())
+	}
+	c.moved(func(i int, u *steps.Unit) {
+		if u.State.Ended() {
+			m.steps.WithLabelValues(c.s.Tool(i).Name, stepOutcome(u)).Inc()
+		}
+	})
+	c.opened(func(_ int, e *steps.Escalation) { m.opened.WithLabelValues(string(e.Kind)).Inc() })
+}
+
+func stepOutcome(u *steps.Unit) string {
+	if u.State == steps.StepSucceeded && u.Degraded != nil {
+		return "degraded"
+	}
+	return string(u.State)
+}
+
+func (m *RunMetrics) attempt(c *change) {
+	t := c.attempt
+	tool, rung := c.where(c.unit, t.Rung)
+	m.attempts.WithLabelValues(tool, rung, string(t.State), errorType(t.Fault)).Inc()
+	if !c.started.IsZero() { // the worker's clock against the log's: never less than nothing
+		wait := c.started.Sub(t.Queued) - time.Duration(t.Wait)
+		m.queueWait.WithLabelValues(tool, rung).Observe(max(0, wait).Seconds())
+	}
+	if t.State == steps.AttemptSucceeded {
+		return
+	}
+	if kind, next := steps.After(c.s, c.unit, t); kind == steps.SequelRung {
+		_, to := c.where(c.unit, next.Rung)
+		m.fallbacks.WithLabelValues(tool, rung, to, errorType(t.Fault)).Inc()
+	}
+}
+
+func errorType(f *steps.Fault) string {
+	if f == nil {
+		return ""
+	}
+	return string(f.Class)
+}
