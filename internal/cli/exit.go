@@ -29,6 +29,7 @@ const (
 	exitNotFound    = 66
 	exitUnreachable = 69
 	exitTryAgain    = 75
+	exitConfig      = 78
 	exitInterrupted = 130
 )
 
@@ -43,6 +44,7 @@ const exitCodeHelp = `Exit codes:
   66   no such run, escalation or file
   69   NATS cannot be reached
   75   conflict or timeout: try again; esc decide: somebody was first
+  78   a mistake in the settings: file or environment
   130  interrupted
 `
 
@@ -115,7 +117,7 @@ func codeOf(err error) (code int, word string) {
 func wordOf(code int) string {
 	words := map[int]string{
 		exitUsage: "usage", exitInvalid: "invalid", exitNotFound: "not_found", exitUnreachable: "unreachable",
-		exitTryAgain: "conflict", exitInterrupted: "interrupted",
+		exitTryAgain: "conflict", exitInterrupted: "interrupted", exitConfig: "config",
 	}
 	if w, ok := words[code]; ok {
 		return w

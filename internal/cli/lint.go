@@ -30,10 +30,13 @@ func (a *app) lintCommand() *cobra.Command {
 }
 
 func (a *app) schemaCommand() *cobra.Command {
-	return &cobra.Command{Use: "schema [plan|tools]", Short: "Print the JSON Schema of plans or tools files, for editors", Args: cobra.MaximumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "schema [plan|tools|settings]", Short: "Print the JSON Schema of plans, tools files or settings files, for editors", Args: cobra.MaximumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {
 		kind := "plan"
 		if len(args) > 0 {
 			kind = args[0]
+		}
+		if kind == "settings" {
+			return a.printJSON(settingsJSONSchema())
 		}
 		b, err := plan.Schema(kind)
 		if err != nil {

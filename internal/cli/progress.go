@@ -127,19 +127,18 @@ func (p *progress) ended(s *steps.State, i int, rec *steps.AttemptRecord) string
 
 // next says what the core has decided after a failed attempt.
 func (p *progress) next(s *steps.State, i int, rec *steps.AttemptRecord) (text, mark, color string) {
-	u := &s.Units[i]
-	last := &u.Attempts[len(u.Attempts)-1]
-	switch {
-	case u.State.InQueue() && last.Rung == rec.Rung && last.Round == rec.Round:
+	kind, last := steps.After(s, i, rec)
+	switch kind {
+	case steps.SequelAgain:
 		return "again in " + wait(last.Wait), "↻", "33"
-	case u.State.InQueue() && last.Round == rec.Round:
+	case steps.SequelRung:
 		return "next rung: " + s.Tool(i).Rungs[last.Rung].Name, "↘", "33"
-	case u.State == steps.StepEscalated, u.State == steps.StepUnknown:
+	case steps.SequelPerson:
 		return "a person decides", "!", "31"
-	case u.State == steps.StepFailed:
+	case steps.SequelFail:
 		return "the run fails", "✗", "31"
 	}
-	return string(u.State), "✗", "31"
+	return string(s.Units[i].State), "✗", "31"
 }
 
 func wait(d steps.Duration) string { return time.Duration(d).Round(10 * time.Millisecond).String() }

@@ -45,26 +45,39 @@ type app struct {
 	conn     bus.Options
 	traces   *observe.Traces // nil unless the environment asks for them
 	prefix   string
+
+	configFile string
+	given      map[string]string // global flags on the command line
 }
 
 // Dispatcher runs the dispatcher's command line and returns its exit code.
 func Dispatcher(ctx context.Context, args []string, sys IO) int {
 	a := &app{IO: sys}
+	return a.execute(ctx, a.dispatcherRoot(), args)
+}
+
+func (a *app) dispatcherRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use: "dispatcher", Short: "Runs the steps of AI agents so that they fail safely",
 		Long: "Submits plans, moves their runs on, and lets people watch and decide.\n\nStart with: dispatcher run PLAN",
 	}
 	root.AddCommand(a.runCommand(), a.runsCommand(), a.escCommand(), a.devCommand(), a.serveCommand(), a.lintCommand(),
-		a.toolsCommand(), a.schemaCommand(), a.benchCommand(), a.versionCommand(), a.exitCodesTopic())
-	return a.execute(ctx, root, args)
+		a.toolsCommand(), a.schemaCommand(), a.configCommand(), a.benchCommand(), a.versionCommand(), a.exitCodesTopic())
+	a.globalFlags(root.PersistentFlags())
+	return root
 }
 
 // Worker runs the stock worker's command line and returns its exit code.
 func Worker(ctx context.Context, args []string, sys IO) int {
 	a := &app{IO: sys}
+	return a.execute(ctx, a.workerRoot(), args)
+}
+
+func (a *app) workerRoot() *cobra.Command {
 	root := a.workerCommand()
 	root.AddCommand(a.versionCommand(), a.exitCodesTopic())
-	return a.execute(ctx, root, args)
+	a.globalFlags(root.PersistentFlags())
+	return root
 }
 
 func (a *app) execute(ctx context.Context, root *cobra.Command, args []string) int {
@@ -78,13 +91,12 @@ func (a *app) execute(ctx context.Context, root *cobra.Command, args []string) i
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w\nSee '%s --help'", err, c.CommandPath())
 	})
-	a.globalFlags(root.PersistentFlags())
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
-		if err := a.fromEnvironment(c.Flags()); err != nil {
+		if err := a.settle(c); err != nil {
 			return err
 		}
 		a.startTraces(ctx, "belay-"+root.Name())
-		return a.checkLogging()
+		return nil
 	}
 	ctx, stop := a.signals(ctx)
 	defer stop()
@@ -130,11 +142,12 @@ func (a *app) signals(ctx context.Context) (context.Context, func()) {
 }
 
 func (a *app) globalFlags(f *pflag.FlagSet) {
-	f.StringVarP(&a.output, "output", "o", "text", "text or json (data on stdout, everything else on stderr)")
+	f.StringVar(&a.configFile, "config", "", "settings file (default $XDG_CONFIG_HOME/belay/config.yaml, if it is there)")
+	f.VarP(oneOf(&a.output, "text", "text", "json"), "output", "o", "form of the data on stdout; everything else goes to stderr")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log every state change")
-	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warn or error")
-	f.StringVar(&a.logForm, "log-format", "", "text or json; default text on a terminal")
-	f.StringVar(&a.color, "color", "auto", "auto, always or never")
+	f.Var(oneOf(&a.logLevel, "", "debug", "info", "warn", "error"), "log-level", "the least that is logged")
+	f.Var(oneOf(&a.logForm, "", "text", "json"), "log-format", "form of the log (default text on a terminal, else json)")
+	f.Var(oneOf(&a.color, "auto", "auto", "always", "never"), "color", "of text on a terminal")
 	f.StringVar(&a.dataDir, "data-dir", "", "state directory (default $XDG_STATE_HOME/belay)")
 	f.StringVarP(&a.conn.Server, "server", "s", "", "NATS server URLs (NATS_URL)")
 	f.StringVar(&a.conn.Context, "context", "", "context of the nats CLI (NATS_CONTEXT)")
@@ -151,39 +164,6 @@ func (a *app) globalFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.conn.Domain, "js-domain", "", "JetStream domain")
 	f.StringVar(&a.conn.InboxPrefix, "inbox-prefix", "", "inbox prefix")
 	f.StringVar(&a.prefix, "prefix", "belay", "of all subjects and streams")
-}
-
-// natsEnv are the variables that the nats CLI reads, by flag.
-var natsEnv = map[string]string{
-	"server": "NATS_URL", "context": "NATS_CONTEXT", "creds": "NATS_CREDS", "nkey": "NATS_NKEY", "user": "NATS_USER",
-	"password": "NATS_PASSWORD", "token": "NATS_TOKEN", "tlscert": "NATS_CERT", "tlskey": "NATS_KEY", "tlsca": "NATS_CA", "timeout": "NATS_TIMEOUT",
-}
-
-// fromEnvironment fills in flags that were not given: BELAY_<FLAG>, then what the nats CLI reads.
-func (a *app) fromEnvironment(f *pflag.FlagSet) error {
-	var errs []error
-	f.VisitAll(func(fl *pflag.Flag) {
-		if fl.Changed || fl.Name == "help" {
-			return
-		}
-		for _, name := range []string{"BELAY_" + strings.ToUpper(strings.ReplaceAll(fl.Name, "-", "_")), natsEnv[fl.Name]} {
-			v := ""
-			if name != "" {
-				v = a.Getenv(name)
-			}
-			if v == "" {
-				continue
-			}
-			if err := f.Set(fl.Name, v); err != nil {
-				errs = append(errs, usage("environment variable %s: %w", name, err))
-			}
-			return
-		}
-	})
-	if a.output != "text" && a.output != "json" {
-		errs = append(errs, usage("-o %s: it is text or json", a.output))
-	}
-	return errors.Join(errs...)
 }
 
 func (a *app) json() bool { return a.output == "json" }

@@ -53,7 +53,7 @@ func (a *app) devCommand() *cobra.Command {
 	fl.StringVar(&f.tools, "tools", "", "tools file of the worker (default tools.yaml, if there is one)")
 	fl.StringVar(&f.natsListen, "nats-listen", "127.0.0.1:4222", "address of the embedded NATS server")
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:8222", "address of metrics and health; empty = none")
-	fl.StringVar(&f.durability, "durability", bus.DurabilityFsync, "fsync: on disk before it counts; interval: within a second")
+	fl.Var(oneOf(&f.durability, bus.DurabilityFsync, bus.DurabilityFsync, bus.DurabilityInterval), "durability", "on disk before it counts, or within a second")
 	fl.BoolVar(&f.noWorker, "no-worker", false, "start no worker")
 	return c
 }

@@ -20,22 +20,10 @@ func (a *app) logger(level slog.Level) *slog.Logger {
 		level = slog.LevelDebug
 	}
 	if a.logLevel != "" {
-		_ = level.UnmarshalText([]byte(a.logLevel)) // it was checked with the flags
+		_ = level.UnmarshalText([]byte(a.logLevel)) // it is one of those, or empty
 	}
 	asJSON := a.logForm == "json" || a.logForm == "" && !terminal(a.Err)
 	return observe.NewLogger(a.Err, observe.LogOptions{Level: level, JSON: asJSON, Color: a.colored(a.Err)})
-}
-
-// checkLogging refuses words that mean nothing.
-func (a *app) checkLogging() error {
-	var level slog.Level
-	if a.logLevel != "" && level.UnmarshalText([]byte(a.logLevel)) != nil {
-		return usage("--log-level %s: it is debug, info, warn or error", a.logLevel)
-	}
-	if a.logForm != "" && a.logForm != "text" && a.logForm != "json" {
-		return usage("--log-format %s: it is text or json", a.logForm)
-	}
-	return nil
 }
 
 // startTraces sets tracing up, if the environment asks for it. What cannot be set up is said once and left out.

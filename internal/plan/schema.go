@@ -30,7 +30,7 @@ func Schema(kind string) ([]byte, error) {
 	case "tools":
 		return slices.Clone(toolsSchema), nil
 	}
-	return nil, fmt.Errorf("no schema of %q: it is plan or tools", kind)
+	return nil, fmt.Errorf("no schema of %q: it is plan, tools or settings", kind)
 }
 
 // check tests a JSON value against a schema. Nil means that there is no schema.

@@ -1,0 +1,215 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"belay/config"
+)
+
+// sections are the commands that have a section of their own in a settings file: they keep running.
+var sections = []string{"serve", "dev", "worker"}
+
+// settingsSchema is what a settings file may hold, whichever program reads it. Its flags belong to no running command.
+func settingsSchema() config.Schema {
+	dispatcher, work := (&app{}).dispatcherRoot(), (&app{}).workerRoot()
+	schema := config.Schema{"": dispatcher.PersistentFlags()}
+	for _, c := range append(dispatcher.Commands(), work) {
+		if slices.Contains(sections, c.Name()) {
+			schema[c.Name()] = c.LocalNonPersistentFlags()
+		}
+	}
+	return schema
+}
+
+// settle fills in what was not given as a flag, from the environment and the settings file.
+func (a *app) settle(c *cobra.Command) error {
+	if !c.Flags().Changed("config") {
+		a.configFile = a.Getenv(config.Variable("config"))
+	}
+	a.given = map[string]string{}
+	c.Flags().Visit(func(fl *pflag.Flag) { a.given[fl.Name] = fl.Value.String() })
+	file, err := a.settingsFile()
+	if err != nil {
+		return err
+	}
+	if _, err := file.Fill(c.Flags(), c.Name(), a.Getenv); err != nil {
+		return &exitError{exitConfig, err}
+	}
+	return nil
+}
+
+func (a *app) settingsFile() (*config.File, error) {
+	path := config.Find(a.configFile, a.Getenv)
+	file, err := config.Load(path, settingsSchema())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usage("there is no settings file %s (named by --config or BELAY_CONFIG): %w", path, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, &exitError{exitConfig, err}
+	}
+	return file, nil
+}
+
+func (a *app) configCommand() *cobra.Command {
+	c := &cobra.Command{Use: "config", Short: "Look at the settings and where they come from", RunE: needSubcommand}
+	var origin, all bool
+	view := &cobra.Command{
+		Use: "view", Short: "Print the settings that count", Args: cobra.NoArgs,
+		Long: "Prints the settings that somebody has set, for all commands and for each that keeps running.\n\n" +
+			"flag > BELAY_<FLAG> > settings file > NATS_* > default. The file is the one that --config or BELAY_CONFIG names, or else\n" +
+			"$XDG_CONFIG_HOME/belay/config.yaml.",
+		RunE: func(*cobra.Command, []string) error { return a.viewSettings(origin, all) },
+	}
+	view.Flags().BoolVar(&origin, "show-origin", false, "say where each comes from")
+	view.Flags().BoolVar(&all, "all", false, "print defaults too")
+	c.AddCommand(view)
+	return c
+}
+
+type settingRow struct {
+	Section string        `json:"section,omitempty"`
+	Key     string        `json:"key"`
+	Value   string        `json:"value"`
+	Origin  config.Origin `json:"origin"`
+}
+
+// viewSettings fills in the flags of all commands as if each were run now with the global flags that were given here.
+func (a *app) viewSettings(origin, all bool) error {
+	file, err := a.settingsFile()
+	if err != nil {
+		return err
+	}
+	schema := settingsSchema()
+	for name, text := range a.given {
+		if schema[""].Lookup(name) != nil {
+			err = errors.Join(err, schema[""].Set(name, text))
+		}
+	}
+	rows := []settingRow{}
+	for _, section := range append([]string{""}, sections...) {
+		origins, fillErr := file.Fill(schema[section], section, a.Getenv)
+		err = errors.Join(err, fillErr)
+		schema[section].VisitAll(func(fl *pflag.Flag) {
+			o := origins[fl.Name]
+			if !config.InFile(fl.Name) || o == config.Default && !all {
+				return
+			}
+			rows = append(rows, settingRow{section, config.Key(fl.Name), shownSetting(fl), o})
+		})
+	}
+	if err != nil {
+		return &exitError{exitConfig, err}
+	}
+	return a.printSettings(rows, origin)
+}
+
+func (a *app) printSettings(rows []settingRow, origin bool) error {
+	if a.json() {
+		return a.printJSON(rows)
+	}
+	if len(rows) == 0 {
+		fmt.Fprintln(a.Err, "Nothing is set; everything has its default (config view --all).")
+	}
+	section := ""
+	for _, r := range rows {
+		indent := ""
+		if r.Section != "" {
+			indent = "  "
+		}
+		if r.Section != section {
+			section = r.Section
+			fmt.Fprintf(a.Out, "%s:\n", section)
+		}
+		from := ""
+		if origin {
+			from = "  # " + string(r.Origin)
+		}
+		fmt.Fprintf(a.Out, "%s%s: %s%s\n", indent, r.Key, plain(r.Value), from)
+	}
+	return nil
+}
+
+// secretFlags are never shown.
+var secretFlags = []string{"password", "token"}
+
+func shownSetting(fl *pflag.Flag) string {
+	v := fl.Value.String()
+	switch {
+	case v == "":
+		return `""`
+	case slices.Contains(secretFlags, fl.Name):
+		return "[hidden]"
+	case fl.Name == "server":
+		return withoutPasswords(v)
+	}
+	return v
+}
+
+func withoutPasswords(servers string) string {
+	parts := strings.Split(servers, ",")
+	for i, p := range parts {
+		if u, err := url.Parse(strings.TrimSpace(p)); err == nil && u.User != nil {
+			parts[i] = u.Redacted()
+			if _, has := u.User.Password(); !has { // a token stands where a name would
+				u.User = url.User("xxxxx")
+				parts[i] = u.String()
+			}
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// settingsJSONSchema describes settings files for editors, from the flags.
+func settingsJSONSchema() map[string]any {
+	schema := settingsSchema()
+	properties := flagProperties(schema[""])
+	for _, section := range sections {
+		properties[section] = map[string]any{
+			"type": "object", "additionalProperties": false, "properties": flagProperties(schema[section]),
+			"description": "Settings of `" + section + "`.",
+		}
+	}
+	return map[string]any{
+		"$schema": "http://json-schema.org/draft-07/schema#", "title": "Belay settings", "type": "object",
+		"additionalProperties": false, "properties": properties,
+	}
+}
+
+func flagProperties(flags *pflag.FlagSet) map[string]any {
+	all := map[string]any{}
+	flags.VisitAll(func(fl *pflag.Flag) {
+		if config.InFile(fl.Name) {
+			p := flagType(fl.Value.Type())
+			p["description"] = fl.Usage
+			all[config.Key(fl.Name)] = p
+		}
+	})
+	return all
+}
+
+func flagType(kind string) map[string]any {
+	switch kind {
+	case "bool":
+		return map[string]any{"type": "boolean"}
+	case "int":
+		return map[string]any{"type": "integer"}
+	case "duration":
+		return map[string]any{"type": "string", "examples": []string{"30s", "5m", "720h"}}
+	case "stringSlice":
+		return map[string]any{"type": "array", "items": map[string]any{"type": "string"}}
+	case "stringToInt":
+		return map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "integer"}}
+	}
+	if words := strings.Split(kind, "|"); len(words) > 1 {
+		return map[string]any{"enum": words}
+	}
+	return map[string]any{"type": "string"}
+}
