@@ -17,7 +17,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"belay/internal/bus"
+	"belay/internal/executor/gofunc"
 	"belay/internal/observe"
+	"belay/internal/toolbox"
 )
 
 // Version is what `version` prints; releases set it when they link.
@@ -46,6 +48,7 @@ type app struct {
 	traces   *observe.Traces // nil unless the environment asks for them
 	prefix   string
 
+	handlers   map[toolbox.Key]gofunc.Handler // of a worker that has Go code of its own
 	configFile string
 	given      map[string]string // global flags on the command line
 }
@@ -69,7 +72,12 @@ func (a *app) dispatcherRoot() *cobra.Command {
 
 // Worker runs the stock worker's command line and returns its exit code.
 func Worker(ctx context.Context, args []string, sys IO) int {
-	a := &app{IO: sys}
+	return WorkerWith(ctx, args, sys, nil)
+}
+
+// WorkerWith is [Worker] with handlers of tools that are Go code.
+func WorkerWith(ctx context.Context, args []string, sys IO, handlers map[toolbox.Key]gofunc.Handler) int {
+	a := &app{IO: sys, handlers: handlers}
 	return a.execute(ctx, a.workerRoot(), args)
 }
 

@@ -33,7 +33,7 @@ func (f *dispatchFlags) add(c *cobra.Command) {
 }
 
 func (f dispatchFlags) options() *dispatch.Options {
-	return &dispatch.Options{Name: "dispatcher-" + workerName(), Retention: f.retention}
+	return &dispatch.Options{Name: "dispatcher-" + WorkerName(), Retention: f.retention}
 }
 
 type devFlags struct {
@@ -213,9 +213,9 @@ func (a *app) work(ctx context.Context, f workerFlags) error {
 	}
 	o.Worker = &engine.WorkerOptions{
 		Options: worker.Options{
-			Name: workerName(), Concurrency: f.concurrency, ToolConcurrency: f.toolConcurrency, AckWait: f.ackWait, DrainTimeout: f.drain,
+			Name: WorkerName(), Concurrency: f.concurrency, ToolConcurrency: f.toolConcurrency, AckWait: f.ackWait, DrainTimeout: f.drain,
 		},
-		Tools: tools, Box: toolbox.Options{Only: f.only, Version: Version},
+		Tools: tools, Box: toolbox.Options{Only: f.only, Version: Version, Handlers: a.handlers},
 	}
 	e, err := a.startWatched(ctx, o, f.listen)
 	if err != nil {

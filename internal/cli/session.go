@@ -126,7 +126,7 @@ func (a *app) embeddedOptions(dir string, c carry) engine.Options {
 	}
 	if c.tools != nil {
 		o.Worker = &engine.WorkerOptions{
-			Options: worker.Options{Name: workerName(), Observer: &observe.Attempts{Traces: a.traces, Worker: workerName()}}, Tools: c.tools, Box: toolbox.Options{Version: Version},
+			Options: worker.Options{Name: WorkerName(), Observer: &observe.Attempts{Traces: a.traces, Worker: WorkerName()}}, Tools: c.tools, Box: toolbox.Options{Version: Version},
 		}
 	}
 	return o
@@ -141,8 +141,8 @@ func (a *app) told(log *slog.Logger) *observe.Runs {
 	return o
 }
 
-// workerName tells workers apart in the log of a run.
-func workerName() string {
+// WorkerName tells workers apart in the log of a run.
+func WorkerName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "worker"

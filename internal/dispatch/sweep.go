@@ -92,9 +92,12 @@ func (p *partition) shareListing(ctx context.Context, anew bool) error {
 }
 
 // holds reports whether events of the partition come to this dispatcher.
-func (p *partition) holds(ctx context.Context) (held bool, err error) {
-	err = p.do(ctx, func() { held = p.pinned })
-	return held, err
+func (p *partition) holds(ctx context.Context) (bool, error) {
+	held := make(chan bool, 1) // when ctx ends, nobody waits for the answer any more, and it comes all the same
+	if err := p.do(ctx, func() { held <- p.pinned }); err != nil {
+		return false, err
+	}
+	return <-held, nil
 }
 
 // reopen reads a run; done is called once it is read.

@@ -1,5 +1,0 @@
-package belay
-
-import (
-	_ "go.uber.org/goleak"
-)
