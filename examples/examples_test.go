@@ -3,6 +3,7 @@
 package examples
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"belay/internal/steps"
@@ -27,7 +29,7 @@ func TestExamples(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", p.bin, "belay/cmd/dispatcher").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for name, test := range map[string]func(*program){"basic": basic, "retry": retry, "fallback": fallback, "handoff": handoff, "undo": undo} {
+	for name, test := range map[string]func(*program){"basic": basic, "retry": retry, "fallback": fallback, "handoff": handoff, "undo": undo, "goworker": goworker} {
 		t.Run(name, func(t *testing.T) {
 			test(&program{t: t, bin: p.bin, home: t.TempDir()})
 		})
@@ -156,4 +158,51 @@ func undo(p *program) {
 		p.t.Errorf("%s, %s", doc.State, doc.Reason)
 	}
 	p.did("reserved", "reserved", "reserved", "charged", "charge undone", "reservation undone", "reservation undone", "reservation undone")
+}
+
+// goworker runs a worker with a tool in Go as a process of its own.
+func goworker(p *program) {
+	bin := filepath.Join(p.home, "goworker")
+	if out, err := exec.Command("go", "build", "-o", bin, "./goworker").CombinedOutput(); err != nil {
+		p.t.Fatalf("%v\n%s", err, out)
+	}
+	p.background(p.bin, "dev", "--no-worker", "--nats-listen", "127.0.0.1:0", "--listen", "")
+	p.background(bin, "--tools", "goworker/tools.yaml")
+	if doc := p.run(0, "run", "goworker/plan.yaml"); string(doc.Output) != "1649" {
+		p.t.Errorf("%s %s", doc.State, doc.Output)
+	}
+	doc := p.run(11, "run", "goworker/plan.yaml", "--input", `lines=[{"cents": -5}]`)
+	if s := p.step(doc, "total"); s.Class != steps.NeedsHuman || !strings.Contains(s.Message, "line 1 of invoice 2026-17 is a credit of 5 cents") {
+		p.t.Errorf("%s %s", s.Class, s.Message)
+	}
+}
+
+// background starts a program that keeps running, waits until it is ready, and drains it when the test ends.
+func (p *program) background(bin string, args ...string) {
+	p.t.Helper()
+	cmd := exec.Command(bin, append(args, "--data-dir", p.home, "--log-format", "json")...)
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			p.t.Errorf("%s did not drain: %v", filepath.Base(bin), err)
+		}
+	})
+	lines, ready := bufio.NewScanner(log), false
+	for !ready && lines.Scan() {
+		ready = strings.Contains(lines.Text(), " ready\"")
+	}
+	if !ready {
+		p.t.Fatalf("%s ended before it was ready: %v", filepath.Base(bin), lines.Err())
+	}
+	go func() {
+		for lines.Scan() { // or it would wait for a reader
+		}
+	}()
 }

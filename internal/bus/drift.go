@@ -54,7 +54,7 @@ func compareConsumers(stream string, want, have jetstream.ConsumerConfig) []erro
 	return differences("consumer "+want.Durable+" of stream "+stream, []field{
 		{"filter_subject", want.FilterSubject, have.FilterSubject},
 		{"ack_policy", want.AckPolicy, have.AckPolicy},
-		{"ack_wait", want.AckWait, have.AckWait},
+		{ackWaitField, want.AckWait, have.AckWait},
 		{"deliver_policy", want.DeliverPolicy, have.DeliverPolicy},
 		{"max_deliver", want.MaxDeliver, have.MaxDeliver},
 		{"max_ack_pending", want.MaxAckPending, have.MaxAckPending},
@@ -72,14 +72,37 @@ func comparePartitions(want, have int) []error {
 	if want <= 0 || want == have {
 		return nil
 	}
-	return []error{fmt.Errorf("the log has %d partitions, %d are configured: the number is fixed when the streams are made; configure %d", have, want, have)}
+	return []error{&Drift{"the log", partitionsField, have, want}}
+}
+
+// Drift says that a stream or a consumer is not as this program was told that it should be. Nothing was changed.
+type Drift struct {
+	What       string // "stream BELAY_STEPS", "consumer pay~~primary of stream BELAY_STEPS"
+	Field      string
+	Have, Want any
+}
+
+const (
+	partitionsField = "number of partitions"
+	ackWaitField    = "ack_wait"
+)
+
+func (d *Drift) Error() string {
+	if d.Field == partitionsField {
+		return fmt.Sprintf("%s has %v partitions, %v are configured: the number is fixed when the streams are made; leave it out", d.What, d.Have, d.Want)
+	}
+	cure := "set it back (nats stream edit, nats consumer edit) or, if it holds nothing of worth, delete it and start again"
+	if d.Field == ackWaitField {
+		cure = "give all workers the same --ack-wait"
+	}
+	return fmt.Sprintf("%s: %s is %v, Belay needs %v: %s", d.What, d.Field, d.Have, d.Want, cure)
 }
 
 func differences(what string, fields []field) []error {
 	var all []error
 	for _, f := range fields {
 		if !reflect.DeepEqual(f.want, f.have) {
-			all = append(all, fmt.Errorf("%s: %s is %v, Belay needs %v: set it back (nats stream edit, nats consumer edit) or, if it holds nothing of worth, delete it and start again", what, f.name, f.have, f.want))
+			all = append(all, &Drift{what, f.name, f.have, f.want})
 		}
 	}
 	return all

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"strings"
+	"syscall"
 
 	"belay/internal/bus"
 	"belay/internal/handoff"
@@ -44,7 +45,7 @@ const exitCodeHelp = `Exit codes:
   66   no such run, escalation or file
   69   NATS cannot be reached
   75   conflict or timeout: try again; esc decide: somebody was first
-  78   a mistake in the settings: file or environment
+  78   a mistake in the settings, or streams that are set up otherwise
   130  interrupted
 `
 
@@ -92,17 +93,20 @@ func codeOf(err error) (code int, word string) {
 	var e *exitError
 	var problems plan.Problems
 	var op *net.OpError
+	var drift *bus.Drift
 	switch {
 	case errors.As(err, &e):
 		return e.code, wordOf(e.code)
 	case errors.As(err, &problems), errors.Is(err, handoff.ErrInvalid), errors.Is(err, runlog.ErrTooLarge), errors.Is(err, runlog.ErrBadID):
 		return exitInvalid, "invalid"
+	case errors.As(err, &drift):
+		return exitConfig, "config"
 	case errors.Is(err, handoff.ErrNotAllowed):
 		return exitUsage, "usage"
 	case errors.Is(err, runlog.ErrNoRun), errors.Is(err, handoff.ErrNoEscalation), errors.Is(err, fs.ErrNotExist):
 		return exitNotFound, "not_found"
 	case errors.Is(err, runlog.ErrConflict), errors.Is(err, runlog.ErrEnded), errors.Is(err, runlog.ErrAmbiguous), errors.Is(err, handoff.ErrDecidedBefore),
-		errors.Is(err, bus.ErrLocked), errors.Is(err, bus.ErrUncertain), errors.Is(err, bus.ErrFull):
+		errors.Is(err, bus.ErrLocked), errors.Is(err, bus.ErrUncertain), errors.Is(err, bus.ErrFull), errors.Is(err, syscall.EADDRINUSE):
 		return exitTryAgain, "conflict"
 	case errors.Is(err, bus.ErrUnreachable), errors.As(err, &op):
 		return exitUnreachable, "unreachable"

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,6 +42,7 @@ import (
 //	jsonlines FILE              every line is a JSON document
 //	lines FILE N                the file has so many lines; a file that is not there has none
 //	narrow FILE N               no line has more columns than that
+//	page URL CODE PATTERN       a GET is answered with this code and a body that matches
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -49,7 +51,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "start": start, "signal": send, "ends": ends, "waitfor": waitFor, "gone": gone,
-			"port": freePort, "json": jsonAt, "jsonlines": jsonLines, "lines": lines, "narrow": narrow,
+			"port": freePort, "json": jsonAt, "jsonlines": jsonLines, "lines": lines, "narrow": narrow, "page": page,
 		},
 	})
 }
@@ -332,5 +334,19 @@ func narrow(ts *testscript.TestScript, neg bool, args []string) {
 	all := slices.Collect(strings.Lines(ts.ReadFile(args[0])))
 	if i := slices.IndexFunc(all, func(line string) bool { return len([]rune(strings.TrimRight(line, "\n"))) > n }); i >= 0 {
 		ts.Fatalf("a line has more than %d columns:\n%s", n, all[i])
+	}
+}
+
+func page(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 3, "page URL CODE PATTERN")
+	res, err := http.Get(args[0])
+	ts.Check(err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	ts.Check(err)
+	pattern, err := regexp.Compile("(?m)" + args[2])
+	ts.Check(err)
+	if strconv.Itoa(res.StatusCode) != args[1] || !pattern.Match(body) {
+		ts.Fatalf("%s answers %s\n%s", args[0], res.Status, body)
 	}
 }

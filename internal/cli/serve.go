@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -93,7 +92,7 @@ func (a *app) dev(ctx context.Context, f devFlags) error {
 		return err
 	}
 	defer remove()
-	a.devBanner(e, f, dir, tools)
+	a.ready("dev", devFacts(e, f, dir, tools))
 	return a.untilStopped(ctx, e)
 }
 
@@ -120,22 +119,21 @@ func (a *app) devTools(f *devFlags) (*plan.Tools, error) {
 	return plan.LoadTools(f.tools)
 }
 
-func (a *app) devBanner(e *watched, f devFlags, dir string, tools *plan.Tools) {
-	p := func(format string, args ...any) { fmt.Fprintf(a.Err, format, args...) }
-	p("  NATS     %s  (embedded)\n", e.Server.URL())
+func devFacts(e *watched, f devFlags, dir string, tools *plan.Tools) []fact {
+	facts := []fact{{"NATS", e.Server.URL() + "  (embedded)"}}
 	if e.url != "" {
-		p("  Metrics  %s/metrics  (and /healthz, /readyz)\n", e.url)
+		facts = append(facts, fact{"Metrics", e.url + "/metrics  (and /healthz, /readyz)"})
 	}
 	if tools != nil {
-		p("  Worker   1 in this process, %d tools of %s\n", len(tools.Tools), tools.File)
+		facts = append(facts, fact{"Worker", fmt.Sprintf("1 in this process, %d tools of %s", len(tools.Tools), tools.File)})
 	} else {
-		p("  Worker   none; start one with: worker --server %s --tools FILE\n", e.Server.URL())
+		facts = append(facts, fact{"Worker", "none; start one with: worker --server " + e.Server.URL() + " --tools FILE"})
 	}
-	p("  Data     kept in %s\n", dir)
+	facts = append(facts, fact{"Data", "kept in " + dir})
 	if f.durability == bus.DurabilityInterval {
-		p("  Careful  durability interval: a power cut may lose the last second\n")
+		facts = append(facts, fact{"Careful", "durability interval: a power cut may lose the last second"})
 	}
-	p("  Next     in another terminal: dispatcher run PLAN\n")
+	return append(facts, fact{"Next", "in another terminal: dispatcher run PLAN"})
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -169,7 +167,7 @@ func (a *app) serve(ctx context.Context, f dispatchFlags, listen string) error {
 		return err
 	}
 	defer remove()
-	fmt.Fprintf(a.Err, "dispatcher ready: %s, %d partitions\n", e.Bus.URL(), e.Bus.Partitions())
+	a.ready("dispatcher", append(reached(e), fact{"Log", fmt.Sprintf("%d partitions", e.Bus.Partitions())}))
 	return a.untilStopped(ctx, e)
 }
 
@@ -205,6 +203,11 @@ func (a *app) work(ctx context.Context, f workerFlags) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range f.only {
+		if tools.Tools[name] == nil {
+			return usage("--only %s: %s has no such tool", name, tools.File)
+		}
+	}
 	o := engine.Options{Connect: a.connection("worker"), Log: a.logger(slog.LevelInfo)}
 	if o.Connect.Server == "" && o.Connect.Context == "" {
 		if o.Connect.Server, err = a.noted(); err != nil {
@@ -222,8 +225,17 @@ func (a *app) work(ctx context.Context, f workerFlags) error {
 		return unreachable(err)
 	}
 	defer e.Stop()
-	fmt.Fprintf(a.Err, "worker %s ready: %s, tools of %s\n", o.Worker.Name, e.Bus.URL(), filepath.Base(tools.File))
+	a.ready("worker", append(reached(e), fact{"Worker", o.Worker.Name}, fact{"Tools", tools.File}))
 	return a.untilStopped(ctx, e)
+}
+
+// reached says where a program is connected to, and where it can be looked at.
+func reached(w *watched) []fact {
+	facts := []fact{{"NATS", w.Bus.URL()}}
+	if w.url != "" {
+		facts = append(facts, fact{"Metrics", w.url + "/metrics  (and /healthz, /readyz)"})
+	}
+	return facts
 }
 
 // noted is the server of a running `dev` or `serve`.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 
 	"belay/internal/bus"
@@ -22,9 +23,28 @@ func (a *app) logger(level slog.Level) *slog.Logger {
 	if a.logLevel != "" {
 		_ = level.UnmarshalText([]byte(a.logLevel)) // it is one of those, or empty
 	}
-	asJSON := a.logForm == "json" || a.logForm == "" && !terminal(a.Err)
-	return observe.NewLogger(a.Err, observe.LogOptions{Level: level, JSON: asJSON, Color: a.colored(a.Err)})
+	return observe.NewLogger(a.Err, observe.LogOptions{Level: level, JSON: a.logsJSON(), Color: a.colored(a.Err)})
 }
+
+func (a *app) logsJSON() bool { return a.logForm == "json" || a.logForm == "" && !terminal(a.Err) }
+
+// ready tells that a program that keeps running is up: a few lines for people, or one in the log of programs.
+func (a *app) ready(what string, facts []fact) {
+	if a.logsJSON() {
+		attrs := []any{}
+		for _, f := range facts {
+			attrs = append(attrs, strings.ToLower(f.name), f.text)
+		}
+		a.logger(slog.LevelInfo).Info(what+" ready", attrs...)
+		return
+	}
+	for _, f := range facts {
+		fmt.Fprintf(a.Err, "  %-9s%s\n", f.name, f.text)
+	}
+}
+
+// fact is one line of what a program says when it is ready.
+type fact struct{ name, text string }
 
 // startTraces sets tracing up, if the environment asks for it. What cannot be set up is said once and left out.
 func (a *app) startTraces(ctx context.Context, service string) {
@@ -149,7 +169,9 @@ func openQuestions(ctx context.Context, b *bus.Bus) (observe.Open, error) {
 func (a *app) untilStopped(ctx context.Context, w *watched) error {
 	err := w.Wait(ctx)
 	w.stopping.Store(true)
-	if err == nil {
+	if err == nil && a.logsJSON() {
+		a.logger(slog.LevelInfo).Info("stopping: finishing what is under way")
+	} else if err == nil {
 		fmt.Fprintln(a.Err, "stopping: finishing what is under way (again to leave at once)")
 	}
 	return err

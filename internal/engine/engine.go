@@ -114,7 +114,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 	if o.Logger == nil {
 		o.Logger = e.log
 	}
-	e.part("dispatcher", dispatch.New(o).Run)
+	e.part(dispatch.New(o).Run)
 }
 
 func (e *Engine) startWorker(ctx context.Context, o WorkerOptions) error {
@@ -131,12 +131,20 @@ func (e *Engine) startWorker(ctx context.Context, o WorkerOptions) error {
 	if o.Log == nil {
 		o.Log = e.log
 	}
-	e.part("worker", worker.New(o.Options).Run)
-	return nil
+	w := worker.New(o.Options)
+	e.part(w.Run)
+	select {
+	case <-w.Ready():
+		return nil
+	case <-e.fail:
+		return e.Err()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // part runs one long-lived part. One that ends by itself ends the engine.
-func (e *Engine) part(name string, run func(context.Context) error) {
+func (e *Engine) part(run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	// Workers stop first: their last outcomes still find a dispatcher.
@@ -144,7 +152,7 @@ func (e *Engine) part(name string, run func(context.Context) error) {
 	go func() {
 		defer close(done)
 		if err := run(ctx); err != nil && ctx.Err() == nil {
-			e.end(fmt.Errorf("%s: %w", name, err))
+			e.end(err)
 		}
 	}()
 }

@@ -43,6 +43,7 @@ var rules = []rule{
 	{pkg: "config", may: []string{"internal/wire", "internal/plan"}, why: "settings"},
 	{pkg: "internal/importtest", why: "this table"},
 	{pkg: "examples", may: []string{"internal/cli"}, why: "each example is run as a user runs it"},
+	{pkg: "examples/goworker", may: []string{"."}, why: "what users write, with the public package alone"},
 	{pkg: "examples/*", why: "the outside world knows nothing of Belay"},
 	{pkg: "cmd/*", may: []string{"internal/cli"}, why: "main only delegates"},
 	{pkg: "internal/*", may: []string{"*", "internal/*", "internal/*/*", "config"}, nats: false, why: "the shell may use all"},
@@ -83,6 +84,9 @@ func ruleFor(name string) (rule, bool) {
 
 func (r rule) forbids(imp string) string {
 	own, isOwn := strings.CutPrefix(imp, "belay/")
+	if imp == "belay" {
+		own, isOwn = ".", true
+	}
 	switch {
 	case isOwn && !slices.ContainsFunc(r.may, func(p string) bool { return matches(p, own) }):
 		return "not in its list"

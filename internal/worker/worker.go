@@ -80,6 +80,7 @@ type Worker struct {
 	hold  *holds
 	stops *stops
 
+	ready    chan struct{}   // closed when it takes attempts of all its tools
 	stopping chan struct{}   // closed when nothing new is begun
 	life     context.Context // of executions and publishes; ends at the drain timeout
 	end      context.CancelCauseFunc
@@ -91,7 +92,7 @@ func New(o Options) *Worker {
 	o = o.withDefaults()
 	w := &Worker{
 		Options: o, names: o.Bus.Names(), slots: make(chan struct{}, o.Concurrency), tools: map[string]chan struct{}{},
-		hold: newHolds(), stops: newStops(), stopping: make(chan struct{}),
+		hold: newHolds(), stops: newStops(), ready: make(chan struct{}), stopping: make(chan struct{}),
 	}
 	for tool, n := range o.ToolConcurrency {
 		if n > 0 {
@@ -111,6 +112,9 @@ func (w *Worker) Serves() []string {
 	slices.Sort(all)
 	return all
 }
+
+// Ready is closed when the worker takes attempts of all its tools.
+func (w *Worker) Ready() <-chan struct{} { return w.ready }
 
 // Run takes and executes attempts until ctx ends. Then it takes no more, hands back what it has not begun, finishes
 // what it executes within the drain timeout, and returns. A Worker runs once.
@@ -136,7 +140,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	w.Log.Info("worker ready", "worker", w.Name, "concurrency", w.Concurrency, "tools", strings.Join(w.Serves(), " "))
+	close(w.ready)
+	w.Log.Info("worker takes steps", "worker", w.Name, "concurrency", w.Concurrency, "tools", strings.Join(w.Serves(), " "))
 	w.mend(ctx, consumptions, lost)
 	w.Log.Info("worker draining", "worker", w.Name, "executing", len(w.slots))
 	return w.drain(consumptions)
