@@ -74,7 +74,7 @@ func (o Options) dialNow(b *Bus) dialled {
 	}
 	switch {
 	case o.InProcess != nil:
-		nc, err := nats.Connect("", append(opts, nats.InProcessServer(o.InProcess.ns))...)
+		nc, err := nats.Connect("", append(opts, nats.InProcessServer(inside{o.InProcess}))...)
 		return o.to("the embedded server", nc, err)
 	case o.Server != "":
 		return o.dialServer(opts)

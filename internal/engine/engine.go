@@ -89,7 +89,7 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 	}
 	e.Runs = runlog.New(e.Bus, plan.NewCache(256))
 	if o.Worker != nil { // before the dispatcher: its consumers are there when the first step is
-		if err := e.startWorker(ctx, *o.Worker); err != nil {
+		if err := e.startWorker(ctx, *o.Worker, o.Dispatch != nil); err != nil {
 			return err
 		}
 	}
@@ -117,7 +117,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 	e.part(dispatch.New(o).Run)
 }
 
-func (e *Engine) startWorker(ctx context.Context, o WorkerOptions) error {
+func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bool) error {
 	o.Box.Bus = e.Bus
 	tools, missing, err := toolbox.Build(ctx, o.Tools, o.Box)
 	if err != nil {
@@ -126,6 +126,9 @@ func (e *Engine) startWorker(ctx context.Context, o WorkerOptions) error {
 	e.Missing = missing
 	for _, k := range missing {
 		e.log.Info("this worker does not serve a rung: no Go handler is registered for it in this binary", "tool", k.Tool, "rung", k.Rung)
+	}
+	if len(tools) == 0 && dispatches {
+		return nil // runs can be submitted and looked at; people were told what is missing
 	}
 	o.Options.Bus, o.Options.Tools = e.Bus, tools
 	if o.Log == nil {

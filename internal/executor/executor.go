@@ -33,6 +33,13 @@ type Executor interface {
 	Execute(ctx context.Context, req Request) (Result, error)
 }
 
+// Prompt is an [Executor] that itself sees to it that Execute returns when its context ends, whatever the tool does. The
+// worker need not watch over it from a goroutine of its own.
+type Prompt interface {
+	Executor
+	Prompt()
+}
+
 // Func makes a function an [Executor].
 type Func func(ctx context.Context, req Request) (Result, error)
 

@@ -30,6 +30,7 @@ type State struct {
 	Reason      string // why the run failed, was aborted or cancelled
 
 	keyRun  string
+	decoded any // Input, once an expression has asked for it
 	carried map[string]Carried
 	faults  map[faultKey]int // since the last decision, for escalate_after
 	final   RunState         // how the run ends, once that is clear; empty before

@@ -14,8 +14,13 @@ type Scope struct {
 	each  bool
 }
 
-// Input is the run's input.
-func (c Scope) Input() any { return Decode(c.state.Input) }
+// Input is the run's input. It is decoded once for a run: most steps ask for it.
+func (c Scope) Input() any {
+	if c.state.decoded == nil {
+		c.state.decoded = Decode(c.state.Input)
+	}
+	return c.state.decoded
+}
 
 // Step is what the root `steps.<id>` shows: output, state, degraded, rejection. Nil when the plan has no such step.
 func (c Scope) Step(id string) map[string]any { return c.state.stepRoot(id) }

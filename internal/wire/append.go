@@ -8,7 +8,7 @@ import (
 	"belay/internal/steps"
 )
 
-// Two bodies are written for every step that succeeds: the step message and its outcome. They are put together by
+// Two bodies are written for every step that succeeds, the step message and its outcome, and one for every run. They are put together by
 // hand, because their large parts are JSON already, and encoding/json would read and compact them again. What is read
 // back is the same; codec_test.go holds it against encoding/json.
 
@@ -27,6 +27,12 @@ func (o *object) key(name string) {
 func (o *object) text(name, v string) {
 	o.key(name)
 	o.b = appendText(o.b, v)
+}
+
+func (o *object) optional(name, v string) {
+	if v != "" {
+		o.text(name, v)
+	}
 }
 
 func (o *object) number(name string, v int) {
@@ -93,11 +99,34 @@ func appendSucceeded(e steps.Succeeded) []byte {
 	o := object{append(make([]byte, 0, 224+len(e.Output)), `{"v":1,"type":"succeeded"`...)}
 	o.attempt(e.Attempt)
 	o.text("worker", e.Worker)
-	o.raw("output", e.Output)
 	o.seconds("age", e.Age)
 	o.time("started", e.Started)
 	o.seconds("took", e.Took)
+	o.raw("output", e.Output) // last: scan.go finds its end there
 	return append(o.b, '}')
+}
+
+// appendSubmitted takes document and input in as they are; ok is false for what is left to
+// encoding/json: what is no JSON, and a run that goes on from another.
+func appendSubmitted(e steps.Submitted) (body []byte, ok bool) {
+	if len(e.Carried) > 0 || !json.Valid(e.Document) || !json.Valid(e.Input) {
+		return nil, false
+	}
+	o := object{append(make([]byte, 0, 192+len(e.Document)+len(e.Input)), `{"v":1,"type":"submitted"`...)}
+	o.optional("tools_file", e.ToolsFile)
+	o.optional("by", e.By)
+	o.optional("retry_of", e.RetryOf)
+	o.optional("key_run", e.KeyRun)
+	if len(e.Labels) > 0 {
+		b, err := marshal(e.Labels)
+		if err != nil {
+			return nil, false
+		}
+		o.raw("labels", b)
+	}
+	o.raw("input", e.Input)
+	o.raw("document", e.Document) // last: scan.go finds its end there
+	return append(o.b, '}'), true
 }
 
 func appendStep(m steps.StepMessage) []byte {
@@ -108,10 +137,10 @@ func appendStep(m steps.StepMessage) []byte {
 	o.text("tool", m.Tool)
 	o.text("rung_name", m.RungName)
 	o.text("effects", string(m.Effects))
-	o.raw("params", m.Params)
 	o.text("key", m.Key)
 	o.seconds("timeout", m.Timeout)
 	o.time("not_before", m.NotBefore)
 	o.time("deadline", m.Deadline)
+	o.raw("params", m.Params) // last: scan.go finds its end there
 	return append(o.b, '}')
 }

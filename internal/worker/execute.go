@@ -96,6 +96,10 @@ type result struct {
 // run calls the executor and waits for it, or for a grace after its context has ended. An executor that does not obey
 // is left behind: its slot is given back, its result is nobody's.
 func (j *job) run(ctx context.Context) (executor.Result, error) {
+	if _, is := j.rung.Executor.(executor.Prompt); is {
+		r := j.call(ctx)
+		return r.Result, r.err
+	}
 	done := make(chan result, 1)
 	go func() { done <- j.call(ctx) }()
 	select {

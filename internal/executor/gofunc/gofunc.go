@@ -39,6 +39,9 @@ type answer struct {
 	err    error
 }
 
+// Prompt implements [executor.Prompt]: a handler that does not return is left behind here.
+func (x *rung) Prompt() {}
+
 // Execute calls the handler.
 func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Result, error) {
 	if ctx.Err() != nil {
