@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,7 +81,11 @@ func (a *app) showEscalation(ctx context.Context, s *session, id string) error {
 		if err != nil {
 			return err
 		}
-		return a.printJSON(l)
+		if a.json() {
+			return a.printJSON(l)
+		}
+		a.printLetter(l)
+		return nil
 	}
 	d, err := dossier(ctx, s, id)
 	if err != nil {
@@ -106,6 +111,34 @@ func dossier(ctx context.Context, s *session, id string) (steps.Dossier, error) 
 		return steps.Dossier{}, fmt.Errorf("%w: %s", handoff.ErrNoEscalation, id)
 	}
 	return steps.MakeDossier(st, n), nil
+}
+
+// printLetter shows a dead letter: a message that no program here can read, with its bytes.
+func (a *app) printLetter(l dlq.Letter) {
+	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
+	p("%s  %s, open since %s\n%s\n\n", l.ID, l.Kind, l.Opened.Local().Format("2006-01-02 15:04:05"), plain(l.Message))
+	if o := l.Origin; o != nil {
+		p("subject   %s, sequence %d, %d bytes\n", plain(o.Subject), o.Sequence, o.Size)
+		for line := range strings.Lines(hex.Dump(o.Raw[:min(len(o.Raw), 256)])) {
+			p("          %s", line)
+		}
+		if len(o.Raw) > 256 {
+			p("          ... -o json has %d bytes, in base64\n", len(o.Raw))
+		}
+	}
+	if len(l.Allowed) > 0 {
+		p("\ndecide    dispatcher esc decide %s %s\n", short(l.ID), example(l.Allowed))
+	}
+	for _, v := range l.Allowed {
+		if does := letterEffects[v]; does != "" {
+			p("          %-7s %s\n", v, does)
+		}
+	}
+}
+
+var letterEffects = map[steps.Verb]string{
+	steps.VerbRetry: "read it again, with a version that can",
+	steps.VerbSkip:  "leave it out of the run's history for good; the run goes on without it",
 }
 
 // printDossier shows a card in the order in which a person needs it.

@@ -48,7 +48,7 @@ func (a *app) schemaCommand() *cobra.Command {
 }
 
 func (a *app) toolsCommand() *cobra.Command {
-	c := &cobra.Command{Use: "tools", Short: "List the tools of a tools file", RunE: needSubcommand}
+	c := &cobra.Command{Use: "tools", Short: "List the tools of a tools file, and call one", RunE: needSubcommand}
 	var file string
 	ls := &cobra.Command{Use: "ls", Short: "List tools with effects and ladders", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
 		t, err := plan.LoadTools(file)
@@ -58,7 +58,7 @@ func (a *app) toolsCommand() *cobra.Command {
 		return a.listTools(t)
 	}}
 	ls.Flags().StringVar(&file, "tools", "tools.yaml", "tools file")
-	c.AddCommand(ls)
+	c.AddCommand(ls, a.toolsCall())
 	return c
 }
 

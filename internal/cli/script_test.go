@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"belay/internal/cli"
@@ -42,6 +43,7 @@ import (
 //	jsonlines FILE              every line is a JSON document
 //	lines FILE N                the file has so many lines; a file that is not there has none
 //	narrow FILE N               no line has more columns than that
+//	publish URL SUBJECT TEXT    publishes a message to NATS, past Belay; a stream must take it
 //	page URL CODE PATTERN       a GET is answered with this code and a body that matches
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -51,7 +53,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "start": start, "signal": send, "ends": ends, "waitfor": waitFor, "gone": gone,
-			"port": freePort, "json": jsonAt, "jsonlines": jsonLines, "lines": lines, "narrow": narrow, "page": page,
+			"port": freePort, "json": jsonAt, "jsonlines": jsonLines, "lines": lines, "narrow": narrow, "page": page, "publish": publish,
 		},
 	})
 }
@@ -349,4 +351,13 @@ func page(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(res.StatusCode) != args[1] || !pattern.Match(body) {
 		ts.Fatalf("%s answers %s\n%s", args[0], res.Status, body)
 	}
+}
+
+func publish(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 3, "publish URL SUBJECT TEXT")
+	nc, err := nats.Connect(args[0])
+	ts.Check(err)
+	defer nc.Close()
+	_, err = nc.Request(args[1], []byte(args[2]), patience)
+	ts.Check(err)
 }

@@ -118,7 +118,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 }
 
 func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bool) error {
-	o.Box.Bus = e.Bus
+	o.Box.Bus, o.Box.Log = e.Bus, e.log
 	tools, missing, err := toolbox.Build(ctx, o.Tools, o.Box)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -40,6 +41,7 @@ type Options struct {
 	Handlers map[Key]gofunc.Handler // Go handlers; a key with an empty rung serves every `go` rung of its tool
 	Only     []string               // tools to serve; empty = all
 	Version  string                 // shown to HTTP services
+	Log      *slog.Logger           // default: nothing is logged
 }
 
 // Build makes the rungs of a tools file. Missing lists `go` rungs without a handler in this binary: this worker does
@@ -50,14 +52,15 @@ func Build(ctx context.Context, t *plan.Tools, o Options) (rungs map[Key]Rung, m
 			return nil, nil, fmt.Errorf("%s has no tool %q (named by --only)", t.File, name)
 		}
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	b := &builder{Options: o, client: httpexec.NewClient(o.Version), rungs: map[Key]Rung{}}
 	for name, def := range t.Tools {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, name) {
 			continue
 		}
-		if err := b.tool(ctx, def); err != nil {
-			return nil, nil, fmt.Errorf("tool %s: %w", name, err)
-		}
+		b.tool(ctx, def)
 	}
 	slices.SortFunc(b.missing, func(a, z Key) int { return strings.Compare(a.String(), z.String()) })
 	return b.rungs, b.missing, nil
@@ -71,12 +74,10 @@ type builder struct {
 	missing []Key
 }
 
-func (b *builder) tool(ctx context.Context, def *plan.ToolDef) error {
+func (b *builder) tool(ctx context.Context, def *plan.ToolDef) {
 	cached := slices.ContainsFunc(def.Rungs, func(r plan.RungDef) bool { return r.Spec.Cache != nil })
 	if cached {
-		if err := b.openCache(ctx); err != nil {
-			return err
-		}
+		b.openCache(ctx)
 	}
 	for _, r := range def.Rungs {
 		k := Key{def.Name, r.Name}
@@ -91,7 +92,6 @@ func (b *builder) tool(ctx context.Context, def *plan.ToolDef) error {
 		}
 		b.rungs[k] = rung
 	}
-	return nil
 }
 
 func (b *builder) remember(tool string) func(context.Context, json.RawMessage, json.RawMessage) error {
@@ -100,17 +100,19 @@ func (b *builder) remember(tool string) func(context.Context, json.RawMessage, j
 	}
 }
 
-// openCache opens the bucket once, for the first tool that has a cache rung.
-func (b *builder) openCache(ctx context.Context) error {
+// openCache opens the bucket once, for the first tool that has a cache rung. Where it cannot be opened the others are
+// served all the same; it is tried again when it is needed.
+func (b *builder) openCache(ctx context.Context) {
 	if b.cache != nil {
-		return nil
+		return
 	}
-	store, err := cache.OpenBucket(ctx, b.Bus.JetStream(), cache.BucketOptions{Name: b.Bus.Names().CacheBucket()})
-	if err != nil {
-		return err
+	store := cache.NewLazy(func(ctx context.Context) (cache.Store, error) {
+		return cache.OpenBucket(ctx, b.Bus.JetStream(), cache.BucketOptions{Name: b.Bus.Names().CacheBucket()})
+	})
+	if _, err := store.Open(ctx); err != nil {
+		b.Log.Warn("cache rungs have no results until their bucket can be opened; everything else is served", "error", err)
 	}
 	b.cache = cache.New(store)
-	return nil
 }
 
 // executor picks the plug-in; nil for a handler that this binary does not have.
