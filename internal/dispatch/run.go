@@ -14,7 +14,7 @@ type run struct {
 	id   string
 	fold *runlog.Fold // nil until it is read
 
-	sent map[string]sent   // by unit: the last attempt whose step message was published
+	sent map[string]*sent  // by unit: the last attempt whose step message was published; pointers, since a map has room for eight at least
 	made map[made]struct{} // everything else that was published or removed
 
 	out     int             // publishes and purges that have not answered
@@ -80,6 +80,12 @@ type receipt struct {
 	run    *run
 	left   int // what has not answered
 	failed bool
+}
+
+// hasSent reports whether the step message of an attempt was published, and no later one of its unit.
+func (r *run) hasSent(a steps.Attempt) bool {
+	s := r.sent[a.Step]
+	return s != nil && s.attempt == a
 }
 
 func (r *run) knows(kind thing, name string) bool {

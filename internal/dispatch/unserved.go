@@ -136,7 +136,7 @@ func (d *Dispatcher) tellUnserved(ctx context.Context, r route) error {
 
 func (p *partition) unservedAttempt(id string, a steps.Attempt) {
 	r := p.runs[id]
-	if r == nil || !r.live() || r.sent[a.Step].attempt != a {
+	if r == nil || !r.live() || !r.hasSent(a) {
 		return
 	}
 	name := a.Step + "/" + a.Token()

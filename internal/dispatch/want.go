@@ -90,13 +90,13 @@ func (p *partition) publishAll(r *run, rc *receipt, w *steps.WantList) error {
 
 // publishStep queues an attempt, unless it was queued before.
 func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error {
-	if was, ok := r.sent[m.Step]; ok && was.attempt == m.Attempt {
+	if r.hasSent(m.Attempt) {
 		return nil
 	}
 	if r.sent == nil {
-		r.sent = make(map[string]sent, 1)
+		r.sent = make(map[string]*sent, 1)
 	}
-	r.sent[m.Step] = sent{m.Attempt, time.Now()}
+	r.sent[m.Step] = &sent{m.Attempt, time.Now()}
 	p.routes.add(route{m.Tool, m.RungName})
 	if slices.Contains(r.queued, m.Attempt) {
 		return nil
