@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"belay/internal/bus"
@@ -30,7 +31,7 @@ type client struct {
 
 func (f *fleet) client(w *world) *client {
 	f.t.Helper()
-	tools, err := plan.ParseTools("tools.yaml", []byte(w.tools("100ms")))
+	tools, err := plan.LoadTools(filepath.Join(f.dir, "tools.yaml"))
 	if err != nil {
 		f.t.Fatal(err)
 	}

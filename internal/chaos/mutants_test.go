@@ -39,6 +39,7 @@ func TestPurgedQueue(t *testing.T) {
 
 func playPurged(t *testing.T, bin, mutant string, runs int, limit time.Duration) int {
 	w := newWorld(t)
+	// Waits of more than a second are spent in the queue, where a purge finds them.
 	f := startFleet(t, bin, mutant, w.tools("4s"))
 	c := f.client(w)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
