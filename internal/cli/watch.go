@@ -48,7 +48,7 @@ type fact struct{ name, text string }
 
 // startTraces sets tracing up, if the environment asks for it. What cannot be set up is said once and left out.
 func (a *app) startTraces(ctx context.Context, service string) {
-	traces, err := observe.NewTraces(ctx, a.Getenv, service, Version)
+	traces, err := observe.NewTraces(ctx, a.Getenv, a.logger(slog.LevelWarn), service, Version)
 	if err != nil {
 		a.logger(slog.LevelWarn).Warn("no traces", "error", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/contrib/exporters/autoexport"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
@@ -50,8 +51,8 @@ var carrierForm = propagation.TraceContext{}
 var switches = []string{"OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}
 
 // NewTraces sets tracing up as the standard OTEL_ variables say; nil without them. The exporter reads the process's own
-// environment.
-func NewTraces(ctx context.Context, getenv func(string) string, service, version string) (*Traces, error) {
+// environment, and what it cannot send is logged.
+func NewTraces(ctx context.Context, getenv func(string) string, log *slog.Logger, service, version string) (*Traces, error) {
 	on := false
 	for _, name := range switches {
 		on = on || getenv(name) != ""
@@ -59,6 +60,7 @@ func NewTraces(ctx context.Context, getenv func(string) string, service, version
 	if !on || getenv("OTEL_SDK_DISABLED") == "true" || getenv("OTEL_TRACES_EXPORTER") == "none" {
 		return nil, nil
 	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces are not sent", "error", err) }))
 	exporter, err := autoexport.NewSpanExporter(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("traces: OTEL_TRACES_EXPORTER=%s: %w (otlp, console or none)", getenv("OTEL_TRACES_EXPORTER"), err)

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,8 @@ import (
 
 	"belay/internal/steps"
 )
+
+var silent = slog.New(slog.DiscardHandler)
 
 func recorder() (*Traces, *tracetest.SpanRecorder) {
 	r := tracetest.NewSpanRecorder()
@@ -99,17 +102,17 @@ func TestTracesAreOffUnlessAskedFor(t *testing.T) {
 		"nothing set": {}, "another variable": {"OTEL_SERVICE_NAME": "x"}, "none": {"OTEL_TRACES_EXPORTER": "none"},
 		"disabled": {"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
 	} {
-		traces, err := NewTraces(t.Context(), func(k string) string { return env[k] }, "belay-test", "1")
+		traces, err := NewTraces(t.Context(), func(k string) string { return env[k] }, silent, "belay-test", "1")
 		if traces != nil || err != nil {
 			t.Errorf("%s: %v %v", name, traces, err)
 		}
 	}
 	t.Setenv("OTEL_TRACES_EXPORTER", "carrier-pigeon")
-	if _, err := NewTraces(t.Context(), func(string) string { return "carrier-pigeon" }, "belay-test", "1"); err == nil || !strings.Contains(err.Error(), "carrier-pigeon") {
+	if _, err := NewTraces(t.Context(), func(string) string { return "carrier-pigeon" }, silent, "belay-test", "1"); err == nil || !strings.Contains(err.Error(), "carrier-pigeon") {
 		t.Errorf("an exporter that does not exist: %v", err)
 	}
 	t.Setenv("OTEL_TRACES_EXPORTER", "console")
-	traces, err := NewTraces(t.Context(), func(string) string { return "console" }, "belay-test", "1")
+	traces, err := NewTraces(t.Context(), func(string) string { return "console" }, silent, "belay-test", "1")
 	if traces == nil || err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,83 @@
+package observe
+
+import (
+	"context"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.yaml.in/yaml/v4"
+)
+
+var metricName = regexp.MustCompile(`\bbelay_[a-z_]+`)
+
+// TestAlertsAskForMetricsThatExist: a renamed metric would leave an alert that never fires.
+func TestAlertsAskForMetricsThatExist(t *testing.T) {
+	text, err := os.ReadFile("../../deploy/prometheus/belay.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Groups []struct {
+			Rules []struct {
+				Alert, Expr, For    string
+				Labels, Annotations map[string]string
+			}
+		}
+	}
+	if err := yaml.Load(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	known, seen := registered(), map[string]bool{}
+	for _, r := range file.Groups[0].Rules {
+		names := metricName.FindAllString(r.Expr, -1)
+		if len(names) == 0 || r.For == "" || seen[r.Alert] || r.Annotations["summary"] == "" || r.Annotations["description"] == "" || r.Labels["severity"] != "page" && r.Labels["severity"] != "ticket" {
+			t.Errorf("%+v", r)
+		}
+		seen[r.Alert] = true
+		for _, n := range names {
+			if n = strings.TrimSuffix(n, "_count"); !known[n] {
+				t.Errorf("%s asks for %s, which nobody tells", r.Alert, n)
+			}
+		}
+	}
+	if len(seen) < 5 {
+		t.Errorf("%d alerts", len(seen))
+	}
+}
+
+// collected keeps the names of what is registered.
+type collected struct{ names map[string]bool }
+
+var fqName = regexp.MustCompile(`fqName: "([^"]+)"`)
+
+func (c collected) Register(x prometheus.Collector) error {
+	ch := make(chan *prometheus.Desc, 100)
+	x.Describe(ch)
+	close(ch)
+	for d := range ch {
+		c.names[fqName.FindStringSubmatch(d.String())[1]] = true
+	}
+	return nil
+}
+
+func (c collected) MustRegister(all ...prometheus.Collector) {
+	for _, x := range all {
+		_ = c.Register(x)
+	}
+}
+
+func (c collected) Unregister(prometheus.Collector) bool { return false }
+
+func registered() map[string]bool {
+	c := collected{map[string]bool{}}
+	NewRunMetrics(c)
+	NewAttemptMetrics(c)
+	RegisterSources(c, Sources{
+		Queues: func(context.Context) ([]Queue, error) { return nil, nil },
+		Open:   func(context.Context) (Open, error) { return Open{}, nil },
+	})
+	return c.names
+}
