@@ -10,7 +10,8 @@ func (c *change) onStarted(e Started) {
 	if rec.State == AttemptRunning && rec.Worker == e.Worker && rec.delivery == e.Delivery {
 		return
 	}
-	if e.Delivery != "" {
+	// An attempt that had to wait was handed back until its time, so its first start is a redelivery as well.
+	if e.Delivery != "" && (rec.Wait == 0 || rec.State == AttemptRunning) {
 		rec.Crashes++
 	}
 	c.running(i, e.Worker)

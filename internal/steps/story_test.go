@@ -199,6 +199,9 @@ func (st *story) unitLine(i int) string {
 		if rec.Wait > 0 {
 			line += " after " + rec.Wait.String()
 		}
+		if rec.Crashes > 0 {
+			line += fmt.Sprintf(" crashes %d", rec.Crashes)
+		}
 		if rec.Note != "" {
 			line += " note: " + rec.Note
 		}
