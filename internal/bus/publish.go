@@ -83,11 +83,24 @@ func (m *Message) wire(h nats.Header) *nats.Msg {
 	return &nats.Msg{Subject: m.Subject, Header: h, Data: m.Data}
 }
 
-// batchHeader is what the server needs to know of a message in a batch; the keys are the server's own spelling.
-func batchHeader(id string, n int, commit bool) nats.Header {
-	h := nats.Header{"Nats-Batch-Id": {id}, "Nats-Batch-Sequence": {strconv.Itoa(n)}}
+// batch makes the headers of one message in a batch after the other, in one map: the client writes a message's headers
+// out before it returns.
+type batch struct {
+	h           nats.Header
+	id, seq, on []string
+}
+
+func newBatch(id string) *batch {
+	return &batch{h: make(nats.Header, 12), id: []string{id}, seq: []string{""}, on: []string{"1"}}
+}
+
+// header is what the server needs to know of message n; the keys are the server's own spelling.
+func (b *batch) header(n int, commit bool) nats.Header {
+	clear(b.h)
+	b.seq[0] = strconv.Itoa(n)
+	b.h["Nats-Batch-Id"], b.h["Nats-Batch-Sequence"] = b.id, b.seq
 	if commit {
-		h["Nats-Batch-Commit"] = []string{"1"}
+		b.h["Nats-Batch-Commit"] = b.on
 	}
-	return h
+	return b.h
 }

@@ -154,18 +154,18 @@ func (p *publisher) sendSingly(group []item) {
 // itself, for a verdict of its own.
 func (p *publisher) sendBatch(group []item) {
 	p.batches++
-	id := p.prefix + strconv.FormatUint(p.batches, 36)
+	b := newBatch(p.prefix + strconv.FormatUint(p.batches, 36))
 	began := time.Now()
 	last := len(group) - 1
 	for i := range last {
-		if err := p.nc.PublishMsg(group[i].wire(batchHeader(id, i+1, false))); err != nil {
+		if err := p.nc.PublishMsg(group[i].wire(b.header(i+1, false))); err != nil {
 			p.fail(group, p.uncertain(err))
 			return
 		}
 	}
 	answer := make(chan error, 1)
 	var ack pubAck
-	p.send(group[last].wire(batchHeader(id, last+1, true)), func(a pubAck, err error) {
+	p.send(group[last].wire(b.header(last+1, true)), func(a pubAck, err error) {
 		ack = a
 		answer <- err
 	})

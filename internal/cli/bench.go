@@ -96,13 +96,14 @@ func (a *app) bench(ctx context.Context, f benchFlags) error {
 	if err != nil {
 		return err
 	}
-	e, remove, err := a.benchEngine(ctx, f, tools)
+	ends := &results{waiting: map[string]chan struct{}{}}
+	e, remove, err := a.benchEngine(ctx, f, tools, ends)
 	if err != nil {
 		return err
 	}
 	defer remove()
 	defer e.Stop()
-	b := &bencher{Engine: e, doc: doc, tools: tools, waiting: map[string]chan struct{}{}}
+	b := &bencher{Engine: e, doc: doc, tools: tools, results: ends}
 	following, stop := context.WithCancel(ctx)
 	defer stop()
 	if err := b.listen(following); err != nil {
@@ -186,9 +187,9 @@ func (f benchFlags) handler() gofunc.Handler {
 	}
 }
 
-func (a *app) benchEngine(ctx context.Context, f benchFlags, tools *plan.Tools) (*engine.Engine, func(), error) {
+func (a *app) benchEngine(ctx context.Context, f benchFlags, tools *plan.Tools, ends *results) (*engine.Engine, func(), error) {
 	o := engine.Options{
-		Connect: a.connection("bench"), Log: a.logger(slog.LevelWarn), Setup: true, Partitions: f.partitions, Dispatch: &dispatch.Options{Name: "bench"},
+		Connect: a.connection("bench"), Log: a.logger(slog.LevelWarn), Setup: true, Partitions: f.partitions, Dispatch: &dispatch.Options{Name: "bench", Observer: ends},
 		Worker: &engine.WorkerOptions{
 			Options: worker.Options{Name: "bench"}, Tools: tools,
 			Box: toolbox.Options{Handlers: map[toolbox.Key]gofunc.Handler{{Tool: "step"}: f.handler(), {Tool: "parked"}: parkedHandler}},

@@ -24,12 +24,15 @@ type bencher struct {
 	*engine.Engine
 	doc     *plan.Document
 	tools   *plan.Tools
-	mu      sync.Mutex
-	waiting map[string]chan struct{}
+	results *results
 }
 
-// listen hears of every result that is stored.
+// listen hears of every result that is stored. A dispatcher of its own tells of them anyway; on a server that others use
+// they may come from any.
 func (b *bencher) listen(ctx context.Context) error {
+	if b.Server != nil {
+		return nil
+	}
 	ready := make(chan error, b.Bus.Partitions())
 	for p := range b.Bus.Partitions() {
 		go func() {
@@ -48,16 +51,39 @@ func (b *bencher) listen(ctx context.Context) error {
 }
 
 func (b *bencher) result(e bus.Entry) {
-	_, run, _, ok := b.Bus.Names().ParseLog(e.Subject)
-	if !ok {
-		return
+	if _, run, _, ok := b.Bus.Names().ParseLog(e.Subject); ok {
+		b.results.ended(run)
 	}
-	b.mu.Lock()
-	c := b.waiting[run]
-	delete(b.waiting, run)
-	b.mu.Unlock()
+}
+
+// results are the runs that somebody waits for.
+type results struct {
+	mu      sync.Mutex
+	waiting map[string]chan struct{}
+}
+
+func (r *results) wait(run string) <-chan struct{} {
+	c := make(chan struct{})
+	r.mu.Lock()
+	r.waiting[run] = c
+	r.mu.Unlock()
+	return c
+}
+
+func (r *results) ended(run string) {
+	r.mu.Lock()
+	c := r.waiting[run]
+	delete(r.waiting, run)
+	r.mu.Unlock()
 	if c != nil {
 		close(c)
+	}
+}
+
+// Applied implements the dispatcher's observer.
+func (r *results) Applied(s *steps.State, rec steps.Record, _ []int) {
+	if _, is := rec.Event.(steps.Closed); is {
+		r.ended(s.Run)
 	}
 }
 
@@ -80,10 +106,7 @@ func (b *bencher) load(ctx context.Context, n, inFlight int, name string) ([]tim
 }
 
 func (b *bencher) one(ctx context.Context, id string) (time.Duration, error) {
-	done := make(chan struct{})
-	b.mu.Lock()
-	b.waiting[id] = done
-	b.mu.Unlock()
+	done := b.results.wait(id)
 	began := time.Now()
 	if _, err := b.Runs.Submit(ctx, id, steps.Submitted{Document: b.doc.JSON, Input: b.doc.Definition.Plan.Input}); err != nil {
 		return 0, err

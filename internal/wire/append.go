@@ -109,7 +109,8 @@ func appendSucceeded(e steps.Succeeded) []byte {
 // appendSubmitted takes document and input in as they are; ok is false for what is left to
 // encoding/json: what is no JSON, and a run that goes on from another.
 func appendSubmitted(e steps.Submitted) (body []byte, ok bool) {
-	if len(e.Carried) > 0 || !json.Valid(e.Document) || !json.Valid(e.Input) {
+	sound := e.Program != nil || json.Valid(e.Document) // a program was compiled from it
+	if len(e.Carried) > 0 || !sound || !json.Valid(e.Input) {
 		return nil, false
 	}
 	o := object{append(make([]byte, 0, 192+len(e.Document)+len(e.Input)), `{"v":1,"type":"submitted"`...)}
