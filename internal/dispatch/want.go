@@ -103,14 +103,15 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 	}
 	body := wire.EncodeStep(*m)
 	p.publish(rc, p.names.StepsStream(), bus.Message{
-		Subject: p.names.Step(m.Tool, m.RungName, m.Run, m.Attempt), Header: stepHeader(r, m), Data: body,
+		Subject: p.names.Step(m.Tool, m.RungName, m.Run, m.Attempt), Header: stepHeader(r, m, rc.sweep), Data: body,
 	}, bus.ErrQueued)
 	return nil
 }
 
-// stepHeader makes all values share one array; there is one header per attempt.
-func stepHeader(r *run, m *steps.StepMessage) map[string][]string {
-	v := [6]string{m.Run, m.Step, m.Token(), m.RungName}
+// stepHeader marks a message that is queued because the run was read anew: the one before may have been lost with the
+// queue, and its worker with it. It makes all values share one array; there is one header per attempt.
+func stepHeader(r *run, m *steps.StepMessage, again bool) map[string][]string {
+	v := [7]string{m.Run, m.Step, m.Token(), m.RungName}
 	h := map[string][]string{
 		wire.HeaderRun: v[0:1:1], wire.HeaderStep: v[1:2:2], wire.HeaderAttempt: v[2:3:3], wire.HeaderRung: v[3:4:4],
 	}
@@ -121,6 +122,10 @@ func stepHeader(r *run, m *steps.StepMessage) map[string][]string {
 	if r.fold.State.Trace != "" {
 		v[5] = r.fold.State.Trace
 		h[wire.HeaderTrace] = v[5:6:6]
+	}
+	if again {
+		v[6] = "1"
+		h[wire.HeaderAgain] = v[6:7:7]
 	}
 	return h
 }

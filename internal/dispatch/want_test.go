@@ -42,10 +42,10 @@ func TestOnlyAConditionalSubmissionStartsARun(t *testing.T) {
 func TestHeadersOfAStep(t *testing.T) {
 	r := &run{id: "r", fold: &runlog.Fold{State: &steps.State{Trace: "00-abc"}}}
 	at := time.Unix(1, 500).UTC()
-	h := stepHeader(r, &steps.StepMessage{Run: "r", Attempt: steps.Attempt{Step: "s", Try: 1}, RungName: "primary", NotBefore: at})
+	h := stepHeader(r, &steps.StepMessage{Run: "r", Attempt: steps.Attempt{Step: "s", Try: 1}, RungName: "primary", NotBefore: at}, true)
 	want := map[string]string{
 		wire.HeaderRun: "r", wire.HeaderStep: "s", wire.HeaderAttempt: "0-0-1", wire.HeaderRung: "primary",
-		wire.HeaderNotBefore: at.Format(time.RFC3339Nano), wire.HeaderTrace: "00-abc",
+		wire.HeaderNotBefore: at.Format(time.RFC3339Nano), wire.HeaderTrace: "00-abc", wire.HeaderAgain: "1",
 	}
 	if len(h) != len(want) {
 		t.Errorf("%v", h)

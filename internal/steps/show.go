@@ -2,6 +2,7 @@ package steps
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 )
 
@@ -179,10 +180,25 @@ func Carry(s *State) []Carried {
 		if u.kind == undo || !u.State.Done() || undone[i] || u.Fault != nil {
 			continue
 		}
-		list = append(list, Carried{Step: u.ID, State: u.State, Rung: u.Rung, Output: u.Output, Degraded: u.Degraded, Tainted: u.tainted})
+		list = append(list, Carried{Step: u.ID, State: u.State, Rung: u.Rung, Output: u.Output, Degraded: carriedLabel(s, i), Tainted: u.tainted})
 	}
 	return list
 }
 
 // KeyRun is the run named in this run's idempotency keys; a retry keeps it.
 func (s *State) KeyRun() string { return s.keyRun }
+
+// carriedLabel is how a step's result came about. Items are not carried over by themselves, so the step takes the label
+// of the first one that has one.
+func carriedLabel(s *State, i int) *Degraded {
+	u := &s.Units[i]
+	if u.Degraded != nil || u.fan == nil {
+		return u.Degraded
+	}
+	for n := range u.fan.items {
+		if d := s.Units[u.fan.first+n].Degraded; d != nil {
+			return &Degraded{Step: u.ID, Rung: d.Rung, Cause: "item " + strconv.Itoa(n) + ": " + d.Cause, Age: d.Age}
+		}
+	}
+	return nil
+}

@@ -23,6 +23,7 @@ const (
 	HeaderAttempt   = "Belay-Attempt"
 	HeaderRung      = "Belay-Rung"
 	HeaderNotBefore = "Belay-Not-Before"
+	HeaderAgain     = "Belay-Again" // set when the attempt may have been in the queue before
 	HeaderTrace     = "traceparent"
 )
 

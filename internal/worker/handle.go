@@ -133,7 +133,7 @@ func (w *Worker) enter(slots chan struct{}) bool {
 
 // mayExecute settles whether this delivery may execute the attempt. If not, the message has been dealt with.
 func (j *job) mayExecute() bool {
-	again := j.Count > 1 || j.Time.Before(j.Bus.ConnectedAt())
+	again := j.Count > 1 || j.Time.Before(j.Bus.ConnectedAt()) || j.queuedAgain()
 	if again && !j.ask(again) {
 		return false
 	}
@@ -144,6 +144,12 @@ func (j *job) mayExecute() bool {
 		return j.tellStarted()
 	}
 	return true
+}
+
+// queuedAgain reports whether the message stands for one that was lost with the queue, perhaps under a worker that the
+// attempt had killed. An unsafe tool has its claim for that, and whoever holds one may still be at work.
+func (j *job) queuedAgain() bool {
+	return len(j.Header[wire.HeaderAgain]) > 0 && !j.m.Effects.Unsafe()
 }
 
 // ask reads the run's log and does what [steps.Redelivered] says; true means execute.
