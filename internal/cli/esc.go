@@ -170,7 +170,7 @@ func (a *app) printDossier(d steps.Dossier) error {
 		if at.Class != "" {
 			p(": %s: %s", at.Class, plain(at.Message))
 		}
-		p(" (%s, %s)\n", cmp.Or(at.Worker, "no worker"), time.Duration(at.Took).Round(time.Millisecond))
+		p(" (%s, %s)\n", cmp.Or(byName(at.Worker), "no worker"), time.Duration(at.Took).Round(time.Millisecond))
 		if at.Detail != "" {
 			for line := range strings.Lines(cutMiddle(strings.TrimSpace(at.Detail), 1500)) {
 				p("          %s\n", plain(strings.TrimSuffix(line, "\n")))

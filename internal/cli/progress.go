@@ -73,8 +73,7 @@ func (p *progress) standing(s *steps.State, i int) string {
 	switch {
 	case u.State == steps.StepRunning && len(u.Attempts) > 0:
 		rec := &u.Attempts[len(u.Attempts)-1]
-		worker, _, _ := strings.Cut(rec.Worker, "#") // without the token of its claim
-		return p.mark("▸", "36") + " " + p.rung(s, i, rec) + " running on " + worker + plain(note(rec.Note))
+		return p.mark("▸", "36") + " " + p.rung(s, i, rec) + " running on " + byName(rec.Worker) + plain(note(rec.Note))
 	case u.State == steps.StepSkipped && u.Fault == nil:
 		return p.mark("–", "90") + " skipped"
 	case u.State == steps.StepSkipped:
@@ -87,6 +86,12 @@ func (p *progress) standing(s *steps.State, i int) string {
 		return p.mark("–", "90") + " cancelled"
 	}
 	return ""
+}
+
+// byName is a worker without the token of its claim.
+func byName(worker string) string {
+	name, _, _ := strings.Cut(worker, "#")
+	return name
 }
 
 func done(s *steps.State, i int) string {

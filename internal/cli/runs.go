@@ -173,7 +173,7 @@ func (a *app) showRun(s *steps.State) error {
 			if at.Class != "" {
 				why = string(at.Class) + ": " + at.Message
 			}
-			rows = append(rows, []any{fmt.Sprintf("  %d-%s-%d", at.Round, at.Rung, at.Try), "", at.Worker, waited(at), time.Duration(at.Took).Round(time.Millisecond), cut(plain(why), 60)})
+			rows = append(rows, []any{fmt.Sprintf("  %d-%s-%d", at.Round, at.Rung, at.Try), "", byName(at.Worker), waited(at), time.Duration(at.Took).Round(time.Millisecond), cut(plain(why), 60)})
 		}
 	}
 	if err := a.table([]any{"STEP", "STATE", "TOOL/WORKER", "RUNG/WAIT", "TOOK", "WHY"}, rows); err != nil {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"belay/internal/bus"
 	"belay/internal/executor"
@@ -32,7 +33,7 @@ type Rung struct {
 	executor.Executor
 	Effects                 steps.Effects
 	CheckInput, CheckOutput func(json.RawMessage) error                                     // nil without a schema
-	Remember                func(ctx context.Context, params, output json.RawMessage) error // nil unless a cache rung wants this rung's results
+	Remember                func(ctx context.Context, params, output json.RawMessage) error // nil unless a cache rung further down wants this rung's results
 }
 
 // Options say what rungs may use.
@@ -52,34 +53,42 @@ func Build(ctx context.Context, t *plan.Tools, o Options) (rungs map[Key]Rung, m
 			return nil, nil, fmt.Errorf("%s has no tool %q (named by --only)", t.File, name)
 		}
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	b := &builder{Options: o, client: httpexec.NewClient(o.Version), rungs: map[Key]Rung{}}
-	for name, def := range t.Tools {
-		if len(o.Only) > 0 && !slices.Contains(o.Only, name) {
-			continue
-		}
-		b.tool(ctx, def)
-	}
-	slices.SortFunc(b.missing, func(a, z Key) int { return strings.Compare(a.String(), z.String()) })
+	b := newBuilder(o)
+	b.tools(ctx, t)
 	return b.rungs, b.missing, nil
 }
 
 type builder struct {
 	Options
-	client  *httpexec.Client
-	cache   *cache.Cache
-	rungs   map[Key]Rung
-	missing []Key
+	client    *httpexec.Client
+	cache     *cache.Cache
+	openEvery time.Duration // of the cache; 0 = its default
+	rungs     map[Key]Rung
+	missing   []Key
+}
+
+func newBuilder(o Options) *builder {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &builder{Options: o, client: httpexec.NewClient(o.Version), rungs: map[Key]Rung{}}
+}
+
+func (b *builder) tools(ctx context.Context, t *plan.Tools) {
+	for name, def := range t.Tools {
+		if len(b.Only) == 0 || slices.Contains(b.Only, name) {
+			b.tool(ctx, def)
+		}
+	}
+	slices.SortFunc(b.missing, func(a, z Key) int { return strings.Compare(a.String(), z.String()) })
 }
 
 func (b *builder) tool(ctx context.Context, def *plan.ToolDef) {
-	cached := slices.ContainsFunc(def.Rungs, func(r plan.RungDef) bool { return r.Spec.Cache != nil })
-	if cached {
+	lowest := lowestCache(def.Rungs)
+	if lowest >= 0 {
 		b.openCache(ctx)
 	}
-	for _, r := range def.Rungs {
+	for i, r := range def.Rungs {
 		k := Key{def.Name, r.Name}
 		x := b.executor(k, r.Spec)
 		if x == nil {
@@ -87,11 +96,22 @@ func (b *builder) tool(ctx context.Context, def *plan.ToolDef) {
 			continue
 		}
 		rung := Rung{Executor: x, Effects: def.Effects, CheckInput: def.CheckInput, CheckOutput: def.CheckOutput}
-		if cached && r.Spec.Cache == nil && r.Spec.Static == nil {
+		if i < lowest && r.Spec.Cache == nil && r.Spec.Static == nil {
 			rung.Remember = b.remember(def.Name)
 		}
 		b.rungs[k] = rung
 	}
+}
+
+// lowestCache is the index of the last cache rung, -1 without one. Only what the rungs above it give is remembered: what
+// a lower one gives is worse than any last good result, and would be taken for one the next time.
+func lowestCache(rungs []plan.RungDef) int {
+	for i, r := range slices.Backward(rungs) {
+		if r.Spec.Cache != nil {
+			return i
+		}
+	}
+	return -1
 }
 
 func (b *builder) remember(tool string) func(context.Context, json.RawMessage, json.RawMessage) error {
@@ -106,7 +126,7 @@ func (b *builder) openCache(ctx context.Context) {
 	if b.cache != nil {
 		return
 	}
-	store := cache.NewLazy(func(ctx context.Context) (cache.Store, error) {
+	store := cache.NewLazy(b.openEvery, func(ctx context.Context) (cache.Store, error) {
 		return cache.OpenBucket(ctx, b.Bus.JetStream(), cache.BucketOptions{Name: b.Bus.Names().CacheBucket()})
 	})
 	if _, err := store.Open(ctx); err != nil {

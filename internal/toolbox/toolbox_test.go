@@ -12,14 +12,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nats.go/micro"
 
 	"belay/internal/bus"
 	"belay/internal/executor"
-	"belay/internal/executor/cache"
 	"belay/internal/executor/gofunc"
 	"belay/internal/plan"
 	"belay/internal/steps"
@@ -32,6 +31,11 @@ func connect(t *testing.T) *bus.Bus {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Shutdown)
+	return dial(t, s)
+}
+
+func dial(t *testing.T, s *bus.Server) *bus.Bus {
+	t.Helper()
 	b, err := bus.Connect(t.Context(), bus.Options{InProcess: s})
 	if err != nil {
 		t.Fatal(err)
@@ -99,8 +103,78 @@ tools:
 			t.Errorf("a/%s gives %s %v, want %s", rung, got, err, want)
 		}
 	}
-	if rungs, _ := build(t, text, Options{Only: []string{"b"}}); len(rungs) != 1 {
-		t.Errorf("--only b serves %v", rungs)
+}
+
+func TestOnlyRestricts(t *testing.T) {
+	rungs, missing := build(t, `
+tools:
+  a: {rungs: [{name: primary, static: {output: 1}}]}
+  b: {rungs: [{name: primary, static: {output: 2}}, {name: spare, go: {}}]}
+  c: {rungs: [{name: primary, go: {}}]}
+`, Options{Only: []string{"b"}})
+	if _, ok := rungs[Key{"b", "primary"}]; !ok || len(rungs) != 1 {
+		t.Errorf("serves %v, want b/primary only", rungs)
+	}
+	if want := []Key{{"b", "spare"}}; !slices.Equal(missing, want) {
+		t.Errorf("missing %v, want %v: what was not asked for is not missing", missing, want)
+	}
+}
+
+// TestOnlyRungsAboveACacheAreRemembered: what a rung below it gives is a makeshift, and must not be taken for the last
+// good result the next time. An old result and a fixed one must not get young.
+func TestOnlyRungsAboveACacheAreRemembered(t *testing.T) {
+	rungs, _ := build(t, `
+tools:
+  ladder:
+    effects: none
+    rungs:
+      - {name: fixed, static: {output: 1}}
+      - {name: above, command: {argv: [echo, "1"]}}
+      - {name: fresh, cache: {max_age: 1m}}
+      - {name: between, command: {argv: [echo, "2"]}}
+      - {name: old, cache: {max_age: 1h}}
+      - {name: below, command: {argv: [echo, "3"]}}
+      - {name: last, static: {output: 4}}
+  plain: {effects: none, rungs: [{name: primary, command: {argv: [echo, "1"]}}]}
+`, Options{Bus: connect(t)})
+	var got []string
+	for k, r := range rungs {
+		if r.Remember != nil {
+			got = append(got, k.String())
+		}
+	}
+	slices.Sort(got)
+	if want := []string{"ladder/above", "ladder/between"}; !slices.Equal(got, want) {
+		t.Errorf("results of %v are remembered, want %v", got, want)
+	}
+}
+
+func TestSchemasAndEffectsReachTheRungs(t *testing.T) {
+	rungs, _ := build(t, `
+tools:
+  strict:
+    effects: idempotent
+    input_schema: {type: object, required: [x]}
+    output_schema: {type: string}
+    rungs: [{name: primary, command: {argv: [cat]}}, {name: spare, static: {output: a}}]
+  lax: {effects: none, rungs: [{name: primary, static: {output: 7}}]}
+`, Options{})
+	for _, name := range []string{"primary", "spare"} {
+		r := rungs[Key{"strict", name}]
+		if r.CheckInput == nil || r.CheckOutput == nil || r.Effects != steps.EffectsIdempotent {
+			t.Fatalf("strict/%s = %+v, want both checks and its effects", name, r)
+		}
+		for _, bad := range []error{r.CheckInput(json.RawMessage(`{}`)), r.CheckOutput(json.RawMessage(`7`))} {
+			if bad == nil {
+				t.Errorf("strict/%s takes what does not fit its schemas", name)
+			}
+		}
+		if err := errors.Join(r.CheckInput(json.RawMessage(`{"x":1}`)), r.CheckOutput(json.RawMessage(`"a"`))); err != nil {
+			t.Errorf("strict/%s refuses what fits: %v", name, err)
+		}
+	}
+	if r := rungs[Key{"lax", "primary"}]; r.CheckInput != nil || r.CheckOutput != nil || r.Effects != steps.EffectsNone {
+		t.Errorf("lax/primary = %+v, want no checks", r)
 	}
 }
 
@@ -123,15 +197,12 @@ func TestEveryKindWorks(t *testing.T) {
 tools:
   all:
     effects: none
-    input_schema: {type: object, required: [x]}
-    output_schema: {not: {const: 7}}
     rungs:
       - {name: http, http: {url: "`+shop.URL+`"}}
       - {name: command, command: {argv: [echo, "${ params.x }"]}}
       - {name: nats, nats: {subject: echo}}
       - {name: cached, cache: {max_age: 1h}}
       - {name: static, static: {output: {fixed: true}}}
-  plain: {effects: none, rungs: [{name: primary, static: {output: 7}}]}
 `, Options{Bus: b, Version: "9"})
 	if len(missing) != 0 {
 		t.Errorf("missing %v", missing)
@@ -144,21 +215,7 @@ tools:
 			t.Errorf("%s gives %s %v, want %s", rung, got, err, want)
 		}
 	}
-	for _, rung := range []string{"http", "command", "nats", "cached", "static"} {
-		r := rungs[Key{"all", rung}]
-		if above := rung != "cached" && rung != "static"; (r.Remember != nil) != above {
-			t.Errorf("the cache remembers results of %s: %v", rung, r.Remember != nil)
-		}
-		if r.CheckInput(json.RawMessage(`{}`)) == nil || r.CheckOutput(json.RawMessage(`7`)) == nil || r.CheckInput(json.RawMessage(`{"x":1}`)) != nil {
-			t.Errorf("the schemas of %s are not checked", rung)
-		}
-	}
-	if r := rungs[Key{"plain", "primary"}]; r.Remember != nil || r.CheckInput != nil || r.Effects != steps.EffectsNone {
-		t.Errorf("%+v", r)
-	}
-	if err := rungs[Key{"all", "http"}].Remember(t.Context(), json.RawMessage(`{"x":1}`), json.RawMessage(`"kept"`)); err != nil {
-		t.Fatal(err)
-	}
+	remember(t, rungs[Key{"all", "http"}], `{"x":1}`, `"kept"`)
 	if got, err := run(t, rungs, "all", "cached", `{"x":1}`); got != `"kept"` || err != nil {
 		t.Errorf("after a good result the cache gives %s %v", got, err)
 	}
@@ -169,74 +226,84 @@ func isFault(err error, c steps.Class) bool {
 	return ok && f.Class == c && !f.MayHaveActed()
 }
 
-// TestWithoutItsBucketTheRestIsServed: a worker whose cache cannot be opened is a worker all the same.
-func TestWithoutItsBucketTheRestIsServed(t *testing.T) {
-	b := connect(t)
-	b.Close() // nothing can be opened any more
-	var log bytes.Buffer
-	rungs, _ := build(t, `
+const cachedText = `
 tools:
   a:
     effects: none
-    rungs: [{name: primary, static: {output: 1}}, {name: cached, cache: {max_age: 1h}}]
-`, Options{Bus: b, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	if got, err := run(t, rungs, "a", "primary", `{}`); got != "1" || err != nil {
-		t.Errorf("%s %v", got, err)
+    rungs: [{name: primary, command: {argv: [echo, "1"]}}, {name: cached, cache: {max_age: 1h}}]
+  b:
+    effects: none
+    rungs: [{name: primary, static: {output: 2}}, {name: cached, cache: {max_age: 1h}}]
+`
+
+// TestWithoutItsBucketTheRestIsServed: a worker whose JetStream does not answer is a worker all the same.
+func TestWithoutItsBucketTheRestIsServed(t *testing.T) {
+	b := connect(t)
+	b.Close()
+	build(t, cachedText, Options{Bus: b}) // without a log
+	var log bytes.Buffer
+	rungs, missing := build(t, cachedText, Options{Bus: b, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if len(rungs) != 4 || len(missing) != 0 {
+		t.Errorf("serves %v without %v, want everything", rungs, missing)
 	}
-	if _, err := run(t, rungs, "a", "cached", `{}`); !isFault(err, steps.Unavailable) {
-		t.Errorf("a cache that cannot be opened: %v", err)
+	shut(t, rungs, "connection closed")
+	warnedOnce(t, log.String(), "connection closed")
+}
+
+// TestBucketWithoutRoomHeals: the bucket cannot be made while another stream has taken the room that the server has.
+func TestBucketWithoutRoomHeals(t *testing.T) {
+	s, err := bus.StartServer(bus.ServerOptions{StoreDir: t.TempDir(), Durability: bus.DurabilityInterval, MaxStore: 192 << 20})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if strings.Count(log.String(), "level=WARN") != 1 {
-		t.Errorf("said %q", log.String())
+	t.Cleanup(s.Shutdown)
+	bs := dial(t, s)
+	if _, err := bs.JetStream().CreateStream(t.Context(), jetstream.StreamConfig{Name: "HOG", Subjects: []string{"hog"}, MaxBytes: 100 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	b := newBuilder(Options{Bus: bs, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	b.openEvery = time.Nanosecond // that it is not tried at every call is the cache's own test
+	b.tools(t.Context(), tools(t, cachedText))
+	shut(t, b.rungs, "insufficient storage")
+
+	if err := bs.JetStream().DeleteStream(t.Context(), "HOG"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(t, b.rungs, "a", "cached", `{}`); !isFault(err, steps.NotFound) {
+		t.Errorf("with room again: %v, want an empty cache", err)
+	}
+	remember(t, b.rungs[Key{"a", "primary"}], `{}`, `"kept"`)
+	if got, err := run(t, b.rungs, "a", "cached", `{}`); got != `"kept"` || err != nil {
+		t.Errorf("after a good result the cache gives %s %v", got, err)
+	}
+	warnedOnce(t, log.String(), "insufficient storage")
+}
+
+// shut checks that the cache rungs say why they cannot be used, and that nothing else suffers.
+func shut(t *testing.T, rungs map[Key]Rung, why string) {
+	t.Helper()
+	for tool, want := range map[string]string{"a": "1", "b": "2"} {
+		if got, err := run(t, rungs, tool, "primary", `{}`); got != want || err != nil {
+			t.Errorf("%s/primary gives %s %v, want %s", tool, got, err, want)
+		}
+		if _, err := run(t, rungs, tool, "cached", `{}`); !isFault(err, steps.Unavailable) || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s/cached: %v, want unavailable: %s", tool, err, why)
+		}
+	}
+	remember(t, rungs[Key{"a", "primary"}], `{}`, `"dropped"`)
+}
+
+func warnedOnce(t *testing.T, log, why string) {
+	t.Helper()
+	if strings.Count(log, "level=") != 1 || !strings.Contains(log, "level=WARN") || !strings.Contains(log, why) {
+		t.Errorf("logged %q, want one warning that says %s", log, why)
 	}
 }
 
-// TestLazyStoreHeals: a store that could not be opened is tried again, but not at every call.
-func TestLazyStoreHeals(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		tries, broken := 0, true
-		l := cache.NewLazy(func(context.Context) (cache.Store, error) {
-			tries++
-			if broken {
-				return nil, errors.New("no space")
-			}
-			return memory{}, nil
-		})
-		for range 10 {
-			if _, _, _, err := l.Get(t.Context(), "k"); err == nil || err.Error() != "no space" {
-				t.Fatal(err)
-			}
-			if err := l.Put(t.Context(), "k", nil); err == nil {
-				t.Fatal("stored in nothing")
-			}
-		}
-		if tries != 1 {
-			t.Errorf("opened %d times within a moment", tries)
-		}
-		broken = false
-		time.Sleep(6 * time.Second)
-		for range 10 {
-			if err := l.Put(t.Context(), "k", json.RawMessage(`1`)); err != nil {
-				t.Fatal(err)
-			}
-			if v, _, ok, err := l.Get(t.Context(), "k"); string(v) != "1" || !ok || err != nil {
-				t.Fatal(string(v), ok, err)
-			}
-		}
-		if tries != 2 {
-			t.Errorf("opened %d times", tries)
-		}
-	})
-}
-
-type memory map[string]json.RawMessage
-
-func (m memory) Get(_ context.Context, k string) (json.RawMessage, time.Time, bool, error) {
-	v, ok := m[k]
-	return v, time.Now(), ok, nil
-}
-
-func (m memory) Put(_ context.Context, k string, v json.RawMessage) error {
-	m[k] = v
-	return nil
+func remember(t *testing.T, r Rung, params, output string) {
+	t.Helper()
+	if err := r.Remember(t.Context(), json.RawMessage(params), json.RawMessage(output)); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 )
@@ -10,30 +11,57 @@ import (
 // Lazy is a store that is opened when it is first used, and again when that failed, but not more often than every few
 // seconds: without its cache a worker still serves everything else.
 type Lazy struct {
-	open func(context.Context) (Store, error)
+	open  func(context.Context) (Store, error)
+	every time.Duration
 
-	mu    sync.Mutex
-	store Store
-	err   error
-	tried time.Time
+	mu      sync.Mutex
+	store   Store
+	err     error // why there is no store
+	opening bool
+	tried   time.Time
 }
 
-// openEvery is how long a failure to open counts.
-const openEvery = 5 * time.Second
+const (
+	openEvery = 5 * time.Second // how long a failure to open counts
+	openTime  = 5 * time.Second // how long one try may take; what has a later deadline must not wait for it
+)
 
-// NewLazy makes a store of what open opens.
-func NewLazy(open func(context.Context) (Store, error)) *Lazy { return &Lazy{open: open} }
+var errNotOpen = errors.New("it is being opened")
 
-// Open opens the store unless it is open, and says why it cannot.
+// NewLazy makes a store of what open opens. A failure to open counts for a time of every; 0 means five seconds.
+func NewLazy(every time.Duration, open func(context.Context) (Store, error)) *Lazy {
+	return &Lazy{open: open, every: orDefault(every, openEvery), err: errNotOpen}
+}
+
+// Open opens the store unless it is open, and says why it cannot. While another call is at it, it answers at once with
+// what is known so far.
 func (l *Lazy) Open(ctx context.Context) (Store, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.store != nil || !l.tried.IsZero() && time.Since(l.tried) < openEvery {
+	if !l.begin() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		return l.store, l.err
 	}
-	l.store, l.err = l.open(ctx)
-	l.tried = time.Now()
-	return l.store, l.err
+	bounded, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	store, err := l.open(bounded) // without the lock: it may take long, and nobody else should wait for it
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opening, l.tried = false, time.Now()
+	if ctx.Err() == nil || err == nil { // that a caller gave up says nothing of the store
+		l.store, l.err = store, err
+	}
+	return store, err
+}
+
+// begin reports whether the caller is to open the store.
+func (l *Lazy) begin() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.store != nil || l.opening || !l.tried.IsZero() && time.Since(l.tried) < l.every {
+		return false
+	}
+	l.opening = true
+	return true
 }
 
 // Get implements [Store].
@@ -45,11 +73,12 @@ func (l *Lazy) Get(ctx context.Context, key string) (json.RawMessage, time.Time,
 	return s.Get(ctx, key)
 }
 
-// Put implements [Store].
+// Put implements [Store]. What comes while the store cannot be opened is dropped without an error: there is one for
+// every good result of a tool, and all of them would say again what Open and Get say.
 func (l *Lazy) Put(ctx context.Context, key string, value json.RawMessage) error {
 	s, err := l.Open(ctx)
 	if err != nil {
-		return err
+		return nil //nolint:nilerr // see above
 	}
 	return s.Put(ctx, key, value)
 }
