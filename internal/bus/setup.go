@@ -42,9 +42,6 @@ func (b *Bus) Setup(ctx context.Context, o SetupOptions) error {
 	if err := b.ensureDispatcherConsumers(ctx, o.Partitions, &drift); err != nil {
 		return err
 	}
-	if err := b.ensureCache(ctx, o.Replicas); err != nil {
-		return err
-	}
 	b.partitions = o.Partitions
 	return errors.Join(drift...)
 }
@@ -135,20 +132,5 @@ func (b *Bus) ensureConsumer(ctx context.Context, stream string, want jetstream.
 		return fmt.Errorf("consumer %s of stream %s: %w", want.Durable, stream, b.away(err))
 	}
 	*drift = append(*drift, compareConsumers(stream, want, c.CachedInfo().Config)...)
-	return nil
-}
-
-func (b *Bus) ensureCache(ctx context.Context, replicas int) error {
-	want := b.cacheBucket(replicas)
-	_, err := b.js.KeyValue(ctx, want.Bucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		_, err = b.js.CreateKeyValue(ctx, want)
-	}
-	if errors.Is(err, jetstream.ErrBucketExists) { // somebody else made it meanwhile
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("key-value bucket %s: %w", want.Bucket, b.away(err))
-	}
 	return nil
 }

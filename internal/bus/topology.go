@@ -49,13 +49,6 @@ func (b *Bus) streams(o SetupOptions) []jetstream.StreamConfig {
 	return append(all, steps, timers, escalations)
 }
 
-func (b *Bus) cacheBucket(replicas int) jetstream.KeyValueConfig {
-	return jetstream.KeyValueConfig{
-		Bucket: b.names.CacheBucket(), Description: "last good results", History: 1, TTL: 30 * 24 * time.Hour,
-		Replicas: replicas, Storage: jetstream.FileStorage,
-	}
-}
-
 // logConsumer is the consumer of a log partition. Its MaxDeliver is unlimited: an event is answered, however often it
 // takes.
 func (b *Bus) logConsumer() jetstream.ConsumerConfig {

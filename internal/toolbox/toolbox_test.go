@@ -307,3 +307,32 @@ func remember(t *testing.T, r Rung, params, output string) {
 		t.Fatal(err)
 	}
 }
+
+// TestADeletedBucketIsMadeAgain: somebody tidies up under a running worker.
+func TestADeletedBucketIsMadeAgain(t *testing.T) {
+	b := connect(t)
+	rungs, _ := build(t, `
+tools:
+  a:
+    effects: none
+    rungs: [{name: primary, command: {argv: [cat]}}, {name: cached, cache: {max_age: 1h}}]
+`, Options{Bus: b})
+	remember := func() error {
+		return rungs[Key{"a", "primary"}].Remember(t.Context(), json.RawMessage(`{}`), json.RawMessage(`1`))
+	}
+	if err := remember(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.JetStream().DeleteKeyValue(t.Context(), b.Names().CacheBucket()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(t, rungs, "a", "cached", `{}`); err == nil {
+		t.Fatal("a result out of a bucket that is gone")
+	}
+	if err := remember(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := run(t, rungs, "a", "cached", `{}`); got != "1" || err != nil {
+		t.Errorf("%s %v", got, err)
+	}
+}

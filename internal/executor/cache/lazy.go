@@ -70,7 +70,9 @@ func (l *Lazy) Get(ctx context.Context, key string) (json.RawMessage, time.Time,
 	if err != nil {
 		return nil, time.Time{}, false, err
 	}
-	return s.Get(ctx, key)
+	value, at, ok, err := s.Get(ctx, key)
+	l.heard(ctx, err)
+	return value, at, ok, err
 }
 
 // Put implements [Store]. What comes while the store cannot be opened is dropped without an error: there is one for
@@ -80,5 +82,19 @@ func (l *Lazy) Put(ctx context.Context, key string, value json.RawMessage) error
 	if err != nil {
 		return nil //nolint:nilerr // see above
 	}
-	return s.Put(ctx, key, value)
+	err = s.Put(ctx, key, value)
+	l.heard(ctx, err)
+	return err
+}
+
+// heard lets the store be opened anew after an error: its bucket may have been deleted.
+func (l *Lazy) heard(ctx context.Context, err error) {
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.store != nil {
+		l.store, l.err, l.tried = nil, err, time.Time{}
+	}
 }
