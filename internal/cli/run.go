@@ -230,6 +230,9 @@ func (a *app) follow(ctx context.Context, s *session, id string, wait bool) erro
 	err = s.Runs.Follow(ctx, id, func(st *steps.State, r steps.Record, touched []int) bool {
 		last = st
 		p.record(st, touched)
+		if s.embedded && st.Status().Ended() && !st.Closed() {
+			return true // a moment, and the log holds the end too: nobody else is there to write it
+		}
 		return !rests(st, wait) || r.Seq < head.Seq
 	})
 	if err != nil {

@@ -26,7 +26,10 @@ type job struct {
 
 // take takes a message in hand. It must not block: the next message comes through the same goroutine.
 func (w *Worker) take(k toolbox.Key, rung toolbox.Rung, d bus.Delivery) {
-	w.hands.Add(1)
+	if !w.hands.take() {
+		_ = d.Park(0) // it is for others now; lost, it comes to them only later
+		return
+	}
 	j := &job{Worker: w, held: w.hold.take(d), rung: rung, worker: w.Name}
 	m, err := wire.DecodeStep(d.Data)
 	if err != nil {
@@ -40,7 +43,7 @@ func (w *Worker) take(k toolbox.Key, rung toolbox.Rung, d bus.Delivery) {
 // release ends the work on a message.
 func (j *job) release() {
 	j.hold.drop(j.held)
-	j.hands.Done()
+	j.hands.put()
 }
 
 // park hands the message back, to come again after a pause.

@@ -68,13 +68,15 @@ func (j *job) remember(outcome steps.Event) {
 	if !is || j.rung.Remember == nil {
 		return
 	}
-	j.hands.Go(func() {
+	j.hands.also()
+	go func() {
+		defer j.hands.put()
 		ctx, cancel := context.WithTimeout(j.life, 5*time.Second)
 		defer cancel()
 		if err := j.rung.Remember(ctx, j.m.Params, ok.Output); err != nil {
 			j.Log.Warn("a good result was not kept for the cache", "attempt", j.name(), "tool", j.m.Tool, "error", err)
 		}
-	})
+	}()
 }
 
 // unreadable reports a message whose body cannot be read as a failure of the attempt that its subject names.

@@ -84,7 +84,7 @@ type Worker struct {
 	stopping chan struct{}   // closed when nothing new is begun
 	life     context.Context // of executions and publishes; ends at the drain timeout
 	end      context.CancelCauseFunc
-	hands    sync.WaitGroup // messages in hand
+	hands    *hands // messages in hand
 }
 
 // New makes a worker.
@@ -92,7 +92,7 @@ func New(o Options) *Worker {
 	o = o.withDefaults()
 	w := &Worker{
 		Options: o, names: o.Bus.Names(), slots: make(chan struct{}, o.Concurrency), tools: map[string]chan struct{}{},
-		hold: newHolds(), stops: newStops(), ready: make(chan struct{}), stopping: make(chan struct{}),
+		hold: newHolds(), hands: newHands(), stops: newStops(), ready: make(chan struct{}), stopping: make(chan struct{}),
 	}
 	for tool, n := range o.ToolConcurrency {
 		if n > 0 {
@@ -221,11 +221,7 @@ func (w *Worker) drain(cs *consumptions) error {
 		c.Stop()
 	}
 	cs.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		w.hands.Wait()
-		close(done)
-	}()
+	done := w.hands.stop()
 	timeout := time.NewTimer(w.DrainTimeout)
 	defer timeout.Stop()
 	select {
