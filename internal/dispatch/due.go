@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"sync"
 
 	"belay/internal/bus"
 	"belay/internal/steps"
@@ -13,21 +12,26 @@ import (
 // means is the fold's business.
 type timers struct {
 	*Dispatcher
-	work  context.Context
-	slots chan struct{}
-	wg    sync.WaitGroup
+	work    context.Context
+	slots   chan struct{}
+	stopped chan struct{}
 }
 
 // maxDue is how many due timers are dealt with side by side.
 const maxDue = 32
 
 func (d *Dispatcher) newTimers(work context.Context) *timers {
-	return &timers{Dispatcher: d, work: work, slots: make(chan struct{}, maxDue)}
+	return &timers{Dispatcher: d, work: work, slots: make(chan struct{}, maxDue), stopped: make(chan struct{})}
 }
 
 func (t *timers) due(d bus.Delivery) {
-	t.slots <- struct{}{}
-	t.wg.Go(func() {
+	select {
+	case t.slots <- struct{}{}:
+	case <-t.stopped:
+		_ = d.Park(0) // for another dispatcher; lost, it comes to it only later
+		return
+	}
+	go func() {
 		defer func() { <-t.slots }()
 		if err := t.fire(d); err != nil {
 			t.Logger.Warn("could not pass a timer on; it comes again", "subject", d.Subject, "error", err)
@@ -36,10 +40,16 @@ func (t *timers) due(d bus.Delivery) {
 				t.Logger.Warn("could not hand a timer back; it comes again after the ack deadline", "subject", d.Subject, "error", err)
 			}
 		}
-	})
+	}()
 }
 
-func (t *timers) wait() { t.wg.Wait() }
+// wait takes nothing more and waits for what is under way: it has all slots then.
+func (t *timers) wait() {
+	close(t.stopped)
+	for range maxDue {
+		t.slots <- struct{}{}
+	}
+}
 
 // fire appends Fired for a run that is open. For one that has ended, or is no longer kept, it must not: an entry in a
 // log that was removed would stay there for ever.
