@@ -12,7 +12,7 @@ import (
 // 1 GB.
 const (
 	growPercent = 200
-	growMost    = 192 << 20
+	growMost    = 256 << 20
 	growLeast   = 25 // at least, however large the heap is
 )
 

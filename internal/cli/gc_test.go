@@ -3,7 +3,7 @@ package cli
 import "testing"
 
 func TestALargeHeapGrowsLess(t *testing.T) {
-	for live, want := range map[uint64]int{0: 200, 4 << 20: 200, 96 << 20: 200, 192 << 20: 100, 600 << 20: 32, 10 << 30: 25} {
+	for live, want := range map[uint64]int{0: 200, 4 << 20: 200, 128 << 20: 200, 256 << 20: 100, 800 << 20: 32, 10 << 30: 25} {
 		if got := percentFor(live); got != want {
 			t.Errorf("%d MiB in use: it may grow by %d %%, want %d", live>>20, got, want)
 		}
