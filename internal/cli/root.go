@@ -132,7 +132,11 @@ func asUsage(err error) error {
 func (a *app) signals(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	c := make(chan os.Signal, 2)
-	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	stops := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // under nohup a terminal may go away
+		stops = append(stops, syscall.SIGHUP)
+	}
+	signal.Notify(c, stops...)
 	go func() {
 		if _, ok := <-c; !ok {
 			return

@@ -34,7 +34,7 @@ import (
 //
 //	exits CODE PROGRAM ARG...   runs a program to its end, which must be this exit code
 //	start NAME PROGRAM ARG...   starts a program in the background; it writes NAME.out and NAME.err
-//	signal NAME INT|TERM|KILL   sends it a signal
+//	signal NAME INT|TERM|HUP|KILL  sends it a signal
 //	ends NAME CODE              waits for its end, which must be this exit code
 //	waitfor FILE PATTERN        waits until a line of the file matches
 //	gone FILE                   waits until no process of the group that the file names is left
@@ -169,8 +169,8 @@ func named(ts *testscript.TestScript, name string) *process {
 }
 
 func send(ts *testscript.TestScript, neg bool, args []string) {
-	arguments(ts, neg, args, 2, "signal NAME INT|TERM|KILL")
-	sig, ok := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}[args[1]]
+	arguments(ts, neg, args, 2, "signal NAME INT|TERM|HUP|KILL")
+	sig, ok := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}[args[1]]
 	if !ok {
 		ts.Fatalf("unknown signal %s", args[1])
 	}
