@@ -8,24 +8,13 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/bus/bustest"
 	"belay/internal/steps"
 )
 
 func newBox(t *testing.T) (*Box, *bus.Bus) {
 	t.Helper()
-	server, err := bus.StartServer(bus.ServerOptions{StoreDir: t.TempDir(), Durability: "interval"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Shutdown)
-	b, err := bus.Connect(t.Context(), bus.Options{InProcess: server, Timeout: 5 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
-	if err := b.Setup(t.Context(), bus.SetupOptions{Partitions: 1, Replicas: 1}); err != nil {
-		t.Fatal(err)
-	}
+	b := bustest.Start(t, 1)
 	return New(b), b
 }
 

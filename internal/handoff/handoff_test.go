@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/bus/bustest"
 	"belay/internal/plan"
 	"belay/internal/runlog"
 	"belay/internal/steps"
@@ -18,19 +19,7 @@ import (
 
 func newLog(t *testing.T) (*runlog.Log, *bus.Bus) {
 	t.Helper()
-	server, err := bus.StartServer(bus.ServerOptions{StoreDir: t.TempDir(), Durability: "interval"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Shutdown)
-	b, err := bus.Connect(t.Context(), bus.Options{InProcess: server, Timeout: 5 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
-	if err := b.Setup(t.Context(), bus.SetupOptions{Partitions: 2, Replicas: 1}); err != nil {
-		t.Fatal(err)
-	}
+	b := bustest.Start(t, 2)
 	return runlog.New(b, plan.NewCache(8)), b
 }
 

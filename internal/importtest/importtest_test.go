@@ -27,6 +27,7 @@ var rules = []rule{
 		why: "the core is pure: no context, sync, os, net, log, rand"},
 	{pkg: "internal/wire", may: []string{"internal/steps"}, nats: true, why: "names and bytes, no connection"},
 	{pkg: "internal/bus", may: []string{"internal/steps", "internal/wire"}, nats: true, why: "hands on JetStream, no decisions"},
+	{pkg: "internal/bus/bustest", may: []string{"internal/bus"}, why: "a real server for tests"},
 	{pkg: "internal/executor", may: []string{"internal/steps"}, why: "the seam knows nothing of queues"},
 	{pkg: "internal/executor/executortest", may: []string{"internal/steps", "internal/executor"}, why: "the suite serves every plug-in"},
 	{pkg: "internal/executor/cache", may: []string{"internal/steps", "internal/wire", "internal/executor"}, nats: true, why: "keeps results in a bucket"},

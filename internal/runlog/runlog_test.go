@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"belay/internal/bus"
+	"belay/internal/bus/bustest"
 	"belay/internal/plan"
 	"belay/internal/steps"
 	"belay/internal/wire"
@@ -19,19 +19,7 @@ import (
 // online is a Log on a real server.
 func online(t testing.TB) (*Log, *bus.Bus) {
 	t.Helper()
-	server, err := bus.StartServer(bus.ServerOptions{StoreDir: t.TempDir(), Durability: "interval"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Shutdown)
-	b, err := bus.Connect(t.Context(), bus.Options{InProcess: server, Timeout: 5 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
-	if err := b.Setup(t.Context(), bus.SetupOptions{Partitions: 2, Replicas: 1}); err != nil {
-		t.Fatal(err)
-	}
+	b := bustest.Start(t, 2)
 	return New(b, plan.NewCache(8)), b
 }
 

@@ -18,31 +18,12 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"belay/internal/bus"
+	"belay/internal/bus/bustest"
 	"belay/internal/executor"
 	"belay/internal/executor/gofunc"
 	"belay/internal/plan"
 	"belay/internal/steps"
 )
-
-func connect(t *testing.T) *bus.Bus {
-	t.Helper()
-	s, err := bus.StartServer(bus.ServerOptions{StoreDir: t.TempDir(), Durability: bus.DurabilityInterval})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Shutdown)
-	return dial(t, s)
-}
-
-func dial(t *testing.T, s *bus.Server) *bus.Bus {
-	t.Helper()
-	b, err := bus.Connect(t.Context(), bus.Options{InProcess: s})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
-	return b
-}
 
 func tools(t *testing.T, text string) *plan.Tools {
 	t.Helper()
@@ -136,7 +117,7 @@ tools:
       - {name: below, command: {argv: [echo, "3"]}}
       - {name: last, static: {output: 4}}
   plain: {effects: none, rungs: [{name: primary, command: {argv: [echo, "1"]}}]}
-`, Options{Bus: connect(t)})
+`, Options{Bus: bustest.Connect(t)})
 	var got []string
 	for k, r := range rungs {
 		if r.Remember != nil {
@@ -184,7 +165,7 @@ func TestEveryKindWorks(t *testing.T) {
 		_, _ = io.WriteString(w, `{"agent":"`+r.UserAgent()+`"}`)
 	}))
 	defer shop.Close()
-	b := connect(t)
+	b := bustest.Connect(t)
 	svc, err := micro.AddService(b.NATS(), micro.Config{Name: "echo", Version: "1.0.0"})
 	if err != nil {
 		t.Fatal(err)
@@ -238,7 +219,7 @@ tools:
 
 // TestWithoutItsBucketTheRestIsServed: a worker whose JetStream does not answer is a worker all the same.
 func TestWithoutItsBucketTheRestIsServed(t *testing.T) {
-	b := connect(t)
+	b := bustest.Connect(t)
 	b.Close()
 	build(t, cachedText, Options{Bus: b}) // without a log
 	var log bytes.Buffer
@@ -257,7 +238,7 @@ func TestBucketWithoutRoomHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Shutdown)
-	bs := dial(t, s)
+	bs := bustest.Dial(t, s)
 	if _, err := bs.JetStream().CreateStream(t.Context(), jetstream.StreamConfig{Name: "HOG", Subjects: []string{"hog"}, MaxBytes: 100 << 20}); err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +291,7 @@ func remember(t *testing.T, r Rung, params, output string) {
 
 // TestADeletedBucketIsMadeAgain: somebody tidies up under a running worker.
 func TestADeletedBucketIsMadeAgain(t *testing.T) {
-	b := connect(t)
+	b := bustest.Connect(t)
 	rungs, _ := build(t, `
 tools:
   a:

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"belay/internal/bus/bustest"
 	"belay/internal/executor"
 	"belay/internal/executor/cache"
 	"belay/internal/executor/executortest"
@@ -55,7 +56,7 @@ func (k known) Execute(ctx context.Context, req executor.Request) (executor.Resu
 func TestConformance(t *testing.T) {
 	executortest.Exercise(t, executortest.Subject{
 		Succeed: func(t *testing.T) executor.Executor {
-			c := cache.New(bucket(t, connect(t)))
+			c := cache.New(bucket(t, bustest.Connect(t).NATS()))
 			return known{c.Executor(executor.Cache{MaxAge: time.Hour}), t, c}
 		},
 		Age: true,
@@ -68,13 +69,13 @@ func TestConformance(t *testing.T) {
 		},
 		Acted: steps.ActedNo,
 		Fail: func(t *testing.T) executor.Executor {
-			return cache.New(bucket(t, connect(t))).Executor(executor.Cache{})
+			return cache.New(bucket(t, bustest.Connect(t).NATS())).Executor(executor.Cache{})
 		},
 	})
 }
 
 func TestOnlyTheSameParametersHit(t *testing.T) {
-	c := cache.New(bucket(t, connect(t)))
+	c := cache.New(bucket(t, bustest.Connect(t).NATS()))
 	remember(t, c, `{"order":"A-1","n":12345678901234567890}`, `{"paid":1.50}`)
 	x := c.Executor(executor.Cache{MaxAge: time.Hour})
 	for _, same := range []string{`{"order":"A-1","n":12345678901234567890}`, ` { "n" : 12345678901234567890, "order":"\u0041-1" } `} {
@@ -95,7 +96,7 @@ func TestOnlyTheSameParametersHit(t *testing.T) {
 }
 
 func TestLastResultCounts(t *testing.T) {
-	conn := connect(t)
+	conn := bustest.Connect(t).NATS()
 	c := cache.New(bucket(t, conn))
 	remember(t, c, `{}`, `1`)
 	remember(t, c, `{}`, `2`)
@@ -106,7 +107,7 @@ func TestLastResultCounts(t *testing.T) {
 }
 
 func TestWorkersMayOpenTheBucketAtOnce(t *testing.T) {
-	conn := connect(t)
+	conn := bustest.Connect(t).NATS()
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() { bucket(t, conn) })

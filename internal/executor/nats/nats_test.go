@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"go.opentelemetry.io/otel/trace"
 
+	"belay/internal/bus/bustest"
 	"belay/internal/executor"
 	"belay/internal/executor/executortest"
 	natsexec "belay/internal/executor/nats"
@@ -23,7 +24,7 @@ func text(s string) executor.Text { return func(any) (string, error) { return s,
 // asking is an executor that asks a service with this handler.
 func asking(t *testing.T, h nats.MsgHandler) executor.Executor {
 	t.Helper()
-	conn := connect(t)
+	conn := bustest.Connect(t).NATS()
 	if _, err := conn.Subscribe("shop.orders", h); err != nil {
 		t.Fatal(err)
 	}
@@ -55,13 +56,13 @@ func TestConformance(t *testing.T) {
 		Nothing: answering(""),
 		BadUTF8: answering("\"\xff\""),
 		Fail: func(t *testing.T) executor.Executor {
-			return natsexec.New(connect(t), executor.NATS{Subject: text("nobody.here")})
+			return natsexec.New(bustest.Connect(t).NATS(), executor.NATS{Subject: text("nobody.here")})
 		},
 	})
 }
 
 func TestNoResponders(t *testing.T) {
-	x := natsexec.New(connect(t), executor.NATS{Subject: text("nobody.here")})
+	x := natsexec.New(bustest.Connect(t).NATS(), executor.NATS{Subject: text("nobody.here")})
 	f := executortest.Fault(t.Context(), t, x, executortest.Request(`{}`))
 	if f.Class != steps.Connection || f.Acted != steps.ActedNo || !strings.Contains(f.Message, "nobody.here") {
 		t.Errorf("fault = %+v, want connection that did not act and names the subject", f)
@@ -69,7 +70,7 @@ func TestNoResponders(t *testing.T) {
 }
 
 func TestClosedConnection(t *testing.T) {
-	conn := connect(t)
+	conn := bustest.Connect(t).NATS()
 	conn.Close()
 	f := executortest.Fault(t.Context(), t, natsexec.New(conn, executor.NATS{Subject: text("a.b")}), executortest.Request(`{}`))
 	if f.Class != steps.Connection {
@@ -78,7 +79,7 @@ func TestClosedConnection(t *testing.T) {
 }
 
 func TestTooLargeToSend(t *testing.T) {
-	x := natsexec.New(connect(t), executor.NATS{Subject: text("a.b")})
+	x := natsexec.New(bustest.Connect(t).NATS(), executor.NATS{Subject: text("a.b")})
 	f := executortest.Fault(t.Context(), t, x, executortest.Request(`"`+strings.Repeat("x", 2<<20)+`"`))
 	if f.Class != steps.InvalidInput || f.Acted != steps.ActedNo {
 		t.Errorf("fault = %+v, want invalid_input that did not act", f)
@@ -86,7 +87,7 @@ func TestTooLargeToSend(t *testing.T) {
 }
 
 func TestSubjectsThatAreNone(t *testing.T) {
-	conn := connect(t)
+	conn := bustest.Connect(t).NATS()
 	for _, subject := range []string{"", ".", "a..b", "a.", "a.*", "a.>", ">", "a b", "a\r\nPUB x 0", "a\tb"} {
 		f := executortest.Fault(t.Context(), t, natsexec.New(conn, executor.NATS{Subject: text(subject)}), executortest.Request(`{}`))
 		if f.Class != steps.InvalidInput || f.Acted != steps.ActedNo {
@@ -96,7 +97,7 @@ func TestSubjectsThatAreNone(t *testing.T) {
 }
 
 func TestTemplateErrors(t *testing.T) {
-	conn := connect(t)
+	conn := bustest.Connect(t).NATS()
 	bad := func(any) (string, error) { return "", errors.New("params.order is null") }
 	for _, spec := range []executor.NATS{{Subject: bad}, {Subject: text("a"), Headers: map[string]executor.Text{"H": bad}}} {
 		f := executortest.Fault(t.Context(), t, natsexec.New(conn, spec), executortest.Request(`{}`))
@@ -107,7 +108,7 @@ func TestTemplateErrors(t *testing.T) {
 }
 
 func TestServiceErrors(t *testing.T) {
-	conn := connect(t)
+	conn := bustest.Connect(t).NATS()
 	service, err := micro.AddService(conn, micro.Config{Name: "shop", Version: "1.0.0"})
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +144,7 @@ func TestServiceErrors(t *testing.T) {
 
 func TestHeaders(t *testing.T) {
 	got := make(chan nats.Header, 1)
-	conn := connect(t)
+	conn := bustest.Connect(t).NATS()
 	if _, err := conn.Subscribe("shop", func(m *nats.Msg) {
 		got <- m.Header
 		respond(t, m, "1")
