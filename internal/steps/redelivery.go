@@ -28,10 +28,18 @@ func (v Verdict) String() string {
 type Delivered struct {
 	StepMessage
 	Again   bool          // this may not be the first delivery
+	Anew    bool          // it stands for a message that may have been lost with the queue
 	Claim   string        // the name under which this delivery has tried to claim the attempt; empty before
 	Now     time.Time     // the worker's clock
 	AckWait time.Duration // how long a silent worker keeps a message
 }
+
+// Fresh reports whether nobody can have begun the attempt before: its log need not be read.
+func (d Delivered) Fresh() bool { return !d.Again && !d.Anew }
+
+// CountsStarts reports whether the log is to be told that the attempt starts, so that crashes can be counted. For an
+// unsafe tool its claim says so.
+func (d Delivered) CountsStarts() bool { return !d.Fresh() && !d.Effects.Unsafe() }
 
 // Redelivered decides what to do with a delivery, given the run's log. For ParkIt the duration says for how long.
 // It needs no fold: whatever ended this attempt names it.
@@ -49,7 +57,7 @@ func Redelivered(log []Record, d Delivered) (Verdict, time.Duration) {
 	case d.Again:
 		return ReportUnknown, 0
 	}
-	return ParkIt, d.AckWait // its holder may be at work; after one ack wait this is a redelivery
+	return ParkIt, d.AckWait // its holder may be at work, also where the queue was lost; after one ack wait this is a redelivery
 }
 
 type history struct {

@@ -99,6 +99,31 @@ func TestRetriesAreNoCrashes(t *testing.T) {
 	}
 }
 
+// TestAMessageMadeAnew stands for one that was lost with the queue: its attempt may have been begun, so the log is asked
+// and starts are counted; but it says nothing of whoever holds a claim.
+func TestAMessageMadeAnew(t *testing.T) {
+	a := Attempt{Step: "s", Try: 1}
+	claimed := []Record{{Time: epoch, Event: Claimed{Attempt: a, Worker: "w1"}}}
+	for _, tt := range []struct {
+		effects             Effects
+		again, anew         bool
+		fresh, countsStarts bool
+		claimed             Verdict
+	}{
+		{EffectsNone, false, false, true, false, ParkIt},
+		{EffectsNone, false, true, false, true, ParkIt},
+		{EffectsNone, true, false, false, true, ReportUnknown},
+		{EffectsUnsafe, false, true, false, false, ParkIt},
+		{EffectsUnsafe, true, true, false, false, ReportUnknown},
+	} {
+		d := Delivered{StepMessage: StepMessage{Attempt: a, Effects: tt.effects}, Again: tt.again, Anew: tt.anew, Now: epoch, AckWait: time.Second}
+		verdict, _ := Redelivered(claimed, d)
+		if d.Fresh() != tt.fresh || d.CountsStarts() != tt.countsStarts || verdict != tt.claimed {
+			t.Errorf("%+v: fresh %v, counts starts %v, claimed: %v", tt, d.Fresh(), d.CountsStarts(), verdict)
+		}
+	}
+}
+
 func TestWhatIsNotDeclaredHarmlessIsUnsafe(t *testing.T) {
 	for effects, want := range map[Effects]bool{EffectsNone: false, EffectsIdempotent: false, EffectsUnsafe: true, "": true, "nnoe": true} {
 		if effects.Unsafe() != want {

@@ -136,34 +136,36 @@ func (w *Worker) enter(slots chan struct{}) bool {
 
 // mayExecute settles whether this delivery may execute the attempt. If not, the message has been dealt with.
 func (j *job) mayExecute() bool {
-	again := j.Count > 1 || j.Time.Before(j.Bus.ConnectedAt()) || j.queuedAgain()
-	if again && !j.ask(again) {
+	d := j.delivered()
+	if !d.Fresh() && !j.ask(d) {
 		return false
 	}
-	if j.m.Effects.Unsafe() {
-		return j.claim(again)
-	}
-	if again {
+	switch {
+	case j.m.Effects.Unsafe():
+		return j.claim()
+	case d.CountsStarts():
 		return j.tellStarted()
 	}
 	return true
 }
 
-// queuedAgain reports whether the message stands for one that was lost with the queue, perhaps under a worker that the
-// attempt had killed. An unsafe tool has its claim for that, and whoever holds one may still be at work.
-func (j *job) queuedAgain() bool {
-	return len(j.Header[wire.HeaderAgain]) > 0 && !j.m.Effects.Unsafe()
+// delivered is what is known of the message in hand.
+func (j *job) delivered() steps.Delivered {
+	return steps.Delivered{
+		StepMessage: j.m, Again: j.Count > 1 || j.Time.Before(j.Bus.ConnectedAt()), Anew: len(j.Header[wire.HeaderAgain]) > 0,
+		Claim: j.worker, Now: time.Now(), AckWait: j.AckWait,
+	}
 }
 
 // ask reads the run's log and does what [steps.Redelivered] says; true means execute.
-func (j *job) ask(again bool) bool {
+func (j *job) ask(d steps.Delivered) bool {
 	log, err := j.readLog()
 	if err != nil {
 		j.Log.Warn("cannot read the run's log; the message comes again", "attempt", j.name(), "error", err)
 		j.park(time.Second)
 		return false
 	}
-	verdict, pause := steps.Redelivered(log, steps.Delivered{StepMessage: j.m, Again: again, Claim: j.worker, Now: time.Now(), AckWait: j.AckWait})
+	verdict, pause := steps.Redelivered(log, d)
 	switch verdict {
 	case steps.Execute:
 		return true
@@ -201,7 +203,7 @@ func (j *job) readLog() ([]steps.Record, error) {
 }
 
 // claim wins the right to execute an attempt of an unsafe tool. The log stores only the first claim.
-func (j *job) claim(again bool) bool {
+func (j *job) claim() bool {
 	j.worker = j.Name + "#" + uuid.NewString()[:8] // two deliveries to one worker are two claimants
 	if mutant("no-claim") {
 		return true
@@ -212,7 +214,7 @@ func (j *job) claim(again bool) bool {
 		return true
 	case errors.Is(err, bus.ErrConflict), errors.Is(err, bus.ErrUncertain):
 		// An uncertain claim may be ours: then the log says so, under this delivery's own token.
-		return j.ask(again) && j.claimedByMe()
+		return j.ask(j.delivered()) && j.claimedByMe()
 	}
 	j.Log.Warn("cannot claim the attempt; the message comes again", "attempt", j.name(), "error", err)
 	j.park(time.Second)
