@@ -111,10 +111,8 @@ func (a *app) callRung(ctx context.Context, r toolbox.Rung, def *plan.RungDef, r
 	began := time.Now()
 	res, err := r.Execute(ctx, req)
 	took := time.Since(began)
-	if err == nil && r.CheckOutput != nil {
-		if bad := r.CheckOutput(res.Output); bad != nil {
-			err = steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Message: "the output does not fit the tool's output_schema: " + bad.Error(), Detail: executor.Head(res.Output, 2<<10)}
-		}
+	if err == nil {
+		err = r.Check(res.Output)
 	}
 	if err != nil {
 		return a.printFault(err, took)

@@ -2,14 +2,12 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"belay/internal/executor"
 	"belay/internal/steps"
@@ -153,7 +151,7 @@ func (j *job) progress() func(string) {
 // outcome makes an event of what came back.
 func (j *job) outcome(ctx context.Context, res executor.Result, err error, took time.Duration) steps.Event {
 	if err == nil {
-		err = j.checkOutput(res.Output)
+		err = j.rung.Check(res.Output)
 	}
 	if err != nil {
 		return j.failed(j.fault(ctx, err), took)
@@ -163,27 +161,6 @@ func (j *job) outcome(ctx context.Context, res executor.Result, err error, took 
 		Started: time.Now().Add(-took).UTC(), Took: steps.Duration(took),
 	}
 }
-
-func (j *job) checkOutput(out json.RawMessage) error {
-	bad := func(format string, args ...any) error {
-		return steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Message: fmt.Sprintf(format, args...), Detail: executor.Head(out, 2<<10)}
-	}
-	switch {
-	case len(out) > maxStored:
-		return bad("the output has %d bytes, at most %d can be stored", len(out), maxStored)
-	case !json.Valid(out) || !utf8.Valid(out):
-		return bad("the output is no valid JSON")
-	}
-	if check := j.rung.CheckOutput; check != nil {
-		if err := check(out); err != nil {
-			return bad("the output does not fit the tool's output_schema: %v", err)
-		}
-	}
-	return nil
-}
-
-// maxStored is the largest output that fits into an entry of the log, whatever a rung's max_bytes allows.
-const maxStored = 900 << 10
 
 // fault makes a fault of an executor's error.
 func (j *job) fault(ctx context.Context, err error) steps.Fault {
