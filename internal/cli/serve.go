@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -199,7 +200,7 @@ func (a *app) workerCommand() *cobra.Command {
 }
 
 func (a *app) work(ctx context.Context, f workerFlags) error {
-	tools, err := plan.LoadTools(orDefault(f.tools, "tools.yaml"))
+	tools, err := plan.LoadTools(cmp.Or(f.tools, "tools.yaml"))
 	if err != nil {
 		return err
 	}
@@ -249,11 +250,4 @@ func (a *app) noted() (string, error) {
 		return "", usage("no NATS server is named or running: give --server, --context or NATS_URL, or start `dispatcher dev`")
 	}
 	return url, err
-}
-
-func orDefault(s, other string) string {
-	if s != "" {
-		return s
-	}
-	return other
 }

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,7 +35,7 @@ func OpenBucket(ctx context.Context, js jetstream.JetStream, o BucketOptions) (S
 func makeBucket(ctx context.Context, js jetstream.JetStream, o BucketOptions) (jetstream.KeyValue, error) {
 	config := jetstream.KeyValueConfig{
 		Bucket: o.Name, Description: "Belay: last good results, only a cache", History: 1, Storage: jetstream.FileStorage,
-		TTL: orDefault(o.Keep, 30*24*time.Hour), MaxBytes: orDefault(o.MaxBytes, 128<<20), Replicas: max(o.Replicas, 1),
+		TTL: cmp.Or(o.Keep, 30*24*time.Hour), MaxBytes: cmp.Or(o.MaxBytes, 128<<20), Replicas: max(o.Replicas, 1),
 		MaxValueSize: MaxValue,
 	}
 	kv, err := js.CreateKeyValue(ctx, config)
@@ -42,14 +43,6 @@ func makeBucket(ctx context.Context, js jetstream.JetStream, o BucketOptions) (j
 		return js.KeyValue(ctx, o.Name) // another worker was first
 	}
 	return kv, err
-}
-
-func orDefault[T comparable](v, other T) T {
-	var zero T
-	if v == zero {
-		return other
-	}
-	return v
 }
 
 // bucket is a [Store] in JetStream.

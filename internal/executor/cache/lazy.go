@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,7 +31,7 @@ var errNotOpen = errors.New("it is being opened")
 
 // NewLazy makes a store of what open opens. A failure to open counts for a time of every; 0 means five seconds.
 func NewLazy(every time.Duration, open func(context.Context) (Store, error)) *Lazy {
-	return &Lazy{open: open, every: orDefault(every, openEvery), err: errNotOpen}
+	return &Lazy{open: open, every: cmp.Or(every, openEvery), err: errNotOpen}
 }
 
 // Open opens the store unless it is open, and says why it cannot. While another call is at it, it answers at once with

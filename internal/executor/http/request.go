@@ -2,6 +2,7 @@ package httpexec
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -32,7 +33,7 @@ func (x *rung) prepare(ctx context.Context, req executor.Request) (*call, error)
 	if err != nil {
 		return nil, err
 	}
-	method := strings.ToUpper(orElse(x.spec.Method, http.MethodGet))
+	method := strings.ToUpper(cmp.Or(x.spec.Method, http.MethodGet))
 	body, err := x.body(method, params, req.Params)
 	if err != nil {
 		return nil, err
@@ -135,11 +136,4 @@ func (c *call) setHeader(name, value string) {
 
 func neverSent(message string) steps.Fault {
 	return steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: message}
-}
-
-func orElse(s, other string) string {
-	if s != "" {
-		return s
-	}
-	return other
 }
