@@ -27,6 +27,11 @@ func (n Names) EscalationsSubjects() string { return n.Prefix + ".escalations.>"
 // CacheBucket is the key-value bucket of last good results.
 func (n Names) CacheBucket() string { return n.stream("CACHE") }
 
+// The key-value buckets of people's work: who has claimed what, who may do what, which keys sign approvals.
+func (n Names) InboxBucket() string  { return n.stream("INBOX") }
+func (n Names) AccessBucket() string { return n.stream("ACCESS") }
+func (n Names) KeysBucket() string   { return n.stream("KEYS") }
+
 // PinGroup is the priority group of the consumers that are pinned to one dispatcher at a time.
 const PinGroup = "dispatchers"
 
