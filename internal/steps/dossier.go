@@ -17,6 +17,40 @@ type Dossier struct {
 	FirstError *Fault            `json:"first_error"`
 	LastError  *Fault            `json:"last_error"`
 	Digest     string            `json:"digest"` // of the plan and its pinned policies
+	Approval   *ApprovalView     `json:"approval,omitempty"`
+	Question   *QuestionView     `json:"question,omitempty"`
+	Offers     []Offer           `json:"offers"` // what may be decided, each with what it does
+	Suggestion *Suggestion       `json:"suggestion,omitempty"`
+}
+
+// ApprovalView is what a person approves: exactly these parameters of this tool, as Failing shows them.
+type ApprovalView struct {
+	Digest       string   `json:"digest"` // of tool, tool definition and canonical parameters; the decision names it
+	Needed       int      `json:"needed"` // people who must approve
+	Given        []string `json:"given"`  // who has approved so far
+	NotSubmitter bool     `json:"not_submitter,omitempty"`
+}
+
+// QuestionView is what a `human` rung asks.
+type QuestionView struct {
+	Text    string          `json:"text"`
+	Options []string        `json:"options,omitempty"` // answers to pick from; empty = any that fits the schema
+	Schema  json.RawMessage `json:"schema,omitempty"`  // JSON Schema of the answer
+}
+
+// Offer is one decision that the person may take, with what it does in words.
+type Offer struct {
+	Verb        Verb            `json:"verb"`
+	Effect      string          `json:"effect"`
+	NeedsReason bool            `json:"needs_reason,omitempty"`
+	Grave       bool            `json:"grave,omitempty"`  // ask once more before it is sent
+	Schema      json.RawMessage `json:"schema,omitempty"` // of the new parameters (edit) or the output (answer)
+}
+
+// Suggestion is the decision that the core would take, with its ground. It is never taken by itself.
+type Suggestion struct {
+	Verb   Verb   `json:"verb"`
+	Ground string `json:"ground"`
 }
 
 // PlanLine is a step of the plan and where it stands.

@@ -128,6 +128,16 @@ type ClassPolicy struct {
 	Max         Duration `json:"max,omitempty"`
 }
 
+// OnExpiry says what happens to a question that nobody decided in time. None of them is consent.
+type OnExpiry string
+
+const (
+	ExpiryEscalate OnExpiry = "escalate" // ask again, the next people
+	ExpiryFail     OnExpiry = "fail"     // the step fails, and the run with it
+	ExpiryFallback OnExpiry = "fallback" // the next rung that acts on nothing unapproved, else ask again
+	ExpiryPark     OnExpiry = "park"     // ask again, without an end
+)
+
 // Limits of sizes, in bytes.
 const (
 	MaxSubmitted  = 512 << 10 // a larger submission is refused

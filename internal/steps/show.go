@@ -138,7 +138,9 @@ type EscalationView struct {
 	Class    Class           `json:"class"`
 	Message  string          `json:"message"`
 	Opened   time.Time       `json:"opened"`
-	Deadline *time.Time      `json:"deadline"`
+	Deadline *time.Time      `json:"deadline"`              // when nobody may have decided; null = never
+	OnExpiry OnExpiry        `json:"on_deadline,omitempty"` // what happens then
+	Target   string          `json:"target,omitempty"`      // what the rung talks to; questions about the same are alike
 	Allowed  []Verb          `json:"allowed"`
 	Decision *Decided        `json:"decision,omitempty"`
 }
