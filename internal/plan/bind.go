@@ -13,6 +13,8 @@ type scope interface {
 	Step(id string) map[string]any
 	Item() (value any, index int, ok bool)
 	Run() map[string]any
+	Params() any
+	Output() any
 }
 
 // environment decodes what is used, and nothing else.
@@ -26,6 +28,10 @@ func (u uses) environment(c scope) map[string]any {
 			env[root] = c.Run()
 		case "steps":
 			env[root] = u.stepRoots(c)
+		case "params":
+			env[root] = c.Params()
+		case "output":
+			env[root] = c.Output()
 		case "item":
 			env[root], _, _ = c.Item()
 		case "index":

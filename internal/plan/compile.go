@@ -29,6 +29,9 @@ func Compile(document []byte) (*steps.Program, error) {
 	if err := compileNodes(p, needs); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
+	if err := compileAsks(p); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
+	}
 	return steps.Link(p), nil
 }
 
@@ -93,8 +96,11 @@ func checkPinned(d *steps.Definition, name string) error {
 	if !ok || !wire.ValidTool(name) || t.Name != name || len(t.Rungs) == 0 {
 		return fmt.Errorf("tool %q is not pinned, or has no rungs", name)
 	}
+	if t.Verify != nil && t.Verify.Name != steps.VerifyRung {
+		return fmt.Errorf("the probe of tool %q is called %q", name, t.Verify.Name)
+	}
 	for _, r := range t.Rungs {
-		if !wire.ValidName(r.Name) {
+		if !validRung(r.Name) {
 			return fmt.Errorf("rung %q of tool %q is no valid name", r.Name, name)
 		}
 	}

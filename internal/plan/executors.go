@@ -36,7 +36,7 @@ func (f *toolsFile) executors(t *ToolDef, r *RungDef) fields {
 		"cache":   func(n *yaml.Node) { f.readCache(r, n) },
 		"static":  func(n *yaml.Node) { f.readStatic(r, n) },
 		"go":      func(n *yaml.Node) { f.readGo(t, r, n) },
-		"human":   nil,
+		"human":   func(n *yaml.Node) { f.readHuman(r, n) },
 		"mcp":     nil,
 		"model":   nil,
 	}

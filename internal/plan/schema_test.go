@@ -107,6 +107,9 @@ func TestSchemaHasEveryKey(t *testing.T) {
 		{"tools", "definitions/http/properties/auth", f.authFields(web)},
 		{"tools", "definitions/command", f.commandFields(command, &[]string{})},
 		{"tools", "definitions/nats", f.natsFields(&executor.NATS{}, new(string))},
+		{"tools", "definitions/approval", f.approvalFields(&steps.Approval{})},
+		{"tools", "definitions/verify", f.verifyFields(&ToolDef{}, &steps.Verify{}, r)},
+		{"tools", "definitions/human", f.humanFields(&steps.Human{})},
 		{"tools", "definitions/cache", f.cacheFields(new(steps.Duration))},
 		{"tools", "definitions/static", f.staticFields(&executor.Static{})},
 	} {

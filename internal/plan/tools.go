@@ -24,7 +24,9 @@ type Tools struct {
 type ToolDef struct {
 	steps.Tool
 	Rungs                   []RungDef
-	CheckInput, CheckOutput func(json.RawMessage) error // nil without a schema
+	Probe                   *RungDef                          // of verify; nil without one
+	Held                    func(params json.RawMessage) bool // whether a call needs approval; nil without an approval rule
+	CheckInput, CheckOutput func(json.RawMessage) error       // nil without a schema
 }
 
 // RungDef is a rung with its executor.

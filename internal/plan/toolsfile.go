@@ -149,6 +149,9 @@ func (f *toolsFile) readTool(name string, n *yaml.Node) *ToolDef {
 	what := `tool "` + shorten(name) + `"`
 	found := f.object(n, what, f.toolFields(t))
 	f.require(n, what, found, "rungs")
+	if found["rungs"] != nil {
+		f.settlePeople(t, n)
+	}
 	for _, r := range t.Rungs {
 		t.Tool.Rungs = append(t.Tool.Rungs, r.Rung)
 	}
@@ -163,8 +166,8 @@ func (f *toolsFile) toolFields(t *ToolDef) fields {
 		"rungs":         func(n *yaml.Node) { f.readRungs(t, n) },
 		"input_schema":  func(n *yaml.Node) { t.CheckInput = f.schema(n, &t.InputSchema) },
 		"output_schema": func(n *yaml.Node) { t.CheckOutput = f.schema(n, &t.OutputSchema) },
-		"approval":      nil,
-		"verify":        nil,
+		"approval":      func(n *yaml.Node) { f.readApproval(t, n) },
+		"verify":        func(n *yaml.Node) { f.readVerify(t, n) },
 	}
 }
 
@@ -188,13 +191,14 @@ func (f *toolsFile) readRung(t *ToolDef, n *yaml.Node, alone bool) RungDef {
 	if name := valueOf(n, "name"); name != nil && isString(name) {
 		what = `rung "` + shorten(name.Value) + `"`
 	}
-	found := f.object(n, what, f.rungFields(t, &r))
+	keys := f.rungFields(t, &r)
+	found := f.object(n, what, keys)
 	if alone && found["name"] == nil {
 		r.Name = "primary"
 	} else {
 		f.require(n, what, found, "name")
 	}
-	f.oneExecutor(n, what, found, &r)
+	f.oneExecutor(n, what, found, keys, &r)
 	if r.Timeout < 0 {
 		r.Timeout = defaultTimeout(r.Executor)
 	}
@@ -202,8 +206,11 @@ func (f *toolsFile) readRung(t *ToolDef, n *yaml.Node, alone bool) RungDef {
 }
 
 func defaultTimeout(executor string) steps.Duration {
-	if executor == "cache" || executor == "static" {
+	switch executor {
+	case "cache", "static":
 		return defaultLocalTimeout
+	case "human":
+		return 0 // people have their own deadline
 	}
 	return defaultRungTimeout
 }
@@ -211,7 +218,7 @@ func defaultTimeout(executor string) steps.Duration {
 // rungFields are the keys of a rung, its executors included.
 func (f *toolsFile) rungFields(t *ToolDef, r *RungDef) fields {
 	keys := fields{
-		"name":    f.checked(&r.Name, wire.ValidName, nameRule),
+		"name":    f.checked(&r.Name, validRung, nameRule+"; verify is the name of the probe"),
 		"timeout": f.duration(&r.Timeout, 0),
 		"retry":   func(n *yaml.Node) { f.readRetry(r, n) },
 	}
@@ -221,11 +228,13 @@ func (f *toolsFile) rungFields(t *ToolDef, r *RungDef) fields {
 	return keys
 }
 
+func validRung(s string) bool { return wire.ValidName(s) && s != steps.VerifyRung }
+
 // oneExecutor reports rungs without an executor and with several.
-func (f *toolsFile) oneExecutor(n *yaml.Node, what string, found map[string]*yaml.Node, r *RungDef) {
+func (f *toolsFile) oneExecutor(n *yaml.Node, what string, found map[string]*yaml.Node, keys fields, r *RungDef) {
 	var known, named []string
-	for name, read := range f.executors(&ToolDef{}, r) {
-		if read != nil {
+	for name := range f.executors(&ToolDef{}, r) {
+		if keys[name] != nil {
 			known = append(known, name)
 		}
 		if found[name] != nil {

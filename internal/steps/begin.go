@@ -176,12 +176,15 @@ func (c *change) taint(i int) {
 	}
 }
 
-// firstTry queues the first attempt of unit i in this round: rung 0, try 1, a fresh budget.
+// firstTry queues the first attempt of unit i in this round: rung 0, try 1, a fresh budget; or asks for the approval
+// that it needs first.
 func (c *change) firstTry(i int) {
-	u := &c.Units[i]
-	u.Rung, u.Try, u.counts = 0, 0, nil
+	c.Units[i].Rung, c.Units[i].Try = 0, 0
+	if c.hold(i) {
+		return
+	}
 	c.newBudget(i)
-	c.queue(i, 0)
+	c.onRung(i, 0)
 }
 
 func (c *change) newBudget(i int) {
@@ -198,6 +201,10 @@ func (c *change) queue(i int, wait time.Duration) {
 	u.giving, u.notBefore, u.deferred = nil, time.Time{}, c.paused
 	if c.paused {
 		c.set(i, StepPending)
+		return
+	}
+	if h := c.Tool(i).Rung(u.Rung).Human; h != nil {
+		c.question(i, h)
 		return
 	}
 	u.Try++

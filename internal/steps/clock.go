@@ -26,6 +26,9 @@ func (c *change) onFired() {
 // unitDue is when the clock has something to say about unit i; zero = never.
 func (s *State) unitDue(i int) time.Time {
 	u := &s.Units[i]
+	if n := u.escalation; n > 0 && s.Escalations[n-1].State == EscalationOpen {
+		return s.Escalations[n-1].Deadline
+	}
 	switch {
 	case !u.State.InQueue() || u.fan != nil || u.giving != nil:
 		return time.Time{}
@@ -48,6 +51,10 @@ func (s *State) stopDue() time.Time {
 // overdue ends the wait for an attempt whose time is over.
 func (c *change) overdue(i int) {
 	u := &c.Units[i]
+	if n := u.escalation; n > 0 && c.Escalations[n-1].State == EscalationOpen {
+		c.expire(n - 1)
+		return
+	}
 	if c.ending == "" || u.kind == undo {
 		c.giveBack(i, Fault{Class: DeadlineExceeded, Acted: ActedNo, Message: "the step's budget of " + c.Tool(i).Timeout.String() + " is used up"})
 		return

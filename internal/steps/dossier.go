@@ -96,6 +96,7 @@ func MakeDossier(s *State, n int) Dossier {
 	if e.Unit != RunUnit {
 		d.addFailing(s, e)
 	}
+	d.addAdvice(s, e)
 	return d
 }
 
@@ -114,8 +115,9 @@ func (d *Dossier) addUnit(s *State, i int) {
 func (d *Dossier) addFailing(s *State, e *Escalation) {
 	i := e.Unit
 	d.Attempts = s.attemptViews(i)
-	d.LastError = &e.Fault
-	d.FirstError = &e.Fault
+	if e.Fault.Class != "" {
+		d.LastError, d.FirstError = &e.Fault, &e.Fault
+	}
 	for n := range s.Units[i].Attempts {
 		if f := s.Units[i].Attempts[n].Fault; f != nil {
 			d.FirstError = f
@@ -131,8 +133,8 @@ func (d *Dossier) addFailing(s *State, e *Escalation) {
 // target is what the rung of unit i talks to.
 func (s *State) target(i int) string {
 	t := s.Tool(i)
-	if r := s.Units[i].Rung; r < len(t.Rungs) {
-		return t.Rungs[r].Target
+	if r := s.Units[i].Rung; r < len(t.Rungs) || s.probing(i) {
+		return t.Rung(r).Target
 	}
 	return ""
 }

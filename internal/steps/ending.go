@@ -41,7 +41,11 @@ func (c *change) stop(i int) {
 	switch {
 	case u.over():
 	case u.fan != nil, u.State == StepPending, u.State == StepHeld:
+		c.supersede(i)
 		c.set(i, StepCancelled)
+	case c.probing(i):
+		c.unprobe(i, Attempt{})
+		c.stopUnknown(i)
 	case u.State == StepRunning:
 		c.touch(i) // told to stop; its outcome or the grace ends it
 	case u.State.InQueue():
@@ -57,6 +61,9 @@ func (c *change) stop(i int) {
 // stopUnknown goes on asking only where the answer decides whether something is to be undone.
 func (c *change) stopUnknown(i int) {
 	if c.Program.Nodes[c.Units[i].Node].CompensateTool != nil {
+		if c.escalationOf(i) == nil {
+			c.ask(i, KindUnknown, *c.Units[i].Fault)
+		}
 		c.touch(i)
 		return
 	}

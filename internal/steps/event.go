@@ -136,14 +136,14 @@ type Unserved struct{ Attempt }
 type Verb string
 
 const (
-	VerbApprove Verb = "approve"
-	VerbReject  Verb = "reject"
-	VerbRetry   Verb = "retry"  // same parameters, first rung, next round
-	VerbEdit    Verb = "edit"   // other parameters, first rung, next round
-	VerbAnswer  Verb = "answer" // a person's output in place of the tool's
-	VerbSkip    Verb = "skip"   // go on without it, output null
-	VerbVerify  Verb = "verify"
-	VerbAbort   Verb = "abort" // end the run
+	VerbApprove Verb = "approve" // exactly these parameters, once
+	VerbReject  Verb = "reject"  // not at all; needs a reason
+	VerbRetry   Verb = "retry"   // same parameters, first rung, next round
+	VerbEdit    Verb = "edit"    // other parameters, first rung, next round
+	VerbAnswer  Verb = "answer"  // a person's output in place of the tool's
+	VerbSkip    Verb = "skip"    // go on without it, output null
+	VerbVerify  Verb = "verify"  // look with the tool's probe whether it happened
+	VerbAbort   Verb = "abort"   // end the run
 )
 
 // Decided is a person's decision on an escalation. The first one in the log counts.
@@ -154,7 +154,9 @@ type Decided struct {
 	Via        string          `json:"via,omitempty"` // cli, console, api
 	Reason     string          `json:"reason,omitempty"`
 	Params     json.RawMessage `json:"params,omitempty"` // edit: the whole new parameters
+	Patch      json.RawMessage `json:"patch,omitempty"`  // edit: what is different, a JSON Patch with tests; for people
 	Answer     json.RawMessage `json:"answer,omitempty"` // answer: the output
+	Grant      *Grant          `json:"grant,omitempty"`  // approve: the signed approval; edit and retry of an approver carry one too
 }
 
 // Closed is the last event of a run. It publishes what the fold already says; events after it change nothing.

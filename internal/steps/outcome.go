@@ -41,15 +41,20 @@ func (c *change) onSucceeded(e Succeeded) {
 		c.late(e.Attempt, "succeeded")
 		return
 	}
+	c.unprobe(i, e.Attempt)
 	rec := c.Units[i].record()
 	rec.State, rec.Ended, rec.Took = AttemptSucceeded, c.Now, e.Took
 	rec.Worker = orElse(e.Worker, rec.Worker)
+	if c.probing(i) {
+		c.probed(i, e.Output)
+		return
+	}
 	c.succeed(i, e)
 }
 
 func (c *change) succeed(i int, e Succeeded) {
 	u := &c.Units[i]
-	u.Output, u.Fault, u.giving = e.Output, nil, nil
+	u.Output, u.Fault, u.giving, u.doubt = e.Output, nil, nil, 0
 	c.label(i, e.Age)
 	c.supersede(i)
 	c.done(i, StepSucceeded)
@@ -61,7 +66,7 @@ func (c *change) label(i int, age Duration) {
 	var cause string
 	switch {
 	case u.Rung > 0:
-		cause = c.whyLeft(i)
+		cause = orElse(c.whyLeft(i), u.instead)
 	case u.tainted:
 		cause = c.taintedBy(i)
 	default:
@@ -95,10 +100,12 @@ func (c *change) taintedBy(i int) string {
 // onFailed ends an attempt with a fault and lets the policy say what comes next.
 func (c *change) onFailed(e Failed) {
 	i, ok := c.settles(e.Attempt, e.Worker)
-	if !ok || c.Units[i].State == StepUnknown && e.Fault.MayHaveActed() {
+	if !ok || !c.Units[i].is(e.Attempt) && e.Fault.MayHaveActed() {
 		c.late(e.Attempt, e.Fault.Error())
+		c.alarm(e)
 		return
 	}
+	c.unprobe(i, e.Attempt)
 	rec := c.Units[i].record()
 	rec.Took, rec.Worker = e.Took, orElse(e.Worker, rec.Worker)
 	c.supersede(i)
@@ -145,11 +152,10 @@ func (c *change) withdrawn(i int, f Fault) {
 // still be claimed is withdrawn first; what follows waits for that event.
 func (c *change) giveBack(i int, f Fault) {
 	u := &c.Units[i]
-	unsafe := c.Tool(i).Effects.Unsafe()
 	switch {
-	case u.State == StepRunning && unsafe:
+	case u.State == StepRunning && c.effects(i).Unsafe():
 		c.failed(i, Fault{Class: Unknown, Acted: ActedMaybe, Message: f.Message})
-	case unsafe:
+	case u.State != StepRunning && c.claimed(i):
 		u.giving = &f
 		c.touch(i)
 	case u.State == StepRunning:
@@ -174,7 +180,7 @@ func (c *change) settles(a Attempt, worker string) (int, bool) {
 		return i, ok
 	}
 	u := &c.Units[i]
-	return i, u.State == StepUnknown && u.names(a) && u.record().Worker == worker && c.final == ""
+	return i, u.doubt > 0 && !u.settled && c.final == "" && u.Attempts[u.doubt-1].is(a) && u.Attempts[u.doubt-1].Worker == worker
 }
 
 // late keeps an outcome that came after the run went on without it, as history only.

@@ -8,6 +8,15 @@ import (
 
 // Escalation is a question to people. Its id is `<run>-<n>`, n from 1.
 type Escalation struct {
+	Digest    string    // approval: of tool, tool definition and canonical parameters
+	Needed    int       // approval: how many people must approve
+	Approvals []Decided // approval: those that have, each another person
+	Question  *Question // of a human rung
+	Deadline  time.Time // when nobody may have decided; zero = never
+	OnExpiry  OnExpiry  // what happens then
+	Tier      int       // how often the same was asked before, in vain
+	Follows   string    // the expired escalation that asked the same
+
 	ID       string
 	Kind     EscalationKind
 	State    EscalationState
@@ -25,36 +34,66 @@ type Escalation struct {
 
 // ask opens an escalation about unit i (or the run) and lets the unit wait for it.
 func (c *change) ask(i int, kind EscalationKind, f Fault) {
-	esc := Escalation{
-		ID: c.Run + "-" + strconv.Itoa(len(c.Escalations)+1), Kind: kind, State: EscalationOpen, Unit: i,
-		Fault: f, Opened: c.Now, Revision: c.Seq, Allowed: c.verbs(i, kind, f),
-	}
 	if i != RunUnit {
+		c.Units[i].Fault = &f
+	}
+	c.put(Escalation{Kind: kind, Unit: i, Fault: f})
+}
+
+// put opens an escalation of which kind, unit and what belongs to the kind are given.
+func (c *change) put(e Escalation) {
+	e.ID, e.State = c.Run+"-"+strconv.Itoa(len(c.Escalations)+1), EscalationOpen
+	e.Opened, e.Revision, e.Allowed = c.Now, c.Seq, c.verbs(&e)
+	if i := e.Unit; i != RunUnit {
 		u := &c.Units[i]
-		u.Fault = &f
-		esc.Rung, esc.before = c.RungName(i), u.escalation
+		e.Rung, e.before = c.RungName(i), u.escalation
 		u.escalation = len(c.Escalations) + 1
 		if u.State != StepUnknown {
-			c.set(i, StepEscalated)
+			c.set(i, e.holds())
 		}
 	}
-	c.Escalations = append(c.Escalations, esc)
+	c.Escalations = append(c.Escalations, e)
 	c.open++
-	c.touch(i)
+	c.touch(e.Unit)
+}
+
+// holds is the state of the unit that waits for e.
+func (e *Escalation) holds() StepState {
+	if e.Kind == KindApproval {
+		return StepHeld
+	}
+	return StepEscalated
+}
+
+func (e *Escalation) givenBy() []string {
+	var who []string
+	for _, d := range e.Approvals {
+		who = append(who, d.By)
+	}
+	return who
 }
 
 // verbs are what a person may decide about an escalation. The server checks them again.
-func (c *change) verbs(i int, kind EscalationKind, f Fault) []Verb {
+func (c *change) verbs(e *Escalation) []Verb {
+	i := e.Unit
 	switch {
-	case i == RunUnit && kind == KindDeadline:
+	case i == RunUnit && e.Kind == KindDeadline:
 		return []Verb{VerbRetry, VerbAbort}
+	case i == RunUnit && e.Fault.Class == PolicyDenied:
+		return []Verb{VerbSkip, VerbAbort}
 	case i == RunUnit:
 		return []Verb{VerbRetry, VerbAnswer, VerbSkip, VerbAbort}
 	case c.ending != "" && c.Units[i].kind != undo:
 		return []Verb{VerbAnswer, VerbSkip}
-	case kind == KindUnknown:
+	case e.Kind == KindApproval:
+		return c.Tool(i).Approval.Decisions
+	case e.Question != nil:
+		return []Verb{VerbAnswer, VerbSkip, VerbAbort}
+	case e.Kind == KindUnknown && c.Tool(i).Verify != nil:
+		return []Verb{VerbVerify, VerbAnswer, VerbRetry, VerbSkip, VerbAbort}
+	case e.Kind == KindUnknown:
 		return []Verb{VerbAnswer, VerbRetry, VerbSkip, VerbAbort}
-	case f.Class == BadExpression && len(c.Units[i].Attempts) == 0 && c.isFan(i):
+	case e.Fault.Class == BadExpression && len(c.Units[i].Attempts) == 0 && c.isFan(i):
 		return []Verb{VerbRetry, VerbAnswer, VerbSkip, VerbAbort}
 	}
 	return []Verb{VerbRetry, VerbEdit, VerbAnswer, VerbSkip, VerbAbort}
@@ -81,6 +120,9 @@ func (c *change) supersede(i int) {
 	}
 	if e := c.escalationOf(i); e != nil {
 		c.close(e, EscalationSuperseded)
+		if e.Question != nil {
+			c.asked(i, AttemptGivenUp)
+		}
 	}
 }
 
@@ -101,6 +143,13 @@ func (c *change) onDecided(d Decided) {
 	if e.State != EscalationOpen || !slices.Contains(e.Allowed, d.Verb) {
 		return
 	}
+	if !e.Deadline.IsZero() && !c.Now.Before(e.Deadline) {
+		c.expire(n) // its timer is on its way; the log's time says who was first
+		return
+	}
+	if !c.enough(e, d) {
+		return
+	}
 	e.Decision = &d
 	c.close(e, EscalationDecided)
 	if e.Unit == RunUnit {
@@ -108,33 +157,46 @@ func (c *change) onDecided(d Decided) {
 		return
 	}
 	clear(c.faults)
-	c.decideUnit(e.Unit, d)
+	c.decideUnit(e, d)
 }
 
-func (c *change) decideUnit(i int, d Decided) {
+func (c *change) decideUnit(e *Escalation, d Decided) {
+	i := e.Unit
 	u := &c.Units[i]
 	switch d.Verb {
+	case VerbApprove:
+		c.approved(i, e)
+	case VerbReject:
+		c.reject(i, d)
 	case VerbRetry:
-		c.again0(i)
+		c.again0(i, d)
 	case VerbEdit:
 		u.Params, u.edit = d.Params, u.edit+1
-		c.nextRound(i)
+		c.nextRound(i, d)
 		c.firstTry(i)
+	case VerbVerify:
+		c.probe(i)
 	case VerbAnswer:
+		c.asked(i, AttemptSucceeded)
 		u.Output, u.AnswerBy, u.Fault = d.Answer, d.By, nil
+		if e.Question != nil {
+			c.label(i, 0)
+		}
 		c.done(i, StepSucceeded)
 	case VerbSkip:
+		c.asked(i, AttemptGivenUp)
 		c.skip(i)
 	case VerbAbort:
+		c.asked(i, AttemptGivenUp)
 		c.abort(i, d)
 	}
 }
 
 // again0 sends unit i back to the first rung in the next round, with the parameters that it had. One that never had
 // any (its expression failed) evaluates them again.
-func (c *change) again0(i int) {
+func (c *change) again0(i int, d Decided) {
 	u := &c.Units[i]
-	c.nextRound(i)
+	c.nextRound(i, d)
 	switch {
 	case u.Params != nil:
 		c.firstTry(i)
@@ -146,10 +208,14 @@ func (c *change) again0(i int) {
 	}
 }
 
-func (c *change) nextRound(i int) {
+// nextRound begins anew, with the approval that an approver's decision brings along.
+func (c *change) nextRound(i int, d Decided) {
 	u := &c.Units[i]
 	u.Round++
-	u.Fault, u.giving = nil, nil
+	u.Fault, u.giving, u.grants, u.doubt, u.Rejected, u.instead = nil, nil, nil, 0, nil, ""
+	if d.Grant != nil {
+		u.grants = []Grant{*d.Grant}
+	}
 }
 
 // abort ends the run; said about a compensation, it ends the compensations.

@@ -99,15 +99,74 @@ type Tool struct {
 	Rungs        []Rung          `json:"rungs"`
 	InputSchema  json.RawMessage `json:"input_schema,omitempty"`
 	OutputSchema json.RawMessage `json:"output_schema,omitempty"`
+	Approval     *Approval       `json:"approval,omitempty"` // nil: it may act unasked
+	Verify       *Verify         `json:"verify,omitempty"`   // nil: only a person can settle an unknown outcome
+	// Definition is what an approval is bound to beside the parameters: a digest for each part of the tool that says what
+	// it does to the world (effects, schemas, executors). Empty where nothing needs approval.
+	Definition map[string]string `json:"definition,omitempty"`
+}
+
+// Approval says which calls of a tool wait for a person, and what that person may do.
+type Approval struct {
+	When         string   `json:"when,omitempty"` // a bare expression over params; empty = always
+	Decisions    []Verb   `json:"decisions"`
+	Approvers    int      `json:"approvers"`               // different people who must approve, 1 or 2
+	NotSubmitter bool     `json:"not_submitter,omitempty"` // whoever submitted the run cannot approve
+	ValidFor     Duration `json:"valid_for"`               // how long an approval may wait for its worker
+	Deadline     Duration `json:"deadline,omitempty"`      // of the decision; 0 = none
+	OnDeadline   OnExpiry `json:"on_deadline,omitempty"`
+	OnReject     OnReject `json:"on_reject,omitempty"`
+}
+
+// OnReject says what a rejection does to the step.
+type OnReject string
+
+const (
+	RejectFail     OnReject = "fail"     // the step fails, and the run with it
+	RejectSkip     OnReject = "skip"     // go on without it; steps.<id>.rejection says why
+	RejectFallback OnReject = "fallback" // the next rung that acts on nothing (cache, static, human), else fail
+)
+
+// Verify is the probe of a tool: it looks whether an attempt whose outcome is unknown has happened. It acts on nothing.
+type Verify struct {
+	Rung
+	Happened string          `json:"happened"`         // a bare expression over params and the probe's output
+	Output   json.RawMessage `json:"output,omitempty"` // template of the step's output when it has; default the probe's
+}
+
+// Human is a rung on which a person gives the result.
+type Human struct {
+	Question   string          `json:"question"` // a template over params
+	Options    []string        `json:"options,omitempty"`
+	Schema     json.RawMessage `json:"answer_schema,omitempty"`
+	Deadline   Duration        `json:"deadline,omitempty"` // 0 = none
+	OnDeadline OnExpiry        `json:"on_deadline,omitempty"`
+}
+
+// VerifyRung is the name of the probe among a tool's rungs; no rung of a tools file may have it.
+const VerifyRung = "verify"
+
+// Rung is rung k of the ladder; the one behind the last is the probe.
+func (t *Tool) Rung(k int) *Rung {
+	if k == len(t.Rungs) && t.Verify != nil {
+		return &t.Verify.Rung
+	}
+	return &t.Rungs[k]
+}
+
+// Harmless reports whether a rung acts on nothing outside, so that it needs no approval.
+func (r *Rung) Harmless() bool {
+	return r.Executor == "cache" || r.Executor == "static" || r.Executor == "human"
 }
 
 // Rung is one level of a tool's ladder.
 type Rung struct {
 	Name     string      `json:"name"`
-	Executor string      `json:"executor"`         // http, command, nats, go, cache, static
+	Executor string      `json:"executor"`         // http, command, nats, go, cache, static, human
 	Target   string      `json:"target,omitempty"` // what it talks to, for people: "GET http://.../orders/${ params.order }"
 	Timeout  Duration    `json:"timeout"`          // one attempt; 0 = only the step's budget
 	Retry    RetryPolicy `json:"retry"`
+	Human    *Human      `json:"human,omitempty"` // set when Executor is human
 }
 
 // RetryPolicy says how often and how patiently a rung is tried, for every class of [Retry] reaction.

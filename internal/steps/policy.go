@@ -3,6 +3,7 @@ package steps
 import (
 	"hash/fnv"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -10,6 +11,10 @@ import (
 // In this order: what may have happened and must not be repeated is settled by a person; what no machine can mend
 // goes to a person; too many faults of a kind go to a person; then the same rung again, the next rung, a person.
 func (c *change) react(i int, f Fault) {
+	if c.probing(i) {
+		c.probeFailed(i, f)
+		return
+	}
 	if f.Class == Unknown || f.MayHaveActed() && c.Tool(i).Effects.Unsafe() {
 		c.unknown(i, f)
 		return
@@ -17,6 +22,10 @@ func (c *change) react(i int, f Fault) {
 	if c.ending != "" && c.Units[i].kind != undo {
 		c.Units[i].Fault = &f
 		c.set(i, StepCancelled)
+		return
+	}
+	if f.Class == PolicyDenied {
+		c.ask(i, KindFailure, f) // somebody must see it, whatever the plan says of failures
 		return
 	}
 	if f.Class.Reaction() == Ask {
@@ -57,7 +66,7 @@ func (c *change) again(i int, f Fault) (time.Duration, bool) {
 		return 0, false
 	}
 	u := &c.Units[i]
-	p := c.Tool(i).Rungs[u.Rung].Retry
+	p := c.Tool(i).Rung(u.Rung).Retry
 	if f.RetryAfter > 0 {
 		// The other side said when to come back: that is no failed try, and only the step's budget bounds it.
 		wait := time.Duration(f.RetryAfter)
@@ -80,14 +89,31 @@ func (c *change) inBudget(i int, wait time.Duration) bool {
 
 // nextRung queues the first try of the rung below, if there is one and time is left for it.
 func (c *change) nextRung(i int) bool {
-	u := &c.Units[i]
-	if u.Rung+1 >= len(c.Tool(i).Rungs) || !c.inBudget(i, 0) {
+	k, ok := c.below(i, c.Units[i].Rung+1)
+	if !ok || !c.inBudget(i, 0) {
 		return false
 	}
-	u.Rung++
-	u.Try, u.counts = 0, nil
-	c.queue(i, 0)
+	c.onRung(i, k)
 	return true
+}
+
+// below is the first rung from k down that unit i may stand on: without the approval that it needs, only one that acts
+// on nothing.
+func (c *change) below(i, k int) (int, bool) {
+	t := c.Tool(i)
+	for ; k < len(t.Rungs); k++ {
+		if c.Units[i].instead == "" || t.Rungs[k].Harmless() {
+			return k, true
+		}
+	}
+	return 0, false
+}
+
+// onRung queues the first try of rung k.
+func (c *change) onRung(i, k int) {
+	u := &c.Units[i]
+	u.Rung, u.Try, u.counts = k, 0, nil
+	c.queue(i, 0)
 }
 
 // giveUp is for a unit for which nothing is left to try: the plan's on_failure says what that means.
@@ -127,12 +153,16 @@ func (c *change) unknown(i int, f Fault) {
 	u := &c.Units[i]
 	f.Class, f.Acted = Unknown, ActedMaybe
 	u.record().State, u.Fault = AttemptUnknown, &f
+	u.doubt = slices.IndexFunc(u.Attempts, func(r AttemptRecord) bool { return r.is(c.Attempt(i)) }) + 1
 	c.set(i, StepUnknown)
-	if c.ending != "" && u.kind != undo && c.Program.Nodes[u.Node].CompensateTool == nil {
+	switch {
+	case c.ending != "" && u.kind != undo && c.Program.Nodes[u.Node].CompensateTool == nil:
 		c.settleUnknown(i)
-		return
+	case c.ending == "" && c.Tool(i).Verify != nil:
+		c.probe(i)
+	default:
+		c.ask(i, KindUnknown, f)
 	}
-	c.ask(i, KindUnknown, f)
 }
 
 // settleUnknown lets an unknown outcome stand as it is: nobody needs to know any more.

@@ -12,7 +12,16 @@ type Program struct {
 	Definition
 	Nodes  []Node // one per plan step, in the plan's order
 	Output Expr
-	index  map[string]int // plan step id -> index of Nodes
+	Asks   map[string]Asks // by tool; only of tools that have something to ask
+	index  map[string]int  // plan step id -> index of Nodes
+}
+
+// Asks are a tool's expressions about one call of it.
+type Asks struct {
+	Approval  Expr         // true or false: whether the call needs approval; nil = it does, if the tool has an approval at all
+	Happened  Expr         // true or false, of the probe's output
+	Verified  Expr         // the step's output when it has happened; nil = the probe's
+	Questions map[int]Expr // by rung: what a person is asked, a string
 }
 
 // Node is a plan step with its expressions compiled and its neighbours resolved.

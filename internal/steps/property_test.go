@@ -27,7 +27,7 @@ func FuzzInvariants(f *testing.F) { f.Fuzz(rapid.MakeFuzz(playRun)) }
 
 func playRun(t *rapid.T) {
 	g := &player{T: t, world: newWorld(t), plan: drawPlan(t)}
-	g.add(Submitted{Program: g.plan.program(), Input: json.RawMessage(`{}`)})
+	g.add(Submitted{Program: g.plan.program(), Input: json.RawMessage(`{}`), By: "sue"})
 	g.check()
 	for range rapid.IntRange(1, 60).Draw(t, "events") {
 		g.move()
@@ -178,14 +178,68 @@ func (g *player) decide() {
 		if e.State != EscalationOpen {
 			continue
 		}
-		verb := rapid.SampledFrom([]Verb{VerbRetry, VerbEdit, VerbAnswer, VerbSkip, VerbAbort, VerbApprove}).Draw(g.T, "verb")
-		g.say(Decided{Escalation: e.ID, Verb: verb, By: "ann", Params: json.RawMessage(`{"p":2}`), Answer: json.RawMessage(`[9]`)})
+		verb := rapid.SampledFrom([]Verb{VerbRetry, VerbEdit, VerbAnswer, VerbSkip, VerbAbort, VerbApprove, VerbApprove, VerbReject, VerbVerify}).Draw(g.T, "verb")
+		g.say(g.decision(n, verb, rapid.SampledFrom([]string{"ann", "bo", "sue"}).Draw(g.T, "by")))
 		return
 	}
 }
 
+// decision is a person's; sometimes a grant is forged for something else than what is asked.
+func (g *player) decision(n int, v Verb, by string) Decided {
+	d := Decided{Escalation: g.state.Escalations[n].ID, Verb: v, By: by, Reason: "so", Params: json.RawMessage(`{"p":2}`), Answer: json.RawMessage(`[9]`)}
+	grant, ok, err := GrantFor(g.state, n, d)
+	if !ok || err != nil || rapid.IntRange(0, 3).Draw(g.T, "ungranted") == 0 {
+		return d
+	}
+	switch rapid.IntRange(0, 9).Draw(g.T, "forged") {
+	case 0:
+		grant.Digest = "x"
+	case 1:
+		grant.Round++
+	case 2:
+		grant.By = "eve"
+	case 3:
+		grant.Run = "q"
+	}
+	d.Grant = &grant
+	return d
+}
+
+// checkApproved: nothing that needs approval is in the queue without as many as it needs, for exactly these parameters.
+func (g *player) checkApproved() {
+	for _, m := range Wants(g.state, nil).Steps {
+		t := g.state.Tool(g.state.Unit(m.Step))
+		if t.Approval == nil || t.Approval.When == "json:false" || m.RungName == VerifyRung || t.Rung(m.Rung).Harmless() {
+			continue
+		}
+		digest, err := t.CallDigest(m.Params)
+		who := map[string]bool{}
+		for _, grant := range m.Grants {
+			if grant.Digest == digest && grant.Run == m.Run && grant.Step == m.Step && grant.Round == m.Round && (!t.Approval.NotSubmitter || grant.By != g.state.By) {
+				who[grant.By] = true
+			}
+		}
+		if err != nil || len(who) < t.Approval.Approvers {
+			g.Fatalf("%s is queued, approved by %v: %v", m.Step, who, err)
+		}
+	}
+}
+
+// checkAdvice: whatever may be decided is offered, with what it does.
+func (g *player) checkAdvice() {
+	for n := range g.state.Escalations {
+		for _, o := range MakeDossier(g.state, n).Offers {
+			if o.Effect == "" {
+				g.Fatalf("%s may be decided by %s, but nothing says what that does", g.state.Escalations[n].ID, o.Verb)
+			}
+		}
+	}
+}
+
 func (g *player) check() {
+	g.checkAdvice()
 	g.checkLive()
+	g.checkApproved()
 	g.checkLadders()
 	if got, want := g.have(), wanted(Wants(g.state, nil), g.state); got != want {
 		g.Fatalf("after %+v differences add up to\n%s\nbut wanted is\n%s", g.log[len(g.log)-1], got, want)
@@ -218,7 +272,7 @@ func (g *player) checkLive() {
 	}
 	for _, n := range w.Escalations {
 		i := g.state.Escalations[n].Unit
-		if i != RunUnit && g.state.Units[i].State != StepEscalated && g.state.Units[i].State != StepUnknown {
+		if i != RunUnit && g.state.Units[i].State != StepEscalated && g.state.Units[i].State != StepUnknown && g.state.Units[i].State != StepHeld {
 			g.Fatalf("%s is asked about, but is %s", g.state.Units[i].ID, g.state.Units[i].State)
 		}
 	}
@@ -240,16 +294,17 @@ func (g *player) checkLadders() {
 		u, tool := &g.state.Units[i], g.state.Tool(i)
 		failed := map[string]int{}
 		for n, a := range u.Attempts {
-			if a.Fault == nil || a.Fault.RetryAfter > 0 || a.State == AttemptWithdrawn {
+			if a.Fault == nil || a.Fault.RetryAfter > 0 || a.State == AttemptWithdrawn || a.Rung == len(tool.Rungs) {
 				continue
 			}
 			key := fmt.Sprint(a.Round, a.Rung, a.Fault.Class)
 			failed[key]++
-			if limit := max(tool.Rungs[a.Rung].Retry.MaxAttempts, 1); failed[key] > limit {
+			if limit := max(tool.Rung(a.Rung).Retry.MaxAttempts, 1); failed[key] > limit {
 				g.Fatalf("%s failed %d times as %s, the policy allows %d", u.ID, failed[key], key, limit)
 			}
 			last := n == len(u.Attempts)-1
-			if tool.Effects == EffectsUnsafe && a.Fault.MayHaveActed() && !last && u.Attempts[n+1].Round == a.Round {
+			probe := a.Rung == len(tool.Rungs) || !last && u.Attempts[n+1].Rung == len(tool.Rungs)
+			if tool.Effects == EffectsUnsafe && a.Fault.MayHaveActed() && !probe && !last && u.Attempts[n+1].Round == a.Round {
 				g.Fatalf("%s may have acted in %+v and was queued again", u.ID, a)
 			}
 		}
@@ -275,6 +330,10 @@ func (g *player) drain() {
 			if e.Unit == RunUnit && e.Kind == KindDeadline {
 				verb = VerbRetry
 			}
+			if e.Kind == KindApproval {
+				g.approveAll(w.Escalations[0])
+				break
+			}
 			g.say(Decided{Escalation: e.ID, Verb: verb, By: "bo"})
 		default:
 			g.fire()
@@ -282,6 +341,16 @@ func (g *player) drain() {
 		g.check()
 	}
 	g.Fatalf("the run does not end:\n%s", picture(g.state))
+}
+
+func (g *player) approveAll(n int) {
+	for _, by := range []string{"mia", "bo"} {
+		d := Decided{Escalation: g.state.Escalations[n].ID, Verb: VerbApprove, By: by}
+		if grant, ok, _ := GrantFor(g.state, n, d); ok {
+			d.Grant = &grant
+		}
+		g.say(d)
+	}
 }
 
 // checkCuts folds the log anew, and again with every record delivered twice.
@@ -310,7 +379,7 @@ func drawPlan(t *rapid.T) *testPlan {
 	p.output = rapid.SampledFrom([]string{"", "json:1", "fail"}).Draw(t, "output")
 	p.Tools = map[string]Tool{"undo": parseTool("undo", map[string]string{"max": "1"})}
 	for _, e := range []Effects{EffectsNone, EffectsIdempotent, EffectsUnsafe} {
-		tool := parseTool(string(e), map[string]string{"rungs": rapid.SampledFrom([]string{"a", "a,b", "a,b,c"}).Draw(t, "rungs"), "max": rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "max")})
+		tool := parseTool(string(e), drawTool(t))
 		tool.Effects, tool.Timeout = e, Duration(rapid.SampledFrom([]time.Duration{0, 3 * time.Second, time.Minute}).Draw(t, "timeout"))
 		p.Tools[string(e)] = tool
 	}
@@ -318,6 +387,17 @@ func drawPlan(t *rapid.T) *testPlan {
 		p.Plan.Steps = append(p.Plan.Steps, drawStep(t, p, i))
 	}
 	return p
+}
+
+func drawTool(t *rapid.T) map[string]string {
+	one := func(name string, of ...string) string { return rapid.SampledFrom(of).Draw(t, name) }
+	return map[string]string{
+		"rungs": one("rungs", "a", "a,b", "a,b,c", "a,cached", "a,human", "human,b"), "max": one("max", "1", "2", "3"),
+		"approval": one("approval", "", "", "always", "json:true", "json:false", "fail"), "approvers": one("approvers", "1", "2"), "others": one("others", "", "yes"),
+		"deadline": one("deadline", "", "2s"), "on_deadline": one("on_deadline", "escalate", "fail", "fallback", "park"),
+		"on_reject": one("on_reject", "", "skip", "fail", "fallback"), "ask": one("ask", "", "2s"), "on_ask": one("on_ask", "escalate", "fail", "fallback", "park"),
+		"verify": one("verify", "", "", "output-is:[1]", "fail"),
+	}
 }
 
 func drawStep(t *rapid.T, p *testPlan, i int) Step {

@@ -39,7 +39,7 @@ func (d Delivered) Fresh() bool { return !d.Again && !d.Anew }
 
 // CountsStarts reports whether the log is to be told that the attempt starts, so that crashes can be counted. For an
 // unsafe tool its claim says so.
-func (d Delivered) CountsStarts() bool { return !d.Fresh() && !d.Effects.Unsafe() }
+func (d Delivered) CountsStarts() bool { return !d.Fresh() && !d.Claimed() }
 
 // Redelivered decides what to do with a delivery, given the run's log. For ParkIt the duration says for how long.
 // It needs no fold: whatever ended this attempt names it.
@@ -54,8 +54,10 @@ func Redelivered(log []Record, d Delivered) (Verdict, time.Duration) {
 	switch {
 	case h.claimed == "" || h.claimed == d.Claim:
 		return h.crashes()
-	case d.Again:
+	case d.Again && d.Effects.Unsafe():
 		return ReportUnknown, 0
+	case d.Again:
+		return ReportCrashed, 0 // an approved call that may be repeated: the ladder goes on
 	}
 	return ParkIt, d.AckWait // its holder may be at work, also where the queue was lost; after one ack wait this is a redelivery
 }
@@ -84,7 +86,7 @@ func (h *history) over(e Event) bool {
 	case Failed:
 		return e.Attempt == h.Attempt
 	case Unserved:
-		return e.Attempt == h.Attempt && !h.Effects.Unsafe()
+		return e.Attempt == h.Attempt && !h.Claimed()
 	case Claimed:
 		return e.Attempt == h.Attempt && e.Worker == ""
 	}

@@ -112,7 +112,7 @@ func TestAMessageMadeAnew(t *testing.T) {
 	}{
 		{EffectsNone, false, false, true, false, ParkIt},
 		{EffectsNone, false, true, false, true, ParkIt},
-		{EffectsNone, true, false, false, true, ReportUnknown},
+		{EffectsNone, true, false, false, true, ReportCrashed},
 		{EffectsUnsafe, false, true, false, false, ParkIt},
 		{EffectsUnsafe, true, true, false, false, ReportUnknown},
 	} {

@@ -38,13 +38,14 @@ type State struct {
 	closed  bool             // Closed is in the log
 
 	endingFrom time.Time
-	paused     bool  // the run's deadline is with a person: nothing new is queued
-	noUndo     bool  // a person ended the compensations
-	outputAsk  bool  // the output's expression is with a person
-	completed  []int // units in the order of completion, for compensations in reverse
-	active     int   // units whose attempt is in the queue or with a worker
-	left       int   // units that have not ended
-	open       int   // open escalations
+	alarms     map[Attempt]bool // refused attempts that nobody had wanted, and people were told of
+	paused     bool             // the run's deadline is with a person: nothing new is queued
+	noUndo     bool             // a person ended the compensations
+	outputAsk  bool             // the output's expression is with a person
+	completed  []int            // units in the order of completion, for compensations in reverse
+	active     int              // units whose attempt is in the queue or with a worker
+	left       int              // units that have not ended
+	open       int              // open escalations
 
 	// The work clock: spent up to from, and running since then unless it stands.
 	spent, allowed time.Duration
@@ -76,6 +77,7 @@ type Unit struct {
 	Degraded *Degraded // set when it succeeded, but not as meant
 	Fault    *Fault    // the one that it was given up for
 	AnswerBy string    // the person whose answer is the output
+	Rejected *Decided  // the rejection that ended it or sent it down its ladder
 
 	notBefore  time.Time
 	edit       int // grows when a person changes the parameters; part of the idempotency key
@@ -83,6 +85,9 @@ type Unit struct {
 	settled    bool         // unknown, and nobody needs to know any more
 	deferred   bool         // wants its next attempt as soon as the run is no longer paused
 	giving     *Fault       // given up as soon as its claim is withdrawn
+	grants     []Grant      // approvals of this round
+	instead    string       // why it went down to a rung that acts on nothing, without a fault
+	doubt      int          // 1 + index of the attempt that a probe looks after, 0 = none
 	counts     []classCount // faults on this rung
 	waiting    int          // needs not yet done
 	escalation int          // 1 + index of its last escalation, 0 = none
@@ -175,7 +180,26 @@ func (s *State) RungName(i int) string {
 	if len(u.Attempts) == 0 {
 		return ""
 	}
-	return s.Tool(i).Rungs[u.Rung].Name
+	return s.Tool(i).Rung(u.Rung).Name
+}
+
+// probing reports whether unit i's current attempt is the tool's probe.
+func (s *State) probing(i int) bool {
+	t := s.Tool(i)
+	return t.Verify != nil && s.Units[i].Rung == len(t.Rungs)
+}
+
+// effects are those of unit i's current attempt.
+func (s *State) effects(i int) Effects {
+	if s.probing(i) {
+		return EffectsNone
+	}
+	return s.Tool(i).Effects
+}
+
+// claimed reports whether unit i's current attempt must be claimed before it is executed.
+func (s *State) claimed(i int) bool {
+	return s.effects(i).Unsafe() || len(s.Units[i].grants) > 0 && !s.probing(i)
 }
 
 // Key is the idempotency key of unit i: the same for every attempt, rung and plain retry, new after a person's edit.
@@ -204,7 +228,16 @@ func (s *State) Undo(i int) (undone int, ok bool) {
 	return u.parent, u.kind == undo
 }
 
-func (u *Unit) record() *AttemptRecord { return &u.Attempts[len(u.Attempts)-1] }
+// record is the attempt that the unit stands on: the newest, but for one whose outcome a probe could not settle.
+func (u *Unit) record() *AttemptRecord {
+	last := len(u.Attempts) - 1
+	for n := last; n >= 0 && u.Attempts[n].Round == u.Round; n-- {
+		if rec := &u.Attempts[n]; rec.Rung == u.Rung && rec.Try == u.Try {
+			return rec
+		}
+	}
+	return &u.Attempts[last]
+}
 
 // is reports whether a names the unit's current attempt, and that one is still out.
 func (u *Unit) is(a Attempt) bool {
@@ -236,5 +269,5 @@ func (s *State) stepRoot(id string) map[string]any {
 		return nil
 	}
 	u := &s.Units[i]
-	return map[string]any{"output": Decode(u.Output), "state": string(u.State), "degraded": u.tainted, "rejection": nil}
+	return map[string]any{"output": Decode(u.Output), "state": string(u.State), "degraded": u.tainted, "rejection": rejection(u)}
 }

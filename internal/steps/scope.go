@@ -12,6 +12,8 @@ type Scope struct {
 	item  json.RawMessage
 	index int
 	each  bool
+
+	params, output json.RawMessage // of a call, for what is asked about it
 }
 
 // Input is the run's input. It is decoded once for a run: most steps ask for it.
@@ -27,6 +29,12 @@ func (c Scope) Step(id string) map[string]any { return c.state.stepRoot(id) }
 
 // Item is the value and index of the for_each item at hand; ok is false outside one.
 func (c Scope) Item() (value any, index int, ok bool) { return Decode(c.item), c.index, c.each }
+
+// Params are the parameters of the call that the expression is about; nil where it is about none.
+func (c Scope) Params() any { return Decode(c.params) }
+
+// Output is what that call gave.
+func (c Scope) Output() any { return Decode(c.output) }
 
 // Run is what the root `run` shows: id, workflow, labels.
 func (c Scope) Run() map[string]any {

@@ -97,7 +97,7 @@ func (s *State) attemptViews(i int) []AttemptView {
 	list := make([]AttemptView, 0, len(s.Units[i].Attempts))
 	for _, rec := range s.Units[i].Attempts {
 		v := AttemptView{
-			Round: rec.Round, Rung: s.Tool(i).Rungs[rec.Rung].Name, Try: rec.Try, State: rec.State, Worker: rec.Worker,
+			Round: rec.Round, Rung: s.Tool(i).Rung(rec.Rung).Name, Try: rec.Try, State: rec.State, Worker: rec.Worker,
 			Queued: rec.Queued.UTC(), Started: rec.began(), Ended: moment(rec.Ended), Took: rec.Took, Wait: rec.Wait,
 			Crashes: rec.Crashes, Note: rec.Note,
 		}
@@ -143,6 +143,9 @@ type EscalationView struct {
 	Target   string          `json:"target,omitempty"`      // what the rung talks to; questions about the same are alike
 	Allowed  []Verb          `json:"allowed"`
 	Decision *Decided        `json:"decision,omitempty"`
+
+	Approvals []string `json:"approvals,omitempty"` // who has approved so far, where more than one must
+	Follows   string   `json:"follows,omitempty"`   // the expired escalation that asked the same
 }
 
 // ViewEscalation shows escalation n of s.
@@ -151,8 +154,13 @@ func ViewEscalation(s *State, n int) EscalationView {
 	v := EscalationView{
 		ID: e.ID, Kind: e.Kind, State: e.State, Run: s.Run, Workflow: s.Program.Plan.Name, Rung: e.Rung,
 		Class: e.Fault.Class, Message: e.Fault.Message, Opened: e.Opened.UTC(), Allowed: e.Allowed, Decision: e.Decision,
+		Deadline: moment(e.Deadline), Follows: e.Follows, Approvals: e.givenBy(),
+	}
+	if v.Deadline != nil {
+		v.OnExpiry = e.OnExpiry
 	}
 	if e.Unit != RunUnit {
+		v.Target = s.target(e.Unit)
 		v.Step, v.Tool = s.Units[e.Unit].ID, s.Tool(e.Unit).Name
 	}
 	return v

@@ -67,6 +67,7 @@ const (
 	AttemptUnknown   AttemptState = "unknown"
 	AttemptWithdrawn AttemptState = "withdrawn" // given up before anybody executed it
 	AttemptGivenUp   AttemptState = "given_up"  // the run went on without its outcome
+	AttemptAsked     AttemptState = "asked"     // a person gives the result
 )
 
 // AttemptRecord is the history of one attempt.
@@ -111,5 +112,6 @@ type EscalationState string
 const (
 	EscalationOpen       EscalationState = "open"
 	EscalationDecided    EscalationState = "decided"
+	EscalationExpired    EscalationState = "expired"    // nobody decided in time
 	EscalationSuperseded EscalationState = "superseded" // events answered it before a person did
 )

@@ -86,7 +86,7 @@ func (st *story) command(line string) {
 		st.plan.output = w[1]
 		return
 	case "submit":
-		st.add(Submitted{Program: st.plan.program(), Input: json.RawMessage(`{}`)})
+		st.add(Submitted{Program: st.plan.program(), Input: json.RawMessage(`{}`), By: "sue"})
 		return
 	}
 	if d, ok := strings.CutPrefix(w[0], "+"); ok {
@@ -135,6 +135,14 @@ func (st *story) event(w []string) {
 	case "decide":
 		st.add(Decided{Escalation: at(1), Verb: Verb(at(2)), By: "ann", Params: json.RawMessage(at(3)), Answer: json.RawMessage(at(3))})
 		return
+	case "approve", "approve-retry", "approve-edit":
+		st.approve(at(1), Verb(strings.TrimPrefix(strings.TrimPrefix(w[0], "approve"), "-")), at(2), at(3))
+		return
+	case "reject":
+		st.add(Decided{Escalation: at(1), Verb: VerbReject, By: at(2), Reason: at(3)})
+		return
+	case "refuse":
+		st.add(Failed{Attempt: a, Worker: "w", Fault: Fault{Class: PolicyDenied, Acted: ActedNo, Message: "not approved"}})
 	case "cancel":
 		st.add(Cancelled{By: "ann"})
 	case "fired":
@@ -147,6 +155,17 @@ func (st *story) event(w []string) {
 	if !ok && at(1) != "" {
 		st.t.Fatalf("no attempt in %q", w)
 	}
+}
+
+// approve decides with a grant, as the handoff service makes it; it has no signature, the core checks none.
+func (st *story) approve(id string, v Verb, by, params string) {
+	d := Decided{Escalation: id, Verb: Verb(orElse(string(v), string(VerbApprove))), By: by, Params: json.RawMessage(params)}
+	g, ok, err := GrantFor(st.state, st.state.FindEscalation(id), d)
+	if !ok {
+		st.t.Fatalf("no grant for %+v: %v", d, err)
+	}
+	d.Grant = &g
+	st.add(d)
 }
 
 // trace says what has changed since the last command.
@@ -163,7 +182,7 @@ func (st *story) trace() string {
 	}
 	for n := range st.state.Escalations {
 		e := &st.state.Escalations[n]
-		put(e.ID, fmt.Sprintf("%s %s, %s: %s %v", e.State, e.Kind, e.Fault.Class, e.Fault.Message, e.Allowed))
+		put(e.ID, st.escalationLine(e))
 	}
 	timer := "none"
 	if !st.timer.IsZero() {
@@ -188,6 +207,23 @@ func (st *story) trace() string {
 		return "  nothing\n"
 	}
 	return b.String()
+}
+
+func (st *story) escalationLine(e *Escalation) string {
+	line := fmt.Sprintf("%s %s, %s: %s %v", e.State, e.Kind, e.Fault.Class, e.Fault.Message, e.Allowed)
+	if e.Fault.Detail != "" {
+		line += " (" + e.Fault.Detail + ")"
+	}
+	if !e.Deadline.IsZero() {
+		line += " until " + e.Deadline.Sub(epoch).String()
+	}
+	if len(e.Approvals) > 0 {
+		line += fmt.Sprintf(" approved by %v of %d", e.givenBy(), e.Needed)
+	}
+	if e.Follows != "" {
+		line += " after " + e.Follows
+	}
+	return line
 }
 
 func (st *story) unitLine(i int) string {
@@ -251,9 +287,44 @@ func parseTool(name string, o map[string]string) Tool {
 		p.Initial = Duration(mustDuration(o["initial"]))
 	}
 	for _, r := range strings.Split(orElse(o["rungs"], "primary"), ",") {
-		t.Rungs = append(t.Rungs, Rung{Name: r, Executor: "static", Timeout: Duration(5 * time.Second), Retry: p})
+		t.Rungs = append(t.Rungs, Rung{Name: r, Executor: "http", Timeout: Duration(5 * time.Second), Retry: p})
+		rung := &t.Rungs[len(t.Rungs)-1]
+		switch r {
+		case "cached":
+			rung.Executor = "cache"
+		case "human":
+			rung.Executor, rung.Human = "human", &Human{Question: "which one?", Deadline: optional(o["ask"]), OnDeadline: OnExpiry(o["on_ask"])}
+		}
+	}
+	if o["verify"] != "" {
+		t.Verify = &Verify{Rung: Rung{Name: VerifyRung, Executor: "http", Retry: p}, Happened: o["verify"]}
+	}
+	if o["approval"] != "" {
+		t.Approval = parseApproval(o)
 	}
 	return t
+}
+
+// parseApproval reads approval=always or an expression, approvers=, deadline=, on_deadline=, on_reject=, others=yes.
+func parseApproval(o map[string]string) *Approval {
+	a := &Approval{
+		Decisions: []Verb{VerbApprove, VerbReject, VerbEdit, VerbAbort}, Approvers: 1, OnReject: OnReject(o["on_reject"]),
+		Deadline: optional(o["deadline"]), OnDeadline: OnExpiry(orElse(o["on_deadline"], string(ExpiryEscalate))), NotSubmitter: o["others"] == "yes",
+	}
+	if o["approval"] != "always" {
+		a.When = o["approval"]
+	}
+	if o["approvers"] != "" {
+		a.Approvers, _ = strconv.Atoi(o["approvers"])
+	}
+	return a
+}
+
+func optional(s string) Duration {
+	if s == "" {
+		return 0
+	}
+	return Duration(mustDuration(s))
 }
 
 func (st *story) planOptions(o map[string]string) {

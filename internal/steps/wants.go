@@ -31,7 +31,13 @@ type StepMessage struct {
 	Timeout   Duration        `json:"timeout,omitempty"`   // of this attempt; 0 = none
 	NotBefore time.Time       `json:"not_before,omitzero"` // do not execute earlier
 	Deadline  time.Time       `json:"deadline,omitzero"`   // end of the step's budget; zero = none
+	Grants    []Grant         `json:"grants,omitempty"`    // the approvals that it acts on
+	// Definition is the tool's as it was pinned into the run, beside Grants, so that a worker can say what is different.
+	Definition map[string]string `json:"definition,omitempty"`
 }
+
+// Claimed reports whether a worker must win the attempt's claim before it executes it: whatever may not happen twice.
+func (m *StepMessage) Claimed() bool { return m.Effects.Unsafe() || len(m.Grants) > 0 }
 
 // AttemptName is the full name `<run>/<step>/<round>-<rung index>-<try>`.
 func AttemptName(run string, a Attempt) string { return run + "/" + a.Step + "/" + a.Token() }
@@ -107,9 +113,9 @@ func (w *WantList) addGivenUp(s *State, i int) {
 		if rec.State != AttemptWithdrawn && rec.State != AttemptGivenUp {
 			continue
 		}
-		m := StepMessage{Run: s.Run, Attempt: Attempt{u.ID, rec.Round, rec.Rung, rec.Try}, Tool: s.Tool(i).Name, RungName: s.Tool(i).Rungs[rec.Rung].Name}
+		m := StepMessage{Run: s.Run, Attempt: Attempt{u.ID, rec.Round, rec.Rung, rec.Try}, Tool: s.Tool(i).Name, RungName: s.Tool(i).Rung(rec.Rung).Name}
 		w.Gone = append(w.Gone, m)
-		if !s.Tool(i).Effects.Unsafe() {
+		if !s.Tool(i).Effects.Unsafe() || rec.Rung == len(s.Tool(i).Rungs) {
 			w.Stop = append(w.Stop, m) // somebody may execute it without having said so yet
 		}
 	}
@@ -132,11 +138,18 @@ func (w *WantList) addTimer(at time.Time) {
 // message is the current attempt of unit i, as its worker gets it.
 func (s *State) message(i int) StepMessage {
 	u, t := &s.Units[i], s.Tool(i)
-	return StepMessage{
-		Run: s.Run, Attempt: s.Attempt(i), Workflow: s.Program.Plan.Name, Tool: t.Name, RungName: t.Rungs[u.Rung].Name,
-		Effects: t.Effects, Params: u.Params, Key: s.Key(i), Timeout: t.Rungs[u.Rung].Timeout,
+	m := StepMessage{
+		Run: s.Run, Attempt: s.Attempt(i), Workflow: s.Program.Plan.Name, Tool: t.Name, RungName: t.Rung(u.Rung).Name,
+		Effects: s.effects(i), Params: u.Params, Key: s.Key(i), Timeout: t.Rung(u.Rung).Timeout,
 		NotBefore: u.notBefore, Deadline: u.Deadline,
 	}
+	if s.claimed(i) {
+		m.Grants = u.grants
+		if len(u.grants) > 0 {
+			m.Definition = t.Definition
+		}
+	}
+	return m
 }
 
 // DegradedSteps lists every unit that succeeded, but not as meant; in the order of the units.

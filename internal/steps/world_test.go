@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -167,6 +168,13 @@ func testExpr(src string) Expr {
 			return json.Marshal(c.Step(arg)["output"])
 		case "state":
 			return json.Marshal(c.Step(arg)["state"])
+		case "params":
+			return json.Marshal(c.Params())
+		case "output-is":
+			v, err := json.Marshal(c.Output())
+			return json.RawMessage(strconv.FormatBool(string(v) == arg)), err
+		case "rejection":
+			return json.Marshal(c.Step(arg)["rejection"])
 		case "item":
 			v, i, _ := c.Item()
 			return json.Marshal(map[string]any{"item": v, "index": i})
@@ -189,6 +197,17 @@ func (p *testPlan) program() *Program {
 			When: testExpr(p.when[st.ID]), With: testExpr(p.with[st.ID]), ForEach: testExpr(p.forEach[st.ID]),
 			CompensateWith: testExpr(p.undoWith[st.ID]),
 		}
+	}
+	prog.Asks = map[string]Asks{}
+	for name, t := range p.Tools {
+		asks := Asks{}
+		if t.Approval != nil {
+			asks.Approval = testExpr(t.Approval.When)
+		}
+		if t.Verify != nil {
+			asks.Happened = testExpr(t.Verify.Happened)
+		}
+		prog.Asks[name] = asks
 	}
 	return Link(prog)
 }

@@ -142,6 +142,19 @@ func appendStep(m steps.StepMessage) []byte {
 	o.seconds("timeout", m.Timeout)
 	o.time("not_before", m.NotBefore)
 	o.time("deadline", m.Deadline)
+	if len(m.Grants) > 0 {
+		o.approvals(m)
+	}
 	o.raw("params", m.Params) // last: scan.go finds its end there
 	return append(o.b, '}')
+}
+
+// approvals are rare, and left to encoding/json.
+func (o *object) approvals(m steps.StepMessage) {
+	grants, err := marshal(m.Grants)
+	definition, err2 := marshal(m.Definition)
+	if err == nil && err2 == nil { // strings and times always can be written
+		o.raw("grants", grants)
+		o.raw("definition", definition)
+	}
 }

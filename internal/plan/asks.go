@@ -1,0 +1,91 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"belay/internal/steps"
+)
+
+// compileAsks compiles what a run's tools ask about their calls.
+func compileAsks(p *steps.Program) error {
+	p.Asks = map[string]steps.Asks{}
+	for name, t := range p.Tools {
+		asks, err := compileAsk(&t)
+		if err != nil {
+			return fmt.Errorf("tool %q: %w", name, err)
+		}
+		if asks != nil {
+			p.Asks[name] = *asks
+		}
+	}
+	return nil
+}
+
+// compileAsk gives nil for a tool that asks nothing.
+func compileAsk(t *steps.Tool) (*steps.Asks, error) {
+	asks := &steps.Asks{}
+	some := t.Approval != nil || t.Verify != nil
+	var err error
+	if t.Approval != nil && t.Approval.When != "" {
+		if asks.Approval, err = compileCondition(t.Approval.When, inTools); err != nil {
+			return nil, fmt.Errorf("approval: %w", err)
+		}
+	}
+	if t.Verify != nil {
+		if err := compileVerify(asks, t.Verify); err != nil {
+			return nil, fmt.Errorf("verify: %w", err)
+		}
+	}
+	for k, r := range t.Rungs {
+		if (r.Human != nil) != (r.Executor == "human") {
+			return nil, fmt.Errorf("rung %q: its executor is %q, and what it asks a person does not fit that", r.Name, r.Executor)
+		}
+		if r.Human == nil {
+			continue
+		}
+		q, err := compileJSON(quoted(r.Human.Question), inTools)
+		if err != nil {
+			return nil, fmt.Errorf("rung %q: question: %w", r.Name, err)
+		}
+		if asks.Questions == nil {
+			asks.Questions = map[int]steps.Expr{}
+		}
+		asks.Questions[k], some = q.expr(), true
+	}
+	if !some {
+		return nil, nil
+	}
+	return asks, nil
+}
+
+func compileCondition(written string, see view) (steps.Expr, error) {
+	e, err := compileBare(written, see, true)
+	if err != nil {
+		return nil, err
+	}
+	return e.condition(), nil
+}
+
+func compileVerify(asks *steps.Asks, v *steps.Verify) (err error) {
+	if asks.Happened, err = compileCondition(v.Happened, inProbe); err != nil {
+		return fmt.Errorf("happened: %w", err)
+	}
+	if len(v.Output) == 0 {
+		return nil
+	}
+	t, err := compileJSON(v.Output, inProbe)
+	if err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	asks.Verified = t.expr()
+	return nil
+}
+
+func quoted(s string) json.RawMessage {
+	raw, err := canonical(s)
+	if err != nil {
+		panic("plan: a string cannot be written: " + err.Error())
+	}
+	return raw
+}

@@ -1,0 +1,183 @@
+package steps
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Guard is what a worker checks right before it acts, against its own tools file. Nothing that decides comes from the
+// message: whoever can put messages into the queue can write anything there.
+type Guard struct {
+	Tool   *Tool             // the worker's own
+	Needed bool              // its approval rule asks for approval of these parameters, or cannot be told
+	Check  func(Grant) error // whether a grant's signature is of a key that is trusted
+	Now    time.Time         // the worker's clock
+}
+
+// clockSkew is how far a grant may come from the future: clocks differ.
+const clockSkew = time.Minute
+
+// Refuse says why m must not be executed; nil lets it pass. Log is the run's, read after the attempt was claimed; while
+// it is nil only what the message itself shows is checked.
+func (g Guard) Refuse(m StepMessage, log []Record) *Fault {
+	if !g.Needed {
+		return nil
+	}
+	why := g.unlike(m)
+	if why == "" && log != nil {
+		why = g.unused(m, log)
+	}
+	if why == "" {
+		return nil
+	}
+	return &Fault{Class: PolicyDenied, Acted: ActedNo, Message: "not executed: " + why, Detail: "parameters of the refused message: " + cut(string(m.Params), 4<<10)}
+}
+
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "..."
+}
+
+// unlike says how the approvals differ from the call at hand.
+func (g Guard) unlike(m StepMessage) string {
+	if len(m.Grants) == 0 {
+		return g.Tool.Name + " needs a person's approval at this worker, and the message has none"
+	}
+	digest, err := g.Tool.CallDigest(m.Params)
+	if err != nil {
+		return err.Error()
+	}
+	who := map[string]bool{}
+	for _, grant := range m.Grants {
+		if why := g.foreign(m, grant, digest); why != "" {
+			return why
+		}
+		who[grant.By] = true
+	}
+	if need := max(1, g.Tool.Approval.Approvers); len(who) < need {
+		return "approved by " + strings.Join(slices.Sorted(maps.Keys(who)), ", ") + "; this worker's tools file asks for two people"
+	}
+	return ""
+}
+
+func (g Guard) foreign(m StepMessage, grant Grant, digest string) string {
+	switch {
+	case grant.Run != m.Run || grant.Step != m.Step || grant.Round != m.Round || grant.Tool != g.Tool.Name:
+		return "the approval is for another call: " + AttemptName(grant.Run, Attempt{Step: grant.Step, Round: grant.Round}) + " of " + grant.Tool
+	case grant.Digest != digest:
+		return g.difference(m, grant)
+	case grant.By == "" || grant.Nonce == "":
+		return "the approval says not whose it is"
+	case g.Now.After(grant.Expires):
+		return "the approval of " + grant.By + " expired at " + grant.Expires.UTC().Format(time.RFC3339)
+	case g.Now.Add(clockSkew).Before(grant.Issued):
+		return "the approval is from the future: " + grant.Issued.UTC().Format(time.RFC3339) + "; compare the clocks"
+	}
+	if err := g.Check(grant); err != nil {
+		return "the approval is not genuine: " + err.Error()
+	}
+	return ""
+}
+
+// difference says what is not as it was approved. The message's own word about the definition serves for that alone.
+func (g Guard) difference(m StepMessage, grant Grant) string {
+	pinned := Tool{Name: g.Tool.Name, Definition: m.Definition}
+	if digest, err := pinned.CallDigest(m.Params); err != nil || digest != grant.Digest {
+		return "the parameters are not the ones that " + grant.By + " approved"
+	}
+	var parts []string
+	for part, sum := range m.Definition {
+		if g.Tool.Definition[part] != sum {
+			parts = append(parts, part)
+		}
+	}
+	for part := range g.Tool.Definition {
+		if _, ok := m.Definition[part]; !ok {
+			parts = append(parts, part)
+		}
+	}
+	slices.Sort(parts)
+	return "the tool is not defined as it was when " + grant.By + " approved; different in this worker's tools file: " + strings.Join(parts, ", ")
+}
+
+// unused says why the run's log does not bear the approvals out: the decision is not there, the submitter approved, or
+// something has been done on them already.
+func (g Guard) unused(m StepMessage, log []Record) string {
+	for _, grant := range m.Grants {
+		if !decidedIn(log, grant) {
+			return "the run's log has no such approval of " + grant.By
+		}
+		if g.Tool.Approval.NotSubmitter && submittedBy(log) == grant.By {
+			return grant.By + " submitted the run, and may not approve it"
+		}
+	}
+	u := use{Attempt: m.Attempt, unsafe: g.Tool.Effects.Unsafe(), open: map[Attempt]bool{}}
+	for _, r := range SinceGrant(log, m) {
+		u.note(r.Event)
+	}
+	switch {
+	case u.done || len(u.open) > 0:
+		return "the approval is used up: another attempt acts or has acted on it"
+	case !u.failed && (m.Rung != 0 || m.Try != 1):
+		return "no attempt before it has failed"
+	}
+	return ""
+}
+
+// use is what was done on the approvals of one round, by other attempts.
+type use struct {
+	Attempt
+	unsafe       bool
+	done, failed bool
+	open         map[Attempt]bool // claimed, and not ended without effect
+}
+
+func (u *use) note(e Event) {
+	switch e := e.(type) {
+	case Claimed:
+		if u.other(e.Attempt) && e.Worker != "" {
+			u.open[e.Attempt] = true
+		}
+	case Succeeded:
+		u.done = u.done || u.other(e.Attempt)
+	case Failed:
+		if u.other(e.Attempt) && (!u.unsafe || !e.Fault.MayHaveActed()) {
+			delete(u.open, e.Attempt)
+			u.failed = true
+		}
+	}
+}
+
+func (u *use) other(a Attempt) bool { return a.Step == u.Step && a.Round == u.Round && a != u.Attempt }
+
+// SinceGrant is the part of a run's log that follows the approval which m acts on; all of it for a message without one.
+// What was refused before an approval says nothing about the attempt that it allows.
+func SinceGrant(log []Record, m StepMessage) []Record {
+	for n, r := range slices.Backward(log) {
+		d, ok := r.Event.(Decided)
+		if ok && d.Grant != nil && slices.ContainsFunc(m.Grants, func(g Grant) bool { return g.Nonce == d.Grant.Nonce }) {
+			return log[n+1:]
+		}
+	}
+	return log
+}
+
+func decidedIn(log []Record, g Grant) bool {
+	return slices.ContainsFunc(log, func(r Record) bool {
+		d, ok := r.Event.(Decided)
+		return ok && d.Grant != nil && d.By == g.By && d.Grant.Nonce == g.Nonce && d.Grant.Digest == g.Digest && d.Escalation == g.Escalation
+	})
+}
+
+func submittedBy(log []Record) string {
+	for _, r := range log {
+		if s, ok := r.Event.(Submitted); ok {
+			return s.By
+		}
+	}
+	return ""
+}
