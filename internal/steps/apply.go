@@ -114,8 +114,11 @@ func (c *change) settle() {
 		c.compensate()
 	}
 	c.finish()
-	c.standing = c.active == 0 && c.open > 0 && c.final == ""
+	c.stand()
 }
+
+// stand lets the work clock stand while only people can move the run on.
+func (c *change) stand() { c.standing = c.active == 0 && c.open > 0 && c.final == "" }
 
 func (c *change) touch(i int) {
 	if n := len(c.touched); n > 0 && c.touched[n-1] == i {

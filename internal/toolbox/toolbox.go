@@ -32,6 +32,8 @@ func (k Key) String() string { return k.Tool + "/" + k.Rung }
 type Rung struct {
 	executor.Executor
 	Effects                 steps.Effects
+	Tool                    *steps.Tool                                                     // of the tools file that this worker trusts
+	Held                    func(params json.RawMessage) bool                               // whether a call needs approval; nil when none does
 	CheckInput, CheckOutput func(json.RawMessage) error                                     // nil without a schema
 	Remember                func(ctx context.Context, params, output json.RawMessage) error // nil unless a cache rung further down wants this rung's results
 }
@@ -89,18 +91,32 @@ func (b *builder) tool(ctx context.Context, def *plan.ToolDef) {
 		b.openCache(ctx)
 	}
 	for i, r := range def.Rungs {
-		k := Key{def.Name, r.Name}
-		x := b.executor(k, r.Spec)
-		if x == nil {
-			b.missing = append(b.missing, k)
-			continue
+		if r.Human != nil {
+			continue // people answer; no worker does
 		}
-		rung := Rung{Executor: x, Effects: def.Effects, CheckInput: def.CheckInput, CheckOutput: def.CheckOutput}
-		if i < lowest && r.Spec.Cache == nil && r.Spec.Static == nil {
+		rung := Rung{Effects: def.Effects, CheckInput: def.CheckInput, CheckOutput: def.CheckOutput}
+		if !r.Harmless() {
+			rung.Held = def.Held
+		}
+		if i < lowest && !r.Harmless() {
 			rung.Remember = b.remember(def.Name)
 		}
-		b.rungs[k] = rung
+		b.rung(def, &r, rung)
 	}
+	if def.Probe != nil {
+		b.rung(def, def.Probe, Rung{Effects: steps.EffectsNone})
+	}
+}
+
+// rung completes r and serves it, if this binary can.
+func (b *builder) rung(def *plan.ToolDef, r *plan.RungDef, rung Rung) {
+	k := Key{def.Name, r.Name}
+	if rung.Executor = b.executor(k, r.Spec); rung.Executor == nil {
+		b.missing = append(b.missing, k)
+		return
+	}
+	rung.Tool = &def.Tool
+	b.rungs[k] = rung
 }
 
 // lowestCache is the index of the last cache rung, -1 without one. Only what the rungs above it give is remembered: what

@@ -32,7 +32,7 @@ var events = map[string]steps.Event{
 	"failed":    steps.Failed{Attempt: attempt, Worker: "w1", Fault: steps.Fault{Class: steps.Timeout, Message: "503 <html>"}, Started: moment, Took: steps.Duration(time.Second)},
 	"claimed":   steps.Claimed{Attempt: attempt, Worker: "w1"},
 	"withdrawn": steps.Claimed{Attempt: attempt},
-	"approved": steps.Decided{Escalation: "r-1", Verb: steps.VerbApprove, By: "zoe", Grant: &grant},
+	"approved":  steps.Decided{Escalation: "r-1", Verb: steps.VerbApprove, By: "zoe", Grant: &grant},
 	"decided":   steps.Decided{Escalation: "r-1", Verb: steps.VerbEdit, By: "zoe", Via: "cli", Reason: "agreed", Params: raw(`{"amount":0.10}`), Answer: raw(`null`)},
 	"fired":     steps.Fired{},
 	"unserved":  steps.Unserved{Attempt: attempt},

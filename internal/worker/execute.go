@@ -34,7 +34,7 @@ func (j *job) execute() steps.Event {
 	took := time.Since(began)
 	outcome := j.outcome(ctx, res, err, took)
 	j.Observer.Ended(ctx, j.m, outcome, took)
-	if errors.Is(context.Cause(ctx), errDrained) && !j.m.Effects.Unsafe() && err != nil {
+	if errors.Is(context.Cause(ctx), errDrained) && !j.m.Claimed() && err != nil {
 		return nil // another worker executes it; for an unsafe tool the log is told what is known
 	}
 	return outcome
@@ -44,6 +44,11 @@ func (j *job) execute() steps.Event {
 func (j *job) refuse() (steps.Fault, bool) {
 	if !j.m.Deadline.IsZero() && !time.Now().Before(j.m.Deadline) {
 		return steps.Fault{Class: steps.DeadlineExceeded, Acted: steps.ActedNo, Message: "the step's budget was used up before the attempt could start"}, true
+	}
+	if j.approvalNeeded() {
+		if f := j.guard().Refuse(j.m, nil); f != nil { // it may have expired meanwhile
+			return *f, true
+		}
 	}
 	if check := j.rung.CheckInput; check != nil {
 		if err := check(j.m.Params); err != nil {
@@ -66,7 +71,7 @@ func (j *job) deadline() (time.Time, bool) {
 
 // tellLong lets the log know of an attempt that takes a while, without waiting for the answer.
 func (j *job) tellLong() (stop func()) {
-	if j.awaited || j.m.Effects.Unsafe() {
+	if j.awaited || j.m.Claimed() {
 		return func() {}
 	}
 	t := time.AfterFunc(j.StartedAfter, func() { j.tell(steps.Started{Attempt: j.m.Attempt, Worker: j.worker}) })

@@ -36,8 +36,22 @@ func (w *Worker) take(k toolbox.Key, rung toolbox.Rung, d bus.Delivery) {
 		j.unreadable(k, err)
 		return
 	}
+	if a := j.stranger(k, m); a != "" {
+		j.unreadable(k, fmt.Errorf("its body is about %s", a))
+		return
+	}
 	j.m = m
 	go j.handle()
+}
+
+// stranger is what a message is about, if that is not what its subject says: the subject is what this worker serves and
+// what the queue keeps apart.
+func (j *job) stranger(k toolbox.Key, m steps.StepMessage) string {
+	tool, rung, run, a, ok := j.names.ParseStep(j.Subject)
+	if ok && tool == k.Tool && rung == k.Rung && m.Tool == tool && m.RungName == rung && m.Run == run && m.Attempt == a {
+		return ""
+	}
+	return steps.AttemptName(m.Run, m.Attempt) + " of " + m.Tool + "/" + m.RungName
 }
 
 // release ends the work on a message.
@@ -136,12 +150,21 @@ func (w *Worker) enter(slots chan struct{}) bool {
 
 // mayExecute settles whether this delivery may execute the attempt. If not, the message has been dealt with.
 func (j *job) mayExecute() bool {
+	if j.rung.Effects.Unsafe() {
+		j.m.Effects = steps.EffectsUnsafe // the message cannot say less than the worker's own tools file
+	}
+	held := j.approvalNeeded()
+	if held && !j.asApproved(nil) {
+		return false
+	}
 	d := j.delivered()
-	if !d.Fresh() && !j.ask(d) {
+	if (held || !d.Fresh()) && !j.ask(d) {
 		return false
 	}
 	switch {
-	case j.m.Effects.Unsafe():
+	case held:
+		return j.claim() && j.approvalUnused()
+	case j.m.Claimed():
 		return j.claim()
 	case d.CountsStarts():
 		return j.tellStarted()
@@ -165,7 +188,7 @@ func (j *job) ask(d steps.Delivered) bool {
 		j.park(time.Second)
 		return false
 	}
-	verdict, pause := steps.Redelivered(log, d)
+	verdict, pause := steps.Redelivered(steps.SinceGrant(log, j.m), d)
 	switch verdict {
 	case steps.Execute:
 		return true
@@ -176,9 +199,16 @@ func (j *job) ask(d steps.Delivered) bool {
 	case steps.ReportUnknown:
 		j.report(j.failed(steps.Fault{Class: steps.Unknown, Acted: steps.ActedMaybe, Message: "the worker that had claimed it ended without a word: it may have happened"}, 0))
 	case steps.ReportCrashed:
-		j.report(j.failed(steps.Fault{Class: steps.Crashed, Acted: steps.ActedMaybe, Message: fmt.Sprintf("its worker ended under it %d times", steps.CrashBudget)}, 0))
+		j.report(j.failed(steps.Fault{Class: steps.Crashed, Acted: steps.ActedMaybe, Message: j.crashes()}, 0))
 	}
 	return false
+}
+
+func (j *job) crashes() string {
+	if j.m.Claimed() {
+		return "the worker that had claimed it ended without a word"
+	}
+	return fmt.Sprintf("its worker ended under it %d times", steps.CrashBudget)
 }
 
 func (j *job) readLog() ([]steps.Record, error) {

@@ -38,8 +38,21 @@ type Options struct {
 	DrainTimeout    time.Duration  // how long a stop waits for executing attempts; default 30 s
 	StopGrace       time.Duration  // how long an executor may take to obey its deadline; default 5 s
 	StartedAfter    time.Duration  // when the log is told of a long attempt; default 200 ms
+	Keys            Keys           // whose approvals are genuine; default none: then nothing that needs approval is executed
 	Observer        Observer
 	Log             *slog.Logger
+}
+
+// Keys tell genuine approvals from others.
+type Keys interface {
+	Check(ctx context.Context, g steps.Grant) error
+}
+
+// noKeys trusts nobody.
+type noKeys struct{}
+
+func (noKeys) Check(context.Context, steps.Grant) error {
+	return errors.New("this worker trusts no signing key")
 }
 
 func (o Options) withDefaults() Options {
@@ -60,6 +73,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Observer == nil {
 		o.Observer = nobody{}
+	}
+	if o.Keys == nil {
+		o.Keys = noKeys{}
 	}
 	return o
 }

@@ -60,6 +60,9 @@ func (r *rig) start(o Options, rung toolbox.Rung) (stop func()) {
 	if err := b.Open(context.Background()); err != nil {
 		r.t.Fatal(err)
 	}
+	if rung.Effects == "" {
+		rung.Effects = steps.EffectsNone // what is unsafe about an attempt is its message's word in these tests
+	}
 	o.Bus, o.Tools, o.AckWait = b, map[toolbox.Key]toolbox.Rung{tool: rung}, ackWait
 	if o.Name == "" {
 		o.Name = "w"

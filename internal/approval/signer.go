@@ -1,0 +1,178 @@
+// Package approval signs people's approvals and checks them.
+//
+// A [Signer] keeps one Ed25519 key in a file that only its dispatcher can read; the key is made at the first start. Its
+// public half is published in a bucket of the same NATS server, where every worker finds it: see [Published]. Who wants
+// to trust nothing that crosses NATS pins the public keys in a file of the worker: see [Pinned]. A key's id is made from
+// the key, so nobody can put another key under a known id.
+package approval
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"belay/internal/steps"
+)
+
+// fileName is the signing key's file in its folder: PKCS #8, PEM.
+const fileName = "approval.key"
+
+// Signer signs grants. It is safe for concurrent use, and takes a key that was rotated by another process at once.
+type Signer struct {
+	path string
+	mu   sync.Mutex
+	key  ed25519.PrivateKey
+	read time.Time // modification time of the file when it was read
+}
+
+// Open reads the signing key in a folder, and makes both where there are none.
+func Open(dir string) (*Signer, error) {
+	s := &Signer{path: filepath.Join(dir, fileName)}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("folder of the signing key: %w", err)
+	}
+	if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
+		if err := s.make(); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := s.current(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Rotate makes a new key in place of the old one. What the old one has signed stays valid until it expires, or until the
+// old key is revoked.
+func (s *Signer) Rotate() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.replace(); err != nil {
+		return err
+	}
+	s.read = time.Time{}
+	return nil
+}
+
+// make stores a first key, unless another process is first.
+func (s *Signer) make() error {
+	err := s.write(func(temporary string) error { return os.Link(temporary, s.path) })
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+func (s *Signer) replace() error {
+	return s.write(func(temporary string) error { return os.Rename(temporary, s.path) })
+}
+
+// write makes a key in a file of its own and puts that into place.
+func (s *Signer) write(put func(temporary string) error) error {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make a signing key: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("write the signing key: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(s.path), fileName+".*") // 0600
+	if err != nil {
+		return fmt.Errorf("write the signing key: %w", err)
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	_, err = f.Write(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = put(f.Name())
+	}
+	if err != nil {
+		return fmt.Errorf("write the signing key: %w", err)
+	}
+	return nil
+}
+
+// current is the key in the file.
+func (s *Signer) current() (ed25519.PrivateKey, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return nil, fmt.Errorf("read the signing key: %w", err)
+	}
+	if s.key != nil && info.ModTime().Equal(s.read) {
+		return s.key, nil
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("the signing key %s can be read by others: chmod 600 it, and rotate it (dispatcher keys rotate)", s.path)
+	}
+	key, err := load(s.path)
+	if err != nil {
+		return nil, err
+	}
+	s.key, s.read = key, info.ModTime()
+	return key, nil
+}
+
+func load(path string) (ed25519.PrivateKey, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the signing key: %w", err)
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("the signing key %s is no PEM file", path)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("the signing key %s: %w", path, err)
+	}
+	private, ok := key.(ed25519.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("the signing key %s is no Ed25519 key", path)
+	}
+	return private, nil
+}
+
+// Key is the signing key itself, for others that sign in the same name.
+func (s *Signer) Key() (ed25519.PrivateKey, error) { return s.current() }
+
+// Public is the key that checks what is signed now.
+func (s *Signer) Public() (PublicKey, error) {
+	key, err := s.current()
+	if err != nil {
+		return PublicKey{}, err
+	}
+	return publicOf(key), nil
+}
+
+// Sign completes a grant: when it was given and expires, that it counts once, whose key signs, and the signature.
+func (s *Signer) Sign(g steps.Grant, now time.Time, validFor time.Duration) (steps.Grant, error) {
+	key, err := s.current()
+	if err != nil {
+		return g, fmt.Errorf("sign the approval: %w", err)
+	}
+	var nonce [16]byte
+	rand.Read(nonce[:]) // never fails
+	g.Nonce, g.Key = hex.EncodeToString(nonce[:]), publicOf(key).ID
+	g.Issued, g.Expires = now.UTC().Truncate(time.Millisecond), now.UTC().Add(validFor).Truncate(time.Millisecond)
+	g.Signature = ed25519.Sign(key, g.Statement())
+	return g, nil
+}
+
+func publicOf(key ed25519.PrivateKey) PublicKey { return newPublic(key.Public().(ed25519.PublicKey)) }
+
+func newPublic(key ed25519.PublicKey) PublicKey {
+	sum := sha256.Sum256(key)
+	return PublicKey{ID: hex.EncodeToString(sum[:8]), Key: key}
+}

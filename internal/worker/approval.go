@@ -1,0 +1,45 @@
+package worker
+
+import (
+	"time"
+
+	"belay/internal/steps"
+)
+
+// approvalNeeded reports whether the call in hand needs a person's approval, by the worker's own tools file.
+func (j *job) approvalNeeded() bool {
+	return j.rung.Held != nil && j.rung.Held(j.m.Params) && !mutant("no-approval")
+}
+
+// guard is what the call is checked with.
+func (j *job) guard() steps.Guard {
+	return steps.Guard{
+		Tool: j.rung.Tool, Needed: true, Now: time.Now(),
+		Check: func(g steps.Grant) error { return j.Keys.Check(j.life, g) },
+	}
+}
+
+// asApproved reports whether the call is the one that was approved, and, once its log was read, that nothing else was
+// done on the approval. If not, it is refused, and the message has been dealt with.
+func (j *job) asApproved(log []steps.Record) bool {
+	f := j.guard().Refuse(j.m, log)
+	if f == nil {
+		if canonical, err := steps.Canonical(j.m.Params); err == nil {
+			j.m.Params = canonical // what is executed is what the digest is of, byte for byte
+		}
+		return true
+	}
+	j.Log.Error("refused a step message", "attempt", j.name(), "tool", j.m.Tool, "rung", j.m.RungName, "error", f.Message)
+	j.report(j.failed(*f, 0))
+	return false
+}
+
+// approvalUnused is asked once the attempt is claimed: of two attempts on one approval at least one then sees the other.
+func (j *job) approvalUnused() bool {
+	log, err := j.readLog()
+	if err != nil {
+		j.report(j.failed(steps.Fault{Class: steps.Unavailable, Acted: steps.ActedNo, Message: "the run's log cannot be read, so the approval cannot be checked: " + err.Error()}, 0))
+		return false
+	}
+	return j.asApproved(log)
+}
