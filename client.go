@@ -43,6 +43,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	if o.Embedded != "" {
 		eo.Embedded = &bus.ServerOptions{StoreDir: filepath.Join(o.Embedded, "jetstream"), Log: log}
 		eo.Connect.Server, eo.Connect.Context = "", ""
+		eo.People = &engine.PeopleOptions{Keys: filepath.Join(o.Embedded, "keys")}
 		eo.Dispatch = &dispatch.Options{Name: "embedded", Observer: &observe.Runs{Log: log}}
 		if o.Tools != nil {
 			eo.Worker = WorkerOptions{Tools: o.Tools}.engine(o.Handlers, slog.New(slog.DiscardHandler)) // the dispatcher's lines say it all
@@ -169,16 +170,17 @@ func (c *Client) Escalation(ctx context.Context, id string) (Dossier, error) {
 
 // Decision is a person's word on an escalation.
 type Decision struct {
-	Verb   string // one that the escalation allows: retry, edit, answer, skip, abort
+	Verb   string // one that the escalation allows: approve, reject, retry, edit, answer, skip, verify, abort
 	By     string // who decides
-	Reason string
-	Params any // edit: the whole new parameters
-	Answer any // answer: what stands for the tool's output
+	Reason string // reject needs one
+	Digest string // approve: of what was shown, Dossier.Approval.Digest
+	Params any    // edit: the whole new parameters
+	Answer any    // answer: what stands for the tool's output
 }
 
 // Decide makes a decision count, once. [ErrDecided] says that somebody was first; the error says who, what and when.
 func (c *Client) Decide(ctx context.Context, escalation string, d Decision) error {
-	out := steps.Decided{Verb: steps.Verb(d.Verb), By: d.By, Via: "api", Reason: d.Reason}
+	out := handoff.Act{Verb: handoff.Action(d.Verb), Reason: d.Reason, Digest: d.Digest}
 	for into, v := range map[*json.RawMessage]any{&out.Params: d.Params, &out.Answer: d.Answer} {
 		if v == nil {
 			continue
@@ -189,7 +191,7 @@ func (c *Client) Decide(ctx context.Context, escalation string, d Decision) erro
 		}
 		*into = b
 	}
-	if _, err := handoff.Decide(ctx, c.engine.Runs, escalation, out); err != nil {
+	if _, err := c.engine.People.Act(ctx, handoff.Person{Name: d.By, Via: "api"}, escalation, out); err != nil {
 		return fmt.Errorf("belay: %w", err)
 	}
 	return nil

@@ -148,6 +148,19 @@ func (p *Published) Publish(ctx context.Context, k PublicKey) error {
 	return err
 }
 
+// PublishTo lets workers know the key that signs here.
+func (s *Signer) PublishTo(ctx context.Context, p *Published) (PublicKey, error) {
+	k, err := s.Public()
+	if err != nil {
+		return k, err
+	}
+	k.Made = time.Now().UTC().Truncate(time.Second)
+	if k.Host, err = os.Hostname(); err != nil {
+		k.Host = ""
+	}
+	return k, p.Publish(ctx, k)
+}
+
 // List are all keys in the bucket, in no order.
 func (p *Published) List(ctx context.Context) ([]PublicKey, error) {
 	bucket, err := p.open(ctx)

@@ -30,6 +30,7 @@ const (
 	exitNotFound    = 66
 	exitUnreachable = 69
 	exitTryAgain    = 75
+	exitNotAllowed  = 77
 	exitConfig      = 78
 	exitInterrupted = 130
 )
@@ -45,6 +46,7 @@ const exitCodeHelp = `Exit codes:
   66   no such run, escalation or file
   69   NATS cannot be reached
   75   conflict or timeout: try again; esc decide: somebody was first
+  77   not allowed: another role, or whoever submitted the run
   78   a mistake in the settings, or streams that are set up otherwise
   130  interrupted
 `
@@ -101,14 +103,17 @@ func codeOf(err error) (code int, word string) {
 		return exitInvalid, "invalid"
 	case errors.As(err, &drift):
 		return exitConfig, "config"
+	case errors.Is(err, handoff.ErrForbidden):
+		return exitNotAllowed, "not_allowed"
 	case errors.Is(err, handoff.ErrNotAllowed):
 		return exitUsage, "usage"
 	case errors.Is(err, runlog.ErrNoRun), errors.Is(err, handoff.ErrNoEscalation), errors.Is(err, fs.ErrNotExist):
 		return exitNotFound, "not_found"
 	case errors.Is(err, runlog.ErrConflict), errors.Is(err, runlog.ErrEnded), errors.Is(err, runlog.ErrAmbiguous), errors.Is(err, handoff.ErrDecidedBefore),
+		errors.Is(err, handoff.ErrChanged), errors.Is(err, handoff.ErrClaimed),
 		errors.Is(err, bus.ErrLocked), errors.Is(err, bus.ErrUncertain), errors.Is(err, bus.ErrFull), errors.Is(err, syscall.EADDRINUSE):
 		return exitTryAgain, "conflict"
-	case errors.Is(err, bus.ErrUnreachable), errors.As(err, &op):
+	case errors.Is(err, bus.ErrUnreachable), errors.Is(err, handoff.ErrNoDesk), errors.As(err, &op):
 		return exitUnreachable, "unreachable"
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, "interrupted"
@@ -121,7 +126,7 @@ func codeOf(err error) (code int, word string) {
 func wordOf(code int) string {
 	words := map[int]string{
 		exitUsage: "usage", exitInvalid: "invalid", exitNotFound: "not_found", exitUnreachable: "unreachable",
-		exitTryAgain: "conflict", exitInterrupted: "interrupted", exitConfig: "config",
+		exitNotAllowed: "not_allowed", exitTryAgain: "conflict", exitInterrupted: "interrupted", exitConfig: "config",
 	}
 	if w, ok := words[code]; ok {
 		return w

@@ -284,6 +284,8 @@ func example(verbs []steps.Verb) string {
 			words = append(words, "edit --set path=value")
 		case steps.VerbAnswer:
 			words = append(words, "answer --answer JSON")
+		case steps.VerbReject:
+			words = append(words, "reject --reason TEXT")
 		default:
 			words = append(words, string(v))
 		}

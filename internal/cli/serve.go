@@ -16,6 +16,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/dispatch"
 	"belay/internal/engine"
+	"belay/internal/handoff"
 	"belay/internal/plan"
 	"belay/internal/toolbox"
 	"belay/internal/worker"
@@ -76,6 +77,7 @@ func (a *app) dev(ctx context.Context, f devFlags) error {
 	o.Log = a.logger(slog.LevelInfo)
 	o.Embedded.Listen, o.Embedded.Durability, o.Embedded.Log = f.natsListen, f.durability, a.logger(slog.LevelWarn)
 	o.Dispatch, o.Partitions = f.options(), f.partitions
+	o.People.LetIn = trusting
 	if tools != nil {
 		services, err := a.startServices(ctx, tools)
 		if err != nil {
@@ -150,7 +152,12 @@ func (a *app) serveCommand() *cobra.Command {
 }
 
 func (a *app) serve(ctx context.Context, f dispatchFlags, listen string) error {
+	dir, err := a.stateDir()
+	if err != nil {
+		return err
+	}
 	o := engine.Options{Connect: a.connection("dispatcher"), Setup: true, Partitions: f.partitions, Dispatch: f.options(), Log: a.logger(slog.LevelInfo)}
+	o.People = &engine.PeopleOptions{Keys: keysDir(dir), LetIn: trusting}
 	if o.Connect.Server == "" && o.Connect.Context == "" {
 		return usage("serve needs a NATS server: --server, --context or NATS_URL; `dispatcher dev` brings its own")
 	}
@@ -159,10 +166,6 @@ func (a *app) serve(ctx context.Context, f dispatchFlags, listen string) error {
 		return unreachable(err)
 	}
 	defer e.Stop()
-	dir, err := a.stateDir()
-	if err != nil {
-		return err
-	}
 	remove, err := engine.Leave(dir, o.Connect.Server)
 	if err != nil {
 		return err
@@ -172,8 +175,14 @@ func (a *app) serve(ctx context.Context, f dispatchFlags, listen string) error {
 	return a.untilStopped(ctx, e)
 }
 
+// trusting lets in whoever NATS lets in, under the name that they give.
+func trusting(_ context.Context, _, name string) (handoff.Person, error) {
+	return handoff.Person{Name: name}, nil
+}
+
 type workerFlags struct {
 	tools, listen   string
+	trust           string
 	only            []string
 	concurrency     int
 	ackWait, drain  time.Duration
@@ -196,6 +205,7 @@ func (a *app) workerCommand() *cobra.Command {
 	fl.DurationVar(&f.ackWait, "ack-wait", 30*time.Second, "how long a silent worker keeps a message; the same for all workers")
 	fl.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "how long a stop waits for executing attempts")
 	fl.StringVar(&f.listen, "listen", "", "address of metrics and health; empty = none")
+	fl.StringVar(&f.trust, "trust", "", "file of the public keys that approvals are checked with (`dispatcher keys export`); empty = those that dispatchers publish")
 	return c
 }
 
@@ -220,6 +230,7 @@ func (a *app) work(ctx context.Context, f workerFlags) error {
 			Name: WorkerName(), Concurrency: f.concurrency, ToolConcurrency: f.toolConcurrency, AckWait: f.ackWait, DrainTimeout: f.drain,
 		},
 		Tools: tools, Box: toolbox.Options{Only: f.only, Version: Version, Handlers: a.handlers},
+		Trust: f.trust,
 	}
 	e, err := a.startWatched(ctx, o, f.listen)
 	if err != nil {

@@ -121,6 +121,7 @@ func (a *app) embeddedOptions(dir string, c carry) engine.Options {
 		Embedded: &bus.ServerOptions{StoreDir: filepath.Join(dir, "jetstream"), Log: log},
 	}
 	o.Connect.Server, o.Connect.Context = "", ""
+	o.People = &engine.PeopleOptions{Keys: keysDir(dir)}
 	if c.dispatch {
 		o.Dispatch = &dispatch.Options{Name: "embedded", Observer: a.told(log)}
 	}
@@ -131,6 +132,9 @@ func (a *app) embeddedOptions(dir string, c carry) engine.Options {
 	}
 	return o
 }
+
+// keysDir is where the state directory has the key that signs approvals.
+func keysDir(state string) string { return filepath.Join(state, "keys") }
 
 // told is what is said of runs beside their progress, which is printed anyway: nothing unless asked for.
 func (a *app) told(log *slog.Logger) *observe.Runs {

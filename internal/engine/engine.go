@@ -12,8 +12,11 @@ import (
 	"runtime"
 	"sync"
 
+	"belay/internal/approval"
 	"belay/internal/bus"
 	"belay/internal/dispatch"
+	"belay/internal/dlq"
+	"belay/internal/handoff"
 	"belay/internal/plan"
 	"belay/internal/runlog"
 	"belay/internal/toolbox"
@@ -29,7 +32,19 @@ type Options struct {
 	Setup      bool              // make the streams that are missing; without it they must be there
 	Dispatch   *dispatch.Options // its Bus and Log are filled in; nil = no dispatcher
 	Worker     *WorkerOptions    // nil = no worker
+	People     *PeopleOptions    // nil = what people decide is carried out by another process
 	Log        *slog.Logger
+}
+
+// PeopleOptions say how this process carries out what people decide.
+type PeopleOptions struct {
+	Keys  string        // folder of the key that signs approvals; made where there is none
+	LetIn handoff.LetIn // who may ask over NATS; nil = nobody may
+}
+
+// Actor carries out what people want done about an escalation.
+type Actor interface {
+	Act(ctx context.Context, who handoff.Person, id string, a handoff.Act) (handoff.Done, error)
 }
 
 // WorkerOptions say what the worker serves.
@@ -37,6 +52,7 @@ type WorkerOptions struct {
 	worker.Options // its Bus and Tools are filled in
 	Tools          *plan.Tools
 	Box            toolbox.Options // its Bus is filled in
+	Trust          string          // file of the public keys that approvals are checked with; empty = those that dispatchers publish
 }
 
 // Engine is what was started.
@@ -44,6 +60,8 @@ type Engine struct {
 	Bus    *bus.Bus
 	Runs   *runlog.Log
 	Server *bus.Server // nil unless embedded
+	People Actor
+	Desk   *handoff.Desk // nil where another process has it
 	// Missing are the `go` rungs of the worker's tools file that have no handler in this binary.
 	Missing []toolbox.Key
 
@@ -88,6 +106,9 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	e.Runs = runlog.New(e.Bus, plan.NewCache(256))
+	if err := e.startPeople(ctx, o.People); err != nil {
+		return err
+	}
 	if o.Worker != nil { // before the dispatcher: its consumers are there when the first step is
 		if err := e.startWorker(ctx, *o.Worker, o.Dispatch != nil); err != nil {
 			return err
@@ -107,6 +128,36 @@ func (o Options) newPartitions() int {
 		return wire.DefaultPartitions
 	}
 	return max(1, min(wire.DefaultPartitions, runtime.GOMAXPROCS(0)/2))
+}
+
+// startPeople makes the desk at which people decide; without options it is another process's.
+func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions) error {
+	if o == nil {
+		e.People = handoff.Remote{Bus: e.Bus}
+		return nil
+	}
+	signer, err := approval.Open(o.Keys)
+	if err != nil {
+		return err
+	}
+	if _, err := signer.PublishTo(ctx, approval.NewPublished(e.Bus)); err != nil {
+		return err
+	}
+	e.Desk = handoff.NewDesk(e.Runs, dlq.New(e.Bus), handoff.NewClaims(e.Bus), signer)
+	e.People = e.Desk
+	if o.LetIn == nil {
+		return nil
+	}
+	ready := make(chan struct{})
+	e.part(func(ctx context.Context) error {
+		return handoff.Serve(ctx, e.Bus, e.Desk, o.LetIn, func() { close(ready) })
+	})
+	select {
+	case <-ready:
+		return nil
+	case <-e.fail:
+		return e.Err()
+	}
 }
 
 func (e *Engine) startDispatcher(o dispatch.Options) {
@@ -131,6 +182,9 @@ func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bo
 		return nil // runs can be submitted and looked at; people were told what is missing
 	}
 	o.Options.Bus, o.Options.Tools = e.Bus, tools
+	if o.Options.Keys, err = e.trusted(o.Trust); err != nil {
+		return err
+	}
 	if o.Log == nil {
 		o.Log = e.log
 	}
@@ -144,6 +198,13 @@ func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bo
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+func (e *Engine) trusted(file string) (worker.Keys, error) {
+	if file != "" {
+		return approval.Pinned(file)
+	}
+	return approval.NewPublished(e.Bus), nil
 }
 
 // part runs one long-lived part. One that ends by itself ends the engine.

@@ -1,9 +1,13 @@
-// Package handoff carries a person's decision to the run that asked for it.
+// Package handoff carries what people decide to the run that asked for it.
 //
 // A decision is one event in the run's log, and only the log's order settles who was first, against another person as
-// against the clock. So [Decide] checks what can be checked beforehand, appends, and then reads the log to learn
+// against the clock. So [Desk.Act] checks what can be checked beforehand, appends, and then reads the log to learn
 // whether its own decision is the one that counted. What it checks beforehand spares people from deciding something
-// that the fold would ignore; the fold checks again.
+// that the fold would ignore; the fold checks again. An approval is signed on its way; whoever may not sign is not
+// believed by any worker.
+//
+// Where to start reading: inbox.go (what people are shown), desk.go (what they do), handoff.go (how a decision comes to
+// count), claim.go (who is at it), remote.go (the same from another process).
 package handoff
 
 import (
@@ -16,6 +20,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wI2L/jsondiff"
+
 	"belay/internal/bus"
 	"belay/internal/plan"
 	"belay/internal/runlog"
@@ -27,18 +33,28 @@ var (
 	ErrNoEscalation  = errors.New("no such escalation")
 	ErrNotAllowed    = errors.New("this cannot be decided here")
 	ErrDecidedBefore = errors.New("already decided")
+	ErrForbidden     = errors.New("you may not do this")
 	ErrInvalid       = errors.New("the decision is not complete or does not fit")
+	ErrChanged       = errors.New("it is not what you were shown any more")
+	ErrClaimed       = errors.New("somebody else is at it")
 )
 
 // DecidedBefore is an [ErrDecidedBefore]: somebody, or the course of events, was first.
 type DecidedBefore struct {
-	Decision *steps.Decided // nil: nobody decided, events answered the question
-	At       time.Time
+	Decision *steps.Decided        `json:"decision,omitempty"` // nil: nobody decided
+	State    steps.EscalationState `json:"state"`              // how it ended
+	At       time.Time             `json:"at"`
+	Again    string                `json:"again,omitempty"` // the escalation that asks the same again, when nobody had decided in time
 }
 
 func (d *DecidedBefore) Error() string {
 	at := d.At.UTC().Format(time.RFC3339)
-	if d.Decision == nil {
+	switch {
+	case d.State == steps.EscalationExpired && d.Again != "":
+		return "too late: nobody had decided by " + at + "; it is asked again as " + d.Again
+	case d.State == steps.EscalationExpired:
+		return "too late: nobody had decided by " + at + ", and what was to happen then has happened"
+	case d.Decision == nil:
 		return "already settled: events answered it at " + at + " before anybody decided"
 	}
 	return "already decided: " + who(d.Decision.By) + " chose " + string(d.Decision.Verb) + " at " + at
@@ -79,45 +95,27 @@ func Find(ctx context.Context, log *runlog.Log, suffix string) (string, error) {
 	return run + suffix[len(part):], nil
 }
 
-// Decide makes a decision count, or says why it does not: [ErrNoEscalation], [ErrNotAllowed], [ErrInvalid], or
-// [ErrDecidedBefore] when somebody was first, also while it was on its way. It gives back the decision that the log
-// holds. It is safe to repeat: the same decision of the same person is found, not made twice.
-func Decide(ctx context.Context, log *runlog.Log, escalation string, d steps.Decided) (steps.Decided, error) {
-	d.Escalation = escalation
-	run, ok := RunOf(escalation)
+// find loads the run of an escalation, and finds it there.
+func find(ctx context.Context, log *runlog.Log, id string) (s *steps.State, n int, err error) {
+	run, ok := RunOf(id)
 	if !ok {
-		return d, fmt.Errorf("decide %s: %w: an escalation's id is its run's id, - and a number", escalation, ErrNoEscalation)
+		return nil, 0, fmt.Errorf("%w: %q: an escalation's id is its run's id, - and a number", ErrNoEscalation, id)
 	}
-	var err error
-	if _, letter := runlog.LetterRun(escalation); letter {
-		err = decideLetter(ctx, log, run, d)
-	} else {
-		d, err = decide(ctx, log, run, d)
+	s, err = log.Load(ctx, run)
+	if errors.Is(err, runlog.ErrNoRun) || errors.Is(err, runlog.ErrBadID) {
+		return nil, 0, fmt.Errorf("%w: %w", ErrNoEscalation, err)
 	}
 	if err != nil {
-		return d, fmt.Errorf("decide %s: %w", escalation, err)
+		return nil, 0, err
 	}
-	return d, nil
+	if n = s.FindEscalation(id); n < 0 {
+		return nil, 0, fmt.Errorf("%w: run %s has %d", ErrNoEscalation, run, len(s.Escalations))
+	}
+	return s, n, nil
 }
 
-func decide(ctx context.Context, log *runlog.Log, run string, d steps.Decided) (steps.Decided, error) {
-	s, err := log.Load(ctx, run)
-	if errors.Is(err, runlog.ErrNoRun) || errors.Is(err, runlog.ErrBadID) {
-		return d, fmt.Errorf("%w: %w", ErrNoEscalation, err)
-	}
-	if err != nil {
-		return d, err
-	}
-	n := s.FindEscalation(d.Escalation)
-	if n < 0 {
-		return d, fmt.Errorf("%w: run %s has %d", ErrNoEscalation, run, len(s.Escalations))
-	}
-	if s.Escalations[n].State != steps.EscalationOpen {
-		return verdict(s, n, d)
-	}
-	if d, err = check(s, n, d); err != nil {
-		return d, err
-	}
+// carry appends a decision that was checked, and says what became of it.
+func carry(ctx context.Context, log *runlog.Log, run string, d steps.Decided) (steps.Decided, error) {
 	seq, err := log.Append(ctx, run, d)
 	if errors.Is(err, bus.ErrUncertain) {
 		return retell(ctx, log, run, d, err)
@@ -149,7 +147,7 @@ func outcome(ctx context.Context, log *runlog.Log, run string, d steps.Decided, 
 func retell(ctx context.Context, log *runlog.Log, run string, d steps.Decided, cause error) (steps.Decided, error) {
 	s, err := log.Load(ctx, run)
 	if err == nil {
-		if n := s.FindEscalation(d.Escalation); n >= 0 && s.Escalations[n].State != steps.EscalationOpen {
+		if n := s.FindEscalation(d.Escalation); n >= 0 && (s.Escalations[n].State != steps.EscalationOpen || approvedBy(&s.Escalations[n], d.By) != nil) {
 			return verdict(s, n, d)
 		}
 	}
@@ -162,13 +160,34 @@ func verdict(s *steps.State, n int, d steps.Decided) (steps.Decided, error) {
 		return d, fmt.Errorf("%w: the run's log does not show it any more", ErrNoEscalation)
 	}
 	e := &s.Escalations[n]
+	if d.Verb == steps.VerbApprove {
+		if mine := approvedBy(e, d.By); mine != nil && (e.State == steps.EscalationOpen || e.State == steps.EscalationDecided && e.Decision.Verb == steps.VerbApprove) {
+			return *mine, nil // it counts, perhaps as the first of two
+		}
+	}
 	if e.State == steps.EscalationOpen {
 		return d, fmt.Errorf("%w: the run did not accept it and still asks", ErrNotAllowed)
 	}
 	if e.Decision != nil && same(*e.Decision, d) {
 		return *e.Decision, nil
 	}
-	return d, &DecidedBefore{Decision: e.Decision, At: e.Ended}
+	before := &DecidedBefore{Decision: e.Decision, State: e.State, At: e.Ended}
+	for k := n + 1; k < len(s.Escalations); k++ {
+		if s.Escalations[k].Follows == e.ID {
+			before.Again = s.Escalations[k].ID
+		}
+	}
+	return d, before
+}
+
+// approvedBy is the approval that somebody has given.
+func approvedBy(e *steps.Escalation, by string) *steps.Decided {
+	for i := range e.Approvals {
+		if e.Approvals[i].By == by {
+			return &e.Approvals[i]
+		}
+	}
+	return nil
 }
 
 func same(a, b steps.Decided) bool {
@@ -191,12 +210,49 @@ func check(s *steps.State, n int, d steps.Decided) (steps.Decided, error) {
 		return d, fmt.Errorf("%w: %q; allowed are %s", ErrNotAllowed, d.Verb, verbs(e.Allowed))
 	}
 	switch d.Verb {
+	case steps.VerbReject:
+		if strings.TrimSpace(d.Reason) == "" {
+			return d, fmt.Errorf("%w: reject needs a reason: the plan, and whoever asked, will read it", ErrInvalid)
+		}
 	case steps.VerbEdit:
-		return d, checkParams(s, e, d.Params)
+		return checkEdit(s, e, d)
 	case steps.VerbAnswer:
 		return d, checkAnswer(s, e, d.Answer)
 	}
 	return d, nil
+}
+
+// checkEdit takes new parameters in their canonical form, and notes what is different.
+func checkEdit(s *steps.State, e *steps.Escalation, d steps.Decided) (steps.Decided, error) {
+	if err := checkParams(s, e, d.Params); err != nil {
+		return d, err
+	}
+	var err error
+	if d.Params, err = steps.Canonical(d.Params); err != nil {
+		return d, fmt.Errorf("%w: the parameters: %w", ErrInvalid, err)
+	}
+	d.Patch, err = patch(s.Units[e.Unit].Params, d.Params)
+	return d, err
+}
+
+// patch is what turns before into after, as a JSON Patch whose tests make it possible to turn it back.
+func patch(before, after json.RawMessage) (json.RawMessage, error) {
+	if len(before) == 0 {
+		before = json.RawMessage("{}")
+	}
+	exact := jsondiff.UnmarshalFunc(func(b []byte, v any) error {
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.UseNumber()
+		return d.Decode(v)
+	})
+	ops, err := jsondiff.CompareJSON(before, after, jsondiff.Invertible(), exact)
+	if err != nil {
+		return nil, fmt.Errorf("compare the parameters: %w", err)
+	}
+	if ops == nil {
+		ops = jsondiff.Patch{}
+	}
+	return json.Marshal(ops)
 }
 
 func verbs(allowed []steps.Verb) string {
@@ -226,7 +282,10 @@ func checkAnswer(s *steps.State, e *steps.Escalation, answer json.RawMessage) er
 	if len(answer) > steps.MaxOutput {
 		return fmt.Errorf("%w: the answer has %d bytes, %d are allowed", ErrInvalid, len(answer), steps.MaxOutput)
 	}
-	if e.Unit == steps.RunUnit || s.Items(e.Unit) != nil || len(s.Units[e.Unit].Attempts) == 0 {
+	if e.Question != nil {
+		return fits(e.Question.Schema, answer, "the answer does not fit what is asked")
+	}
+	if e.Unit == steps.RunUnit || s.Items(e.Unit) != nil || len(s.Units[e.Unit].Attempts) == 0 && e.Kind != steps.KindApproval {
 		return nil // the output of the run, or of a step before it was fanned out: no tool says what that looks like
 	}
 	tool := s.Tool(e.Unit)

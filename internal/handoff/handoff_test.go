@@ -9,22 +9,35 @@ import (
 	"testing"
 	"time"
 
+	"belay/internal/approval"
 	"belay/internal/bus"
 	"belay/internal/bus/bustest"
+	"belay/internal/dlq"
 	"belay/internal/plan"
 	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/wire"
 )
 
-func newLog(t *testing.T) (*runlog.Log, *bus.Bus) {
+// office is a log, and a desk where people decide.
+type office struct {
+	*runlog.Log
+	desk *Desk
+}
+
+func newLog(t *testing.T) (*office, *bus.Bus) {
 	t.Helper()
 	b := bustest.Start(t, 2)
-	return runlog.New(b, plan.NewCache(8)), b
+	signer, err := approval.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := runlog.New(b, plan.NewCache(8))
+	return &office{log, NewDesk(log, dlq.New(b), NewClaims(b), signer)}, b
 }
 
 // failing submits a run of one step whose only attempt failed, so that it asks a person.
-func failing(t *testing.T, l *runlog.Log, run string) {
+func failing(t *testing.T, l *office, run string) {
 	t.Helper()
 	d := steps.Definition{
 		Plan: steps.Plan{Name: "pay", Steps: []steps.Step{{ID: "s", Tool: "t", OnFailure: steps.OnFailureEscalate}}},
@@ -45,7 +58,19 @@ func failing(t *testing.T, l *runlog.Log, run string) {
 	fail(t, l, run, 0)
 }
 
-func fail(t *testing.T, l *runlog.Log, run string, round int) {
+// decided lets somebody decide at a desk, and gives back the decision as the log has it.
+func decided(t testing.TB, l *office, id string, d steps.Decided) (steps.Decided, error) {
+	t.Helper()
+	who := Person{Name: d.By, Via: d.Via}
+	if who.Name == "" {
+		who.Name = "somebody"
+	}
+	done, err := l.desk.Act(t.Context(), who, id, Act{Verb: Action(d.Verb), Reason: d.Reason, Params: d.Params, Answer: d.Answer})
+	d.Escalation, d.By = done.ID, done.By
+	return d, err
+}
+
+func fail(t *testing.T, l *office, run string, round int) {
 	t.Helper()
 	f := steps.Failed{Attempt: steps.Attempt{Step: "s", Round: round, Try: 1}, Worker: "w", Fault: steps.Fault{Class: steps.ToolError, Acted: steps.ActedNo, Message: "no"}}
 	if _, err := l.Append(t.Context(), run, f); err != nil {
@@ -83,7 +108,7 @@ func TestDecideRefuses(t *testing.T) {
 		"dead letter, odd verb":      {"run-dl1", steps.Decided{Verb: steps.VerbAbort}, ErrNotAllowed, "retry, skip"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Decide(t.Context(), l, c.id, c.d)
+			_, err := decided(t, l, c.id, c.d)
 			if !errors.Is(err, c.want) || !strings.Contains(fmt.Sprint(err), c.says) {
 				t.Errorf("%v; want %v, saying %q", err, c.want, c.says)
 			}
@@ -110,7 +135,7 @@ func TestDecideCounts(t *testing.T) {
 			l, _ := newLog(t)
 			failing(t, l, "run")
 			c.d.By, c.d.Reason = "mia", "because"
-			got, err := Decide(t.Context(), l, "run-1", c.d)
+			got, err := decided(t, l, "run-1", c.d)
 			if err != nil || got.Escalation != "run-1" || got.By != "mia" {
 				t.Fatalf("%+v, %v", got, err)
 			}
@@ -118,7 +143,7 @@ func TestDecideCounts(t *testing.T) {
 			if err != nil || s.Status() != c.want {
 				t.Errorf("the run is %s, %v; want %s", s.Status(), err, c.want)
 			}
-			if again, err := Decide(t.Context(), l, "run-1", c.d); err != nil || again.Verb != c.d.Verb {
+			if again, err := decided(t, l, "run-1", c.d); err != nil || again.Verb != c.d.Verb {
 				t.Errorf("the same person says the same again: %+v, %v", again, err)
 			}
 		})
@@ -128,10 +153,10 @@ func TestDecideCounts(t *testing.T) {
 func TestDecideTellsTheLoserWhoWon(t *testing.T) {
 	l, _ := newLog(t)
 	failing(t, l, "run")
-	if _, err := Decide(t.Context(), l, "run-1", steps.Decided{Verb: steps.VerbSkip, By: "bo"}); err != nil {
+	if _, err := decided(t, l, "run-1", steps.Decided{Verb: steps.VerbSkip, By: "bo"}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Decide(t.Context(), l, "run-1", steps.Decided{Verb: steps.VerbRetry, By: "mia"})
+	_, err := decided(t, l, "run-1", steps.Decided{Verb: steps.VerbRetry, By: "mia"})
 	before, ok := errors.AsType[*DecidedBefore](err)
 	if !ok || !errors.Is(err, ErrDecidedBefore) {
 		t.Fatalf("%v; want ErrDecidedBefore", err)
@@ -152,7 +177,7 @@ func TestDecideLosesAgainstEvents(t *testing.T) {
 	if err := l.Cancel(t.Context(), "run", "bo", ""); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Decide(t.Context(), l, "run-1", steps.Decided{Verb: steps.VerbRetry, By: "mia"})
+	_, err := decided(t, l, "run-1", steps.Decided{Verb: steps.VerbRetry, By: "mia"})
 	before, ok := errors.AsType[*DecidedBefore](err)
 	if !ok || before.Decision != nil || before.At.IsZero() {
 		t.Errorf("%v", err)
@@ -170,7 +195,7 @@ func TestDecideRace(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range people {
 			wg.Go(func() {
-				_, errs[i] = Decide(t.Context(), l, run+"-1", steps.Decided{Verb: steps.VerbSkip, By: fmt.Sprintf("p%d", i)})
+				_, errs[i] = decided(t, l, run+"-1", steps.Decided{Verb: steps.VerbSkip, By: fmt.Sprintf("p%d", i)})
 			})
 		}
 		wg.Wait()
@@ -201,19 +226,19 @@ func TestDecideDeadLetter(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := runlog.LetterID("run", seq)
-	if _, err := Decide(t.Context(), l, "run-1", steps.Decided{Verb: steps.VerbRetry}); !errors.Is(err, runlog.ErrFrozen) || !strings.Contains(err.Error(), id) {
+	if _, err := decided(t, l, "run-1", steps.Decided{Verb: steps.VerbRetry}); !errors.Is(err, runlog.ErrFrozen) || !strings.Contains(err.Error(), id) {
 		t.Errorf("deciding in a frozen run: %v; want it to name %s", err, id)
 	}
-	if _, err := Decide(t.Context(), l, runlog.LetterID("run", seq+1), steps.Decided{Verb: steps.VerbSkip}); !errors.Is(err, ErrNoEscalation) {
+	if _, err := decided(t, l, runlog.LetterID("run", seq+1), steps.Decided{Verb: steps.VerbSkip}); !errors.Is(err, ErrNoEscalation) {
 		t.Errorf("another letter: %v", err)
 	}
-	if _, err := Decide(t.Context(), l, id, steps.Decided{Verb: steps.VerbSkip, By: "mia"}); err != nil {
+	if _, err := decided(t, l, id, steps.Decided{Verb: steps.VerbSkip, By: "mia"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Load(t.Context(), "run"); err != nil {
 		t.Errorf("still frozen: %v", err)
 	}
-	if _, err := Decide(t.Context(), l, "run-1", steps.Decided{Verb: steps.VerbSkip, By: "mia"}); err != nil {
+	if _, err := decided(t, l, "run-1", steps.Decided{Verb: steps.VerbSkip, By: "mia"}); err != nil {
 		t.Errorf("after the letter is decided: %v", err)
 	}
 }
@@ -221,14 +246,14 @@ func TestDecideDeadLetter(t *testing.T) {
 func TestFind(t *testing.T) {
 	l, _ := newLog(t)
 	failing(t, l, "some-abc123")
-	if id, err := Find(t.Context(), l, "c123-1"); err != nil || id != "some-abc123-1" {
+	if id, err := Find(t.Context(), l.Log, "c123-1"); err != nil || id != "some-abc123-1" {
 		t.Errorf("%q, %v", id, err)
 	}
-	if id, err := Find(t.Context(), l, "c123-dl9"); err != nil || id != "some-abc123-dl9" {
+	if id, err := Find(t.Context(), l.Log, "c123-dl9"); err != nil || id != "some-abc123-dl9" {
 		t.Errorf("%q, %v", id, err)
 	}
 	for _, bad := range []string{"", "abc123", "zzz-1"} {
-		if _, err := Find(t.Context(), l, bad); err == nil {
+		if _, err := Find(t.Context(), l.Log, bad); err == nil {
 			t.Errorf("Find(%q) found something", bad)
 		}
 	}

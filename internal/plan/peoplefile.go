@@ -167,6 +167,10 @@ func (f *toolsFile) settlePeople(t *ToolDef, n *yaml.Node) {
 			h.Schema = t.OutputSchema
 		}
 	}
+	acts := slices.ContainsFunc(t.Rungs, func(r RungDef) bool { return !r.Harmless() })
+	if !acts && valueOf(n, "effects") == nil {
+		t.Effects = steps.EffectsNone // nothing in it can have any
+	}
 	a := t.Approval
 	if a == nil {
 		return

@@ -105,16 +105,20 @@ func (c *change) tick(at time.Time) {
 
 // settle does what follows from the event: starts what is ready, ends what is over, sets the work clock.
 func (c *change) settle() {
-	for len(c.ready) > 0 {
-		i := c.ready[0]
-		c.ready = c.ready[1:]
-		c.begin(i)
-	}
+	c.startReady()
 	if c.ending != "" {
 		c.compensate()
 	}
 	c.finish()
 	c.stand()
+}
+
+func (c *change) startReady() {
+	for len(c.ready) > 0 {
+		i := c.ready[0]
+		c.ready = c.ready[1:]
+		c.begin(i)
+	}
 }
 
 // stand lets the work clock stand while only people can move the run on.

@@ -14,6 +14,7 @@ func (c *change) onFired() {
 			c.overdue(i)
 		}
 	}
+	c.startReady()
 	c.stand() // questions that nobody answered may have set the work going again
 	if due := c.runDue(); !due.IsZero() && !due.After(c.Now) {
 		c.runOverdue()

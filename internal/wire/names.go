@@ -89,6 +89,10 @@ func (n Names) ParseEscalation(subject string) (kind steps.EscalationKind, tool,
 	return steps.EscalationKind(t[0]), toolName(t[1]), t[2], true
 }
 
+// People is the core NATS subject on which a dispatcher does what people ask for: it checks who they are, decides and
+// signs.
+func (n Names) People() string { return n.Prefix + ".people" }
+
 // Stop is the core NATS subject that tells whoever executes an attempt to stop it; nothing stores the word.
 func (n Names) Stop(run string, a steps.Attempt) string {
 	return n.Prefix + ".stop." + run + "." + a.Step + "." + a.Token()

@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"belay/internal/dlq"
+	"belay/internal/handoff"
+	"belay/internal/runlog"
+	"belay/internal/steps"
+)
+
+func (a *app) showEscalation(ctx context.Context, s *session, id string) error {
+	if _, letter := runlog.LetterRun(id); letter {
+		l, err := dlq.New(s.Bus).Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		if a.json() {
+			return a.printJSON(l)
+		}
+		a.printLetter(l)
+		return nil
+	}
+	c, err := s.desk().Card(ctx, id)
+	if err != nil {
+		return err
+	}
+	if a.json() {
+		return a.printJSON(cardDocument{c.Dossier, c.Item.Fingerprint, c.Item.Claim, c.Item.Assigned, c.Item.Snoozed, c.Item.Notes, c.Trail})
+	}
+	return a.printCard(c)
+}
+
+// cardDocument is a dossier with what people did about it, in one flat document.
+type cardDocument struct {
+	steps.Dossier
+	Fingerprint string              `json:"fingerprint"`
+	Claim       *handoff.Claim      `json:"claim"`
+	Assigned    string              `json:"assigned,omitempty"`
+	Snoozed     time.Time           `json:"snoozed_until,omitzero"`
+	Notes       []handoff.Note      `json:"notes,omitempty"`
+	Trail       []handoff.TrailLine `json:"trail"`
+}
+
+// printLetter shows a dead letter: a message that no program here can read, with its bytes.
+func (a *app) printLetter(l dlq.Letter) {
+	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
+	p("%s  %s, open since %s\n%s\n\n", l.ID, l.Kind, l.Opened.Local().Format("2006-01-02 15:04:05"), plain(l.Message))
+	if o := l.Origin; o != nil {
+		p("subject   %s, sequence %d, %d bytes\n", plain(o.Subject), o.Sequence, o.Size)
+		for line := range strings.Lines(hex.Dump(o.Raw[:min(len(o.Raw), 256)])) {
+			p("          %s", line)
+		}
+		if len(o.Raw) > 256 {
+			p("          ... -o json has %d bytes, in base64\n", len(o.Raw))
+		}
+	}
+	if len(l.Allowed) > 0 {
+		p("\ndecide    dispatcher esc decide %s %s\n", short(l.ID), example(l.Allowed))
+	}
+	for _, v := range l.Allowed {
+		if does := letterEffects[v]; does != "" {
+			p("          %-7s %s\n", v, does)
+		}
+	}
+}
+
+var letterEffects = map[steps.Verb]string{
+	steps.VerbRetry: "read it again, with a version that can",
+	steps.VerbSkip:  "leave it out of the run's history for good; the run goes on without it",
+}
+
+// printCard shows a card in the order in which a person needs it.
+func (a *app) printCard(c handoff.Card) error {
+	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
+	d := c.Dossier
+	p("%s  %s, %s since %s\n", d.ID, d.Kind, d.State, d.Opened.Local().Format("2006-01-02 15:04:05"))
+	p("%s\n", plain(d.Message))
+	if d.Deadline != nil && d.State == steps.EscalationOpen {
+		p("%s left, then %s\n", left(d.Deadline), expiries[d.OnExpiry])
+	}
+	p("\n")
+	p("asked     %s of %s, by %s\n", cut(plain(string(d.Input)), 300), d.Workflow, plain(cmp.Or(d.By, "unknown")))
+	p("plan      ")
+	for i, l := range d.Plan {
+		if i > 0 {
+			p(" > ")
+		}
+		p("%s (%s)", forPeople(l.Step), l.State)
+	}
+	p("\n")
+	for _, l := range d.Done {
+		p("done      %s by %s, side effect %s, key %s\n          -> %s\n", forPeople(l.Step), l.Tool, l.SideEffect, l.Key, cut(plain(string(l.Output)), 300))
+	}
+	if f := d.Failing; f != nil {
+		what := "failing"
+		if d.Kind == steps.KindApproval || d.Question != nil {
+			what = "step"
+		}
+		p("%-9s %s by %s, side effect %s, key %s\n", what, forPeople(f.Step), strings.TrimSuffix(f.Tool+"/"+f.Rung, "/"), f.Effects, f.Key)
+		p("target    %s\nparams    %s\n", plain(f.Target), plain(string(f.Params)))
+	}
+	for _, at := range d.Attempts {
+		p("attempt   %d-%s-%d %s", at.Round, at.Rung, at.Try, at.State)
+		if at.Wait > 0 {
+			p(" after %s", wait(at.Wait))
+		}
+		if at.Class != "" {
+			p(": %s: %s", at.Class, plain(at.Message))
+		}
+		p(" (%s, %s)\n", cmp.Or(byName(at.Worker), "no worker"), time.Duration(at.Took).Round(time.Millisecond))
+		if at.Detail != "" {
+			for line := range strings.Lines(cutMiddle(strings.TrimSpace(at.Detail), 1500)) {
+				p("          %s\n", plain(strings.TrimSuffix(line, "\n")))
+			}
+		}
+	}
+	a.printPeople(c)
+	if d.State != steps.EscalationOpen {
+		return nil
+	}
+	p("\ndecide    dispatcher esc decide %s %s\n", short(d.ID), example(d.Allowed))
+	for _, o := range d.Offers {
+		p("          %-7s %s\n", o.Verb, o.Effect)
+	}
+	if s := d.Suggestion; s != nil {
+		p("          suggested: %s, because %s\n", s.Verb, s.Ground)
+	}
+	return nil
+}
+
+// expiries say what happens when nobody decides in time.
+var expiries = map[steps.OnExpiry]string{
+	steps.ExpiryEscalate: "it is asked again", steps.ExpiryFail: "the step fails, and the run with it",
+	steps.ExpiryFallback: "the tool's next harmless rung is tried", steps.ExpiryPark: "it is asked again, without a deadline",
+}
+
+// printPeople shows what people are asked for, and what they have done about it.
+func (a *app) printPeople(c handoff.Card) {
+	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
+	d := c.Dossier
+	if q := d.Question; q != nil && len(q.Options) > 0 {
+		p("answers   %s\n", plain(strings.Join(q.Options, " | ")))
+	}
+	if v := d.Approval; v != nil {
+		p("approval  of exactly these parameters, digest %.12s; %s\n", v.Digest, approvers(v))
+	}
+	if c.Item.Claim != nil {
+		p("claimed   by %s until %s\n", plain(c.Item.Claim.By), c.Item.Claim.Until.Local().Format("15:04:05"))
+	}
+	if c.Item.Assigned != "" {
+		p("assigned  to %s\n", plain(c.Item.Assigned))
+	}
+	for _, n := range c.Item.Notes {
+		p("note      %s %s: %s\n", n.At.Local().Format("15:04:05"), plain(n.By), plain(n.Text))
+	}
+	for _, l := range c.Trail {
+		p("decided   %s by %s at %s%s\n", l.Action, plain(l.By), l.At.Local().Format("2006-01-02 15:04:05"), plain(note(l.Reason)))
+		if len(l.Detail) > 0 {
+			p("          %s\n", cut(plain(string(l.Detail)), 300))
+		}
+	}
+	if d.State == steps.EscalationExpired || d.State == steps.EscalationSuperseded {
+		p("\n%s: nobody decided\n", d.State)
+	}
+}
+
+func approvers(v *steps.ApprovalView) string {
+	text := "1 person must approve"
+	if v.Needed > 1 {
+		text = fmt.Sprintf("%d people must approve, so far %d", v.Needed, len(v.Given))
+	}
+	if v.NotSubmitter {
+		text += "; not whoever submitted the run"
+	}
+	return text
+}

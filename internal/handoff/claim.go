@@ -1,0 +1,175 @@
+package handoff
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"belay/internal/bus"
+)
+
+// Lease is how long a claim lasts; one that has run out is open again.
+const Lease = 15 * time.Minute
+
+// Bounds of what people write about one item.
+const (
+	maxNotes = 50
+	maxText  = 2000 // bytes of a note
+)
+
+// Claims are what people do about open items beside deciding them: who is at it, who is to be, and what they noted. They
+// are kept in a bucket of NATS and changed by compare-and-set. Nothing in there decides anything.
+type Claims struct {
+	open func(ctx context.Context) (*bus.Bucket, error)
+}
+
+// NewClaims keeps claims in b's bucket, which is opened when it is needed.
+func NewClaims(b *bus.Bus) *Claims {
+	return &Claims{open: func(ctx context.Context) (*bus.Bucket, error) {
+		return b.Bucket(ctx, b.Names().InboxBucket(), "Belay: who is at which escalation")
+	}}
+}
+
+// record is what the bucket holds about one item.
+type record struct {
+	Claim    *Claim    `json:"claim,omitempty"`
+	Assigned string    `json:"assigned,omitempty"`
+	Snoozed  time.Time `json:"snoozed,omitzero"`
+	Notes    []Note    `json:"notes,omitempty"`
+}
+
+// live is the claim, while its lease lasts.
+func (r *record) live(now time.Time) *Claim {
+	if r.Claim == nil || !now.Before(r.Claim.Until) {
+		return nil
+	}
+	return r.Claim
+}
+
+func (c *Claims) all(ctx context.Context) (map[string]record, error) {
+	bucket, err := c.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	items, err := bucket.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]record, len(items))
+	for _, it := range items {
+		var r record
+		if json.Unmarshal(it.Value, &r) == nil {
+			all[it.Key] = r
+		}
+	}
+	return all, nil
+}
+
+func (c *Claims) get(ctx context.Context, id string) (r record, revision uint64, err error) {
+	bucket, err := c.open(ctx)
+	if err != nil {
+		return r, 0, err
+	}
+	it, ok, err := bucket.Get(ctx, id)
+	if err != nil || !ok {
+		return r, 0, err
+	}
+	if err := json.Unmarshal(it.Value, &r); err != nil {
+		return record{}, it.Revision, nil // another version's, or nobody's: written anew
+	}
+	return r, it.Revision, nil
+}
+
+// do changes the record of an item, as often as it takes to be the one who changes what was read.
+func (c *Claims) do(ctx context.Context, who Person, id string, a Act, now time.Time) (effect string, err error) {
+	for {
+		r, revision, err := c.get(ctx, id)
+		if err != nil {
+			return "", err
+		}
+		if effect, err = r.change(who, a, now); err != nil {
+			return "", err
+		}
+		err = c.put(ctx, id, r, revision)
+		if !errors.Is(err, bus.ErrConflict) {
+			return effect, err
+		}
+	}
+}
+
+func (c *Claims) put(ctx context.Context, id string, r record, revision uint64) error {
+	bucket, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("write down the claim of %s: %w", id, err)
+	}
+	_, err = bucket.Swap(ctx, id, body, revision)
+	return err
+}
+
+// forget drops what was noted about a decided item. What stays behind after a failure harms nobody.
+func (c *Claims) forget(ctx context.Context, id string) {
+	if bucket, err := c.open(ctx); err == nil {
+		_ = bucket.Delete(ctx, id)
+	}
+}
+
+// change does a to the record, at a time.
+func (r *record) change(who Person, a Act, now time.Time) (effect string, err error) {
+	other := r.live(now)
+	if other != nil && other.By == who.Name {
+		other = nil
+	}
+	switch a.Verb {
+	case ActClaim:
+		if other != nil {
+			return "", fmt.Errorf("%w: %s has it until %s", ErrClaimed, other.By, other.Until.UTC().Format(time.RFC3339))
+		}
+		r.Claim, r.Snoozed = &Claim{By: who.Name, Until: now.Add(Lease).UTC()}, time.Time{}
+		return "yours until " + r.Claim.Until.Format(time.RFC3339) + "; others are not told of it meanwhile", nil
+	case ActRelease:
+		if other != nil {
+			return "", fmt.Errorf("%w: %s has it; only they release it before %s", ErrClaimed, other.By, other.Until.UTC().Format(time.RFC3339))
+		}
+		r.Claim = nil
+		return "open again for everybody", nil
+	case ActAssign:
+		if strings.TrimSpace(a.To) == "" {
+			return "", fmt.Errorf("%w: assign needs to whom", ErrInvalid)
+		}
+		r.Assigned = a.To
+		return "assigned to " + a.To, nil
+	case ActSnooze:
+		return r.snooze(a, now)
+	}
+	return r.note(who, a, now)
+}
+
+func (r *record) snooze(a Act, now time.Time) (string, error) {
+	if !a.Until.After(now) || a.Until.After(now.Add(7*24*time.Hour)) {
+		return "", fmt.Errorf("%w: snooze needs a time from now until a week from now", ErrInvalid)
+	}
+	r.Snoozed = a.Until.UTC()
+	return "nobody is told of it before " + r.Snoozed.Format(time.RFC3339) + "; its deadline stands", nil
+}
+
+func (r *record) note(who Person, a Act, now time.Time) (string, error) {
+	text := strings.TrimSpace(cmp.Or(a.Text, a.Reason))
+	switch {
+	case text == "":
+		return "", fmt.Errorf("%w: a note needs a text", ErrInvalid)
+	case len(text) > maxText:
+		return "", fmt.Errorf("%w: the note has %d bytes, %d are allowed", ErrInvalid, len(text), maxText)
+	case len(r.Notes) >= maxNotes:
+		return "", fmt.Errorf("%w: there are %d notes already", ErrInvalid, len(r.Notes))
+	}
+	r.Notes = append(r.Notes, Note{By: who.Name, At: now.UTC(), Text: text})
+	return "noted", nil
+}

@@ -1,0 +1,281 @@
+package handoff
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"belay/internal/dlq"
+	"belay/internal/runlog"
+	"belay/internal/steps"
+)
+
+// Person is somebody who asks for something, as whoever let them in knows them.
+type Person struct {
+	Name string
+	Via  string             // cli, console, api
+	May  func(Action) error // what they may do; nil = everything
+}
+
+func (p Person) may(a Action) error {
+	if p.May == nil {
+		return nil
+	}
+	if err := p.May(a); err != nil {
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
+	return nil
+}
+
+// Signer makes an approval one that workers believe.
+type Signer interface {
+	Sign(g steps.Grant, now time.Time, validFor time.Duration) (steps.Grant, error)
+}
+
+// Desk is where people's work is done: it shows what is open, and carries out what they want. It is safe for concurrent
+// use. All fields but Acted are required.
+type Desk struct {
+	Runs    *runlog.Log
+	Letters *dlq.Box
+	Claims  *Claims
+	Signer  Signer
+	Now     func() time.Time
+	// Acted is told of everything that was done, once it counts; nil = nobody.
+	Acted func(ctx context.Context, who Person, a Act, d Done)
+}
+
+// Items are the open escalations: by deadline, then by age.
+func (k *Desk) Items(ctx context.Context) ([]Item, error) {
+	letters, err := k.Letters.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	inbox, err := k.Claims.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Item, len(letters))
+	for i, l := range letters {
+		list[i] = k.item(l.EscalationView, inbox[l.ID])
+	}
+	slices.SortStableFunc(list, func(a, b Item) int {
+		return cmp.Or(due(a.Deadline, b.Deadline), a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID))
+	})
+	return list, nil
+}
+
+// due sorts what has a deadline before what has none.
+func due(a, b *time.Time) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return 1
+	case b == nil:
+		return -1
+	}
+	return a.Compare(*b)
+}
+
+func (k *Desk) item(v steps.EscalationView, r record) Item {
+	return Item{
+		EscalationView: v, Fingerprint: v.Fingerprint(), Claim: r.live(k.Now()), Assigned: r.Assigned, Snoozed: r.Snoozed, Notes: r.Notes,
+	}
+}
+
+// Card is everything about one escalation, open or not. One without a run to load (a dead letter) has only its item.
+func (k *Desk) Card(ctx context.Context, id string) (Card, error) {
+	if _, letter := runlog.LetterRun(id); letter {
+		l, err := k.Letters.Get(ctx, id)
+		if errors.Is(err, dlq.ErrNoLetter) {
+			err = fmt.Errorf("%w: %w", ErrNoEscalation, err)
+		}
+		return Card{Item: k.item(l.EscalationView, record{}), Dossier: steps.Dossier{EscalationView: l.EscalationView}}, err
+	}
+	s, n, err := find(ctx, k.Runs, id)
+	if err != nil {
+		return Card{}, err
+	}
+	r, _, err := k.Claims.get(ctx, id)
+	if err != nil {
+		return Card{}, err
+	}
+	c := Card{Dossier: steps.MakeDossier(s, n), Similar: []string{}}
+	c.Item = k.item(c.Dossier.EscalationView, r)
+	c.Trail = trail(s, n)
+	return c, nil
+}
+
+// trail is what the run's log tells of people's decisions about the same thing.
+func trail(s *steps.State, n int) []TrailLine {
+	lines := []TrailLine{}
+	for k := range s.Escalations[:n+1] {
+		e := &s.Escalations[k]
+		if e.Unit != s.Escalations[n].Unit {
+			continue
+		}
+		for _, d := range e.Approvals {
+			lines = append(lines, TrailLine{At: d.Grant.Issued, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason})
+		}
+		if d := e.Decision; d != nil && d.Verb != steps.VerbApprove {
+			lines = append(lines, TrailLine{At: e.Ended, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason, Detail: d.Patch})
+		}
+	}
+	return lines
+}
+
+// Act carries out what somebody wants done about an escalation, or says why not: [ErrNoEscalation], [ErrNotAllowed],
+// [ErrForbidden], [ErrInvalid], [ErrChanged], [ErrClaimed], or [ErrDecidedBefore] when somebody was first, also while it was on its way.
+// A decision is safe to repeat: the same one of the same person is found, not made twice.
+func (k *Desk) Act(ctx context.Context, who Person, id string, a Act) (Done, error) {
+	done := Done{ID: id, Action: a.Verb, By: who.Name}
+	err := who.may(a.Verb)
+	if err == nil && strings.TrimSpace(who.Name) == "" {
+		err = fmt.Errorf("%w: nobody knows who you are", ErrForbidden)
+	}
+	if err == nil {
+		done, err = k.act(ctx, who, id, a, done)
+	}
+	if err != nil {
+		return done, fmt.Errorf("%s %s: %w", a.Verb, id, err)
+	}
+	done.At = k.Now().UTC()
+	if k.Acted != nil {
+		k.Acted(ctx, who, a, done)
+	}
+	return done, nil
+}
+
+func (k *Desk) act(ctx context.Context, who Person, id string, a Act, done Done) (Done, error) {
+	if a.Verb.decides() {
+		return k.decide(ctx, who, id, a, done)
+	}
+	if _, letter := runlog.LetterRun(id); !letter {
+		s, n, err := find(ctx, k.Runs, id)
+		if err != nil {
+			return done, err
+		}
+		if s.Escalations[n].State != steps.EscalationOpen {
+			_, err := verdict(s, n, steps.Decided{})
+			return done, err
+		}
+	}
+	var err error
+	done.Effect, err = k.Claims.do(ctx, who, id, a, k.Now())
+	return done, err
+}
+
+// decides reports whether a is a decision, as opposed to what people do on the way to one.
+func (a Action) decides() bool {
+	switch a {
+	case ActClaim, ActRelease, ActAssign, ActSnooze, ActNote:
+		return false
+	}
+	return true
+}
+
+func (k *Desk) decide(ctx context.Context, who Person, id string, a Act, done Done) (Done, error) {
+	d := steps.Decided{Escalation: id, Verb: steps.Verb(a.Verb), By: who.Name, Via: who.Via, Reason: a.Reason, Params: a.Params, Answer: a.Answer}
+	run, ok := RunOf(id)
+	if !ok {
+		return done, fmt.Errorf("%w: %q: an escalation's id is its run's id, - and a number", ErrNoEscalation, id)
+	}
+	if _, letter := runlog.LetterRun(id); letter {
+		return done, decideLetter(ctx, k.Runs, run, d)
+	}
+	s, n, err := find(ctx, k.Runs, id)
+	if err != nil {
+		return done, err
+	}
+	if s.Escalations[n].State != steps.EscalationOpen {
+		_, err := verdict(s, n, d)
+		return done, err
+	}
+	if err := a.seen(&s.Escalations[n]); err != nil {
+		return done, err
+	}
+	if d, err = check(s, n, d); err == nil {
+		d, err = k.sign(s, n, who, d)
+	}
+	if err != nil {
+		return done, err
+	}
+	done.Effect = effect(s, n, d.Verb)
+	if _, err = carry(ctx, k.Runs, run, d); err != nil {
+		return done, err
+	}
+	k.Claims.forget(ctx, id)
+	return done, nil
+}
+
+// seen makes sure that somebody decides about what they were shown.
+func (a *Act) seen(e *steps.Escalation) error {
+	switch {
+	case a.Revision != 0 && a.Revision != e.Revision:
+		return fmt.Errorf("%w: you saw revision %d, it is %d now", ErrChanged, a.Revision, e.Revision)
+	case e.Kind == steps.KindApproval && steps.Verb(a.Verb) == steps.VerbApprove && a.Digest == "":
+		return fmt.Errorf("%w: approve names the digest of what is approved (approval.digest of `esc show -o json`)", ErrInvalid)
+	case a.Digest != "" && a.Digest != e.Digest:
+		return fmt.Errorf("%w: you saw digest %.12s, it is %.12s now", ErrChanged, a.Digest, e.Digest)
+	}
+	return nil
+}
+
+// sign makes the decision an approval as well, where it is one and its person may approve.
+func (k *Desk) sign(s *steps.State, n int, who Person, d steps.Decided) (steps.Decided, error) {
+	g, ok, err := steps.GrantFor(s, n, d)
+	if err != nil {
+		return d, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if !ok {
+		return d, nil
+	}
+	rule := s.Tool(s.Escalations[n].Unit).Approval
+	err = who.may(Action(steps.VerbApprove))
+	if rule.NotSubmitter && d.By == s.By {
+		err = fmt.Errorf("%w: %s submitted the run, and may not approve it", ErrForbidden, d.By)
+	}
+	switch {
+	case err != nil && d.Verb == steps.VerbApprove:
+		return d, err
+	case err != nil:
+		return d, nil // the step is held, and somebody else is asked
+	}
+	if g, err = k.Signer.Sign(g, k.Now(), cmp.Or(time.Duration(rule.ValidFor), time.Hour)); err != nil {
+		return d, err
+	}
+	d.Grant = &g
+	return d, nil
+}
+
+func effect(s *steps.State, n int, v steps.Verb) string {
+	for _, o := range steps.MakeDossier(s, n).Offers {
+		if o.Verb == v {
+			return o.Effect
+		}
+	}
+	return ""
+}
+
+// RawParams are the parameters that an edit starts from, and the schema that they must fit.
+func (c *Card) RawParams() (params, schema json.RawMessage) {
+	if c.Dossier.Failing != nil {
+		params = c.Dossier.Failing.Params
+	}
+	for _, o := range c.Dossier.Offers {
+		if o.Verb == steps.VerbEdit {
+			schema = o.Schema
+		}
+	}
+	return params, schema
+}
+
+// NewDesk is a desk that reads and writes through b's streams.
+func NewDesk(runs *runlog.Log, letters *dlq.Box, claims *Claims, signer Signer) *Desk {
+	return &Desk{Runs: runs, Letters: letters, Claims: claims, Signer: signer, Now: time.Now}
+}

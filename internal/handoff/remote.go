@@ -1,0 +1,144 @@
+package handoff
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"belay/internal/bus"
+	"belay/internal/wire"
+)
+
+// ErrNoDesk says that no dispatcher is there to carry out what people want.
+var ErrNoDesk = errors.New("no dispatcher answers: start `dispatcher serve` or `dispatcher dev`")
+
+// LetIn finds out who asks: token is what they showed, name whom they say they are.
+type LetIn func(ctx context.Context, token, name string) (Person, error)
+
+// Serve carries out what other processes ask for over NATS, until ctx ends. Ready is called once they can.
+func Serve(ctx context.Context, b *bus.Bus, k *Desk, letIn LetIn, ready func()) error {
+	return b.Answer(ctx, b.Names().People(), ready, func(ctx context.Context, body []byte) []byte {
+		done, err := k.serve(ctx, body, letIn)
+		out, encodeErr := json.Marshal(reply{V: wire.Version, Done: done, Failure: failureOf(err)})
+		if encodeErr != nil {
+			out = []byte(`{"v":1,"failure":{"code":"internal","message":"the answer cannot be written"}}`)
+		}
+		return out
+	})
+}
+
+func (k *Desk) serve(ctx context.Context, body []byte, letIn LetIn) (Done, error) {
+	var r request
+	if err := json.Unmarshal(body, &r); err != nil || r.V != wire.Version {
+		return Done{}, fmt.Errorf("%w: the request is of another version of the program", ErrInvalid)
+	}
+	who, err := letIn(ctx, r.Token, r.Name)
+	if err != nil {
+		return Done{}, fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
+	who.Via = r.Via
+	return k.Act(ctx, who, r.ID, r.Act)
+}
+
+type request struct {
+	V     int    `json:"v"`
+	Token string `json:"token,omitempty"`
+	Name  string `json:"name"`
+	Via   string `json:"via"`
+	ID    string `json:"id"`
+	Act   Act    `json:"act"`
+}
+
+type reply struct {
+	V       int      `json:"v"`
+	Done    Done     `json:"done"`
+	Failure *failure `json:"failure,omitempty"`
+}
+
+// failure is an error on its way to another process.
+type failure struct {
+	Code    string         `json:"code"`
+	Message string         `json:"message"`
+	Before  *DecidedBefore `json:"before,omitempty"`
+}
+
+// Sentinels and what they are called between processes and in the HTTP API.
+var codes = []struct {
+	code string
+	err  error
+}{
+	{"no_escalation", ErrNoEscalation}, {"not_allowed", ErrNotAllowed}, {"forbidden", ErrForbidden}, {"decided", ErrDecidedBefore},
+	{"invalid", ErrInvalid}, {"changed", ErrChanged}, {"claimed", ErrClaimed},
+}
+
+// Code is what an error of [Desk.Act] is called between processes; "internal" for one that no caller can mend.
+func Code(err error) string {
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return "internal"
+}
+
+func failureOf(err error) *failure {
+	if err == nil {
+		return nil
+	}
+	f := &failure{Code: Code(err), Message: err.Error()}
+	f.Before, _ = errors.AsType[*DecidedBefore](err)
+	return f
+}
+
+// told is a failure of another process, in its own words.
+type told struct {
+	failure
+	is error
+}
+
+func (t *told) Error() string        { return t.Message }
+func (t *told) Is(target error) bool { return t.is != nil && target == t.is }
+
+func (f *failure) error() error {
+	t := &told{failure: *f}
+	for _, c := range codes {
+		if c.code == f.Code {
+			t.is = c.err
+		}
+	}
+	if f.Before != nil {
+		return fmt.Errorf("%s%w", strings.TrimSuffix(f.Message, f.Before.Error()), f.Before)
+	}
+	return t
+}
+
+// Remote asks the desk of another process.
+type Remote struct {
+	Bus   *bus.Bus
+	Token string // what it shows; empty where nobody asks for one
+}
+
+// Act is [Desk.Act] in the process of a dispatcher; also [ErrNoDesk].
+func (r Remote) Act(ctx context.Context, who Person, id string, a Act) (Done, error) {
+	body, err := json.Marshal(request{V: wire.Version, Token: r.Token, Name: who.Name, Via: who.Via, ID: id, Act: a})
+	if err != nil {
+		return Done{}, fmt.Errorf("%s %s: %w", a.Verb, id, err)
+	}
+	answer, err := r.Bus.Request(ctx, r.Bus.Names().People(), body)
+	if errors.Is(err, bus.ErrNobody) {
+		return Done{}, fmt.Errorf("%s %s: %w", a.Verb, id, ErrNoDesk)
+	}
+	if err != nil {
+		return Done{}, fmt.Errorf("%s %s: it may have been done, and can be repeated without harm: %w", a.Verb, id, err)
+	}
+	var back reply
+	if err := json.Unmarshal(answer, &back); err != nil || back.V != wire.Version {
+		return Done{}, fmt.Errorf("%s %s: the dispatcher is of another version of the program", a.Verb, id)
+	}
+	if back.Failure != nil {
+		return Done{}, back.Failure.error()
+	}
+	return back.Done, nil
+}
