@@ -1,0 +1,305 @@
+package handoff
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"belay/internal/steps"
+)
+
+// held submits a run of one step that needs approval.
+func held(t *testing.T, l *office, run string, rule steps.Approval) string {
+	t.Helper()
+	rule.Decisions = []steps.Verb{steps.VerbApprove, steps.VerbReject, steps.VerbEdit}
+	d := steps.Definition{
+		Plan: steps.Plan{Name: "pay", Steps: []steps.Step{{ID: "s", Tool: "t", With: json.RawMessage(`{"to":"ann","amount":12345678901234567890}`), OnFailure: steps.OnFailureEscalate}}},
+		Tools: map[string]steps.Tool{"t": {
+			Name: "t", Effects: steps.EffectsUnsafe, Approval: &rule, Definition: map[string]string{"effects": "x"},
+			InputSchema: json.RawMessage(`{"type":"object","required":["amount"],"properties":{"amount":{"type":"number"}}}`),
+			Rungs:       []steps.Rung{{Name: "primary", Executor: "http", Retry: steps.RetryPolicy{MaxAttempts: 1, Factor: 2}}},
+		}},
+	}
+	doc, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Submit(t.Context(), run, steps.Submitted{Document: doc, Input: json.RawMessage(`{}`), By: "sue"}); err != nil {
+		t.Fatal(err)
+	}
+	return run + "-1"
+}
+
+func (l *office) act(t *testing.T, who, id string, a Act) (Done, error) {
+	t.Helper()
+	return l.desk.Act(t.Context(), Person{Name: who, Via: "cli"}, id, a)
+}
+
+func (l *office) digest(t *testing.T, id string) string {
+	t.Helper()
+	c, err := l.desk.Card(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Dossier.Approval.Digest
+}
+
+func (l *office) state(t *testing.T, run string) *steps.State {
+	t.Helper()
+	s, err := l.Load(t.Context(), run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestApproveIsOfWhatWasShown(t *testing.T) {
+	l, _ := newLog(t)
+	id := held(t, l, "run", steps.Approval{})
+	for name, c := range map[string]struct {
+		a    Act
+		want error
+	}{
+		"no digest":       {Act{Verb: "approve"}, ErrInvalid},
+		"another digest":  {Act{Verb: "approve", Digest: "x"}, ErrChanged},
+		"another version": {Act{Verb: "approve", Digest: l.digest(t, id), Revision: 99}, ErrChanged},
+		"no reason":       {Act{Verb: "reject", Reason: "  "}, ErrInvalid},
+		"not offered":     {Act{Verb: "skip"}, ErrNotAllowed},
+	} {
+		if _, err := l.act(t, "mia", id, c.a); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v; want %v", name, err, c.want)
+		}
+	}
+	if _, err := l.act(t, " ", id, Act{Verb: "approve", Digest: l.digest(t, id)}); !errors.Is(err, ErrForbidden) {
+		t.Errorf("nobody: %v", err)
+	}
+	a := Act{Verb: "approve", Digest: l.digest(t, id)}
+	done, err := l.act(t, "mia", id, a)
+	if err != nil || !strings.Contains(done.Effect, "exactly these parameters") {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if again, err := l.act(t, "mia", id, a); err != nil || again.By != "mia" {
+		t.Errorf("the same again: %+v, %v", again, err)
+	}
+	if _, err := l.act(t, "bo", id, Act{Verb: "reject", Reason: "no"}); !errors.Is(err, ErrDecidedBefore) || !strings.Contains(err.Error(), "mia chose approve") {
+		t.Errorf("%v", err)
+	}
+	w := steps.Wants(l.state(t, "run"), nil)
+	if len(w.Steps) != 1 || len(w.Steps[0].Grants) != 1 || len(w.Steps[0].Grants[0].Signature) == 0 {
+		t.Errorf("%+v", w.Steps)
+	}
+}
+
+func TestTwoMustApprove(t *testing.T) {
+	l, _ := newLog(t)
+	id := held(t, l, "run", steps.Approval{Approvers: 2, NotSubmitter: true})
+	a := Act{Verb: "approve", Digest: l.digest(t, id)}
+	if _, err := l.act(t, "sue", id, a); !errors.Is(err, ErrForbidden) || !strings.Contains(err.Error(), "submitted") {
+		t.Errorf("who submitted it: %v", err)
+	}
+	done, err := l.act(t, "mia", id, a)
+	if err != nil || !strings.Contains(done.Effect, "one of 2") {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if _, err := l.act(t, "mia", id, a); err != nil {
+		t.Errorf("the same again: %v", err)
+	}
+	if s := l.state(t, "run"); s.Escalations[0].State != steps.EscalationOpen || len(s.Escalations[0].Approvals) != 1 {
+		t.Fatalf("%+v", s.Escalations[0])
+	}
+	if _, err := l.act(t, "bo", id, a); err != nil {
+		t.Fatal(err)
+	}
+	if w := steps.Wants(l.state(t, "run"), nil); len(w.Steps) != 1 || len(w.Steps[0].Grants) != 2 {
+		t.Errorf("%+v", w.Steps)
+	}
+}
+
+func TestAnEditIsRecordedAsAPatch(t *testing.T) {
+	l, _ := newLog(t)
+	id := held(t, l, "run", steps.Approval{})
+	if _, err := l.act(t, "mia", id, Act{Verb: "edit", Params: json.RawMessage(`{"to":"bob", "amount":12345678901234567891, "note":"x"}`), Reason: "ann moved"}); err != nil {
+		t.Fatal(err)
+	}
+	s := l.state(t, "run")
+	d := s.Escalations[0].Decision
+	want := `[{"value":12345678901234567890,"op":"test","path":"/amount"},{"value":12345678901234567891,"op":"replace","path":"/amount"},{"value":"x","op":"add","path":"/note"},{"value":"ann","op":"test","path":"/to"},{"value":"bob","op":"replace","path":"/to"}]`
+	if string(d.Patch) != want || string(d.Params) != `{"amount":12345678901234567891,"note":"x","to":"bob"}` {
+		t.Errorf("%s\n%s", d.Params, d.Patch)
+	}
+	if w := steps.Wants(s, nil); len(w.Steps) != 1 || string(w.Steps[0].Params) != string(d.Params) {
+		t.Errorf("mia may approve, so her edit is an approval: %+v", w)
+	}
+	if _, err := l.act(t, "mia", id, Act{Verb: "edit", Params: json.RawMessage(`{"amount":1,"amount":2}`)}); !errors.Is(err, ErrDecidedBefore) {
+		t.Error(err)
+	}
+}
+
+func TestAnEditOfSomebodyWhoMayNotApproveAsksAnew(t *testing.T) {
+	l, _ := newLog(t)
+	id := held(t, l, "run", steps.Approval{})
+	operator := Person{Name: "op", May: func(a Action) error {
+		if a == "approve" {
+			return errors.New("op is no approver")
+		}
+		return nil
+	}}
+	if _, err := l.desk.Act(t.Context(), operator, id, Act{Verb: "approve", Digest: l.digest(t, id)}); !errors.Is(err, ErrForbidden) {
+		t.Errorf("%v", err)
+	}
+	twice := Act{Verb: "edit", Params: json.RawMessage(`{"amount":1,"amount":2}`)}
+	if _, err := l.desk.Act(t.Context(), operator, id, twice); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "twice") {
+		t.Errorf("%v", err)
+	}
+	if _, err := l.desk.Act(t.Context(), operator, id, Act{Verb: "edit", Params: json.RawMessage(`{"amount":1}`)}); err != nil {
+		t.Fatal(err)
+	}
+	s := l.state(t, "run")
+	if w := steps.Wants(s, nil); len(w.Steps) != 0 || len(w.Escalations) != 1 || s.Escalations[1].Digest == s.Escalations[0].Digest {
+		t.Errorf("%+v", w)
+	}
+}
+
+func TestTooLate(t *testing.T) {
+	l, _ := newLog(t)
+	id := held(t, l, "run", steps.Approval{Deadline: steps.Duration(time.Nanosecond), OnDeadline: steps.ExpiryPark})
+	_, err := l.act(t, "mia", id, Act{Verb: "reject", Reason: "no"})
+	before, ok := errors.AsType[*DecidedBefore](err)
+	if !ok || before.State != steps.EscalationExpired || before.Again != "run-2" || !strings.Contains(err.Error(), "asked again as run-2") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestClaims(t *testing.T) {
+	l, _ := newLog(t)
+	id := held(t, l, "run", steps.Approval{})
+	now := time.Date(2026, 1, 1, 3, 0, 0, 0, time.UTC)
+	l.desk.Now = func() time.Time { return now }
+	must := func(who string, a Act) {
+		t.Helper()
+		if _, err := l.act(t, who, id, a); err != nil {
+			t.Errorf("%s by %s: %v", a.Verb, who, err)
+		}
+	}
+	refused := func(who string, a Act, want error, says string) {
+		t.Helper()
+		if _, err := l.act(t, who, id, a); !errors.Is(err, want) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s by %s: %v; want %v, %q", a.Verb, who, err, want, says)
+		}
+	}
+	must("mia", Act{Verb: ActClaim})
+	refused("bo", Act{Verb: ActClaim}, ErrClaimed, "mia has it until 2026-01-01T03:15:00Z")
+	refused("bo", Act{Verb: ActRelease}, ErrClaimed, "mia")
+	now = now.Add(10 * time.Minute)
+	must("mia", Act{Verb: ActClaim}) // the lease begins anew
+	now = now.Add(Lease)
+	must("bo", Act{Verb: ActClaim}) // it has run out
+	must("bo", Act{Verb: ActRelease})
+	must("mia", Act{Verb: ActAssign, To: "bo"})
+	must("mia", Act{Verb: ActNote, Text: " she called "})
+	must("mia", Act{Verb: ActSnooze, Until: now.Add(time.Hour)})
+	refused("mia", Act{Verb: ActAssign}, ErrInvalid, "whom")
+	refused("mia", Act{Verb: ActNote}, ErrInvalid, "text")
+	refused("mia", Act{Verb: ActNote, Text: strings.Repeat("x", maxText+1)}, ErrInvalid, "bytes")
+	refused("mia", Act{Verb: ActSnooze, Until: now}, ErrInvalid, "from now")
+	refused("mia", Act{Verb: ActSnooze, Until: now.Add(8 * 24 * time.Hour)}, ErrInvalid, "week")
+	items, err := l.desk.Items(t.Context())
+	if err != nil || len(items) != 0 {
+		t.Fatalf("%v, %v; no dispatcher has put a letter", items, err)
+	}
+	c, err := l.desk.Card(t.Context(), id)
+	if err != nil || c.Item.Claim != nil || c.Item.Assigned != "bo" || len(c.Item.Notes) != 1 || c.Item.Notes[0].Text != "she called" || c.Item.Snoozed.IsZero() {
+		t.Errorf("%+v, %v", c.Item, err)
+	}
+	must("bo", Act{Verb: "reject", Reason: "no"})
+	refused("mia", Act{Verb: ActClaim}, ErrDecidedBefore, "bo chose reject")
+	if c, err := l.desk.Card(t.Context(), id); err != nil || len(c.Item.Notes) != 0 || len(c.Trail) != 1 || c.Trail[0].By != "bo" {
+		t.Errorf("what was noted goes with the decision: %+v, %v", c, err)
+	}
+}
+
+// TestOneClaimWins: of many at once exactly one gets it.
+func TestOneClaimWins(t *testing.T) {
+	l, _ := newLog(t)
+	id := held(t, l, "run", steps.Approval{})
+	errs := make(chan error, 16)
+	for i := range cap(errs) {
+		go func() {
+			_, err := l.desk.Act(context.Background(), Person{Name: string(rune('a' + i))}, id, Act{Verb: ActClaim})
+			errs <- err
+		}()
+	}
+	won := 0
+	for range cap(errs) {
+		if err := <-errs; err == nil {
+			won++
+		} else if !errors.Is(err, ErrClaimed) {
+			t.Error(err)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d have it", won)
+	}
+}
+
+func TestAnotherProcessActs(t *testing.T) {
+	l, b := newLog(t)
+	id := held(t, l, "run", steps.Approval{})
+	remote := Remote{Bus: b, Token: "secret"}
+	act := func(a Act) (Done, error) {
+		return remote.Act(t.Context(), Person{Name: "mia", Via: "cli"}, id, a)
+	}
+	if _, err := act(Act{Verb: ActClaim}); !errors.Is(err, ErrNoDesk) {
+		t.Fatalf("nobody is there: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, end := make(chan struct{}), make(chan error, 1)
+	letIn := func(_ context.Context, token, name string) (Person, error) {
+		if token != "secret" {
+			return Person{}, errors.New("the token is not known")
+		}
+		return Person{Name: name}, nil
+	}
+	go func() { end <- Serve(ctx, b, l.desk, letIn, func() { close(ready) }) }()
+	<-ready
+	if _, err := (Remote{Bus: b}).Act(t.Context(), Person{Name: "eve"}, id, Act{Verb: ActClaim}); !errors.Is(err, ErrForbidden) {
+		t.Errorf("without a token: %v", err)
+	}
+	if _, err := act(Act{Verb: "approve"}); !errors.Is(err, ErrInvalid) || strings.Count(err.Error(), "approve run-1") != 1 {
+		t.Errorf("%v", err)
+	}
+	done, err := act(Act{Verb: "approve", Digest: l.digest(t, id)})
+	if err != nil || done.By != "mia" || done.At.IsZero() || done.Effect == "" {
+		t.Errorf("%+v, %v", done, err)
+	}
+	_, err = act(Act{Verb: "reject", Reason: "no"})
+	before, ok := errors.AsType[*DecidedBefore](err)
+	if !ok || before.Decision.By != "mia" || !strings.Contains(err.Error(), "mia chose approve") || strings.Count(err.Error(), "already decided") != 1 {
+		t.Errorf("%v", err)
+	}
+	if answer, err := b.Request(t.Context(), b.Names().People(), []byte("{")); err != nil || !strings.Contains(string(answer), "invalid") {
+		t.Errorf("%s, %v", answer, err)
+	}
+	cancel()
+	if err := <-end; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEveryErrorHasItsCode both ways.
+func TestEveryErrorHasItsCode(t *testing.T) {
+	for _, c := range codes {
+		if got := failureOf(c.err); got.Code != c.code || !errors.Is(got.error(), c.err) {
+			t.Errorf("%v is %+v", c.err, got)
+		}
+	}
+	if f := failureOf(errors.New("odd")); f.Code != "internal" || f.error().Error() != "odd" {
+		t.Errorf("%+v", f)
+	}
+	if failureOf(nil) != nil {
+		t.Error("no error is one")
+	}
+}
