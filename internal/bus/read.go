@@ -29,6 +29,11 @@ func (b *Bus) ReadLog(ctx context.Context, run string, after uint64) ([]Entry, e
 	return b.readReplicated(ctx, stream, subject, after)
 }
 
+// ReadSubject reads all messages of a stream on a subject, wildcards allowed, after a sequence, in order.
+func (b *Bus) ReadSubject(ctx context.Context, stream, subject string, after uint64) ([]Entry, error) {
+	return b.readMany(ctx, stream, subject, after)
+}
+
 // readReplicated asks the leader where the subject ends and reads until it has that: a direct get may be answered by a
 // replica that is behind.
 func (b *Bus) readReplicated(ctx context.Context, stream, subject string, after uint64) ([]Entry, error) {

@@ -40,6 +40,18 @@ func (b *Bus) LastSeq(ctx context.Context, partition int) (uint64, error) {
 	return info.State.LastSeq, nil
 }
 
+// Mark tells two contents of a stream apart: adding changes it, and so does removing.
+type Mark struct{ Last, Messages uint64 }
+
+// Mark is the present one of a stream.
+func (b *Bus) Mark(ctx context.Context, stream string) (Mark, error) {
+	info, err := b.streamInfo(ctx, stream, "", 0)
+	if err != nil {
+		return Mark{}, fmt.Errorf("state of stream %s: %w", stream, err)
+	}
+	return Mark{info.State.LastSeq, info.State.Messages}, nil
+}
+
 // Oldest is when the oldest message in a stream was stored; zero when the stream is empty.
 func (b *Bus) Oldest(ctx context.Context, stream string) (time.Time, error) {
 	info, err := b.streamInfo(ctx, stream, "", 0)

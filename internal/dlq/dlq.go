@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 
@@ -47,6 +46,11 @@ const maxRaw = 256 << 10
 type Box struct {
 	bus   *bus.Bus
 	names wire.Names
+
+	mu    sync.Mutex
+	known map[string]Letter // by subject, at mark
+	mark  bus.Mark
+	last  uint64 // of the letters that were read
 }
 
 // New makes a Box on a connected bus.
@@ -111,35 +115,6 @@ func (x *Box) IDs(ctx context.Context) ([]steps.EscalationView, error) {
 	return list, nil
 }
 
-// List reads all letters, the oldest first.
-func (x *Box) List(ctx context.Context) ([]Letter, error) {
-	ids, err := x.IDs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]Letter, len(ids))
-	errs := make([]error, len(ids))
-	slots := make(chan struct{}, inParallel)
-	var wg sync.WaitGroup
-	for i, v := range ids {
-		slots <- struct{}{}
-		wg.Go(func() {
-			list[i], errs[i] = x.read(ctx, v)
-			<-slots
-		})
-	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("list escalations: %w", err)
-	}
-	list = slices.DeleteFunc(list, func(l Letter) bool { return l.ID == "" }) // decided meanwhile
-	slices.SortFunc(list, func(a, b Letter) int { return a.Opened.Compare(b.Opened) })
-	return list, nil
-}
-
-// inParallel is how many letters a list reads side by side.
-const inParallel = 32
-
 // Get reads the letter with this id.
 func (x *Box) Get(ctx context.Context, id string) (Letter, error) {
 	if id == "" || strings.ContainsAny(id, ".*> \t\r\n") {
@@ -159,24 +134,13 @@ func (x *Box) Get(ctx context.Context, id string) (Letter, error) {
 	return Letter{}, fmt.Errorf("%w: %s; it may be decided already: the run's history shows it", ErrNoLetter, id)
 }
 
-// read gives an empty letter when it is gone, and one that says so when its body cannot be read: it must not hide the
-// others, nor itself.
+// read gives an empty letter when it is gone.
 func (x *Box) read(ctx context.Context, v steps.EscalationView) (Letter, error) {
-	subject := x.Subject(v)
-	if v.Tool == noTool {
-		v.Tool = ""
-	}
-	e, ok, err := x.bus.Last(ctx, x.names.EscalationsStream(), subject)
+	e, ok, err := x.bus.Last(ctx, x.names.EscalationsStream(), x.Subject(v))
 	if err != nil || !ok {
 		return Letter{}, err
 	}
-	var s stored
-	if err := json.Unmarshal(e.Data, &s); err == nil && s.V == wire.Version && s.ID == v.ID {
-		return s.Letter, nil
-	}
-	v.State, v.Opened, v.Allowed = steps.EscalationOpen, e.Time.UTC(), []steps.Verb{}
-	v.Message = "this letter was written by another version of the program; show the run itself"
-	return Letter{EscalationView: v}, nil
+	return x.letter(e), nil
 }
 
 // noTool is what a subject says in place of the tool of an escalation without one.
