@@ -137,7 +137,9 @@ func (p *progress) next(s *steps.State, i int, rec *steps.AttemptRecord) (text, 
 	case steps.SequelAgain:
 		return "again in " + wait(last.Wait), "↻", "33"
 	case steps.SequelRung:
-		return "next rung: " + s.Tool(i).Rungs[last.Rung].Name, "↘", "33"
+		return "next rung: " + s.Tool(i).Rung(last.Rung).Name, "↘", "33"
+	case steps.SequelProbe:
+		return "looks whether it has happened", "?", "33"
 	case steps.SequelPerson:
 		return "a person decides", "!", "31"
 	case steps.SequelFail:
@@ -158,7 +160,7 @@ func took(rec *steps.AttemptRecord) string {
 
 func (p *progress) rung(s *steps.State, i int, rec *steps.AttemptRecord) string {
 	t := s.Tool(i)
-	text := t.Name + "/" + t.Rungs[rec.Rung].Name
+	text := t.Name + "/" + t.Rung(rec.Rung).Name
 	if rec.Try > 1 {
 		text += fmt.Sprintf(" try %d", rec.Try)
 	}

@@ -104,10 +104,10 @@ func (c *change) decided() *steps.Escalation {
 // where names the tool and the rung of an attempt.
 func (c *change) where(i int, rung int) (tool, name string) {
 	t := c.s.Tool(i)
-	if rung < 0 || rung >= len(t.Rungs) {
+	if rung < 0 || rung > len(t.Rungs) || rung == len(t.Rungs) && t.Verify == nil {
 		return t.Name, ""
 	}
-	return t.Name, t.Rungs[rung].Name
+	return t.Name, t.Rung(rung).Name
 }
 
 // lasted is how long a run took, with the time that people took.

@@ -157,8 +157,8 @@ func (s *State) suggest(e *Escalation) *Suggestion {
 	}
 	t := s.Tool(e.Unit)
 	switch {
-	case e.Kind == KindUnknown && t.Verify != nil && e.Fault.Detail == "":
-		return &Suggestion{VerbVerify, "the tool has a probe that can tell"}
+	case e.Kind == KindUnknown && t.Verify != nil:
+		return &Suggestion{VerbVerify, "the tool has a probe that looks whether it has happened"}
 	case e.Kind == KindUnknown:
 		return nil
 	}

@@ -62,9 +62,9 @@ func (c *change) probeFailed(i int, f Fault) {
 // doubtful leaves it to a person what became of the attempt.
 func (c *change) doubtful(i int, note string) {
 	u := &c.Units[i]
-	f := *u.Fault
-	f.Detail = note
 	c.standOn(i, u.doubt-1)
+	f := *u.record().Fault
+	f.Class, f.Acted, f.Message = Unknown, ActedMaybe, f.Message+"; "+note
 	c.set(i, StepUnknown)
 	if c.ending != "" && u.kind != undo && c.Program.Nodes[u.Node].CompensateTool == nil {
 		c.settleUnknown(i)
