@@ -50,7 +50,7 @@ type TrailLine struct {
 
 // Act is what a person wants done about an item.
 type Act struct {
-	Verb   Action          `json:"verb"`
+	Verb   Action          `json:"verb,omitempty"`
 	Reason string          `json:"reason,omitempty"`
 	Params json.RawMessage `json:"params,omitempty"` // edit: the whole new parameters
 	Answer json.RawMessage `json:"answer,omitempty"` // answer: the output

@@ -1,0 +1,288 @@
+// Package api is the HTTP API for people's work and for looking at runs, with the same powers as the command line:
+//
+//	GET  /api/v1/escalations                what waits for a person   ?kind= &tool= &run= &fingerprint= &limit= &after=
+//	GET  /api/v1/escalations/{id}           one, with its whole context; its ETag is what a decision is about
+//	POST /api/v1/escalations/{id}/{verb}    decide it, claim it, note something; If-Match refuses what has changed
+//	GET  /api/v1/runs                       runs, the newest first    ?state= &workflow= &since= &limit=
+//	GET  /api/v1/runs/{id}                  one, as `runs show -o json` prints it
+//	POST /api/v1/runs/{id}/cancel
+//	GET  /openapi.json                      all of this, for programs
+//
+// Errors are RFC 9457 documents. Who asks has been found out by whoever calls this handler; what they may do is decided
+// at the desk.
+package api
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"belay/internal/handoff"
+	"belay/internal/runlog"
+	"belay/internal/steps"
+)
+
+// Desk is where escalations are shown and people's acts carried out.
+type Desk interface {
+	Items(ctx context.Context) ([]handoff.Item, error)
+	Card(ctx context.Context, id string) (handoff.Card, error)
+	Act(ctx context.Context, who handoff.Person, id string, a handoff.Act) (handoff.Done, error)
+}
+
+// Runs are looked at and cancelled.
+type Runs interface {
+	Load(ctx context.Context, run string) (*steps.State, error)
+	List(ctx context.Context, f runlog.Filter) ([]runlog.Summary, error)
+	Cancel(ctx context.Context, run, by, reason string) error
+}
+
+// Options are what the API stands on. All are required.
+type Options struct {
+	Desk Desk
+	Runs Runs
+	Who  func(*http.Request) handoff.Person // whoever let the request in knows
+}
+
+//go:embed openapi.json
+var openAPI []byte
+
+// New makes the handler.
+func New(o Options) http.Handler {
+	a := &api{o}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/v1/escalations", a.escalations)
+	mux.HandleFunc("GET /api/v1/escalations/{id}", a.escalation)
+	mux.HandleFunc("POST /api/v1/escalations/{id}/{verb}", a.act)
+	mux.HandleFunc("GET /api/v1/runs", a.runs)
+	mux.HandleFunc("GET /api/v1/runs/{id}", a.run)
+	mux.HandleFunc("POST /api/v1/runs/{id}/cancel", a.cancel)
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) { document(w, "application/json", openAPI) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		problem(w, fault{http.StatusNotFound, "not_found", "no such page", "there is nothing at " + r.Method + " " + r.URL.Path + "; /openapi.json says what there is"})
+	})
+	return mux
+}
+
+type api struct{ Options }
+
+func document(w http.ResponseWriter, kind string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	_, _ = w.Write(body)
+}
+
+func answer(w http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	document(w, "application/json", append(body, '\n'))
+}
+
+// page bounds a list.
+const (
+	defaultPage = 100
+	largestPage = 1000
+)
+
+func limitOf(r *http.Request) (int, error) {
+	text := r.URL.Query().Get("limit")
+	if text == "" {
+		return defaultPage, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > largestPage {
+		return 0, fault{http.StatusBadRequest, "invalid", "limit", "limit is a number from 1 to " + strconv.Itoa(largestPage)}
+	}
+	return n, nil
+}
+
+// list is a page of a list; Next is what `after` takes to go on, empty at the end.
+type list[T any] struct {
+	Items []T    `json:"items"`
+	Total int    `json:"total"`
+	Next  string `json:"next,omitempty"`
+}
+
+func (a *api) escalations(w http.ResponseWriter, r *http.Request) {
+	limit, err := limitOf(r)
+	if err == nil {
+		var all []handoff.Item
+		if all, err = a.Desk.Items(r.Context()); err == nil {
+			answer(w, pageOf(all, r, limit))
+			return
+		}
+	}
+	refuse(w, err)
+}
+
+func pageOf(all []handoff.Item, r *http.Request, limit int) list[handoff.Item] {
+	q := r.URL.Query()
+	fits := func(key, value string) bool { return q.Get(key) == "" || q.Get(key) == value }
+	out := list[handoff.Item]{Items: []handoff.Item{}}
+	passed := q.Get("after") == ""
+	for _, it := range all {
+		if !fits("kind", string(it.Kind)) || !fits("tool", it.Tool) || !fits("run", it.Run) || !fits("fingerprint", it.Fingerprint) {
+			continue
+		}
+		out.Total++
+		switch {
+		case !passed:
+			passed = it.ID == q.Get("after")
+		case len(out.Items) < limit:
+			out.Items = append(out.Items, it)
+		case out.Next == "":
+			out.Next = out.Items[limit-1].ID
+		}
+	}
+	return out
+}
+
+// tag is what a decision is about: another question, or another approval given, makes another tag.
+func tag(d *steps.Dossier) string {
+	given := 0
+	if d.Approval != nil {
+		given = len(d.Approval.Given)
+	}
+	return `"` + strconv.FormatUint(d.Revision, 10) + "-" + strconv.Itoa(given) + "-" + string(d.State) + `"`
+}
+
+func (a *api) escalation(w http.ResponseWriter, r *http.Request) {
+	c, err := a.Desk.Card(r.Context(), r.PathValue("id"))
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.Header().Set("ETag", tag(&c.Dossier))
+	answer(w, c)
+}
+
+// maxBody is the largest request: parameters and answers are bounded by it too.
+const maxBody = steps.MaxParams + 64<<10
+
+func (a *api) act(w http.ResponseWriter, r *http.Request) {
+	act := handoff.Act{}
+	if err := decode(w, r, &act); err != nil {
+		refuse(w, err)
+		return
+	}
+	id := r.PathValue("id")
+	act.Verb = handoff.Action(r.PathValue("verb"))
+	if want := r.Header.Get("If-Match"); want != "" && want != "*" {
+		c, err := a.Desk.Card(r.Context(), id)
+		if err == nil && tag(&c.Dossier) != want {
+			err = staleness(&c, want)
+		}
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+	}
+	done, err := a.Desk.Act(r.Context(), a.Who(r), id, act)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, done)
+}
+
+// staleness says what has become of an escalation that somebody has an old picture of.
+func staleness(c *handoff.Card, want string) error {
+	if d := c.Dossier.Decision; d != nil {
+		return &handoff.DecidedBefore{Decision: d, State: c.Dossier.State, At: lastOf(c.Trail)}
+	}
+	return fault{http.StatusPreconditionFailed, "changed", "It has changed", "you saw " + want + ", it is " + tag(&c.Dossier) + " now: look again"}
+}
+
+func lastOf(trail []handoff.TrailLine) time.Time {
+	if len(trail) == 0 {
+		return time.Time{}
+	}
+	return trail[len(trail)-1].At
+}
+
+// decode reads a body that is one JSON object, or nothing.
+func decode(w http.ResponseWriter, r *http.Request, into any) error {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.ContentLength != 0 && (err != nil || kind != "application/json") {
+		return fault{http.StatusUnsupportedMediaType, "invalid", "Content-Type", "send application/json"}
+	}
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return fault{http.StatusRequestEntityTooLarge, "invalid", "too large", "at most " + strconv.FormatInt(tooLarge.Limit, 10) + " bytes"}
+	}
+	if err == nil && d.More() {
+		err = errors.New("more than one JSON value")
+	}
+	if err != nil {
+		return fault{http.StatusBadRequest, "invalid", "the body cannot be read", err.Error()}
+	}
+	return nil
+}
+
+func (a *api) runs(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	f := runlog.Filter{State: steps.RunState(q.Get("state")), Workflow: q.Get("workflow")}
+	var err error
+	if f.Limit, err = limitOf(r); err == nil && q.Get("since") != "" {
+		if f.Since, err = time.Parse(time.RFC3339, q.Get("since")); err != nil {
+			err = fault{http.StatusBadRequest, "invalid", "since", "since is a time like 2026-01-02T15:04:05Z"}
+		}
+	}
+	var all []runlog.Summary
+	if err == nil {
+		all, err = a.Runs.List(r.Context(), f)
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	if all == nil {
+		all = []runlog.Summary{}
+	}
+	answer(w, list[runlog.Summary]{Items: all, Total: len(all)})
+}
+
+func (a *api) run(w http.ResponseWriter, r *http.Request) {
+	s, err := a.Runs.Load(r.Context(), r.PathValue("id"))
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.Header().Set("ETag", `"`+strconv.FormatUint(s.Seq, 10)+`"`)
+	answer(w, steps.Show(s))
+}
+
+func (a *api) cancel(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Reason string `json:"reason"`
+	}
+	err := decode(w, r, &body)
+	who := a.Who(r)
+	if err == nil && who.May != nil {
+		if err = who.May("cancel"); err != nil {
+			err = fault{http.StatusForbidden, "forbidden", "You may not do this", err.Error()}
+		}
+	}
+	if err == nil {
+		err = a.Runs.Cancel(r.Context(), r.PathValue("id"), who.Name, body.Reason)
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, map[string]string{"id": r.PathValue("id"), "by": who.Name})
+}

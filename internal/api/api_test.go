@@ -1,0 +1,230 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"belay/internal/approval"
+	"belay/internal/bus/bustest"
+	"belay/internal/dlq"
+	"belay/internal/handoff"
+	"belay/internal/plan"
+	"belay/internal/runlog"
+	"belay/internal/steps"
+)
+
+// office is the API over real streams; nobody executes anything.
+type office struct {
+	t    *testing.T
+	url  string
+	runs *runlog.Log
+	desk *handoff.Desk
+	box  *dlq.Box
+}
+
+func open(t *testing.T) *office {
+	t.Helper()
+	b := bustest.Start(t, 1)
+	signer, err := approval.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &office{t: t, runs: runlog.New(b, plan.NewCache(8)), box: dlq.New(b)}
+	o.desk = handoff.NewDesk(o.runs, o.box, handoff.NewClaims(b), signer)
+	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Who: func(r *http.Request) handoff.Person {
+		return handoff.Person{Name: r.Header.Get("X-Who"), Via: "api", May: may(r.Header.Get("X-Who"))}
+	}}))
+	t.Cleanup(srv.Close)
+	o.url = srv.URL
+	return o
+}
+
+func may(who string) func(handoff.Action) error {
+	return func(handoff.Action) error {
+		if who == "eve" {
+			return errors.New("eve is a viewer, an approver is needed")
+		}
+		return nil
+	}
+}
+
+// held submits a run that waits for approval, and puts its letter as a dispatcher does.
+func (o *office) held(run string) {
+	o.t.Helper()
+	tools, err := plan.ParseTools("tools.yaml", []byte(`tools: {pay: {approval: always, input_schema: {type: object, required: [amount]}, rungs: [{http: {method: POST, url: "http://127.0.0.1:1/pay"}}]}}`))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	doc, err := plan.ParsePlan("p.yaml", []byte(`{name: p, steps: [{id: s, tool: pay, with: {amount: 120}}]}`), tools)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	if _, err := o.runs.Submit(o.t.Context(), run, steps.Submitted{Document: doc.JSON, Input: json.RawMessage(`{}`), By: "sue"}); err != nil {
+		o.t.Fatal(err)
+	}
+	s, err := o.runs.Load(o.t.Context(), run)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	o.box.Put(dlq.Letter{EscalationView: steps.ViewEscalation(s, 0)}, func(err error) { done <- err })
+	if err := <-done; err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+type answered struct {
+	*http.Response
+	body map[string]any
+	text string
+}
+
+func (o *office) ask(method, path, body string, header ...string) answered {
+	o.t.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), method, o.url+path, strings.NewReader(body))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	r.Header.Set("X-Who", "mia")
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	a := answered{Response: res, text: string(text)}
+	if err := json.Unmarshal(text, &a.body); err != nil {
+		o.t.Fatalf("%s %s gives %s: %v", method, path, text, err)
+	}
+	return a
+}
+
+// refused checks a problem document.
+func (o *office) refused(a answered, status int, code string) {
+	o.t.Helper()
+	if a.StatusCode != status || a.body["code"] != code || a.body["status"] != float64(status) || a.Header.Get("Content-Type") != "application/problem+json" ||
+		!strings.HasSuffix(fmt.Sprint(a.body["type"]), "/"+code) || a.body["title"] == "" {
+		o.t.Errorf("%d %s; want %d %s", a.StatusCode, a.text, status, code)
+	}
+}
+
+func TestADecisionOverHTTP(t *testing.T) {
+	o := open(t)
+	o.held("run")
+	card := o.ask("GET", "/api/v1/escalations/run-1", "")
+	etag := card.Header.Get("ETag")
+	digest := card.body["dossier"].(map[string]any)["approval"].(map[string]any)["digest"].(string)
+	if card.StatusCode != 200 || etag == "" || digest == "" || card.Header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("%d %s", card.StatusCode, card.text)
+	}
+	const path = "/api/v1/escalations/run-1/"
+	o.refused(o.ask("GET", "/api/v1/escalations/run-2", ""), 404, "no_escalation")
+	o.refused(o.ask("POST", "/api/v1/escalations/nobody-1/skip", ""), 404, "no_escalation")
+	o.refused(o.ask("POST", path+"approve", `{}`), 422, "invalid")
+	o.refused(o.ask("POST", path+"approve", `{"digest":"x"}`), 412, "changed")
+	o.refused(o.ask("POST", path+"reject", `{}`), 422, "invalid")
+	o.refused(o.ask("POST", path+"skip", ``), 409, "not_allowed")
+	o.refused(o.ask("POST", path+"dance", ``), 409, "not_allowed")
+	o.refused(o.ask("POST", path+"edit", `{"params":{}}`), 422, "invalid")
+	o.refused(o.ask("POST", path+"claim", ``, "X-Who", "eve"), 403, "forbidden")
+	o.refused(o.ask("POST", path+"claim", ``, "X-Who", ""), 403, "forbidden")
+	o.refused(o.ask("POST", path+"reject", `{"reasons":"x"}`), 400, "invalid")
+	o.refused(o.ask("POST", path+"reject", `{"reason":"x"} {}`), 400, "invalid")
+	o.refused(o.ask("POST", path+"reject", `reason=x`, "Content-Type", "application/x-www-form-urlencoded"), 415, "invalid")
+	o.refused(o.ask("POST", path+"note", `{"text":"`+strings.Repeat("x", maxBody)+`"}`), 413, "invalid")
+	o.refused(o.ask("POST", path+"reject", `{"reason":"x"}`, "If-Match", `"0-0-open"`), 412, "changed")
+
+	if a := o.ask("POST", path+"claim", ``); a.StatusCode != 200 || a.body["by"] != "mia" {
+		t.Errorf("%d %s", a.StatusCode, a.text)
+	}
+	o.refused(o.ask("POST", path+"claim", ``, "X-Who", "bo"), 409, "claimed")
+	a := o.ask("POST", path+"approve", `{"digest":"`+digest+`","reason":"agreed"}`, "If-Match", etag)
+	if a.StatusCode != 200 || a.body["action"] != "approve" || a.body["effect"] == "" {
+		t.Fatalf("%d %s", a.StatusCode, a.text)
+	}
+	late := o.ask("POST", path+"reject", `{"reason":"no"}`, "X-Who", "bo", "If-Match", etag)
+	o.refused(late, 412, "decided")
+	if !strings.Contains(late.text, "mia chose approve") {
+		t.Errorf("the loser is told %s", late.text)
+	}
+	o.refused(o.ask("POST", path+"reject", `{"reason":"no"}`, "X-Who", "bo"), 412, "decided")
+}
+
+func TestListsOverHTTP(t *testing.T) {
+	o := open(t)
+	for n := range 5 {
+		o.held(fmt.Sprintf("run%d", n))
+	}
+	seen := map[string]bool{}
+	after := ""
+	for range 3 {
+		page := o.ask("GET", "/api/v1/escalations?limit=2&kind=approval&tool=pay&after="+after, "")
+		if page.body["total"] != float64(5) {
+			t.Fatal(page.text)
+		}
+		for _, it := range page.body["items"].([]any) {
+			seen[it.(map[string]any)["id"].(string)] = true
+		}
+		after, _ = page.body["next"].(string)
+	}
+	if len(seen) != 5 || after != "" {
+		t.Errorf("%v, then %q", seen, after)
+	}
+	if none := o.ask("GET", "/api/v1/escalations?tool=other", ""); none.body["total"] != float64(0) || fmt.Sprint(none.body["items"]) != "[]" {
+		t.Error(none.text)
+	}
+	for _, bad := range []string{"/api/v1/escalations?limit=0", "/api/v1/escalations?limit=x", "/api/v1/runs?limit=1001", "/api/v1/runs?since=yesterday"} {
+		o.refused(o.ask("GET", bad, ""), 400, "invalid")
+	}
+	if runs := o.ask("GET", "/api/v1/runs?state=waiting&limit=3", ""); len(runs.body["items"].([]any)) != 3 {
+		t.Error(runs.text)
+	}
+	run := o.ask("GET", "/api/v1/runs/run0", "")
+	if run.body["state"] != "waiting" || run.Header.Get("ETag") == "" {
+		t.Error(run.text)
+	}
+	o.refused(o.ask("GET", "/api/v1/runs/nobody", ""), 404, "no_run")
+	o.refused(o.ask("GET", "/api/v1/runs/a.b", ""), 400, "invalid")
+	o.refused(o.ask("POST", "/api/v1/runs/run0/cancel", `{}`, "X-Who", "eve"), 403, "forbidden")
+	if a := o.ask("POST", "/api/v1/runs/run0/cancel", `{"reason":"enough"}`); a.StatusCode != 200 {
+		t.Error(a.text)
+	}
+	if run := o.ask("GET", "/api/v1/runs/run0", ""); run.body["state"] != "cancelled" || run.body["reason"] != "cancelled by mia: enough" {
+		t.Error(run.text)
+	}
+	o.refused(o.ask("GET", "/api/v2/runs", ""), 404, "not_found")
+}
+
+// TestTheDocumentHasEveryRoute: what it describes is there, under the same methods.
+func TestTheDocumentHasEveryRoute(t *testing.T) {
+	o := open(t)
+	doc := o.ask("GET", "/openapi.json", "")
+	paths := doc.body["paths"].(map[string]any)
+	if len(paths) != 7 {
+		t.Errorf("%d paths are described", len(paths))
+	}
+	for path, methods := range paths {
+		for method := range methods.(map[string]any) {
+			real := strings.NewReplacer("{id}", "nobody-1", "{verb}", "skip").Replace(path)
+			if a := o.ask(strings.ToUpper(method), real, ""); a.body["code"] == "not_found" || a.StatusCode == http.StatusMethodNotAllowed {
+				t.Errorf("%s %s is not there: %s", method, path, a.text)
+			}
+		}
+	}
+}
