@@ -13,7 +13,7 @@ import (
 
 func (a *app) escCommand() *cobra.Command {
 	c := &cobra.Command{Use: "esc", Short: "List, show and decide escalations: what waits for a person"}
-	c.AddCommand(a.escLs(), a.escShow(), a.escDecide(), a.escClaim(), a.escRelease(), a.escAssign(), a.escSnooze(), a.escNote())
+	c.AddCommand(a.escLs(), a.escShow(), a.escDecide(), a.escRedrive(), a.escClaim(), a.escRelease(), a.escAssign(), a.escSnooze(), a.escNote())
 	c.RunE = needSubcommand
 	return c
 }

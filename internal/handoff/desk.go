@@ -194,6 +194,7 @@ func (k *Desk) decide(ctx context.Context, who Person, id string, a Act, done Do
 	}
 	if s.Escalations[n].State != steps.EscalationOpen {
 		_, err := verdict(s, n, d)
+		done.Again, done.Effect = err == nil, "you had decided so before"
 		return done, err
 	}
 	if err := a.seen(&s.Escalations[n]); err != nil {

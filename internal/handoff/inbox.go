@@ -82,4 +82,5 @@ type Done struct {
 	At     time.Time `json:"applied_at"`
 	By     string    `json:"by"`
 	Effect string    `json:"effect,omitempty"` // what happens now, in words
+	Again  bool      `json:"again,omitempty"`  // the same person had decided the same before
 }
