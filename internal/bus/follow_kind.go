@@ -11,9 +11,14 @@ import (
 // FollowKind calls f for every new entry of one kind in a partition, until ctx ends. Ready is called once nothing new
 // can be missed.
 func (b *Bus) FollowKind(ctx context.Context, partition int, kind string, ready func(), f func(Entry)) error {
-	stream := b.names.RunsStream(partition)
+	return b.FollowNew(ctx, b.names.RunsStream(partition), b.names.LogKind(partition, kind), ready, f)
+}
+
+// FollowNew calls f for every new message of a stream on a subject, wildcards allowed, until ctx ends. Ready is called
+// once nothing new can be missed.
+func (b *Bus) FollowNew(ctx context.Context, stream, subject string, ready func(), f func(Entry)) error {
 	c, err := b.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{b.names.LogKind(partition, kind)}, DeliverPolicy: jetstream.DeliverNewPolicy, InactiveThreshold: time.Minute,
+		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverNewPolicy, InactiveThreshold: time.Minute,
 	})
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", stream, err)

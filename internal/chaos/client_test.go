@@ -95,13 +95,14 @@ func (c *client) people(ctx context.Context) {
 }
 
 func (c *client) decide(ctx context.Context, d steps.Dossier) {
-	decision := steps.Decided{Verb: steps.VerbRetry, By: "chaos"}
+	decision := handoff.Act{Verb: "retry"}
 	if d.Kind != steps.KindUnknown {
 		c.strange = append(c.strange, fmt.Sprintf("%s %s: %s", d.ID, d.Class, d.Message))
 	} else if d.Failing != nil && c.world.done("/pay", d.Failing.Key) > 0 {
-		decision.Verb, decision.Answer = steps.VerbAnswer, json.RawMessage(`{"ok":"a person looked"}`)
+		decision.Verb, decision.Answer = "answer", json.RawMessage(`{"ok":"a person looked"}`)
 	}
-	if _, err := handoff.Decide(ctx, c.runs, d.ID, decision); err == nil {
+	desk := handoff.NewDesk(c.runs, dlq.New(c.bus), handoff.NewClaims(c.bus), nil)
+	if _, err := desk.Act(ctx, handoff.Person{Name: "chaos"}, d.ID, decision); err == nil {
 		c.answered++
 	}
 }

@@ -14,11 +14,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"belay/internal/bus"
+	"belay/internal/console"
 	"belay/internal/dispatch"
 	"belay/internal/engine"
 	"belay/internal/handoff"
 	"belay/internal/plan"
 	"belay/internal/toolbox"
+	"belay/internal/web"
 	"belay/internal/worker"
 )
 
@@ -46,14 +48,14 @@ type devFlags struct {
 func (a *app) devCommand() *cobra.Command {
 	var f devFlags
 	c := &cobra.Command{
-		Use: "dev", Short: "Everything in one process: embedded NATS, dispatcher, worker; loopback only", Args: cobra.NoArgs,
+		Use: "dev", Short: "Everything in one process: embedded NATS, dispatcher, worker, console; loopback only", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.dev(c.Context(), f) },
 	}
 	f.add(c)
 	fl := c.Flags()
 	fl.StringVar(&f.tools, "tools", "", "tools file of the worker (default tools.yaml, if there is one)")
 	fl.StringVar(&f.natsListen, "nats-listen", "127.0.0.1:4222", "address of the embedded NATS server")
-	fl.StringVar(&f.listen, "listen", "127.0.0.1:8222", "address of metrics and health; empty = none")
+	fl.StringVar(&f.listen, "listen", "127.0.0.1:8222", "address of the console, the API, metrics and health; empty = none")
 	fl.Var(oneOf(&f.durability, bus.DurabilityFsync, bus.DurabilityFsync, bus.DurabilityInterval), "durability", "on disk before it counts, or within a second")
 	fl.BoolVar(&f.noWorker, "no-worker", false, "start no worker")
 	return c
@@ -95,9 +97,19 @@ func (a *app) dev(ctx context.Context, f devFlags) error {
 		return err
 	}
 	defer remove()
+	if e.url != "" {
+		pages, stop := context.WithCancel(ctx)
+		defer stop()
+		e.open(web.New(pages, web.Options{
+			Bus: e.Bus, Runs: e.Runs, Desk: e.Desk, Gate: &web.Local{Name: me(), Port: portOf(e.url)},
+			Environment: console.Environment{Name: "dev"}, Log: o.Log,
+		}))
+	}
 	a.ready("dev", devFacts(e, f, dir, tools))
 	return a.untilStopped(ctx, e)
 }
+
+func portOf(url string) string { return url[strings.LastIndexByte(url, ':')+1:] }
 
 // loopback refuses addresses that others could reach: dev asks nobody who they are.
 func loopback(addr string) error {
@@ -125,7 +137,7 @@ func (a *app) devTools(f *devFlags) (*plan.Tools, error) {
 func devFacts(e *watched, f devFlags, dir string, tools *plan.Tools) []fact {
 	facts := []fact{{"NATS", e.Server.URL() + "  (embedded)"}}
 	if e.url != "" {
-		facts = append(facts, fact{"Metrics", e.url + "/metrics  (and /healthz, /readyz)"})
+		facts = append(facts, fact{"Console", e.url + "  (you are admin; this machine only)"}, fact{"Metrics", e.url + "/metrics  (and /healthz, /readyz)"})
 	}
 	if tools != nil {
 		facts = append(facts, fact{"Worker", fmt.Sprintf("1 in this process, %d tools of %s", len(tools.Tools), tools.File)})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync/atomic"
 
@@ -68,6 +69,7 @@ type watched struct {
 	url      string // of metrics and health, empty for none
 	stopping *atomic.Bool
 	unserve  func()
+	site     atomic.Pointer[http.Handler] // of people's pages, once there are any
 }
 
 // Stop drains the engine. Its metrics can be read until it is through; it is not ready any more.
@@ -85,7 +87,7 @@ func (a *app) startWatched(ctx context.Context, o engine.Options, listen string)
 	registry := observe.NewRegistry(Version)
 	if listen != "" {
 		var err error
-		pages := observe.Pages(registry, func() error { return w.ready(running.Load()) })
+		pages := w.pages(observe.Pages(registry, func() error { return w.ready(running.Load()) }))
 		if w.url, w.unserve, err = observe.Serve(ctx, listen, pages, o.Log); err != nil {
 			return nil, err
 		}
@@ -110,6 +112,21 @@ func (a *app) startWatched(ctx context.Context, o engine.Options, listen string)
 	w.Engine = e
 	return w, nil
 }
+
+// pages are metrics and health, and all others people's.
+func (w *watched) pages(own http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch site := w.site.Load(); {
+		case r.URL.Path == "/metrics", r.URL.Path == "/healthz", r.URL.Path == "/readyz", site == nil:
+			own.ServeHTTP(rw, r)
+		default:
+			(*site).ServeHTTP(rw, r)
+		}
+	})
+}
+
+// open shows people's pages.
+func (w *watched) open(site http.Handler) { w.site.Store(&site) }
 
 func (w *watched) ready(e *engine.Engine) error {
 	switch {

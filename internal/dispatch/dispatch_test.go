@@ -249,13 +249,14 @@ func TestPoisonFreezesOnlyItsRun(t *testing.T) {
 	if _, err := r.log.Load(t.Context(), "bad"); !errors.Is(err, runlog.ErrFrozen) {
 		t.Errorf("the run is not frozen: %v", err)
 	}
-	if _, err := handoff.Decide(t.Context(), r.log, id, steps.Decided{Verb: steps.VerbRetry, By: "mia"}); err != nil {
+	desk, mia := handoff.NewDesk(r.log, r.box, handoff.NewClaims(r.bus), nil), handoff.Person{Name: "mia"}
+	if _, err := desk.Act(t.Context(), mia, id, handoff.Act{Verb: "retry"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.box.Get(t.Context(), id); err != nil {
 		t.Errorf("a retry that helped nothing took the letter away: %v", err)
 	}
-	if _, err := handoff.Decide(t.Context(), r.log, id, steps.Decided{Verb: steps.VerbSkip, By: "mia"}); err != nil {
+	if _, err := desk.Act(t.Context(), mia, id, handoff.Act{Verb: "skip"}); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.end("bad"); s.Status() != steps.RunSucceeded {
@@ -281,7 +282,7 @@ func TestUnservedToolReachesAPerson(t *testing.T) {
 		return err == nil && len(r.queuedSteps()) == 0
 	})
 	r.worker(nil)
-	if _, err := handoff.Decide(t.Context(), r.log, "run-1", steps.Decided{Verb: steps.VerbRetry, By: "mia"}); err != nil {
+	if _, err := handoff.NewDesk(r.log, r.box, handoff.NewClaims(r.bus), nil).Act(t.Context(), handoff.Person{Name: "mia"}, "run-1", handoff.Act{Verb: "retry"}); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.end("run"); s.Status() != steps.RunSucceeded {

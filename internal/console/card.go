@@ -1,0 +1,227 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"belay/internal/handoff"
+	"belay/internal/steps"
+)
+
+func (c *Console) card(w http.ResponseWriter, r *http.Request) {
+	card, err := c.o.Desk.Card(r.Context(), r.PathValue("id"))
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	v := makeCard(card, c.o.Who(r), c.o.Now())
+	v.Said = c.takeSaid(w, r)
+	news := url.Values{"page": {"card"}, "id": {v.ID}, "mark": {markOf(card)}}
+	c.show(w, r, http.StatusOK, "card", page{Title: v.Short + " " + what(card.Dossier.EscalationView), News: "/news?" + news.Encode(), Body: v})
+}
+
+// markOf changes whenever somebody did something about a card.
+func markOf(card handoff.Card) string {
+	it, given := card.Item, 0
+	if card.Dossier.Approval != nil {
+		given = len(card.Dossier.Approval.Given)
+	}
+	by := ""
+	if it.Claim != nil {
+		by = it.Claim.By
+	}
+	return fmt.Sprint(card.Dossier.Revision, card.Dossier.State, by, it.Assigned, it.Snoozed.Unix(), len(it.Notes), len(card.Trail), given)
+}
+
+func makeCard(card handoff.Card, p Person, now time.Time) cardView {
+	d, it := card.Dossier, card.Item
+	v := cardView{
+		ID: d.ID, Short: shortID(d.ID), Path: cardPath(d.ID), Kind: d.Kind, Open: d.State == steps.EscalationOpen,
+		Sentence: sentence(d), Message: messageOf(d), Due: dueAt(d.Deadline, d.OnExpiry, now), Opened: at(d.Opened, now), Age: age(now.Sub(d.Opened)),
+		People: peopleOf(&it, p, now), Workflow: d.Workflow, RunPath: runPath(d.Run), RunShort: tail(d.Run), By: cmp.Or(d.By, "unknown"),
+		Labels: labels(d.Labels), Input: shown(d.Input), Plan: planOf(d), Question: d.Question, History: history(d.Attempts),
+		Similar: len(card.Similar), Alike: "/?group=" + url.QueryEscape(it.Fingerprint),
+	}
+	v.Subject, v.Fault = subject(d)
+	v.dropRepeats()
+	v.Approval = approval(d.Approval)
+	v.Decided = decided(d)
+	if v.Open {
+		v.Suggestion = suggestion(d)
+		v.Offers, v.Refused = offers(d, p)
+		v.Acts = acts(v, p)
+	}
+	for _, l := range d.Done {
+		v.Done = append(v.Done, doneOf(l))
+	}
+	for _, n := range it.Notes {
+		v.Notes = append(v.Notes, noteView{at(n.At, now), n.By, n.Text})
+	}
+	for _, l := range card.Trail {
+		v.Trail = append(v.Trail, trailView{at(l.At, now), l.By, l.Via, l.Action, l.Reason, shown(l.Detail)})
+	}
+	return v
+}
+
+// dropRepeats leaves out of the details what the head of the card says already.
+func (v *cardView) dropRepeats() {
+	if v.Subject != nil && v.Subject.Fault != nil && v.Subject.Fault.Message == v.Message {
+		v.Subject.Fault.Message = ""
+	}
+	if v.Fault != nil && v.Fault.Message == v.Message {
+		v.Fault.Message = ""
+	}
+}
+
+// messageOf is what the other side said, unless the sentence of the card says it already.
+func messageOf(d steps.Dossier) string {
+	if d.Kind == steps.KindQuestion {
+		return ""
+	}
+	return d.Message
+}
+
+func peopleOf(it *handoff.Item, p Person, now time.Time) people {
+	v := people{Holder: holder(it, now), Assigned: it.Assigned}
+	if v.Holder != "" {
+		v.Mine, v.Until, v.Left = v.Holder == p.Name, at(it.Claim.Until, now), span(it.Claim.Until.Sub(now))
+	}
+	if it.Snoozed.After(now) {
+		v.Snoozed = at(it.Snoozed, now)
+	}
+	return v
+}
+
+func labels(m map[string]string) []row {
+	var list []row
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, row{Name: k, Text: m[k]})
+	}
+	return list
+}
+
+func planOf(d steps.Dossier) []planStep {
+	var list []planStep
+	for _, l := range d.Plan {
+		list = append(list, planStep{l.Step, l.Tool, l.State, stepMark(l.State), l.Step == d.Step})
+	}
+	return list
+}
+
+// stepMark is the sign before a step; the state is written out beside it for those who do not see it.
+func stepMark(s steps.StepState) string {
+	switch s {
+	case steps.StepSucceeded:
+		return "✓"
+	case steps.StepSkipped:
+		return "–"
+	case steps.StepFailed, steps.StepCancelled:
+		return "✗"
+	case steps.StepHeld, steps.StepEscalated, steps.StepUnknown:
+		return "!"
+	case steps.StepQueued, steps.StepRunning, steps.StepRetrying:
+		return "↻"
+	}
+	return "○"
+}
+
+func doneOf(l steps.DoneLine) doneView {
+	v := doneView{Step: l.Step, Tool: l.Tool, Rung: l.Rung, Effect: l.SideEffect, Key: l.Key, Output: shown(l.Output), AnswerBy: l.AnswerBy}
+	if l.Degraded != nil {
+		v.Degraded = l.Degraded.Cause
+		if l.Degraded.Age > 0 {
+			v.Degraded += ", " + span(time.Duration(l.Degraded.Age)) + " old"
+		}
+	}
+	return v
+}
+
+// subject is the step that a question is about; of one that is about the run, only what is wrong.
+func subject(d steps.Dossier) (*subjectView, *faultView) {
+	fault := faultOf(d.LastError)
+	if d.Failing == nil {
+		return nil, fault
+	}
+	v := &subjectView{Failing: *d.Failing, Shown: shown(d.Failing.Params)}
+	if d.Kind != steps.KindApproval && d.Kind != steps.KindQuestion {
+		v.Class, v.Hint, v.Fault = string(d.Class), hint(d.Class), fault
+	}
+	return v, nil
+}
+
+func faultOf(f *steps.Fault) *faultView {
+	if f == nil {
+		return nil
+	}
+	return &faultView{string(f.Class), f.Status, f.Message, f.Detail, hint(f.Class)}
+}
+
+func approval(a *steps.ApprovalView) *approvalView {
+	if a == nil {
+		return nil
+	}
+	return &approvalView{a.Digest, a.Needed, a.Given, a.NotSubmitter, max(0, a.Needed-len(a.Given))}
+}
+
+func decided(d steps.Dossier) *decidedView {
+	if d.State == steps.EscalationOpen {
+		return nil
+	}
+	if d.Decision == nil {
+		return &decidedView{Verb: "Events answered it before anybody decided."}
+	}
+	return &decidedView{By: cmp.Or(d.Decision.By, "somebody"), Verb: string(d.Decision.Verb), Reason: d.Decision.Reason,
+		Answer: shown(d.Decision.Answer), Params: shown(d.Decision.Params)}
+}
+
+func suggestion(d steps.Dossier) *suggestionView {
+	if d.Suggestion == nil {
+		return nil
+	}
+	return &suggestionView{verbWords[handoff.Action(d.Suggestion.Verb)].Label, d.Suggestion.Ground}
+}
+
+// offers are the buttons of what the reader may decide, and a sentence on what others must.
+func offers(d steps.Dossier, p Person) (list []offerView, refused string) {
+	var others []string
+	for _, o := range d.Offers {
+		a := handoff.Action(o.Verb)
+		if !p.may(a) {
+			others = append(others, string(o.Verb))
+			continue
+		}
+		list = append(list, offerView{a, verbWords[a].Label, verbWords[a].Key, o.Effect, o.Grave, cardPath(d.ID) + "/" + string(a)})
+	}
+	if len(others) > 0 {
+		refused = "As " + cmp.Or(p.Role, "a reader") + " you may not decide: " + join(others) + "."
+	}
+	return list, refused
+}
+
+// acts are the buttons of what decides nothing.
+func acts(v cardView, p Person) []offerView {
+	list := []handoff.Action{handoff.ActClaim, handoff.ActAssign, handoff.ActSnooze, handoff.ActNote}
+	if v.People.Holder != "" {
+		list[0] = handoff.ActRelease
+	}
+	var out []offerView
+	for _, a := range list {
+		if p.may(a) {
+			out = append(out, offerView{Verb: a, Label: verbWords[a].Label, Key: verbWords[a].Key, Path: v.Path + "/" + string(a)})
+		}
+	}
+	return out
+}
+
+func join(words []string) string {
+	if n := len(words); n > 1 {
+		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
+	}
+	return strings.Join(words, "")
+}

@@ -1,0 +1,125 @@
+package console
+
+import (
+	"belay/internal/handoff"
+	"belay/internal/steps"
+)
+
+// cardView is everything about one question, in the order in which a person needs it.
+type cardView struct {
+	ID, Short string
+	Path      string
+	Kind      steps.EscalationKind
+	Open      bool
+	Sentence  string
+	Message   string // what the tool said; outside text
+	Due       due
+	Opened    moment
+	Age       string
+	People    people
+	Decided   *decidedView
+	Said      *said // what the reader's own act has just done
+
+	Workflow, RunPath, RunShort string
+	By                          string
+	Labels                      []row
+	Input                       value
+	Plan                        []planStep
+	Done                        []doneView
+	Subject                     *subjectView
+	Approval                    *approvalView
+	Question                    *steps.QuestionView
+	History                     []rungHistory
+	Fault                       *faultView // of a question that is about no step
+
+	Suggestion *suggestionView
+	Offers     []offerView
+	Refused    string // what the reader's role may not decide, in words
+	Acts       []offerView
+	Trail      []trailView
+	Notes      []noteView
+	Similar    int
+	Alike      string // path of the similar ones
+}
+
+// people is who is at it.
+type people struct {
+	Holder   string
+	Mine     bool
+	Until    moment
+	Left     string
+	Assigned string
+	Snoozed  moment
+}
+
+type decidedView struct {
+	By, Verb, Reason string
+	Answer, Params   value
+}
+
+type planStep struct {
+	Step, Tool string
+	State      steps.StepState
+	Mark       string
+	Here       bool
+}
+
+type doneView struct {
+	Step, Tool, Rung string
+	Effect           steps.Effects
+	Key              string
+	Output           value
+	Degraded         string
+	AnswerBy         string
+}
+
+// subjectView is the step in question, with exactly what its tool is called with.
+type subjectView struct {
+	steps.Failing
+	Shown value
+	Class string
+	Hint  string
+	Fault *faultView
+}
+
+type faultView struct {
+	Class   string
+	Status  int
+	Message string
+	Detail  string
+	Hint    string
+}
+
+type approvalView struct {
+	Digest  string
+	Needed  int
+	Given   []string
+	Other   bool // the one who started the run does not count
+	Missing int
+}
+
+type suggestionView struct {
+	Label  string
+	Ground string
+}
+
+// offerView is a button that opens the form of a decision.
+type offerView struct {
+	Verb   handoff.Action
+	Label  string
+	Key    string
+	Effect string
+	Grave  bool
+	Path   string
+}
+
+type trailView struct {
+	At                      moment
+	By, Via, Action, Reason string
+	Detail                  value
+}
+
+type noteView struct {
+	At       moment
+	By, Text string
+}

@@ -1,0 +1,267 @@
+package consoletest
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"belay/internal/console"
+	"belay/internal/handoff"
+	"belay/internal/steps"
+)
+
+// The ids of the questions of a morning.
+const (
+	Refund   = "01936f2a-7c1e-7b3a-9d40-5e0192f3a7b1-1" // 120 EUR, held for approval
+	Charge   = "01936f29-11aa-7c02-8a77-90cc41d2e8f4-1" // a payment of which nobody knows whether it happened
+	Invoice  = "01936f28-5b0c-7f11-b2a9-2f6d0e7c55aa-1" // "Which invoice?"
+	Shipment = "01936f27-0d44-7a90-9c3e-7718bb20c9d3-2" // a wrong zip code, after two rungs
+	Letter   = "01936f20-aa01-7d55-8e1f-c0ffee00d00d-dl7"
+)
+
+// Storm is the id of one of the hundred payments that met a 503.
+func Storm(n int) string { return fmt.Sprintf("01936f2b-%04x-7e21-a5c4-3b9f00d1c%03x-1", 0x1000+n, n) }
+
+// Morning is a world with realistic questions: an approval, an unknown outcome, a question, a failure of two rungs, a
+// storm of a hundred alike failures, and a dead letter.
+func Morning(now func() time.Time) *World {
+	w := Empty(now)
+	t := now()
+	w.Put(refund(t))
+	w.Put(charge(t))
+	w.Put(invoice(t))
+	w.Put(shipment(t))
+	w.Put(letter(t))
+	for n := range 100 {
+		w.Put(StormCard(n, t.Add(-time.Duration(n)*time.Second)))
+	}
+	for _, d := range runDocuments(t) {
+		w.PutRun(d)
+	}
+	w.tools = fleet(t)
+	return w
+}
+
+// Empty is a world in which nothing happened.
+func Empty(now func() time.Time) *World {
+	return &World{Now: now, cards: map[string]handoff.Card{}, runs: map[string]steps.Document{}, listeners: map[chan console.Change]bool{}}
+}
+
+func raw(s string) json.RawMessage { return json.RawMessage(s) }
+
+func in(t time.Time, d time.Duration) *time.Time {
+	at := t.Add(d)
+	return &at
+}
+
+// card puts the summary of a dossier into its item.
+func card(d steps.Dossier, fingerprint string) handoff.Card {
+	d.State = steps.EscalationOpen
+	for _, o := range d.Offers {
+		d.Allowed = append(d.Allowed, o.Verb)
+	}
+	return handoff.Card{Item: handoff.Item{EscalationView: d.EscalationView, Fingerprint: fingerprint}, Dossier: d}
+}
+
+const refundSchema = `{"type":"object","required":["order","amount"],"properties":{
+	"order":{"type":"string","description":"The order as the shop numbers it."},
+	"amount":{"type":"number","maximum":500,"description":"In euros, at most what was paid."},
+	"currency":{"enum":["EUR","CHF","USD"]},"notify":{"type":"boolean"},"note":{"type":"string"}}}`
+
+func refund(now time.Time) handoff.Card {
+	d := steps.Dossier{
+		EscalationView: steps.EscalationView{
+			ID: Refund, Kind: steps.KindApproval, Run: Refund[:len(Refund)-2], Workflow: "refund", Step: "refund", Tool: "payments.refund", Rung: "primary",
+			Message: "params.amount > 100: a person approves refunds over 100", Opened: now.Add(-11 * time.Minute), Deadline: in(now, 4*time.Minute+12*time.Second), OnExpiry: steps.ExpiryEscalate,
+		},
+		Revision: 41, By: "support-bot", Digest: "sha256:9b1c", Labels: map[string]string{"team": "payments", "channel": "mail"},
+		Input: raw(`{"order":"A-1009","customer":"ann@example.com","request":"The blue lamp arrived broken. I want my 120 euros back, please."}`),
+		Plan: []steps.PlanLine{
+			{Step: "lookup", Tool: "orders.lookup", State: steps.StepSucceeded}, {Step: "draft_reply", Tool: "model.chat", State: steps.StepSucceeded},
+			{Step: "refund", Tool: "payments.refund", State: steps.StepHeld}, {Step: "notify", Tool: "messages.send", State: steps.StepPending},
+		},
+		Done: []steps.DoneLine{
+			{Step: "lookup", Tool: "orders.lookup", Rung: "primary", SideEffect: steps.EffectsNone, Key: "01936f2a-7c1e-7b3a-9d40-5e0192f3a7b1/lookup/0", Output: raw(`{"order":"A-1009","paid":true,"total":120.00,"items":[{"sku":"LAMP-BLUE","price":120.00}]}`)},
+			{Step: "draft_reply", Tool: "model.chat", Rung: "backup", SideEffect: steps.EffectsNone, Key: "01936f2a-7c1e-7b3a-9d40-5e0192f3a7b1/draft_reply/0", Output: raw(`{"text":"Dear Ann, we are sorry about the lamp. Your 120 euros are on their way."}`), Degraded: &steps.Degraded{Step: "draft_reply", Rung: "backup", Cause: "rate_limited: 429 from model-a"}},
+		},
+		Failing: &steps.Failing{Step: "refund", Tool: "payments.refund", Rung: "primary", Target: "POST https://pay.example.com/refunds", Effects: steps.EffectsUnsafe, Key: "01936f2a-7c1e-7b3a-9d40-5e0192f3a7b1/refund/0",
+			Params: raw(`{"order":"A-1009","amount":120.00,"currency":"EUR","notify":true}`)},
+		Approval: &steps.ApprovalView{Digest: "sha256:4f2ad9c0b7e1558e", Needed: 1, NotSubmitter: true},
+		Offers: []steps.Offer{
+			{Verb: steps.VerbApprove, Effect: "Runs payments.refund now, with exactly these parameters."},
+			{Verb: steps.VerbEdit, Effect: "Changes the parameters, which then ask for approval anew.", Schema: raw(refundSchema)},
+			{Verb: steps.VerbReject, Effect: "payments.refund does not run; the run goes on with steps.refund.rejection.", NeedsReason: true},
+			{Verb: steps.VerbAbort, Effect: "Ends the run. Nothing was done yet that must be undone.", Grave: true},
+		},
+		Suggestion: &steps.Suggestion{Verb: steps.VerbApprove, Ground: "The order is paid and 120.00 is its whole total."},
+	}
+	c := card(d, "")
+	c.Item.Notes = []handoff.Note{{By: "bo", At: now.Add(-6 * time.Minute), Text: "Called Ann: she has sent the photo of the lamp."}}
+	return c
+}
+
+func charge(now time.Time) handoff.Card {
+	fault := &steps.Fault{Class: steps.Unknown, Acted: steps.ActedMaybe, Message: "the connection broke after the request was sent", Detail: "read tcp 10.0.3.7:52114->10.0.9.2:443: read: connection reset by peer"}
+	run := Charge[:len(Charge)-2]
+	d := steps.Dossier{
+		EscalationView: steps.EscalationView{
+			ID: Charge, Kind: steps.KindUnknown, Run: run, Workflow: "checkout", Step: "charge", Tool: "payments.charge", Rung: "primary", Class: steps.Unknown,
+			Message: fault.Message, Opened: now.Add(-26 * time.Minute), Deadline: in(now, 9*time.Minute), OnExpiry: steps.ExpiryPark,
+		},
+		Revision: 77, By: "shop", Input: raw(`{"order":"A-1043","customer":"C-77","amount":89.90}`), Labels: map[string]string{"team": "payments"},
+		Plan: []steps.PlanLine{
+			{Step: "reserve", Tool: "stock.reserve", State: steps.StepSucceeded}, {Step: "charge", Tool: "payments.charge", State: steps.StepUnknown}, {Step: "ship", Tool: "parcels.ship", State: steps.StepPending},
+		},
+		Done:       []steps.DoneLine{{Step: "reserve", Tool: "stock.reserve", Rung: "primary", SideEffect: steps.EffectsIdempotent, Key: run + "/reserve/0", Output: raw(`{"reservation":"R-5512"}`)}},
+		Failing:    &steps.Failing{Step: "charge", Tool: "payments.charge", Rung: "primary", Target: "POST https://pay.example.com/charges", Effects: steps.EffectsUnsafe, Key: run + "/charge/0", Params: raw(`{"order":"A-1043","amount":89.90,"card":"tok_9f2"}`)},
+		Attempts:   []steps.AttemptView{{Rung: "primary", Try: 1, State: steps.AttemptUnknown, Class: steps.Unknown, Message: fault.Message, Detail: fault.Detail, Worker: "worker-3", Queued: now.Add(-27 * time.Minute), Took: steps.Duration(2300 * time.Millisecond)}},
+		FirstError: fault, LastError: fault,
+		Offers: []steps.Offer{
+			{Verb: steps.VerbVerify, Effect: "Asks the payment service whether it happened, and goes on by its answer."},
+			{Verb: steps.VerbAnswer, Effect: "It did happen: what you answer is its output, and the run goes on.", NeedsReason: true, Schema: raw(`{"type":"object","required":["id"],"properties":{"id":{"type":"string","description":"The payment's id, as the payment service shows it."}}}`)},
+			{Verb: steps.VerbRetry, Effect: "It did not happen: runs payments.charge again, with the same idempotency key.", Grave: true, NeedsReason: true},
+			{Verb: steps.VerbSkip, Effect: "charge is marked skipped; ship gets null in its place."},
+			{Verb: steps.VerbAbort, Effect: "Ends the run and takes back: the reservation R-5512.", Grave: true},
+		},
+		Suggestion: &steps.Suggestion{Verb: steps.VerbVerify, Ground: "payments.charge has a probe that can tell."},
+	}
+	c := card(d, "unknown-charge")
+	c.Item.Claim = &handoff.Claim{By: "bo", Until: now.Add(7 * time.Minute)}
+	c.Trail = []handoff.TrailLine{{At: now.Add(-3 * time.Minute), By: "bo", Via: "cli", Action: "claim"}}
+	return c
+}
+
+func invoice(now time.Time) handoff.Card {
+	d := steps.Dossier{
+		EscalationView: steps.EscalationView{
+			ID: Invoice, Kind: steps.KindQuestion, Run: Invoice[:len(Invoice)-2], Workflow: "dunning", Step: "which", Tool: "ask.accounting", Rung: "human", Class: steps.NeedsHuman,
+			Message: "Which invoice is meant? The customer has two open ones over 240.00.", Opened: now.Add(-9 * time.Minute), Deadline: in(now, 65*time.Minute), OnExpiry: steps.ExpiryEscalate,
+		},
+		Revision: 12, By: "dunning-agent", Input: raw(`{"customer":"C-12","mail":"I have paid your invoice over 240 last week, please check."}`),
+		Plan:     []steps.PlanLine{{Step: "read", Tool: "mail.read", State: steps.StepSucceeded}, {Step: "which", Tool: "ask.accounting", State: steps.StepEscalated}, {Step: "book", Tool: "ledger.book", State: steps.StepPending}},
+		Done:     []steps.DoneLine{{Step: "read", Tool: "mail.read", Rung: "primary", SideEffect: steps.EffectsNone, Key: Invoice + "/read/0", Output: raw(`{"amount":240.00,"reference":null}`)}},
+		Failing:  &steps.Failing{Step: "which", Tool: "ask.accounting", Rung: "human", Effects: steps.EffectsNone, Key: Invoice + "/which/0", Params: raw(`{"customer":"C-12","amount":240.00}`)},
+		Question: &steps.QuestionView{Text: "Which invoice is meant? The customer has two open ones over 240.00.", Options: []string{"INV-2201 of 3 September", "INV-2265 of 1 October", "None of them"}},
+		Offers: []steps.Offer{
+			{Verb: steps.VerbAnswer, Effect: "The run goes on with your answer."},
+			{Verb: steps.VerbSkip, Effect: "which is marked skipped; book gets null in its place."},
+			{Verb: steps.VerbAbort, Effect: "Ends the run.", Grave: true},
+		},
+	}
+	return card(d, "")
+}
+
+func shipment(now time.Time) handoff.Card {
+	refused := steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Status: 422, Message: "422 from parcels.example.com: zip must have five digits", Detail: `{"error":"invalid","field":"to.zip"}`}
+	busy := steps.Fault{Class: steps.Unavailable, Status: 503, Message: "503 from parcels.example.com"}
+	run := Shipment[:len(Shipment)-2]
+	try := func(rung string, n int, f steps.Fault, tk time.Duration) steps.AttemptView {
+		return steps.AttemptView{Rung: rung, Try: n, State: steps.AttemptFailed, Class: f.Class, Status: f.Status, Message: f.Message, Detail: f.Detail, Worker: "worker-1", Queued: now.Add(-50 * time.Minute), Took: steps.Duration(tk), Wait: steps.Duration(time.Duration(n-1) * 900 * time.Millisecond)}
+	}
+	d := steps.Dossier{
+		EscalationView: steps.EscalationView{
+			ID: Shipment, Kind: steps.KindFailure, Run: run, Workflow: "handoff", Step: "ship", Tool: "parcels.ship", Rung: "courier", Class: steps.InvalidInput, Target: "POST https://courier.example.com/parcels",
+			Message: refused.Message, Opened: now.Add(-48 * time.Minute),
+		},
+		Revision: 30, By: "shop", Input: raw(`{"order":"A-1009","zip":"1011"}`),
+		Plan: []steps.PlanLine{{Step: "lookup", Tool: "orders.lookup", State: steps.StepSucceeded}, {Step: "ship", Tool: "parcels.ship", State: steps.StepEscalated}, {Step: "tell", Tool: "messages.send", State: steps.StepPending}},
+		Done: []steps.DoneLine{{Step: "lookup", Tool: "orders.lookup", Rung: "primary", SideEffect: steps.EffectsNone, Key: run + "/lookup/0", Output: raw(`{"customer":"ann@example.com"}`)}},
+		Failing: &steps.Failing{Step: "ship", Tool: "parcels.ship", Rung: "courier", Target: "POST https://courier.example.com/parcels", Effects: steps.EffectsUnsafe, Key: run + "/ship/0",
+			Params: raw(`{"order":"A-1009","to":{"name":"Ann Example","street":"Rosenweg 3","zip":"1011","city":"Berlin"},"weight":1.50,"zip":"1011"}`)},
+		Attempts:   []steps.AttemptView{try("primary", 1, busy, 1200*time.Millisecond), try("primary", 2, busy, 900*time.Millisecond), try("primary", 3, busy, 1100*time.Millisecond), try("courier", 1, refused, 210*time.Millisecond)},
+		FirstError: &busy, LastError: &refused,
+		Offers: []steps.Offer{
+			{Verb: steps.VerbEdit, Effect: "Runs parcels.ship with your parameters, from the first rung, under a new idempotency key.", Schema: raw(`{"type":"object","required":["order","zip"],"properties":{"order":{"type":"string"},"zip":{"type":"string","pattern":"^[0-9]{5}$","description":"Five digits."},"weight":{"type":"number"}}}`)},
+			{Verb: steps.VerbRetry, Effect: "Runs it again with the same parameters, from the first rung."},
+			{Verb: steps.VerbAnswer, Effect: "What you answer is its output, and the run goes on.", Schema: raw(`{"type":"object"}`)},
+			{Verb: steps.VerbSkip, Effect: "ship is marked skipped; tell gets null in its place."},
+			{Verb: steps.VerbAbort, Effect: "Ends the run.", Grave: true},
+		},
+		Suggestion: &steps.Suggestion{Verb: steps.VerbEdit, Ground: "422 is permanent: a retry will fail again."},
+	}
+	return card(d, "ship-invalid")
+}
+
+// StormCard is one of the payments that met a 503.
+func StormCard(n int, opened time.Time) handoff.Card {
+	f := &steps.Fault{Class: steps.Timeout, Acted: steps.ActedNo, Status: 503, Message: "503 Service Unavailable from pay.example.com, 3 tries"}
+	id := Storm(n)
+	run := id[:len(id)-2]
+	d := steps.Dossier{
+		EscalationView: steps.EscalationView{
+			ID: id, Kind: steps.KindFailure, Run: run, Workflow: "refund", Step: "refund", Tool: "payments.refund", Rung: "primary", Class: steps.Timeout,
+			Message: f.Message, Opened: opened.Add(-2 * time.Minute), Deadline: in(opened, 28*time.Minute), OnExpiry: steps.ExpiryEscalate, Target: "POST https://pay.example.com/refunds",
+		},
+		Revision: uint64(100 + n), By: "support-bot", Input: raw(fmt.Sprintf(`{"order":"A-%d"}`, 2000+n)),
+		Plan:      []steps.PlanLine{{Step: "refund", Tool: "payments.refund", State: steps.StepEscalated}},
+		Failing:   &steps.Failing{Step: "refund", Tool: "payments.refund", Rung: "primary", Target: "POST https://pay.example.com/refunds", Effects: steps.EffectsIdempotent, Key: run + "/refund/0", Params: raw(fmt.Sprintf(`{"order":"A-%d","amount":%d.00}`, 2000+n, 20+n))},
+		LastError: f, FirstError: f,
+		Offers: []steps.Offer{
+			{Verb: steps.VerbRetry, Effect: "Runs it again with the same parameters, from the first rung."},
+			{Verb: steps.VerbSkip, Effect: "refund is marked skipped."},
+			{Verb: steps.VerbAbort, Effect: "Ends the run.", Grave: true},
+		},
+	}
+	return card(d, "payments.refund primary timeout pay.example.com")
+}
+
+func letter(now time.Time) handoff.Card {
+	f := &steps.Fault{Message: "an outcome of schema version 9; this program reads 1", Detail: "00000000  7b 22 76 22 3a 39 2c 22  6b 69 6e 64 22 3a 22 73  |{\"v\":9,\"kind\":\"s|\n00000010  75 63 63 65 65 64 65 64  22 7d                    |ucceeded\"}|"}
+	d := steps.Dossier{
+		EscalationView: steps.EscalationView{ID: Letter, Kind: steps.KindDeadLetter, Run: Letter[:len(Letter)-4], Workflow: "checkout", Message: f.Message, Opened: now.Add(-3 * time.Hour)},
+		Input:          raw(`null`), LastError: f,
+		Offers: []steps.Offer{
+			{Verb: steps.VerbRetry, Effect: "Reads it again, with a version that can."},
+			{Verb: steps.VerbSkip, Effect: "Leaves it out of the run's history for good; the run goes on without it.", Grave: true},
+		},
+	}
+	return card(d, "")
+}
+
+func runDocuments(now time.Time) []steps.Document {
+	return []steps.Document{shippingRun(now), doneRun(now), brokenRun(now)}
+}
+
+func shippingRun(now time.Time) steps.Document {
+	start := now.Add(-95 * time.Second)
+	failed := func(rung string, n int, q, b, e time.Duration, class steps.Class, msg string, status int) steps.AttemptView {
+		return steps.AttemptView{Rung: rung, Try: n, State: steps.AttemptFailed, Class: class, Message: msg, Status: status, Queued: start.Add(q), Started: in(start, b), Ended: in(start, e), Took: steps.Duration(e - b), Worker: "worker-1"}
+	}
+	ok := func(rung string, q, b, e time.Duration) steps.AttemptView {
+		return steps.AttemptView{Rung: rung, Try: 1, State: steps.AttemptSucceeded, Queued: start.Add(q), Started: in(start, b), Ended: in(start, e), Took: steps.Duration(e - b), Worker: "worker-2"}
+	}
+	const s = time.Second
+	return steps.Document{
+		ID: Shipment[:len(Shipment)-2], Workflow: "handoff", State: steps.RunWaiting, Labels: map[string]string{"team": "logistics"}, Started: start, Input: raw(`{"order":"A-1009","zip":"1011"}`), Output: raw(`null`), Escalations: []string{Shipment},
+		Steps: []steps.StepView{
+			{ID: "lookup", Tool: "orders.lookup", State: steps.StepSucceeded, Rung: "primary", Attempts: []steps.AttemptView{ok("primary", 0, s/10, s/5)}},
+			{ID: "recommend", Tool: "recommend", State: steps.StepSucceeded, Rung: "cached", Attempts: []steps.AttemptView{failed("primary", 1, s/5, s/2, 10*s, steps.Timeout, "no answer within 10s", 0), failed("primary", 2, 10*s, 14*s, 24*s, steps.Timeout, "no answer within 10s", 0), ok("cached", 24*s, 24*s, 24*s+s/20)}},
+			{ID: "ship", Tool: "parcels.ship", State: steps.StepEscalated, Rung: "courier", Attempts: []steps.AttemptView{
+				failed("primary", 1, s/5, s, 2200*time.Millisecond, steps.Unavailable, "503 from parcels.example.com", 503), failed("primary", 2, 3*s, 22*s, 23*s, steps.Unavailable, "503 from parcels.example.com", 503),
+				failed("primary", 3, 23*s, 60*s, 61*s, steps.Unavailable, "503 from parcels.example.com", 503), failed("courier", 1, 61*s, 62*s, 62*s+s/5, steps.InvalidInput, "422 from courier.example.com: zip must have five digits", 422)}},
+			{ID: "tell", Tool: "messages.send", State: steps.StepPending},
+		},
+	}
+}
+
+func doneRun(now time.Time) steps.Document {
+	start := now.Add(-2 * time.Hour)
+	return steps.Document{ID: "01936f10-0000-7000-8000-00000000d0d0", Workflow: "refund", State: steps.RunDegraded, Labels: map[string]string{"team": "payments"}, Started: start, Ended: in(start, 2300*time.Millisecond),
+		Input: raw(`{"order":"A-1001"}`), Output: raw(`{"refund":"RF-88"}`), Degraded: []steps.Degraded{{Step: "recommend", Rung: "cached", Cause: "timeout: no answer within 10s", Age: steps.Duration(3 * time.Hour)}},
+		Steps: []steps.StepView{{ID: "refund", Tool: "payments.refund", State: steps.StepSucceeded, Rung: "primary", Attempts: []steps.AttemptView{{Rung: "primary", Try: 1, State: steps.AttemptSucceeded, Queued: start, Started: in(start, time.Second), Ended: in(start, 2*time.Second), Took: steps.Duration(time.Second)}}}}}
+}
+
+func brokenRun(now time.Time) steps.Document {
+	start := now.Add(-5 * time.Hour)
+	return steps.Document{ID: "01936f01-0000-7000-8000-0000000000fa", Workflow: "checkout", State: steps.RunFailed, Reason: "charge: forbidden: the card was refused", Labels: map[string]string{}, Started: start, Ended: in(start, 400*time.Millisecond), Input: raw(`{}`), Output: raw(`null`),
+		Steps: []steps.StepView{{ID: "charge", Tool: "payments.charge", State: steps.StepFailed, Rung: "primary"}}}
+}
+
+func fleet(now time.Time) []console.ToolHealth {
+	return []console.ToolHealth{
+		{Tool: "orders.lookup", Served: true, Rungs: []console.RungHealth{{Rung: "primary", Waiting: 4, InFlight: 2}}},
+		{Tool: "parcels.ship", Served: true, Parked: 1, Rungs: []console.RungHealth{{Rung: "primary", Waiting: 2}, {Rung: "courier", Waiting: 2}}},
+		{Tool: "payments.refund", Served: true, Parked: 101, Rungs: []console.RungHealth{{Rung: "primary", Waiting: 4, Queued: 12, InFlight: 8, Oldest: now.Add(-40 * time.Second)}}},
+		{Tool: "reports.render", Served: false, Rungs: []console.RungHealth{{Rung: "primary", Queued: 3, Oldest: now.Add(-17 * time.Minute)}, {Rung: "plain"}}},
+	}
+}

@@ -1,0 +1,300 @@
+package console
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+
+	"belay/internal/plan"
+	"belay/internal/steps"
+)
+
+// field is one value that a person types, typed by a JSON schema.
+type field struct {
+	Name     string
+	Kind     fieldKind
+	Text     string   // as it stands in the form
+	Options  []string // of a choice
+	Help     string   // the schema's description; outside text
+	Required bool
+	Error    string
+
+	was json.RawMessage // nil = was not there
+}
+
+type fieldKind string
+
+const (
+	fieldText   fieldKind = "text"
+	fieldLines  fieldKind = "lines"
+	fieldNumber fieldKind = "number"
+	fieldBool   fieldKind = "bool"
+	fieldChoice fieldKind = "choice"
+	fieldJSON   fieldKind = "json"
+)
+
+// fieldPrefix tells the values of fields from the other inputs of a form.
+const fieldPrefix = "f."
+
+// schema is what the forms use of a JSON Schema.
+type schema struct {
+	Type        any               `json:"type"`
+	Description string            `json:"description"`
+	Properties  map[string]schema `json:"properties"`
+	Required    []string          `json:"required"`
+	Enum        []any             `json:"enum"`
+}
+
+func readSchema(raw json.RawMessage) schema {
+	var s schema
+	_ = json.Unmarshal(raw, &s) // a schema that says nothing makes fields typed by their values
+	return s
+}
+
+// fieldsOf makes one field for each member of an object and each further property of its schema.
+func fieldsOf(object, rawSchema json.RawMessage) []field {
+	s := readSchema(rawSchema)
+	var list []field
+	have, _ := members(object)
+	for _, m := range have {
+		list = append(list, newField(m.Name, m.Value, s))
+	}
+	for _, name := range propertyNames(rawSchema) {
+		if find(have, name) == nil {
+			list = append(list, newField(name, nil, s))
+		}
+	}
+	return list
+}
+
+// propertyNames are the properties of a schema in the order in which they are written.
+func propertyNames(rawSchema json.RawMessage) []string {
+	top, _ := members(rawSchema)
+	properties, _ := members(find(top, "properties"))
+	names := make([]string, len(properties))
+	for i, p := range properties {
+		names[i] = p.Name
+	}
+	return names
+}
+
+func newField(name string, was json.RawMessage, parent schema) field {
+	s := parent.Properties[name]
+	f := field{Name: name, Help: s.Description, Required: slices.Contains(parent.Required, name), was: was}
+	f.Kind, f.Options = kindOf(s, was)
+	f.Text = f.write()
+	if f.Kind == fieldText && strings.Contains(f.Text, "\n") {
+		f.Kind = fieldLines
+	}
+	return f
+}
+
+// kindOf says how a value is typed: as its schema says where the present value fits that, else as JSON.
+func kindOf(s schema, was json.RawMessage) (fieldKind, []string) {
+	if options := texts(s.Enum); options != nil && (was == nil || was[0] == '"') {
+		return fieldChoice, options
+	}
+	kind := kindOfType(s.Type, was)
+	if was == nil || kind == fieldJSON {
+		return kind, nil
+	}
+	var text string
+	switch isText := json.Unmarshal(was, &text) == nil && string(was) != "null"; {
+	case kind == fieldText && (!isText || !survives(text)), kind != fieldText && isText:
+		return fieldJSON, nil
+	case kind == fieldNumber && !isNumber(string(was)), kind == fieldBool && string(was) != "true" && string(was) != "false":
+		return fieldJSON, nil
+	}
+	return kind, nil
+}
+
+func kindOfType(t any, was json.RawMessage) fieldKind {
+	switch t {
+	case "string":
+		return fieldText
+	case "number", "integer":
+		return fieldNumber
+	case "boolean":
+		return fieldBool
+	case nil:
+		return kindOfValue(was)
+	}
+	return fieldJSON
+}
+
+func kindOfValue(was json.RawMessage) fieldKind {
+	switch s := string(was); {
+	case isNumber(s):
+		return fieldNumber
+	case s == "true" || s == "false":
+		return fieldBool
+	case strings.HasPrefix(s, `"`):
+		return fieldText
+	}
+	return fieldJSON
+}
+
+func isNumber(s string) bool {
+	return s != "" && strings.ContainsRune("-0123456789", rune(s[0])) && json.Valid([]byte(s))
+}
+
+// survives reports whether a text goes through a form and back unchanged, with nothing in it that cannot be seen.
+// Other texts are edited as JSON, which writes such characters out.
+func survives(s string) bool {
+	return isPlain(s) && !strings.Contains(s, "\r") && !strings.HasPrefix(s, "\n")
+}
+
+func texts(enum []any) []string {
+	var list []string
+	for _, v := range enum {
+		s, ok := v.(string)
+		if !ok {
+			return nil
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// write is the text of the value that was there.
+func (f *field) write() string {
+	if f.was == nil {
+		return ""
+	}
+	if f.Kind == fieldJSON {
+		return ascii(pretty(f.was))
+	}
+	var s string
+	if json.Unmarshal(f.was, &s) == nil && strings.HasPrefix(string(f.was), `"`) {
+		return s
+	}
+	return string(f.was)
+}
+
+// read takes the text of a form. It gives the value as JSON, and nil for one that stays out.
+func (f *field) read(form url.Values) json.RawMessage {
+	typed, sent := form[fieldPrefix+f.Name]
+	if !sent {
+		return f.was
+	}
+	before := f.Text
+	f.Text = strings.ReplaceAll(typed[0], "\r\n", "\n") // browsers send all ends of lines so
+	if f.was != nil && f.Text == before {
+		return f.was // untouched: not even its spelling changes
+	}
+	if f.Text == "" && f.was == nil {
+		return f.missing()
+	}
+	return f.parse()
+}
+
+func (f *field) missing() json.RawMessage {
+	if f.Required {
+		f.Error = "This is needed."
+	}
+	return nil
+}
+
+func (f *field) parse() json.RawMessage {
+	text := strings.TrimSpace(f.Text)
+	switch f.Kind {
+	case fieldText, fieldLines, fieldChoice:
+		return quote(f.Text)
+	case fieldNumber:
+		if !isNumber(text) {
+			f.Error = "This is not a number. Write it with a point, like 99.50."
+		}
+	case fieldBool:
+		if text != "true" && text != "false" {
+			f.Error = "This is true or false."
+		}
+	default:
+		if !json.Valid([]byte(text)) {
+			f.Error = "This is not JSON. A text needs its quotes: \"like this\"."
+		}
+	}
+	return json.RawMessage(text)
+}
+
+// readFields reads all fields into one object. Ok is false when a field has an error.
+func readFields(list []field, form url.Values) (raw json.RawMessage, ok bool) {
+	var out []member
+	ok = true
+	for i := range list {
+		if v := list[i].read(form); v != nil {
+			out = append(out, member{list[i].Name, v})
+		}
+		ok = ok && list[i].Error == ""
+	}
+	return object(out), ok
+}
+
+// check tests a value against its schema and puts what is wrong beside its field. What belongs to no field is given
+// back, one line each.
+func check(list []field, value, rawSchema json.RawMessage) (rest []string) {
+	test, err := plan.CompileSchema(rawSchema)
+	if err != nil || test == nil {
+		return nil // whoever acts on it says so
+	}
+	if err = test(value); err == nil {
+		return nil
+	}
+	return place(list, err.Error())
+}
+
+// place puts each line of a complaint beside the field that it names.
+func place(list []field, complaint string) (rest []string) {
+	for line := range strings.Lines(complaint) {
+		line = strings.TrimSpace(line)
+		i := slices.IndexFunc(list, func(f field) bool {
+			return strings.HasPrefix(line, f.Name+": ") || strings.HasPrefix(line, f.Name+".")
+		})
+		if i < 0 {
+			rest = append(rest, line)
+			continue
+		}
+		list[i].Error = strings.TrimPrefix(line, list[i].Name+": ")
+	}
+	return rest
+}
+
+// nested reports whether some field can only be written as JSON.
+func nested(list []field) bool {
+	return slices.ContainsFunc(list, func(f field) bool { return f.Kind == fieldJSON })
+}
+
+// isObject reports whether raw is a JSON object and nothing after it.
+func isObject(raw json.RawMessage) bool {
+	_, ok := steps.Decode(raw).(map[string]any)
+	return ok && json.Valid(raw)
+}
+
+// numberedField is a field with its place in the form, for the ids that tie labels and errors to it.
+type numberedField struct {
+	field
+	Index int
+}
+
+func numbered(i int, f field) numberedField { return numberedField{f, i} }
+
+// Words say what is expected.
+func (f field) Words() string {
+	words := map[fieldKind]string{fieldNumber: "a number", fieldJSON: "JSON"}[f.Kind]
+	if f.Required && f.was == nil {
+		words = strings.TrimPrefix(words+", needed", ", ")
+	}
+	return words
+}
+
+// All are the options of a choice with what stands there, and nothing where it may be left out.
+func (f field) All() []string {
+	options := f.Options
+	if f.was == nil {
+		options = append([]string{""}, options...)
+	}
+	if !slices.Contains(options, f.Text) {
+		options = append(slices.Clone(options), f.Text)
+	}
+	return options
+}

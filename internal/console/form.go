@@ -1,0 +1,314 @@
+package console
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"belay/internal/handoff"
+	"belay/internal/steps"
+)
+
+// formView is the form of one act: what it does in words, what is to be typed, and what was typed already.
+type formView struct {
+	Card     cardView
+	Verb     handoff.Action
+	Label    string
+	Effect   string
+	Grave    bool
+	Revision uint64
+	Digest   string // of the parameters that the page shows, for approve
+
+	NeedsReason bool
+	TakesReason bool
+	Reason      string
+	ReasonError string
+
+	Fields  []field
+	Whole   string // the whole value as JSON, where fields cannot say it
+	AsWhole bool
+	Other   string // path of the same form in the other shape; empty = there is none
+	Error   string // of the whole value
+	Choices []string
+	Choice  string
+
+	To, Text, For string // of assign, note and snooze
+	Spans         []spanChoice
+
+	Errors   []string // of no field; may hold outside text
+	Conflict *conflictView
+
+	Changes []change // of an edit, for the page that asks once more
+	Value   string   // the whole new value, for that page
+
+	schema json.RawMessage
+	before json.RawMessage
+	value  json.RawMessage
+}
+
+// conflictView says who was first.
+type conflictView struct {
+	By, Verb, Reason string
+	At               moment
+}
+
+type spanChoice struct{ Value, Label string }
+
+// newForm makes the form of an act on a card, as it is opened.
+func newForm(card handoff.Card, verb handoff.Action, p Person, now time.Time) formView {
+	d := card.Dossier
+	v := formView{Card: makeCard(card, p, now), Verb: verb, Label: verbWords[verb].Label, Revision: d.Revision}
+	v.TakesReason = actEffects[verb] == ""
+	if o := offerOf(d, verb); o != nil {
+		v.Effect, v.Grave, v.NeedsReason, v.schema = o.Effect, o.Grave, o.NeedsReason, o.Schema
+	}
+	switch steps.Verb(verb) {
+	case steps.VerbApprove:
+		if d.Approval != nil {
+			v.Digest = d.Approval.Digest
+		}
+	case steps.VerbEdit:
+		v.edit(d)
+	case steps.VerbAnswer:
+		v.answer(d)
+	}
+	switch verb {
+	case handoff.ActSnooze:
+		v.Spans = []spanChoice{{"15m", "15 minutes"}, {"1h", "1 hour"}, {"4h", "4 hours"}, {"24h", "1 day"}}
+		v.For = "1h"
+	case handoff.ActAssign:
+		v.To = card.Item.Assigned
+	}
+	v.Effect = cmp.Or(v.Effect, actEffects[verb])
+	return v
+}
+
+var actEffects = map[handoff.Action]string{
+	handoff.ActClaim:   "You are at it, for everybody to see. Nobody is told of it any more while your claim lasts.",
+	handoff.ActRelease: "Nobody is at it any more. Others are told again when it is their turn.",
+	handoff.ActAssign:  "This person is to decide it. Everybody else still may.",
+	handoff.ActSnooze:  "It leaves the list for this time, and nobody is told of it. Its deadline stays.",
+	handoff.ActNote:    "A word to whoever opens this card next.",
+}
+
+func offerOf(d steps.Dossier, verb handoff.Action) *steps.Offer {
+	i := slices.IndexFunc(d.Offers, func(o steps.Offer) bool { return handoff.Action(o.Verb) == verb })
+	if i < 0 {
+		return nil
+	}
+	return &d.Offers[i]
+}
+
+// edit prepares the parameters to be changed, one field for each.
+func (v *formView) edit(d steps.Dossier) {
+	v.before = json.RawMessage("{}")
+	if d.Failing != nil && isObject(d.Failing.Params) {
+		v.before = d.Failing.Params
+	}
+	v.Fields = fieldsOf(v.before, v.schema)
+	v.Whole = ascii(pretty(v.before))
+	if len(v.Fields) == 0 {
+		v.AsWhole = true
+	}
+}
+
+// answer prepares an output to be given: options to pick from, fields, or JSON.
+func (v *formView) answer(d steps.Dossier) {
+	if d.Question != nil {
+		v.Choices = d.Question.Options
+		if v.schema == nil {
+			v.schema = d.Question.Schema
+		}
+	}
+	if len(v.Choices) > 0 {
+		return
+	}
+	schema := v.schema
+	if kind, _ := kindOf(readSchema(schema), nil); kind != fieldJSON {
+		schema = wrapped(schema)
+	}
+	v.Fields = fieldsOf(json.RawMessage("{}"), schema)
+	v.AsWhole = len(v.Fields) == 0
+}
+
+// answerField is the name of the only field of an answer that is no object.
+const answerField = "answer"
+
+// wrapped makes the schema of an object with the one field answer out of the schema of that field.
+func wrapped(s json.RawMessage) json.RawMessage {
+	return object([]member{{"required", json.RawMessage(`["` + answerField + `"]`)}, {"properties", object([]member{{answerField, s}})}})
+}
+
+// single reports whether the answer is no object but the value of the only field.
+func (v *formView) single() bool {
+	return len(v.Fields) == 1 && v.Fields[0].Name == answerField && readSchema(v.schema).Properties == nil
+}
+
+// shape chooses between fields and the whole JSON.
+func (v *formView) shape(whole bool) {
+	switch {
+	case len(v.Fields) == 0:
+	case whole:
+		v.AsWhole, v.Other = true, v.Card.Path+"/"+string(v.Verb)
+	case !v.single():
+		v.Other = v.Card.Path + "/" + string(v.Verb) + "?as=json"
+	}
+}
+
+// take reads what a person sent into the form, and says in the form what is wrong with it.
+func (v *formView) take(form url.Values) {
+	v.Reason, v.To, v.Text = form.Get("reason"), strings.TrimSpace(form.Get("to")), strings.TrimSpace(form.Get("text"))
+	v.For = cmp.Or(form.Get("for"), v.For)
+	if v.NeedsReason && strings.TrimSpace(v.Reason) == "" {
+		v.ReasonError = "This decision needs a reason; the run's log keeps it."
+	}
+	if v.Verb == handoff.Action(steps.VerbApprove) {
+		v.takeDigest(form.Get("digest"))
+	}
+	if v.Verb == handoff.ActAssign && v.To == "" {
+		v.Errors = append(v.Errors, "Say to whom.")
+	}
+	if v.Verb == handoff.ActNote && v.Text == "" {
+		v.Errors = append(v.Errors, "Write a word.")
+	}
+	switch steps.Verb(v.Verb) {
+	case steps.VerbEdit:
+		v.takeValue(form)
+		if v.valid() && len(differences(v.before, v.value)) == 0 {
+			v.Errors = append(v.Errors, "Nothing is different. To run the same again, retry.")
+		}
+	case steps.VerbAnswer:
+		v.takeValue(form)
+	}
+}
+
+// takeDigest refuses to approve what is not what the page showed.
+func (v *formView) takeDigest(shown string) {
+	if shown != v.Digest || shown == "" {
+		v.Errors = append(v.Errors, "The parameters are not those that your page showed. Read them again below.")
+	}
+}
+
+func (v *formView) takeValue(form url.Values) {
+	switch {
+	case len(v.Choices) > 0 && !form.Has("whole"):
+		v.takeChoice(form.Get("choice"))
+	case form.Has("whole"):
+		v.takeWhole(form.Get("whole"))
+	default:
+		v.takeFields(form)
+	}
+}
+
+func (v *formView) takeChoice(choice string) {
+	v.Choice = choice
+	if !slices.Contains(v.Choices, choice) {
+		v.Error = "Pick one."
+		return
+	}
+	v.value = quote(choice)
+}
+
+func (v *formView) takeWhole(text string) {
+	v.Whole, v.AsWhole = text, true
+	v.value = squeeze(json.RawMessage(text))
+	if !json.Valid(v.value) {
+		v.Error = "This is not JSON. " + jsonMistake(text)
+		return
+	}
+	if v.Verb == handoff.Action(steps.VerbEdit) && !isObject(v.value) {
+		v.Error = "Parameters are a JSON object: {\"name\": value}."
+		return
+	}
+	v.Errors = append(v.Errors, check(nil, v.value, v.schema)...)
+}
+
+// jsonMistake says where a document stops being JSON.
+func jsonMistake(text string) string {
+	var any json.RawMessage
+	err := json.Unmarshal([]byte(text), &any)
+	if e, ok := err.(*json.SyntaxError); ok { //nolint:errorlint // json gives it as it is
+		before := text[:min(int(e.Offset), len(text))]
+		return "Line " + strconv.Itoa(strings.Count(before, "\n")+1) + ": " + e.Error() + "."
+	}
+	return "A text needs its quotes: \"like this\"."
+}
+
+func (v *formView) takeFields(form url.Values) {
+	raw, ok := readFields(v.Fields, form)
+	v.value = raw
+	against := v.schema
+	if v.single() {
+		against = wrapped(v.schema)
+		if answer, err := members(raw); err == nil {
+			v.value = find(answer, answerField)
+		}
+	}
+	if ok {
+		v.Errors = append(v.Errors, check(v.Fields, raw, against)...)
+	}
+}
+
+// valid reports whether nothing is wrong with what was typed.
+func (v *formView) valid() bool {
+	return v.ReasonError == "" && v.Error == "" && len(v.Errors) == 0 &&
+		!slices.ContainsFunc(v.Fields, func(f field) bool { return f.Error != "" })
+}
+
+// act is what the form asks for.
+func (v *formView) act(now time.Time) handoff.Act {
+	a := handoff.Act{Verb: v.Verb, Reason: strings.TrimSpace(v.Reason), To: v.To, Text: v.Text, Digest: v.Digest, Revision: v.Revision}
+	switch steps.Verb(v.Verb) {
+	case steps.VerbEdit:
+		a.Params = v.value
+	case steps.VerbAnswer:
+		a.Answer = v.value
+	}
+	if v.Verb == handoff.ActSnooze {
+		d, err := time.ParseDuration(v.For)
+		if err != nil || d <= 0 {
+			d = time.Hour
+		}
+		a.Until = now.Add(d)
+	}
+	return a
+}
+
+func (c *Console) form(w http.ResponseWriter, r *http.Request) {
+	card, verb, ok := c.cardFor(w, r)
+	if !ok {
+		return
+	}
+	p := c.o.Who(r)
+	v := newForm(card, verb, p, c.o.Now())
+	if why := refusal(card.Dossier, v, p); why != nil {
+		c.showProblem(w, r, why.status, why.problem)
+		return
+	}
+	v.shape(r.URL.Query().Get("as") == "json")
+	c.showForm(w, r, http.StatusOK, v)
+}
+
+// cardFor reads the card and the act that a path names.
+func (c *Console) cardFor(w http.ResponseWriter, r *http.Request) (card handoff.Card, verb handoff.Action, ok bool) {
+	verb = handoff.Action(r.PathValue("verb"))
+	if verbWords[verb].Label == "" {
+		c.nowhere(w, r)
+		return card, verb, false
+	}
+	card, err := c.o.Desk.Card(r.Context(), r.PathValue("id"))
+	if err != nil {
+		c.fail(w, r, err)
+		return card, verb, false
+	}
+	return card, verb, true
+}
+
+func (c *Console) showForm(w http.ResponseWriter, r *http.Request, status int, v formView) {
+	c.show(w, r, status, "form", page{Title: v.Label + " " + v.Card.Short, Body: v})
+}

@@ -1,0 +1,68 @@
+package console
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"belay/internal/steps"
+)
+
+// rungHistory is what was tried on one rung of one round.
+type rungHistory struct {
+	Round int
+	Rung  string
+	Tries []tryView
+}
+
+// tryView is one attempt, or several that ended alike one after another.
+type tryView struct {
+	Number  string // "1", or "2 to 5"
+	Count   int
+	State   steps.AttemptState
+	Class   string
+	Status  int
+	Message string
+	Detail  string
+	Took    string
+	Wait    string
+	Worker  string
+	Why     string // worth a retry, or not
+	Note    string
+}
+
+// history groups attempts by round and rung, and folds what ended alike into one line.
+func history(list []steps.AttemptView) []rungHistory {
+	var out []rungHistory
+	for _, a := range list {
+		n := len(out) - 1
+		if n < 0 || out[n].Rung != a.Rung || out[n].Round != a.Round {
+			out = append(out, rungHistory{Round: a.Round, Rung: a.Rung})
+			n++
+		}
+		out[n].Tries = appendTry(out[n].Tries, a)
+	}
+	return out
+}
+
+func appendTry(tries []tryView, a steps.AttemptView) []tryView {
+	t := tryView{
+		Number: strconv.Itoa(a.Try), Count: 1, State: a.State, Class: string(a.Class), Status: a.Status, Message: a.Message, Detail: a.Detail,
+		Took: took(time.Duration(a.Took)), Worker: a.Worker, Why: reaction(a.Class), Note: a.Note,
+	}
+	if a.Wait > 0 {
+		t.Wait = took(time.Duration(a.Wait))
+	}
+	if n := len(tries) - 1; n >= 0 && tries[n].sameEnd(t) {
+		first, _, _ := strings.Cut(tries[n].Number, " ")
+		t.Count = tries[n].Count + 1
+		t.Number = first + " to " + t.Number
+		tries[n] = t
+		return tries
+	}
+	return append(tries, t)
+}
+
+func (t tryView) sameEnd(u tryView) bool {
+	return t.Class != "" && t.Class == u.Class && t.Status == u.Status && t.Message == u.Message && t.State == u.State
+}

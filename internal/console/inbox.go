@@ -1,0 +1,220 @@
+package console
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"belay/internal/handoff"
+	"belay/internal/steps"
+)
+
+const (
+	pageSize  = 50 // lines of one page
+	groupPeek = 5  // items of a group that its line unfolds
+)
+
+// inboxView is the list of what needs people.
+type inboxView struct {
+	Lines   []line
+	Total   int // items, not lines
+	Snoozed int
+	Query   string
+	Group   *groupView // when one group is shown item by item
+	Pages   pages
+	Since   moment // of the newest item; what is opened later is new
+	Live    bool
+}
+
+// line is one item, or a group of items that are alike.
+type line struct {
+	ID      string // of the item, the first one of a group
+	Short   string
+	Kind    steps.EscalationKind
+	What    string
+	Where   string // workflow and step
+	Why     string // outside text
+	Due     due
+	Age     string
+	Opened  moment
+	Holder  string
+	Mine    bool
+	Count   int
+	Group   string // path of the whole group; empty for a single item
+	Members []line // the first of them
+}
+
+type groupView struct {
+	Fingerprint string
+	What        string
+	Actions     []bulkChoice
+}
+
+// pages leads to the other pages of a list.
+type pages struct {
+	From, To, Of int
+	Prev, Next   string // paths; empty = none
+}
+
+func (c *Console) inbox(w http.ResponseWriter, r *http.Request) {
+	items, err := c.o.Desk.Inbox(r.Context())
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	v := makeInbox(items, r.URL.Query(), c.o.Who(r), c.o.Now())
+	title := "Needs you"
+	if v.Total > 0 {
+		title += " (" + strconv.Itoa(v.Total) + ")"
+	}
+	c.show(w, r, http.StatusOK, "inbox", page{Title: title, Nav: "inbox", News: newsOf(items, r.URL.Query()), Body: v})
+}
+
+// makeInbox makes one page of the list. It works on 10,000 items, so only the lines of the page are written out.
+func makeInbox(items []handoff.Item, form url.Values, p Person, now time.Time) inboxView {
+	v := inboxView{Query: strings.TrimSpace(form.Get("q"))}
+	group := form.Get("group")
+	found := pick(items, parseQuery(v.Query), group, now)
+	v.Total, v.Snoozed = len(found), countSnoozed(items, now)
+	lines := bundle(found, group != "")
+	from, to := 0, 0
+	v.Pages, from, to = paging(form, len(lines))
+	for _, l := range lines[from:to] {
+		v.Lines = append(v.Lines, writeLine(l, p, now))
+	}
+	if group != "" && len(found) > 0 {
+		v.Group = &groupView{group, what(found[0].EscalationView), bulkChoices(found, p)}
+	}
+	return v
+}
+
+func pick(items []handoff.Item, q query, group string, now time.Time) []*handoff.Item {
+	found := make([]*handoff.Item, 0, len(items))
+	for i := range items {
+		it := &items[i]
+		if (group == "" || it.Fingerprint == group) && q.matches(it, now) {
+			found = append(found, it)
+		}
+	}
+	return found
+}
+
+func countSnoozed(items []handoff.Item, now time.Time) int {
+	n := 0
+	for i := range items {
+		if isSnoozed(&items[i], now) {
+			n++
+		}
+	}
+	return n
+}
+
+// bundle puts items that are alike on one line, where the most urgent of them stands. A claimed item is somebody's
+// own, and a question that is asked to be read stays by itself.
+func bundle(found []*handoff.Item, apart bool) [][]*handoff.Item {
+	lines := make([][]*handoff.Item, 0, len(found))
+	at := make(map[string]int)
+	for _, it := range found {
+		if apart || it.Fingerprint == "" || !alikeKind(it.Kind) {
+			lines = append(lines, []*handoff.Item{it})
+			continue
+		}
+		key := string(it.Kind) + " " + it.Fingerprint
+		if n, ok := at[key]; ok {
+			lines[n] = append(lines[n], it)
+			continue
+		}
+		at[key] = len(lines)
+		lines = append(lines, []*handoff.Item{it})
+	}
+	return lines
+}
+
+// alikeKind reports whether items of this kind may be decided together. An approval is of exactly its own parameters,
+// and a question has its own text.
+func alikeKind(k steps.EscalationKind) bool {
+	return k != steps.KindApproval && k != steps.KindQuestion && k != steps.KindDeadLetter
+}
+
+func writeLine(items []*handoff.Item, p Person, now time.Time) line {
+	l := writeItem(items[0], p, now)
+	l.Count = len(items)
+	if len(items) == 1 {
+		return l
+	}
+	l.Group = "/?group=" + url.QueryEscape(items[0].Fingerprint)
+	for _, it := range items[:min(groupPeek, len(items))] {
+		l.Members = append(l.Members, writeItem(it, p, now))
+	}
+	return l
+}
+
+func writeItem(it *handoff.Item, p Person, now time.Time) line {
+	l := line{
+		ID: it.ID, Short: shortID(it.ID), Kind: it.Kind, What: what(it.EscalationView), Why: why(it),
+		Where: cmp.Or(it.Workflow, "run "+tail(it.Run)), Due: dueAt(it.Deadline, it.OnExpiry, now),
+		Age: age(now.Sub(it.Opened)), Opened: at(it.Opened, now), Holder: holder(it, now), Count: 1,
+	}
+	if it.Step != "" {
+		l.Where += " › " + it.Step
+	}
+	l.Mine = l.Holder != "" && l.Holder == p.Name
+	return l
+}
+
+// why is the ground of an item for a list; a question's text is its line already.
+func why(it *handoff.Item) string {
+	if it.Kind == steps.KindQuestion {
+		return ""
+	}
+	return cut(it.Message, 160)
+}
+
+// paging finds the lines of the page that a form asks for.
+func paging(form url.Values, lines int) (p pages, from, to int) {
+	last := max(1, (lines+pageSize-1)/pageSize)
+	n, _ := strconv.Atoi(form.Get("page"))
+	n = min(max(n, 1), last)
+	from, to = (n-1)*pageSize, min(n*pageSize, lines)
+	p = pages{From: min(from+1, lines), To: to, Of: lines}
+	if n > 1 {
+		p.Prev = pagePath(form, n-1)
+	}
+	if n < last {
+		p.Next = pagePath(form, n+1)
+	}
+	return p, from, to
+}
+
+func pagePath(form url.Values, n int) string {
+	next := url.Values{"page": {strconv.Itoa(n)}}
+	for _, name := range []string{"q", "group", "state", "workflow"} {
+		if v := form.Get(name); v != "" {
+			next.Set(name, v)
+		}
+	}
+	return "?" + next.Encode()
+}
+
+// next leads to the first open item that is nobody else's.
+func (c *Console) next(w http.ResponseWriter, r *http.Request) {
+	items, err := c.o.Desk.Inbox(r.Context())
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	now, me := c.o.Now(), c.o.Who(r).Name
+	for i := range items {
+		by := holder(&items[i], now)
+		if (by == "" || by == me) && !isSnoozed(&items[i], now) {
+			http.Redirect(w, r, cardPath(items[i].ID), http.StatusSeeOther)
+			return
+		}
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+func cardPath(id string) string { return "/e/" + url.PathEscape(id) }

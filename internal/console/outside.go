@@ -1,0 +1,159 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// piece is a stretch of outside text: plain text, or a mark that stands for what the eye would miss.
+type piece struct {
+	Text  string
+	Odd   string // what is odd about it, in words; empty for plain text
+	Mixed bool   // it is written as it came, but may not be what it looks like
+}
+
+// pieces splits text from outside into what can be shown as it is and what must be made visible: control and escape
+// characters, characters without a width or that turn the direction of writing, and words that mix alphabets which
+// look alike. Whoever reads a parameter before approving it must see all of it.
+func pieces(s string) []piece {
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	if plainASCII(s) {
+		return []piece{{Text: s}}
+	}
+	var p splitter
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		if r == utf8.RuneError && n == 1 {
+			p.odd(fmt.Sprintf("⟪0x%02X⟫", s[0]), "a byte that is no text")
+		} else {
+			p.rune(r)
+		}
+		s = s[n:]
+	}
+	p.flush()
+	return p.out
+}
+
+func plainASCII(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c != '\n' && c != '\t' && (c < ' ' || c > '~') {
+			return false
+		}
+	}
+	return true
+}
+
+// isPlain reports whether nothing in s has to be made visible.
+func isPlain(s string) bool {
+	p := pieces(s)
+	return len(p) == 0 || len(p) == 1 && p[0].Odd == ""
+}
+
+// splitter gathers pieces: plain text up to the last word, and the word at hand, of which only its end tells whether
+// it mixes alphabets.
+type splitter struct {
+	out  []piece
+	text strings.Builder
+	word []rune
+}
+
+func (p *splitter) rune(r rune) {
+	switch {
+	case r == '\n' || r == '\t':
+		p.endWord()
+		p.text.WriteRune(r)
+	case invisible(r):
+		p.odd(visible(r), oddness(r))
+	case unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r):
+		p.word = append(p.word, r)
+	default:
+		p.endWord()
+		p.text.WriteRune(r)
+	}
+}
+
+func (p *splitter) endWord() {
+	word := string(p.word)
+	p.word = p.word[:0]
+	if why := looksAlike(word); why != "" {
+		p.odd(word, why)
+		p.out[len(p.out)-1].Mixed = true
+		return
+	}
+	p.text.WriteString(word)
+}
+
+func (p *splitter) odd(text, why string) {
+	p.flush()
+	p.out = append(p.out, piece{Text: text, Odd: why})
+}
+
+func (p *splitter) flush() {
+	if len(p.word) > 0 {
+		p.endWord()
+	}
+	if p.text.Len() > 0 {
+		p.out = append(p.out, piece{Text: p.text.String()})
+		p.text.Reset()
+	}
+}
+
+// invisible reports whether a reader would not see r, or see something else because of it.
+func invisible(r rune) bool {
+	switch {
+	case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp):
+		return true
+	case r == 0xFE0E || r == 0xFE0F: // how a sign is drawn, as text or in colour
+		return false
+	case unicode.Is(unicode.Variation_Selector, r), unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r):
+		return true
+	case r == 0x2800: // a letter of Braille that is blank
+		return true
+	}
+	return !unicode.IsGraphic(r)
+}
+
+// visible writes an invisible character: the pictures that Unicode has for the old control characters, else its number.
+func visible(r rune) string {
+	switch {
+	case r < ' ':
+		return string('\u2400' + r)
+	case r == 0x7F:
+		return "\u2421"
+	}
+	return fmt.Sprintf("⟪U+%04X⟫", r)
+}
+
+func oddness(r rune) string {
+	switch {
+	case unicode.Is(unicode.Bidi_Control, r):
+		return "turns the direction of writing"
+	case unicode.IsControl(r):
+		return "a control character"
+	}
+	return "an invisible character"
+}
+
+// alike are the alphabets whose letters pass for Latin ones.
+var alike = []*unicode.RangeTable{unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee, unicode.Lisu}
+
+// looksAlike says why a word may not be what it looks like; empty when it may.
+func looksAlike(word string) string {
+	latin, other := false, false
+	for _, r := range word {
+		switch {
+		case r >= 0xFF01 && r <= 0xFF5E, r >= 0x1D400 && r <= 0x1D7FF:
+			return "letters that only look like the usual ones"
+		case unicode.Is(unicode.Latin, r):
+			latin = true
+		case unicode.In(r, alike...):
+			other = true
+		}
+	}
+	if latin && other {
+		return "a word of mixed alphabets"
+	}
+	return ""
+}

@@ -1,0 +1,111 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"html/template"
+	"net/http"
+	"time"
+
+	"belay/internal/handoff"
+	"belay/internal/runlog"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// pageNames are the pages; each is a file of templates that fills the layout.
+var pageNames = []string{"inbox", "card", "form", "confirm", "bulk", "runs", "run", "tools", "trends", "problem", "news"}
+
+func parsePages(a *assets) map[string]*template.Template {
+	funcs := template.FuncMap{"pieces": pieces, "asset": a.path, "field": numbered}
+	base := template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
+	pages := make(map[string]*template.Template)
+	for _, name := range pageNames {
+		pages[name] = template.Must(template.Must(base.Clone()).ParseFS(templateFiles, "templates/"+name+".html"))
+	}
+	return pages
+}
+
+// page is what the layout needs of every page.
+type page struct {
+	Title  string // of the window; the site's name is added
+	Nav    string // the entry of the menu that is current
+	News   string // path of the news of this page; empty = it has none
+	Env    Environment
+	Person Person
+	Body   any
+}
+
+// show answers with a page. It is rendered before the first byte is sent, so that a mistake never leaves half a page.
+func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
+	p.Env, p.Person = c.o.Environment, c.o.Who(r)
+	if p.Person.Role == "" {
+		p.Person.Role = "no role"
+	}
+	c.write(w, r, status, name, "layout", p)
+}
+
+func (c *Console) write(w http.ResponseWriter, r *http.Request, status int, name, part string, data any) {
+	var b bytes.Buffer
+	if err := c.pages[name].ExecuteTemplate(&b, part, data); err != nil {
+		c.o.Log.ErrorContext(r.Context(), "a page cannot be rendered", "page", name, "error", err)
+		http.Error(w, "This page cannot be shown. The server's log says why.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes())
+}
+
+// problem is a page that says why the one that was asked for cannot be shown.
+type problem struct {
+	Title  string
+	Detail string // may hold outside text
+	Next   string // what to do now
+}
+
+func (c *Console) showProblem(w http.ResponseWriter, r *http.Request, status int, p problem) {
+	c.show(w, r, status, "problem", page{Title: p.Title, Body: p})
+}
+
+// fail answers with a page that fits err.
+func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		return // nobody waits for the answer any more
+	}
+	switch {
+	case errors.Is(err, handoff.ErrNoEscalation):
+		c.showProblem(w, r, http.StatusNotFound, problem{"There is no such question", "It may have been decided and its run removed since.", "The list of what needs you shows all that is open."})
+	case errors.Is(err, runlog.ErrNoRun), errors.Is(err, runlog.ErrBadID):
+		c.showProblem(w, r, http.StatusNotFound, problem{"There is no such run", "Ended runs are removed after their retention time.", "The list of runs shows all that are kept."})
+	default:
+		c.o.Log.WarnContext(r.Context(), "a page cannot be made", "path", r.URL.Path, "error", err)
+		c.showProblem(w, r, http.StatusServiceUnavailable, problem{"This cannot be read now", err.Error(), "Nothing was changed. Load the page again in a moment."})
+	}
+}
+
+func (c *Console) nowhere(w http.ResponseWriter, r *http.Request) {
+	c.showProblem(w, r, http.StatusNotFound, problem{"There is no such page", "", "The menu above leads to all there are."})
+}
+
+// moment is a point in time for a page: as text, and for scripts that show it in the reader's own zone.
+type moment struct {
+	ISO  string
+	Text string
+}
+
+// at shows a time to the second; days other than today's are named.
+func at(t, now time.Time) moment {
+	if t.IsZero() {
+		return moment{}
+	}
+	t, now = t.UTC(), now.UTC()
+	layout := "15:04:05"
+	if t.YearDay() != now.YearDay() || t.Year() != now.Year() {
+		layout = "2 Jan 15:04:05"
+	}
+	return moment{t.Format(time.RFC3339), t.Format(layout) + " UTC"}
+}

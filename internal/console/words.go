@@ -1,0 +1,240 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"time"
+
+	"belay/internal/handoff"
+	"belay/internal/steps"
+)
+
+// span is a length of time as people say it, in the two units that matter: "4m 12s", "1h 05m", "3d 2h".
+func span(d time.Duration) string {
+	d = max(d, 0).Truncate(time.Second)
+	h, m, s := int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60
+	switch {
+	case h >= 48:
+		return fmt.Sprintf("%dd %dh", h/24, h%24)
+	case h > 0:
+		return fmt.Sprintf("%dh %02dm", h, m)
+	case m > 0:
+		return fmt.Sprintf("%dm %02ds", m, s)
+	}
+	return fmt.Sprintf("%ds", s)
+}
+
+// age is span in one unit, for lists.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return strconv.Itoa(max(0, int(d.Seconds()))) + "s"
+	case d < time.Hour:
+		return strconv.Itoa(int(d.Minutes())) + "m"
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d.Hours())) + "h"
+	}
+	return strconv.Itoa(int(d.Hours())/24) + "d"
+}
+
+// took is the length of an execution.
+func took(d time.Duration) string {
+	switch {
+	case d <= 0:
+		return ""
+	case d < time.Second:
+		return strconv.FormatInt(max(1, d.Milliseconds()), 10) + "ms"
+	case d < 10*time.Second:
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
+	}
+	return span(d)
+}
+
+// count says how many of something there are: "1 try", "4 tries".
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
+// shortID is an id for lists: the end of the run's id, which is what tells runs apart, and the number behind it.
+func shortID(id string) string {
+	run, ok := handoff.RunOf(id)
+	if !ok {
+		return tail(id)
+	}
+	return tail(run) + id[len(run):]
+}
+
+func tail(run string) string {
+	if r := []rune(run); len(r) > 12 {
+		return string(r[len(r)-6:])
+	}
+	return run
+}
+
+// what is the line of a list about an item: what is asked, in the fewest words.
+func what(v steps.EscalationView) string {
+	subject := cmp.Or(v.Tool, v.Workflow, "the run")
+	switch v.Kind {
+	case steps.KindApproval:
+		return subject + " asks for approval"
+	case steps.KindUnknown:
+		return "Did " + subject + " happen?"
+	case steps.KindQuestion:
+		return "Question: " + cmp.Or(v.Message, subject)
+	case steps.KindDeadline:
+		return cmp.Or(v.Workflow, subject) + " ran out of time"
+	case steps.KindDeadLetter:
+		return "An entry of run " + tail(v.Run) + " cannot be read"
+	}
+	return subject + " " + failed(v.Class)
+}
+
+// failed says what a fault class did to a tool.
+func failed(c steps.Class) string {
+	if verb := failures[c]; verb != "" {
+		return verb
+	}
+	return "failed"
+}
+
+var failures = map[steps.Class]string{
+	steps.Timeout: "timed out", steps.RateLimited: "was asked to wait", steps.Unavailable: "is unavailable",
+	steps.Connection: "cannot be reached", steps.Crashed: "crashed its workers", steps.InvalidOutput: "answered with nonsense",
+	steps.InvalidInput: "refused its parameters", steps.Unauthorized: "was not let in", steps.Forbidden: "is forbidden",
+	steps.NotFound: "found nothing", steps.Conflict: "met a conflict", steps.NoWorker: "has no worker",
+	steps.BudgetExceeded: "is over its budget", steps.DeadlineExceeded: "ran out of time", steps.PolicyDenied: "was denied by policy",
+}
+
+// sentence says in plain words what the matter is and what is asked: the first line of a card.
+func sentence(d steps.Dossier) string {
+	subject := cmp.Or(d.Tool, d.Workflow, "The run")
+	switch d.Kind {
+	case steps.KindApproval:
+		return subject + " needs approval. Nothing has happened yet."
+	case steps.KindUnknown:
+		return subject + " may have happened, or not: nobody knows. Find out, then say which."
+	case steps.KindQuestion:
+		if d.Question != nil {
+			return cmp.Or(d.Question.Text, d.Message)
+		}
+		return cmp.Or(d.Message, subject+" asks a question.")
+	case steps.KindDeadline:
+		return subject + " ran out of time. It stands still until a person chooses."
+	case steps.KindDeadLetter:
+		return "An entry of this run's log cannot be read. The run is frozen until a person chooses."
+	}
+	return subject + " " + failed(d.Class) + effort(d.Attempts) + ". A person must choose."
+}
+
+// effort says how much was tried: " after 4 tries on 2 rungs".
+func effort(list []steps.AttemptView) string {
+	if len(list) == 0 {
+		return ""
+	}
+	rungs := map[string]bool{}
+	for _, a := range list {
+		rungs[a.Rung] = true
+	}
+	return " after " + count(len(list), "try", "tries") + " on " + count(len(rungs), "rung", "rungs")
+}
+
+// expiry says what happens when nobody has decided in time. Silence is never consent.
+func expiry(on steps.OnExpiry) string {
+	switch on {
+	case steps.ExpiryFail:
+		return "then the step fails, and the run with it"
+	case steps.ExpiryFallback:
+		return "then the next rung that acts on nothing unapproved is tried, else others are asked"
+	case steps.ExpiryPark:
+		return "then it is asked again; the run stays parked"
+	}
+	return "then the next people are asked; the run stays parked"
+}
+
+// due is how much time is left.
+type due struct {
+	Moment moment // when; empty = there is no deadline
+	Left   string
+	Then   string
+	Level  string // class of the page: never, calm, soon, now or over
+}
+
+func dueAt(deadline *time.Time, on steps.OnExpiry, now time.Time) due {
+	if deadline == nil {
+		return due{Left: "no deadline", Then: "it waits until somebody decides", Level: "never"}
+	}
+	d := due{Moment: at(*deadline, now), Then: expiry(on)}
+	left := deadline.Sub(now)
+	d.Left = span(left)
+	switch {
+	case left <= 0:
+		d.Left, d.Level = "over", "over"
+	case left < 5*time.Minute:
+		d.Level = "now"
+	case left < 15*time.Minute:
+		d.Level = "soon"
+	default:
+		d.Level = "calm"
+	}
+	return d
+}
+
+// hint says what a fault class usually means for the person who decides.
+func hint(c steps.Class) string { return hints[c] }
+
+var hints = map[steps.Class]string{
+	steps.Timeout:          "No answer came in time. It may have acted all the same.",
+	steps.RateLimited:      "The other side asks for fewer calls. A later retry usually works.",
+	steps.Unavailable:      "The other side cannot serve now. A retry works once it is back.",
+	steps.Connection:       "It could not be reached. Look at the network, or whether it runs at all.",
+	steps.Crashed:          "Workers died while executing this. A retry may kill another one.",
+	steps.InvalidOutput:    "It answered, but not with what its schema promises.",
+	steps.InvalidInput:     "It refuses these parameters. A retry fails again; an edit may help.",
+	steps.Unauthorized:     "It does not know us. Check the credentials of the worker, then retry.",
+	steps.Forbidden:        "It knows us and says no. A retry fails again until somebody grants access.",
+	steps.NotFound:         "What was asked for is not there. A retry fails again; an edit may help.",
+	steps.Conflict:         "Something else changed it first. Look at it before you retry.",
+	steps.ToolError:        "The tool itself says that it cannot do this. A retry usually fails again.",
+	steps.BadExpression:    "An expression of the plan cannot be evaluated with these values.",
+	steps.NeedsHuman:       "The tool itself asks for a person.",
+	steps.PolicyDenied:     "A policy does not allow it.",
+	steps.BudgetExceeded:   "The budget is used up.",
+	steps.DeadlineExceeded: "The time for it is used up.",
+	steps.NoWorker:         "No worker serves this tool. Start one, then retry.",
+	steps.Unknown:          "Nobody knows whether it acted. Look at the other side before you repeat it.",
+}
+
+// reaction says why an attempt was, or was not, followed by another one.
+func reaction(c steps.Class) string {
+	if c == "" {
+		return ""
+	}
+	switch c.Reaction() {
+	case steps.Retry:
+		return "worth a retry"
+	case steps.Ask:
+		return "for a person"
+	}
+	return "permanent: the same call fails again"
+}
+
+// verbWords are the labels of the buttons, and their keys.
+var verbWords = map[handoff.Action]struct{ Label, Key string }{
+	handoff.Action(steps.VerbApprove): {"Approve", "a"},
+	handoff.Action(steps.VerbReject):  {"Reject", "x"},
+	handoff.Action(steps.VerbRetry):   {"Retry", "t"},
+	handoff.Action(steps.VerbEdit):    {"Edit", "e"},
+	handoff.Action(steps.VerbAnswer):  {"Answer", "w"},
+	handoff.Action(steps.VerbSkip):    {"Skip", "s"},
+	handoff.Action(steps.VerbVerify):  {"Verify", "v"},
+	handoff.Action(steps.VerbAbort):   {"Abort", "A"},
+	handoff.ActClaim:                  {"Claim", "c"},
+	handoff.ActRelease:                {"Release", "r"},
+	handoff.ActAssign:                 {"Assign", ""},
+	handoff.ActSnooze:                 {"Snooze", "z"},
+	handoff.ActNote:                   {"Note", "n"},
+}

@@ -1,0 +1,133 @@
+package notify
+
+import (
+	"slices"
+	"time"
+)
+
+// call is a notice that the rules ask for, before it is known whether there is room for it.
+type call struct {
+	moment
+	group   string
+	tier    Tier
+	items   []*Item // what it is about, the oldest first
+	expired int
+}
+
+// moment is a time at which something is to be told.
+type moment struct {
+	what   What
+	at     time.Time
+	anchor []string // what makes the notice this one and no other
+}
+
+// moments are the times that the rules ask for.
+type moments struct {
+	now  time.Time
+	next time.Time // the first one to come; zero: none
+	due  *moment   // the most pressing one that has come
+}
+
+func (m *moments) later(at time.Time) { m.next = earliest(m.next, at) }
+
+func (m *moments) at(what What, at time.Time, anchor ...string) {
+	c := moment{what, at, anchor}
+	switch {
+	case at.After(m.now):
+		m.later(at)
+	case m.due == nil || c.before(m.due):
+		m.due = &c
+	}
+}
+
+// before orders by urgency, then by time.
+func (a *moment) before(b *moment) bool {
+	if x, y := rank(a.what), rank(b.what); x != y {
+		return x < y
+	}
+	return a.at.Before(b.at)
+}
+
+func rank(w What) int {
+	return slices.Index([]What{Expired, Deadline, Returned, Opened, Reminder}, w)
+}
+
+// made is the call that is due, with all items of the group that the tier then knows of.
+func (v *view) made() *call {
+	if v.due == nil {
+		return nil
+	}
+	c := call{moment: *v.due, group: v.group.name, tier: v.tiers[v.tier]}
+	for _, w := range v.present {
+		news := w.expired(v.now) && v.told.on[Expired].At.Before(w.Deadline)
+		if news {
+			c.expired++
+		}
+		if !w.over(v.now) || news && c.what == Expired {
+			c.items = append(c.items, w.Item)
+		}
+	}
+	return &c
+}
+
+func (c *call) id() string {
+	return name(append([]string{string(c.what), c.group, c.tier.Name}, c.anchor...)...)
+}
+
+// notice is the call as a notice of its own.
+func (c *call) notice(now time.Time) Notice {
+	return notice(c.id(), []call{*c}, now)
+}
+
+// summary is one notice for several calls to one tier.
+func summary(calls []call, now time.Time) Notice {
+	parts := []string{"summary"}
+	for i := range calls {
+		parts = append(parts, calls[i].id())
+	}
+	return notice(name(parts...), calls, now)
+}
+
+// notice is about the most pressing of the calls first.
+func notice(id string, calls []call, now time.Time) Notice {
+	first := calls[0]
+	n := Notice{ID: id, What: first.what, Tier: first.tier.Name, Channels: first.tier.Notify, At: now, Groups: len(calls)}
+	var items []*Item
+	for _, c := range calls {
+		items = append(items, c.items...)
+		n.Expired += c.expired
+		n.Told = append(n.Told, Sent{Key: id + "." + c.group, Notice: id, Group: c.group, Tier: n.Tier, What: c.what, At: now})
+	}
+	n.about(items)
+	return n
+}
+
+// mostIDs is how many items a notice names; the list behind its link has the others.
+const mostIDs = 5
+
+func (n *Notice) about(items []*Item) {
+	n.Count, n.Message = len(items), items[0].Message
+	for _, it := range items {
+		if len(n.IDs) < mostIDs {
+			n.IDs = append(n.IDs, it.ID)
+		}
+		n.Opened = earliest(n.Opened, it.Opened)
+		if first := earliest(n.Deadline, it.Deadline); !first.Equal(n.Deadline) {
+			n.Deadline, n.OnDeadline = first, it.OnDeadline
+		}
+	}
+	n.Kind = shared(items, func(it *Item) string { return it.Kind })
+	n.Workflow = shared(items, func(it *Item) string { return it.Workflow })
+	n.Step = shared(items, func(it *Item) string { return it.Step })
+	n.Tool = shared(items, func(it *Item) string { return it.Tool })
+	n.Class = shared(items, func(it *Item) string { return it.Class })
+}
+
+// shared is what all items say, or nothing.
+func shared(items []*Item, of func(*Item) string) string {
+	text := of(items[0])
+	if slices.ContainsFunc(items, func(it *Item) bool { return of(it) != text }) {
+		return ""
+	}
+	return text
+}

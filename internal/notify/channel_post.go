@@ -1,0 +1,99 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"belay/internal/executor"
+	"belay/internal/steps"
+)
+
+// answerBytes is how much of an answer is read.
+const answerBytes = 4 << 10
+
+// poster posts JSON to one URL, which is a secret itself where it is that of an incoming webhook.
+type poster struct {
+	url     string
+	secrets *executor.Secrets // what no error may tell
+	client  *http.Client
+}
+
+func newPoster(target string) poster {
+	p := poster{url: target, secrets: &executor.Secrets{}, client: &http.Client{
+		Timeout:       sendTimeout,
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	p.secrets.Add("the URL", target)
+	if u, err := url.Parse(target); err == nil { // an error may have a part of it only
+		p.secrets.Add("the URL", u.RequestURI())
+		p.secrets.Add("the URL", u.Path)
+	}
+	return p
+}
+
+// post sends the body and gives a [*Failure] or nil.
+func (p *poster) post(ctx context.Context, body []byte, header http.Header) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
+	if err != nil {
+		return permanent("no request can be made of the URL: correct it")
+	}
+	for key, values := range header {
+		req.Header[key] = values
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "belay")
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return temporary("%s", p.hidden(plain(err)))
+	}
+	defer resp.Body.Close()
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, answerBytes)) // what cannot be read of it is no matter: the status counts
+	return p.judge(resp, answer)
+}
+
+func (p *poster) judge(resp *http.Response, answer []byte) error {
+	switch {
+	case resp.StatusCode >= 200 && resp.StatusCode <= 299:
+		return nil
+	case resp.StatusCode >= 300 && resp.StatusCode <= 399:
+		return permanent("the answer is %d, a redirect, which is not followed: correct the URL", resp.StatusCode)
+	}
+	f := permanent("the answer is %d %s: %s", resp.StatusCode, http.StatusText(resp.StatusCode), p.said(answer))
+	if class, _ := executor.OfStatus(resp.StatusCode); class.Reaction() == steps.Retry {
+		f.Temporary = true
+		f.RetryAfter = executor.RetryAfter(resp.Header.Get("Retry-After"), resp.Header.Get("Date"))
+	}
+	return f
+}
+
+// said is what the other side answered, for the operator.
+func (p *poster) said(answer []byte) string {
+	text := line(p.secrets.Head(answer, len(answer) == answerBytes, answerBytes), 200)
+	if text == "" {
+		return "no reason given"
+	}
+	return text
+}
+
+func (p *poster) hidden(text string) string { return line(p.secrets.Redact(text), 200) }
+
+// plain says what broke without net/http's wrapping, which repeats the URL.
+func plain(err error) string {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return "host " + dns.Name + " cannot be resolved: " + dns.Err
+	}
+	if errors.Is(err, io.EOF) {
+		return "the connection was closed before an answer had come"
+	}
+	return err.Error()
+}

@@ -1,0 +1,128 @@
+package notify
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+)
+
+// webhook posts events that are signed as the Standard Webhooks specification says. The id of an event is the notice's,
+// so that a receiver recognises what it gets twice.
+type webhook struct {
+	poster
+	link    string
+	signers []*webhooks.Webhook // each of them signs, so that secrets can be changed one side after the other
+}
+
+// What the specification says of secrets.
+const (
+	secretPrefix = "whsec_" // before base64; may be left out
+	leastSecret  = 24       // bytes
+)
+
+func newWebhook(target, link string, secrets []string) (*webhook, error) {
+	w := &webhook{poster: newPoster(target), link: link}
+	for _, s := range secrets {
+		signer, err := signerOf(s)
+		if err != nil {
+			return nil, err
+		}
+		w.signers = append(w.signers, signer)
+		w.secrets.Add("the secret", strings.TrimPrefix(s, secretPrefix))
+	}
+	return w, nil
+}
+
+// signerOf reads a secret: base64 with or without whsec_ before it.
+func signerOf(secret string) (*webhooks.Webhook, error) {
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, secretPrefix))
+	if err != nil || len(raw) < leastSecret {
+		return nil, fmt.Errorf("the secret is not base64 of at least %d bytes: make one with: echo whsec_$(openssl rand -base64 32)", leastSecret)
+	}
+	return webhooks.NewWebhookRaw(raw)
+}
+
+// event is the body, in the form of a CloudEvent.
+type event struct {
+	SpecVersion string    `json:"specversion"`
+	ID          string    `json:"id"`
+	Source      string    `json:"source"`
+	Type        string    `json:"type"`
+	Time        time.Time `json:"time"`
+	Data        eventData `json:"data"`
+}
+
+// eventData never has parameters or outputs in it: who may read the channel may not be one who may read those.
+type eventData struct {
+	Title    string     `json:"title"`
+	Text     string     `json:"text"`
+	Link     string     `json:"link"`
+	IDs      []string   `json:"ids"`
+	Count    int        `json:"count"`
+	Kind     string     `json:"kind,omitempty"`
+	Workflow string     `json:"workflow,omitempty"`
+	Tool     string     `json:"tool,omitempty"`
+	Class    string     `json:"class,omitempty"`
+	Deadline *time.Time `json:"deadline,omitempty"`
+}
+
+func (w *webhook) Send(ctx context.Context, n Notice) error {
+	body, err := json.Marshal(w.event(n))
+	if err != nil {
+		return permanent("write event: %w", err)
+	}
+	header, err := w.signed(n.ID, time.Now(), body)
+	if err != nil {
+		return permanent("sign event: %w", err)
+	}
+	return w.post(ctx, body, header)
+}
+
+func (w *webhook) event(n Notice) event {
+	l := n.letter(w.link)
+	data := eventData{
+		Title: l.Title, Text: l.text(), Link: l.Link, IDs: append([]string{}, n.IDs...), Count: n.Count,
+		Kind: line(n.Kind, longestWord), Workflow: line(n.Workflow, longestWord), Tool: line(n.Tool, longestWord), Class: line(n.Class, longestWord),
+	}
+	if !n.Deadline.IsZero() {
+		at := n.Deadline.UTC()
+		data.Deadline = &at
+	}
+	return event{SpecVersion: "1.0", ID: n.ID, Source: w.link, Type: typeOf(n.What), Time: n.At.UTC(), Data: data}
+}
+
+// typeOf is the contract with receivers: there are fewer types than occasions.
+func typeOf(w What) string {
+	switch w {
+	case Opened:
+		return "dev.belay.escalation.opened.v1"
+	case Expired:
+		return "dev.belay.escalation.expired.v1"
+	case Trial:
+		return "dev.belay.notify.trial.v1"
+	}
+	return "dev.belay.escalation.reminder.v1"
+}
+
+func (w *webhook) signed(id string, at time.Time, body []byte) (http.Header, error) {
+	var all []string
+	for _, s := range w.signers {
+		signature, err := s.Sign(id, at, body)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, signature)
+	}
+	h := http.Header{}
+	h.Set(webhooks.HeaderWebhookID, id)
+	h.Set(webhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
+	h.Set(webhooks.HeaderWebhookSignature, strings.Join(all, " "))
+	return h, nil
+}

@@ -1,0 +1,147 @@
+package notify
+
+import (
+	"slices"
+	"time"
+)
+
+// group is the items that people would take for one.
+type group struct {
+	name  string
+	items []*Item // the oldest first
+}
+
+// groupsOf gives the groups in the order of their oldest items.
+func groupsOf(items []Item) []*group {
+	by := map[string]*group{}
+	var all []*group
+	for i := range items {
+		name := items[i].group()
+		g := by[name]
+		if g == nil {
+			g = &group{name: name}
+			by[name], all = g, append(all, g)
+		}
+		g.items = append(g.items, &items[i])
+	}
+	for _, g := range all {
+		slices.SortFunc(g.items, older)
+	}
+	slices.SortFunc(all, func(a, b *group) int { return older(a.items[0], b.items[0]) })
+	return all
+}
+
+// view is what one tier sees of one group now.
+type view struct {
+	group *group
+	tiers []Tier
+	tier  int
+	told  told
+	now   time.Time
+	moments
+
+	present []waiting
+	alive   bool // the tier was told of the group, and something that it was told of still waits
+	again   bool // the tier was told of items that came back, and one of them still waits
+}
+
+// waiting is an item that waits for somebody of the tier, or whose time is over.
+type waiting struct {
+	*Item
+	since time.Time // from when it has been waiting
+	start time.Time // when it is due to be told of, if it is new to the tier
+}
+
+// call is what the tier is to be told of the group now, nil for nothing, and when to look again.
+func (v *view) call() (*call, time.Time) {
+	v.moments = moments{now: v.now}
+	v.gather()
+	for _, w := range v.present {
+		v.deadline(w)
+		if !w.over(v.now) && !v.told.since(w.since) {
+			v.news(w)
+		}
+	}
+	if remind := v.tiers[v.tier].Remind; v.alive && remind > 0 {
+		v.at(Reminder, v.told.last.At.Add(remind), v.told.last.Notice)
+	}
+	return v.made(), v.next
+}
+
+// gather finds the items that are the tier's to see. Those that somebody holds are not among them.
+func (v *view) gather() {
+	for _, it := range v.group.items {
+		since, ok := it.quietUntil()
+		switch {
+		case !ok || v.tier < startOf(v.tiers, it):
+		case since.After(v.now):
+			v.later(since)
+		default:
+			v.present = append(v.present, waiting{Item: it, since: since, start: v.start(it, since)})
+		}
+	}
+	for _, w := range v.present {
+		waits := !w.over(v.now)
+		v.alive = v.alive || waits && v.told.since(w.since)
+		v.again = v.again || waits && w.since.After(w.Opened) && !v.told.on[Returned].At.Before(w.since)
+	}
+}
+
+// start is when an item that is new to the tier is due. The deadline of an item that goes on waiting after it is the
+// end of every tier's patience.
+func (v *view) start(it *Item, since time.Time) time.Time {
+	tier := v.tiers[v.tier]
+	if it.Tier == tier.Name {
+		return since
+	}
+	at := since.Add(tier.After)
+	if !it.Deadline.IsZero() && it.stays() && it.Deadline.Before(at) {
+		return latest(since, it.Deadline)
+	}
+	return at
+}
+
+// news says when an item is to be told of that was not waiting when the tier was last told of its group.
+func (v *view) news(w waiting) {
+	switch {
+	case v.told.since(w.Opened): // the tier knows it, and somebody held it in between
+		if !v.again {
+			v.at(Returned, w.since, w.ID, instant(w.since))
+		}
+	case !v.alive:
+		v.at(Opened, w.start, w.ID, instant(w.since))
+	}
+}
+
+// deadline says when the tier is to be told that an item's deadline is near, or that it passed. It is told only of what
+// it knows by then.
+func (v *view) deadline(w waiting) {
+	switch {
+	case w.Deadline.IsZero():
+	case w.expired(v.now):
+		v.passed(w)
+	default:
+		v.later(w.Deadline)
+		v.near(w)
+	}
+}
+
+// near: whatever the tier is told once the window has begun names the deadline too, and a warning for one item of a
+// group is one for all whose windows begin soon after.
+func (v *view) near(w waiting) {
+	from := w.Deadline.Add(-w.window())
+	warned := v.told.since(from) || !v.told.on[Deadline].At.Before(from.Add(-w.window()))
+	if knows := v.alive || v.told.since(w.Opened) || !w.start.After(from); knows && !warned {
+		v.at(Deadline, from, w.ID, instant(w.Deadline))
+	}
+}
+
+// passed: those of a group whose deadlines pass soon after the first are told together, after a while.
+func (v *view) passed(w waiting) {
+	if w.over(v.now) && v.start(w.Item, w.Opened).After(w.Deadline) {
+		return // the tier's time had not come, and it has no part in it any more
+	}
+	if said := v.told.on[Expired].At; said.Before(w.Deadline) {
+		v.at(Expired, latest(w.Deadline, said.Add(w.window())), w.ID, instant(w.Deadline))
+	}
+}

@@ -1,0 +1,339 @@
+package notify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var ten = time.Date(2031, 5, 4, 10, 0, 0, 0, time.UTC) // when all stories here begin
+
+// world holds items and what was told of them, as a caller does, and asks the policy only when it is told to.
+type world struct {
+	Policy
+	now     time.Time
+	items   []Item
+	sent    []Sent
+	notices []Notice
+	next    time.Time
+}
+
+func newWorld(tiers ...Tier) *world { return &world{Policy: Policy{Tiers: tiers}, now: ten} }
+
+func twoTiers() []Tier {
+	return []Tier{
+		{Name: "ops", Notify: []string{"chat", "hook"}, Remind: 20 * time.Minute},
+		{Name: "lead", Notify: []string{"mail"}, After: 15 * time.Minute, Remind: 40 * time.Minute},
+	}
+}
+
+func (w *world) look() {
+	due := w.Look(w.items, w.sent, w.now)
+	for _, n := range due.Notices {
+		w.notices, w.sent = append(w.notices, n), append(w.sent, n.Told...)
+	}
+	w.sent = slices.DeleteFunc(w.sent, func(s Sent) bool { return slices.Contains(due.Forget, s.Key) })
+	w.next = due.Next
+}
+
+// until lets time pass, looking at the times that the policy asked for.
+func (w *world) until(at time.Duration) {
+	end := ten.Add(at)
+	for w.look(); !w.next.IsZero() && !w.next.After(end); w.look() {
+		if !w.next.After(w.now) {
+			panic("the next look is not later than this one")
+		}
+		w.now = w.next
+	}
+	w.now = end
+	w.look()
+}
+
+// open adds an item that is opened now.
+func (w *world) open(id, fingerprint string) *Item {
+	w.items = append(w.items, Item{ID: id, Fingerprint: fingerprint, Opened: w.now})
+	return &w.items[len(w.items)-1]
+}
+
+// at changes an item at a time.
+func (w *world) at(at time.Duration, id string, change func(*Item)) {
+	w.until(at)
+	i := slices.IndexFunc(w.items, func(it Item) bool { return it.ID == id })
+	change(&w.items[i])
+}
+
+func (w *world) decide(at time.Duration, id string) {
+	w.until(at)
+	w.items = slices.DeleteFunc(w.items, func(it Item) bool { return it.ID == id })
+}
+
+func claim(until time.Duration) func(*Item) {
+	return func(it *Item) { it.Claimed, it.ClaimedBy, it.ClaimUntil = true, "ann", ten.Add(until) }
+}
+
+func due(at time.Duration, on string) func(*Item) {
+	return func(it *Item) { it.Deadline, it.OnDeadline = ten.Add(at), on }
+}
+
+// told writes what was sent, a line each: when, whom, why, how many, which.
+func (w *world) told() []string {
+	var lines []string
+	for _, n := range w.notices {
+		line := fmt.Sprintf("%s %s %s %d: %s", n.At.Format("15:04:05"), n.Tier, n.What, n.Count, strings.Join(n.IDs, " "))
+		if n.Groups > 1 {
+			line += fmt.Sprintf(" in %d groups", n.Groups)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func (w *world) want(t *testing.T, lines ...string) {
+	t.Helper()
+	if diff := cmp.Diff(lines, w.told()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+const minute = time.Minute
+
+func TestTheSecondTierIsToldWhenNobodyClaims(t *testing.T) {
+	w := newWorld(twoTiers()...)
+	w.open("a", "")
+	w.until(19 * minute)
+	w.want(t, "10:00:00 ops opened 1: a", "10:15:00 lead opened 1: a")
+	if n := w.notices[0]; !slices.Equal(n.Channels, []string{"chat", "hook"}) || !n.Opened.Equal(ten) {
+		t.Errorf("%+v", n)
+	}
+}
+
+func TestTheFirstTierMayWaitToo(t *testing.T) {
+	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}, After: 2 * minute})
+	w.open("a", "")
+	w.until(minute)
+	w.want(t)
+	w.until(100 * minute)
+	w.want(t, "10:02:00 ops opened 1: a")
+	if !w.next.IsZero() {
+		t.Errorf("without reminders nothing is left to do, but the next look is at %s", w.next)
+	}
+}
+
+func TestRemindersUntilSomebodyClaims(t *testing.T) {
+	w := newWorld(twoTiers()...)
+	w.open("a", "")
+	w.at(56*minute, "a", claim(500*minute))
+	w.until(400 * minute)
+	w.want(t, "10:00:00 ops opened 1: a", "10:15:00 lead opened 1: a", "10:20:00 ops reminder 1: a", "10:40:00 ops reminder 1: a", "10:55:00 lead reminder 1: a")
+}
+
+func TestAClaimedItemTellsNobody(t *testing.T) {
+	w := newWorld(twoTiers()...)
+	due(30*minute, "reject")(w.open("a", ""))
+	claim(500 * minute)(&w.items[0])
+	w.items[0].ClaimUntil = time.Time{} // a claim without an end
+	w.until(400 * minute)
+	w.want(t)
+}
+
+// TestALeaseThatRanOut: those who knew are told once more, at once; those who did not get their whole time again.
+func TestALeaseThatRanOut(t *testing.T) {
+	w := newWorld(twoTiers()...)
+	w.open("a", "")
+	w.at(5*minute, "a", claim(35*minute))
+	w.until(52 * minute)
+	w.at(52*minute, "a", func(it *Item) { it.Claimed, it.LeaseEnded = false, it.ClaimUntil }) // noticed late: it tells nobody again
+	w.until(53 * minute)
+	w.want(t, "10:00:00 ops opened 1: a", "10:35:00 ops returned 1: a", "10:50:00 lead opened 1: a")
+	w.at(54*minute, "a", claim(70*minute))
+	w.until(71 * minute)
+	w.want(t, "10:00:00 ops opened 1: a", "10:35:00 ops returned 1: a", "10:50:00 lead opened 1: a", "11:10:00 ops returned 1: a", "11:10:00 lead returned 1: a")
+}
+
+func TestARelease(t *testing.T) {
+	w := newWorld(twoTiers()[:1]...)
+	w.open("a", "")
+	w.at(5*minute, "a", claim(35*minute))
+	w.at(10*minute, "a", func(it *Item) { *it = Item{ID: "a", Opened: ten} })
+	w.until(30 * minute)
+	w.want(t, "10:00:00 ops opened 1: a", "10:20:00 ops reminder 1: a")
+}
+
+func TestASnooze(t *testing.T) {
+	w := newWorld(twoTiers()...)
+	w.open("a", "")
+	w.at(16*minute, "a", func(it *Item) { it.SnoozedUntil = ten.Add(60 * minute) })
+	w.until(61 * minute)
+	w.want(t, "10:00:00 ops opened 1: a", "10:15:00 lead opened 1: a", "11:00:00 ops returned 1: a", "11:00:00 lead returned 1: a")
+}
+
+// TestLikeItemsAreOneNotice: those that join later are counted in the reminder, and not before.
+func TestLikeItemsAreOneNotice(t *testing.T) {
+	w := newWorld(twoTiers()[:1]...)
+	for i := range 100 {
+		w.until(time.Duration(i) * time.Second)
+		w.open(fmt.Sprintf("f%02d", i), "pay/primary/timeout")
+	}
+	w.until(25 * minute)
+	w.want(t, "10:00:00 ops opened 1: f00", "10:20:00 ops reminder 100: f00 f01 f02 f03 f04")
+}
+
+// TestAGroupThatWasSettledBeginsAnew: what nobody was told of is told when all that was told of is settled.
+func TestAGroupThatWasSettledBeginsAnew(t *testing.T) {
+	w := newWorld(twoTiers()[:1]...)
+	w.open("a", "f")
+	w.until(minute)
+	w.open("b", "f")
+	w.until(2 * minute)
+	w.open("c", "f")
+	w.decide(3*minute, "a")
+	w.decide(4*minute, "b")
+	w.decide(5*minute, "c")
+	w.until(6 * minute)
+	w.open("d", "f")
+	w.until(7 * minute)
+	w.want(t, "10:00:00 ops opened 1: a", "10:03:00 ops opened 2: b c", "10:06:00 ops opened 1: d")
+}
+
+func TestAClaimInAGroup(t *testing.T) {
+	w := newWorld(twoTiers()[:1]...)
+	w.open("a", "f")
+	w.open("b", "f")
+	w.at(minute, "a", claim(40*minute))
+	w.until(41 * minute)
+	w.want(t, "10:00:00 ops opened 2: a b", "10:20:00 ops reminder 1: b", "10:40:00 ops returned 2: a b")
+}
+
+// TestManyLeasesRunOut: a tier hears of the first, and of the others with the next reminder.
+func TestManyLeasesRunOut(t *testing.T) {
+	w := newWorld(twoTiers()[:1]...)
+	for i := range 50 {
+		w.open(fmt.Sprintf("f%02d", i), "f")
+	}
+	w.until(0)
+	for i := range w.items {
+		claim(10*minute + time.Duration(i)*time.Second)(&w.items[i])
+	}
+	w.until(31 * minute)
+	w.want(t, "10:00:00 ops opened 50: f00 f01 f02 f03 f04", "10:10:00 ops returned 1: f00", "10:30:00 ops reminder 50: f00 f01 f02 f03 f04")
+}
+
+func TestADeadlineIsNear(t *testing.T) {
+	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
+	due(50*minute, "reject")(w.open("a", ""))
+	due(50*time.Hour, "reject")(w.open("b", ""))
+	w.until(60 * time.Hour)
+	w.want(t, "10:00:00 ops opened 1: a", "10:00:00 ops opened 1: b", "10:40:00 ops deadline 1: a", "10:50:00 ops expired 1: a",
+		"11:00:00 ops deadline 1: b", "12:00:00 ops expired 1: b")
+}
+
+// TestDeadlinesOfAGroup: a hundred deadlines one after another are no hundred warnings.
+func TestDeadlinesOfAGroup(t *testing.T) {
+	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
+	for i := range 100 {
+		due(50*minute+time.Duration(i)*time.Second, "reject")(w.open(fmt.Sprintf("f%02d", i), "f"))
+	}
+	w.until(100 * minute)
+	w.want(t, "10:00:00 ops opened 100: f00 f01 f02 f03 f04", "10:40:00 ops deadline 100: f00 f01 f02 f03 f04",
+		"10:50:00 ops expired 100: f00 f01 f02 f03 f04", "11:00:00 ops expired 99: f01 f02 f03 f04 f05")
+}
+
+// TestADeadlineThatEscalates: the item goes on waiting, and everybody is told.
+func TestADeadlineThatEscalates(t *testing.T) {
+	w := newWorld(twoTiers()...)
+	due(10*minute, "escalate")(w.open("a", ""))
+	w.until(31 * minute)
+	w.want(t, "10:00:00 ops opened 1: a", "10:08:00 ops deadline 1: a", "10:10:00 ops expired 1: a", "10:10:00 lead expired 1: a", "10:30:00 ops reminder 1: a")
+	if n := w.notices[3]; n.Expired != 1 {
+		t.Errorf("%+v", n)
+	}
+}
+
+// TestADeadlineThatEnds: a tier whose time had not come hears nothing of what is over.
+func TestADeadlineThatEnds(t *testing.T) {
+	w := newWorld(twoTiers()...)
+	due(10*minute, "reject")(w.open("a", ""))
+	w.until(90 * minute)
+	w.want(t, "10:00:00 ops opened 1: a", "10:08:00 ops deadline 1: a", "10:10:00 ops expired 1: a")
+}
+
+func TestAnItemThatBeginsWithALaterTier(t *testing.T) {
+	w := newWorld(twoTiers()...)
+	w.open("a", "").Tier = "lead"
+	w.open("b", "").Tier = "gone"
+	w.until(minute)
+	w.want(t, "10:00:00 lead opened 1: a", "10:00:00 ops opened 1: b")
+}
+
+func TestAnItemThatIsMovedToALaterTier(t *testing.T) {
+	w := newWorld(twoTiers()...)
+	w.open("a", "")
+	w.at(minute, "a", func(it *Item) { it.Tier = "lead" })
+	w.until(30 * minute)
+	w.want(t, "10:00:00 ops opened 1: a", "10:01:00 lead opened 1: a")
+}
+
+// TestAStorm: what is too much for a minute is one notice, and after that one nothing until the minute is over.
+func TestAStorm(t *testing.T) {
+	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
+	w.PerMinute = 3
+	for i := range 10 {
+		w.open(fmt.Sprintf("f%d", i), fmt.Sprint(i))
+	}
+	w.until(30 * time.Second)
+	w.open("late", "late")
+	w.open("later", "later")
+	w.until(10 * minute)
+	w.want(t, "10:00:00 ops opened 1: f0", "10:00:00 ops opened 1: f1", "10:00:00 ops opened 8: f2 f3 f4 f5 f6 in 8 groups",
+		"10:01:00 ops opened 1: late", "10:01:00 ops opened 1: later")
+}
+
+// TestAStormOfOneGroupThatComesAndGoes: what is settled by itself again and again cannot fill a channel either.
+func TestAStormOfOneGroupThatComesAndGoes(t *testing.T) {
+	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
+	for i := range 120 {
+		w.until(time.Duration(i) * time.Second)
+		w.items = nil
+		w.open(fmt.Sprint(i), "f")
+	}
+	w.until(2 * minute)
+	if n := len(w.notices); n != 2*DefaultPerMinute+1 {
+		t.Errorf("%d notices in two minutes", n)
+	}
+}
+
+func TestTheMostPressingComeFirst(t *testing.T) {
+	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
+	w.PerMinute = 2
+	w.open("a", "")
+	w.open("b", "")
+	due(-minute, "escalate")(w.open("c", ""))
+	w.until(0)
+	w.want(t, "10:00:00 ops expired 1: c", "10:00:00 ops opened 2: a b in 2 groups")
+}
+
+func TestWhatIsSharedIsSaid(t *testing.T) {
+	items := []Item{
+		{ID: "1", Fingerprint: "f", Opened: ten, Tool: "pay", Workflow: "refund", Step: "x", Kind: "failure", Class: "timeout", Message: "first", Deadline: ten.Add(time.Hour), OnDeadline: "reject"},
+		{ID: "2", Fingerprint: "f", Opened: ten, Tool: "pay", Workflow: "order", Step: "y", Kind: "failure", Class: "timeout", Message: "second", Deadline: ten.Add(minute), OnDeadline: "skip"},
+	}
+	n := Policy{Tiers: twoTiers()}.Look(items, nil, ten).Notices[0]
+	n.ID, n.Told, n.Channels = "", nil, nil
+	want := Notice{What: Opened, Tier: "ops", At: ten, Groups: 1, Count: 2, IDs: []string{"1", "2"}, Kind: "failure", Tool: "pay", Class: "timeout", Message: "first",
+		Opened: ten, Deadline: ten.Add(minute), OnDeadline: "skip"}
+	if diff := cmp.Diff(want, n); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestNothingIsNothing(t *testing.T) {
+	for _, p := range []Policy{{}, {Tiers: twoTiers()}} {
+		if due := p.Look(nil, nil, ten); due.Notices != nil || due.Forget != nil || !due.Next.IsZero() {
+			t.Errorf("%+v", due)
+		}
+	}
+}
