@@ -28,11 +28,13 @@ import (
 type dispatchFlags struct {
 	partitions int
 	retention  time.Duration
+	notify     string
 }
 
 func (f *dispatchFlags) add(c *cobra.Command) {
 	c.Flags().IntVar(&f.partitions, "partitions", 0, "of the log; fixed when the streams are made (default 4, fewer on an embedded server with few cores)")
 	c.Flags().DurationVar(&f.retention, "retention", 30*24*time.Hour, "how long ended runs are kept")
+	c.Flags().StringVar(&f.notify, "notify", "", "notify file: whom to tell that something waits for people, and how; empty = nobody")
 }
 
 func (f dispatchFlags) options() *dispatch.Options {
@@ -80,6 +82,9 @@ func (a *app) dev(ctx context.Context, f devFlags) error {
 	o.Embedded.Listen, o.Embedded.Durability, o.Embedded.Log = f.natsListen, f.durability, a.logger(slog.LevelWarn)
 	o.Dispatch, o.Partitions = f.options(), f.partitions
 	o.People.LetIn = trusting
+	if o.People.Notify, err = a.notifySetup(f.notify); err != nil {
+		return err
+	}
 	if tools != nil {
 		services, err := a.startServices(ctx, tools)
 		if err != nil {
@@ -170,6 +175,9 @@ func (a *app) serve(ctx context.Context, f dispatchFlags, listen string) error {
 	}
 	o := engine.Options{Connect: a.connection("dispatcher"), Setup: true, Partitions: f.partitions, Dispatch: f.options(), Log: a.logger(slog.LevelInfo)}
 	o.People = &engine.PeopleOptions{Keys: keysDir(dir), LetIn: trusting}
+	if o.People.Notify, err = a.notifySetup(f.notify); err != nil {
+		return err
+	}
 	if o.Connect.Server == "" && o.Connect.Context == "" {
 		return usage("serve needs a NATS server: --server, --context or NATS_URL; `dispatcher dev` brings its own")
 	}

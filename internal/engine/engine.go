@@ -17,6 +17,8 @@ import (
 	"belay/internal/dispatch"
 	"belay/internal/dlq"
 	"belay/internal/handoff"
+	"belay/internal/herald"
+	"belay/internal/notify"
 	"belay/internal/plan"
 	"belay/internal/runlog"
 	"belay/internal/toolbox"
@@ -40,6 +42,8 @@ type Options struct {
 type PeopleOptions struct {
 	Keys  string        // folder of the key that signs approvals; made where there is none
 	LetIn handoff.LetIn // who may ask over NATS; nil = nobody may
+
+	Notify *notify.Setup // whom to tell that something waits for people; nil = nobody
 }
 
 // Actor carries out what people want done about an escalation.
@@ -145,6 +149,9 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions) error {
 	}
 	e.Desk = handoff.NewDesk(e.Runs, dlq.New(e.Bus), handoff.NewClaims(e.Bus), signer)
 	e.People = e.Desk
+	if o.Notify != nil {
+		e.startHerald(o.Notify)
+	}
 	if o.LetIn == nil {
 		return nil
 	}
@@ -158,6 +165,16 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions) error {
 	case <-e.fail:
 		return e.Err()
 	}
+}
+
+// startHerald tells people what waits for them, if no other dispatcher does.
+func (e *Engine) startHerald(s *notify.Setup) {
+	e.part(func(ctx context.Context) error {
+		return herald.Run(ctx, herald.Options{
+			Bus: e.Bus, Items: e.Desk.Items, Policy: s.Policy, Log: e.log,
+			Sender: func(done notify.Delivered) herald.Sender { return notify.NewSender(s.Channels, done, e.log) },
+		})
+	})
 }
 
 func (e *Engine) startDispatcher(o dispatch.Options) {

@@ -21,6 +21,9 @@ const (
 	maxText  = 2000 // bytes of a note
 )
 
+// InboxDescription is what the bucket of claims is called.
+const InboxDescription = "Belay: who is at which escalation"
+
 // Claims are what people do about open items beside deciding them: who is at it, who is to be, and what they noted. They
 // are kept in a bucket of NATS and changed by compare-and-set. Nothing in there decides anything.
 type Claims struct {
@@ -30,7 +33,7 @@ type Claims struct {
 // NewClaims keeps claims in b's bucket, which is opened when it is needed.
 func NewClaims(b *bus.Bus) *Claims {
 	return &Claims{open: func(ctx context.Context) (*bus.Bucket, error) {
-		return b.Bucket(ctx, b.Names().InboxBucket(), "Belay: who is at which escalation")
+		return b.Bucket(ctx, b.Names().InboxBucket(), InboxDescription)
 	}}
 }
 

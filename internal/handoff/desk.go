@@ -84,7 +84,7 @@ func due(a, b *time.Time) int {
 
 func (k *Desk) item(v steps.EscalationView, r record) Item {
 	return Item{
-		EscalationView: v, Fingerprint: v.Fingerprint(), Claim: r.live(k.Now()), Assigned: r.Assigned, Snoozed: r.Snoozed, Notes: r.Notes,
+		EscalationView: v, Fingerprint: v.Fingerprint(), Claim: r.live(k.Now()), Lease: r.Claim, Assigned: r.Assigned, Snoozed: r.Snoozed, Notes: r.Notes,
 	}
 }
 

@@ -12,6 +12,7 @@ type Item struct {
 	steps.EscalationView
 	Fingerprint string    `json:"fingerprint"` // of tool, rung, class and target: items with the same one are alike
 	Claim       *Claim    `json:"claim"`       // null while nobody has it
+	Lease       *Claim    `json:"-"`           // the last claim, also one that has run out
 	Assigned    string    `json:"assigned,omitempty"`
 	Snoozed     time.Time `json:"snoozed_until,omitzero"`
 	Notes       []Note    `json:"notes,omitempty"`

@@ -146,6 +146,7 @@ type EscalationView struct {
 
 	Approvals []string `json:"approvals,omitempty"` // who has approved so far, where more than one must
 	Follows   string   `json:"follows,omitempty"`   // the expired escalation that asked the same
+	Tier      int      `json:"tier,omitempty"`      // how often it was asked before, in vain
 }
 
 // ViewEscalation shows escalation n of s.
@@ -154,7 +155,7 @@ func ViewEscalation(s *State, n int) EscalationView {
 	v := EscalationView{
 		ID: e.ID, Kind: e.Kind, State: e.State, Run: s.Run, Workflow: s.Program.Plan.Name, Rung: e.Rung,
 		Class: e.Fault.Class, Message: e.Fault.Message, Opened: e.Opened.UTC(), Allowed: e.Allowed, Decision: e.Decision,
-		Deadline: moment(e.Deadline), Follows: e.Follows, Approvals: e.givenBy(),
+		Deadline: moment(e.Deadline), Follows: e.Follows, Tier: e.Tier, Approvals: e.givenBy(),
 	}
 	if v.Deadline != nil {
 		v.OnExpiry = e.OnExpiry

@@ -58,6 +58,7 @@ func New(ctx context.Context, o Options) http.Handler {
 		Who: func(r *http.Request) console.Person { return guest(o.Gate.Who(r)) }, Now: time.Now, Log: o.Log,
 		Events: func(run string) string { return "/api/v1/runs/" + run },
 	})
+	go pages.Watch(ctx)
 	calls := api.New(api.Options{Desk: o.Desk, Runs: o.Runs, Who: func(r *http.Request) handoff.Person { return o.Gate.Who(r).person("api") }})
 	return o.Gate.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/openapi.json" {

@@ -32,6 +32,9 @@ func (n Names) InboxBucket() string  { return n.stream("INBOX") }
 func (n Names) AccessBucket() string { return n.stream("ACCESS") }
 func (n Names) KeysBucket() string   { return n.stream("KEYS") }
 
+// NoticesBucket holds what people were told.
+func (n Names) NoticesBucket() string { return n.stream("NOTICES") }
+
 // PinGroup is the priority group of the consumers that are pinned to one dispatcher at a time.
 const PinGroup = "dispatchers"
 
