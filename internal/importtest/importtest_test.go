@@ -42,6 +42,7 @@ var rules = []rule{
 	{pkg: "internal/console/consoletest", may: []string{"internal/steps", "internal/runlog", "internal/handoff", "internal/console"}, why: "a world for tests, without a queue"},
 	{pkg: "internal/console", may: []string{"internal/steps", "internal/plan", "internal/runlog", "internal/handoff"}, why: "pages; it reaches the engine only through its own interfaces"},
 	{pkg: "internal/api", may: []string{"internal/steps", "internal/bus", "internal/runlog", "internal/handoff"}, why: "people's work over HTTP"},
+	{pkg: "internal/access", may: []string{"internal/wire", "internal/bus", "internal/handoff"}, why: "who may do what"},
 	{pkg: "internal/approval", may: []string{"internal/steps", "internal/wire", "internal/bus"}, why: "signs and checks; who may approve is decided elsewhere"},
 	{pkg: "internal/handoff", may: []string{"internal/steps", "internal/wire", "internal/bus", "internal/runlog", "internal/dlq", "internal/plan"}, why: "people"},
 	{pkg: "internal/toolbox", may: []string{"internal/steps", "internal/bus", "internal/plan", "internal/executor", "internal/executor/*", "internal/wire"}, why: "from a tools file to executors"},

@@ -103,6 +103,7 @@ func TestPasswordsTravelEncrypted(t *testing.T) {
 	}
 	p = newPostOffice(t, func(p *postOffice) { p.noTLS = true })
 	failedMail(t, p.channel("starttls", "me", "hunter22", lead))
+	failedMail(t, p.channel("starttls", "", "", lead))
 	if said, _ := p.heard(); strings.Contains(strings.Join(said, " "), "AUTH") || strings.Contains(strings.Join(said, " "), "MAIL") {
 		t.Errorf("no STARTTLS: %q", said)
 	}

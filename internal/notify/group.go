@@ -37,7 +37,6 @@ type view struct {
 	tiers []Tier
 	tier  int
 	told  told
-	now   time.Time
 	moments
 
 	present []waiting
@@ -54,7 +53,6 @@ type waiting struct {
 
 // call is what the tier is to be told of the group now, nil for nothing, and when to look again.
 func (v *view) call() (*call, time.Time) {
-	v.moments = moments{now: v.now}
 	v.gather()
 	for _, w := range v.present {
 		v.deadline(w)
@@ -87,18 +85,12 @@ func (v *view) gather() {
 	}
 }
 
-// start is when an item that is new to the tier is due. The deadline of an item that goes on waiting after it is the
-// end of every tier's patience.
+// start is when an item that is new to the tier is due.
 func (v *view) start(it *Item, since time.Time) time.Time {
-	tier := v.tiers[v.tier]
-	if it.Tier == tier.Name {
-		return since
+	if tier := v.tiers[v.tier]; it.Tier != tier.Name {
+		return since.Add(tier.After)
 	}
-	at := since.Add(tier.After)
-	if !it.Deadline.IsZero() && it.stays() && it.Deadline.Before(at) {
-		return latest(since, it.Deadline)
-	}
-	return at
+	return since
 }
 
 // news says when an item is to be told of that was not waiting when the tier was last told of its group.
@@ -113,8 +105,7 @@ func (v *view) news(w waiting) {
 	}
 }
 
-// deadline says when the tier is to be told that an item's deadline is near, or that it passed. It is told only of what
-// it knows by then.
+// deadline says when the tier is to be told that an item's deadline is near, or that it passed.
 func (v *view) deadline(w waiting) {
 	switch {
 	case w.Deadline.IsZero():
@@ -126,8 +117,8 @@ func (v *view) deadline(w waiting) {
 	}
 }
 
-// near: whatever the tier is told once the window has begun names the deadline too, and a warning for one item of a
-// group is one for all whose windows begin soon after.
+// near: a tier is warned only of what it knows by then. Whatever it is told once the window has begun names the deadline
+// too, and a warning for one item of a group is one for all whose windows begin soon after.
 func (v *view) near(w waiting) {
 	from := w.Deadline.Add(-w.window())
 	warned := v.told.since(from) || !v.told.on[Deadline].At.Before(from.Add(-w.window()))
@@ -136,7 +127,8 @@ func (v *view) near(w waiting) {
 	}
 }
 
-// passed: those of a group whose deadlines pass soon after the first are told together, after a while.
+// passed: what goes on waiting after its deadline is everybody's from then on. Those of a group whose deadlines pass
+// soon after the first are told together, after a while.
 func (v *view) passed(w waiting) {
 	if w.over(v.now) && v.start(w.Item, w.Opened).After(w.Deadline) {
 		return // the tier's time had not come, and it has no part in it any more

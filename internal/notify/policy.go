@@ -52,7 +52,7 @@ func (p Policy) Look(items []Item, sent []Sent, now time.Time) Due {
 func (p Policy) calls(groups []*group, past *history, now time.Time) (due []call, next time.Time) {
 	for _, g := range groups {
 		for i := range p.Tiers {
-			v := view{group: g, tiers: p.Tiers, tier: i, told: past.of(g.name, p.Tiers[i].Name), now: now}
+			v := view{group: g, tiers: p.Tiers, tier: i, told: past.of(g.name, p.Tiers[i].Name), moments: moments{now: now}}
 			c, at := v.call()
 			next = earliest(next, at)
 			if c != nil {

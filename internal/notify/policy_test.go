@@ -154,6 +154,16 @@ func TestALeaseThatRanOut(t *testing.T) {
 	w.want(t, "10:00:00 ops opened 1: a", "10:35:00 ops returned 1: a", "10:50:00 lead opened 1: a", "11:10:00 ops returned 1: a", "11:10:00 lead returned 1: a")
 }
 
+// TestALeaseOfWhichOnlyTheEndIsKnown: some stores keep no more than that.
+func TestALeaseOfWhichOnlyTheEndIsKnown(t *testing.T) {
+	w := newWorld(twoTiers()[:1]...)
+	w.open("a", "")
+	w.at(5*minute, "a", func(it *Item) { it.Claimed = true })
+	w.at(35*minute, "a", func(it *Item) { it.Claimed, it.LeaseEnded = false, ten.Add(35*minute) })
+	w.until(36 * minute)
+	w.want(t, "10:00:00 ops opened 1: a", "10:35:00 ops returned 1: a")
+}
+
 func TestARelease(t *testing.T) {
 	w := newWorld(twoTiers()[:1]...)
 	w.open("a", "")
@@ -292,6 +302,14 @@ func TestAStorm(t *testing.T) {
 		"10:01:00 ops opened 1: late", "10:01:00 ops opened 1: later")
 }
 
+// TestASummaryIsOneNotice, of however many groups.
+func TestASummaryIsOneNotice(t *testing.T) {
+	h := historyOf([]Sent{{Key: "1", Notice: "s", Group: "a", At: ten}, {Key: "2", Notice: "s", Group: "b", At: ten}, {Key: "3", Notice: "t", At: ten.Add(-minute)}})
+	if got := h.recent(ten); len(got) != 1 {
+		t.Errorf("%d notices: %+v", len(got), got)
+	}
+}
+
 // TestAStormOfOneGroupThatComesAndGoes: what is settled by itself again and again cannot fill a channel either.
 func TestAStormOfOneGroupThatComesAndGoes(t *testing.T) {
 	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
@@ -311,19 +329,47 @@ func TestTheMostPressingComeFirst(t *testing.T) {
 	w.PerMinute = 2
 	w.open("a", "")
 	w.open("b", "")
-	due(-minute, "escalate")(w.open("c", ""))
+	due(0, "escalate")(w.open("c", ""))
 	w.until(0)
 	w.want(t, "10:00:00 ops expired 1: c", "10:00:00 ops opened 2: a b in 2 groups")
 }
 
+// TestWhatWasToldIsForgotten: reminders of a year are no more records than one, and what is settled leaves none.
+func TestWhatWasToldIsForgotten(t *testing.T) {
+	w := newWorld(twoTiers()[:1]...)
+	w.open("a", "")
+	w.until(10*time.Hour + minute)
+	if len(w.notices) != 31 || len(w.sent) != 2 {
+		t.Errorf("%d notices have left %d records: %+v", len(w.notices), len(w.sent), w.sent)
+	}
+	w.decide(11*time.Hour, "a")
+	w.until(12 * time.Hour)
+	if len(w.sent) != 0 {
+		t.Errorf("left: %+v", w.sent)
+	}
+}
+
+// TestATierThatIsGone leaves no records either.
+func TestATierThatIsGone(t *testing.T) {
+	w := newWorld(twoTiers()...)
+	w.open("a", "")
+	w.until(16 * minute)
+	w.Tiers = w.Tiers[:1]
+	w.until(18 * minute)
+	if len(w.sent) != 1 || w.sent[0].Tier != "ops" {
+		t.Errorf("left: %+v", w.sent)
+	}
+}
+
 func TestWhatIsSharedIsSaid(t *testing.T) {
 	items := []Item{
-		{ID: "1", Fingerprint: "f", Opened: ten, Tool: "pay", Workflow: "refund", Step: "x", Kind: "failure", Class: "timeout", Message: "first", Deadline: ten.Add(time.Hour), OnDeadline: "reject"},
-		{ID: "2", Fingerprint: "f", Opened: ten, Tool: "pay", Workflow: "order", Step: "y", Kind: "failure", Class: "timeout", Message: "second", Deadline: ten.Add(minute), OnDeadline: "skip"},
+		{ID: "1", Fingerprint: "f", Opened: ten, Tool: "pay", Workflow: "refund", Step: "x", Kind: "failure", Class: "timeout", Message: "first", Deadline: ten.Add(minute), OnDeadline: "skip"},
+		{ID: "2", Fingerprint: "f", Opened: ten, Tool: "pay", Workflow: "order", Step: "y", Kind: "failure", Class: "timeout", Message: "second", Deadline: ten.Add(time.Hour), OnDeadline: "reject"},
+		{ID: "3", Fingerprint: "f", Opened: ten, Tool: "pay", Workflow: "order", Kind: "failure", Class: "timeout"},
 	}
 	n := Policy{Tiers: twoTiers()}.Look(items, nil, ten).Notices[0]
 	n.ID, n.Told, n.Channels = "", nil, nil
-	want := Notice{What: Opened, Tier: "ops", At: ten, Groups: 1, Count: 2, IDs: []string{"1", "2"}, Kind: "failure", Tool: "pay", Class: "timeout", Message: "first",
+	want := Notice{What: Opened, Tier: "ops", At: ten, Groups: 1, Count: 3, IDs: []string{"1", "2", "3"}, Kind: "failure", Tool: "pay", Class: "timeout", Message: "first",
 		Opened: ten, Deadline: ten.Add(minute), OnDeadline: "skip"}
 	if diff := cmp.Diff(want, n); diff != "" {
 		t.Error(diff)

@@ -35,8 +35,6 @@ func (p Policy) bounded(calls []call, past *history, now time.Time) (notices []N
 		case len(left) == 0:
 		case !r.take(t, nil):
 			open = earliest(open, r.opening(t))
-		case len(left) == 1:
-			notices = append(notices, left[0].notice(now))
 		default:
 			notices = append(notices, summary(left, now))
 		}

@@ -1,0 +1,189 @@
+package access
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"belay/internal/bus"
+)
+
+// ErrToken is all that is said to somebody whose token opens nothing: unknown, wrong, expired or revoked.
+var ErrToken = errors.New("the token is not valid")
+
+// Token is what is known of a token: not the token itself.
+type Token struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`  // what it is for
+	Owner   string    `json:"owner"` // the person: [Identity.Name]
+	Role    Role      `json:"role"`
+	By      string    `json:"by"` // who made it
+	Made    time.Time `json:"made"`
+	Expires time.Time `json:"expires,omitzero"`
+	Revoked time.Time `json:"revoked,omitzero"`
+}
+
+// Good reports whether the token opens anything at a time.
+func (t *Token) Good(now time.Time) bool {
+	return t.Revoked.IsZero() && (t.Expires.IsZero() || now.Before(t.Expires))
+}
+
+// stored is a token in the bucket.
+type stored struct {
+	Token
+	Hash string `json:"hash"` // SHA-256 of the secret: 256 random bits need no slow hash
+}
+
+// Tokens are those in the bucket.
+type Tokens struct {
+	bucket *bus.Bucket
+	mu     sync.RWMutex
+	known  map[string]stored
+}
+
+const keyPrefix = "token."
+
+// OpenTokens opens the bucket. Nothing is known of it before [Tokens.Watch] runs, but for what is listed.
+func OpenTokens(ctx context.Context, b *bus.Bus) (*Tokens, error) {
+	bucket, err := b.Bucket(ctx, b.Names().AccessBucket(), "Belay: who may do what; only hashes of tokens")
+	if err != nil {
+		return nil, err
+	}
+	return &Tokens{bucket: bucket, known: map[string]stored{}}, nil
+}
+
+// Watch keeps what is known current until ctx ends. Ready is called once all tokens are known.
+func (t *Tokens) Watch(ctx context.Context, ready func()) error {
+	return t.bucket.Watch(ctx, t.learn, ready)
+}
+
+func (t *Tokens) learn(it bus.Item) {
+	id, ok := strings.CutPrefix(it.Key, keyPrefix)
+	if !ok {
+		return
+	}
+	var s stored
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if it.Value == nil || json.Unmarshal(it.Value, &s) != nil || s.ID != id {
+		delete(t.known, id)
+		return
+	}
+	t.known[id] = s
+}
+
+// Check finds out whose token it is. The error is [ErrToken] whatever is wrong; why says it, for the log.
+func (t *Tokens) Check(text string, now time.Time) (who Identity, why string, err error) {
+	id, secret, ok := parse(text)
+	if !ok {
+		return who, "malformed", ErrToken
+	}
+	t.mu.RLock()
+	s, known := t.known[id]
+	t.mu.RUnlock()
+	same := subtle.ConstantTimeCompare([]byte(s.Hash), []byte(hashed(secret))) == 1
+	switch {
+	case !known || !same:
+		return who, "unknown or wrong", ErrToken
+	case !s.Revoked.IsZero():
+		return who, "revoked", ErrToken
+	case !s.Good(now):
+		return who, "expired", ErrToken
+	}
+	return Identity{Name: s.Owner, Role: s.Role}, "", nil
+}
+
+// Make makes a token. The text is all that anybody ever sees of its secret: it opens what the role may, for whom it was
+// made, until it expires (zero = never) or is revoked.
+func (t *Tokens) Make(ctx context.Context, m Token, now time.Time) (text string, made Token, err error) {
+	if m.Role.rank() == 0 {
+		return "", m, fmt.Errorf("there is no role %q; there are viewer, operator, approver and admin", m.Role)
+	}
+	if m.Owner == "" {
+		m.Owner = m.Name
+	}
+	if strings.TrimSpace(m.Name) == "" || len(m.Name) > 200 || len(m.Owner) > 200 {
+		return "", m, errors.New("a token needs a name, of 200 bytes at most")
+	}
+	var raw [40]byte
+	rand.Read(raw[:]) // never fails
+	m.ID, m.Made = hex.EncodeToString(raw[:8]), now.UTC().Truncate(time.Second)
+	secret := base64.RawURLEncoding.EncodeToString(raw[8:])
+	body, err := json.Marshal(stored{m, hashed(secret)})
+	if err != nil {
+		return "", m, fmt.Errorf("make a token: %w", err)
+	}
+	if _, err := t.bucket.Swap(ctx, keyPrefix+m.ID, body, 0); err != nil {
+		return "", m, fmt.Errorf("make a token: %w", err)
+	}
+	return "belay_" + m.ID + "_" + secret, m, nil
+}
+
+// List are all tokens, the oldest first, also those that open nothing any more.
+func (t *Tokens) List(ctx context.Context) ([]Token, error) {
+	all, err := t.bucket.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []Token
+	for _, it := range all {
+		var s stored
+		if strings.HasPrefix(it.Key, keyPrefix) && json.Unmarshal(it.Value, &s) == nil {
+			list = append(list, s.Token)
+		}
+	}
+	slices.SortFunc(list, func(a, b Token) int { return a.Made.Compare(b.Made) })
+	return list, nil
+}
+
+// ErrNoToken says that there is no token with this id.
+var ErrNoToken = errors.New("no such token")
+
+// Revoke ends a token. It stays in the list.
+func (t *Tokens) Revoke(ctx context.Context, id string, now time.Time) error {
+	for {
+		it, ok, err := t.bucket.Get(ctx, keyPrefix+id)
+		if err != nil {
+			return err
+		}
+		var s stored
+		if !ok || json.Unmarshal(it.Value, &s) != nil {
+			return fmt.Errorf("%w: %q", ErrNoToken, id)
+		}
+		if !s.Revoked.IsZero() {
+			return nil
+		}
+		s.Revoked = now.UTC().Truncate(time.Second)
+		body, err := json.Marshal(s)
+		if err != nil {
+			return fmt.Errorf("revoke token %s: %w", id, err)
+		}
+		if _, err = t.bucket.Swap(ctx, keyPrefix+id, body, it.Revision); !errors.Is(err, bus.ErrConflict) {
+			return err
+		}
+	}
+}
+
+func hashed(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// parse takes a token apart: belay_<16 hex digits>_<43 letters>.
+func parse(text string) (id, secret string, ok bool) {
+	rest, ok := strings.CutPrefix(text, "belay_")
+	if !ok || len(rest) != 16+1+43 || rest[16] != '_' || strings.Trim(rest[:16], "0123456789abcdef") != "" {
+		return "", "", false
+	}
+	return rest[:16], rest[17:], true
+}
