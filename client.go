@@ -29,6 +29,7 @@ type Options struct {
 	Embedded string
 	Tools    *Tools    // of the embedded worker
 	Handlers []Handler // of the embedded worker
+	APIToken string    // shown to `dispatcher serve` by Decide; not needed with Embedded
 	Log      *slog.Logger
 }
 
@@ -39,7 +40,7 @@ type Client struct{ engine *engine.Engine }
 // the streams. Close gives everything back.
 func Open(ctx context.Context, o Options) (*Client, error) {
 	log := orDiscard(o.Log)
-	eo := engine.Options{Connect: o.NATS.options("belay-client", log), Log: log}
+	eo := engine.Options{Connect: o.NATS.options("belay-client", log), Token: o.APIToken, Log: log}
 	if o.Embedded != "" {
 		eo.Embedded = &bus.ServerOptions{StoreDir: filepath.Join(o.Embedded, "jetstream"), Log: log}
 		eo.Connect.Server, eo.Connect.Context = "", ""

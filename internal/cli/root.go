@@ -45,6 +45,7 @@ type app struct {
 	color    string
 	dataDir  string
 	conn     bus.Options
+	apiToken string
 	traces   *observe.Traces // nil unless the environment asks for them
 	prefix   string
 
@@ -65,7 +66,7 @@ func (a *app) dispatcherRoot() *cobra.Command {
 		Long: "Submits plans, moves their runs on, and lets people watch and decide.\n\nStart with: dispatcher run PLAN",
 	}
 	root.AddCommand(a.runCommand(), a.runsCommand(), a.escCommand(), a.devCommand(), a.serveCommand(), a.lintCommand(),
-		a.toolsCommand(), a.keysCommand(), a.notifyCommand(), a.schemaCommand(), a.configCommand(), a.benchCommand(), a.versionCommand(), a.exitCodesTopic())
+		a.toolsCommand(), a.keysCommand(), a.tokenCommand(), a.notifyCommand(), a.schemaCommand(), a.configCommand(), a.benchCommand(), a.versionCommand(), a.exitCodesTopic())
 	a.globalFlags(root.PersistentFlags())
 	return root
 }
@@ -169,6 +170,7 @@ func (a *app) globalFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.conn.User, "user", "", "user name (NATS_USER)")
 	f.StringVar(&a.conn.Password, "password", "", "password (NATS_PASSWORD)")
 	f.StringVar(&a.conn.Token, "token", "", "token (NATS_TOKEN)")
+	f.StringVar(&a.apiToken, "api-token", "", "what you show to `dispatcher serve` when you decide (BELAY_API_TOKEN)")
 	f.StringVar(&a.conn.TLSCert, "tlscert", "", "TLS certificate (NATS_CERT)")
 	f.StringVar(&a.conn.TLSKey, "tlskey", "", "TLS key (NATS_KEY)")
 	f.StringVar(&a.conn.TLSCA, "tlsca", "", "TLS authority (NATS_CA)")

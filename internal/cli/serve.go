@@ -9,10 +9,12 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"belay/internal/access"
 	"belay/internal/bus"
 	"belay/internal/console"
 	"belay/internal/dispatch"
@@ -158,34 +160,58 @@ func devFacts(e *watched, f devFlags, dir string, tools *plan.Tools) []fact {
 
 func (a *app) serveCommand() *cobra.Command {
 	var f dispatchFlags
+	var site siteFlags
 	var listen string
 	c := &cobra.Command{
-		Use: "serve", Short: "A dispatcher against a NATS server that is there; any number may run", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), f, listen) },
+		Use: "serve", Short: "A dispatcher and its console against a NATS server that is there; any number may run", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), f, site, listen) },
 	}
 	f.add(c)
-	c.Flags().StringVar(&listen, "listen", "", "address of metrics and health; empty = none")
+	fl := c.Flags()
+	fl.StringVar(&listen, "listen", "", "address of the console, the API, metrics and health; empty = none")
+	fl.StringVar(&site.publicURL, "public-url", "", "where people reach the console, like https://belay.example.com; without it only on a loopback address")
+	fl.StringVar(&site.environment, "environment", "", "name on every page, with a colour: \"PROD eu-1:red\" (red, amber, green, blue, grey)")
 	return c
 }
 
-func (a *app) serve(ctx context.Context, f dispatchFlags, listen string) error {
+func (a *app) serve(ctx context.Context, f dispatchFlags, site siteFlags, listen string) error {
 	dir, err := a.stateDir()
 	if err != nil {
 		return err
 	}
 	o := engine.Options{Connect: a.connection("dispatcher"), Setup: true, Partitions: f.partitions, Dispatch: f.options(), Log: a.logger(slog.LevelInfo)}
-	o.People = &engine.PeopleOptions{Keys: keysDir(dir), LetIn: trusting}
-	if o.People.Notify, err = a.notifySetup(f.notify); err != nil {
-		return err
-	}
 	if o.Connect.Server == "" && o.Connect.Context == "" {
 		return usage("serve needs a NATS server: --server, --context or NATS_URL; `dispatcher dev` brings its own")
+	}
+	var known atomic.Pointer[access.Tokens]
+	o.People = &engine.PeopleOptions{Keys: keysDir(dir), LetIn: func(ctx context.Context, token, name string) (handoff.Person, error) {
+		if t := known.Load(); t != nil {
+			return letIn(t)(ctx, token, name)
+		}
+		return handoff.Person{}, errStarting
+	}}
+	if o.People.Notify, err = a.notifySetup(f.notify); err != nil {
+		return err
 	}
 	e, err := a.startWatched(ctx, o, listen)
 	if err != nil {
 		return unreachable(err)
 	}
 	defer e.Stop()
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	tokens, err := openTokens(watching, e.Engine)
+	if err != nil {
+		return err
+	}
+	known.Store(tokens)
+	if e.url != "" {
+		pages, err := site.site(watching, e, tokens, o.Log)
+		if err != nil {
+			return err
+		}
+		e.open(pages)
+	}
 	remove, err := engine.Leave(dir, o.Connect.Server)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func (a *app) open(ctx context.Context, c carry) (*session, error) {
 func (a *app) connect(ctx context.Context) (*session, error) {
 	o := a.connection("dispatcher")
 	if o.Server != "" || o.Context != "" {
-		e, err := engine.Start(ctx, engine.Options{Connect: o, Log: o.Log})
+		e, err := engine.Start(ctx, engine.Options{Connect: o, Token: a.apiToken, Log: o.Log})
 		if err != nil {
 			return nil, unreachable(err)
 		}
@@ -85,7 +85,7 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	o.Server, o.Timeout = url, min(o.Timeout, 2*time.Second)
-	e, err := engine.Start(ctx, engine.Options{Connect: o, Log: o.Log})
+	e, err := engine.Start(ctx, engine.Options{Connect: o, Token: a.apiToken, Log: o.Log})
 	if err != nil {
 		// Its process may have been killed and have left the note behind; then the store is free.
 		o.Log.Debug("the server noted in the state directory does not answer", "server", url, "error", err)

@@ -35,6 +35,7 @@ type Options struct {
 	Dispatch   *dispatch.Options // its Bus and Log are filled in; nil = no dispatcher
 	Worker     *WorkerOptions    // nil = no worker
 	People     *PeopleOptions    // nil = what people decide is carried out by another process
+	Token      string            // what is shown to that process
 	Log        *slog.Logger
 }
 
@@ -110,7 +111,7 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	e.Runs = runlog.New(e.Bus, plan.NewCache(256))
-	if err := e.startPeople(ctx, o.People); err != nil {
+	if err := e.startPeople(ctx, o.People, o.Token); err != nil {
 		return err
 	}
 	if o.Worker != nil { // before the dispatcher: its consumers are there when the first step is
@@ -135,9 +136,9 @@ func (o Options) newPartitions() int {
 }
 
 // startPeople makes the desk at which people decide; without options it is another process's.
-func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions) error {
+func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string) error {
 	if o == nil {
-		e.People = handoff.Remote{Bus: e.Bus}
+		e.People = handoff.Remote{Bus: e.Bus, Token: token}
 		return nil
 	}
 	signer, err := approval.Open(o.Keys)
