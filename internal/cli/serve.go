@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"belay/internal/access"
+	"belay/internal/approval"
 	"belay/internal/bus"
 	"belay/internal/console"
 	"belay/internal/dispatch"
@@ -175,6 +176,9 @@ func (a *app) serveCommand() *cobra.Command {
 }
 
 func (a *app) serve(ctx context.Context, f dispatchFlags, site siteFlags, listen string) error {
+	if _, _, err := site.hosts(""); err != nil {
+		return err
+	}
 	dir, err := a.stateDir()
 	if err != nil {
 		return err
@@ -255,6 +259,18 @@ func (a *app) workerCommand() *cobra.Command {
 	return c
 }
 
+// trusts checks a file of trusted keys before anything has begun.
+func trusts(file string) error {
+	if file == "" {
+		return nil
+	}
+	_, err := approval.Pinned(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &exitError{exitConfig, err}
+	}
+	return err
+}
+
 func (a *app) work(ctx context.Context, f workerFlags) error {
 	tools, err := plan.LoadTools(cmp.Or(f.tools, "tools.yaml"))
 	if err != nil {
@@ -264,6 +280,9 @@ func (a *app) work(ctx context.Context, f workerFlags) error {
 		if tools.Tools[name] == nil {
 			return usage("--only %s: %s has no such tool", name, tools.File)
 		}
+	}
+	if err := trusts(f.trust); err != nil {
+		return err
 	}
 	o := engine.Options{Connect: a.connection("worker"), Log: a.logger(slog.LevelInfo)}
 	if o.Connect.Server == "" && o.Connect.Context == "" {
