@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"belay/internal/handoff"
@@ -20,8 +19,12 @@ func (c *Console) card(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	v := makeCard(card, c.o.Who(r), c.o.Now())
+	p := c.o.Who(r)
+	v := makeCard(card, p, c.o.Now())
 	v.Said = c.takeSaid(w, r)
+	if v.Said != nil && v.Decided != nil && v.Decided.By == p.Name {
+		v.Decided = nil // it is what was just said
+	}
 	news := url.Values{"page": {"card"}, "id": {v.ID}, "mark": {markOf(card)}}
 	c.show(w, r, http.StatusOK, "card", page{Title: v.Short + " " + what(card.Dossier.EscalationView), News: "/news?" + news.Encode(), Body: v})
 }
@@ -46,7 +49,7 @@ func makeCard(card handoff.Card, p Person, now time.Time) cardView {
 		Sentence: sentence(d), Message: messageOf(d), Due: dueAt(d.Deadline, d.OnExpiry, now), Opened: at(d.Opened, now), Age: age(now.Sub(d.Opened)),
 		People: peopleOf(&it, p, now), Workflow: d.Workflow, RunPath: runPath(d.Run), RunShort: tail(d.Run), By: cmp.Or(d.By, "unknown"),
 		Labels: labels(d.Labels), Input: shown(d.Input), Plan: planOf(d), Question: d.Question, History: history(d.Attempts),
-		Similar: len(card.Similar), Alike: "/?group=" + url.QueryEscape(it.Fingerprint),
+		Similar: len(card.Similar), Alike: "/?group=" + url.QueryEscape(it.Fingerprint), Together: alikeKind(d.Kind),
 	}
 	v.Subject, v.Fault = subject(d)
 	v.dropRepeats()
@@ -178,50 +181,4 @@ func decided(d steps.Dossier) *decidedView {
 	}
 	return &decidedView{By: cmp.Or(d.Decision.By, "somebody"), Verb: string(d.Decision.Verb), Reason: d.Decision.Reason,
 		Answer: shown(d.Decision.Answer), Params: shown(d.Decision.Params)}
-}
-
-func suggestion(d steps.Dossier) *suggestionView {
-	if d.Suggestion == nil {
-		return nil
-	}
-	return &suggestionView{verbWords[handoff.Action(d.Suggestion.Verb)].Label, d.Suggestion.Ground}
-}
-
-// offers are the buttons of what the reader may decide, and a sentence on what others must.
-func offers(d steps.Dossier, p Person) (list []offerView, refused string) {
-	var others []string
-	for _, o := range d.Offers {
-		a := handoff.Action(o.Verb)
-		if !p.may(a) {
-			others = append(others, string(o.Verb))
-			continue
-		}
-		list = append(list, offerView{a, verbWords[a].Label, verbWords[a].Key, o.Effect, o.Grave, cardPath(d.ID) + "/" + string(a)})
-	}
-	if len(others) > 0 {
-		refused = "As " + cmp.Or(p.Role, "a reader") + " you may not decide: " + join(others) + "."
-	}
-	return list, refused
-}
-
-// acts are the buttons of what decides nothing.
-func acts(v cardView, p Person) []offerView {
-	list := []handoff.Action{handoff.ActClaim, handoff.ActAssign, handoff.ActSnooze, handoff.ActNote}
-	if v.People.Holder != "" {
-		list[0] = handoff.ActRelease
-	}
-	var out []offerView
-	for _, a := range list {
-		if p.may(a) {
-			out = append(out, offerView{Verb: a, Label: verbWords[a].Label, Key: verbWords[a].Key, Path: v.Path + "/" + string(a)})
-		}
-	}
-	return out
-}
-
-func join(words []string) string {
-	if n := len(words); n > 1 {
-		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
-	}
-	return strings.Join(words, "")
 }

@@ -40,6 +40,7 @@ type cardView struct {
 	Notes      []noteView
 	Similar    int
 	Alike      string // path of the similar ones
+	Together   bool   // they may be decided together
 }
 
 // people is who is at it.

@@ -74,7 +74,8 @@ func TestApproveNamesExactlyWhatWasShown(t *testing.T) {
 	for _, c := range (&http.Response{Header: a.header}).Cookies() {
 		req.AddCookie(c)
 	}
-	s.do(req).wants(t, http.StatusOK, "Your decision counts: approve.", "Runs payments.refund now", "mia decided: approve", "Next question")
+	s.do(req).wants(t, http.StatusOK, "Your decision counts: approve.", "Runs payments.refund now", "Next question")
+	s.get(a.header.Get("Location")).wants(t, http.StatusOK, "mia decided: approve", "Settled: payments.refund")
 }
 
 func TestApproveRefusesWhatWasNotShown(t *testing.T) {

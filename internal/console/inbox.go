@@ -12,10 +12,7 @@ import (
 	"belay/internal/steps"
 )
 
-const (
-	pageSize  = 50 // lines of one page
-	groupPeek = 5  // items of a group that its line unfolds
-)
+const groupPeek = 5 // items of a group that its line unfolds
 
 // inboxView is the list of what needs people.
 type inboxView struct {
@@ -25,8 +22,6 @@ type inboxView struct {
 	Query   string
 	Group   *groupView // when one group is shown item by item
 	Pages   pages
-	Since   moment // of the newest item; what is opened later is new
-	Live    bool
 }
 
 // line is one item, or a group of items that are alike.
@@ -53,12 +48,6 @@ type groupView struct {
 	Actions     []bulkChoice
 }
 
-// pages leads to the other pages of a list.
-type pages struct {
-	From, To, Of int
-	Prev, Next   string // paths; empty = none
-}
-
 func (c *Console) inbox(w http.ResponseWriter, r *http.Request) {
 	items, err := c.o.Desk.Inbox(r.Context())
 	if err != nil {
@@ -80,9 +69,8 @@ func makeInbox(items []handoff.Item, form url.Values, p Person, now time.Time) i
 	found := pick(items, parseQuery(v.Query), group, now)
 	v.Total, v.Snoozed = len(found), countSnoozed(items, now)
 	lines := bundle(found, group != "")
-	from, to := 0, 0
-	v.Pages, from, to = paging(form, len(lines))
-	for _, l := range lines[from:to] {
+	v.Pages = paging(form, len(lines))
+	for _, l := range lines[v.Pages.first:v.Pages.To] {
 		v.Lines = append(v.Lines, writeLine(l, p, now))
 	}
 	if group != "" && len(found) > 0 {
@@ -171,32 +159,6 @@ func why(it *handoff.Item) string {
 		return ""
 	}
 	return cut(it.Message, 160)
-}
-
-// paging finds the lines of the page that a form asks for.
-func paging(form url.Values, lines int) (p pages, from, to int) {
-	last := max(1, (lines+pageSize-1)/pageSize)
-	n, _ := strconv.Atoi(form.Get("page"))
-	n = min(max(n, 1), last)
-	from, to = (n-1)*pageSize, min(n*pageSize, lines)
-	p = pages{From: min(from+1, lines), To: to, Of: lines}
-	if n > 1 {
-		p.Prev = pagePath(form, n-1)
-	}
-	if n < last {
-		p.Next = pagePath(form, n+1)
-	}
-	return p, from, to
-}
-
-func pagePath(form url.Values, n int) string {
-	next := url.Values{"page": {strconv.Itoa(n)}}
-	for _, name := range []string{"q", "group", "state", "workflow"} {
-		if v := form.Get(name); v != "" {
-			next.Set(name, v)
-		}
-	}
-	return "?" + next.Encode()
 }
 
 // next leads to the first open item that is nobody else's.

@@ -34,6 +34,7 @@ type page struct {
 	Title  string // of the window; the site's name is added
 	Nav    string // the entry of the menu that is current
 	News   string // path of the news of this page; empty = it has none
+	Now    string // the server's clock, for countdowns beside a clock that is wrong
 	Env    Environment
 	Person Person
 	Body   any
@@ -41,7 +42,7 @@ type page struct {
 
 // show answers with a page. It is rendered before the first byte is sent, so that a mistake never leaves half a page.
 func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
-	p.Env, p.Person = c.o.Environment, c.o.Who(r)
+	p.Env, p.Person, p.Now = c.o.Environment, c.o.Who(r), c.o.Now().UTC().Format(time.RFC3339)
 	if p.Person.Role == "" {
 		p.Person.Role = "no role"
 	}

@@ -58,15 +58,15 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/stage/reset":
 		s.reset()
-	case "/stage/arrive": // one more question
-		card := consoletest.StormCard(200+len(world.Acts()), time.Now().Add(2*time.Minute))
-		card.Item.Fingerprint, card.Item.Tool, card.Dossier.Tool = "another", "carrier.quote", "carrier.quote"
-		world.Put(card)
+	case "/stage/arrive": // one more question, the most urgent of all
+		world.Put(urgent())
 	case "/stage/decide": // somebody else is first
 		_, err := world.Act(r.Context(), consoletest.Approver("bo"), r.URL.Query().Get("id"), handoff.Act{Verb: handoff.Action(steps.VerbAbort), Reason: "I was faster"})
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusConflict)
 		}
+	case "/stage/hangup":
+		world.Hangup()
 	case "/stage/acts":
 		_ = json.NewEncoder(w).Encode(world.Acts())
 	case "/stage/listeners":
@@ -76,6 +76,15 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		pages.ServeHTTP(w, r)
 	}
+}
+
+// urgent is a question that belongs to the top of the list.
+func urgent() handoff.Card {
+	card := consoletest.StormCard(200, time.Now().Add(2*time.Minute))
+	soon := time.Now().Add(time.Minute)
+	card.Item.Fingerprint, card.Item.Tool, card.Item.Deadline = "another", "carrier.quote", &soon
+	card.Dossier.Tool, card.Dossier.Deadline = "carrier.quote", &soon
+	return card
 }
 
 func TestInABrowser(t *testing.T) {

@@ -11,6 +11,7 @@
   page.classList.add('js')
 
   // Countdowns, written like the server writes them.
+  const ahead = Date.parse(page.dataset.now) - Date.now() // of the server's clock, which is the one that counts
   const two = (n) => String(n).padStart(2, '0')
   const span = (seconds) => {
     const s = Math.max(0, Math.floor(seconds)), h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60
@@ -19,7 +20,7 @@
     return m > 0 ? `${m}m ${two(s % 60)}s` : `${s}s`
   }
   const tick = () => all('[data-countdown]').forEach((t) => {
-    const left = (Date.parse(t.dateTime) - Date.now()) / 1000
+    const left = (Date.parse(t.dateTime) - Date.now() - ahead) / 1000
     t.textContent = left > 0 ? span(left) : 'over'
   })
   if (one('[data-countdown]')) setInterval(tick, 1000)
@@ -51,7 +52,7 @@
   const pause = () => {
     paused = !paused
     sign(paused ? 'paused' : 'live', !paused)
-    if (!paused) live.dispatchEvent(new Event('item', { bubbles: true })) // what was missed meanwhile
+    if (!paused) for (const kind of ['item', 'run']) live.dispatchEvent(new Event(kind, { bubbles: true })) // what was missed
   }
 
   // Keys.
