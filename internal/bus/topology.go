@@ -46,7 +46,10 @@ func (b *Bus) streams(o SetupOptions) []jetstream.StreamConfig {
 	escalations.Name, escalations.Subjects = b.names.EscalationsStream(), []string{b.names.EscalationsSubjects()}
 	escalations.MaxMsgsPerSubject, escalations.DiscardNewPerSubject = 1, true
 	escalations.Description = "what waits for a person"
-	return append(all, steps, timers, escalations)
+	audit := base
+	audit.Name, audit.Subjects, audit.Description = b.names.AuditStream(), []string{b.names.AuditSubjects()}, "what people did; nothing of it is ever removed"
+	audit.DenyDelete, audit.DenyPurge = true, true
+	return append(all, steps, timers, escalations, audit)
 }
 
 // logConsumer is the consumer of a log partition. Its MaxDeliver is unlimited: an event is answered, however often it

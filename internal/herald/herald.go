@@ -10,16 +10,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"belay/internal/bus"
 	"belay/internal/handoff"
+	"belay/internal/lease"
 	"belay/internal/notify"
 )
 
@@ -41,8 +39,8 @@ type Sender interface {
 // Herald is one.
 type Herald struct {
 	Options
-	me     string // in the lease
 	bucket *bus.Bucket
+	lease  *lease.Lease
 	sender Sender
 	wake   chan struct{}
 	mu     sync.Mutex
@@ -58,7 +56,7 @@ type way struct {
 
 // Times of the loop.
 const (
-	lease  = 15 * time.Second       // a herald that is gone is replaced after it
+	term   = 15 * time.Second       // a herald that is gone is replaced after it
 	settle = 200 * time.Millisecond // many changes are one look
 	again  = 5 * time.Second        // after a failure
 )
@@ -68,11 +66,12 @@ func Run(ctx context.Context, o Options) error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Herald{Options: o, me: uuid.NewString(), wake: make(chan struct{}, 1), under: map[string]*way{}}
+	h := &Herald{Options: o, wake: make(chan struct{}, 1), under: map[string]*way{}}
 	var err error
 	if h.bucket, err = o.Bus.Bucket(ctx, o.Bus.Names().NoticesBucket(), "Belay: what people were told"); err != nil {
 		return err
 	}
+	h.lease = lease.New(h.bucket, leaderKey, term)
 	h.sender = o.Sender(h.delivered)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -81,7 +80,7 @@ func Run(ctx context.Context, o Options) error {
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), again)
 	defer cancel()
 	h.sender.Stop(end)
-	h.resign(end)
+	h.lease.Resign(end)
 	return nil
 }
 
@@ -121,9 +120,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // round looks once, if this herald is the one that speaks, and says when to look again.
 func (h *Herald) round(ctx context.Context) (next time.Duration, err error) {
-	speaks, err := h.lead(ctx)
+	speaks, err := h.lease.Hold(ctx)
 	if err != nil || !speaks {
-		return lease / 2, err
+		return term / 2, err
 	}
 	items, err := h.Items(ctx)
 	if err != nil {
@@ -146,7 +145,7 @@ func (h *Herald) round(ctx context.Context) (next time.Duration, err error) {
 			return again, err
 		}
 	}
-	next = lease / 3
+	next = term / 3
 	if !due.Next.IsZero() {
 		next = min(next, max(0, time.Until(due.Next)))
 	}
@@ -278,41 +277,4 @@ func (h *Herald) watch(ctx context.Context) {
 		}
 		return claims.Watch(ctx, func(bus.Item) { h.nudge() }, nil)
 	})
-}
-
-// holder is who speaks, and until when.
-type holder struct {
-	ID    string    `json:"id"`
-	Until time.Time `json:"until"`
-}
-
-// lead takes or renews the lease.
-func (h *Herald) lead(ctx context.Context) (bool, error) {
-	it, ok, err := h.bucket.Get(ctx, leaderKey)
-	if err != nil {
-		return false, err
-	}
-	var now holder
-	if ok && json.Unmarshal(it.Value, &now) == nil && now.ID != h.me && time.Now().Before(now.Until) {
-		return false, nil
-	}
-	if !ok {
-		it.Revision = 0
-	}
-	body, err := json.Marshal(holder{h.me, time.Now().Add(lease)})
-	if err != nil {
-		return false, fmt.Errorf("write the lease down: %w", err)
-	}
-	_, err = h.bucket.Swap(ctx, leaderKey, body, it.Revision)
-	if errors.Is(err, bus.ErrConflict) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// resign lets another one speak at once.
-func (h *Herald) resign(ctx context.Context) {
-	if it, ok, err := h.bucket.Get(ctx, leaderKey); err == nil && ok && strings.Contains(string(it.Value), h.me) {
-		_ = h.bucket.Delete(ctx, leaderKey)
-	}
 }

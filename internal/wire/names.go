@@ -24,6 +24,12 @@ func (n Names) TimersSubjects() string      { return n.Prefix + ".timers.>" }
 func (n Names) EscalationsStream() string   { return n.stream("ESCALATIONS") }
 func (n Names) EscalationsSubjects() string { return n.Prefix + ".escalations.>" }
 
+// The audit trail: one subject for its records, in one order, and one for signed checkpoints of it.
+func (n Names) AuditStream() string     { return n.stream("AUDIT") }
+func (n Names) AuditSubjects() string   { return n.Prefix + ".audit.>" }
+func (n Names) AuditRecord() string     { return n.Prefix + ".audit.record" }
+func (n Names) AuditCheckpoint() string { return n.Prefix + ".audit.checkpoint" }
+
 // CacheBucket is the key-value bucket of last good results.
 func (n Names) CacheBucket() string { return n.stream("CACHE") }
 

@@ -1,0 +1,106 @@
+package audit
+
+import (
+	"bufio"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// exported is one line of an export.
+type exported struct {
+	Type       string              `json:"type"` // header, record or checkpoint
+	Version    int                 `json:"version,omitempty"`
+	Origin     string              `json:"origin,omitempty"`
+	Keys       []ed25519.PublicKey `json:"keys,omitempty"` // that signed the checkpoints, as the exporter knows them
+	Record     json.RawMessage     `json:"record,omitempty"`
+	Checkpoint string              `json:"checkpoint,omitempty"`
+}
+
+// Export writes a trail as lines of JSON: a header, all records byte for byte as they are stored, all checkpoints.
+func Export(w io.Writer, t Trail, keys []ed25519.PublicKey) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	lines := []exported{{Type: "header", Version: 1, Origin: t.Origin, Keys: keys}}
+	for _, r := range t.Records {
+		lines = append(lines, exported{Type: "record", Record: r})
+	}
+	for _, c := range t.Checkpoints {
+		lines = append(lines, exported{Type: "checkpoint", Checkpoint: c})
+	}
+	for _, line := range lines {
+		if err := enc.Encode(line); err != nil {
+			return fmt.Errorf("export the audit trail: %w", err)
+		}
+	}
+	return nil
+}
+
+// Import reads what [Export] wrote. The keys are the exporter's word: who checks brings keys of their own.
+func Import(r io.Reader) (Trail, []ed25519.PublicKey, error) {
+	var t Trail
+	var keys []ed25519.PublicKey
+	d := json.NewDecoder(r)
+	for n := 1; ; n++ {
+		var line exported
+		err := d.Decode(&line)
+		if errors.Is(err, io.EOF) && n > 1 {
+			return t, keys, nil
+		}
+		if err != nil {
+			return t, keys, fmt.Errorf("exported audit trail, entry %d: %w", n, err)
+		}
+		switch {
+		case n == 1 && (line.Type != "header" || line.Version != 1):
+			return t, keys, errors.New("this is no exported audit trail of this version: it begins with no header")
+		case n == 1:
+			t.Origin, keys = line.Origin, line.Keys
+		case line.Type == "record":
+			t.Records = append(t.Records, line.Record)
+		case line.Type == "checkpoint":
+			t.Checkpoints = append(t.Checkpoints, line.Checkpoint)
+		default:
+			return t, keys, fmt.Errorf("exported audit trail, entry %d: unknown type %q", n, line.Type)
+		}
+	}
+}
+
+// separator stands between the checkpoints in a file.
+const separator = "\n---\n"
+
+// Keep appends a checkpoint to a file outside the store: against it a trail that was cut or written anew does not hold.
+func Keep(path, text string) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("keep a checkpoint: %w", err)
+	}
+	_, err = f.WriteString(text + separator)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("keep a checkpoint: %w", err)
+	}
+	return nil
+}
+
+// Kept reads the checkpoints in a file.
+func Kept(path string) ([]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	all, err := io.ReadAll(bufio.NewReader(f))
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, text := range strings.Split(string(all), separator) {
+		if strings.TrimSpace(text) != "" {
+			list = append(list, text)
+		}
+	}
+	return list, nil
+}

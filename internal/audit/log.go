@@ -1,0 +1,165 @@
+package audit
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/wire"
+)
+
+// Log is the trail in the stream. It is safe for concurrent use, also by several processes: a record is appended by
+// compare-and-set, and who loses tries again behind the winner.
+type Log struct {
+	bus   *bus.Bus
+	names wire.Names
+	mu    sync.Mutex
+	head  head
+}
+
+// head is the end of the trail, as far as it is known.
+type head struct {
+	known bool
+	next  int64  // index of the next record
+	prev  string // hash of the last one
+	seq   uint64 // of the last one in the stream
+}
+
+// New makes a Log on a connected bus.
+func New(b *bus.Bus) *Log { return &Log{bus: b, names: b.Names()} }
+
+// Append adds a record; Index and Prev are filled in. It returns once the record is stored.
+func (l *Log) Append(ctx context.Context, r Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r.Before, r.After = bounded(r.Before), bounded(r.After)
+	for {
+		if err := l.find(ctx); err != nil {
+			return err
+		}
+		stored, err := l.try(ctx, r)
+		if stored || err != nil {
+			return err
+		}
+		l.head.known = false
+	}
+}
+
+// try appends behind the known head; false means that somebody else was first.
+func (l *Log) try(ctx context.Context, r Record) (bool, error) {
+	r.Index, r.Prev = l.head.next, l.head.prev
+	body, err := json.Marshal(r)
+	if err != nil {
+		return false, fmt.Errorf("audit record: %w", err)
+	}
+	seq, err := l.bus.PublishWait(ctx, l.names.AuditStream(), bus.Message{Subject: l.names.AuditRecord(), Data: body, Expect: &l.head.seq})
+	switch {
+	case errors.Is(err, bus.ErrConflict):
+		return false, nil
+	case errors.Is(err, bus.ErrUncertain):
+		return l.mayBeStored(ctx, body, err)
+	case err != nil:
+		l.head.known = false
+		return false, fmt.Errorf("audit record: %w", err)
+	}
+	l.head = head{true, r.Index + 1, sum(body), seq}
+	return true, nil
+}
+
+// mayBeStored looks whether a record of which nobody knows is there.
+func (l *Log) mayBeStored(ctx context.Context, body []byte, cause error) (bool, error) {
+	entries, err := l.bus.ReadSubject(ctx, l.names.AuditStream(), l.names.AuditRecord(), l.head.seq)
+	if err != nil {
+		l.head.known = false
+		return false, fmt.Errorf("audit record: %w", errors.Join(cause, err))
+	}
+	if len(entries) > 0 && string(entries[0].Data) == string(body) {
+		l.head.known = false // others may have come behind it
+		return true, nil
+	}
+	return false, nil
+}
+
+// find reads where the trail ends.
+func (l *Log) find(ctx context.Context) error {
+	if l.head.known {
+		return nil
+	}
+	e, ok, err := l.bus.Last(ctx, l.names.AuditStream(), l.names.AuditRecord())
+	if err != nil {
+		return fmt.Errorf("end of the audit trail: %w", err)
+	}
+	l.head = head{known: true}
+	if !ok {
+		return nil
+	}
+	var r Record
+	if err := json.Unmarshal(e.Data, &r); err != nil {
+		return fmt.Errorf("the last audit record cannot be read, so none can follow it: %w", err)
+	}
+	l.head = head{true, r.Index + 1, sum(e.Data), e.Seq}
+	return nil
+}
+
+// Read reads the whole trail.
+func (l *Log) Read(ctx context.Context) (Trail, error) {
+	t := Trail{Origin: Origin(l.names.Prefix)}
+	records, err := l.bus.ReadSubject(ctx, l.names.AuditStream(), l.names.AuditRecord(), 0)
+	if err != nil {
+		return t, fmt.Errorf("audit trail: %w", err)
+	}
+	for _, e := range records {
+		t.Records = append(t.Records, e.Data)
+	}
+	notes, err := l.bus.ReadSubject(ctx, l.names.AuditStream(), l.names.AuditCheckpoint(), 0)
+	if err != nil {
+		return t, fmt.Errorf("audit checkpoints: %w", err)
+	}
+	for _, e := range notes {
+		t.Checkpoints = append(t.Checkpoints, string(e.Data))
+	}
+	return t, nil
+}
+
+// checkpoints makes signed checkpoints of the trail as it grows.
+type checkpoints struct {
+	log  *Log
+	tree tree
+	seq  uint64 // of the last record in the tree
+	size int64  // of the last checkpoint
+}
+
+// make stores a checkpoint of all records, unless nothing has come since the last one; the text is empty then.
+func (c *checkpoints) make(ctx context.Context, key ed25519.PrivateKey, now time.Time) (text string, err error) {
+	l := c.log
+	entries, err := l.bus.ReadSubject(ctx, l.names.AuditStream(), l.names.AuditRecord(), c.seq)
+	if err != nil {
+		return "", fmt.Errorf("audit checkpoint: %w", err)
+	}
+	for _, e := range entries {
+		if err := c.tree.add(e.Data); err != nil {
+			return "", err
+		}
+		c.seq = e.Seq
+	}
+	if c.tree.size == c.size {
+		return "", nil
+	}
+	root, err := c.tree.root(c.tree.size)
+	if err != nil {
+		return "", fmt.Errorf("audit checkpoint: %w", err)
+	}
+	if text, err = signed(key, checkpointText(Origin(l.names.Prefix), c.tree.size, root, now)); err != nil {
+		return "", err
+	}
+	if _, err := l.bus.PublishWait(ctx, l.names.AuditStream(), bus.Message{Subject: l.names.AuditCheckpoint(), Data: []byte(text)}); err != nil {
+		return "", fmt.Errorf("audit checkpoint: %w", err)
+	}
+	c.size = c.tree.size
+	return text, nil
+}
