@@ -44,7 +44,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	if o.Embedded != "" {
 		eo.Embedded = &bus.ServerOptions{StoreDir: filepath.Join(o.Embedded, "jetstream"), Log: log}
 		eo.Connect.Server, eo.Connect.Context = "", ""
-		eo.People = &engine.PeopleOptions{Keys: filepath.Join(o.Embedded, "keys")}
+		eo.People = &engine.PeopleOptions{Keys: filepath.Join(o.Embedded, "keys"), Checkpoints: filepath.Join(o.Embedded, "audit.checkpoints")}
 		eo.Dispatch = &dispatch.Options{Name: "embedded", Observer: &observe.Runs{Log: log}}
 		if o.Tools != nil {
 			eo.Worker = WorkerOptions{Tools: o.Tools}.engine(o.Handlers, slog.New(slog.DiscardHandler)) // the dispatcher's lines say it all

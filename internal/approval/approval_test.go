@@ -240,7 +240,16 @@ func TestPublishedKeys(t *testing.T) {
 	if err := ring.Check(t.Context(), g); !errors.Is(err, errUnknownKey) {
 		t.Errorf("%v; the key is revoked", err)
 	}
-	if err := ring.Revoke(t.Context(), g.Key); err == nil || !strings.Contains(err.Error(), "keys ls") {
+	if err := ring.Revoke(t.Context(), g.Key); err != nil {
+		t.Errorf("again: %v", err)
+	}
+	if err := ring.Publish(t.Context(), public(t, s)); err != nil || ring.Check(t.Context(), g) == nil {
+		t.Errorf("a restart makes a revoked key good again: %v", err)
+	}
+	if all, _ := ring.List(t.Context()); len(all) != 1 || all[0].Revoked.IsZero() {
+		t.Errorf("%+v; it is kept for what it signed of the past", all)
+	}
+	if err := ring.Revoke(t.Context(), "0123456789abcdef"); err == nil || !strings.Contains(err.Error(), "keys ls") {
 		t.Error(err)
 	}
 }

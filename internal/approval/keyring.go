@@ -22,6 +22,8 @@ type PublicKey struct {
 	Key  ed25519.PublicKey `json:"key"`
 	Host string            `json:"host,omitempty"` // where it signs, for people
 	Made time.Time         `json:"made,omitzero"`  // when it was published
+
+	Revoked time.Time `json:"revoked,omitzero"` // what it has signed counts no more; kept, for what it signed of the past
 }
 
 // String is a line of a file of pinned keys.
@@ -49,12 +51,25 @@ var errUnknownKey = errors.New("no trusted key has signed it")
 // Pinned trusts the keys in a file, and no other: a line for each, as `dispatcher keys export` writes them. Lines that
 // begin with # say nothing.
 func Pinned(path string) (Keys, error) {
+	list, err := ReadPinned(path)
+	if err != nil {
+		return nil, err
+	}
+	keys := pinned{}
+	for _, k := range list {
+		keys[k.ID] = k
+	}
+	return keys, nil
+}
+
+// ReadPinned reads the keys of such a file.
+func ReadPinned(path string) ([]PublicKey, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("trusted keys: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	keys := pinned{}
+	var keys []PublicKey
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
@@ -65,7 +80,7 @@ func Pinned(path string) (Keys, error) {
 		if err != nil {
 			return nil, fmt.Errorf("trusted keys: %s:%d: %w", path, n, err)
 		}
-		keys[k.ID] = k
+		keys = append(keys, k)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("trusted keys: %w", err)
@@ -126,7 +141,7 @@ func (p *Published) Check(ctx context.Context, g steps.Grant) error {
 		return err
 	}
 	var k PublicKey
-	if !ok || json.Unmarshal(it.Value, &k) != nil {
+	if !ok || json.Unmarshal(it.Value, &k) != nil || !k.Revoked.IsZero() {
 		return errUnknownKey
 	}
 	return k.check(g)
@@ -181,14 +196,25 @@ func (p *Published) List(ctx context.Context) ([]PublicKey, error) {
 	return keys, nil
 }
 
-// Revoke takes a key out of the bucket: nothing that it has signed counts any more.
+// Revoke ends a key: no approval that it has signed counts any more.
 func (p *Published) Revoke(ctx context.Context, id string) error {
 	bucket, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
-	if _, ok, err := bucket.Get(ctx, id); err != nil || !ok {
+	it, ok, err := bucket.Get(ctx, id)
+	var k PublicKey
+	if err != nil || !ok || json.Unmarshal(it.Value, &k) != nil {
 		return errors.Join(err, fmt.Errorf("there is no key %q: `dispatcher keys ls` lists them", id))
 	}
-	return bucket.Delete(ctx, id)
+	if !k.Revoked.IsZero() {
+		return nil
+	}
+	k.Revoked = time.Now().UTC().Truncate(time.Second)
+	body, err := json.Marshal(k)
+	if err != nil {
+		return fmt.Errorf("revoke key %s: %w", id, err)
+	}
+	_, err = bucket.Swap(ctx, id, body, it.Revision)
+	return err
 }

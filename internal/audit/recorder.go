@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"belay/internal/bus"
@@ -27,6 +28,7 @@ type Recorder struct {
 	File string                             // where checkpoints are kept outside the store; empty = nowhere
 	Say  *slog.Logger
 
+	mu     sync.Mutex // one sweep at a time
 	bucket *bus.Bucket
 	signs  checkpoints
 	wake   chan struct{}
@@ -43,11 +45,10 @@ const (
 
 // Run records until ctx ends.
 func (r *Recorder) Run(ctx context.Context) error {
-	var err error
-	if r.bucket, err = r.Bus.Bucket(ctx, r.Bus.Names().NoticesBucket(), "Belay: what people were told"); err != nil {
+	if err := r.open(ctx); err != nil {
 		return err
 	}
-	r.signs, r.wake = checkpoints{log: r.Log}, make(chan struct{}, 1)
+	r.wake = make(chan struct{}, 1)
 	hold := lease.New(r.bucket, leaseKey, term)
 	for p := range r.Bus.Partitions() {
 		go r.follow(ctx, p)
@@ -55,7 +56,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 	for {
 		mine, err := hold.Hold(ctx)
 		if err == nil && mine {
-			err = r.sweep(ctx)
+			err = r.Sweep(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
 			r.Say.Warn("decisions are not recorded in the audit trail now; trying again, nothing is lost", "error", err)
@@ -102,8 +103,23 @@ func (r *Recorder) rest(ctx context.Context) bool {
 	}
 }
 
-// sweep records what has come, and signs.
-func (r *Recorder) sweep(ctx context.Context) error {
+func (r *Recorder) open(ctx context.Context) (err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.bucket == nil {
+		r.signs.log = r.Log
+		r.bucket, err = r.Bus.Bucket(ctx, r.Bus.Names().NoticesBucket(), "Belay: what people were told")
+	}
+	return err
+}
+
+// Sweep records what has come, and signs.
+func (r *Recorder) Sweep(ctx context.Context) error {
+	if err := r.open(ctx); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for p := range r.Bus.Partitions() {
 		if err := r.partition(ctx, p); err != nil {
 			return err

@@ -52,10 +52,18 @@ func (a *app) keysLs() *cobra.Command {
 		}
 		var rows [][]any
 		for _, k := range keys {
-			rows = append(rows, []any{k.ID, k.Made.Local().Format("2006-01-02 15:04"), plain(k.Host)})
+			rows = append(rows, []any{k.ID, k.Made.Local().Format("2006-01-02 15:04"), plain(k.Host), revoked(k)})
 		}
-		return a.table([]any{"ID", "SINCE", "SIGNS AT"}, rows)
+		return a.table([]any{"ID", "SINCE", "SIGNS AT", "COUNTS"}, rows)
 	}}
+}
+
+// revoked says whether what a key has signed counts.
+func revoked(k approval.PublicKey) string {
+	if k.Revoked.IsZero() {
+		return "yes"
+	}
+	return "revoked " + k.Revoked.Local().Format("2006-01-02 15:04")
 }
 
 func (a *app) keysExport() *cobra.Command {
@@ -66,6 +74,9 @@ func (a *app) keysExport() *cobra.Command {
 		}
 		defer s.close()
 		for _, k := range keys {
+			if !k.Revoked.IsZero() {
+				continue
+			}
 			fmt.Fprintf(a.Out, "# %s, since %s\n%s\n", plain(k.Host), k.Made.UTC().Format("2006-01-02"), k)
 		}
 		return nil

@@ -188,7 +188,7 @@ func (a *app) serve(ctx context.Context, f dispatchFlags, site siteFlags, listen
 		return usage("serve needs a NATS server: --server, --context or NATS_URL; `dispatcher dev` brings its own")
 	}
 	var known atomic.Pointer[access.Tokens]
-	o.People = &engine.PeopleOptions{Keys: keysDir(dir), LetIn: func(ctx context.Context, token, name string) (handoff.Person, error) {
+	o.People = &engine.PeopleOptions{Keys: keysDir(dir), Checkpoints: checkpointsFile(dir, a.trailAt(o.Connect.Server)), LetIn: func(ctx context.Context, token, name string) (handoff.Person, error) {
 		if t := known.Load(); t != nil {
 			return letIn(t)(ctx, token, name)
 		}

@@ -2,11 +2,14 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"belay/internal/bus"
@@ -121,7 +124,7 @@ func (a *app) embeddedOptions(dir string, c carry) engine.Options {
 		Embedded: &bus.ServerOptions{StoreDir: filepath.Join(dir, "jetstream"), Log: log},
 	}
 	o.Connect.Server, o.Connect.Context = "", ""
-	o.People = &engine.PeopleOptions{Keys: keysDir(dir)}
+	o.People = &engine.PeopleOptions{Keys: keysDir(dir), Checkpoints: checkpointsFile(dir, "")}
 	if c.dispatch {
 		o.Dispatch = &dispatch.Options{Name: "embedded", Observer: a.told(log)}
 	}
@@ -135,6 +138,21 @@ func (a *app) embeddedOptions(dir string, c carry) engine.Options {
 
 // keysDir is where the state directory has the key that signs approvals.
 func keysDir(state string) string { return filepath.Join(state, "keys") }
+
+// checkpointsFile is where checkpoints of the audit trail are kept outside the store: of the store in the same state
+// directory, or of the trail in a server somewhere else.
+func checkpointsFile(state, trail string) string {
+	if trail == "" {
+		return filepath.Join(state, "audit.checkpoints")
+	}
+	sum := sha256.Sum256([]byte(trail))
+	return filepath.Join(state, "audit-"+hex.EncodeToString(sum[:4])+".checkpoints")
+}
+
+// trailAt names the trail in a server.
+func (a *app) trailAt(server string) string {
+	return strings.Join([]string{server, a.conn.Context, a.prefix}, " ")
+}
 
 // told is what is said of runs beside their progress, which is printed anyway: nothing unless asked for.
 func (a *app) told(log *slog.Logger) *observe.Runs {

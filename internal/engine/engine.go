@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,8 +12,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
+
+	"github.com/google/uuid"
 
 	"belay/internal/approval"
+	"belay/internal/audit"
 	"belay/internal/bus"
 	"belay/internal/dispatch"
 	"belay/internal/dlq"
@@ -44,6 +49,8 @@ type PeopleOptions struct {
 	Keys  string        // folder of the key that signs approvals; made where there is none
 	LetIn handoff.LetIn // who may ask over NATS; nil = nobody may
 
+	Checkpoints string // file in which checkpoints of the audit trail are kept outside the store; empty = none is kept
+
 	Notify *notify.Setup // whom to tell that something waits for people; nil = nobody
 }
 
@@ -67,6 +74,8 @@ type Engine struct {
 	Server *bus.Server // nil unless embedded
 	People Actor
 	Desk   *handoff.Desk // nil where another process has it
+	// Recorder keeps the audit trail; nil where another process does.
+	Recorder *audit.Recorder
 	// Missing are the `go` rungs of the worker's tools file that have no handler in this binary.
 	Missing []toolbox.Key
 
@@ -150,6 +159,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	}
 	e.Desk = handoff.NewDesk(e.Runs, dlq.New(e.Bus), handoff.NewClaims(e.Bus), signer)
 	e.People = e.Desk
+	e.startAudit(signer, o.Checkpoints)
 	if o.Notify != nil {
 		e.startHerald(o.Notify)
 	}
@@ -165,6 +175,37 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 		return nil
 	case <-e.fail:
 		return e.Err()
+	}
+}
+
+// startAudit records what people do. Decisions are recorded as they stand in the logs, by one dispatcher; what decides
+// nothing, by the desk where it is done.
+func (e *Engine) startAudit(signer *approval.Signer, file string) {
+	trail := audit.New(e.Bus)
+	e.Desk.Acted = func(ctx context.Context, who handoff.Person, a handoff.Act, d handoff.Done) {
+		if a.Verb.Decides() {
+			return
+		}
+		if err := trail.Append(ctx, actRecord(who, a, d)); err != nil {
+			e.log.Warn("an act is not in the audit trail", "act", string(a.Verb), "escalation_id", d.ID, "by", who.Name, "error", err)
+		}
+	}
+	e.Recorder = &audit.Recorder{Bus: e.Bus, Runs: e.Runs, Log: trail, Key: signer.Key, File: file, Say: e.log}
+	e.part(e.Recorder.Run)
+}
+
+func actRecord(who handoff.Person, a handoff.Act, d handoff.Done) audit.Record {
+	after, err := json.Marshal(struct {
+		To    string    `json:"to,omitempty"`
+		Until time.Time `json:"until,omitzero"`
+		Text  string    `json:"text,omitempty"`
+	}{a.To, a.Until, a.Text})
+	if err != nil || string(after) == "{}" {
+		after = nil
+	}
+	run, _ := handoff.RunOf(d.ID)
+	return audit.Record{
+		ID: "act/" + uuid.NewString(), At: d.At, Who: who.Name, Via: who.Via, Action: string(a.Verb), On: d.ID, Run: run, Reason: a.Reason, After: after,
 	}
 }
 

@@ -152,7 +152,7 @@ func (k *Desk) Act(ctx context.Context, who Person, id string, a Act) (Done, err
 }
 
 func (k *Desk) act(ctx context.Context, who Person, id string, a Act, done Done) (Done, error) {
-	if a.Verb.decides() {
+	if a.Verb.Decides() {
 		return k.decide(ctx, who, id, a, done)
 	}
 	if _, letter := runlog.LetterRun(id); !letter {
@@ -170,8 +170,8 @@ func (k *Desk) act(ctx context.Context, who Person, id string, a Act, done Done)
 	return done, err
 }
 
-// decides reports whether a is a decision, as opposed to what people do on the way to one.
-func (a Action) decides() bool {
+// Decides reports whether a is a decision, as opposed to what people do on the way to one.
+func (a Action) Decides() bool {
 	switch a {
 	case ActClaim, ActRelease, ActAssign, ActSnooze, ActNote:
 		return false
