@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"belay/internal/approval"
 	"belay/internal/bus"
 	"belay/internal/dlq"
 	"belay/internal/handoff"
@@ -23,6 +24,7 @@ type client struct {
 	world *world
 	bus   *bus.Bus
 	runs  *runlog.Log
+	desk  *handoff.Desk
 	doc   *plan.Document
 
 	answered int
@@ -54,6 +56,14 @@ func (f *fleet) client(w *world) *client {
 	}
 	f.t.Cleanup(c.bus.Close)
 	c.runs = runlog.New(c.bus, plan.NewCache(8))
+	signer, err := approval.Open(f.t.TempDir())
+	if err == nil {
+		_, err = signer.PublishTo(ctx, approval.NewPublished(c.bus))
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	c.desk = handoff.NewDesk(c.runs, dlq.New(c.bus), handoff.NewClaims(c.bus), signer)
 	return c
 }
 
@@ -96,13 +106,14 @@ func (c *client) people(ctx context.Context) {
 
 func (c *client) decide(ctx context.Context, d steps.Dossier) {
 	decision := handoff.Act{Verb: "retry"}
-	if d.Kind != steps.KindUnknown {
+	if d.Kind == steps.KindApproval {
+		decision = handoff.Act{Verb: "approve", Digest: d.Approval.Digest}
+	} else if d.Kind != steps.KindUnknown {
 		c.strange = append(c.strange, fmt.Sprintf("%s %s: %s", d.ID, d.Class, d.Message))
 	} else if d.Failing != nil && c.world.done("/pay", d.Failing.Key) > 0 {
 		decision.Verb, decision.Answer = "answer", json.RawMessage(`{"ok":"a person looked"}`)
 	}
-	desk := handoff.NewDesk(c.runs, dlq.New(c.bus), handoff.NewClaims(c.bus), nil)
-	if _, err := desk.Act(ctx, handoff.Person{Name: "chaos"}, d.ID, decision); err == nil {
+	if _, err := c.desk.Act(ctx, handoff.Person{Name: "chaos"}, d.ID, decision); err == nil {
 		c.answered++
 	}
 }

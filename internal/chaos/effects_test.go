@@ -80,7 +80,7 @@ func (w *world) tools(retry string) string {
 	return strings.NewReplacer("URL", w.URL, "RETRY", retry).Replace(`
 tools:
   flaky: {effects: idempotent, rungs: [{name: primary, http: {method: POST, url: "URL/flaky"}, timeout: 5s, retry: {initial: RETRY, max_attempts: 9}}]}
-  pay: {effects: unsafe, timeout: 5m, rungs: [{name: primary, http: {method: POST, url: "URL/pay"}, timeout: 5s, retry: {initial: 100ms, max_attempts: 9}}]}
+  pay: {effects: unsafe, timeout: 5m, approval: {when: "params.n % 2 == 0"}, rungs: [{name: primary, http: {method: POST, url: "URL/pay"}, timeout: 5s, retry: {initial: 100ms, max_attempts: 9}}]}
   note: {effects: none, rungs: [{name: primary, command: {argv: [cat]}, timeout: 5s, retry: {initial: 100ms, max_attempts: 9}}]}
 `)
 }

@@ -81,8 +81,8 @@ func (c *Claims) get(ctx context.Context, id string) (r record, revision uint64,
 	if err != nil || !ok {
 		return r, 0, err
 	}
-	if err := json.Unmarshal(it.Value, &r); err != nil {
-		return record{}, it.Revision, nil // another version's, or nobody's: written anew
+	if json.Unmarshal(it.Value, &r) != nil {
+		r = record{} // another version's, or nobody's: written anew
 	}
 	return r, it.Revision, nil
 }

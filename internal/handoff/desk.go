@@ -105,10 +105,26 @@ func (k *Desk) Card(ctx context.Context, id string) (Card, error) {
 	if err != nil {
 		return Card{}, err
 	}
-	c := Card{Dossier: steps.MakeDossier(s, n), Similar: []string{}}
+	c := Card{Dossier: steps.MakeDossier(s, n)}
 	c.Item = k.item(c.Dossier.EscalationView, r)
 	c.Trail = trail(s, n)
-	return c, nil
+	c.Similar, err = k.similar(ctx, &c.Item)
+	return c, err
+}
+
+// maxSimilar is how many alike items a card names.
+const maxSimilar = 50
+
+// similar are other open items with the same fingerprint.
+func (k *Desk) similar(ctx context.Context, it *Item) ([]string, error) {
+	alike := []string{}
+	letters, err := k.Letters.List(ctx)
+	for _, l := range letters {
+		if l.ID != it.ID && len(alike) < maxSimilar && l.Fingerprint() == it.Fingerprint {
+			alike = append(alike, l.ID)
+		}
+	}
+	return alike, err
 }
 
 // trail is what the run's log tells of people's decisions about the same thing.
@@ -237,15 +253,15 @@ func (k *Desk) sign(s *steps.State, n int, who Person, d steps.Decided) (steps.D
 		return d, nil
 	}
 	rule := s.Tool(s.Escalations[n].Unit).Approval
-	err = who.may(Action(steps.VerbApprove))
+	forbidden := who.may(Action(steps.VerbApprove))
 	if rule.NotSubmitter && d.By == s.By {
-		err = fmt.Errorf("%w: %s submitted the run, and may not approve it", ErrForbidden, d.By)
+		forbidden = fmt.Errorf("%w: %s submitted the run, and may not approve it", ErrForbidden, d.By)
 	}
-	switch {
-	case err != nil && d.Verb == steps.VerbApprove:
-		return d, err
-	case err != nil:
+	if forbidden != nil && d.Verb != steps.VerbApprove {
 		return d, nil // the step is held, and somebody else is asked
+	}
+	if forbidden != nil {
+		return d, forbidden
 	}
 	if g, err = k.Signer.Sign(g, k.Now(), cmp.Or(time.Duration(rule.ValidFor), time.Hour)); err != nil {
 		return d, err
