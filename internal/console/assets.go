@@ -15,6 +15,9 @@ import (
 //go:embed static
 var staticFiles embed.FS
 
+// Two scripts are not ours: htmx.min.js and hx-sse.min.js as the npm package htmx.org 4.0.1 has them in dist and
+// dist/ext. Their licence lies beside them.
+
 // assets are the files of the pages: styles, scripts and a picture. Each is served under a name that holds a hash of
 // its content, so browsers may keep it for ever, and under its plain name, for pages of other packages.
 type assets struct {

@@ -75,7 +75,11 @@ func TestApproveNamesExactlyWhatWasShown(t *testing.T) {
 		req.AddCookie(c)
 	}
 	s.do(req).wants(t, http.StatusOK, "Your decision counts: approve.", "Runs payments.refund now", "Next question")
-	s.get(a.header.Get("Location")).wants(t, http.StatusOK, "mia decided: approve", "Settled: payments.refund")
+	settled := s.get(a.header.Get("Location"))
+	settled.wants(t, http.StatusOK, "mia decided: approve", "Settled: payments.refund")
+	if strings.Contains(settled.body, `class="verb`) {
+		t.Error("a settled card still offers decisions")
+	}
 }
 
 func TestApproveRefusesWhatWasNotShown(t *testing.T) {
@@ -304,6 +308,7 @@ func TestSmallActsNeedTheirWords(t *testing.T) {
 	s := newSite(t, consoletest.Morning(clock))
 	s.send(consoletest.Shipment, "assign", url.Values{"to": {" "}}).wants(t, http.StatusUnprocessableEntity, "Say to whom.")
 	s.send(consoletest.Shipment, "note", url.Values{"text": {""}}).wants(t, http.StatusUnprocessableEntity, "Write a word.")
+	s.send(consoletest.Shipment, "snooze", url.Values{"for": {"99999h"}}).wants(t, http.StatusUnprocessableEntity, "Choose for how long.")
 	s.nothingDone()
 }
 
@@ -320,7 +325,7 @@ func TestManyAtOnce(t *testing.T) {
 	if _, err := s.world.Act(t.Context(), consoletest.Approver("bo"), consoletest.Storm(2), handoff.Act{Verb: "skip"}); err != nil {
 		t.Fatal(err)
 	}
-	page := s.post("/bulk", url.Values{"group": {stormGroup}, "verb": {"retry"}, "id": {consoletest.Storm(1), consoletest.Storm(2), consoletest.Storm(3)}})
+	page := s.post("/bulk", url.Values{"group": {stormGroup}, "verb": {"retry"}, "id": {consoletest.Storm(1), consoletest.Storm(2), consoletest.Storm(3)}, "revision": {"101", "102", "103"}})
 	page.wants(t, http.StatusOK, "Retry 2 of 3?", "Left out: This is settled already. bo chose skip.", "Runs it again")
 	if n := len(s.world.Acts()); n != 1 {
 		t.Fatalf("the preview did something: %d acts", n)

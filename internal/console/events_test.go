@@ -13,6 +13,7 @@ import (
 
 	"belay/internal/console"
 	"belay/internal/console/consoletest"
+	"belay/internal/handoff"
 )
 
 // reader is a page that listens. It takes what is sent until it is broken.
@@ -146,5 +147,35 @@ func TestEventsEndWithTheChanges(t *testing.T) {
 		if w.Listeners() != 0 {
 			t.Errorf("%d listeners are left", w.Listeners())
 		}
+	})
+}
+
+func TestTrendsAreWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := consoletest.Morning(time.Now)
+		c := console.New(console.Options{Desk: w, Runs: w, Fleet: w, Changes: w, Who: func(*http.Request) console.Person { return console.Person{} }, Now: time.Now})
+		page := func() string {
+			rec := httptest.NewRecorder()
+			c.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/trends", nil))
+			return rec.Body.String()
+		}
+		if !strings.Contains(page(), "Nothing is counted yet.") {
+			t.Error("something is counted before anybody looked")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go c.Watch(ctx)
+		time.Sleep(time.Second)
+		if _, err := w.Act(ctx, consoletest.Approver("mia"), consoletest.Refund, handoff.Act{Verb: "reject"}); err != nil {
+			t.Error(err)
+		}
+		w.Break(errors.New("away")) // a look that fails is left out
+		time.Sleep(15 * time.Second)
+		w.Break(nil)
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		if got := page(); !strings.Contains(got, "<h2>Settled</h2><p class=\"big\">1</p>") || !strings.Contains(got, "11m 30s") {
+			t.Errorf("%s", got)
+		}
+		cancel()
 	})
 }

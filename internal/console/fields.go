@@ -41,13 +41,25 @@ const fieldPrefix = "f."
 func fieldsOf(object, rawSchema json.RawMessage) []field {
 	s := readSchema(rawSchema)
 	var list []field
-	have, _ := members(object)
+	have := unique(object)
 	for _, m := range have {
 		list = append(list, newField(m.Name, m.Value, s))
 	}
 	for _, name := range propertyNames(rawSchema) {
 		if find(have, name) == nil {
 			list = append(list, newField(name, nil, s))
+		}
+	}
+	return list
+}
+
+// unique gives the members of an object, of those with the same name the last one, which is the one that counts in Go.
+func unique(object json.RawMessage) []member {
+	all, _ := members(object)
+	var list []member
+	for _, m := range all {
+		if find(list, m.Name) == nil {
+			list = append(list, member{m.Name, find(all, m.Name)})
 		}
 	}
 	return list
@@ -188,6 +200,9 @@ func (f field) Words() string {
 	}
 	return words
 }
+
+// Lines is how many lines the form shows of a longer text.
+func (f field) Lines() int { return min(max(strings.Count(f.Text, "\n")+1, 2), 12) }
 
 // All are the options of a choice with what stands there, and nothing where it may be left out.
 func (f field) All() []string {

@@ -90,6 +90,16 @@ func TestWhatIsPutOffIsNotInTheWay(t *testing.T) {
 	s.get("/?q=snoozed:yes").wants(t, http.StatusOK, "Needs you (105)")
 }
 
+func TestAClaimEndsWithItsLease(t *testing.T) {
+	w := consoletest.Morning(clock)
+	card, _ := w.Card(t.Context(), consoletest.Charge)
+	card.Item.Claim = &handoff.Claim{By: "bo", Until: noon}
+	w.Put(card)
+	s := newSite(t, w)
+	s.get("/?q=claimed:yes").wants(t, http.StatusOK, "Nothing open matches")
+	s.get("/e/"+consoletest.Charge).wants(t, http.StatusOK, "Unclaimed", "/claim")
+}
+
 func TestAnEmptyInboxSaysWhatWouldFillIt(t *testing.T) {
 	newSite(t, consoletest.Empty(clock)).get("/").wants(t, http.StatusOK, "Nothing needs you.", "shows up here")
 }

@@ -115,13 +115,11 @@ func invisible(r rune) bool {
 	return !unicode.IsGraphic(r)
 }
 
-// visible writes an invisible character: the pictures that Unicode has for the old control characters, else its number.
+// visible writes an invisible character as its number. Unicode has pictures for some, but many phones have no glyphs
+// for those.
 func visible(r rune) string {
-	switch {
-	case r < ' ':
-		return string('\u2400' + r)
-	case r == 0x7F:
-		return "\u2421"
+	if r == 0x1B {
+		return "⟪ESC⟫" // the beginning of what a terminal would obey
 	}
 	return fmt.Sprintf("⟪U+%04X⟫", r)
 }

@@ -25,9 +25,9 @@ func TestPiecesShowWhatTheEyeWouldMiss(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
 		"plain":               {"Refund 120 € für Änne", "Refund 120 € für Änne"},
 		"lines":               {"a\r\nb\tc\n", "a\nb\tc\n"},
-		"ANSI":                {"\x1b[31mred", "{␛}[31mred"},
-		"carriage return":     {"pay 1\rpay 9", "pay 1{␍}pay 9"},
-		"null and delete":     {"\x00\x7f", "{␀}{␡}"},
+		"ANSI":                {"\x1b[31mred", "{⟪ESC⟫}[31mred"},
+		"carriage return":     {"pay 1\rpay 9", "pay 1{⟪U+000D⟫}pay 9"},
+		"null and delete":     {"\x00\x7f", "{⟪U+0000⟫}{⟪U+007F⟫}"},
 		"C1":                  {"\u009b31m", "{⟪U+009B⟫}31m"},
 		"bidi override":       {"a\u202egnp.exe", "a{⟪U+202E⟫}gnp.exe"},
 		"bidi isolate":        {"\u2066x\u2069", "{⟪U+2066⟫}x{⟪U+2069⟫}"},

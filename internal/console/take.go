@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -22,6 +23,9 @@ func (v *formView) take(form url.Values) {
 	}
 	if v.Verb == handoff.Action(steps.VerbApprove) {
 		v.takeDigest(form.Get("digest"))
+	}
+	if v.Verb == handoff.ActSnooze && !slices.ContainsFunc(v.Spans, func(s spanChoice) bool { return s.Value == v.For }) {
+		v.Errors = append(v.Errors, "Choose for how long.")
 	}
 	if v.Verb == handoff.ActAssign && v.To == "" {
 		v.Errors = append(v.Errors, "Say to whom.")
@@ -83,9 +87,8 @@ func (v *formView) takeWhole(text string) {
 
 // jsonMistake says where a document stops being JSON.
 func jsonMistake(text string) string {
-	var any json.RawMessage
-	err := json.Unmarshal([]byte(text), &any)
-	if e, ok := err.(*json.SyntaxError); ok { //nolint:errorlint // json gives it as it is
+	var whole json.RawMessage
+	if e, ok := errors.AsType[*json.SyntaxError](json.Unmarshal([]byte(text), &whole)); ok {
 		before := text[:min(int(e.Offset), len(text))]
 		return "Line " + strconv.Itoa(strings.Count(before, "\n")+1) + ": " + e.Error() + "."
 	}
@@ -123,10 +126,7 @@ func (v *formView) act(now time.Time) handoff.Act {
 		a.Answer = v.value
 	}
 	if v.Verb == handoff.ActSnooze {
-		d, err := time.ParseDuration(v.For)
-		if err != nil || d <= 0 {
-			d = time.Hour
-		}
+		d, _ := time.ParseDuration(v.For) // one of the choices
 		a.Until = now.Add(d)
 	}
 	return a

@@ -36,6 +36,9 @@ func (l lines) tell() {
 		l.end()
 	}
 	l.moved(l.step)
+	l.expired(func(e *steps.Escalation) {
+		l.say(slog.LevelWarn, "nobody decided in time", slog.String("escalation_id", e.ID), slog.String("kind", string(e.Kind)), slog.String("then", string(e.OnExpiry)))
+	})
 	l.opened(func(_ int, e *steps.Escalation) { l.escalation(e) })
 }
 

@@ -29,7 +29,7 @@ func NewRegistry(version string) *prometheus.Registry {
 
 // RunMetrics count what a dispatcher applies.
 type RunMetrics struct {
-	submitted, runs, steps, attempts, fallbacks, opened, decisions *prometheus.CounterVec
+	submitted, runs, steps, attempts, fallbacks, opened, decisions, expired *prometheus.CounterVec
 	runTook, queueWait, decisionTime                               *prometheus.HistogramVec
 }
 
@@ -42,12 +42,13 @@ func NewRunMetrics(r prometheus.Registerer) *RunMetrics {
 		attempts:     counter("belay_step_attempts_total", "Attempts whose outcome is known.", "tool", "rung", "outcome", "error_type"),
 		fallbacks:    counter("belay_fallbacks_total", "Steps that went on to another rung.", "tool", "from_rung", "to_rung", "reason"),
 		opened:       counter("belay_escalations_opened_total", "Questions to people.", "kind"),
+		expired:      counter("belay_escalations_expired_total", "Questions that nobody decided in time.", "kind"),
 		decisions:    counter("belay_escalation_decisions_total", "Decisions that counted.", "decision", "via"),
 		runTook:      histogram("belay_run_duration_seconds", "From submit to result, with the time that people took.", runBuckets, "workflow", "outcome"),
 		queueWait:    histogram("belay_step_queue_wait_seconds", "From when an attempt may be executed until a worker begins.", executionBuckets, "tool", "rung"),
 		decisionTime: histogram("belay_escalation_time_to_decision_seconds", "From a question to a person's decision.", peopleBuckets, "kind"),
 	}
-	r.MustRegister(m.submitted, m.runs, m.steps, m.attempts, m.fallbacks, m.opened, m.decisions, m.runTook, m.queueWait, m.decisionTime)
+	r.MustRegister(m.submitted, m.runs, m.steps, m.attempts, m.fallbacks, m.opened, m.decisions, m.expired, m.runTook, m.queueWait, m.decisionTime)
 	return m
 }
 
@@ -80,6 +81,7 @@ func (m *RunMetrics) applied(c *change) {
 			m.steps.WithLabelValues(c.s.Tool(i).Name, stepOutcome(u)).Inc()
 		}
 	})
+	c.expired(func(e *steps.Escalation) { m.expired.WithLabelValues(string(e.Kind)).Inc() })
 	c.opened(func(_ int, e *steps.Escalation) { m.opened.WithLabelValues(string(e.Kind)).Inc() })
 }
 

@@ -101,6 +101,20 @@ func (c *change) decided() *steps.Escalation {
 	return nil
 }
 
+// expired lists the escalations that have run out with this record: by the timer, or by a decision that came too late.
+func (c *change) expired(f func(e *steps.Escalation)) {
+	switch c.r.Event.(type) {
+	case steps.Fired, steps.Decided:
+	default:
+		return
+	}
+	for n := range c.s.Escalations {
+		if e := &c.s.Escalations[n]; e.State == steps.EscalationExpired && e.Ended.Equal(c.s.Now) {
+			f(e)
+		}
+	}
+}
+
 // where names the tool and the rung of an attempt.
 func (c *change) where(i int, rung int) (tool, name string) {
 	t := c.s.Tool(i)

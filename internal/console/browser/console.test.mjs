@@ -181,6 +181,15 @@ test('news are said and move nothing, until they are asked for', async (t) => {
   await page.getByText('carrier.quote').first().waitFor()
 })
 
+test('news arrive however late the scripts do', async (t) => {
+  for (const late of ['htmx', 'hx-sse', 'app']) {
+    const page = await open(t, { viewport: screen })
+    await page.route(`**/static/${late}*.js`, async (route) => { await new Promise((go) => setTimeout(go, 300)); await route.continue() })
+    await page.goto('/')
+    await live(page)
+  }
+})
+
 test('news can be paused', async (t) => {
   const page = await open(t, { viewport: screen }, '/')
   await live(page)
