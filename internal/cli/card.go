@@ -64,15 +64,10 @@ func (a *app) printLetter(l dlq.Letter) {
 		p("\ndecide    dispatcher esc decide %s %s\n", short(l.ID), example(l.Allowed))
 	}
 	for _, v := range l.Allowed {
-		if does := letterEffects[v]; does != "" {
+		if does := handoff.LetterEffects[v]; does != "" {
 			p("          %-7s %s\n", v, does)
 		}
 	}
-}
-
-var letterEffects = map[steps.Verb]string{
-	steps.VerbRetry: "read it again, with a version that can",
-	steps.VerbSkip:  "leave it out of the run's history for good; the run goes on without it",
 }
 
 // printCard shows a card in the order in which a person needs it.

@@ -93,7 +93,10 @@ func (v *formView) failed(err error, c *Console) int {
 	case errors.Is(err, handoff.ErrNoEscalation):
 		v.Errors = append(v.Errors, "There is no such question any more.")
 		return http.StatusNotFound
-	case errors.Is(err, handoff.ErrNotAllowed):
+	case errors.Is(err, handoff.ErrChanged), errors.Is(err, handoff.ErrClaimed):
+		v.Errors = append(v.Errors, err.Error())
+		return http.StatusPreconditionFailed
+	case errors.Is(err, handoff.ErrNotAllowed), errors.Is(err, handoff.ErrForbidden):
 		v.Errors = append(v.Errors, err.Error())
 		return http.StatusForbidden
 	case errors.Is(err, handoff.ErrInvalid):

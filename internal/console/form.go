@@ -62,7 +62,7 @@ func newForm(card handoff.Card, verb handoff.Action, p Person, now time.Time) fo
 	v := formView{Card: makeCard(card, p, now), Verb: verb, Label: verbWords[verb].Label, Revision: d.Revision}
 	v.TakesReason = actEffects[verb] == ""
 	if o := offerOf(d, verb); o != nil {
-		v.Effect, v.Grave, v.NeedsReason, v.schema = o.Effect, o.Grave, o.NeedsReason, o.Schema
+		v.Effect, v.Grave, v.NeedsReason, v.schema = spoken(o.Effect), o.Grave, o.NeedsReason, o.Schema
 	}
 	switch steps.Verb(verb) {
 	case steps.VerbApprove:

@@ -24,7 +24,7 @@ func offers(d steps.Dossier, p Person) (list []offerView, refused string) {
 			others = append(others, string(o.Verb))
 			continue
 		}
-		list = append(list, offerView{a, verbWords[a].Label, verbWords[a].Key, o.Effect, o.Grave, cardPath(d.ID) + "/" + string(a)})
+		list = append(list, offerView{a, verbWords[a].Label, verbWords[a].Key, spoken(o.Effect), o.Grave, cardPath(d.ID) + "/" + string(a)})
 	}
 	if len(others) > 0 {
 		refused = "As " + cmp.Or(p.Role, "a reader") + " you may not decide: " + join(others) + "."

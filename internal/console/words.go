@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"belay/internal/handoff"
 	"belay/internal/steps"
@@ -201,4 +204,17 @@ var verbWords = map[handoff.Action]struct{ Label, Key string }{
 	handoff.ActAssign:                 {"Assign", ""},
 	handoff.ActSnooze:                 {"Snooze", "z"},
 	handoff.ActNote:                   {"Note", "n"},
+}
+
+// spoken is text as a sentence of its own.
+func spoken(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if size == 0 {
+		return ""
+	}
+	text = string(unicode.ToUpper(first)) + text[size:]
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -91,11 +90,7 @@ func (k *Desk) item(v steps.EscalationView, r record) Item {
 // Card is everything about one escalation, open or not. One without a run to load (a dead letter) has only its item.
 func (k *Desk) Card(ctx context.Context, id string) (Card, error) {
 	if _, letter := runlog.LetterRun(id); letter {
-		l, err := k.Letters.Get(ctx, id)
-		if errors.Is(err, dlq.ErrNoLetter) {
-			err = fmt.Errorf("%w: %w", ErrNoEscalation, err)
-		}
-		return Card{Item: k.item(l.EscalationView, record{}), Dossier: steps.Dossier{EscalationView: l.EscalationView}}, err
+		return k.letterCard(ctx, id)
 	}
 	s, n, err := find(ctx, k.Runs, id)
 	if err != nil {

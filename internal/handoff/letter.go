@@ -2,10 +2,12 @@ package handoff
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 
+	"belay/internal/dlq"
 	"belay/internal/runlog"
 	"belay/internal/steps"
 )
@@ -35,4 +37,33 @@ func frozenAt(ctx context.Context, log *runlog.Log, run, letter string) error {
 		return fmt.Errorf("%w: %w", ErrNoEscalation, err)
 	}
 	return fmt.Errorf("%w: the run is not frozen", ErrDecidedBefore)
+}
+
+// LetterEffects are what the decisions about a dead letter do.
+var LetterEffects = map[steps.Verb]string{
+	steps.VerbRetry: "read it again, with a version that can",
+	steps.VerbSkip:  "leave it out of the run's history for good; the run goes on without it",
+}
+
+// shownBytes is how much of a dead letter a card shows.
+const shownBytes = 2 << 10
+
+// letterCard is the card of a message that nobody can read: its bytes are all there is.
+func (k *Desk) letterCard(ctx context.Context, id string) (Card, error) {
+	l, err := k.Letters.Get(ctx, id)
+	if errors.Is(err, dlq.ErrNoLetter) {
+		return Card{}, fmt.Errorf("%w: %w", ErrNoEscalation, err)
+	}
+	if err != nil {
+		return Card{}, err
+	}
+	c := Card{Item: k.item(l.EscalationView, record{}), Dossier: steps.Dossier{EscalationView: l.EscalationView, Offers: []steps.Offer{}}, Similar: []string{}, Trail: []TrailLine{}}
+	for _, v := range l.Allowed {
+		c.Dossier.Offers = append(c.Dossier.Offers, steps.Offer{Verb: v, Effect: LetterEffects[v], Grave: v == steps.VerbSkip})
+	}
+	if o := l.Origin; o != nil {
+		detail := fmt.Sprintf("subject %s, sequence %d, %d bytes\n%s", o.Subject, o.Sequence, o.Size, hex.Dump(o.Raw[:min(len(o.Raw), shownBytes)]))
+		c.Dossier.LastError = &steps.Fault{Message: l.Message, Detail: detail}
+	}
+	return c, nil
 }

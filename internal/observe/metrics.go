@@ -30,7 +30,7 @@ func NewRegistry(version string) *prometheus.Registry {
 // RunMetrics count what a dispatcher applies.
 type RunMetrics struct {
 	submitted, runs, steps, attempts, fallbacks, opened, decisions, expired *prometheus.CounterVec
-	runTook, queueWait, decisionTime                               *prometheus.HistogramVec
+	runTook, queueWait, decisionTime                                        *prometheus.HistogramVec
 }
 
 // NewRunMetrics registers the metrics of a dispatcher.
