@@ -128,7 +128,7 @@ func TestKilledDispatcherIsTakenOver(t *testing.T) {
 			t.Errorf("%s is %s", s.Run, s.Status())
 		}
 	}
-	w.onlyOnce(runs * length)
+	w.handedOver(runs * length)
 }
 
 func TestTwoDispatchersAtOnce(t *testing.T) {
@@ -146,7 +146,7 @@ func TestTwoDispatchersAtOnce(t *testing.T) {
 	for i := range runs {
 		r.end(fmt.Sprintf("run-%d", i))
 	}
-	w.onlyOnce(runs * length)
+	w.handedOver(runs * length)
 }
 
 func TestStopFinishesWhatIsOnItsWay(t *testing.T) {

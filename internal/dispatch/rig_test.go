@@ -248,6 +248,24 @@ func (w *worker) work(d bus.Delivery) {
 	})
 }
 
+// handedOver checks that each attempt was executed, and hardly any twice: where one dispatcher takes over from another,
+// an attempt can be done between the moment that the second reads the log and the moment that it queues what is wanted.
+// What must not happen twice has its claim for that.
+func (w *worker) handedOver(attempts int) {
+	w.rig.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	twice := 0
+	for name, n := range w.count {
+		if twice += n - 1; n > 2 {
+			w.rig.Errorf("%s was executed %d times", name, n)
+		}
+	}
+	if len(w.count) != attempts || twice > attempts/4 {
+		w.rig.Errorf("%d attempts were executed, %d of them twice; want %d", len(w.count), twice, attempts)
+	}
+}
+
 // onlyOnce checks that each attempt was executed once, and so many attempts in all.
 func (w *worker) onlyOnce(attempts int) {
 	w.rig.Helper()
