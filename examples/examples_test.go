@@ -29,7 +29,7 @@ func TestExamples(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", p.bin, "belay/cmd/dispatcher").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for name, test := range map[string]func(*program){"basic": basic, "retry": retry, "fallback": fallback, "handoff": handoff, "undo": undo, "goworker": goworker} {
+	for name, test := range map[string]func(*program){"basic": basic, "retry": retry, "fallback": fallback, "handoff": handoff, "approve": approve, "undo": undo, "goworker": goworker} {
 		t.Run(name, func(t *testing.T) {
 			test(&program{t: t, bin: p.bin, home: t.TempDir()})
 		})
@@ -150,6 +150,24 @@ func handoff(p *program) {
 		p.t.Errorf("%s, round %d", doc.State, p.step(doc, "ship").Round)
 	}
 	p.did("shipped", "message sent")
+}
+
+func approve(p *program) {
+	doc := p.run(11, "run", "approve.yaml")
+	if s := p.step(doc, "payout"); s.State != steps.StepHeld || len(doc.Escalations) != 1 {
+		p.t.Fatalf("%s, %v", s.State, doc.Escalations)
+	}
+	doc = p.run(0, "esc", "decide", doc.Escalations[0], "approve", "--reason", "agreed")
+	if doc.State != steps.RunSucceeded || !strings.Contains(string(doc.Output), `"succeeded"`) {
+		p.t.Errorf("%s %s", doc.State, doc.Output)
+	}
+	p.did("refunded", "message sent")
+	doc = p.run(11, "run", "approve.yaml")
+	doc = p.run(0, "esc", "decide", doc.Escalations[0], "reject", "--reason", "twice in a week")
+	if doc.State != steps.RunSucceeded || p.step(doc, "payout").State != steps.StepSkipped {
+		p.t.Errorf("%s", doc.State)
+	}
+	p.did("refunded", "message sent", "message sent")
 }
 
 func undo(p *program) {
