@@ -135,18 +135,20 @@ type house struct {
 	gate   *Gate
 	token  string // of an approver
 	acts   int    // what was changed
+	pages  http.Handler
 }
 
 func newHouse(t *testing.T, secure bool) *house {
 	t.Helper()
 	h := &house{t: t, tokens: open(t, bustest.Connect(t))}
 	h.gate = NewGate(Options{Secure: secure, Tokens: h.tokens, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
-	h.Server = httptest.NewServer(h.gate.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h.pages = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			h.acts++
 		}
 		_, _ = io.WriteString(w, Who(r).Name+" "+string(Who(r).Role))
-	})))
+	})
+	h.Server = httptest.NewServer(h.gate.Wrap(h.pages))
 	t.Cleanup(h.Close)
 	h.gate.Hosts = []string{strings.TrimPrefix(h.URL, "http://")}
 	var err error

@@ -20,6 +20,7 @@ type Options struct {
 	Hosts  []string // host names, with the port where it is not the scheme's own, under which the pages are reached
 	Secure bool     // they are reached by https, perhaps through a proxy: cookies say so
 	Tokens *Tokens
+	OIDC   *OIDCOptions // nil: only tokens sign in
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -31,10 +32,17 @@ type Gate struct {
 	Options
 	cross http.CrossOriginProtection
 	tries *tries
+	oidc  *oidcSignIn
 }
 
 // NewGate makes one.
-func NewGate(o Options) *Gate { return &Gate{Options: o, tries: newTries()} }
+func NewGate(o Options) *Gate {
+	g := &Gate{Options: o, tries: newTries()}
+	if o.OIDC != nil {
+		g.oidc = &oidcSignIn{OIDCOptions: *o.OIDC}
+	}
+	return g
+}
 
 type identityKey struct{}
 
@@ -58,6 +66,10 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 	mux.HandleFunc("GET /login", g.loginPage)
 	mux.HandleFunc("POST /login", g.login)
 	mux.HandleFunc("POST /logout", g.logout)
+	if g.oidc != nil {
+		mux.HandleFunc("GET "+startPath, g.start) // a link: form-action keeps forms from being sent on to elsewhere
+		mux.HandleFunc("GET "+callbackPath, g.callback)
+	}
 	mux.HandleFunc("GET /static/", next.ServeHTTP) // looks and scripts tell nobody anything
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { g.letIn(w, r, next) })
 	inner := g.cross.Handler(mux)
@@ -156,13 +168,17 @@ var files embed.FS
 
 var loginPage = template.Must(template.ParseFS(files, "login.html"))
 
-type loginData struct{ Next, Problem string }
+type loginData struct {
+	Next, Problem string
+	Provider      bool
+}
 
 func (g *Gate) loginPage(w http.ResponseWriter, r *http.Request) {
 	g.showLogin(w, http.StatusOK, loginData{Next: local(r.URL.Query().Get("next"))})
 }
 
 func (g *Gate) showLogin(w http.ResponseWriter, status int, d loginData) {
+	d.Provider = g.oidc != nil
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if err := loginPage.Execute(w, d); err != nil {
@@ -177,17 +193,20 @@ func (g *Gate) login(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	next, text := local(r.PostFormValue("next")), strings.TrimSpace(r.PostFormValue("token"))
 	if _, err := g.check(r, text); err != nil {
-		g.showLogin(w, http.StatusUnauthorized, loginData{next, err.Error()})
+		g.showLogin(w, http.StatusUnauthorized, loginData{Next: next, Problem: err.Error()})
 		return
 	}
 	// The token itself is the session: revoking it signs out. Lax, not Strict: a link from a chat must arrive signed in,
 	// and nothing changes on a GET.
-	http.SetCookie(w, &http.Cookie{Name: g.cookieName(), Value: text, Path: "/", MaxAge: int(session.Seconds()), HttpOnly: true, Secure: g.Secure, SameSite: http.SameSiteLaxMode})
+	g.cookie(w, g.cookieName(), text, session)
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
 func (g *Gate) logout(w http.ResponseWriter, r *http.Request) {
-	http.SetCookie(w, &http.Cookie{Name: g.cookieName(), Path: "/", MaxAge: -1, HttpOnly: true, Secure: g.Secure, SameSite: http.SameSiteLaxMode})
+	if c, err := r.Cookie(g.cookieName()); err == nil {
+		g.Tokens.signOut(r.Context(), c.Value, g.Now())
+	}
+	g.cookie(w, g.cookieName(), "", -time.Second)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
 

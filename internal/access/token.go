@@ -31,6 +31,7 @@ type Token struct {
 	Made    time.Time `json:"made"`
 	Expires time.Time `json:"expires,omitzero"`
 	Revoked time.Time `json:"revoked,omitzero"`
+	SignIn  bool      `json:"sign_in,omitempty"` // of a browser, made when somebody signed in
 }
 
 // Good reports whether the token opens anything at a time.
@@ -49,6 +50,7 @@ type Tokens struct {
 	bucket *bus.Bucket
 	mu     sync.RWMutex
 	known  map[string]stored
+	news   chan struct{} // closed when something becomes known
 }
 
 const keyPrefix = "token."
@@ -59,7 +61,7 @@ func OpenTokens(ctx context.Context, b *bus.Bus) (*Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tokens{bucket: bucket, known: map[string]stored{}}, nil
+	return &Tokens{bucket: bucket, known: map[string]stored{}, news: make(chan struct{})}, nil
 }
 
 // Watch keeps what is known current until ctx ends. Ready is called once all tokens are known.
@@ -75,6 +77,8 @@ func (t *Tokens) learn(it bus.Item) {
 	var s stored
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	close(t.news)
+	t.news = make(chan struct{})
 	if it.Value == nil || json.Unmarshal(it.Value, &s) != nil || s.ID != id {
 		delete(t.known, id)
 		return
@@ -129,7 +133,7 @@ func (t *Tokens) Make(ctx context.Context, m Token, now time.Time) (text string,
 	return "belay_" + m.ID + "_" + secret, m, nil
 }
 
-// List are all tokens, the oldest first, also those that open nothing any more.
+// List are all tokens that were made by hand, the oldest first, also those that open nothing any more.
 func (t *Tokens) List(ctx context.Context) ([]Token, error) {
 	all, err := t.bucket.All(ctx)
 	if err != nil {
@@ -138,7 +142,7 @@ func (t *Tokens) List(ctx context.Context) ([]Token, error) {
 	var list []Token
 	for _, it := range all {
 		var s stored
-		if strings.HasPrefix(it.Key, keyPrefix) && json.Unmarshal(it.Value, &s) == nil {
+		if strings.HasPrefix(it.Key, keyPrefix) && json.Unmarshal(it.Value, &s) == nil && !s.SignIn {
 			list = append(list, s.Token)
 		}
 	}
@@ -171,6 +175,55 @@ func (t *Tokens) Revoke(ctx context.Context, id string, now time.Time) error {
 		if _, err = t.bucket.Swap(ctx, keyPrefix+id, body, it.Revision); !errors.Is(err, bus.ErrConflict) {
 			return err
 		}
+	}
+}
+
+// await waits until a token that was just made is known here.
+func (t *Tokens) await(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for {
+		t.mu.Lock()
+		_, known := t.known[id]
+		news := t.news
+		t.mu.Unlock()
+		if known {
+			return nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return errors.New("the sign-in is not known yet; try again")
+		}
+	}
+}
+
+// tidy removes what is left of sign-ins that have run out.
+func (t *Tokens) tidy(ctx context.Context, now time.Time) {
+	t.mu.RLock()
+	var old []string
+	for id, s := range t.known {
+		if s.SignIn && !s.Good(now) {
+			old = append(old, id)
+		}
+	}
+	t.mu.RUnlock()
+	for _, id := range old {
+		_ = t.bucket.Delete(ctx, keyPrefix+id) // it opens nothing in any case
+	}
+}
+
+// signOut ends the token of a browser that signed in through a provider. One that somebody typed in stays good.
+func (t *Tokens) signOut(ctx context.Context, text string, now time.Time) {
+	id, _, ok := parse(text)
+	if _, _, err := t.Check(text, now); !ok || err != nil {
+		return
+	}
+	t.mu.RLock()
+	s := t.known[id]
+	t.mu.RUnlock()
+	if s.SignIn {
+		_ = t.bucket.Delete(ctx, keyPrefix+id) // it expires in any case
 	}
 }
 

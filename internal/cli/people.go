@@ -7,8 +7,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"belay/internal/access"
 	"belay/internal/console"
@@ -21,6 +24,50 @@ import (
 type siteFlags struct {
 	publicURL   string
 	environment string
+
+	issuer, clientID, clientSecret, claim string   // of a sign-in provider
+	roles                                 []string // role=group
+}
+
+func (f *siteFlags) add(fl *pflag.FlagSet) {
+	fl.StringVar(&f.publicURL, "public-url", "", "where people reach the console, like https://belay.example.com; without it only on a loopback address")
+	fl.StringVar(&f.environment, "environment", "", "name on every page, with a colour: \"PROD eu-1:red\" (red, amber, green, blue, grey)")
+	fl.StringVar(&f.issuer, "oidc-issuer", "", "OpenID Connect provider that people sign in with; its client's redirect is <public-url>/login/callback")
+	fl.StringVar(&f.clientID, "oidc-client-id", "belay", "of this console at the provider")
+	fl.StringVar(&f.clientSecret, "oidc-client-secret", "", "of this console at the provider (BELAY_OIDC_CLIENT_SECRET); empty for a public client")
+	fl.StringVar(&f.claim, "oidc-groups-claim", "groups", "claim that lists somebody's groups")
+	fl.StringSliceVar(&f.roles, "oidc-role", nil, "what a group may: role=group, as in approver=payments-leads,viewer=*")
+}
+
+// oidc is the provider; nil without one.
+func (f siteFlags) oidc() (*access.OIDCOptions, error) {
+	if f.issuer == "" {
+		return nil, nil
+	}
+	if f.publicURL == "" {
+		return nil, usage("--oidc-issuer needs --public-url: the provider sends people back there")
+	}
+	o := &access.OIDCOptions{Issuer: f.issuer, ClientID: f.clientID, ClientSecret: f.clientSecret, PublicURL: f.publicURL, Claim: f.claim, Roles: map[access.Role][]string{}}
+	for _, text := range f.roles {
+		role, group, ok := strings.Cut(text, "=")
+		if !ok || group == "" || !slices.Contains(access.Roles(), access.Role(role)) {
+			return nil, usage("--oidc-role %q: it is role=group, with the role viewer, operator, approver or admin", text)
+		}
+		o.Roles[access.Role(role)] = append(o.Roles[access.Role(role)], group)
+	}
+	if len(o.Roles) == 0 {
+		return nil, usage("--oidc-issuer needs --oidc-role: else nobody who signs in may do anything")
+	}
+	return o, nil
+}
+
+// check finds mistakes before anything has begun.
+func (f siteFlags) check() error {
+	if _, _, err := f.hosts(""); err != nil {
+		return err
+	}
+	_, err := f.oidc()
+	return err
 }
 
 // letIn asks everybody for a token.
@@ -49,7 +96,11 @@ func (f siteFlags) site(ctx context.Context, e *watched, tokens *access.Tokens, 
 	if err != nil {
 		return nil, err
 	}
-	gate := access.NewGate(access.Options{Hosts: hosts, Secure: secure, Tokens: tokens, Now: time.Now, Log: log})
+	provider, err := f.oidc()
+	if err != nil {
+		return nil, err
+	}
+	gate := access.NewGate(access.Options{Hosts: hosts, Secure: secure, Tokens: tokens, OIDC: provider, Now: time.Now, Log: log})
 	return web.New(ctx, web.Options{
 		Bus: e.Bus, Runs: e.Runs, Desk: e.Desk, Gate: tokenGate{gate}, Environment: environment(f.environment), Log: log,
 	}), nil

@@ -170,13 +170,12 @@ func (a *app) serveCommand() *cobra.Command {
 	f.add(c)
 	fl := c.Flags()
 	fl.StringVar(&listen, "listen", "", "address of the console, the API, metrics and health; empty = none")
-	fl.StringVar(&site.publicURL, "public-url", "", "where people reach the console, like https://belay.example.com; without it only on a loopback address")
-	fl.StringVar(&site.environment, "environment", "", "name on every page, with a colour: \"PROD eu-1:red\" (red, amber, green, blue, grey)")
+	site.add(fl)
 	return c
 }
 
 func (a *app) serve(ctx context.Context, f dispatchFlags, site siteFlags, listen string) error {
-	if _, _, err := site.hosts(""); err != nil {
+	if err := site.check(); err != nil {
 		return err
 	}
 	dir, err := a.stateDir()

@@ -138,7 +138,7 @@ func (a *app) printSettings(rows []settingRow, origin bool) error {
 }
 
 // secretFlags are never shown.
-var secretFlags = []string{"password", "token", "api-token"}
+var secretFlags = []string{"password", "token", "api-token", "oidc-client-secret"}
 
 func shownSetting(fl *pflag.Flag) string {
 	v := fl.Value.String()
