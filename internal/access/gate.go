@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"embed"
-	"encoding/json"
 	"errors"
 	"html/template"
 	"log/slog"
@@ -119,7 +118,7 @@ func (g *Gate) letIn(w http.ResponseWriter, r *http.Request, next http.Handler) 
 	switch {
 	case errors.As(err, &busy):
 		w.Header().Set("Retry-After", "60")
-		refuse(w, http.StatusTooManyRequests, "rate_limited", "Too many wrong tokens", "wait a minute")
+		Problem(w, http.StatusTooManyRequests, "rate_limited", "Too many wrong tokens", "wait a minute")
 	case err != nil:
 		g.turnAway(w, r, err.Error())
 	default:
@@ -151,16 +150,7 @@ func (g *Gate) turnAway(w http.ResponseWriter, r *http.Request, detail string) {
 		return
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="belay"`)
-	refuse(w, http.StatusUnauthorized, "unauthorized", "Who are you?", detail)
-}
-
-// refuse writes an RFC 9457 document.
-func refuse(w http.ResponseWriter, status int, code, title, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{
-		"type": "https://belay.dev/problems/" + code, "title": title, "status": status, "detail": detail, "code": code, "retryable": status == http.StatusTooManyRequests,
-	})
+	Problem(w, http.StatusUnauthorized, "unauthorized", "Who are you?", detail)
 }
 
 //go:embed login.html

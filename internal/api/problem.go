@@ -1,10 +1,10 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 
+	"belay/internal/access"
 	"belay/internal/bus"
 	"belay/internal/handoff"
 	"belay/internal/runlog"
@@ -59,22 +59,4 @@ func faultOf(err error) fault {
 	return fault{http.StatusInternalServerError, "internal", "Something went wrong here", err.Error()}
 }
 
-// problem writes an RFC 9457 document.
-func problem(w http.ResponseWriter, f fault) {
-	body, err := json.Marshal(map[string]any{
-		"type": "https://belay.dev/problems/" + f.code, "title": f.title, "status": f.status, "detail": f.detail, "code": f.code,
-		"retryable": f.status == http.StatusServiceUnavailable,
-	})
-	if err != nil {
-		body = []byte(`{"title":"Something went wrong here","status":500,"code":"internal"}`)
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	if f.status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", "2")
-	}
-	w.WriteHeader(f.status)
-	_, _ = w.Write(append(body, '\n'))
-}
+func problem(w http.ResponseWriter, f fault) { access.Problem(w, f.status, f.code, f.title, f.detail) }

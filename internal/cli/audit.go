@@ -35,19 +35,24 @@ func (a *app) auditTrail(ctx context.Context, s *session) (audit.Trail, error) {
 	return audit.New(s.Bus).Read(ctx)
 }
 
+// withTrail does something with the trail.
+func (a *app) withTrail(ctx context.Context, f func(*session, audit.Trail) error) error {
+	s, err := a.open(ctx, carry{})
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	t, err := a.auditTrail(ctx, s)
+	if err != nil {
+		return err
+	}
+	return f(s, t)
+}
+
 func (a *app) auditLs() *cobra.Command {
 	var on, run string
 	c := &cobra.Command{Use: "ls", Short: "List what people did, the oldest first", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		s, err := a.open(c.Context(), carry{})
-		if err != nil {
-			return err
-		}
-		defer s.close()
-		t, err := a.auditTrail(c.Context(), s)
-		if err != nil {
-			return err
-		}
-		return a.listRecords(picked(t, on, run))
+		return a.withTrail(c.Context(), func(_ *session, t audit.Trail) error { return a.listRecords(picked(t, on, run)) })
 	}}
 	c.Flags().StringVar(&on, "on", "", "only about this escalation, token or key")
 	c.Flags().StringVar(&run, "run", "", "only about this run")
@@ -231,19 +236,12 @@ func (a *app) keptCheckpoints(f verifyFlags) ([]string, error) {
 
 func (a *app) auditExport() *cobra.Command {
 	return &cobra.Command{Use: "export", Short: "Print the whole trail, for `audit verify --file` anywhere", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		s, err := a.open(c.Context(), carry{})
-		if err != nil {
-			return err
-		}
-		defer s.close()
-		t, err := a.auditTrail(c.Context(), s)
-		if err != nil {
-			return err
-		}
-		keys, err := publishedKeys(c.Context(), s)
-		if err != nil {
-			return err
-		}
-		return audit.Export(a.Out, t, keys)
+		return a.withTrail(c.Context(), func(s *session, t audit.Trail) error {
+			keys, err := publishedKeys(c.Context(), s)
+			if err != nil {
+				return err
+			}
+			return audit.Export(a.Out, t, keys)
+		})
 	}}
 }

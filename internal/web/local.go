@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"belay/internal/access"
 )
 
 // Local lets in whoever reaches the loopback address of `dispatcher dev`: the person at this machine, who may do
@@ -23,7 +25,7 @@ func (l *Local) Who(*http.Request) Visitor { return Visitor{Name: l.Name, Role: 
 func (l *Local) Wrap(next http.Handler) http.Handler {
 	inner := l.cross.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		headers(w.Header())
+		access.Headers(w.Header())
 		if !l.known(r.Host) {
 			http.Error(w, "this is "+l.Port+" of the loopback; "+r.Host+" is not its name", http.StatusMisdirectedRequest)
 			return
@@ -39,17 +41,4 @@ func (l *Local) known(host string) bool {
 	}
 	ip := net.ParseIP(name)
 	return strings.EqualFold(name, "localhost") || ip != nil && ip.IsLoopback()
-}
-
-// policy lets a page load and send to nothing but this server, and be shown in no other page.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-// headers are on every answer.
-func headers(h http.Header) {
-	h.Set("Content-Security-Policy", policy)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Cache-Control", "no-store")
 }
