@@ -51,7 +51,7 @@ func (a *app) call(ctx context.Context, name string, f callFlags) error {
 	if err := json.Unmarshal([]byte(f.args), &params); err != nil || params == nil {
 		return &exitError{exitInvalid, fmt.Errorf("--args: a JSON object is needed: %w", err)}
 	}
-	if def.Effects.Unsafe() && !f.yes {
+	if def.Effects.Unsafe() && rung != def.Probe && !f.yes {
 		return usage("%s has effects: %s, and this executes it for real: say --yes", name, def.Effects)
 	}
 	o := toolbox.Options{Only: []string{name}, Version: Version, Handlers: a.handlers, Log: a.logger(0)}
@@ -68,6 +68,9 @@ func (a *app) call(ctx context.Context, name string, f callFlags) error {
 		return err
 	}
 	r, ok := rungs[toolbox.Key{Tool: name, Rung: rung.Name}]
+	if rung.Human != nil {
+		return usage("%s/%s is a person's to answer: a run asks them", name, rung.Name)
+	}
 	if !ok {
 		return usage("%s/%s is Go code, and this program does not have it: use the worker binary that does", name, rung.Name)
 	}
@@ -86,6 +89,9 @@ func pick(tools *plan.Tools, name, rung string) (*plan.ToolDef, *plan.RungDef, e
 		if rung == "" || def.Rungs[i].Name == rung {
 			return def, &def.Rungs[i], nil
 		}
+	}
+	if rung == steps.VerifyRung && def.Probe != nil {
+		return def, def.Probe, nil
 	}
 	return nil, nil, &exitError{exitNotFound, fmt.Errorf("tool %s has no rung %q", name, rung)}
 }

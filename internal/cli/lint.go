@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -68,6 +69,9 @@ func (a *app) listTools(t *plan.Tools) error {
 		Effects string   `json:"effects"`
 		Timeout float64  `json:"timeout"`
 		Rungs   []string `json:"rungs"`
+
+		Approval string `json:"approval,omitempty"` // when a call waits for a person
+		Verify   string `json:"verify,omitempty"`   // the probe for unknown outcomes
 	}
 	rows := []row{}
 	for _, name := range slices.Sorted(maps.Keys(t.Tools)) {
@@ -75,6 +79,12 @@ func (a *app) listTools(t *plan.Tools) error {
 		r := row{Name: name, Effects: string(def.Effects), Timeout: float64(def.Timeout) / 1e9}
 		for _, rung := range def.Rungs {
 			r.Rungs = append(r.Rungs, rung.Name+": "+rung.Executor+" "+rung.Target)
+		}
+		if def.Approval != nil {
+			r.Approval = cmp.Or(def.Approval.When, "always")
+		}
+		if def.Probe != nil {
+			r.Verify = def.Probe.Executor + " " + def.Probe.Target
 		}
 		rows = append(rows, r)
 	}
@@ -89,6 +99,12 @@ func (a *app) listTools(t *plan.Tools) error {
 				continue
 			}
 			lines = append(lines, []any{"", "", plain(rung)})
+		}
+		if r.Approval != "" {
+			lines = append(lines, []any{"", "", "approval: " + plain(r.Approval)})
+		}
+		if r.Verify != "" {
+			lines = append(lines, []any{"", "", "verify: " + plain(r.Verify)})
 		}
 	}
 	return a.list([]any{"TOOL", "EFFECTS", "LADDER"}, lines)
