@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"belay/internal/approval"
@@ -33,6 +35,19 @@ func (a *app) auditTrail(ctx context.Context, s *session) (audit.Trail, error) {
 		}
 	}
 	return audit.New(s.Bus).Read(ctx)
+}
+
+// recordAct records what somebody did at this terminal beside decisions.
+func (a *app) recordAct(ctx context.Context, s *session, action, on string, after any) error {
+	r := audit.Record{ID: "act/" + uuid.NewString(), At: time.Now().UTC(), Who: me(), Via: "cli", Action: action, On: on}
+	if after != nil {
+		body, err := json.Marshal(after)
+		if err != nil {
+			return fmt.Errorf("audit record: %w", err)
+		}
+		r.After = body
+	}
+	return audit.New(s.Bus).Append(ctx, r)
 }
 
 // withTrail does something with the trail.

@@ -117,6 +117,9 @@ func (a *app) rotateKey(c *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("the new key is made, but not published; restart the dispatcher to publish it: %w", err)
 	}
+	if err := a.recordAct(c.Context(), s, "key rotate", k.ID, map[string]string{"before": old.ID}); err != nil {
+		return err
+	}
 	fmt.Fprintf(a.Out, "key %s signs now. What %s has signed counts until it expires; end that with: dispatcher keys revoke %s\n", k.ID, old.ID, old.ID)
 	return nil
 }
@@ -132,6 +135,9 @@ func (a *app) keysRevoke() *cobra.Command {
 			return &exitError{exitNotFound, fmt.Errorf("there is no key %q: `dispatcher keys ls` lists them", args[0])}
 		}
 		if err := approval.NewPublished(s.Bus).Revoke(c.Context(), args[0]); err != nil {
+			return err
+		}
+		if err := a.recordAct(c.Context(), s, "key revoke", args[0], nil); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.Out, "key %s is revoked: what it has signed and nobody has executed yet is refused\n", args[0])

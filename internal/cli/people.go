@@ -115,11 +115,23 @@ func (f siteFlags) hosts(listens string) (hosts []string, secure bool, err error
 	if f.publicURL == "" {
 		return hosts, false, nil
 	}
-	u, err := url.Parse(f.publicURL)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" {
-		return nil, false, usage("--public-url %q: it is like https://belay.example.com, without a path", f.publicURL)
+	u, err := f.public()
+	if err != nil {
+		return nil, false, err
 	}
 	return append(hosts, u.Host), u.Scheme == "https", nil
+}
+
+// public is where people reach the pages: by https, since tokens cross the network.
+func (f siteFlags) public() (*url.URL, error) {
+	u, err := url.Parse(f.publicURL)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" {
+		return nil, usage("--public-url %q: it is like https://belay.example.com, without a path", f.publicURL)
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && !ip.IsLoopback() {
+		return nil, usage("--public-url %s: tokens must not cross a network in the clear; put https in front, as in https://%s", f.publicURL, u.Host)
+	}
+	return u, nil
 }
 
 // environment is the name that every page bears, with a colour behind a colon.

@@ -213,6 +213,13 @@ func (a *app) serve(ctx context.Context, f dispatchFlags, site siteFlags, listen
 		if err != nil {
 			return err
 		}
+		if site.publicURL != "" {
+			u, err := site.public()
+			if err != nil {
+				return err
+			}
+			e.public.Store(&u.Host)
+		}
 		e.open(pages)
 	}
 	remove, err := engine.Leave(dir, o.Connect.Server)

@@ -22,7 +22,7 @@ func (a *app) tokenCommand() *cobra.Command {
 }
 
 // withTokens runs f with the tokens of the server.
-func (a *app) withTokens(c *cobra.Command, f func(*access.Tokens) error) error {
+func (a *app) withTokens(c *cobra.Command, f func(*session, *access.Tokens) error) error {
 	s, err := a.open(c.Context(), carry{})
 	if err != nil {
 		return err
@@ -32,14 +32,14 @@ func (a *app) withTokens(c *cobra.Command, f func(*access.Tokens) error) error {
 	if err != nil {
 		return err
 	}
-	return f(tokens)
+	return f(s, tokens)
 }
 
 func (a *app) tokenCreate() *cobra.Command {
 	var role, owner string
 	var expires time.Duration
 	c := &cobra.Command{Use: "create NAME", Short: "Make a token; it is printed this once", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		return a.withTokens(c, func(tokens *access.Tokens) error {
+		return a.withTokens(c, func(s *session, tokens *access.Tokens) error {
 			want := access.Token{Name: args[0], Owner: owner, Role: access.Role(role), By: me()}
 			if expires > 0 {
 				want.Expires = time.Now().Add(expires).UTC().Truncate(time.Second)
@@ -47,6 +47,9 @@ func (a *app) tokenCreate() *cobra.Command {
 			text, made, err := tokens.Make(c.Context(), want, time.Now())
 			if err != nil {
 				return &exitError{exitInvalid, err}
+			}
+			if err := a.recordAct(c.Context(), s, "token create", made.ID, made); err != nil {
+				return err
 			}
 			if a.json() {
 				return a.printJSON(struct {
@@ -68,7 +71,7 @@ func (a *app) tokenCreate() *cobra.Command {
 
 func (a *app) tokenLs() *cobra.Command {
 	return &cobra.Command{Use: "ls", Short: "List tokens", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		return a.withTokens(c, func(tokens *access.Tokens) error {
+		return a.withTokens(c, func(_ *session, tokens *access.Tokens) error {
 			list, err := tokens.List(c.Context())
 			if err != nil {
 				return err
@@ -107,10 +110,13 @@ func standing(t access.Token) string {
 
 func (a *app) tokenRevoke() *cobra.Command {
 	return &cobra.Command{Use: "revoke ID", Short: "End a token at once", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		return a.withTokens(c, func(tokens *access.Tokens) error {
+		return a.withTokens(c, func(s *session, tokens *access.Tokens) error {
 			err := tokens.Revoke(c.Context(), args[0], time.Now())
 			if errors.Is(err, access.ErrNoToken) {
 				return &exitError{exitNotFound, fmt.Errorf("%w: `dispatcher token ls` lists them", err)}
+			}
+			if err == nil {
+				err = a.recordAct(c.Context(), s, "token revoke", args[0], nil)
 			}
 			if err == nil {
 				fmt.Fprintf(a.Out, "token %s opens nothing any more\n", args[0])

@@ -70,6 +70,7 @@ type watched struct {
 	stopping *atomic.Bool
 	unserve  func()
 	site     atomic.Pointer[http.Handler] // of people's pages, once there are any
+	public   atomic.Pointer[string]       // host name that everybody knows: no metrics there
 }
 
 // Stop drains the engine. Its metrics can be read until it is through; it is not ready any more.
@@ -116,7 +117,10 @@ func (a *app) startWatched(ctx context.Context, o engine.Options, listen string)
 // pages are metrics and health, and all others people's.
 func (w *watched) pages(own http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		public := w.public.Load()
 		switch site := w.site.Load(); {
+		case r.URL.Path == "/metrics" && public != nil && strings.EqualFold(r.Host, *public):
+			http.NotFound(rw, r)
 		case r.URL.Path == "/metrics", r.URL.Path == "/healthz", r.URL.Path == "/readyz", site == nil:
 			own.ServeHTTP(rw, r)
 		default:

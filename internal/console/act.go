@@ -87,6 +87,10 @@ func (v *formView) failed(err error, c *Console) int {
 	if before, ok := errors.AsType[*handoff.DecidedBefore](err); ok {
 		v.Conflict = conflictOf(before.Decision)
 		v.Conflict.At = at(before.At, c.o.Now())
+		v.Conflict.Late = before.State == steps.EscalationExpired
+		if before.Again != "" {
+			v.Conflict.Again = cardPath(before.Again)
+		}
 		return http.StatusPreconditionFailed
 	}
 	switch {

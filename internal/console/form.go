@@ -52,6 +52,8 @@ type formView struct {
 type conflictView struct {
 	By, Verb, Reason string
 	At               moment
+	Late             bool   // nobody had decided in time
+	Again            string // the path of the question that asks the same again
 }
 
 type spanChoice struct{ Value, Label string }
