@@ -355,13 +355,3 @@ func TestApprovalsAreNeverGivenInBulk(t *testing.T) {
 	s.post("/bulk", url.Values{"verb": {"retry"}, "id": {consoletest.Storm(1)}, "revision": {"101"}, "sure": {"yes"}}).wants(t, http.StatusForbidden)
 	s.nothingDone()
 }
-
-// TestTooLate: who decides about what has run out is told so, and where the same is asked again.
-func TestTooLate(t *testing.T) {
-	v := formView{}
-	c := &Console{o: Options{Now: func() time.Time { return time.Unix(100, 0) }}}
-	status := v.failed(&handoff.DecidedBefore{State: steps.EscalationExpired, At: time.Unix(50, 0), Again: "run-2"}, c)
-	if status != http.StatusPreconditionFailed || !v.Conflict.Late || v.Conflict.Again != "/e/run-2" {
-		t.Errorf("%d %+v", status, v.Conflict)
-	}
-}
