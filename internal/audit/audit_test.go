@@ -229,6 +229,9 @@ func TestManyWriters(t *testing.T) {
 	if again, err := signs.make(t.Context(), key, time.Now()); err != nil || again != "" {
 		t.Errorf("nothing has come, and it is signed again: %q, %v", again, err)
 	}
+	if again, err := (&checkpoints{log: New(b)}).make(t.Context(), key, time.Now()); err != nil || again != "" {
+		t.Errorf("another process signs it again: %q, %v", again, err)
+	}
 	trail, err := New(b).Read(t.Context())
 	if err != nil {
 		t.Fatal(err)

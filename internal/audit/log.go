@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -134,9 +135,29 @@ type checkpoints struct {
 	size int64  // of the last checkpoint
 }
 
+// resume begins where the last checkpoint stands: a process that starts signs nothing that is signed. One that is not
+// genuine is found by whoever checks the trail.
+func (c *checkpoints) resume(ctx context.Context) error {
+	l := c.log
+	e, ok, err := l.bus.Last(ctx, l.names.AuditStream(), l.names.AuditCheckpoint())
+	if err != nil || !ok {
+		return err
+	}
+	text, _, _ := strings.Cut(string(e.Data), "\n\n")
+	if size, _, _, err := parseCheckpoint(Origin(l.names.Prefix), text+"\n"); err == nil {
+		c.size = size
+	}
+	return nil
+}
+
 // make stores a checkpoint of all records, unless nothing has come since the last one; the text is empty then.
 func (c *checkpoints) make(ctx context.Context, key ed25519.PrivateKey, now time.Time) (text string, err error) {
 	l := c.log
+	if c.seq == 0 {
+		if err := c.resume(ctx); err != nil {
+			return "", err
+		}
+	}
 	entries, err := l.bus.ReadSubject(ctx, l.names.AuditStream(), l.names.AuditRecord(), c.seq)
 	if err != nil {
 		return "", fmt.Errorf("audit checkpoint: %w", err)
