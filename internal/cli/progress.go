@@ -18,11 +18,12 @@ type progress struct {
 	said     map[string]string // by unit: the last line, so that nothing is said twice
 	attempts map[string]int    // by unit: attempts whose end was told
 	open     map[string]bool   // escalations that were told
+	over     map[string]bool   // and what became of them
 	flags    string            // that commands need to find the same store
 }
 
 func (a *app) newProgress(id string) *progress {
-	p := &progress{w: a.Out, paint: a.colored(a.Out), id: id, said: map[string]string{}, attempts: map[string]int{}, open: map[string]bool{}}
+	p := &progress{w: a.Out, paint: a.colored(a.Out), id: id, said: map[string]string{}, attempts: map[string]int{}, open: map[string]bool{}, over: map[string]bool{}}
 	if a.json() {
 		p.w, p.paint = a.Err, a.colored(a.Err)
 	}
@@ -79,7 +80,7 @@ func (p *progress) standing(s *steps.State, i int) string {
 	case u.State == steps.StepSkipped:
 		return p.mark("–", "33") + " skipped: " + plain(u.Fault.Error())
 	case u.State == steps.StepSucceeded && u.AnswerBy != "":
-		return p.mark("✓", "32") + " answered by " + u.AnswerBy
+		return p.mark("✓", "32") + " answered by " + plain(u.AnswerBy)
 	case u.State == steps.StepSucceeded && len(u.Attempts) == 0:
 		return p.mark("✓", "32") + " " + done(s, i)
 	case u.State == steps.StepCancelled:
@@ -194,6 +195,10 @@ func forPeople(id string) string {
 }
 
 func (p *progress) escalation(s *steps.State, n int) {
+	if st := s.Escalations[n].State; st != steps.EscalationOpen {
+		p.settled(s, n, st)
+		return
+	}
 	e := steps.ViewEscalation(s, n)
 	if p.open[e.ID] {
 		return
@@ -207,6 +212,25 @@ func (p *progress) escalation(s *steps.State, n int) {
 		what = forPeople(e.Step)
 	}
 	fmt.Fprintf(p.w, "  %s %-14s %s, a person is asked: %s\n", p.mark("!", "31"), what, e.Kind, plain(e.Message))
+}
+
+// settled tells once what became of a question that was told.
+func (p *progress) settled(s *steps.State, n int, st steps.EscalationState) {
+	e := &s.Escalations[n]
+	if !p.open[e.ID] || p.over[e.ID] {
+		return
+	}
+	p.over[e.ID] = true
+	what := "the run"
+	if e.Unit != steps.RunUnit {
+		what = forPeople(s.Units[e.Unit].ID)
+	}
+	switch {
+	case st == steps.EscalationExpired:
+		fmt.Fprintf(p.w, "  %s %-14s nobody decided in time\n", p.mark("!", "33"), what)
+	case st == steps.EscalationDecided && e.Decision.Verb != steps.VerbAnswer: // that one is the step's result
+		fmt.Fprintf(p.w, "  %s %-14s %s by %s%s\n", p.mark("•", "36"), what, e.Decision.Verb, plain(e.Decision.By), plain(note(e.Decision.Reason)))
+	}
 }
 
 // toldByAttempt reports whether the line of a failed attempt has already said why a person is asked.
