@@ -5,6 +5,7 @@
 //	POST /api/v1/escalations/{id}/{verb}    decide it, claim it, note something; If-Match refuses what has changed
 //	GET  /api/v1/runs                       runs, the newest first    ?state= &workflow= &since= &limit=
 //	GET  /api/v1/runs/{id}                  one, as `runs show -o json` prints it
+//	GET  /api/v1/runs/{id}/events           its whole log, one JSON line per entry
 //	POST /api/v1/runs/{id}/cancel
 //	GET  /openapi.json                      all of this, for programs
 //
@@ -13,6 +14,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -39,6 +41,7 @@ type Desk interface {
 type Runs interface {
 	Load(ctx context.Context, run string) (*steps.State, error)
 	List(ctx context.Context, f runlog.Filter) ([]runlog.Summary, error)
+	Export(ctx context.Context, run string, w io.Writer) error
 	Cancel(ctx context.Context, run, by, reason string) error
 }
 
@@ -61,6 +64,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /api/v1/escalations/{id}/{verb}", a.act)
 	mux.HandleFunc("GET /api/v1/runs", a.runs)
 	mux.HandleFunc("GET /api/v1/runs/{id}", a.run)
+	mux.HandleFunc("GET /api/v1/runs/{id}/events", a.events)
 	mux.HandleFunc("POST /api/v1/runs/{id}/cancel", a.cancel)
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) { document(w, "application/json", openAPI) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -264,6 +268,15 @@ func (a *api) run(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("ETag", `"`+strconv.FormatUint(s.Seq, 10)+`"`)
 	answer(w, steps.Show(s))
+}
+
+func (a *api) events(w http.ResponseWriter, r *http.Request) {
+	var body bytes.Buffer
+	if err := a.Runs.Export(r.Context(), r.PathValue("id"), &body); err != nil {
+		refuse(w, err)
+		return
+	}
+	document(w, "application/x-ndjson", body.Bytes())
 }
 
 func (a *api) cancel(w http.ResponseWriter, r *http.Request) {

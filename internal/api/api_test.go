@@ -200,6 +200,10 @@ func TestListsOverHTTP(t *testing.T) {
 		t.Error(run.text)
 	}
 	o.refused(o.ask("GET", "/api/v1/runs/nobody", ""), 404, "no_run")
+	o.refused(o.ask("GET", "/api/v1/runs/nobody/events", ""), 404, "no_run")
+	if log := o.ask("GET", "/api/v1/runs/run0/events", ""); log.body["event"].(map[string]any)["type"] != "submitted" {
+		t.Error(log.text)
+	}
 	o.refused(o.ask("GET", "/api/v1/runs/a.b", ""), 400, "invalid")
 	o.refused(o.ask("POST", "/api/v1/runs/run0/cancel", `{}`, "X-Who", "eve"), 403, "forbidden")
 	if a := o.ask("POST", "/api/v1/runs/run0/cancel", `{"reason":"enough"}`); a.StatusCode != 200 {
@@ -216,7 +220,7 @@ func TestTheDocumentHasEveryRoute(t *testing.T) {
 	o := open(t)
 	doc := o.ask("GET", "/openapi.json", "")
 	paths := doc.body["paths"].(map[string]any)
-	if len(paths) != 7 {
+	if len(paths) != 8 {
 		t.Errorf("%d paths are described", len(paths))
 	}
 	for path, methods := range paths {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -285,24 +284,7 @@ func (a *app) runsRetry() *cobra.Command {
 func (a *app) runsExport() *cobra.Command {
 	return &cobra.Command{Use: "export ID", Short: "Print a run's whole log, one JSON line per event", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		return a.withRun(c.Context(), args[0], carry{}, func(s *session, run string) error {
-			entries, err := s.Bus.ReadLog(c.Context(), run, 0)
-			if err != nil {
-				return err
-			}
-			enc := json.NewEncoder(a.Out)
-			enc.SetEscapeHTML(false)
-			for _, e := range entries {
-				line := map[string]any{"seq": e.Seq, "time": e.Time.UTC(), "subject": e.Subject}
-				if json.Valid(e.Data) {
-					line["event"] = json.RawMessage(e.Data)
-				} else {
-					line["raw"] = e.Data
-				}
-				if err := enc.Encode(line); err != nil {
-					return err
-				}
-			}
-			return nil
+			return s.Runs.Export(c.Context(), run, a.Out)
 		})
 	}}
 }

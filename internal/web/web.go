@@ -56,7 +56,7 @@ func New(ctx context.Context, o Options) http.Handler {
 	pages := console.New(console.Options{
 		Desk: deskOf{o.Desk}, Runs: runsOf{o.Runs}, Fleet: fleet{o.Bus, dlq.New(o.Bus)}, Changes: news, Environment: o.Environment,
 		Who: func(r *http.Request) console.Person { return guest(o.Gate.Who(r)) }, Now: time.Now, Log: o.Log,
-		Events: func(run string) string { return "/api/v1/runs/" + run },
+		Events: func(run string) string { return "/api/v1/runs/" + run + "/events" },
 	})
 	go pages.Watch(ctx)
 	calls := api.New(api.Options{Desk: o.Desk, Runs: o.Runs, Who: func(r *http.Request) handoff.Person { return o.Gate.Who(r).person("api") }})
