@@ -172,7 +172,7 @@ func (c *Console) bulkOne(r *http.Request, p Person, v bulkView, id, revision st
 		l.Refused = "The form did not arrive whole."
 		return l
 	}
-	done, err := c.o.Desk.Act(r.Context(), p, id, handoff.Act{Verb: v.Verb, Reason: strings.TrimSpace(v.Reason), Revision: rev})
+	done, err := c.o.Desk.Act(r.Context(), p, id, handoff.Act{Verb: v.Verb, Reason: strings.TrimSpace(v.Reason), Revision: rev, Many: true})
 	if before, ok := errors.AsType[*handoff.DecidedBefore](err); ok {
 		l.Refused = settledBy(conflictOf(before.Decision))
 		return l

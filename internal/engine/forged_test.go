@@ -194,7 +194,7 @@ func (f *forger) forge(i int) {
 		Effects: []steps.Effects{steps.EffectsUnsafe, steps.EffectsIdempotent, steps.EffectsNone}[f.rand.IntN(3)],
 		Params:  json.RawMessage(`{"amount":120}`), Key: fmt.Sprint("k", i), Definition: f.tools.Tools["pay"].Definition,
 	}
-	switch i % 12 {
+	switch i % 13 {
 	case 0: // nothing at all
 	case 1: // signed by somebody else
 		m.Grants = []steps.Grant{f.sign(f.evil, m, time.Hour)}
@@ -225,6 +225,8 @@ func (f *forger) forge(i int) {
 		m.Run, m.Round = "done", 0
 		m.Try++
 		m.Grants = []steps.Grant{f.bent()}
+	case 12: // one amount for the condition, another for the tool
+		m.Params = json.RawMessage(`{"amount":120,"amount":1}`)
 	case 11: // for a tool that needs no approval, on its subject
 		f.put(f.t, "look", wire.EncodeStep(m), m)
 		return

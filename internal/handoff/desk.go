@@ -212,7 +212,7 @@ func (k *Desk) decide(ctx context.Context, who Person, id string, a Act, done Do
 		return done, err
 	}
 	if d, err = check(s, n, d); err == nil {
-		d, err = k.sign(s, n, who, d)
+		d, err = k.sign(s, n, who, d, a.Many)
 	}
 	if err != nil {
 		return done, err
@@ -239,7 +239,7 @@ func (a *Act) seen(e *steps.Escalation) error {
 }
 
 // sign makes the decision an approval as well, where it is one and its person may approve.
-func (k *Desk) sign(s *steps.State, n int, who Person, d steps.Decided) (steps.Decided, error) {
+func (k *Desk) sign(s *steps.State, n int, who Person, d steps.Decided, many bool) (steps.Decided, error) {
 	g, ok, err := steps.GrantFor(s, n, d)
 	if err != nil {
 		return d, fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -252,8 +252,11 @@ func (k *Desk) sign(s *steps.State, n int, who Person, d steps.Decided) (steps.D
 	if rule.NotSubmitter && d.By == s.By {
 		forbidden = fmt.Errorf("%w: %s submitted the run, and may not approve it", ErrForbidden, d.By)
 	}
+	if many && forbidden == nil {
+		forbidden = fmt.Errorf("%w: an approval is of exactly what one person saw, not of many at once", ErrNotAllowed)
+	}
 	if forbidden != nil && d.Verb != steps.VerbApprove {
-		return d, nil // the step is held, and somebody else is asked
+		return d, nil // the step is held, and somebody is asked
 	}
 	if forbidden != nil {
 		return d, forbidden

@@ -163,6 +163,21 @@ func TestAnEditOfSomebodyWhoMayNotApproveAsksAnew(t *testing.T) {
 	}
 }
 
+// TestManyApproveNothing: a retry of somebody who may approve is an approval, but not one of many.
+func TestManyApproveNothing(t *testing.T) {
+	l, _ := newLog(t)
+	id := held(t, l, "run", steps.Approval{})
+	if _, err := l.act(t, "mia", id, Act{Verb: "approve", Digest: l.digest(t, id), Many: true}); !errors.Is(err, ErrNotAllowed) {
+		t.Errorf("%v", err)
+	}
+	if _, err := l.act(t, "mia", id, Act{Verb: "edit", Params: json.RawMessage(`{"amount":1}`), Many: true}); err != nil {
+		t.Fatal(err)
+	}
+	if w := steps.Wants(l.state(t, "run"), nil); len(w.Steps) != 0 || len(w.Escalations) != 1 {
+		t.Errorf("%+v", w)
+	}
+}
+
 func TestTooLate(t *testing.T) {
 	l, _ := newLog(t)
 	id := held(t, l, "run", steps.Approval{Deadline: steps.Duration(time.Nanosecond), OnDeadline: steps.ExpiryPark})

@@ -60,6 +60,8 @@ type Act struct {
 	Text   string          `json:"text,omitempty"`   // note
 	// Digest is of what the person saw, for approve: another one is refused.
 	Digest string `json:"digest,omitempty"`
+	// Many says that it is one of many: nobody has looked at each, so it approves nothing along the way.
+	Many bool `json:"many,omitempty"`
 	// Revision is the dossier's that the person saw; 0 = whatever it is now.
 	Revision uint64 `json:"revision,omitempty"`
 }

@@ -56,6 +56,7 @@ func (r *Redrive) Run(ctx context.Context, who Person, ids []string, a Act, tell
 	if err := CheckRedrive(a); err != nil {
 		return err
 	}
+	a.Many = true
 	largest := r.Largest
 	if largest <= 0 {
 		largest = 64

@@ -150,17 +150,17 @@ func (c *change) hold(i int) bool {
 	if t.Approval == nil {
 		return false
 	}
-	why, need := c.needsApproval(i)
-	if !need {
-		u.grants = nil
-		return false
-	}
 	digest, err := t.CallDigest(u.Params)
 	if err != nil {
 		c.giveUp(i, Fault{Class: InvalidInput, Acted: ActedNo, Message: err.Error()})
 		return true
 	}
-	u.Params, _ = Canonical(u.Params)
+	u.Params, _ = Canonical(u.Params) // before the condition: it must judge what is executed
+	why, need := c.needsApproval(i)
+	if !need {
+		u.grants = nil
+		return false
+	}
 	if c.granted(i, digest) {
 		return false
 	}

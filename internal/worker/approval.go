@@ -6,9 +6,18 @@ import (
 	"belay/internal/steps"
 )
 
-// approvalNeeded reports whether the call in hand needs a person's approval, by the worker's own tools file.
+// approvalNeeded reports whether the call in hand needs a person's approval, by the worker's own tools file. Parameters
+// that two readers could take for two different things always do: the condition might see one, and the tool the other.
 func (j *job) approvalNeeded() bool {
-	return j.rung.Held != nil && j.rung.Held(j.m.Params) && !mutant("no-approval")
+	if j.rung.Held == nil || mutant("no-approval") {
+		return false
+	}
+	canonical, err := steps.Canonical(j.m.Params)
+	if err != nil {
+		return true
+	}
+	j.m.Params = canonical // what is judged is what is executed, byte for byte
+	return j.rung.Held(canonical)
 }
 
 // guard is what the call is checked with.
@@ -24,9 +33,6 @@ func (j *job) guard() steps.Guard {
 func (j *job) asApproved(log []steps.Record) bool {
 	f := j.guard().Refuse(j.m, log)
 	if f == nil {
-		if canonical, err := steps.Canonical(j.m.Params); err == nil {
-			j.m.Params = canonical // what is executed is what the digest is of, byte for byte
-		}
 		return true
 	}
 	j.Log.Error("refused a step message", "attempt", j.name(), "tool", j.m.Tool, "rung", j.m.RungName, "error", f.Message)
