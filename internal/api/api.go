@@ -202,16 +202,9 @@ func (a *api) act(w http.ResponseWriter, r *http.Request) {
 // staleness says what has become of an escalation that somebody has an old picture of.
 func staleness(c *handoff.Card, want string) error {
 	if d := c.Dossier.Decision; d != nil {
-		return &handoff.DecidedBefore{Decision: d, State: c.Dossier.State, At: lastOf(c.Trail)}
+		return &handoff.DecidedBefore{Decision: d, State: c.Dossier.State, At: c.Decided()}
 	}
 	return fault{http.StatusPreconditionFailed, "changed", "It has changed", "you saw " + want + ", it is " + tag(&c.Dossier) + " now: look again"}
-}
-
-func lastOf(trail []handoff.TrailLine) time.Time {
-	if len(trail) == 0 {
-		return time.Time{}
-	}
-	return trail[len(trail)-1].At
 }
 
 // decode reads a body that is one JSON object, or nothing.

@@ -24,11 +24,20 @@ type Item struct {
 	Time     time.Time // of the last change, the server's
 }
 
-// Bucket opens the bucket of this name, and makes it where there is none. Values are kept until they are deleted.
-func (b *Bus) Bucket(ctx context.Context, name, description string) (*Bucket, error) {
+// BucketOption says how a bucket is made.
+type BucketOption func(*jetstream.KeyValueConfig)
+
+// KeepFor lets values go some time after they were written.
+func KeepFor(d time.Duration) BucketOption {
+	return func(c *jetstream.KeyValueConfig) { c.TTL = d }
+}
+
+// Bucket opens the bucket of this name, and makes it where there is none. Values are kept until they are deleted,
+// unless an option says otherwise.
+func (b *Bus) Bucket(ctx context.Context, name, description string, options ...BucketOption) (*Bucket, error) {
 	kv, err := b.js.KeyValue(ctx, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = b.makeBucket(ctx, name, description)
+		kv, err = b.makeBucket(ctx, name, description, options)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", name, b.away(err))
@@ -36,14 +45,16 @@ func (b *Bus) Bucket(ctx context.Context, name, description string) (*Bucket, er
 	return &Bucket{kv, b}, nil
 }
 
-func (b *Bus) makeBucket(ctx context.Context, name, description string) (jetstream.KeyValue, error) {
+func (b *Bus) makeBucket(ctx context.Context, name, description string, options []BucketOption) (jetstream.KeyValue, error) {
 	replicas := 1
 	if b.replicated {
 		replicas = 3
 	}
-	kv, err := b.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: name, Description: description, History: 1, Storage: jetstream.FileStorage, Replicas: replicas,
-	})
+	config := jetstream.KeyValueConfig{Bucket: name, Description: description, History: 1, Storage: jetstream.FileStorage, Replicas: replicas}
+	for _, o := range options {
+		o(&config)
+	}
+	kv, err := b.js.CreateKeyValue(ctx, config)
 	if errors.Is(err, jetstream.ErrBucketExists) {
 		return b.js.KeyValue(ctx, name) // somebody else was first
 	}

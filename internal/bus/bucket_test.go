@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"belay/internal/bus"
 	"belay/internal/bus/bustest"
@@ -99,5 +100,25 @@ func TestABucketIsListedAndWatched(t *testing.T) {
 	cancel()
 	if err := <-end; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestABucketWhoseValuesGo(t *testing.T) {
+	b := bustest.Start(t, 1)
+	for range 2 { // made, then found
+		k, err := b.Bucket(t.Context(), "gone_soon", "", bus.KeepFor(time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.Swap(t.Context(), "a", []byte("1"), 0); err != nil && !errors.Is(err, bus.ErrConflict) {
+			t.Fatal(err)
+		}
+	}
+	s, err := b.JetStream().Stream(t.Context(), "KV_gone_soon")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if age := s.CachedInfo().Config.MaxAge; age != time.Second {
+		t.Errorf("values are kept for %s", age)
 	}
 }

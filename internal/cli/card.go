@@ -74,7 +74,7 @@ func (a *app) printLetter(l dlq.Letter) {
 func (a *app) printCard(c handoff.Card) error {
 	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
 	d := c.Dossier
-	p("%s  %s, %s since %s\n", d.ID, d.Kind, d.State, d.Opened.Local().Format("2006-01-02 15:04:05"))
+	p("%s  %s, %s, asked at %s\n", d.ID, d.Kind, d.State, d.Opened.Local().Format("2006-01-02 15:04:05"))
 	p("%s\n", plain(d.Message))
 	if d.Deadline != nil && d.State == steps.EscalationOpen {
 		p("%s left, then %s\n", left(d.Deadline), expiries[d.OnExpiry])
@@ -151,17 +151,26 @@ func (a *app) printPeople(c handoff.Card) {
 	if c.Item.Assigned != "" {
 		p("assigned  to %s\n", plain(c.Item.Assigned))
 	}
-	for _, n := range c.Item.Notes {
-		p("note      %s %s: %s\n", n.At.Local().Format("15:04:05"), plain(n.By), plain(n.Text))
-	}
 	for _, l := range c.Trail {
-		p("decided   %s by %s at %s%s\n", l.Action, plain(l.By), l.At.Local().Format("2006-01-02 15:04:05"), plain(note(l.Reason)))
-		if len(l.Detail) > 0 {
-			p("          %s\n", cut(plain(string(l.Detail)), 300))
-		}
+		a.printTrail(l)
 	}
 	if d.State == steps.EscalationExpired || d.State == steps.EscalationSuperseded {
 		p("\n%s: nobody decided\n", d.State)
+	}
+}
+
+// printTrail shows one line of who did what.
+func (a *app) printTrail(l handoff.TrailLine) {
+	text := plain(l.By) + " " + l.Did()
+	if l.To != "" {
+		text += " to " + plain(l.To)
+	}
+	if !l.Until.IsZero() {
+		text += " until " + l.Until.Local().Format("2006-01-02 15:04:05")
+	}
+	fmt.Fprintf(a.Out, "trail     %s %s%s\n", l.At.Local().Format("2006-01-02 15:04:05"), text, plain(note(l.Reason)))
+	if len(l.Detail) > 0 {
+		fmt.Fprintf(a.Out, "          %s\n", cut(plain(string(l.Detail)), 300))
 	}
 }
 

@@ -63,11 +63,8 @@ func makeCard(card handoff.Card, p Person, now time.Time) cardView {
 	for _, l := range d.Done {
 		v.Done = append(v.Done, doneOf(l))
 	}
-	for _, n := range it.Notes {
-		v.Notes = append(v.Notes, noteView{at(n.At, now), n.By, n.Text})
-	}
 	for _, l := range card.Trail {
-		v.Trail = append(v.Trail, trailView{at(l.At, now), l.By, l.Via, l.Action, l.Reason, shown(l.Detail)})
+		v.Trail = append(v.Trail, trailView{at(l.At, now), l.By, l.Via, l.Did(), l.To, at(l.Until, now), l.Reason, shown(l.Detail)})
 	}
 	return v
 }

@@ -37,7 +37,6 @@ type cardView struct {
 	Refused    string // what the reader's role may not decide, in words
 	Acts       []offerView
 	Trail      []trailView
-	Notes      []noteView
 	Similar    int
 	Alike      string // path of the similar ones
 	Together   bool   // they may be decided together
@@ -115,12 +114,10 @@ type offerView struct {
 }
 
 type trailView struct {
-	At                      moment
-	By, Via, Action, Reason string
-	Detail                  value
-}
-
-type noteView struct {
-	At       moment
-	By, Text string
+	At           moment
+	By, Via, Did string
+	To           string
+	Until        moment
+	Reason       string
+	Detail       value
 }

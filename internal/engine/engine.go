@@ -158,6 +158,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 		return err
 	}
 	e.Desk = handoff.NewDesk(e.Runs, dlq.New(e.Bus), handoff.NewClaims(e.Bus), signer)
+	e.Desk.Told = herald.Told(e.Bus)
 	e.People = e.Desk
 	e.startAudit(signer, o.Checkpoints)
 	if o.Notify != nil {

@@ -27,15 +27,25 @@ const InboxDescription = "Belay: who is at which escalation"
 // Claims are what people do about open items beside deciding them: who is at it, who is to be, and what they noted. They
 // are kept in a bucket of NATS and changed by compare-and-set. Nothing in there decides anything.
 type Claims struct {
-	open func(ctx context.Context) (*bus.Bucket, error)
+	open    func(ctx context.Context) (*bus.Bucket, error)
+	settled func(ctx context.Context) (*bus.Bucket, error) // of items that are not open any more
 }
 
 // NewClaims keeps claims in b's bucket, which is opened when it is needed.
 func NewClaims(b *bus.Bus) *Claims {
-	return &Claims{open: func(ctx context.Context) (*bus.Bucket, error) {
-		return b.Bucket(ctx, b.Names().InboxBucket(), InboxDescription)
-	}}
+	return &Claims{
+		open: func(ctx context.Context) (*bus.Bucket, error) {
+			return b.Bucket(ctx, b.Names().InboxBucket(), InboxDescription)
+		},
+		settled: func(ctx context.Context) (*bus.Bucket, error) {
+			return b.Bucket(ctx, b.Names().SettledBucket(), "Belay: what people did about escalations that are settled", bus.KeepFor(keepSettled))
+		},
+	}
 }
+
+// keepSettled is how long cards show what was done on the way to a decision; the audit trail keeps it for good. It is
+// the time for which ended runs are kept by default.
+const keepSettled = 30 * 24 * time.Hour
 
 // record is what the bucket holds about one item.
 type record struct {
@@ -43,6 +53,10 @@ type record struct {
 	Assigned string    `json:"assigned,omitempty"`
 	Snoozed  time.Time `json:"snoozed,omitzero"`
 	Notes    []Note    `json:"notes,omitempty"`
+
+	Acts []TrailLine `json:"acts,omitempty"` // without notes, the oldest first
+	Told []TrailLine `json:"told,omitempty"` // of a settled item: who was told of it
+	last time.Time   // when it was changed
 }
 
 // live is the claim, while its lease lasts.
@@ -66,6 +80,7 @@ func (c *Claims) all(ctx context.Context) (map[string]record, error) {
 	for _, it := range items {
 		var r record
 		if json.Unmarshal(it.Value, &r) == nil {
+			r.last = it.Time
 			all[it.Key] = r
 		}
 	}
@@ -97,6 +112,7 @@ func (c *Claims) do(ctx context.Context, who Person, id string, a Act, now time.
 		if effect, err = r.change(who, a, now); err != nil {
 			return "", err
 		}
+		r.did(who, a, now)
 		err = c.put(ctx, id, r, revision)
 		if !errors.Is(err, bus.ErrConflict) {
 			return effect, err
@@ -117,11 +133,60 @@ func (c *Claims) put(ctx context.Context, id string, r record, revision uint64) 
 	return err
 }
 
-// forget drops what was noted about a decided item. What stays behind after a failure harms nobody.
-func (c *Claims) forget(ctx context.Context, id string) {
-	if bucket, err := c.open(ctx); err == nil {
-		_ = bucket.Delete(ctx, id)
+// settle puts what was done about an item that is not open any more where only its card looks: the inbox stays short.
+func (c *Claims) settle(ctx context.Context, id string, told []TrailLine) error {
+	r, _, err := c.get(ctx, id)
+	if err != nil {
+		return err
 	}
+	r.Claim, r.Snoozed, r.Told = nil, time.Time{}, told
+	if len(r.Acts)+len(r.Notes)+len(r.Told) > 0 {
+		err = c.keep(ctx, id, r)
+	}
+	if err != nil {
+		return err
+	}
+	bucket, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	return bucket.Delete(ctx, id)
+}
+
+func (c *Claims) keep(ctx context.Context, id string, r record) error {
+	bucket, err := c.settled(ctx)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("put away what was done about %s: %w", id, err)
+	}
+	if _, err = bucket.Swap(ctx, id, body, 0); errors.Is(err, bus.ErrConflict) {
+		return nil // somebody did it
+	}
+	return err
+}
+
+// past is what was done about an item that is not open any more.
+func (c *Claims) past(ctx context.Context, id string) (r record, err error) {
+	bucket, err := c.settled(ctx)
+	if err != nil {
+		return r, err
+	}
+	it, ok, err := bucket.Get(ctx, id)
+	if err != nil {
+		return r, err
+	}
+	if !ok { // not put away yet, or nothing was done
+		r, _, err = c.get(ctx, id)
+		r.Claim, r.Snoozed = nil, time.Time{}
+		return r, err
+	}
+	if json.Unmarshal(it.Value, &r) != nil {
+		r = record{}
+	}
+	return r, nil
 }
 
 // change does a to the record, at a time.
@@ -173,6 +238,6 @@ func (r *record) note(who Person, a Act, now time.Time) (string, error) {
 	case len(r.Notes) >= maxNotes:
 		return "", fmt.Errorf("%w: there are %d notes already", ErrInvalid, len(r.Notes))
 	}
-	r.Notes = append(r.Notes, Note{By: who.Name, At: now.UTC(), Text: text})
+	r.Notes = append(r.Notes, Note{By: who.Name, At: now.UTC(), Via: who.Via, Text: text})
 	return "noted", nil
 }

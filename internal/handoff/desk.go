@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ type Signer interface {
 }
 
 // Desk is where people's work is done: it shows what is open, and carries out what they want. It is safe for concurrent
-// use. All fields but Acted are required.
+// use. All fields but Acted and Told are required.
 type Desk struct {
 	Runs    *runlog.Log
 	Letters *dlq.Box
@@ -46,6 +47,8 @@ type Desk struct {
 	Now     func() time.Time
 	// Acted is told of everything that was done, once it counts; nil = nobody.
 	Acted func(ctx context.Context, who Person, a Act, d Done)
+	// Told says who was told of an open item, and when; nil = nobody knows.
+	Told func(ctx context.Context, v steps.EscalationView) ([]TrailLine, error)
 }
 
 // Items are the open escalations: by deadline, then by age.
@@ -61,11 +64,30 @@ func (k *Desk) Items(ctx context.Context) ([]Item, error) {
 	list := make([]Item, len(letters))
 	for i, l := range letters {
 		list[i] = k.item(l.EscalationView, inbox[l.ID])
+		delete(inbox, l.ID)
 	}
+	k.tidy(ctx, inbox)
 	slices.SortStableFunc(list, func(a, b Item) int {
 		return cmp.Or(due(a.Deadline, b.Deadline), a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID))
 	})
 	return list, nil
+}
+
+// tidyAfter is how old the last act must be for its item to be looked at: a letter may be on its way.
+const tidyAfter = time.Hour
+
+// tidy puts away what was done about items that are not open any more, whatever ended them. The next one who lists sees
+// to what fails here.
+func (k *Desk) tidy(ctx context.Context, left map[string]record) {
+	for id, r := range left {
+		if k.Now().Sub(r.last) < tidyAfter {
+			continue
+		}
+		s, n, err := find(ctx, k.Runs, id)
+		if errors.Is(err, ErrNoEscalation) || err == nil && s.Escalations[n].State != steps.EscalationOpen {
+			_ = k.Claims.settle(ctx, id, nil)
+		}
+	}
 }
 
 // due sorts what has a deadline before what has none.
@@ -96,15 +118,27 @@ func (k *Desk) Card(ctx context.Context, id string) (Card, error) {
 	if err != nil {
 		return Card{}, err
 	}
-	r, _, err := k.Claims.get(ctx, id)
+	c := Card{Dossier: steps.MakeDossier(s, n)}
+	r, told, err := k.done(ctx, c.Dossier.EscalationView)
 	if err != nil {
 		return Card{}, err
 	}
-	c := Card{Dossier: steps.MakeDossier(s, n)}
 	c.Item = k.item(c.Dossier.EscalationView, r)
-	c.Trail = trail(s, n)
+	c.Trail = trail(s, n, r, told)
 	c.Similar, err = k.similar(ctx, &c.Item)
 	return c, err
+}
+
+// done is what was done about an item beside deciding it.
+func (k *Desk) done(ctx context.Context, v steps.EscalationView) (r record, told []TrailLine, err error) {
+	if v.State != steps.EscalationOpen {
+		r, err = k.Claims.past(ctx, v.ID)
+		return r, nil, err
+	}
+	if r, _, err = k.Claims.get(ctx, v.ID); err == nil && k.Told != nil {
+		told, err = k.Told(ctx, v)
+	}
+	return r, told, err
 }
 
 // maxSimilar is how many alike items a card names.
@@ -120,24 +154,6 @@ func (k *Desk) similar(ctx context.Context, it *Item) ([]string, error) {
 		}
 	}
 	return alike, err
-}
-
-// trail is what the run's log tells of people's decisions about the same thing.
-func trail(s *steps.State, n int) []TrailLine {
-	lines := []TrailLine{}
-	for k := range s.Escalations[:n+1] {
-		e := &s.Escalations[k]
-		if e.Unit != s.Escalations[n].Unit {
-			continue
-		}
-		for _, d := range e.Approvals {
-			lines = append(lines, TrailLine{At: d.Grant.Issued, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason})
-		}
-		if d := e.Decision; d != nil && d.Verb != steps.VerbApprove {
-			lines = append(lines, TrailLine{At: e.Ended, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason, Detail: d.Patch})
-		}
-	}
-	return lines
 }
 
 // Act carries out what somebody wants done about an escalation, or says why not: [ErrNoEscalation], [ErrNotAllowed],
@@ -221,8 +237,15 @@ func (k *Desk) decide(ctx context.Context, who Person, id string, a Act, done Do
 	if _, err = carry(ctx, k.Runs, run, d); err != nil {
 		return done, err
 	}
-	k.Claims.forget(ctx, id)
+	k.settled(ctx, steps.MakeDossier(s, n).EscalationView)
 	return done, nil
+}
+
+// settled puts away what was done about a decided item. The decision counts already: what fails here is seen to by [Desk.Items].
+func (k *Desk) settled(ctx context.Context, v steps.EscalationView) {
+	if _, told, err := k.done(ctx, v); err == nil {
+		_ = k.Claims.settle(ctx, v.ID, told)
+	}
 }
 
 // seen makes sure that somebody decides about what they were shown.

@@ -231,8 +231,52 @@ func TestClaims(t *testing.T) {
 	}
 	must("bo", Act{Verb: "reject", Reason: "no"})
 	refused("mia", Act{Verb: ActClaim}, ErrDecidedBefore, "bo chose reject")
-	if c, err := l.desk.Card(t.Context(), id); err != nil || len(c.Item.Notes) != 0 || len(c.Trail) != 1 || c.Trail[0].By != "bo" {
-		t.Errorf("what was noted goes with the decision: %+v, %v", c, err)
+	c, err = l.desk.Card(t.Context(), id)
+	var did []string
+	for _, line := range c.Trail {
+		did = append(did, line.By+" "+line.Did())
+	}
+	want := "mia claimed it, mia claimed it, bo claimed it, bo released it, mia assigned it, mia put it off, mia noted, bo rejected"
+	if err != nil || strings.Join(did, ", ") != want || c.Item.Assigned != "bo" || c.Item.Claim != nil || c.Decided().IsZero() {
+		t.Errorf("%q, %+v, %v", did, c.Item, err)
+	}
+	if all, err := l.desk.Claims.all(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("the inbox keeps what is settled: %v, %v", all, err)
+	}
+}
+
+// TestWhatNobodyDecidedLeavesTheInbox: an item that ended by itself takes what people did about it along.
+func TestWhatNobodyDecidedLeavesTheInbox(t *testing.T) {
+	l, _ := newLog(t)
+	open := held(t, l, "open", steps.Approval{})
+	over := held(t, l, "over", steps.Approval{})
+	for _, id := range []string{open, over} {
+		if _, err := l.act(t, "mia", id, Act{Verb: ActNote, Text: "it is on my list"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.desk.Runs.Cancel(t.Context(), "over", "bo", "not needed"); err != nil {
+		t.Fatal(err)
+	}
+	listed := func(after time.Duration) int {
+		l.desk.Now = func() time.Time { return time.Now().Add(after) }
+		if _, err := l.desk.Items(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		all, err := l.desk.Claims.all(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	if soon, later := listed(time.Minute), listed(2*time.Hour); soon != 2 || later != 1 {
+		t.Errorf("the inbox holds %d at once and %d later, want 2 and 1", soon, later)
+	}
+	for _, id := range []string{open, over} {
+		c, err := l.desk.Card(t.Context(), id)
+		if err != nil || len(c.Trail) == 0 || c.Trail[0].Reason != "it is on my list" {
+			t.Errorf("%s: %+v, %v", id, c.Trail, err)
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ type Claim struct {
 type Note struct {
 	By   string    `json:"by"`
 	At   time.Time `json:"at"`
+	Via  string    `json:"via,omitempty"`
 	Text string    `json:"text"`
 }
 
@@ -37,16 +38,6 @@ type Card struct {
 	Dossier steps.Dossier `json:"dossier"`
 	Trail   []TrailLine   `json:"trail"`   // the oldest first
 	Similar []string      `json:"similar"` // other open items with the same fingerprint
-}
-
-// TrailLine is one act of a person, as the audit trail has it.
-type TrailLine struct {
-	At     time.Time       `json:"at"`
-	By     string          `json:"by"`
-	Via    string          `json:"via"` // cli, console, api
-	Action string          `json:"action"`
-	Reason string          `json:"reason,omitempty"`
-	Detail json.RawMessage `json:"detail,omitempty"` // what was changed, a JSON Patch
 }
 
 // Act is what a person wants done about an item.

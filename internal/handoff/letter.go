@@ -57,7 +57,11 @@ func (k *Desk) letterCard(ctx context.Context, id string) (Card, error) {
 	if err != nil {
 		return Card{}, err
 	}
-	c := Card{Item: k.item(l.EscalationView, record{}), Dossier: steps.Dossier{EscalationView: l.EscalationView, Offers: []steps.Offer{}}, Similar: []string{}, Trail: []TrailLine{}}
+	r, told, err := k.done(ctx, l.EscalationView)
+	if err != nil {
+		return Card{}, err
+	}
+	c := Card{Item: k.item(l.EscalationView, r), Dossier: steps.Dossier{EscalationView: l.EscalationView, Offers: []steps.Offer{}}, Similar: []string{}, Trail: inOrder([]TrailLine{}, r, told)}
 	for _, v := range l.Allowed {
 		c.Dossier.Offers = append(c.Dossier.Offers, steps.Offer{Verb: v, Effect: LetterEffects[v], Grave: v == steps.VerbSkip})
 	}

@@ -68,7 +68,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	h := &Herald{Options: o, wake: make(chan struct{}, 1), under: map[string]*way{}}
 	var err error
-	if h.bucket, err = o.Bus.Bucket(ctx, o.Bus.Names().NoticesBucket(), "Belay: what people were told"); err != nil {
+	if h.bucket, err = o.Bus.Bucket(ctx, o.Bus.Names().NoticesBucket(), noticesDescription); err != nil {
 		return err
 	}
 	h.lease = lease.New(h.bucket, leaderKey, term)
@@ -177,6 +177,8 @@ func (h *Herald) itemsOf(items []handoff.Item, now time.Time) []notify.Item {
 	}
 	return list
 }
+
+const noticesDescription = "Belay: what people were told"
 
 // Keys of the bucket.
 const (

@@ -100,6 +100,17 @@ func (n *town) ask(id, message string) {
 	}
 }
 
+// told is what the card of a question tells of who was told; a page comes a moment before it is remembered.
+func (n *town) told(id, message string) []handoff.TrailLine {
+	n.t.Helper()
+	v := steps.EscalationView{ID: id, Kind: steps.KindFailure, Tool: "t", Rung: "primary", Class: steps.Class(message), Message: message}
+	lines, err := Told(n.bus)(n.t.Context(), v)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return lines
+}
+
 func (n *town) page() map[string]any {
 	n.t.Helper()
 	select {
@@ -130,6 +141,12 @@ func TestPeopleAreToldOnce(t *testing.T) {
 		t.Errorf("%v", p)
 	}
 	n.quiet("b-1")
+	if told := n.told("a-1", "timeout"); len(told) != 1 || told[0].To != "ops" || told[0].Reason != "it is new" || told[0].At.IsZero() {
+		t.Errorf("the card says %+v", told)
+	}
+	if told := n.told("never-1", "never"); len(told) != 0 {
+		t.Errorf("nobody was told, and the card says %+v", told)
+	}
 	stop()
 	stop = n.herald() // after a restart nothing is said again
 	n.quiet("c-1")

@@ -49,11 +49,14 @@ func (it *Item) window() time.Duration {
 	return max(0, min(longestWindow, it.Deadline.Sub(it.Opened)/5))
 }
 
-func (it *Item) group() string {
-	if it.Fingerprint == "" {
-		return name("item", it.ID)
+func (it *Item) group() string { return GroupOf(it.ID, it.Fingerprint) }
+
+// GroupOf is what [Sent] calls the group of an item.
+func GroupOf(id, fingerprint string) string {
+	if fingerprint == "" {
+		return name("item", id)
 	}
-	return name("fingerprint", it.Fingerprint)
+	return name("fingerprint", fingerprint)
 }
 
 // older orders items by when they began to wait.

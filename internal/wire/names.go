@@ -38,6 +38,9 @@ func (n Names) InboxBucket() string  { return n.stream("INBOX") }
 func (n Names) AccessBucket() string { return n.stream("ACCESS") }
 func (n Names) KeysBucket() string   { return n.stream("KEYS") }
 
+// SettledBucket holds what people did about escalations that are settled.
+func (n Names) SettledBucket() string { return n.stream("SETTLED") }
+
 // NoticesBucket holds what people were told.
 func (n Names) NoticesBucket() string { return n.stream("NOTICES") }
 

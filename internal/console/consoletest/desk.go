@@ -4,6 +4,7 @@
 package consoletest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func (w *World) Act(_ context.Context, who console.Person, id string, a handoff.
 	if err != nil {
 		return handoff.Done{}, fmt.Errorf("decide %s: %w", id, err)
 	}
-	card.Trail = append(slices.Clone(card.Trail), handoff.TrailLine{At: now, By: who.Name, Via: "console", Action: string(a.Verb), Reason: a.Reason})
+	card.Trail = append(slices.Clone(card.Trail), handoff.TrailLine{At: now, By: who.Name, Via: "console", Action: string(a.Verb), To: a.To, Until: a.Until, Reason: cmp.Or(a.Reason, a.Text)})
 	w.acts = append(w.acts, a)
 	w.store(card)
 	w.tell(console.Change{Kind: console.ItemChanged, ID: id})
