@@ -44,7 +44,16 @@ type bank struct {
 	*rig
 	signer *approval.Signer
 	paid   atomic.Int64
+
+	refused atomic.Int64
 }
+
+// The worker's observer counts refusals.
+func (b *bank) Began(ctx context.Context, _ steps.StepMessage, _ map[string][]string, _ uint64) context.Context {
+	return ctx
+}
+func (b *bank) Ended(context.Context, steps.StepMessage, steps.Event, time.Duration) {}
+func (b *bank) Refused(steps.StepMessage, steps.Fault)                               { b.refused.Add(1) }
 
 func startBank(t *testing.T) *bank {
 	t.Helper()
@@ -64,7 +73,7 @@ func startBank(t *testing.T) *bank {
 	e, err := Start(t.Context(), Options{
 		Embedded: &bus.ServerOptions{StoreDir: t.TempDir(), Durability: bus.DurabilityInterval},
 		Dispatch: &dispatch.Options{Name: "d1"}, People: &PeopleOptions{Keys: keys},
-		Worker: &WorkerOptions{Options: worker.Options{Name: "w1"}, Tools: parsed},
+		Worker: &WorkerOptions{Options: worker.Options{Name: "w1", Observer: b}, Tools: parsed},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -284,6 +293,10 @@ func TestWhatNobodyApprovedIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+	const otherwise = 2 * 77 // on another tool's subject, and again what the log says is done
+	if got := b.refused.Load(); got < 1000-otherwise {
+		t.Errorf("%d refusals were told to who watches the worker, want at least %d", got, 1000-otherwise)
 	}
 	if s := b.rest(t, "held"); s.Status() != steps.RunSucceeded || b.paid.Load() != 2 {
 		t.Errorf("%s (%s), paid %d times; want succeeded and twice in all", s.Status(), s.Reason, b.paid.Load())

@@ -39,6 +39,13 @@ func (o *Attempts) Ended(ctx context.Context, m steps.StepMessage, outcome steps
 	o.Traces.finished(ctx, fault)
 }
 
+// Refused implements the worker's observer. The worker has a line for it in its log.
+func (o *Attempts) Refused(m steps.StepMessage, _ steps.Fault) {
+	if o.Metrics != nil {
+		o.Metrics.refused.WithLabelValues(m.Tool, m.RungName).Inc()
+	}
+}
+
 func (o *Attempts) line(ctx context.Context, m steps.StepMessage, fault *steps.Fault, took time.Duration) {
 	level, msg := slog.LevelInfo, "attempt succeeded"
 	if fault != nil {
@@ -62,6 +69,7 @@ func (o *Attempts) line(ctx context.Context, m steps.StepMessage, fault *steps.F
 type AttemptMetrics struct {
 	took        *prometheus.HistogramVec
 	redelivered *prometheus.CounterVec
+	refused     *prometheus.CounterVec
 	executing   *prometheus.GaugeVec
 }
 
@@ -70,9 +78,10 @@ func NewAttemptMetrics(r prometheus.Registerer) *AttemptMetrics {
 	m := &AttemptMetrics{
 		took:        histogram("belay_step_attempt_duration_seconds", "How long executing an attempt took.", executionBuckets, "tool", "rung", "outcome", "error_type"),
 		redelivered: counter("belay_redeliveries_total", "Attempts executed on another than the first delivery: retries that waited, and what another worker did not finish.", "tool", "rung"),
+		refused:     counter("belay_step_refusals_total", "Step messages that were not executed, because no person has approved what they ask for.", "tool", "rung"),
 		executing:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "belay_step_attempts_executing", Help: "Attempts being executed now."}, []string{"tool", "rung"}),
 	}
-	r.MustRegister(m.took, m.redelivered, m.executing)
+	r.MustRegister(m.took, m.redelivered, m.refused, m.executing)
 	return m
 }
 

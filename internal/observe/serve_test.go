@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"belay/internal/steps"
 )
@@ -153,6 +154,13 @@ func TestAttemptsInNumbersAndLines(t *testing.T) {
 	a.Ended(second, m, steps.Failed{Fault: steps.Fault{Class: steps.Timeout, Message: "slow", Detail: canary}}, time.Second)
 	if v := gauges(t, r)["belay_step_attempts_executing pay primary"]; v != 0 {
 		t.Errorf("%v executing, want 0", v)
+	}
+	a.Refused(m, steps.Fault{Class: steps.PolicyDenied, Message: canary})
+	if err := testutil.GatherAndCompare(r, strings.NewReader(`# HELP belay_step_refusals_total Step messages that were not executed, because no person has approved what they ask for.
+# TYPE belay_step_refusals_total counter
+belay_step_refusals_total{rung="primary",tool="pay"} 1
+`), "belay_step_refusals_total"); err != nil {
+		t.Error(err)
 	}
 	if got := sumOf(t, r, "belay_step_attempt_duration_seconds"); got != 2 {
 		t.Errorf("2 attempts of a second took %v s", got)

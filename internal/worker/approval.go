@@ -28,16 +28,24 @@ func (j *job) guard() steps.Guard {
 	}
 }
 
-// asApproved reports whether the call is the one that was approved, and, once its log was read, that nothing else was
-// done on the approval. If not, it is refused, and the message has been dealt with.
-func (j *job) asApproved(log []steps.Record) bool {
+// notApproved is the fault of a call that is not the one that was approved, or on whose approval something else was
+// done, which only the run's log tells; nil lets it pass.
+func (j *job) notApproved(log []steps.Record) *steps.Fault {
 	f := j.guard().Refuse(j.m, log)
-	if f == nil {
-		return true
+	if f != nil {
+		j.Observer.Refused(j.m, *f)
+		j.Log.Error("refused a step message", "attempt", j.name(), "tool", j.m.Tool, "rung", j.m.RungName, "error", f.Message)
 	}
-	j.Log.Error("refused a step message", "attempt", j.name(), "tool", j.m.Tool, "rung", j.m.RungName, "error", f.Message)
-	j.report(j.failed(*f, 0))
-	return false
+	return f
+}
+
+// asApproved reports whether the call may go on. If not, the message has been dealt with.
+func (j *job) asApproved(log []steps.Record) bool {
+	f := j.notApproved(log)
+	if f != nil {
+		j.report(j.failed(*f, 0))
+	}
+	return f == nil
 }
 
 // approvalUnused is asked once the attempt is claimed: of two attempts on one approval at least one then sees the other.

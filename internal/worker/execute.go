@@ -46,7 +46,7 @@ func (j *job) refuse() (steps.Fault, bool) {
 		return steps.Fault{Class: steps.DeadlineExceeded, Acted: steps.ActedNo, Message: "the step's budget was used up before the attempt could start"}, true
 	}
 	if j.approvalNeeded() {
-		if f := j.guard().Refuse(j.m, nil); f != nil { // it may have expired meanwhile
+		if f := j.notApproved(nil); f != nil { // it may have expired meanwhile
 			return *f, true
 		}
 	}

@@ -24,6 +24,8 @@ type Observer interface {
 	Began(ctx context.Context, m steps.StepMessage, header map[string][]string, deliveries uint64) context.Context
 	// Ended is called with the outcome, [steps.Succeeded] or [steps.Failed], before it is stored.
 	Ended(ctx context.Context, m steps.StepMessage, outcome steps.Event, took time.Duration)
+	// Refused is called instead of both for a message that asks for what no person has approved.
+	Refused(m steps.StepMessage, why steps.Fault)
 }
 
 // Options say how a [Worker] works. Bus and Tools are required.
@@ -85,6 +87,7 @@ type nobody struct{}
 func (nobody) Began(ctx context.Context, _ steps.StepMessage, _ map[string][]string, _ uint64) context.Context {
 	return ctx
 }
+func (nobody) Refused(steps.StepMessage, steps.Fault)                               {}
 func (nobody) Ended(context.Context, steps.StepMessage, steps.Event, time.Duration) {}
 
 // Worker executes attempts until it is told to stop.
