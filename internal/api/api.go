@@ -1,8 +1,11 @@
 // Package api is the HTTP API for people's work and for looking at runs, with the same powers as the command line:
 //
-//	GET  /api/v1/escalations                what waits for a person   ?kind= &tool= &run= &fingerprint= &limit= &after=
+//	GET  /api/v1/escalations                what waits for a person   ?kind= &tool= &workflow= &class= &run= &fingerprint= &limit= &after=
 //	GET  /api/v1/escalations/{id}           one, with its whole context; its ETag is what a decision is about
 //	POST /api/v1/escalations/{id}/{verb}    decide it, claim it, note something; If-Match refuses what has changed
+//	POST /api/v1/redrives                   decide a list of them alike, in growing waves; dry_run says what would happen
+//	GET  /api/v1/redrives/{id}              how far that is
+//	POST /api/v1/redrives/{id}/stop
 //	GET  /api/v1/runs                       runs, the newest first    ?state= &workflow= &since= &limit=
 //	GET  /api/v1/runs/{id}                  one, as `runs show -o json` prints it
 //	GET  /api/v1/runs/{id}/events           its whole log, one JSON line per entry
@@ -47,9 +50,10 @@ type Runs interface {
 
 // Options are what the API stands on. All are required.
 type Options struct {
-	Desk Desk
-	Runs Runs
-	Who  func(*http.Request) handoff.Person // whoever let the request in knows
+	Desk     Desk
+	Runs     Runs
+	Redrives Redrives
+	Who      func(*http.Request) handoff.Person // whoever let the request in knows
 }
 
 //go:embed openapi.json
@@ -62,6 +66,9 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /api/v1/escalations", a.escalations)
 	mux.HandleFunc("GET /api/v1/escalations/{id}", a.escalation)
 	mux.HandleFunc("POST /api/v1/escalations/{id}/{verb}", a.act)
+	mux.HandleFunc("POST /api/v1/redrives", a.redrive)
+	mux.HandleFunc("GET /api/v1/redrives/{id}", a.redriven)
+	mux.HandleFunc("POST /api/v1/redrives/{id}/stop", a.stopRedrive)
 	mux.HandleFunc("GET /api/v1/runs", a.runs)
 	mux.HandleFunc("GET /api/v1/runs/{id}", a.run)
 	mux.HandleFunc("GET /api/v1/runs/{id}/events", a.events)
@@ -76,20 +83,27 @@ func New(o Options) http.Handler {
 type api struct{ Options }
 
 func document(w http.ResponseWriter, kind string, body []byte) {
+	written(w, http.StatusOK, kind, body)
+}
+
+func written(w http.ResponseWriter, status int, kind string, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
 
-func answer(w http.ResponseWriter, v any) {
+func answer(w http.ResponseWriter, v any) { reply(w, http.StatusOK, v) }
+
+func reply(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
-	document(w, "application/json", append(body, '\n'))
+	written(w, status, "application/json", append(body, '\n'))
 }
 
 // page bounds a list.
@@ -135,7 +149,7 @@ func pageOf(all []handoff.Item, r *http.Request, limit int) list[handoff.Item] {
 	out := list[handoff.Item]{Items: []handoff.Item{}}
 	passed := q.Get("after") == ""
 	for _, it := range all {
-		if !fits("kind", string(it.Kind)) || !fits("tool", it.Tool) || !fits("run", it.Run) || !fits("fingerprint", it.Fingerprint) {
+		if !fits("kind", string(it.Kind)) || !fits("tool", it.Tool) || !fits("run", it.Run) || !fits("workflow", it.Workflow) || !fits("class", string(it.Class)) || !fits("fingerprint", it.Fingerprint) {
 			continue
 		}
 		out.Total++

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"belay/internal/approval"
 	"belay/internal/bus/bustest"
@@ -38,7 +39,12 @@ func open(t *testing.T) *office {
 	}
 	o := &office{t: t, runs: runlog.New(b, plan.NewCache(8)), box: dlq.New(b)}
 	o.desk = handoff.NewDesk(o.runs, o.box, handoff.NewClaims(b), signer)
-	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Who: func(r *http.Request) handoff.Person {
+	batches := handoff.NewBatches(b, o.desk)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- batches.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-ended })
+	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Redrives: batches, Who: func(r *http.Request) handoff.Person {
 		return handoff.Person{Name: r.Header.Get("X-Who"), Via: "api", May: may(r.Header.Get("X-Who"))}
 	}}))
 	t.Cleanup(srv.Close)
@@ -215,12 +221,69 @@ func TestListsOverHTTP(t *testing.T) {
 	o.refused(o.ask("GET", "/api/v2/runs", ""), 404, "not_found")
 }
 
+func TestARedriveOverHTTP(t *testing.T) {
+	o := open(t)
+	var items []string
+	for n := range 3 {
+		o.held(fmt.Sprintf("run%d", n))
+		items = append(items, fmt.Sprintf(`{"id":"run%d-1"}`, n))
+	}
+	order := func(verb, more string) string {
+		return fmt.Sprintf(`{"verb":%q,"items":[%s]%s}`, verb, strings.Join(items, ","), more)
+	}
+	const path = "/api/v1/redrives"
+	o.refused(o.ask("POST", path, order("approve", "")), 409, "not_allowed")
+	o.refused(o.ask("POST", path, order("reject", ""), "X-Who", "eve"), 403, "forbidden")
+	o.refused(o.ask("POST", path, `{"verb":"retry","items":[]}`), 422, "invalid")
+	o.refused(o.ask("GET", path+"/x", ""), 404, "no_redrive")
+	o.refused(o.ask("POST", path+"/x/stop", ""), 404, "no_redrive")
+
+	items = append(items, `{"id":"run9-1"}`)
+	dry := o.ask("POST", path, order("reject", `,"dry_run":true`))
+	for n, want := range []string{"it needs a reason", "it needs a reason", "it needs a reason", "No such escalation"} {
+		if it := dry.body["items"].([]any)[n].(map[string]any); it["refused"] != want {
+			t.Errorf("%d: %v, want %s", n, it, want)
+		}
+	}
+	if it := o.ask("POST", path, order("retry", `,"dry_run":true`)).body["items"].([]any)[0].(map[string]any); it["refused"] != "retry is not possible here" {
+		t.Error(it)
+	}
+	if open := o.ask("GET", "/api/v1/escalations?workflow=p", ""); open.body["total"] != float64(3) {
+		t.Errorf("looking did something: %s", open.text)
+	}
+
+	began := o.ask("POST", path, order("reject", `,"reason":"a mistake"`))
+	where := began.Header.Get("Location")
+	if began.StatusCode != 202 || began.body["state"] != "running" || where != path+"/"+fmt.Sprint(began.body["id"]) {
+		t.Fatalf("%d %s %s", began.StatusCode, where, began.text)
+	}
+	var s answered
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		if s = o.ask("GET", where, ""); s.body["state"] != "running" {
+			break
+		}
+	}
+	results := []string{}
+	for _, it := range s.body["items"].([]any) {
+		results = append(results, it.(map[string]any)["result"].(string))
+	}
+	if s.body["state"] != "done" || strings.Join(results, " ") != "done done done refused" {
+		t.Errorf("%s %v", s.body["state"], results)
+	}
+	if run := o.ask("GET", "/api/v1/runs/run1", ""); run.body["state"] != "failed" {
+		t.Error(run.text)
+	}
+	if again := o.ask("POST", where+"/stop", ""); again.StatusCode != 200 || again.body["state"] != "done" {
+		t.Errorf("%d %s", again.StatusCode, again.text)
+	}
+}
+
 // TestTheDocumentHasEveryRoute: what it describes is there, under the same methods.
 func TestTheDocumentHasEveryRoute(t *testing.T) {
 	o := open(t)
 	doc := o.ask("GET", "/openapi.json", "")
 	paths := doc.body["paths"].(map[string]any)
-	if len(paths) != 8 {
+	if len(paths) != 11 {
 		t.Errorf("%d paths are described", len(paths))
 	}
 	for path, methods := range paths {

@@ -35,6 +35,7 @@ var statuses = []struct {
 	title  string
 }{
 	{handoff.ErrNoEscalation, http.StatusNotFound, "no_escalation", "No such escalation"},
+	{handoff.ErrNoBatch, http.StatusNotFound, "no_redrive", "No such redrive"},
 	{runlog.ErrNoRun, http.StatusNotFound, "no_run", "No such run"},
 	{runlog.ErrBadID, http.StatusBadRequest, "invalid", "No id of a run"},
 	{handoff.ErrForbidden, http.StatusForbidden, "forbidden", "You may not do this"},

@@ -128,7 +128,11 @@ func (k *Bucket) All(ctx context.Context) ([]Item, error) {
 // Watch calls on for every key that is there and then for every change, until ctx ends; a deleted key comes with a nil
 // Value. Ready is called once, after the last key that was there when it began; it may be nil.
 func (k *Bucket) Watch(ctx context.Context, on func(Item), ready func()) error {
-	w, err := k.kv.WatchAll(ctx)
+	return k.watch(ctx, on, ready)
+}
+
+func (k *Bucket) watch(ctx context.Context, on func(Item), ready func(), options ...jetstream.WatchOpt) error {
+	w, err := k.kv.WatchAll(ctx, options...)
 	if err != nil {
 		return k.failed("watch", "", err)
 	}
@@ -152,6 +156,11 @@ func (k *Bucket) Watch(ctx context.Context, on func(Item), ready func()) error {
 			return nil
 		}
 	}
+}
+
+// WatchNew is [Bucket.Watch] for what changes from now on.
+func (k *Bucket) WatchNew(ctx context.Context, on func(Item)) error {
+	return k.watch(ctx, on, nil, jetstream.UpdatesOnly())
 }
 
 func (k *Bucket) failed(what, key string, err error) error {

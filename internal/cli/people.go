@@ -102,7 +102,7 @@ func (f siteFlags) site(ctx context.Context, e *watched, tokens *access.Tokens, 
 	}
 	gate := access.NewGate(access.Options{Hosts: hosts, Secure: secure, Tokens: tokens, OIDC: provider, Now: time.Now, Log: log})
 	return web.New(ctx, web.Options{
-		Bus: e.Bus, Runs: e.Runs, Desk: e.Desk, Gate: tokenGate{gate}, Environment: environment(f.environment), Log: log,
+		Bus: e.Bus, Runs: e.Runs, Desk: e.Desk, Batches: e.Batches, Gate: tokenGate{gate}, Environment: environment(f.environment), Log: log,
 	}), nil
 }
 

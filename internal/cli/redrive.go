@@ -168,10 +168,10 @@ func (a *app) showRedrive(verb steps.Verb, lines []redriveLine, dryRun bool) err
 }
 
 func (a *app) sendBack(ctx context.Context, s *session, act handoff.Act, lines []redriveLine, f redriveFlags) error {
-	var ids []string
+	var ids []handoff.Chosen
 	for _, l := range lines {
 		if l.Effect != "" {
-			ids = append(ids, l.ID)
+			ids = append(ids, handoff.Chosen{ID: l.ID})
 		}
 	}
 	if len(ids) == 0 {
@@ -183,6 +183,9 @@ func (a *app) sendBack(ctx context.Context, s *session, act handoff.Act, lines [
 	r := handoff.Redrive{Desk: s.People, Runs: s.Runs, Interval: time.Duration(float64(time.Second) / f.rate), Patience: f.patience}
 	results := []handoff.RedriveResult{}
 	err := r.Run(ctx, a.person(), ids, act, func(res handoff.RedriveResult) {
+		if res.Result == handoff.RedriveDecided {
+			return
+		}
 		results = append(results, res)
 		if !a.json() {
 			fmt.Fprintf(a.Out, "wave %-3d %s  %s%s\n", res.Wave, short(res.ID), res.Result, plain(note(res.Detail)))

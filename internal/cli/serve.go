@@ -109,7 +109,7 @@ func (a *app) dev(ctx context.Context, f devFlags) error {
 		pages, stop := context.WithCancel(ctx)
 		defer stop()
 		e.open(web.New(pages, web.Options{
-			Bus: e.Bus, Runs: e.Runs, Desk: e.Desk, Gate: &web.Local{Name: me(), Port: portOf(e.url)},
+			Bus: e.Bus, Runs: e.Runs, Desk: e.Desk, Batches: e.Batches, Gate: &web.Local{Name: me(), Port: portOf(e.url)},
 			Environment: console.Environment{Name: "dev"}, Log: o.Log,
 		}))
 	}

@@ -47,7 +47,7 @@ func (a *app) open(ctx context.Context, c carry) (*session, error) {
 		return s, err
 	}
 	if c.server {
-		return nil, usage("--detach needs a server that goes on without this process: start `dispatcher dev`, or name one with --server")
+		return nil, usage("--detach needs a server that goes on without this process: start `dispatcher dev`, or name one with --server, or with --data-dir if it was started with that")
 	}
 	dir, err := a.stateDir()
 	if err != nil {

@@ -17,10 +17,11 @@ const (
 	bulkParallel = 8   // of them at once
 )
 
-// bulkVerbs are what may be done to many items at once. Approvals are not among them: each is of its own parameters,
+// bulkVerbs are what may be done to many items at once: decisions in waves, by whoever does [Together]. Approvals are not among them: each is of its own parameters,
 // which somebody must have read. Nor is what is typed for one item.
 var bulkVerbs = []handoff.Action{
-	handoff.Action(steps.VerbRetry), handoff.Action(steps.VerbVerify), handoff.Action(steps.VerbSkip), handoff.Action(steps.VerbAbort), handoff.ActClaim,
+	handoff.Action(steps.VerbRetry), handoff.Action(steps.VerbVerify), handoff.Action(steps.VerbSkip), handoff.Action(steps.VerbReject), handoff.Action(steps.VerbAbort),
+	handoff.ActClaim,
 }
 
 type bulkChoice struct {
@@ -55,6 +56,9 @@ type bulkView struct {
 	Done        bool
 }
 
+// Waves reports whether it goes in waves.
+func (v bulkView) Waves() bool { return v.Verb.Decides() && v.Can > 1 }
+
 type bulkLine struct {
 	ID, Short, Path string
 	What            string
@@ -74,7 +78,7 @@ func (c *Console) bulk(w http.ResponseWriter, r *http.Request) {
 	v.Label = verbWords[v.Verb].Label
 	p := c.o.Who(r)
 	if !slices.Contains(bulkVerbs, v.Verb) || !p.may(v.Verb) {
-		c.showProblem(w, r, http.StatusForbidden, problem{"This cannot be done to many at once", "Retry, verify, skip, abort and claim can, where your role may.", "Open the items one by one."})
+		c.showProblem(w, r, http.StatusForbidden, problem{"This cannot be done to many at once", "Retry, verify, skip, reject, abort and claim can, where your role may.", "Open the items one by one."})
 		return
 	}
 	if r.PostForm.Get("sure") == "yes" {
@@ -141,11 +145,13 @@ func (c *Console) previewLine(r *http.Request, p Person, verb handoff.Action, id
 	return l
 }
 
+var brokenForm = problem{"The form did not arrive whole", "", "Nothing was changed. Go back and send it again."}
+
 // bulkAct does it. Each item is decided by itself: one that somebody else decided first does not hold the others.
 func (c *Console) bulkAct(w http.ResponseWriter, r *http.Request, p Person, v bulkView) {
 	ids, revisions := r.PostForm["id"], r.PostForm["revision"]
 	if len(ids) == 0 || len(ids) > maxBulk || len(ids) != len(revisions) {
-		c.showProblem(w, r, http.StatusBadRequest, problem{"The form did not arrive whole", "", "Nothing was changed. Go back and send it again."})
+		c.showProblem(w, r, http.StatusBadRequest, brokenForm)
 		return
 	}
 	if r.PostForm.Get("needs-reason") == "yes" && strings.TrimSpace(v.Reason) == "" {
@@ -154,25 +160,43 @@ func (c *Console) bulkAct(w http.ResponseWriter, r *http.Request, p Person, v bu
 		c.showBulk(w, r, http.StatusUnprocessableEntity, v)
 		return
 	}
+	list := make([]handoff.Chosen, len(ids))
+	for i := range ids {
+		rev, err := strconv.ParseUint(revisions[i], 10, 64)
+		if err != nil {
+			c.showProblem(w, r, http.StatusBadRequest, brokenForm)
+			return
+		}
+		list[i] = handoff.Chosen{ID: ids[i], Revision: rev}
+	}
+	if v.Verb.Decides() {
+		c.startBatch(w, r, p, v, list)
+		return
+	}
 	v.Lines, v.Done = make([]bulkLine, len(ids)), true
-	each(len(ids), func(i int) { v.Lines[i] = c.bulkOne(r, p, v, ids[i], revisions[i]) })
+	each(len(ids), func(i int) { v.Lines[i] = c.bulkOne(r, p, v, list[i]) })
 	for _, l := range v.Lines {
 		if l.Refused == "" {
 			v.Can++
 		}
 	}
-	c.o.Log.InfoContext(r.Context(), "a person decided many", "verb", string(v.Verb), "by", p.Name, "items", len(ids), "counted", v.Can)
 	c.showBulk(w, r, http.StatusOK, v)
 }
 
-func (c *Console) bulkOne(r *http.Request, p Person, v bulkView, id, revision string) bulkLine {
-	l := bulkLine{ID: id, Short: shortID(id), Path: cardPath(id)}
-	rev, err := strconv.ParseUint(revision, 10, 64)
+// startBatch lets decisions go in waves, and shows how far they are.
+func (c *Console) startBatch(w http.ResponseWriter, r *http.Request, p Person, v bulkView, list []handoff.Chosen) {
+	s, err := c.o.Together.Start(r.Context(), p, list, handoff.Act{Verb: v.Verb, Reason: strings.TrimSpace(v.Reason)})
 	if err != nil {
-		l.Refused = "The form did not arrive whole."
-		return l
+		c.fail(w, r, err)
+		return
 	}
-	done, err := c.o.Desk.Act(r.Context(), p, id, handoff.Act{Verb: v.Verb, Reason: strings.TrimSpace(v.Reason), Revision: rev, Many: true})
+	c.o.Log.InfoContext(r.Context(), "a person decides many", "verb", string(v.Verb), "by", p.Name, "items", len(list), "redrive", s.ID)
+	http.Redirect(w, r, batchPath(s.ID), http.StatusSeeOther)
+}
+
+func (c *Console) bulkOne(r *http.Request, p Person, v bulkView, it handoff.Chosen) bulkLine {
+	l := bulkLine{ID: it.ID, Short: shortID(it.ID), Path: cardPath(it.ID)}
+	done, err := c.o.Desk.Act(r.Context(), p, it.ID, handoff.Act{Verb: v.Verb, Revision: it.Revision, Many: true})
 	if before, ok := errors.AsType[*handoff.DecidedBefore](err); ok {
 		l.Refused = settledBy(conflictOf(before.Decision))
 		return l

@@ -34,6 +34,13 @@ type Desk interface {
 	Act(ctx context.Context, who Person, id string, a handoff.Act) (handoff.Done, error)
 }
 
+// Together decides many items alike, in waves, and says how far that is. [handoff.ErrNoBatch] means that there is none.
+type Together interface {
+	Start(ctx context.Context, who Person, list []handoff.Chosen, a handoff.Act) (handoff.Batch, error)
+	Get(ctx context.Context, id string) (handoff.Batch, error)
+	Stop(ctx context.Context, who Person, id string) (handoff.Batch, error)
+}
+
 // Runs reads runs. [runlog.ErrNoRun] and [runlog.ErrBadID] mean that there is no such run.
 type Runs interface {
 	Run(ctx context.Context, id string) (steps.Document, error)
@@ -79,8 +86,9 @@ type Change struct {
 type ChangeKind string
 
 const (
-	ItemChanged ChangeKind = "item"
-	RunChanged  ChangeKind = "run"
+	ItemChanged  ChangeKind = "item"
+	RunChanged   ChangeKind = "run"
+	BatchChanged ChangeKind = "batch"
 )
 
 // Person is who asks.
@@ -122,6 +130,7 @@ func (e Environment) Class() Colour {
 // Options say what a console shows and to whom. All but Log and Events are needed.
 type Options struct {
 	Desk        Desk
+	Together    Together
 	Runs        Runs
 	Fleet       Fleet
 	Changes     Changes
@@ -160,6 +169,8 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /e/{id}/{verb}", c.form)
 	c.mux.HandleFunc("POST /e/{id}/{verb}", c.act)
 	c.mux.HandleFunc("POST /bulk", c.bulk)
+	c.mux.HandleFunc("GET /bulk/{id}", c.batch)
+	c.mux.HandleFunc("POST /bulk/{id}/stop", c.stopBatch)
 	c.mux.HandleFunc("GET /runs", c.runs)
 	c.mux.HandleFunc("GET /runs/{id}", c.run)
 	c.mux.HandleFunc("GET /runs/{id}/document", c.document)

@@ -280,6 +280,21 @@ func TestRunsAndProblemsShowOutsideTextToo(t *testing.T) {
 				t.Errorf("%s: the run's page has %s", name, what)
 			}
 		}
+		wave := consoletest.Wave(2, 1)
+		w.PutBatch(wave)
+		harmless = skeleton(t, newSite(t, w).get("/bulk/wave").body)
+		wave.By, wave.Reason, wave.StoppedBy = text, text, text
+		wave.Items[0] = handoff.RedriveResult{ID: wave.Items[0].ID, Result: handoff.RedriveRefused, Detail: text}
+		w.PutBatch(wave)
+		page := newSite(t, w).get("/bulk/wave").body
+		if r := hiddenRune(shownText(t, page)); r != 0 {
+			t.Errorf("%s: a redrive shows %U as it is", name, r)
+		}
+		for what := range skeleton(t, page) {
+			if !harmless[what] {
+				t.Errorf("%s: a redrive's page has %s", name, what)
+			}
+		}
 		w.Break(fmt.Errorf("cannot read %s", text))
 		problem := skeleton(t, newSite(t, w).get("/").body)
 		if len(problem) == 0 || problem["script "] || problem["h1 "] != true {

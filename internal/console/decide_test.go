@@ -333,16 +333,45 @@ func TestManyAtOnce(t *testing.T) {
 	if _, err := s.world.Act(t.Context(), consoletest.Approver("bo"), consoletest.Storm(3), handoff.Act{Verb: "abort"}); err != nil {
 		t.Fatal(err)
 	}
-	s.post("/bulk", hidden(page.body)).wants(t, http.StatusOK, "Retry: 1 of 2 done", "bo chose abort.")
+	s.follow(s.post("/bulk", hidden(page.body))).wants(t, http.StatusOK, "Retry: 1 of 2 done", "1 was left out.", "bo chose abort")
 }
 
 func TestAllOfAGroup(t *testing.T) {
 	s := newSite(t, consoletest.Morning(clock))
 	page := s.post("/bulk", url.Values{"group": {stormGroup}, "verb": {"retry"}, "all": {"yes"}})
 	page.wants(t, http.StatusOK, "Retry 100 of 100?")
-	s.post("/bulk", hidden(page.body)).wants(t, http.StatusOK, "Retry: 100 of 100 done")
+	s.follow(s.post("/bulk", hidden(page.body))).wants(t, http.StatusOK, "Retry: 100 of 100 done")
 	if n := len(s.world.Acts()); n != 100 {
 		t.Errorf("%d acts", n)
+	}
+}
+
+func TestManyAreClaimedAtOnce(t *testing.T) {
+	s := newSite(t, consoletest.Morning(clock))
+	page := s.post("/bulk", url.Values{"group": {stormGroup}, "verb": {"claim"}, "id": {consoletest.Storm(1), consoletest.Storm(2)}, "revision": {"101", "102"}})
+	page.wants(t, http.StatusOK, "Claim 2 of 2?")
+	s.post("/bulk", hidden(page.body)).wants(t, http.StatusOK, "Claim: 2 of 2 done")
+}
+
+func TestWavesAreWatchedAndStopped(t *testing.T) {
+	s := newSite(t, consoletest.Morning(clock))
+	wave := consoletest.Wave(5, 2)
+	wave.Items[2] = handoff.RedriveResult{ID: consoletest.Storm(3), Result: handoff.RedriveDecided}
+	wave.Items[3] = handoff.RedriveResult{ID: consoletest.Storm(4), Result: handoff.RedriveRefused, Detail: "<b>bo</b> chose skip"}
+	s.world.PutBatch(wave)
+	s.get("/bulk/wave").wants(t, http.StatusOK, "Retry: 2 of 5 done so far", `value="3"`, "stops by itself", "decided, and at work", "left out: <b>bo</b> chose skip", "waits for its turn", "Stop here", "the bank is back")
+	s.person = consoletest.Viewer("vic")
+	if a := s.get("/bulk/wave"); strings.Contains(a.body, "Stop here") {
+		t.Error("a viewer is offered to stop it")
+	}
+	s.post("/bulk/wave/stop", nil).wants(t, http.StatusForbidden, "You may not stop this")
+	s.person = consoletest.Operator("otto")
+	s.follow(s.post("/bulk/wave/stop", nil)).wants(t, http.StatusOK, "Retry: 2 of 5 done<", "otto stopped it", "1 was not touched", "not touched")
+	s.get("/bulk/nothing").wants(t, http.StatusNotFound, "This is not known any more")
+	for state, says := range map[handoff.BatchState]string{handoff.BatchCameBack: "the same fault came back", handoff.BatchInterrupted: "What was decided stays decided"} {
+		wave.State = state
+		s.world.PutBatch(wave)
+		s.get("/bulk/wave").wants(t, http.StatusOK, says, "its card says whether its turn came")
 	}
 }
 

@@ -29,7 +29,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	if !out.send(fmt.Sprintf("retry: 2000\nid: %d\n\n", out.next)) {
 		return
 	}
-	if back && !out.tell(map[ChangeKind]bool{ItemChanged: true, RunChanged: true}) {
+	if back && !out.tell(map[ChangeKind]bool{ItemChanged: true, RunChanged: true, BatchChanged: true}) {
 		return
 	}
 	out.pump(r, changes)
@@ -77,7 +77,7 @@ func (s *stream) pump(r *http.Request, changes <-chan Change) {
 
 // tell sends one event for each kind.
 func (s *stream) tell(kinds map[ChangeKind]bool) bool {
-	for _, k := range []ChangeKind{ItemChanged, RunChanged} {
+	for _, k := range []ChangeKind{ItemChanged, RunChanged, BatchChanged} {
 		if !kinds[k] {
 			continue
 		}

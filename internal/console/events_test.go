@@ -104,7 +104,7 @@ func TestWhoComesBackIsToldToLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := listen(t.Context(), consoletest.Empty(time.Now), "7")
 		synctest.Wait()
-		if got := r.take(); got != "retry: 2000\nid: 7\n\nid: 8\nevent: item\ndata: changed\n\nid: 9\nevent: run\ndata: changed\n\n" {
+		if got := r.take(); got != "retry: 2000\nid: 7\n\nid: 8\nevent: item\ndata: changed\n\nid: 9\nevent: run\ndata: changed\n\nid: 10\nevent: batch\ndata: changed\n\n" {
 			t.Errorf("%q", got)
 		}
 	})

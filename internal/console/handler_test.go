@@ -12,6 +12,7 @@ import (
 
 	"belay/internal/console"
 	"belay/internal/console/consoletest"
+	"belay/internal/handoff"
 )
 
 var noon = time.Date(2026, 11, 23, 3, 12, 0, 0, time.UTC)
@@ -30,7 +31,7 @@ func newSite(t *testing.T, w *consoletest.World) *site {
 	t.Helper()
 	s := &site{T: t, world: w, person: consoletest.Approver("mia")}
 	s.Server = httptest.NewServer(console.New(console.Options{
-		Desk: w, Runs: w, Fleet: w, Changes: w, Environment: console.Environment{Name: "PROD eu-1", Colour: console.Red},
+		Desk: w, Together: w, Runs: w, Fleet: w, Changes: w, Environment: console.Environment{Name: "PROD eu-1", Colour: console.Red},
 		Who: func(*http.Request) console.Person { return s.person }, Now: clock,
 		Events: func(run string) string { return "/api/runs/" + run + "/events" },
 	}))
@@ -43,6 +44,15 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
+}
+
+// follow goes where an answer leads.
+func (s *site) follow(a answer) answer {
+	s.Helper()
+	if a.status != http.StatusSeeOther {
+		s.Fatalf("%d leads nowhere: %.600s", a.status, a.body)
+	}
+	return s.get(a.header.Get("Location"))
 }
 
 func (s *site) do(req *http.Request) answer {
@@ -120,5 +130,21 @@ func TestEveryPageCanBeShownAndNoGetActs(t *testing.T) {
 	}
 	if acts := s.world.Acts(); len(acts) > 0 {
 		t.Errorf("a GET acted: %+v", acts)
+	}
+}
+
+func TestWhoMayReleaseAClaim(t *testing.T) {
+	for holder, want := range map[string][2]bool{"": {true, false}, "mia": {false, true}, "bo": {false, false}} { // claim, release
+		s := newSite(t, consoletest.Morning(clock))
+		if holder != "" {
+			if _, err := s.world.Act(t.Context(), consoletest.Approver(holder), consoletest.Refund, handoff.Act{Verb: handoff.ActClaim}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		body := s.get("/e/" + consoletest.Refund).body
+		got := [2]bool{strings.Contains(body, `/claim"`), strings.Contains(body, `/release"`)}
+		if got != want {
+			t.Errorf("claimed by %q: claim and release are offered: %v, want %v", holder, got, want)
+		}
 	}
 }

@@ -32,11 +32,14 @@ func offers(d steps.Dossier, p Person) (list []offerView, refused string) {
 	return list, refused
 }
 
-// acts are the buttons of what decides nothing.
+// acts are the buttons of what decides nothing. What another person has claimed only they release, before it runs out.
 func acts(v cardView, p Person) []offerView {
 	list := []handoff.Action{handoff.ActClaim, handoff.ActAssign, handoff.ActSnooze, handoff.ActNote}
-	if v.People.Holder != "" {
+	switch {
+	case v.People.Mine:
 		list[0] = handoff.ActRelease
+	case v.People.Holder != "":
+		list = list[1:]
 	}
 	var out []offerView
 	for _, a := range list {

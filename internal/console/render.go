@@ -17,7 +17,7 @@ import (
 var templateFiles embed.FS
 
 // pageNames are the pages; each is a file of templates that fills the layout.
-var pageNames = []string{"inbox", "card", "form", "confirm", "bulk", "runs", "run", "tools", "trends", "problem", "news"}
+var pageNames = []string{"inbox", "card", "form", "confirm", "bulk", "batch", "runs", "run", "tools", "trends", "problem", "news"}
 
 func parsePages(a *assets) map[string]*template.Template {
 	funcs := template.FuncMap{"pieces": pieces, "asset": a.path, "field": numbered}
@@ -34,6 +34,7 @@ type page struct {
 	Title  string // of the window; the site's name is added
 	Nav    string // the entry of the menu that is current
 	News   string // path of the news of this page; empty = it has none
+	Live   bool   // it hears of changes without being told news
 	Now    string // the server's clock, for countdowns beside a clock that is wrong
 	Env    Environment
 	Person Person

@@ -74,6 +74,8 @@ type Engine struct {
 	Server *bus.Server // nil unless embedded
 	People Actor
 	Desk   *handoff.Desk // nil where another process has it
+	// Batches are carried out here; nil where another process has the desk.
+	Batches *handoff.Batches
 	// Recorder keeps the audit trail; nil where another process does.
 	Recorder *audit.Recorder
 	// Missing are the `go` rungs of the worker's tools file that have no handler in this binary.
@@ -159,6 +161,8 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	}
 	e.Desk = handoff.NewDesk(e.Runs, dlq.New(e.Bus), handoff.NewClaims(e.Bus), signer)
 	e.Desk.Told = herald.Told(e.Bus)
+	e.Batches = handoff.NewBatches(e.Bus, e.Desk)
+	e.part(e.Batches.Run)
 	e.People = e.Desk
 	e.startAudit(signer, o.Checkpoints)
 	if o.Notify != nil {

@@ -23,6 +23,7 @@ import (
 type office struct {
 	*runlog.Log
 	desk *Desk
+	bus  *bus.Bus
 }
 
 func newLog(t *testing.T) (*office, *bus.Bus) {
@@ -33,7 +34,7 @@ func newLog(t *testing.T) (*office, *bus.Bus) {
 		t.Fatal(err)
 	}
 	log := runlog.New(b, plan.NewCache(8))
-	return &office{log, NewDesk(log, dlq.New(b), NewClaims(b), signer)}, b
+	return &office{log, NewDesk(log, dlq.New(b), NewClaims(b), signer), b}, b
 }
 
 // failing submits a run of one step whose only attempt failed, so that it asks a person.

@@ -24,11 +24,17 @@ type Redrive struct {
 	Largest  int           // of a wave; default 64
 }
 
+// Chosen is one item of the list that somebody was shown.
+type Chosen struct {
+	ID       string `json:"id"`
+	Revision uint64 `json:"revision,omitempty"` // of what was shown; 0 = whatever it is then
+}
+
 // RedriveResult is what became of one item.
 type RedriveResult struct {
 	ID     string `json:"id"`
 	Wave   int    `json:"wave"`   // from 1; 0 = not reached
-	Result string `json:"result"` // a [steps.Fate], or refused, not_reached
+	Result string `json:"result"` // a [steps.Fate], or waiting, decided, refused, not_reached
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -36,6 +42,8 @@ type RedriveResult struct {
 const (
 	RedriveRefused    = "refused"
 	RedriveNotReached = "not_reached"
+	RedriveWaiting    = "waiting" // its turn has not come
+	RedriveDecided    = "decided" // what becomes of it is told later
 )
 
 // ErrCameBack says that a redrive stopped, because what it had sent back failed the same way again.
@@ -52,7 +60,7 @@ func CheckRedrive(a Act) error {
 
 // Run decides the items of a list, in its order, and tells of each as soon as something is known. The list is what
 // somebody was shown: items that came later are not in it. [ErrCameBack] when it stopped.
-func (r *Redrive) Run(ctx context.Context, who Person, ids []string, a Act, tell func(RedriveResult)) error {
+func (r *Redrive) Run(ctx context.Context, who Person, list []Chosen, a Act, tell func(RedriveResult)) error {
 	if err := CheckRedrive(a); err != nil {
 		return err
 	}
@@ -61,7 +69,7 @@ func (r *Redrive) Run(ctx context.Context, who Person, ids []string, a Act, tell
 	if largest <= 0 {
 		largest = 64
 	}
-	rest := ids
+	rest := list
 	for wave, size := 1, 1; len(rest) > 0; wave, size = wave+1, min(2*size, largest) {
 		now := rest[:min(size, len(rest))]
 		rest = rest[len(now):]
@@ -70,32 +78,37 @@ func (r *Redrive) Run(ctx context.Context, who Person, ids []string, a Act, tell
 			err = fmt.Errorf("%w: %d of %d in wave %d", ErrCameBack, back, len(now), wave)
 		}
 		if err != nil {
-			for _, id := range rest {
-				tell(RedriveResult{ID: id, Result: RedriveNotReached})
-			}
+			notReached(rest, tell)
 			return err
 		}
 	}
 	return nil
 }
 
+func notReached(list []Chosen, tell func(RedriveResult)) {
+	for _, c := range list {
+		tell(RedriveResult{ID: c.ID, Result: RedriveNotReached})
+	}
+}
+
 // wave decides some items and waits for what becomes of them; back is how many ask the same again.
-func (r *Redrive) wave(ctx context.Context, who Person, ids []string, a Act, wave int, tell func(RedriveResult)) (back int, err error) {
+func (r *Redrive) wave(ctx context.Context, who Person, list []Chosen, a Act, wave int, tell func(RedriveResult)) (back int, err error) {
 	var decided []string
-	for i, id := range ids {
+	for i, c := range list {
 		if err := r.pace(ctx, wave > 1 || i > 0); err != nil {
-			for _, id := range ids[i:] {
-				tell(RedriveResult{ID: id, Result: RedriveNotReached})
-			}
-			return 0, err
+			notReached(list[i:], tell)
+			break
 		}
-		done, err := r.Desk.Act(ctx, who, id, a)
+		id := c.ID
+		a.Revision = c.Revision
+		done, err := r.act(ctx, who, id, a)
 		switch {
 		case err != nil:
 			tell(RedriveResult{ID: id, Wave: wave, Result: RedriveRefused, Detail: err.Error()})
 		case done.Again:
 			tell(RedriveResult{ID: id, Wave: wave, Result: RedriveRefused, Detail: done.Effect})
 		default:
+			tell(RedriveResult{ID: id, Wave: wave, Result: RedriveDecided})
 			decided = append(decided, id)
 		}
 	}
@@ -104,6 +117,13 @@ func (r *Redrive) wave(ctx context.Context, who Person, ids []string, a Act, wav
 		tell(RedriveResult{ID: id, Wave: wave, Result: string(fates[i])})
 	}
 	return len(decided) - len(slices.DeleteFunc(slices.Clone(fates), func(f steps.Fate) bool { return f == steps.FateBack })), context.Cause(ctx)
+}
+
+// act decides one item. Who stops a redrive does not leave a decision on its way of which nobody knows.
+func (r *Redrive) act(ctx context.Context, who Person, id string, a Act) (Done, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Patience)
+	defer cancel()
+	return r.Desk.Act(ctx, who, id, a)
 }
 
 // pace keeps the rate.

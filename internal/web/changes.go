@@ -7,6 +7,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/console"
+	"belay/internal/handoff"
 	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/wire"
@@ -71,6 +72,7 @@ func (c *changes) follow(ctx context.Context, b *bus.Bus, log *slog.Logger) {
 			c.tell(console.Change{Kind: console.ItemChanged, ID: id})
 		}
 	})
+	wg.Go(func() { c.redrives(ctx, b, log) })
 	for p := range b.Partitions() {
 		one(names.RunsStream(p), names.LogKind(p, wire.KindDecision), func(e bus.Entry) { c.decided(e) })
 		for _, kind := range []string{wire.KindPlan, wire.KindResult} {
@@ -95,5 +97,16 @@ func (c *changes) decided(e bus.Entry) {
 func (c *changes) run(names wire.Names, e bus.Entry) {
 	if _, run, _, ok := names.ParseLog(e.Subject); ok {
 		c.tell(console.Change{Kind: console.RunChanged, ID: run})
+	}
+}
+
+// redrives tells of what is decided for many at once.
+func (c *changes) redrives(ctx context.Context, b *bus.Bus, log *slog.Logger) {
+	bucket, err := handoff.OpenBatches(ctx, b)
+	if err == nil {
+		err = bucket.WatchNew(ctx, func(it bus.Item) { c.tell(console.Change{Kind: console.BatchChanged, ID: it.Key}) })
+	}
+	if err != nil && ctx.Err() == nil {
+		log.Warn("open pages are not told how far redrives are; reload them", "error", err)
 	}
 }

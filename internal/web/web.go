@@ -41,6 +41,7 @@ type Options struct {
 	Bus         *bus.Bus
 	Runs        *runlog.Log
 	Desk        *handoff.Desk
+	Batches     *handoff.Batches
 	Gate        Gate
 	Environment console.Environment
 	Log         *slog.Logger
@@ -54,12 +55,12 @@ func New(ctx context.Context, o Options) http.Handler {
 	news := &changes{subs: map[chan console.Change]struct{}{}}
 	go news.follow(ctx, o.Bus, o.Log)
 	pages := console.New(console.Options{
-		Desk: deskOf{o.Desk}, Runs: runsOf{o.Runs}, Fleet: fleet{o.Bus, dlq.New(o.Bus)}, Changes: news, Environment: o.Environment,
+		Desk: deskOf{o.Desk}, Runs: runsOf{o.Runs}, Fleet: fleet{o.Bus, dlq.New(o.Bus)}, Together: together{o.Batches}, Changes: news, Environment: o.Environment,
 		Who: func(r *http.Request) console.Person { return guest(o.Gate.Who(r)) }, Now: time.Now, Log: o.Log,
 		Events: func(run string) string { return "/api/v1/runs/" + run + "/events" },
 	})
 	go pages.Watch(ctx)
-	calls := api.New(api.Options{Desk: o.Desk, Runs: o.Runs, Who: func(r *http.Request) handoff.Person { return o.Gate.Who(r).person("api") }})
+	calls := api.New(api.Options{Desk: o.Desk, Runs: o.Runs, Redrives: o.Batches, Who: func(r *http.Request) handoff.Person { return o.Gate.Who(r).person("api") }})
 	return o.Gate.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/openapi.json" {
 			calls.ServeHTTP(w, r)
@@ -79,15 +80,32 @@ type deskOf struct{ *handoff.Desk }
 // Inbox implements [console.Desk].
 func (d deskOf) Inbox(ctx context.Context) ([]handoff.Item, error) { return d.Items(ctx) }
 
-// Act implements [console.Desk]. What a person may is asked again at the desk.
+// Act implements [console.Desk].
 func (d deskOf) Act(ctx context.Context, who console.Person, id string, a handoff.Act) (handoff.Done, error) {
-	may := func(a handoff.Action) error {
+	return d.Desk.Act(ctx, member(who), id, a)
+}
+
+// member is a person of the console at the desk, which asks again what they may.
+func member(who console.Person) handoff.Person {
+	return handoff.Person{Name: who.Name, Via: "console", May: func(a handoff.Action) error {
 		if who.May != nil && who.May(a) {
 			return nil
 		}
 		return handoff.ErrForbidden
-	}
-	return d.Desk.Act(ctx, handoff.Person{Name: who.Name, Via: "console", May: may}, id, a)
+	}}
+}
+
+// together is what is decided for many, as the console sees it.
+type together struct{ *handoff.Batches }
+
+// Start implements [console.Together].
+func (t together) Start(ctx context.Context, who console.Person, list []handoff.Chosen, a handoff.Act) (handoff.Batch, error) {
+	return t.Batches.Start(ctx, member(who), list, a)
+}
+
+// Stop implements [console.Together].
+func (t together) Stop(ctx context.Context, who console.Person, id string) (handoff.Batch, error) {
+	return t.Batches.Stop(ctx, member(who), id)
 }
 
 // runsOf are the runs as the console sees them.

@@ -41,6 +41,9 @@ func (n Names) KeysBucket() string   { return n.stream("KEYS") }
 // SettledBucket holds what people did about escalations that are settled.
 func (n Names) SettledBucket() string { return n.stream("SETTLED") }
 
+// RedrivesBucket holds what people decide for many at once, and how far it is.
+func (n Names) RedrivesBucket() string { return n.stream("REDRIVES") }
+
 // NoticesBucket holds what people were told.
 func (n Names) NoticesBucket() string { return n.stream("NOTICES") }
 

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func (s *stage) reset() {
 	s.person = consoletest.Approver("mia")
 	s.world = consoletest.Morning(time.Now)
 	c := console.New(console.Options{
-		Desk: s.world, Runs: s.world, Fleet: s.world, Changes: s.world, Environment: console.Environment{Name: "PROD eu-1", Colour: console.Red},
+		Desk: s.world, Together: s.world, Runs: s.world, Fleet: s.world, Changes: s.world, Environment: console.Environment{Name: "PROD eu-1", Colour: console.Red},
 		Who: func(*http.Request) console.Person { return s.person }, Now: time.Now,
 		Events: func(run string) string { return "/api/runs/" + run + "/events" },
 	})
@@ -65,6 +66,14 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusConflict)
 		}
+	case "/stage/wave": // many are being decided, and some of them are
+		n, _ := strconv.Atoi(r.URL.Query().Get("done"))
+		wave := consoletest.Wave(100, n)
+		wave.Started = time.Now()
+		if n == 100 {
+			wave.State = handoff.BatchDone
+		}
+		world.PutBatch(wave)
 	case "/stage/hangup":
 		world.Hangup()
 	case "/stage/acts":

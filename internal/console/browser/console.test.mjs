@@ -273,6 +273,34 @@ for (const javaScriptEnabled of [true, false]) {
   })
 }
 
+test('waves are watched without a hand, and nothing moves under the finger', async (t) => {
+  await stage('wave?done=3')
+  const page = await open(t, { viewport: phone }, '/bulk/wave')
+  await live(page)
+  await page.getByRole('heading', { name: 'Retry: 3 of 100 done so far' }).waitFor()
+  const stop = page.getByRole('button', { name: 'Stop here' })
+  await stop.focus()
+  const before = await stop.boundingBox()
+  await stage('wave?done=15')
+  await page.getByRole('heading', { name: 'Retry: 15 of 100 done so far' }).waitFor()
+  assert.deepEqual(await stop.boundingBox(), before, 'the button moved')
+  assert.ok(await stop.evaluate((e) => e === document.activeElement), 'the focus is lost')
+  await shot(page, 'wave-360')
+  await stage('wave?done=100')
+  await page.getByRole('heading', { name: 'Retry: 100 of 100 done' }).waitFor()
+  assert.equal(await stop.count(), 0)
+  assert.deepEqual(page.complaints, [])
+})
+
+test('waves are stopped, without JavaScript too', async (t) => {
+  await stage('wave?done=7')
+  const page = await open(t, { viewport: screen, javaScriptEnabled: false }, '/bulk/wave')
+  await page.getByRole('link', { name: 'Look again' }).click()
+  await shot(page, 'wave-1280-no-js')
+  await page.getByRole('button', { name: 'Stop here' }).click()
+  await page.getByText('mia stopped it. 93 were not touched.').waitFor()
+})
+
 test('pages of what came of a form are accessible too', async (t) => {
   for (const view of views) {
     await stage('reset')
@@ -297,6 +325,10 @@ test('pages of what came of a form are accessible too', async (t) => {
     await clean('somebody was first')
     await page.goto(`/e/${refund}`)
     await clean('a card that is settled')
+    await stage('wave?done=15')
+    await page.goto('/bulk/wave')
+    await clean('waves')
+    await shot(page, `wave-${view.viewport.width}-${view.colorScheme}`)
   }
 })
 

@@ -29,6 +29,7 @@ type World struct {
 	summaries []runlog.Summary
 	tools     []console.ToolHealth
 	acts      []handoff.Act
+	batches   map[string]handoff.Batch
 	listeners map[chan console.Change]bool
 	broken    error
 	refusal   error // of every act

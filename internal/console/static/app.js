@@ -52,7 +52,7 @@
   const pause = () => {
     paused = !paused
     sign(paused ? 'paused' : 'live', !paused)
-    if (!paused) for (const kind of ['item', 'run']) live.dispatchEvent(new Event(kind, { bubbles: true })) // what was missed
+    if (!paused) for (const kind of ['item', 'run', 'batch']) live.dispatchEvent(new Event(kind, { bubbles: true })) // what was missed
   }
 
   // Keys.

@@ -1,0 +1,222 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/runlog"
+	"belay/internal/steps"
+)
+
+// many submits runs that wait for approval, and gives the list of their questions.
+func many(t *testing.T, l *office, n int) []Chosen {
+	t.Helper()
+	list := make([]Chosen, n)
+	for i := range list {
+		list[i].ID = held(t, l, fmt.Sprintf("run%d", i), steps.Approval{})
+	}
+	return list
+}
+
+// crew carries batches out until stop, which waits for them.
+func crew(t *testing.T, l *office) (b *Batches, stop func()) {
+	t.Helper()
+	b = NewBatches(l.bus, l.desk)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if cancel(); !stopped {
+			<-ended
+		}
+		stopped = true
+	}
+	t.Cleanup(stop)
+	return b, stop
+}
+
+// start begins a batch; a dispatcher that is just starting says to try again.
+func start(t *testing.T, b *Batches, list []Chosen, a Act) Batch {
+	t.Helper()
+	for {
+		s, err := b.Start(t.Context(), Person{Name: "mia", Via: "console"}, list, a)
+		if err == nil {
+			return s
+		}
+		if !strings.Contains(err.Error(), "stopping") {
+			t.Fatal(err)
+		}
+	}
+}
+
+// ended follows a batch by its bucket until it ends.
+func ended(t *testing.T, l *office, b *Batches, id string) Batch {
+	t.Helper()
+	bucket, err := OpenBatches(t.Context(), l.bus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var last Batch
+	if err := bucket.Watch(ctx, func(bus.Item) {
+		s, err := b.Get(ctx, id)
+		if last = s; err != nil || s.State != BatchRunning {
+			cancel()
+		}
+	}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if last.State == BatchRunning || last.State == "" {
+		t.Fatalf("it does not end: %+v", last)
+	}
+	return last
+}
+
+func open(t *testing.T, runs *runlog.Log, list []Chosen) (n int) {
+	t.Helper()
+	for _, c := range list {
+		run, _ := RunOf(c.ID)
+		s, err := runs.Load(t.Context(), run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Escalations[0].State == steps.EscalationOpen {
+			n++
+		}
+	}
+	return n
+}
+
+func TestManyAreDecidedInWaves(t *testing.T) {
+	l, _ := newLog(t)
+	list := many(t, l, 6)
+	list[4].Revision = 99
+	b, _ := crew(t, l)
+	s := start(t, b, list, Act{Verb: "reject", Reason: "a mistake"})
+	if s.State != BatchRunning || len(s.Items) != 6 || s.Items[5].Result != RedriveWaiting {
+		t.Errorf("%+v", s)
+	}
+	s = ended(t, l, b, s.ID)
+	var got []string
+	for _, it := range s.Items {
+		got = append(got, fmt.Sprint(it.Wave, " ", it.Result))
+	}
+	if want := "1 done, 2 done, 2 done, 3 done, 3 refused, 3 done"; strings.Join(got, ", ") != want || s.State != BatchDone || s.By != "mia" || s.Ended.IsZero() {
+		t.Errorf("%v, %+v; want %s", got, s, want)
+	}
+	if n := open(t, l.desk.Runs, list); n != 1 {
+		t.Errorf("%d are open, want the one that is not what was shown", n)
+	}
+	other, err := NewBatches(l.bus, l.desk).Get(t.Context(), s.ID)
+	if err != nil || other.State != BatchDone || len(other.Counts()) != 2 {
+		t.Errorf("another dispatcher shows %+v, %v", other, err)
+	}
+}
+
+// TestABatchIsStoppedFromElsewhere: by somebody at another dispatcher, after the decision that is on its way.
+func TestABatchIsStoppedFromElsewhere(t *testing.T) {
+	l, _ := newLog(t)
+	list := many(t, l, 40)
+	b, _ := crew(t, l)
+	elsewhere := NewBatches(l.bus, l.desk)
+	stopping := make(chan struct{})
+	ids := make(chan string, 1)
+	l.desk.Acted = func(ctx context.Context, _ Person, _ Act, _ Done) {
+		select {
+		case <-stopping:
+			return
+		default:
+		}
+		close(stopping)
+		id := <-ids
+		if _, err := elsewhere.Stop(ctx, Person{Name: "eve", May: nobody}, id); !errors.Is(err, ErrForbidden) {
+			t.Errorf("eve: %v", err)
+		}
+		if _, err := elsewhere.Stop(ctx, Person{Name: "bo"}, id); err != nil {
+			t.Error(err)
+		}
+	}
+	s := start(t, b, list, Act{Verb: "reject", Reason: "a mistake"})
+	ids <- s.ID
+	s = ended(t, l, b, s.ID)
+	n := s.Counts()
+	left := n[RedriveNotReached]
+	if s.State != BatchStopped || s.StoppedBy != "bo" || left < 20 || left+n[string(steps.FateDone)]+n[string(steps.FateUnderWay)] != 40 {
+		t.Errorf("%s by %s, %v", s.State, s.StoppedBy, n)
+	}
+	if got := open(t, l.desk.Runs, list); got != left {
+		t.Errorf("%d are open, and it says that %d were not reached", got, left)
+	}
+	if again, err := b.Stop(t.Context(), Person{Name: "mia"}, s.ID); err != nil || again.StoppedBy != "bo" {
+		t.Errorf("%+v, %v", again, err)
+	}
+}
+
+func nobody(Action) error { return errors.New("you are a viewer") }
+
+// TestADispatcherThatEndsInABatch leaves the rest as it was, and says so; one that is killed says nothing, and is found out.
+func TestADispatcherThatEndsInABatch(t *testing.T) {
+	l, _ := newLog(t)
+	list := many(t, l, 20)
+	b, stop := crew(t, l)
+	first := make(chan struct{}, len(list))
+	l.desk.Acted = func(context.Context, Person, Act, Done) { first <- struct{}{} }
+	id := start(t, b, list, Act{Verb: "reject", Reason: "a mistake"}).ID
+	<-first
+	stop()
+	s, err := NewBatches(l.bus, l.desk).Get(t.Context(), id)
+	n := s.Counts()
+	if err != nil || s.State != BatchInterrupted || n[RedriveWaiting] != 0 || n[RedriveNotReached] == 0 || open(t, l.desk.Runs, list) != n[RedriveNotReached] {
+		t.Errorf("%s, %v, %v", s.State, n, err)
+	}
+	if _, err := b.Start(t.Context(), Person{Name: "mia"}, list[19:], Act{Verb: "reject", Reason: "x"}); err == nil {
+		t.Error("a dispatcher that has ended begins a batch")
+	}
+	killed := &batch{of: b, Batch: Batch{ID: "01936f2a-7c1e-7b3a-9d40-5e0192f3a7b1", Verb: "retry", State: BatchRunning}}
+	if killed.bucket, err = OpenBatches(t.Context(), l.bus); err == nil {
+		err = killed.save(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[time.Duration]BatchState{batchGone / 2: BatchRunning, 2 * batchGone: BatchInterrupted} {
+		l.desk.Now = func() time.Time { return time.Now().Add(after) }
+		if s, err := b.Get(t.Context(), killed.ID); err != nil || s.State != want {
+			t.Errorf("after %s it is %s, %v; want %s", after, s.State, err, want)
+		}
+	}
+}
+
+func TestWhatIsNoBatch(t *testing.T) {
+	l, _ := newLog(t)
+	list := many(t, l, 1)
+	b, _ := crew(t, l)
+	for name, c := range map[string]struct {
+		who  Person
+		list []Chosen
+		act  Act
+		want error
+	}{
+		"approvals":   {Person{Name: "mia"}, list, Act{Verb: "approve"}, ErrNotAllowed},
+		"edits":       {Person{Name: "mia"}, list, Act{Verb: "edit"}, ErrNotAllowed},
+		"of a viewer": {Person{Name: "eve", May: nobody}, list, Act{Verb: "retry"}, ErrForbidden},
+		"of nothing":  {Person{Name: "mia"}, nil, Act{Verb: "retry"}, ErrInvalid},
+		"of too much": {Person{Name: "mia"}, make([]Chosen, BatchMost+1), Act{Verb: "retry"}, ErrInvalid},
+	} {
+		if _, err := b.Start(t.Context(), c.who, c.list, c.act); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, id := range []string{"", "x", "01936f2a-7c1e-7b3a-9d40-5e0192f3a7b1"} {
+		if _, err := b.Get(t.Context(), id); !errors.Is(err, ErrNoBatch) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+}
