@@ -25,7 +25,7 @@ func TestRoles(t *testing.T) {
 		enough := false
 		for _, r := range Roles() {
 			enough = enough || r == least
-			err := Identity{"mia", r}.May(a)
+			err := Identity{Name: "mia", Role: r}.May(a)
 			if (err == nil) != enough {
 				t.Errorf("%s may %s: %v", r, a, err)
 			}
@@ -35,7 +35,7 @@ func TestRoles(t *testing.T) {
 		}
 	}
 	for _, r := range []Role{"", "root", "Admin"} {
-		if (Identity{"eve", r}).May("claim") == nil {
+		if (Identity{Name: "eve", Role: r}).May("claim") == nil {
 			t.Errorf("%q may something", r)
 		}
 	}
@@ -50,7 +50,7 @@ func open(t *testing.T, b *bus.Bus) *Tokens {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, end := make(chan struct{}), make(chan error, 1)
-	go func() { end <- tokens.Watch(ctx, func() { close(ready) }) }()
+	go func() { end <- tokens.Watch(ctx, func() { close(ready) }, func(error) {}) }()
 	<-ready
 	t.Cleanup(func() {
 		cancel()
@@ -81,7 +81,7 @@ func TestTokens(t *testing.T) {
 	}
 	eventually(t, "the token opens", func() bool {
 		who, _, err := door.Check(text, now)
-		return err == nil && who == Identity{"mia", Approver}
+		return err == nil && who.Name == "mia" && who.Role == Approver
 	})
 	if _, why, err := door.Check(text, now.Add(2*time.Hour)); !errors.Is(err, ErrToken) || why != "expired" {
 		t.Errorf("%s, %v", why, err)
@@ -112,6 +112,65 @@ func TestTokens(t *testing.T) {
 	}
 	if list, _ := office.List(t.Context()); len(list) != 1 || list[0].Revoked.IsZero() {
 		t.Errorf("%+v", list)
+	}
+}
+
+// TestRightsEndWithTheirToken: also those of something that was begun with it and goes on.
+func TestRightsEndWithTheirToken(t *testing.T) {
+	tokens := open(t, bustest.Connect(t))
+	text, made, err := tokens.Make(t.Context(), Token{Name: "bo", Role: Operator, Expires: now.Add(time.Hour)}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var who Identity
+	eventually(t, "the token opens", func() bool {
+		who, _, err = tokens.Check(text, now)
+		return err == nil
+	})
+	at := now
+	may := tokens.Rights(who, func() time.Time { return at })
+	if err := may("retry"); err != nil {
+		t.Error(err)
+	}
+	if err := may("approve"); err == nil || errors.Is(err, ErrToken) {
+		t.Errorf("an operator approves: %v", err)
+	}
+	if at = now.Add(2 * time.Hour); !errors.Is(may("retry"), ErrToken) {
+		t.Error("it lasts longer than its token")
+	}
+	at = now
+	if err := tokens.Revoke(t.Context(), made.ID, now); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its rights end", func() bool { return errors.Is(may("retry"), ErrToken) })
+}
+
+// TestWhatWasDeletedWhileNobodyListened opens nothing once somebody listens again.
+func TestWhatWasDeletedWhileNobodyListened(t *testing.T) {
+	tokens, err := OpenTokens(t.Context(), bustest.Connect(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, made, err := tokens.Make(t.Context(), Token{Name: "bo", Role: Operator}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen := func() {
+		ctx, stop := context.WithCancel(t.Context())
+		if err := tokens.listen(ctx, stop); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listen()
+	if _, why, err := tokens.Check(text, now); err != nil {
+		t.Fatal(why)
+	}
+	if err := tokens.bucket.Delete(t.Context(), keyPrefix+made.ID); err != nil {
+		t.Fatal(err)
+	}
+	listen()
+	if _, _, err := tokens.Check(text, now); err == nil {
+		t.Error("it still opens")
 	}
 }
 
@@ -298,13 +357,16 @@ func TestGuessing(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	res, _ := h.ask(still(), "GET", "/", nil, "Authorization", "Bearer "+h.token)
+	res, _ := h.ask(still(), "GET", "/", nil, "Authorization", "Bearer belay_y")
 	if guess() != 429 || res.StatusCode != 429 || res.Header.Get("Retry-After") == "" {
 		t.Error("guessing goes on")
 	}
-	h.gate.Now = func() time.Time { return time.Now().Add(2 * window) }
 	if res, body := h.ask(still(), "GET", "/", nil, "Authorization", "Bearer "+h.token); res.StatusCode != 200 {
-		t.Errorf("a minute later: %d %s", res.StatusCode, body)
+		t.Errorf("a guesser behind the same proxy keeps mia out: %d %s", res.StatusCode, body)
+	}
+	h.gate.Now = func() time.Time { return time.Now().Add(2 * window) }
+	if got := guess(); got != 401 {
+		t.Errorf("a minute later: %d", got)
 	}
 }
 

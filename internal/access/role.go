@@ -46,8 +46,9 @@ var needed = map[handoff.Action]Role{
 
 // Identity is somebody who was let in.
 type Identity struct {
-	Name string // of the person: two tokens of one person are one
-	Role Role
+	Name  string // of the person: two tokens of one person are one
+	Role  Role
+	Token string // id of the token that was shown
 }
 
 // May is nil if the identity may do a; else it says which role that takes.

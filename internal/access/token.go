@@ -10,12 +10,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/handoff"
 )
 
 // ErrToken is all that is said to somebody whose token opens nothing: unknown, wrong, expired or revoked.
@@ -64,9 +66,48 @@ func OpenTokens(ctx context.Context, b *bus.Bus) (*Tokens, error) {
 	return &Tokens{bucket: bucket, known: map[string]stored{}, news: make(chan struct{})}, nil
 }
 
-// Watch keeps what is known current until ctx ends. Ready is called once all tokens are known.
-func (t *Tokens) Watch(ctx context.Context, ready func()) error {
-	return t.bucket.Watch(ctx, t.learn, ready)
+// Watch keeps what is known current until ctx ends. Ready is called once, when all tokens are known; an error means that
+// this never came. When nothing more is heard later, trouble is told, and it listens anew.
+func (t *Tokens) Watch(ctx context.Context, ready func(), trouble func(error)) error {
+	heard := false
+	for {
+		err := t.listen(ctx, func() {
+			if !heard {
+				heard = true
+				ready()
+			}
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !heard {
+			return err
+		}
+		trouble(err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// listen hears of all tokens, and then of changes. What is not among all was deleted while nobody listened.
+func (t *Tokens) listen(ctx context.Context, ready func()) error {
+	there := map[string]bool{}
+	on := func(it bus.Item) {
+		if there != nil {
+			there[it.Key] = true
+		}
+		t.learn(it)
+	}
+	return t.bucket.Watch(ctx, on, func() {
+		t.mu.Lock()
+		maps.DeleteFunc(t.known, func(id string, _ stored) bool { return !there[keyPrefix+id] })
+		t.mu.Unlock()
+		there = nil
+		ready()
+	})
 }
 
 func (t *Tokens) learn(it bus.Item) {
@@ -104,7 +145,20 @@ func (t *Tokens) Check(text string, now time.Time) (who Identity, why string, er
 	case !s.Good(now):
 		return who, "expired", ErrToken
 	}
-	return Identity{Name: s.Owner, Role: s.Role}, "", nil
+	return Identity{Name: s.Owner, Role: s.Role, Token: id}, "", nil
+}
+
+// Rights are what somebody may do while their token opens anything: what was asked for with it may go on for a while.
+func (t *Tokens) Rights(who Identity, now func() time.Time) func(handoff.Action) error {
+	return func(a handoff.Action) error {
+		t.mu.RLock()
+		s, known := t.known[who.Token]
+		t.mu.RUnlock()
+		if !known || !s.Good(now()) {
+			return ErrToken
+		}
+		return who.May(a)
+	}
 }
 
 // Make makes a token. The text is all that anybody ever sees of its secret: it opens what the role may, for whom it was

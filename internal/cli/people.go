@@ -77,7 +77,7 @@ func letIn(tokens *access.Tokens) handoff.LetIn {
 		if err != nil {
 			return handoff.Person{}, fmt.Errorf("%w: set BELAY_API_TOKEN to one; an admin makes it with `dispatcher token create NAME --role approver`", err)
 		}
-		return handoff.Person{Name: who.Name, May: who.May}, nil
+		return handoff.Person{Name: who.Name, May: tokens.Rights(who, time.Now)}, nil
 	}
 }
 
@@ -85,9 +85,9 @@ func letIn(tokens *access.Tokens) handoff.LetIn {
 type tokenGate struct{ *access.Gate }
 
 // Who implements [web.Gate].
-func (tokenGate) Who(r *http.Request) web.Visitor {
+func (g tokenGate) Who(r *http.Request) web.Visitor {
 	who := access.Who(r)
-	return web.Visitor{Name: who.Name, Role: string(who.Role), May: who.May}
+	return web.Visitor{Name: who.Name, Role: string(who.Role), May: g.Tokens.Rights(who, time.Now)}
 }
 
 // site is people's pages of `serve`, for whoever shows a token.
@@ -141,13 +141,17 @@ func environment(text string) console.Environment {
 }
 
 // openTokens knows the tokens of the server for as long as ctx lasts.
-func openTokens(ctx context.Context, e *engine.Engine) (*access.Tokens, error) {
+func openTokens(ctx context.Context, e *engine.Engine, log *slog.Logger) (*access.Tokens, error) {
 	tokens, err := access.OpenTokens(ctx, e.Bus)
 	if err != nil {
 		return nil, err
 	}
 	ready, failed := make(chan struct{}), make(chan error, 1)
-	go func() { failed <- tokens.Watch(ctx, func() { close(ready) }) }()
+	go func() {
+		failed <- tokens.Watch(ctx, func() { close(ready) }, func(err error) {
+			log.Warn("changes of tokens are not heard now: one that is revoked may open for a moment longer", "error", err)
+		})
+	}()
 	select {
 	case <-ready:
 		return tokens, nil

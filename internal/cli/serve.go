@@ -203,7 +203,7 @@ func (a *app) serve(ctx context.Context, f dispatchFlags, site siteFlags, listen
 	defer e.Stop()
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	tokens, err := openTokens(watching, e.Engine)
+	tokens, err := openTokens(watching, e.Engine, o.Log)
 	if err != nil {
 		return err
 	}
