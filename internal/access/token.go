@@ -77,10 +77,10 @@ func (t *Tokens) Watch(ctx context.Context, ready func(), trouble func(error)) e
 				ready()
 			}
 		})
-		if ctx.Err() != nil {
+		switch {
+		case err == nil: // ctx ended
 			return nil
-		}
-		if !heard {
+		case !heard:
 			return err
 		}
 		trouble(err)

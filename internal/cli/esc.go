@@ -9,11 +9,12 @@ import (
 
 	"belay/internal/dlq"
 	"belay/internal/handoff"
+	"belay/internal/herald"
 )
 
 func (a *app) escCommand() *cobra.Command {
 	c := &cobra.Command{Use: "esc", Short: "List, show and decide escalations: what waits for a person"}
-	c.AddCommand(a.escLs(), a.escShow(), a.escDecide(), a.escRedrive(), a.escClaim(), a.escRelease(), a.escAssign(), a.escSnooze(), a.escNote())
+	c.AddCommand(a.escLs(), a.escShow(), a.escDecide(), a.escDrain(), a.escRedrive(), a.escClaim(), a.escRelease(), a.escAssign(), a.escSnooze(), a.escNote())
 	c.RunE = needSubcommand
 	return c
 }
@@ -41,7 +42,9 @@ func (s *session) desk() *handoff.Desk {
 	if s.Desk != nil {
 		return s.Desk
 	}
-	return handoff.NewDesk(s.Runs, dlq.New(s.Bus), handoff.NewClaims(s.Bus), nil)
+	d := handoff.NewDesk(s.Runs, dlq.New(s.Bus), handoff.NewClaims(s.Bus), nil)
+	d.Told = herald.Told(s.Bus)
+	return d
 }
 
 func (a *app) listEscalations(list []handoff.Item) error {

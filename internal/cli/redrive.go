@@ -12,6 +12,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"belay/internal/handoff"
 	"belay/internal/steps"
@@ -19,11 +20,11 @@ import (
 
 // redriveFlags are the flags of `esc redrive`.
 type redriveFlags struct {
-	kind, tool, workflow, class, fingerprint, list string
-	reason                                         string
-	dryRun, yes                                    bool
-	rate                                           float64
-	patience                                       time.Duration
+	itemFilter
+	list, reason string
+	dryRun, yes  bool
+	rate         float64
+	patience     time.Duration
 }
 
 func (a *app) escRedrive() *cobra.Command {
@@ -39,11 +40,7 @@ func (a *app) escRedrive() *cobra.Command {
 		},
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.kind, "kind", "", "only this kind: approval, failure, unknown, question, deadline, dead_letter")
-	fl.StringVar(&f.tool, "tool", "", "only of this tool")
-	fl.StringVar(&f.workflow, "workflow", "", "only of this plan")
-	fl.StringVar(&f.class, "class", "", "only with this class of fault")
-	fl.StringVar(&f.fingerprint, "fingerprint", "", "only alike ones (`esc show -o json`)")
+	f.add(fl)
 	fl.StringVar(&f.list, "list", "", "decide exactly what a --dry-run -o json has written into this file")
 	fl.StringVar(&f.reason, "reason", "", "why; kept with every decision")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "only show the list")
@@ -120,7 +117,18 @@ func (a *app) redriveList(ctx context.Context, s *session, verb steps.Verb, f re
 	return lines, nil
 }
 
-func (f redriveFlags) picks(it handoff.Item) bool {
+// itemFilter picks open escalations.
+type itemFilter struct{ kind, tool, workflow, class, fingerprint string }
+
+func (f *itemFilter) add(fl *pflag.FlagSet) {
+	fl.StringVar(&f.kind, "kind", "", "only this kind: approval, failure, unknown, question, deadline, dead_letter")
+	fl.StringVar(&f.tool, "tool", "", "only of this tool")
+	fl.StringVar(&f.workflow, "workflow", "", "only of this plan")
+	fl.StringVar(&f.class, "class", "", "only with this class of fault")
+	fl.StringVar(&f.fingerprint, "fingerprint", "", "only alike ones (`esc show -o json`)")
+}
+
+func (f itemFilter) picks(it handoff.Item) bool {
 	for want, have := range map[string]string{f.kind: string(it.Kind), f.tool: it.Tool, f.workflow: it.Workflow, f.class: string(it.Class), f.fingerprint: it.Fingerprint} {
 		if want != "" && want != have {
 			return false

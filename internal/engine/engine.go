@@ -159,7 +159,11 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	if _, err := signer.PublishTo(ctx, approval.NewPublished(e.Bus)); err != nil {
 		return err
 	}
-	e.Desk = handoff.NewDesk(e.Runs, dlq.New(e.Bus), handoff.NewClaims(e.Bus), signer)
+	claims := handoff.NewClaims(e.Bus)
+	if err := claims.Prepare(ctx); err != nil {
+		return err
+	}
+	e.Desk = handoff.NewDesk(e.Runs, dlq.New(e.Bus), claims, signer)
 	e.Desk.Told = herald.Told(e.Bus)
 	e.Batches = handoff.NewBatches(e.Bus, e.Desk)
 	e.part(e.Batches.Run)

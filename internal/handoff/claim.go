@@ -47,6 +47,15 @@ func NewClaims(b *bus.Bus) *Claims {
 // the time for which ended runs are kept by default.
 const keepSettled = 30 * 24 * time.Hour
 
+// Prepare makes the buckets that are missing: whoever may only read later finds them.
+func (c *Claims) Prepare(ctx context.Context) error {
+	if _, err := c.open(ctx); err != nil {
+		return err
+	}
+	_, err := c.settled(ctx)
+	return err
+}
+
 // record is what the bucket holds about one item.
 type record struct {
 	Claim    *Claim    `json:"claim,omitempty"`
