@@ -149,7 +149,7 @@ func (d *drainer) one(ctx context.Context, id string, left int) (goesOn bool, er
 		line, ok := d.ask(ctx, "> ")
 		if !ok || isQuit(line) {
 			at.release()
-			return false, nil
+			return false, context.Cause(ctx)
 		}
 		if gone := at.do(ctx, line); gone {
 			return true, nil

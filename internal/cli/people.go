@@ -24,6 +24,7 @@ import (
 type siteFlags struct {
 	publicURL   string
 	environment string
+	runbook     string
 
 	issuer, clientID, clientSecret, claim string   // of a sign-in provider
 	roles                                 []string // role=group
@@ -32,6 +33,7 @@ type siteFlags struct {
 func (f *siteFlags) add(fl *pflag.FlagSet) {
 	fl.StringVar(&f.publicURL, "public-url", "", "where people reach the console, like https://belay.example.com; without it only on a loopback address")
 	fl.StringVar(&f.environment, "environment", "", "name on every page, with a colour: \"PROD eu-1:red\" (red, amber, green, blue, grey)")
+	fl.StringVar(&f.runbook, "runbook", "", "page that cards lead to: https://wiki.example.com/{tool}#{class}; also {kind}, {workflow}, {step}")
 	fl.StringVar(&f.issuer, "oidc-issuer", "", "OpenID Connect provider that people sign in with; its client's redirect is <public-url>/login/callback")
 	fl.StringVar(&f.clientID, "oidc-client-id", "belay", "of this console at the provider")
 	fl.StringVar(&f.clientSecret, "oidc-client-secret", "", "of this console at the provider (BELAY_OIDC_CLIENT_SECRET); empty for a public client")
@@ -65,6 +67,9 @@ func (f siteFlags) oidc() (*access.OIDCOptions, error) {
 func (f siteFlags) check() error {
 	if _, _, err := f.hosts(""); err != nil {
 		return err
+	}
+	if err := console.Runbook(f.runbook).Check(); err != nil {
+		return usage("--runbook %v", err)
 	}
 	_, err := f.oidc()
 	return err
@@ -102,7 +107,7 @@ func (f siteFlags) site(ctx context.Context, e *watched, tokens *access.Tokens, 
 	}
 	gate := access.NewGate(access.Options{Hosts: hosts, Secure: secure, Tokens: tokens, OIDC: provider, Now: time.Now, Log: log})
 	return web.New(ctx, web.Options{
-		Bus: e.Bus, Runs: e.Runs, Desk: e.Desk, Batches: e.Batches, Gate: tokenGate{gate}, Environment: environment(f.environment), Log: log,
+		Bus: e.Bus, Runs: e.Runs, Desk: e.Desk, Batches: e.Batches, Gate: tokenGate{gate}, Environment: environment(f.environment), Runbook: console.Runbook(f.runbook), Log: log,
 	}), nil
 }
 

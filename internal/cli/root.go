@@ -170,7 +170,7 @@ func (a *app) globalFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.conn.User, "user", "", "user name (NATS_USER)")
 	f.StringVar(&a.conn.Password, "password", "", "password (NATS_PASSWORD)")
 	f.StringVar(&a.conn.Token, "token", "", "token (NATS_TOKEN)")
-	f.StringVar(&a.apiToken, "api-token", "", "what you show to `dispatcher serve` when you decide (BELAY_API_TOKEN)")
+	f.StringVar(&a.apiToken, "api-token", "", "the token that dispatcher serve asks for when you decide (BELAY_API_TOKEN)")
 	f.StringVar(&a.conn.TLSCert, "tlscert", "", "TLS certificate (NATS_CERT)")
 	f.StringVar(&a.conn.TLSKey, "tlskey", "", "TLS key (NATS_KEY)")
 	f.StringVar(&a.conn.TLSCA, "tlsca", "", "TLS authority (NATS_CA)")

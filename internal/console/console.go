@@ -135,6 +135,7 @@ type Options struct {
 	Fleet       Fleet
 	Changes     Changes
 	Environment Environment
+	Runbook     Runbook // where cards lead to; may be empty
 	Who         func(*http.Request) Person
 	Now         func() time.Time
 	Log         *slog.Logger            // default: nothing is logged

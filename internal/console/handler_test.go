@@ -24,17 +24,20 @@ type site struct {
 	*testing.T
 	world  *consoletest.World
 	person console.Person
+
+	options console.Options
 	*httptest.Server
 }
 
 func newSite(t *testing.T, w *consoletest.World) *site {
 	t.Helper()
 	s := &site{T: t, world: w, person: consoletest.Approver("mia")}
-	s.Server = httptest.NewServer(console.New(console.Options{
+	s.options = console.Options{
 		Desk: w, Together: w, Runs: w, Fleet: w, Changes: w, Environment: console.Environment{Name: "PROD eu-1", Colour: console.Red},
 		Who: func(*http.Request) console.Person { return s.person }, Now: clock,
 		Events: func(run string) string { return "/api/runs/" + run + "/events" },
-	}))
+	}
+	s.Server = httptest.NewServer(console.New(s.options))
 	t.Cleanup(s.Close)
 	return s
 }

@@ -46,6 +46,19 @@ func TestAlertsAskForMetricsThatExist(t *testing.T) {
 	if len(seen) < 5 {
 		t.Errorf("%d alerts", len(seen))
 	}
+	runbook, err := os.ReadFile("../../docs/runbook.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^## (\w+)$`).FindAllStringSubmatch(string(runbook), -1) {
+		if !seen[m[1]] {
+			t.Errorf("the runbook knows an alert %s, the rules do not", m[1])
+		}
+		delete(seen, m[1])
+	}
+	for alert := range seen {
+		t.Errorf("the runbook says nothing of %s", alert)
+	}
 }
 
 // collected keeps the names of what is registered.

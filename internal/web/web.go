@@ -44,6 +44,7 @@ type Options struct {
 	Batches     *handoff.Batches
 	Gate        Gate
 	Environment console.Environment
+	Runbook     console.Runbook
 	Log         *slog.Logger
 }
 
@@ -55,7 +56,7 @@ func New(ctx context.Context, o Options) http.Handler {
 	news := &changes{subs: map[chan console.Change]struct{}{}}
 	go news.follow(ctx, o.Bus, o.Log)
 	pages := console.New(console.Options{
-		Desk: deskOf{o.Desk}, Runs: runsOf{o.Runs}, Fleet: fleet{o.Bus, dlq.New(o.Bus)}, Together: together{o.Batches}, Changes: news, Environment: o.Environment,
+		Desk: deskOf{o.Desk}, Runs: runsOf{o.Runs}, Fleet: fleet{o.Bus, dlq.New(o.Bus)}, Together: together{o.Batches}, Changes: news, Environment: o.Environment, Runbook: o.Runbook,
 		Who: func(r *http.Request) console.Person { return guest(o.Gate.Who(r)) }, Now: time.Now, Log: o.Log,
 		Events: func(run string) string { return "/api/v1/runs/" + run + "/events" },
 	})
