@@ -86,7 +86,7 @@ func (o WorkerOptions) engine(handlers []Handler, log *slog.Logger) *engine.Work
 	}
 	return &engine.WorkerOptions{
 		Options: worker.Options{
-			Name: o.Name, Concurrency: o.Concurrency, ToolConcurrency: o.ToolConcurrency, DrainTimeout: o.DrainTimeout, Log: log,
+			Name: o.Name, Version: cli.Version, Concurrency: o.Concurrency, ToolConcurrency: o.ToolConcurrency, DrainTimeout: o.DrainTimeout, Log: log,
 			Observer: &observe.Attempts{Log: log, Worker: o.Name},
 		},
 		Tools: o.Tools, Box: toolbox.Options{Handlers: handlersByKey(handlers), Version: cli.Version},

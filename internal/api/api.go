@@ -10,6 +10,7 @@
 //	GET  /api/v1/runs/{id}                  one, as `runs show -o json` prints it
 //	GET  /api/v1/runs/{id}/events           its whole log, one JSON line per entry
 //	POST /api/v1/runs/{id}/cancel
+//	GET  /api/v1/workers                    the workers that run now
 //	GET  /openapi.json                      all of this, for programs
 //
 // Errors are RFC 9457 documents. Who asks has been found out by whoever calls this handler; what they may do is decided
@@ -28,6 +29,7 @@ import (
 	"strconv"
 	"time"
 
+	"belay/internal/fleet"
 	"belay/internal/handoff"
 	"belay/internal/runlog"
 	"belay/internal/steps"
@@ -48,11 +50,17 @@ type Runs interface {
 	Cancel(ctx context.Context, run, by, reason string) error
 }
 
+// Fleet says which workers run.
+type Fleet interface {
+	Workers(ctx context.Context) ([]fleet.Worker, error)
+}
+
 // Options are what the API stands on. All are required.
 type Options struct {
 	Desk     Desk
 	Runs     Runs
 	Redrives Redrives
+	Fleet    Fleet
 	Who      func(*http.Request) handoff.Person // whoever let the request in knows
 }
 
@@ -73,6 +81,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /api/v1/runs/{id}", a.run)
 	mux.HandleFunc("GET /api/v1/runs/{id}/events", a.events)
 	mux.HandleFunc("POST /api/v1/runs/{id}/cancel", a.cancel)
+	mux.HandleFunc("GET /api/v1/workers", a.workers)
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) { document(w, "application/json", openAPI) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		problem(w, fault{http.StatusNotFound, "not_found", "no such page", "there is nothing at " + r.Method + " " + r.URL.Path + "; /openapi.json says what there is"})
@@ -305,4 +314,13 @@ func (a *api) cancel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, map[string]string{"id": r.PathValue("id"), "by": who.Name})
+}
+
+func (a *api) workers(w http.ResponseWriter, r *http.Request) {
+	all, err := a.Fleet.Workers(r.Context())
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, list[fleet.Worker]{Items: all, Total: len(all)})
 }

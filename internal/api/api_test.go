@@ -15,6 +15,7 @@ import (
 	"belay/internal/approval"
 	"belay/internal/bus/bustest"
 	"belay/internal/dlq"
+	"belay/internal/fleet"
 	"belay/internal/handoff"
 	"belay/internal/plan"
 	"belay/internal/runlog"
@@ -44,12 +45,19 @@ func open(t *testing.T) *office {
 	ended := make(chan error, 1)
 	go func() { ended <- batches.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-ended })
-	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Redrives: batches, Who: func(r *http.Request) handoff.Person {
+	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Redrives: batches, Fleet: crew{}, Who: func(r *http.Request) handoff.Person {
 		return handoff.Person{Name: r.Header.Get("X-Who"), Via: "api", May: may(r.Header.Get("X-Who"))}
 	}}))
 	t.Cleanup(srv.Close)
 	o.url = srv.URL
 	return o
+}
+
+// crew is one worker.
+type crew struct{}
+
+func (crew) Workers(context.Context) ([]fleet.Worker, error) {
+	return []fleet.Worker{{Name: "w1", Serves: []string{"pay/primary"}, Concurrency: 4}}, nil
 }
 
 func may(who string) func(handoff.Action) error {
@@ -219,6 +227,9 @@ func TestListsOverHTTP(t *testing.T) {
 		t.Error(run.text)
 	}
 	o.refused(o.ask("GET", "/api/v2/runs", ""), 404, "not_found")
+	if workers := o.ask("GET", "/api/v1/workers", ""); workers.body["total"] != float64(1) || !strings.Contains(workers.text, `"serves":["pay/primary"]`) {
+		t.Error(workers.text)
+	}
 }
 
 func TestARedriveOverHTTP(t *testing.T) {
@@ -283,7 +294,7 @@ func TestTheDocumentHasEveryRoute(t *testing.T) {
 	o := open(t)
 	doc := o.ask("GET", "/openapi.json", "")
 	paths := doc.body["paths"].(map[string]any)
-	if len(paths) != 11 {
+	if len(paths) != 12 {
 		t.Errorf("%d paths are described", len(paths))
 	}
 	for path, methods := range paths {

@@ -66,7 +66,7 @@ func (a *app) dispatcherRoot() *cobra.Command {
 		Long: "Submits plans, moves their runs on, and lets people watch and decide.\n\nStart with: dispatcher run PLAN",
 	}
 	root.AddCommand(a.runCommand(), a.runsCommand(), a.escCommand(), a.devCommand(), a.serveCommand(), a.lintCommand(),
-		a.toolsCommand(), a.keysCommand(), a.tokenCommand(), a.auditCommand(), a.notifyCommand(), a.schemaCommand(), a.configCommand(), a.benchCommand(), a.versionCommand(), a.exitCodesTopic())
+		a.toolsCommand(), a.workersCommand(), a.keysCommand(), a.tokenCommand(), a.auditCommand(), a.notifyCommand(), a.schemaCommand(), a.configCommand(), a.benchCommand(), a.versionCommand(), a.exitCodesTopic())
 	a.globalFlags(root.PersistentFlags())
 	return root
 }

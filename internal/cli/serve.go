@@ -298,7 +298,7 @@ func (a *app) work(ctx context.Context, f workerFlags) error {
 	}
 	o.Worker = &engine.WorkerOptions{
 		Options: worker.Options{
-			Name: WorkerName(), Concurrency: f.concurrency, ToolConcurrency: f.toolConcurrency, AckWait: f.ackWait, DrainTimeout: f.drain,
+			Name: WorkerName(), Version: Version, Concurrency: f.concurrency, ToolConcurrency: f.toolConcurrency, AckWait: f.ackWait, DrainTimeout: f.drain,
 		},
 		Tools: tools, Box: toolbox.Options{Only: f.only, Version: Version, Handlers: a.handlers},
 		Trust: f.trust,

@@ -130,7 +130,7 @@ func (a *app) embeddedOptions(dir string, c carry) engine.Options {
 	}
 	if c.tools != nil {
 		o.Worker = &engine.WorkerOptions{
-			Options: worker.Options{Name: WorkerName(), Observer: &observe.Attempts{Traces: a.traces, Worker: WorkerName()}}, Tools: c.tools, Box: toolbox.Options{Version: Version},
+			Options: worker.Options{Name: WorkerName(), Version: Version, Observer: &observe.Attempts{Traces: a.traces, Worker: WorkerName()}}, Tools: c.tools, Box: toolbox.Options{Version: Version},
 		}
 	}
 	return o

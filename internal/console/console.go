@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"time"
 
+	"belay/internal/fleet"
 	"belay/internal/handoff"
 	"belay/internal/runlog"
 	"belay/internal/steps"
@@ -50,6 +51,7 @@ type Runs interface {
 // Fleet says who works.
 type Fleet interface {
 	Tools(ctx context.Context) ([]ToolHealth, error)
+	Workers(ctx context.Context) ([]fleet.Worker, error)
 }
 
 // ToolHealth is how a tool is served right now.

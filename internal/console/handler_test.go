@@ -12,6 +12,7 @@ import (
 
 	"belay/internal/console"
 	"belay/internal/console/consoletest"
+	"belay/internal/fleet"
 	"belay/internal/handoff"
 )
 
@@ -150,4 +151,16 @@ func TestWhoMayReleaseAClaim(t *testing.T) {
 			t.Errorf("claimed by %q: claim and release are offered: %v, want %v", holder, got, want)
 		}
 	}
+}
+
+func TestWorkersAreShown(t *testing.T) {
+	s := newSite(t, consoletest.Morning(clock))
+	s.get("/tools").wants(t, http.StatusOK, "pay-1-2211", "executes 4 of 4", "full", "draining", "not all of one version", "orders.lookup, parcels.ship, payments.refund", "up 9d")
+	s.world.PutWorkers(fleet.Worker{Name: "<script>alert(1)</script>\u202e", Serves: []string{"a/b"}, Concurrency: 1})
+	body := s.get("/tools").body
+	if strings.Contains(body, "<script>alert") || strings.Contains(body, "\u202e") || strings.Contains(body, "not all of one version") {
+		t.Error("a worker's name is not shown as a text")
+	}
+	s.world.PutWorkers()
+	s.get("/tools").wants(t, http.StatusOK, "No worker has announced itself")
 }

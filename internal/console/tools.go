@@ -5,12 +5,25 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"belay/internal/fleet"
 )
 
 type toolsView struct {
 	Tools    []toolView
 	Unserved int
+	Workers  []workerView
+	Mixed    bool // not all are of one version
+}
+
+// workerView is one worker.
+type workerView struct {
+	fleet.Worker
+	Tools string // what it serves, in a few words
+	Full  bool   // it executes as much as it may
+	Up    string // for how long
 }
 
 type toolView struct {
@@ -38,7 +51,13 @@ func (c *Console) tools(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
+	workers, err := c.o.Fleet.Workers(r.Context())
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
 	v := makeTools(list, c.o.Now())
+	v.addWorkers(workers, c.o.Now())
 	title := "Tools"
 	if v.Unserved > 0 {
 		title += " (" + strconv.Itoa(v.Unserved) + " without a worker)"
@@ -68,6 +87,25 @@ func makeTools(list []ToolHealth, now time.Time) toolsView {
 		return cmp.Or(rank(a)-rank(b), cmp.Compare(a.Tool, b.Tool))
 	})
 	return v
+}
+
+func (v *toolsView) addWorkers(all []fleet.Worker, now time.Time) {
+	for _, w := range all {
+		v.Mixed = v.Mixed || w.Version != all[0].Version
+		v.Workers = append(v.Workers, workerView{Worker: w, Tools: strings.Join(toolsOf(w.Serves), ", "), Full: w.Executing >= w.Concurrency, Up: age(now.Sub(w.Started))})
+	}
+}
+
+// toolsOf are the tools of a list of tool/rung, each once.
+func toolsOf(serves []string) []string {
+	var list []string
+	for _, s := range serves {
+		tool, _, _ := strings.Cut(s, "/")
+		if !slices.Contains(list, tool) {
+			list = append(list, tool)
+		}
+	}
+	return list
 }
 
 func rank(t toolView) int {

@@ -4,20 +4,44 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"belay/internal/bus"
 	"belay/internal/console"
 	"belay/internal/dlq"
+	"belay/internal/fleet"
 )
 
-// fleet says how the tools are served, by what their queues look like.
-type fleet struct {
+// tools says how the tools are served, by what their queues look like.
+type tools struct {
 	bus     *bus.Bus
 	letters *dlq.Box
+
+	mu      sync.Mutex
+	asked   time.Time
+	workers []fleet.Worker
+}
+
+// fresh is how long an answer about workers serves all who look.
+const fresh = 2 * time.Second
+
+// Workers implements [console.Fleet].
+func (f *tools) Workers(ctx context.Context) ([]fleet.Worker, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if time.Since(f.asked) < fresh {
+		return f.workers, nil
+	}
+	all, err := fleet.Workers(ctx, f.bus)
+	if err == nil {
+		f.asked, f.workers = time.Now(), all
+	}
+	return all, err
 }
 
 // Tools implements [console.Fleet].
-func (f fleet) Tools(ctx context.Context) ([]console.ToolHealth, error) {
+func (f *tools) Tools(ctx context.Context) ([]console.ToolHealth, error) {
 	backlogs, err := f.bus.Backlogs(ctx)
 	if err != nil {
 		return nil, err
@@ -26,12 +50,12 @@ func (f fleet) Tools(ctx context.Context) ([]console.ToolHealth, error) {
 	if err != nil {
 		return nil, err
 	}
-	tools := map[string]*console.ToolHealth{}
+	by := map[string]*console.ToolHealth{}
 	of := func(name string) *console.ToolHealth {
-		if tools[name] == nil {
-			tools[name] = &console.ToolHealth{Tool: name}
+		if by[name] == nil {
+			by[name] = &console.ToolHealth{Tool: name}
 		}
-		return tools[name]
+		return by[name]
 	}
 	for _, b := range backlogs {
 		t := of(b.Tool)
@@ -43,12 +67,12 @@ func (f fleet) Tools(ctx context.Context) ([]console.ToolHealth, error) {
 			of(l.Tool).Parked++
 		}
 	}
-	return sorted(tools), nil
+	return sorted(by), nil
 }
 
-func sorted(tools map[string]*console.ToolHealth) []console.ToolHealth {
-	list := make([]console.ToolHealth, 0, len(tools))
-	for _, t := range tools {
+func sorted(by map[string]*console.ToolHealth) []console.ToolHealth {
+	list := make([]console.ToolHealth, 0, len(by))
+	for _, t := range by {
 		slices.SortFunc(t.Rungs, func(a, b console.RungHealth) int { return strings.Compare(a.Rung, b.Rung) })
 		list = append(list, *t)
 	}

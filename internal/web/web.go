@@ -53,15 +53,16 @@ func New(ctx context.Context, o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	served := &tools{bus: o.Bus, letters: dlq.New(o.Bus)}
 	news := &changes{subs: map[chan console.Change]struct{}{}}
 	go news.follow(ctx, o.Bus, o.Log)
 	pages := console.New(console.Options{
-		Desk: deskOf{o.Desk}, Runs: runsOf{o.Runs}, Fleet: fleet{o.Bus, dlq.New(o.Bus)}, Together: together{o.Batches}, Changes: news, Environment: o.Environment, Runbook: o.Runbook,
+		Desk: deskOf{o.Desk}, Runs: runsOf{o.Runs}, Fleet: served, Together: together{o.Batches}, Changes: news, Environment: o.Environment, Runbook: o.Runbook,
 		Who: func(r *http.Request) console.Person { return guest(o.Gate.Who(r)) }, Now: time.Now, Log: o.Log,
 		Events: func(run string) string { return "/api/v1/runs/" + run + "/events" },
 	})
 	go pages.Watch(ctx)
-	calls := api.New(api.Options{Desk: o.Desk, Runs: o.Runs, Redrives: o.Batches, Who: func(r *http.Request) handoff.Person { return o.Gate.Who(r).person("api") }})
+	calls := api.New(api.Options{Desk: o.Desk, Runs: o.Runs, Redrives: o.Batches, Fleet: served, Who: func(r *http.Request) handoff.Person { return o.Gate.Who(r).person("api") }})
 	return o.Gate.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/openapi.json" {
 			calls.ServeHTTP(w, r)

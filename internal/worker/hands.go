@@ -39,6 +39,13 @@ func (h *hands) put() {
 	h.check()
 }
 
+// count is how much is in hand.
+func (h *hands) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.n
+}
+
 // stop lets nothing more be taken; the channel is closed when all has been put down.
 func (h *hands) stop() <-chan struct{} {
 	h.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/fleet"
 	"belay/internal/steps"
 	"belay/internal/toolbox"
 	"belay/internal/wire"
@@ -30,9 +31,10 @@ type Observer interface {
 
 // Options say how a [Worker] works. Bus and Tools are required.
 type Options struct {
-	Bus   *bus.Bus
-	Tools map[toolbox.Key]toolbox.Rung
-	Name  string // in the log of runs; unique among workers
+	Bus     *bus.Bus
+	Tools   map[toolbox.Key]toolbox.Rung
+	Name    string // in the log of runs; unique among workers
+	Version string // that it announces
 
 	Concurrency     int            // attempts executed at once; default 16 per core
 	ToolConcurrency map[string]int // by tool; tools not named share Concurrency only
@@ -159,11 +161,32 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		return err
 	}
+	defer w.announce()()
 	close(w.ready)
 	w.Log.Info("worker takes steps", "worker", w.Name, "concurrency", w.Concurrency, "tools", strings.Join(w.Serves(), " "))
 	w.mend(ctx, consumptions, lost)
 	w.Log.Info("worker draining", "worker", w.Name, "executing", len(w.slots))
 	return w.drain(consumptions)
+}
+
+// announce lets people see this worker.
+func (w *Worker) announce() (gone func()) {
+	gone, err := fleet.Announce(w.Bus, w.Version, w.state)
+	if err != nil {
+		w.Log.Warn("people do not see this worker in their lists; it works all the same", "error", err)
+		return func() {}
+	}
+	return gone
+}
+
+func (w *Worker) state() fleet.Worker {
+	s := fleet.Worker{Name: w.Name, Serves: w.Serves(), Concurrency: w.Concurrency, Executing: len(w.slots), InHand: w.hands.count()}
+	select {
+	case <-w.stopping:
+		s.Draining = true
+	default:
+	}
+	return s
 }
 
 // consumption of one rung, and how to start it again.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"belay/internal/console"
+	"belay/internal/fleet"
 	"belay/internal/handoff"
 	"belay/internal/steps"
 )
@@ -38,7 +39,7 @@ func Morning(now func() time.Time) *World {
 	for _, d := range runDocuments(t) {
 		w.PutRun(d)
 	}
-	w.tools = fleet(t)
+	w.tools, w.workers = served(t), crew(t)
 	return w
 }
 
@@ -257,7 +258,16 @@ func brokenRun(now time.Time) steps.Document {
 		Steps: []steps.StepView{{ID: "charge", Tool: "payments.charge", State: steps.StepFailed, Rung: "primary"}}}
 }
 
-func fleet(now time.Time) []console.ToolHealth {
+func crew(now time.Time) []fleet.Worker {
+	all := []string{"orders.lookup/primary", "parcels.ship/primary", "parcels.ship/courier", "payments.refund/primary"}
+	return []fleet.Worker{
+		{Name: "pay-1-2211", Host: "pay-1", PID: 2211, Version: "1.4.0", Started: now.Add(-50 * time.Hour), Serves: all, Concurrency: 32, Executing: 8, InHand: 20},
+		{Name: "pay-2-907", Host: "pay-2", PID: 907, Version: "1.4.0", Started: now.Add(-50 * time.Hour), Serves: all[3:], Concurrency: 4, Executing: 4, InHand: 12},
+		{Name: "pay-3-18", Host: "pay-3", PID: 18, Version: "1.3.2", Started: now.Add(-9 * 24 * time.Hour), Serves: all, Concurrency: 32, Executing: 1, InHand: 1, Draining: true},
+	}
+}
+
+func served(now time.Time) []console.ToolHealth {
 	return []console.ToolHealth{
 		{Tool: "orders.lookup", Served: true, Rungs: []console.RungHealth{{Rung: "primary", Waiting: 4, InFlight: 2}}},
 		{Tool: "parcels.ship", Served: true, Parked: 1, Rungs: []console.RungHealth{{Rung: "primary", Waiting: 2}, {Rung: "courier", Waiting: 2}}},

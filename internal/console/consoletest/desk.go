@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"belay/internal/console"
+	"belay/internal/fleet"
 	"belay/internal/handoff"
 	"belay/internal/runlog"
 	"belay/internal/steps"
@@ -28,6 +29,7 @@ type World struct {
 	runs      map[string]steps.Document
 	summaries []runlog.Summary
 	tools     []console.ToolHealth
+	workers   []fleet.Worker
 	acts      []handoff.Act
 	batches   map[string]handoff.Batch
 	listeners map[chan console.Change]bool
@@ -198,6 +200,20 @@ func (w *World) Tools(context.Context) ([]console.ToolHealth, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.tools), w.broken
+}
+
+// Workers implements [console.Fleet].
+func (w *World) Workers(context.Context) ([]fleet.Worker, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.workers), w.broken
+}
+
+// PutWorkers says which workers run.
+func (w *World) PutWorkers(all ...fleet.Worker) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.workers = all
 }
 
 // Put adds a card, or replaces one.

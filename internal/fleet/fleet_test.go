@@ -1,0 +1,58 @@
+package fleet_test
+
+import (
+	"os"
+	"testing"
+
+	"belay/internal/bus/bustest"
+	"belay/internal/fleet"
+)
+
+func TestWorkersAreSeenWhileTheyRun(t *testing.T) {
+	b := bustest.Connect(t)
+	seen := func() []fleet.Worker {
+		t.Helper()
+		all, err := fleet.Workers(t.Context(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	if all := seen(); len(all) != 0 {
+		t.Fatalf("%+v", all)
+	}
+	executing := 1
+	state := func() fleet.Worker {
+		return fleet.Worker{Name: "w2", Serves: []string{"pay/primary"}, Concurrency: 4, Executing: executing, InHand: 3}
+	}
+	for version, name := range map[string]string{"1.2.3": "w2", "nightly build": "w1"} {
+		gone, err := fleet.Announce(b, version, func() fleet.Worker {
+			w := state()
+			w.Name = name
+			return w
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer gone()
+	}
+	executing = 2
+	all := seen()
+	if len(all) != 2 || all[0].Name != "w1" || all[0].Version != "nightly build" {
+		t.Fatalf("%+v", all)
+	}
+	if w := all[1]; w.Name != "w2" || w.Version != "1.2.3" || w.PID != os.Getpid() || w.Host == "" || w.Started.IsZero() || w.Executing != 2 || w.InHand != 3 || w.Serves[0] != "pay/primary" {
+		t.Errorf("%+v", w)
+	}
+	gone, err := fleet.Announce(b, "1.2.3", state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(seen()); n != 3 {
+		t.Errorf("%d", n)
+	}
+	gone()
+	if n := len(seen()); n != 2 {
+		t.Errorf("one that is gone is seen: %d", n)
+	}
+}
