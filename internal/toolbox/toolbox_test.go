@@ -231,7 +231,8 @@ func TestWithoutItsBucketTheRestIsServed(t *testing.T) {
 	warnedOnce(t, log.String(), "connection closed")
 }
 
-// TestBucketWithoutRoomHeals: the bucket cannot be made while another stream has taken the room that the server has.
+// TestBucketWithoutRoomHeals: the bucket cannot be made while another stream has taken the room that the server has. A
+// third stream is there for the same reason as in [TestADeletedBucketIsMadeAgain].
 func TestBucketWithoutRoomHeals(t *testing.T) {
 	s, err := bus.StartServer(bus.ServerOptions{StoreDir: t.TempDir(), Durability: bus.DurabilityInterval, MaxStore: 192 << 20})
 	if err != nil {
@@ -239,8 +240,10 @@ func TestBucketWithoutRoomHeals(t *testing.T) {
 	}
 	t.Cleanup(s.Shutdown)
 	bs := bustest.Dial(t, s)
-	if _, err := bs.JetStream().CreateStream(t.Context(), jetstream.StreamConfig{Name: "HOG", Subjects: []string{"hog"}, MaxBytes: 100 << 20}); err != nil {
-		t.Fatal(err)
+	for name, size := range map[string]int64{"HOG": 100 << 20, "OTHER": 1 << 20} {
+		if _, err := bs.JetStream().CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{name}, MaxBytes: size}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var log bytes.Buffer
 	b := newBuilder(Options{Bus: bs, Log: slog.New(slog.NewTextHandler(&log, nil))})
