@@ -11,10 +11,12 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"belay/internal/dlq"
 	"belay/internal/plan"
 	"belay/internal/steps"
 )
@@ -247,7 +249,31 @@ func (a *app) follow(ctx context.Context, s *session, id string, wait bool) erro
 		}
 		return err
 	}
+	s.listed(ctx, last)
 	return a.finish(last, p)
+}
+
+// listTime bounds how long a command that ends at a waiting run holds on until the list of escalations has what the run
+// waits for.
+const listTime = 5 * time.Second
+
+// listed waits until the list of escalations has what a run waits for: the next command is `esc ls`, and an embedded
+// dispatcher ends with this one. Where nobody puts it there in time, the next dispatcher does.
+func (s *session) listed(ctx context.Context, st *steps.State) {
+	if st.Status() != steps.RunWaiting {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
+	box := dlq.New(s.Bus)
+	for n := range st.Escalations {
+		if st.Escalations[n].State != steps.EscalationOpen {
+			continue
+		}
+		if err := box.Await(ctx, steps.ViewEscalation(st, n)); err != nil || ctx.Err() != nil {
+			return
+		}
+	}
 }
 
 // rests reports whether following ends here.

@@ -77,6 +77,29 @@ type stored struct {
 	Letter
 }
 
+// Await waits until the letter of an escalation is stored, or ctx ends. The run's log has an escalation first; its letter
+// follows, once a dispatcher has read the log. One that is decided meanwhile may never have a letter.
+func (x *Box) Await(ctx context.Context, v steps.EscalationView) error {
+	follow, found := context.WithCancel(ctx)
+	defer found()
+	look := func() (ok bool, err error) {
+		_, ok, err = x.bus.Last(ctx, x.names.EscalationsStream(), x.Subject(v))
+		return ok, err
+	}
+	if ok, err := look(); ok || err != nil {
+		return err
+	}
+	var err error
+	ready := func() { // it may have come before anything new was followed
+		ok, failed := look()
+		if err = failed; ok || failed != nil {
+			found()
+		}
+	}
+	followed := x.bus.FollowNew(follow, x.names.EscalationsStream(), x.Subject(v), ready, func(bus.Entry) { found() })
+	return errors.Join(followed, err)
+}
+
 // Subject is where a letter is kept.
 func (x *Box) Subject(v steps.EscalationView) string { return x.names.Escalation(v.Kind, v.Tool, v.ID) }
 

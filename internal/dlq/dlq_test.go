@@ -2,6 +2,7 @@ package dlq
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -48,6 +49,27 @@ func TestPutTwiceIsOnce(t *testing.T) {
 	}
 	if got := list[0]; got.Message != first.Message || got.Tool != first.Tool || got.Allowed[0] != steps.VerbRetry || !got.Opened.Equal(first.Opened) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAwait(t *testing.T) {
+	x, _ := newBox(t)
+	put(t, x, letter("there", 1, "t"))
+	if err := x.Await(t.Context(), letter("there", 1, "t").EscalationView); err != nil {
+		t.Error(err)
+	}
+	got := make(chan error, 1)
+	go func() { got <- x.Await(t.Context(), letter("coming", 1, "t").EscalationView) }()
+	put(t, x, letter("another", 1, "t"))
+	put(t, x, letter("coming", 1, "t"))
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+	bounded, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_ = x.Await(bounded, letter("never", 1, "t").EscalationView)
+	if bounded.Err() == nil {
+		t.Error("came back without a letter")
 	}
 }
 
