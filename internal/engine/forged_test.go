@@ -30,7 +30,7 @@ const heldTools = `tools:
     rungs: [{http: {method: POST, url: "%[1]s/pay"}}]
   paysoon:
     effects: unsafe
-    approval: {deadline: 1s, on_deadline: fail}
+    approval: {deadline: 2s, on_deadline: fail}
     rungs: [{http: {method: POST, url: "%[1]s/pay"}}]
   look:
     effects: none
