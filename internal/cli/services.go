@@ -36,7 +36,8 @@ func (a *app) startServices(ctx context.Context, t *plan.Tools) (*services, erro
 	s := &services{}
 	for _, def := range t.Services {
 		if def.Ready != "" && answers(ctx, def.Ready) {
-			continue // somebody has it running
+			fmt.Fprintf(a.Err, "not starting %s: %s answers already, so what runs there is used\n", strings.Join(def.Argv, " "), def.Ready)
+			continue
 		}
 		fmt.Fprintf(a.Err, "starting %s ...\n", strings.Join(def.Argv, " "))
 		svc, err := startService(def)
