@@ -117,6 +117,9 @@ func retry(p *program) {
 		if got := classes(p.step(doc, id)); !slices.Equal(got, want) {
 			p.t.Errorf("%s failed as %q, not as %q", id, got, want)
 		}
+		if n := p.step(doc, id).Attempts[0].Crashes; n != 0 {
+			p.t.Errorf("%s has %d crashes, and nothing crashed", id, n)
+		}
 	}
 	if wait := p.step(doc, "delivery").Attempts[1].Wait; wait.String() != "1s" {
 		p.t.Errorf("Retry-After: 1 was waited for %s", wait)

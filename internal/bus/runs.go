@@ -12,8 +12,9 @@ import (
 
 // streamInfo is what is asked about a stream. Subjects come in pages.
 type streamInfo struct {
-	Total int `json:"total"`
-	State struct {
+	Created time.Time `json:"created"`
+	Total   int       `json:"total"`
+	State   struct {
 		FirstTime time.Time         `json:"first_ts"`
 		LastSeq   uint64            `json:"last_seq"`
 		Messages  uint64            `json:"messages"`
@@ -67,15 +68,26 @@ func (b *Bus) Oldest(ctx context.Context, stream string) (time.Time, error) {
 // Subjects lists the subjects in a stream that match a filter, sorted. Beyond the first hundred thousand one can be
 // missed while others are removed.
 func (b *Bus) Subjects(ctx context.Context, stream, filter string) ([]string, error) {
+	all, _, err := b.subjects(ctx, stream, filter)
+	return all, err
+}
+
+// Queued lists the subjects in the step queue that match a filter, and when the queue was made: it goes with its server,
+// so what was queued earlier than that may be lost.
+func (b *Bus) Queued(ctx context.Context, filter string) (subjects []string, made time.Time, err error) {
+	return b.subjects(ctx, b.names.StepsStream(), filter)
+}
+
+func (b *Bus) subjects(ctx context.Context, stream, filter string) ([]string, time.Time, error) {
 	all := map[string]uint64{}
 	for {
 		info, err := b.streamInfo(ctx, stream, filter, len(all))
 		if err != nil {
-			return nil, fmt.Errorf("subjects %s of stream %s: %w", filter, stream, err)
+			return nil, time.Time{}, fmt.Errorf("subjects %s of stream %s: %w", filter, stream, err)
 		}
 		maps.Copy(all, info.State.Subjects)
 		if len(info.State.Subjects) == 0 || len(all) >= info.Total {
-			return slices.Sorted(maps.Keys(all)), nil
+			return slices.Sorted(maps.Keys(all)), info.Created, nil
 		}
 	}
 }

@@ -124,7 +124,10 @@ func (p *progress) ended(s *steps.State, i int, rec *steps.AttemptRecord) string
 	if rec.Fault != nil {
 		text += " " + plain(rec.Fault.Error())
 	}
-	if rec.Crashes > 0 {
+	switch {
+	case rec.Crashes == 1:
+		text += " (started again once)"
+	case rec.Crashes > 1:
 		text += fmt.Sprintf(" (started again %d times)", rec.Crashes)
 	}
 	next, mark, color := p.next(s, i, rec)

@@ -68,6 +68,11 @@ func (p *partition) expect(rc *receipt) {
 // purge removes what is no longer wanted, beside the loop.
 func (p *partition) purge(rc *receipt, remove func(context.Context) error) {
 	p.expect(rc)
+	p.startPurge(rc, remove)
+}
+
+// startPurge is [partition.purge] of what is counted already.
+func (p *partition) startPurge(rc *receipt, remove func(context.Context) error) {
 	go func() {
 		p.purges <- struct{}{}
 		err := remove(p.work)

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"belay/internal/steps"
 )
@@ -10,16 +11,17 @@ import (
 // listing is what the step queue held at a moment, by run.
 type listing struct {
 	queued map[string][]steps.Attempt // nil until it is there
+	made   time.Time                  // when the queue was made
 	old    map[string]struct{}        // runs that left memory since it was begun: it may tell too little about them
 }
 
 // listQueue lists the attempts in the step queue that belong to this partition.
 func (p *partition) listQueue(ctx context.Context, filter string) (*listing, error) {
-	subjects, err := p.Bus.Subjects(ctx, p.names.StepsStream(), filter)
+	subjects, made, err := p.Bus.Queued(ctx, filter)
 	if err != nil {
 		return nil, fmt.Errorf("list the step queue: %w", err)
 	}
-	l := &listing{queued: make(map[string][]steps.Attempt)}
+	l := &listing{queued: make(map[string][]steps.Attempt), made: made}
 	for _, s := range subjects {
 		if _, _, run, a, ok := p.names.ParseStep(s); ok && p.owns(run) {
 			l.queued[run] = append(l.queued[run], a)

@@ -42,6 +42,7 @@ func (p *partition) startReads() {
 type found struct {
 	fold   *runlog.Fold
 	queued []steps.Attempt
+	made   time.Time // when the queue was made
 }
 
 // look reads the queue first and the log after it. A worker stores its outcome before it acknowledges the step; so an
@@ -55,7 +56,7 @@ func (p *partition) look(run string, since uint64, l *listing) (now found, err e
 	if err != nil {
 		return found{}, err
 	}
-	now.queued = l.queued[run]
+	now.queued, now.made = l.queued[run], l.made
 	now.fold, err = p.Log.Read(p.work, run, func(s *steps.State, rec steps.Record, touched []int) {
 		if rec.Seq >= since {
 			p.Observer.Applied(s, rec, touched)
@@ -82,7 +83,7 @@ func (p *partition) loaded(r *run, now found, err error) {
 	fold := now.fold
 	r.fold, r.sent, r.made, r.queued = fold, nil, nil, now.queued
 	r.timer.loaded()
-	rc := &receipt{sweep: true, run: r}
+	rc := &receipt{sweep: true, run: r, again: fold.State != nil && fold.State.Submitted.Before(now.made)}
 	switch {
 	case fold.Poison != nil:
 		p.freeze(r, rc)

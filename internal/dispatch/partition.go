@@ -16,8 +16,9 @@ type partition struct {
 	work context.Context // for what must go on while the dispatcher drains
 	box  *mailbox
 
-	runs map[string]*run
-	out  int // publishes and purges that have not answered, of all runs
+	runs    map[string]*run
+	putting map[string]*putting // letters on their way, by id
+	out     int                 // publishes and purges that have not answered, of all runs
 
 	// The pin under which events come. See the package comment on which events are new.
 	pinned    bool
@@ -41,7 +42,7 @@ type partition struct {
 func newPartition(d *Dispatcher, p int) *partition {
 	return &partition{
 		Dispatcher: d, p: p, log: d.Logger.With("partition", p), box: newMailbox(),
-		runs: make(map[string]*run), taken: make(chan struct{}, 1),
+		runs: make(map[string]*run), putting: make(map[string]*putting), taken: make(chan struct{}, 1),
 	}
 }
 

@@ -77,6 +77,7 @@ type heldResult struct {
 type receipt struct {
 	d      bus.Delivery
 	sweep  bool // no event: the run was read for its own sake
+	again  bool // what the run wants queued now may have been in a queue that is lost
 	run    *run
 	left   int // what has not answered
 	failed bool

@@ -88,7 +88,7 @@ func (p *partition) shareListing(ctx context.Context, anew bool) error {
 	if err != nil {
 		return err
 	}
-	return p.do(ctx, func() { l.queued = now.queued })
+	return p.do(ctx, func() { l.queued, l.made = now.queued, now.made })
 }
 
 // holds reports whether events of the partition come to this dispatcher.

@@ -103,13 +103,13 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 	}
 	body := wire.EncodeStep(*m)
 	p.publish(rc, p.names.StepsStream(), bus.Message{
-		Subject: p.names.Step(m.Tool, m.RungName, m.Run, m.Attempt), Header: stepHeader(r, m, rc.sweep), Data: body,
+		Subject: p.names.Step(m.Tool, m.RungName, m.Run, m.Attempt), Header: stepHeader(r, m, rc.again), Data: body,
 	}, bus.ErrQueued)
 	return nil
 }
 
-// stepHeader marks a message that is queued because the run was read anew: the one before may have been lost with the
-// queue, and its worker with it. It makes all values share one array; there is one header per attempt.
+// stepHeader marks a message that may stand for one that was lost with an earlier queue, and its worker with it. It makes
+// all values share one array; there is one header per attempt.
 func stepHeader(r *run, m *steps.StepMessage, again bool) map[string][]string {
 	v := [7]string{m.Run, m.Step, m.Token(), m.RungName}
 	h := map[string][]string{
@@ -171,7 +171,31 @@ func (p *partition) putLetter(r *run, rc *receipt, l dlq.Letter) {
 	}
 	r.note(letter, l.ID)
 	p.expect(rc)
-	p.letters.Put(l, func(err error) { p.box.answer(answer{rc, err}) })
+	put := p.putting[l.ID]
+	if put == nil {
+		put = &putting{}
+		p.putting[l.ID] = put
+	}
+	put.left++
+	p.letters.Put(l, func(err error) { p.box.call(func() { p.letterPut(l.ID, answer{rc, err}) }) })
+}
+
+// putting is a letter on its way into the escalation stream. It is not taken out before it is there: the two travel by
+// different ways, and a letter that came after its removal would ask people what is settled.
+type putting struct {
+	left int      // puts that have not answered
+	then []func() // removals that wait for them
+}
+
+func (p *partition) letterPut(id string, a answer) {
+	put := p.putting[id]
+	if put.left--; put.left == 0 {
+		delete(p.putting, id)
+		for _, remove := range put.then {
+			remove()
+		}
+	}
+	p.answered(a)
 }
 
 func (p *partition) removeLetter(r *run, rc *receipt, v steps.EscalationView) {
@@ -179,7 +203,15 @@ func (p *partition) removeLetter(r *run, rc *receipt, v steps.EscalationView) {
 		return
 	}
 	r.note(letterRemoved, v.ID)
-	p.purge(rc, func(ctx context.Context) error { return p.letters.Remove(ctx, v) })
+	p.expect(rc)
+	remove := func() {
+		p.startPurge(rc, func(ctx context.Context) error { return p.letters.Remove(ctx, v) })
+	}
+	if put := p.putting[v.ID]; put != nil {
+		put.then = append(put.then, remove)
+		return
+	}
+	remove()
 }
 
 // publishResult ends the run. The first Closed is the only one; they all say the same.
