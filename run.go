@@ -74,7 +74,8 @@ func (r *Run) follow(ctx context.Context, enough func(State) bool) (Document, er
 	atHead := head.Seq
 	var doc Document
 	err = r.client.engine.Runs.Follow(ctx, r.id, func(s *steps.State, rec steps.Record, _ []int) bool {
-		if rec.Seq < atHead || !enough(s.Status()) {
+		// A closed run is at its end, also where the log goes on: a worker that was told to stop says so after that.
+		if !s.Closed() && (rec.Seq < atHead || !enough(s.Status())) {
 			return true
 		}
 		doc = steps.Show(s)
