@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"belay/internal/outside"
 )
 
 // piece is a stretch of outside text: plain text, or a mark that stands for what the eye would miss.
@@ -64,7 +66,7 @@ func (p *splitter) rune(r rune) {
 	case r == '\n' || r == '\t':
 		p.endWord()
 		p.text.WriteRune(r)
-	case invisible(r):
+	case outside.Invisible(r):
 		p.odd(visible(r), oddness(r))
 	case unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r):
 		p.word = append(p.word, r)
@@ -98,21 +100,6 @@ func (p *splitter) flush() {
 		p.out = append(p.out, piece{Text: p.text.String()})
 		p.text.Reset()
 	}
-}
-
-// invisible reports whether a reader would not see r, or see something else because of it.
-func invisible(r rune) bool {
-	switch {
-	case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp):
-		return true
-	case r == 0xFE0E || r == 0xFE0F: // how a sign is drawn, as text or in colour
-		return false
-	case unicode.Is(unicode.Variation_Selector, r), unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r):
-		return true
-	case r == 0x2800: // a letter of Braille that is blank
-		return true
-	}
-	return !unicode.IsGraphic(r)
 }
 
 // visible writes an invisible character as its number. Unicode has pictures for some, but many phones have no glyphs

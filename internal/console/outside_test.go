@@ -6,6 +6,8 @@ import (
 	"unicode"
 
 	"pgregory.net/rapid"
+
+	"belay/internal/outside"
 )
 
 // flat writes pieces as one line, the odd ones in braces.
@@ -69,7 +71,7 @@ func TestPiecesLeaveNothingInvisible(t *testing.T) {
 			}
 		}
 		for _, r := range strings.ReplaceAll(s, "\r\n", "\n") {
-			if !invisible(r) && !strings.ContainsRune(back.String(), r) {
+			if !outside.Invisible(r) && !strings.ContainsRune(back.String(), r) {
 				t.Fatalf("%q lost %U", s, r)
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"belay/internal/outside"
 )
 
 // member is one member of a JSON object, its value as written.
@@ -181,7 +183,7 @@ func ascii(doc string) string {
 	var b strings.Builder
 	for _, r := range doc {
 		switch {
-		case !invisible(r) || r == '\n' || r == '\t':
+		case !outside.Invisible(r) || r == '\n' || r == '\t':
 			b.WriteRune(r)
 		case r > 0xFFFF:
 			high, low := utf16.EncodeRune(r)

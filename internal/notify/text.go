@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"belay/internal/outside"
 )
 
 // How much of a text from outside people are shown, in characters.
@@ -57,7 +58,7 @@ func visible(r rune) string {
 		return string(r)
 	case r == '\r':
 		return ""
-	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp):
+	case outside.Invisible(r):
 		return fmt.Sprintf("[U+%04X]", r)
 	}
 	return string(r)

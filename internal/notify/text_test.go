@@ -4,11 +4,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"belay/internal/outside"
 )
 
 func TestClean(t *testing.T) {
@@ -26,6 +27,7 @@ func TestClean(t *testing.T) {
 		"zero\u200bwidth\ufeff":           "zero[U+200B]width[U+FEFF]",
 		"line\u2028par\u2029":             "line[U+2028]par[U+2029]",
 		"tag\U000e0041":                   "tag[U+E0041]",
+		"blank\u3164 none\u0380":          "blank[U+3164] none[U+0380]",
 		"bad \xff\xfe utf-8":              "bad \uFFFD utf-8",
 		"👩\u200d🔧 می\u200cخواهم":          "👩\u200d🔧 می\u200cخواهم",
 	} {
@@ -48,7 +50,7 @@ func TestNothingStrangeIsLeft(t *testing.T) {
 			t.Fatalf("%q", got)
 		}
 		for _, r := range got {
-			if r != '\n' && r != '\t' && r != '\u200c' && r != '\u200d' && !unicode.IsGraphic(r) && unicode.In(r, unicode.C, unicode.Zl, unicode.Zp) {
+			if r != '\n' && r != '\t' && r != '\u200c' && r != '\u200d' && outside.Invisible(r) {
 				t.Fatalf("%U in %q", r, got)
 			}
 		}
