@@ -141,6 +141,8 @@ func (k *Bucket) watch(ctx context.Context, on func(Item), ready func(), options
 		select {
 		case e, ok := <-w.Updates():
 			switch {
+			case !ok && ctx.Err() != nil: // the end of ctx closes it as well
+				return nil
 			case !ok:
 				return k.failed("watch", "", jetstream.ErrNoHeartbeat)
 			case e == nil:

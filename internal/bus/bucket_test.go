@@ -122,3 +122,14 @@ func TestABucketWhoseValuesGo(t *testing.T) {
 		t.Errorf("values are kept for %s", age)
 	}
 }
+
+// TestTheEndOfAWatchIsNoError: the library closes what it watches with when ctx ends, at about the same moment.
+func TestTheEndOfAWatchIsNoError(t *testing.T) {
+	k := openBucket(t)
+	for range 500 {
+		ctx, cancel := context.WithCancel(t.Context())
+		if err := k.Watch(ctx, func(bus.Item) {}, cancel); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
