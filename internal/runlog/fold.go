@@ -113,6 +113,9 @@ func (l *Log) Record(run string, e bus.Entry) (steps.Record, error) {
 		return steps.Record{}, fmt.Errorf("%w: a claim of %s on the subject %s", wire.ErrPoison, steps.AttemptName(run, c.Attempt), e.Subject)
 	}
 	if s, is := event.(steps.Submitted); is {
+		if s.Epoch > steps.Epoch || s.Epoch < 0 {
+			return steps.Record{}, fmt.Errorf("%w: the run was submitted under epoch %d of the rules, and this program knows up to %d: upgrade it, then retry this dead letter", wire.ErrPoison, s.Epoch, steps.Epoch)
+		}
 		s.Program, err = l.programs.Program(s.Document)
 		if err != nil {
 			return steps.Record{}, fmt.Errorf("%w: its plan does not compile: %w", wire.ErrPoison, err)

@@ -259,3 +259,18 @@ func TestDifferencesAreNamed(t *testing.T) {
 		})
 	}
 }
+
+func TestAnEpochNobodyKnowsFreezes(t *testing.T) {
+	for epoch, known := range map[int]bool{0: true, 1: true, steps.Epoch: true, steps.Epoch + 1: false, -1: false} {
+		w := &writer{t: t, run: "r"}
+		sub := submitted(t)
+		sub.Epoch = epoch
+		w.add(sub)
+		f := offline().Fold("r", w.entries, nil)
+		if frozen := f.Frozen(); (frozen == nil) != known {
+			t.Errorf("epoch %d: %v", epoch, frozen)
+		} else if !known && !strings.Contains(frozen.Error(), "upgrade") {
+			t.Errorf("epoch %d: %q does not say what to do", epoch, frozen)
+		}
+	}
+}

@@ -320,3 +320,12 @@ func BenchmarkListEnded(b *testing.B) {
 	}
 	b.ReportMetric(float64(runs*b.N)/b.Elapsed().Seconds(), "runs/s")
 }
+
+func TestSubmitSaysTheEpoch(t *testing.T) {
+	l, _ := online(t)
+	submit(t, l, "r", submitted(t))
+	stored, err := l.submitted(t.Context(), "r")
+	if err != nil || stored.Epoch != steps.Epoch {
+		t.Errorf("stored %+v, %v; want epoch %d", stored, err, steps.Epoch)
+	}
+}

@@ -51,6 +51,7 @@ func (l *Log) Submit(ctx context.Context, run string, s steps.Submitted) (create
 // submission checks what can be checked before anything is stored: an id, a size or a plan that would be refused later
 // would leave a run behind that nobody can run.
 func (l *Log) submission(run string, s steps.Submitted) (bus.Message, string, error) {
+	s.Epoch = steps.Epoch
 	var err error
 	if s.Program, err = l.programs.Program(s.Document); err != nil {
 		return bus.Message{}, "", fmt.Errorf("the plan does not compile: %w", err)

@@ -67,7 +67,7 @@ func begin(r Record) (*State, []int) {
 	}
 	s := &State{
 		Run: r.Run, Program: e.Program, Input: e.Input, Labels: e.Labels, ToolsFile: e.ToolsFile, Trace: e.Trace, RetryOf: e.RetryOf,
-		By: e.By, Seq: r.Seq, Now: r.Time, Submitted: r.Time, from: r.Time, keyRun: e.KeyRun,
+		epoch: epochOf(e), By: e.By, Seq: r.Seq, Now: r.Time, Submitted: r.Time, from: r.Time, keyRun: e.KeyRun,
 		allowed: time.Duration(e.Program.Plan.Deadline),
 		Units:   make([]Unit, len(e.Program.Nodes)), left: len(e.Program.Nodes),
 	}

@@ -58,6 +58,7 @@ func ParseAttempt(step, token string) (Attempt, bool) {
 // Submitted starts a run. Document is the JSON of a [Definition]; whoever decodes the record compiles it and sets
 // Program, because the core compiles nothing.
 type Submitted struct {
+	Epoch     int               `json:"epoch,omitempty"` // the core's rules that the log is folded by, up to [Epoch]; 0 is 1
 	Document  json.RawMessage   `json:"document"`
 	Input     json.RawMessage   `json:"input"` // the whole input, checked, an object
 	Labels    map[string]string `json:"labels,omitempty"`

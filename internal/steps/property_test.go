@@ -27,7 +27,7 @@ func FuzzInvariants(f *testing.F) { f.Fuzz(rapid.MakeFuzz(playRun)) }
 
 func playRun(t *rapid.T) {
 	g := &player{T: t, world: newWorld(t), plan: drawPlan(t)}
-	g.add(Submitted{Program: g.plan.program(), Input: json.RawMessage(`{}`), By: "sue"})
+	g.add(Submitted{Epoch: Epoch, Program: g.plan.program(), Input: json.RawMessage(`{}`), By: "sue"})
 	g.check()
 	for range rapid.IntRange(1, 60).Draw(t, "events") {
 		g.move()

@@ -29,6 +29,7 @@ type State struct {
 	Output      json.RawMessage
 	Reason      string // why the run failed, was aborted or cancelled
 
+	epoch   int
 	keyRun  string
 	decoded any // Input, once an expression has asked for it
 	carried map[string]Carried

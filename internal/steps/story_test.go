@@ -65,10 +65,11 @@ type story struct {
 	*world
 	plan  *testPlan
 	seen  string
+	epoch int
 	lines map[string]string
 }
 
-// command does one line: `tool NAME k=v...`, `plan k=v...`, `step ID k=v...`, `output EXPR`, `submit`, and then
+// command does one line: `tool NAME k=v...`, `plan k=v...`, `step ID k=v...`, `output EXPR`, `submit [EPOCH]`, and then
 // `[+<duration>] <event> ...`, where +<duration> moves the clock and fires the timer when it is due.
 func (st *story) command(line string) {
 	w := strings.Fields(line)
@@ -85,8 +86,12 @@ func (st *story) command(line string) {
 	case "output":
 		st.plan.output = w[1]
 		return
-	case "submit":
-		st.add(Submitted{Program: st.plan.program(), Input: json.RawMessage(`{}`), By: "sue"})
+	case "submit": // `submit` under the newest rules, `submit 1` under older ones
+		st.epoch = Epoch
+		if len(w) > 1 {
+			st.epoch, _ = strconv.Atoi(w[1])
+		}
+		st.add(Submitted{Epoch: st.epoch, Program: st.plan.program(), Input: json.RawMessage(`{}`), By: "sue"})
 		return
 	}
 	if d, ok := strings.CutPrefix(w[0], "+"); ok {

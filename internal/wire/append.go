@@ -114,6 +114,9 @@ func appendSubmitted(e steps.Submitted) (body []byte, ok bool) {
 		return nil, false
 	}
 	o := object{append(make([]byte, 0, 192+len(e.Document)+len(e.Input)), `{"v":1,"type":"submitted"`...)}
+	if e.Epoch != 0 {
+		o.number("epoch", e.Epoch)
+	}
 	o.optional("tools_file", e.ToolsFile)
 	o.optional("by", e.By)
 	o.optional("retry_of", e.RetryOf)

@@ -197,6 +197,9 @@ func scanSucceeded(body []byte) (e steps.Succeeded, ok bool) {
 func scanSubmitted(body []byte) (e steps.Submitted, ok bool) {
 	s := scan{body, true}
 	s.skip(`{"v":1,"type":"submitted"`)
+	if s.next(`,"epoch":`) {
+		e.Epoch = s.number("")
+	}
 	e.ToolsFile = s.optional(`,"tools_file":`)
 	e.By = s.optional(`,"by":`)
 	e.RetryOf = s.optional(`,"retry_of":`)

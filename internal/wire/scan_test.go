@@ -22,6 +22,7 @@ func usual() (steps.Succeeded, steps.StepMessage) {
 
 func submission() steps.Submitted {
 	return steps.Submitted{
+		Epoch:    2,
 		Document: json.RawMessage(`{"plan":{"name":"x, \"y\"}"}}`), Input: json.RawMessage(`{"a":[1,"}"],"b":"\\"}`), Labels: map[string]string{"team": "red"},
 		By: "ann", ToolsFile: "/x/tools.yaml", RetryOf: "r-0", KeyRun: "r-0",
 	}
