@@ -90,6 +90,7 @@ type Unit struct {
 	instead    string       // why it went down to a rung that acts on nothing, without a fault
 	doubt      int          // 1 + index of the attempt that a probe looks after, 0 = none
 	counts     []classCount // faults on this rung
+	named      int          // waits that the other side has named on this rung
 	waiting    int          // needs not yet done
 	escalation int          // 1 + index of its last escalation, 0 = none
 	kind       unitKind

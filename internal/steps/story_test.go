@@ -288,6 +288,9 @@ func parseTool(name string, o map[string]string) Tool {
 	if o["max"] != "" {
 		p.MaxAttempts, _ = strconv.Atoi(o["max"])
 	}
+	if o["named"] != "" {
+		p.MaxNamedWaits, _ = strconv.Atoi(o["named"])
+	}
 	if o["initial"] != "" {
 		p.Initial = Duration(mustDuration(o["initial"]))
 	}
