@@ -120,6 +120,16 @@ type Failed struct {
 	Took    Duration  `json:"took,omitempty"`
 }
 
+// Objected says that a worker did not execute an attempt, because its own tools file says something of the tool that the
+// run has not heard yet. The worker decides nothing: whatever of it is stricter counts for the run from here on, and the
+// attempt is queued again, held for approval or given to a person.
+type Objected struct {
+	Attempt
+	Worker string     `json:"worker"`
+	Policy ToolPolicy `json:"policy"`
+	Asks   *Asks      `json:"-"` // the policy's expressions; whoever decodes the record compiles them
+}
+
 // Claimed says who owns the right to execute an attempt of an unsafe tool. Only the first claim of an attempt can be
 // stored. With Worker empty the dispatcher took it: the attempt is withdrawn and will never run.
 type Claimed struct {
@@ -173,6 +183,7 @@ func (Started) event()   {}
 func (Progress) event()  {}
 func (Succeeded) event() {}
 func (Failed) event()    {}
+func (Objected) event()  {}
 func (Claimed) event()   {}
 func (Fired) event()     {}
 func (Unserved) event()  {}

@@ -19,7 +19,7 @@ func (c *change) probe(i int) {
 // probed draws the conclusion. That it has happened settles the step; that it has not is for a person to believe, since
 // what was sent may still arrive.
 func (c *change) probed(i int, output json.RawMessage) {
-	asks := c.Program.Asks[c.Tool(i).Name]
+	asks := c.asks(i)
 	happened, err := asks.Happened(c.about(i, output))
 	switch {
 	case err != nil:

@@ -125,6 +125,9 @@ func (st *story) event(w []string) {
 	switch w[0] {
 	case "started":
 		st.add(Started{Attempt: a, Worker: at(3), Delivery: at(4)})
+	case "objected": // objected STEP ATTEMPT WORKER k=v...: what its tools file says of the tool
+		t := parseTool("t", options(w[4:]))
+		st.add(objection(a, at(3), t))
 	case "claimed":
 		st.add(Claimed{Attempt: a, Worker: at(3)})
 	case "ok":
