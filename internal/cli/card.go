@@ -145,6 +145,9 @@ func (a *app) printPeople(c handoff.Card) {
 	if v := d.Approval; v != nil {
 		p("approval  of exactly these parameters, digest %.12s; %s\n", v.Digest, approvers(v))
 	}
+	for _, r := range d.Rejected {
+		p("rejected  %s\n", plain(r.Text()))
+	}
 	if c.Item.Claim != nil {
 		p("claimed   by %s until %s\n", plain(c.Item.Claim.By), c.Item.Claim.Until.Local().Format("15:04:05"))
 	}

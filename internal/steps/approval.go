@@ -161,6 +161,11 @@ func (c *change) hold(i int) bool {
 		u.grants = nil
 		return false
 	}
+	if den := c.denied(i, digest); den != nil {
+		u.grants = nil
+		c.refuse(i, den)
+		return true
+	}
 	if c.granted(i, digest) {
 		return false
 	}
@@ -264,10 +269,9 @@ func (c *change) approved(i int, e *Escalation) {
 }
 
 // reject ends unit i unexecuted, or sends it down to what acts on nothing. Why it was rejected reaches the plan.
-func (c *change) reject(i int, d Decided) {
+func (c *change) reject(i int, d Decided, why string) {
 	u := &c.Units[i]
 	u.Rejected = &d
-	why := "rejected by " + d.By + because(d.Reason)
 	switch on := c.onReject(i); {
 	case on == RejectFallback && c.harmless(i, why):
 	case on == RejectSkip:

@@ -164,10 +164,11 @@ type Decided struct {
 	By         string          `json:"by"`
 	Via        string          `json:"via,omitempty"` // cli, console, api
 	Reason     string          `json:"reason,omitempty"`
-	Params     json.RawMessage `json:"params,omitempty"` // edit: the whole new parameters
-	Patch      json.RawMessage `json:"patch,omitempty"`  // edit: what is different, a JSON Patch with tests; for people
-	Answer     json.RawMessage `json:"answer,omitempty"` // answer: the output
-	Grant      *Grant          `json:"grant,omitempty"`  // approve: the signed approval; edit and retry of an approver carry one too
+	Params     json.RawMessage `json:"params,omitempty"`  // edit: the whole new parameters
+	Patch      json.RawMessage `json:"patch,omitempty"`   // edit: what is different, a JSON Patch with tests; for people
+	Answer     json.RawMessage `json:"answer,omitempty"`  // answer: the output
+	Reopens    string          `json:"reopens,omitempty"` // retry and edit: the escalation whose rejection of the same call is taken back
+	Grant      *Grant          `json:"grant,omitempty"`   // approve: the signed approval; edit and retry of an approver carry one too
 }
 
 // Closed is the last event of a run. It publishes what the fold already says; events after it change nothing.

@@ -30,6 +30,7 @@ type State struct {
 	Reason      string // why the run failed, was aborted or cancelled
 
 	epoch   int
+	denials []denial                // in the order of the log
 	heard   map[string]*heardPolicy // by tool: what workers said of it that the submission does not
 	keyRun  string
 	decoded any // Input, once an expression has asked for it

@@ -149,6 +149,13 @@ func (st *story) event(w []string) {
 	case "reject":
 		st.add(Decided{Escalation: at(1), Verb: VerbReject, By: at(2), Reason: at(3)})
 		return
+	case "reopen": // reopen ESCALATION BY REASON REJECTION: a retry that takes a rejection back
+		d := Decided{Escalation: at(1), Verb: VerbRetry, By: at(2), Reason: at(3), Reopens: at(4)}
+		if g, ok, err := GrantFor(st.state, st.state.FindEscalation(d.Escalation), d); ok && err == nil {
+			d.Grant = &g
+		}
+		st.add(d)
+		return
 	case "refuse":
 		st.add(Failed{Attempt: a, Worker: "w", Fault: Fault{Class: PolicyDenied, Acted: ActedNo, Message: "not approved"}})
 	case "cancel":
