@@ -213,6 +213,9 @@ func (g *player) decide() {
 // decision is a person's; sometimes a grant is forged for something else than what is asked.
 func (g *player) decision(n int, v Verb, by string) Decided {
 	d := Decided{Escalation: g.state.Escalations[n].ID, Verb: v, By: by, Reason: "so", Params: json.RawMessage(`{"p":2}`), Answer: json.RawMessage(`[9]`)}
+	if den, _ := Reopens(g.state, n, d); den != nil && rapid.Bool().Draw(g.T, "reopens") {
+		d.Reopens = den.Escalation
+	}
 	grant, ok, err := GrantFor(g.state, n, d)
 	if !ok || err != nil || rapid.IntRange(0, 3).Draw(g.T, "ungranted") == 0 {
 		return d
