@@ -87,7 +87,21 @@ func (c *change) hear(i int, e Objected) (_ PolicyDifference, heard bool) {
 	}
 	c.heard[t.Name] = h
 	c.touch(RunUnit)
+	if slices.Contains(changes, "approval") || slices.Contains(changes, "definition") {
+		c.askAnew(t.Name)
+	}
 	return diff, true
+}
+
+// askAnew puts open questions for approval of a tool's calls again: they are about the tool as it was known before.
+func (c *change) askAnew(tool string) {
+	for i := range c.Units {
+		if c.Units[i].State != StepHeld || c.pinned(i).Name != tool {
+			continue
+		}
+		c.supersede(i)
+		c.firstTry(i)
+	}
 }
 
 // joined are the expressions of a tool t that was asked about by a, under policy p with its own as well.
