@@ -1,0 +1,250 @@
+package outside
+
+import (
+	"cmp"
+	"encoding/json"
+	"html"
+	"io"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	clueRead = 16 << 10 // bytes of an answer that are looked at
+	clueSize = 240      // characters of a clue
+	clueDeep = 6        // levels of JSON that are looked into
+)
+
+// Clue is what the other side itself says is wrong, in one line: the sentence in an answer that a person would look for.
+// It is looked for so, and is empty where there is none or message says it already:
+//
+//   - in JSON, also such as problem+json or JSON that was cut off: the first of message, msg, error_description, detail,
+//     details, description, reason, error and title that holds a text, or an object that has one; and the first of what
+//     errors, violations, issues, invalid-params and details list, with the field that it names
+//   - in HTML or XML: Message, faultstring, title or h1
+//   - in anything else, such as what a command wrote: the last line that is no stack frame; if that is JSON, as above
+//
+// It is outside text like the answer that it is taken from.
+func Clue(message, answer string) string {
+	answer = strings.TrimSpace(answer[:min(len(answer), clueRead)])
+	clue := clueIn(answer)
+	if _, said, ok := strings.Cut(answer, "\nstderr: "); ok { // the last words of a command whose output is there too
+		clue = cmp.Or(lastLine(said), clue)
+	}
+	clue = short(strings.Join(strings.Fields(clue), " "))
+	if strings.Contains(message, clue) {
+		return ""
+	}
+	return clue
+}
+
+func clueIn(answer string) string {
+	switch {
+	case answer == "":
+		return ""
+	case answer[0] == '{' || answer[0] == '[':
+		return clueOf(partial(json.NewDecoder(strings.NewReader(answer))), clueDeep)
+	case answer[0] == '<':
+		return inMarkup(answer)
+	}
+	return lastLine(answer)
+}
+
+func short(s string) string {
+	if utf8.RuneCountInString(s) <= clueSize {
+		return s
+	}
+	return string([]rune(s)[:clueSize-1]) + "…"
+}
+
+var (
+	sayings = []string{"message", "msg", "error_description", "errorMessage", "detail", "details", "description", "reason", "error", "fault", "title", "code"}
+	lists   = []string{"errors", "violations", "issues", "invalid-params", "invalid_params", "details", "detail", "error"}
+	places  = []string{"field", "path", "param", "parameter", "loc", "pointer", "property", "name"}
+)
+
+// clueOf is the clue in a JSON value.
+func clueOf(v any, levels int) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []any:
+		if len(v) > 0 && levels > 0 {
+			return clueOf(v[0], levels-1)
+		}
+	case map[string]any:
+		if levels > 0 {
+			return clueInObject(v, levels-1)
+		}
+	}
+	return ""
+}
+
+func clueInObject(o map[string]any, levels int) string {
+	said := ""
+	for _, name := range sayings {
+		if _, isList := o[name].([]any); !isList && said == "" {
+			said = clueOf(o[name], levels)
+		}
+	}
+	exact := listed(o, levels)
+	switch {
+	case exact != "" && said != "" && !strings.Contains(said, exact):
+		return strings.TrimRight(said, ".: ") + ": " + exact
+	case exact != "":
+		return cmp.Or(said, exact)
+	}
+	if where := place(o); said != "" && where != "" && !strings.Contains(said, where) {
+		return where + ": " + said
+	}
+	return said
+}
+
+// listed is the first of the faults that an object lists, under its field where it is listed by fields.
+func listed(o map[string]any, levels int) string {
+	for _, name := range lists {
+		switch list := o[name].(type) {
+		case []any:
+			if clue := clueOf(list, levels); clue != "" {
+				return clue
+			}
+		case map[string]any:
+			if clue := byField(name, list, levels); clue != "" {
+				return clue
+			}
+		}
+	}
+	return ""
+}
+
+// byField is of {"zip": ["has not five digits"]}, where only what is called errors has fields as names.
+func byField(name string, o map[string]any, levels int) string {
+	if name != "errors" && name != "violations" {
+		return ""
+	}
+	at, clue := "", ""
+	for field, v := range o {
+		if c := clueOf(v, levels); c != "" && (at == "" || field < at) {
+			at, clue = field, c
+		}
+	}
+	if at == "" || strings.Contains(clue, at) {
+		return clue
+	}
+	return at + ": " + clue
+}
+
+// place is the field that a fault is about.
+func place(o map[string]any) string {
+	if source, ok := o["source"].(map[string]any); ok {
+		return place(source)
+	}
+	for _, name := range places {
+		switch at := o[name].(type) {
+		case string:
+			return at
+		case []any:
+			var parts []string
+			for _, p := range at {
+				if s, ok := p.(string); ok {
+					parts = append(parts, s)
+				}
+			}
+			return strings.Join(parts, ".")
+		}
+	}
+	return ""
+}
+
+// partial reads JSON as far as it goes: answers are cut off where they are kept.
+func partial(d *json.Decoder) any {
+	v, _ := readPart(d, clueDeep+2)
+	return v
+}
+
+var errDeep = io.ErrUnexpectedEOF // deeper JSON is read like one that ends there
+
+func readPart(d *json.Decoder, levels int) (any, error) {
+	t, err := d.Token()
+	if err != nil || levels == 0 {
+		return nil, cmp.Or(err, errDeep)
+	}
+	switch t {
+	case json.Delim('{'):
+		return readObject(d, levels-1)
+	case json.Delim('['):
+		return readList(d, levels-1)
+	}
+	if s, ok := t.(string); ok {
+		return s, nil
+	}
+	return nil, nil // a number or a truth value is no sentence
+}
+
+func readObject(d *json.Decoder, levels int) (any, error) {
+	o := map[string]any{}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return o, err
+		}
+		v, err := readPart(d, levels)
+		if v != nil {
+			o[name.(string)] = v
+		}
+		if err != nil {
+			return o, err
+		}
+	}
+	_, err := d.Token()
+	return o, err
+}
+
+func readList(d *json.Decoder, levels int) (any, error) {
+	list := []any{}
+	for d.More() {
+		v, err := readPart(d, levels)
+		if v != nil {
+			list = append(list, v)
+		}
+		if err != nil {
+			return list, err
+		}
+	}
+	_, err := d.Token()
+	return list, err
+}
+
+var elements = regexp.MustCompile(`(?is)<(message|faultstring|title|h1)(?:\s[^>]*)?>(.*?)</`)
+
+// inMarkup is the text of the first element that says what is wrong.
+func inMarkup(answer string) string {
+	if m := elements.FindStringSubmatch(answer); m != nil {
+		return html.UnescapeString(strings.TrimSpace(m[2]))
+	}
+	return ""
+}
+
+// lastLine is the last line that says something: no stack frame, and nothing but signs.
+func lastLine(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		line := strings.TrimRight(lines[i], " \t\r")
+		if isFrame(line) {
+			continue
+		}
+		if strings.HasPrefix(line, "{") {
+			return cmp.Or(clueOf(partial(json.NewDecoder(strings.NewReader(line))), clueDeep), line)
+		}
+		return line
+	}
+	return ""
+}
+
+// isFrame reports whether a line only says where a program was, or nothing.
+func isFrame(line string) bool {
+	return strings.TrimFunc(line, func(r rune) bool { return strings.ContainsRune(" \t^~-=*.{}()[];", r) }) == "" ||
+		line[0] == ' ' || line[0] == '\t' || strings.HasPrefix(line, "at ") || strings.HasPrefix(line, "Node.js v") || strings.HasPrefix(line, "exit status ") ||
+		strings.HasPrefix(line, "goroutine ")
+}
