@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"belay/internal/handoff"
+	"belay/internal/outside"
 	"belay/internal/steps"
 )
 
@@ -27,7 +28,7 @@ func (c *Console) card(w http.ResponseWriter, r *http.Request) {
 		v.Decided = nil // it is what was just said
 	}
 	news := url.Values{"page": {"card"}, "id": {v.ID}, "mark": {markOf(card)}}
-	c.show(w, r, http.StatusOK, "card", page{Title: v.Short + " " + what(card.Dossier.EscalationView), News: "/news?" + news.Encode(), Body: v})
+	c.show(w, r, http.StatusOK, "card", page{Title: v.Short + " " + cmp.Or(v.Summary, what(card.Dossier.EscalationView)), News: "/news?" + news.Encode(), Body: v})
 }
 
 // markOf changes whenever somebody did something about a card.
@@ -53,6 +54,7 @@ func makeCard(card handoff.Card, p Person, now time.Time) cardView {
 		Similar: len(card.Similar), Alike: "/?group=" + url.QueryEscape(it.Fingerprint), Together: alikeKind(d.Kind),
 	}
 	v.Subject, v.Fault = subject(d)
+	v.Summary, v.Clue = summaryOf(d), clueOf(d)
 	v.dropRepeats()
 	v.Approval = approval(d.Approval)
 	for _, r := range d.Rejected {
@@ -60,8 +62,7 @@ func makeCard(card handoff.Card, p Person, now time.Time) cardView {
 	}
 	v.Decided = decided(d)
 	if v.Open {
-		v.Suggestion = suggestion(d)
-		v.Offers, v.Refused = offers(d, p)
+		v.Decisions = decide(d, p)
 		v.Acts = acts(v, p)
 	}
 	for _, l := range d.Done {
@@ -89,6 +90,14 @@ func messageOf(d steps.Dossier) string {
 		return ""
 	}
 	return d.Message
+}
+
+// clueOf is what the other side itself said, where a question is about what it refused.
+func clueOf(d steps.Dossier) string {
+	if d.LastError == nil || d.Kind == steps.KindApproval || d.Kind == steps.KindQuestion || d.Kind == steps.KindDeadLetter {
+		return ""
+	}
+	return outside.Clue(d.LastError.Message, d.LastError.Detail)
 }
 
 func peopleOf(it *handoff.Item, p Person, now time.Time) people {

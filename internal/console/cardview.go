@@ -11,7 +11,9 @@ type cardView struct {
 	Path      string
 	Kind      steps.EscalationKind
 	Open      bool
+	Summary   string // what is at stake; outside text
 	Sentence  string
+	Clue      string // the other side's own words, the part that matters; outside text
 	Message   string // what the tool said; outside text
 	Due       due
 	Opened    moment
@@ -33,15 +35,13 @@ type cardView struct {
 	History                     []rungHistory
 	Fault                       *faultView // of a question that is about no step
 
-	Suggestion *suggestionView
-	Offers     []offerView
-	Refused    string // what the reader's role may not decide, in words
-	Acts       []offerView
-	Trail      []trailView
-	Similar    int
-	Alike      string // path of the similar ones
-	Together   bool   // they may be decided together
-	Runbook    string // address of the operator's own page about it; empty = there is none
+	Decisions decisions
+	Acts      []offerView
+	Trail     []trailView
+	Similar   int
+	Alike     string // path of the similar ones
+	Together  bool   // they may be decided together
+	Runbook   string // address of the operator's own page about it; empty = there is none
 }
 
 // people is who is at it.
@@ -100,19 +100,15 @@ type approvalView struct {
 	Missing int
 }
 
-type suggestionView struct {
-	Label  string
-	Ground string
-}
-
 // offerView is a button that opens the form of a decision.
 type offerView struct {
-	Verb   handoff.Action
-	Label  string
-	Key    string
-	Effect string
-	Grave  bool
-	Path   string
+	Verb    handoff.Action
+	Label   string
+	Key     string
+	Effect  string
+	Grave   bool
+	Primary bool // it is suggested
+	Path    string
 }
 
 type trailView struct {

@@ -13,6 +13,8 @@ import (
 // field is one value that a person types, typed by a JSON schema.
 type field struct {
 	Name     string
+	Label    string // in place of the name
+	Hint     string // what is enough, in words of ours
 	Kind     fieldKind
 	Text     string   // as it stands in the form
 	Options  []string // of a choice
@@ -20,7 +22,8 @@ type field struct {
 	Required bool
 	Error    string
 
-	was json.RawMessage // nil = was not there
+	was   json.RawMessage // nil = was not there
+	place int             // among the members that were there; the others come behind them
 }
 
 type fieldKind string
@@ -37,20 +40,39 @@ const (
 // fieldPrefix tells the values of fields from the other inputs of a form.
 const fieldPrefix = "f."
 
-// fieldsOf makes one field for each member of an object and each further property of its schema.
+// fieldsOf makes one field for each property of a schema and each further member of an object. They stand in the order
+// in which the schema is written, those that are needed first.
 func fieldsOf(object, rawSchema json.RawMessage) []field {
 	s := readSchema(rawSchema)
-	var list []field
+	var needed, others []field
 	have := unique(object)
-	for _, m := range have {
-		list = append(list, newField(m.Name, m.Value, s))
+	add := func(name string) {
+		f := newField(name, find(have, name), s)
+		if f.place = slices.IndexFunc(have, func(m member) bool { return m.Name == name }); f.place < 0 {
+			f.place = len(have)
+		}
+		if f.Required {
+			needed = append(needed, f)
+			return
+		}
+		others = append(others, f)
 	}
-	for _, name := range propertyNames(rawSchema) {
-		if find(have, name) == nil {
-			list = append(list, newField(name, nil, s))
+	names := propertyNames(rawSchema)
+	for _, name := range names {
+		add(name)
+	}
+	for _, name := range s.Required { // also what is needed and not described
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+			add(name)
 		}
 	}
-	return list
+	for _, m := range have {
+		if !slices.Contains(names, m.Name) {
+			add(m.Name)
+		}
+	}
+	return append(needed, others...)
 }
 
 // unique gives the members of an object, of those with the same name the last one, which is the one that counts in Go.
@@ -140,13 +162,23 @@ func (f *field) parse() json.RawMessage {
 func readFields(list []field, form url.Values) (raw json.RawMessage, ok bool) {
 	var out []member
 	ok = true
-	for i := range list {
+	for _, i := range inPlace(list) {
 		if v := list[i].read(form); v != nil {
 			out = append(out, member{list[i].Name, v})
 		}
 		ok = ok && list[i].Error == ""
 	}
 	return object(out), ok
+}
+
+// inPlace are the numbers of the fields in the order in which their members were written.
+func inPlace(list []field) []int {
+	order := make([]int, len(list))
+	for i := range list {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return list[a].place - list[b].place })
+	return order
 }
 
 // check tests a value against its schema and puts what is wrong beside its field. What belongs to no field is given

@@ -60,7 +60,7 @@ func TestFieldsAreTypedByTheirSchema(t *testing.T) {
 		form.Set(fieldPrefix+name, text)
 	}
 	got, ok := readFields(fieldsOf(json.RawMessage(`{}`), schema), form)
-	if want := `{"s":"12","n":1.50,"i":7,"b":true,"o":{"a":1},"c":"y","m":null}`; !ok || string(got) != want {
+	if want := `{"n":1.50,"s":"12","i":7,"b":true,"o":{"a":1},"c":"y","m":null}`; !ok || string(got) != want {
 		t.Errorf("%v\ngot  %s\nwant %s", ok, got, want)
 	}
 }
@@ -69,7 +69,7 @@ func TestFieldsThatMayStayOut(t *testing.T) {
 	schema := json.RawMessage(`{"required":["n"],"properties":{"s":{"type":"string"},"n":{"type":"number"}}}`)
 	list := fieldsOf(json.RawMessage(`{"t":"x"}`), schema)
 	got, ok := readFields(list, url.Values{"f.t": {""}, "f.s": {""}, "f.n": {""}})
-	if ok || string(got) != `{"t":""}` || list[2].Error == "" {
+	if ok || string(got) != `{"t":""}` || list[0].Error == "" {
 		t.Errorf("%v %s %+v", ok, got, list)
 	}
 }
@@ -93,5 +93,26 @@ func TestOddValuesAreEditedAsJSON(t *testing.T) {
 	}
 	if list[0].Text != `"a\u202eb"` {
 		t.Errorf("the form shows %q", list[0].Text)
+	}
+}
+
+// TestFieldsStandInTheOrderOfTheirSchema as it is written, with those that are needed first. What is sent keeps the order
+// of the value that was there.
+func TestFieldsStandInTheOrderOfTheirSchema(t *testing.T) {
+	schema := json.RawMessage(`{"properties":{"street":{"type":"string"},"zip":{"type":"string"},"name":{"type":"string"},"city":{"type":"string"}},"required":["name","zip","code"]}`)
+	list := fieldsOf(json.RawMessage(`{"city":"Berlin","age":7,"zip":"1019"}`), schema)
+	var names []string
+	for _, f := range list {
+		names = append(names, f.Name)
+	}
+	if got, want := strings.Join(names, " "), "zip name code street city age"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	form := sent(list)
+	form.Set("f.name", "Ann")
+	form.Set("f.code", "1")
+	got, _ := readFields(list, form)
+	if want := `{"city":"Berlin","age":7,"zip":"1019","name":"Ann","code":1}`; string(got) != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

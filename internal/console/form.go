@@ -33,6 +33,7 @@ type formView struct {
 	Error   string // of the whole value
 	Choices []string
 	Choice  string
+	Picked  int // number of the choice that a button of the card has made; 0 = none
 
 	To, Text, For string // of assign, note and snooze
 	Spans         []spanChoice
@@ -61,7 +62,7 @@ type spanChoice struct{ Value, Label string }
 // newForm makes the form of an act on a card, as it is opened.
 func newForm(card handoff.Card, verb handoff.Action, p Person, now time.Time) formView {
 	d := card.Dossier
-	v := formView{Card: makeCard(card, p, now), Verb: verb, Label: verbWords[verb].Label, Revision: d.Revision}
+	v := formView{Card: makeCard(card, p, now), Verb: verb, Label: labelOf(d.Kind, verb), Revision: d.Revision}
 	v.TakesReason = actEffects[verb] == ""
 	if o := offerOf(d, verb); o != nil {
 		v.Effect, v.Grave, v.NeedsReason, v.schema = spoken(o.Effect), o.Grave, o.NeedsReason, o.Schema
@@ -127,6 +128,9 @@ func (v *formView) answer(d steps.Dossier) {
 	if len(v.Choices) > 0 {
 		return
 	}
+	if v.happened() {
+		return
+	}
 	schema := v.schema
 	if kind, _ := kindOf(readSchema(schema), nil); kind != fieldJSON {
 		schema = wrapped(schema)
@@ -138,8 +142,11 @@ func (v *formView) answer(d steps.Dossier) {
 // answerField is the name of the only field of an answer that is no object.
 const answerField = "answer"
 
-// wrapped makes the schema of an object with the one field answer out of the schema of that field.
+// wrapped makes the schema of an object with the one field answer out of the schema of that field; without one it is a text.
 func wrapped(s json.RawMessage) json.RawMessage {
+	if saysNothing(s) {
+		s = json.RawMessage(`{"type":"string"}`)
+	}
 	return object([]member{{"required", json.RawMessage(`["` + answerField + `"]`)}, {"properties", object([]member{{answerField, s}})}})
 }
 
@@ -154,7 +161,7 @@ func (v *formView) shape(whole bool) {
 	case len(v.Fields) == 0:
 	case whole:
 		v.AsWhole, v.Other = true, v.Card.Path+"/"+string(v.Verb)
-	case !v.single():
+	case !v.single() || saysNothing(v.schema):
 		v.Other = v.Card.Path + "/" + string(v.Verb) + "?as=json"
 	}
 }
@@ -175,6 +182,7 @@ func (c *Console) form(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.shape(r.URL.Query().Get("as") == "json")
+	v.pick(r.URL.Query().Get("option"))
 	c.showForm(w, r, http.StatusOK, v)
 }
 

@@ -53,6 +53,9 @@ func (v *formView) takeDigest(shown string) {
 
 func (v *formView) takeValue(form url.Values) {
 	switch {
+	case len(v.Choices) > 0 && form.Has("option"):
+		v.pick(form.Get("option"))
+		v.takeChoice(v.Choice)
 	case len(v.Choices) > 0 && !form.Has("whole"):
 		v.takeChoice(form.Get("choice"))
 	case form.Has("whole"):
