@@ -97,6 +97,9 @@ func clueOf(d steps.Dossier) string {
 	if d.LastError == nil || d.Kind == steps.KindApproval || d.Kind == steps.KindQuestion || d.Kind == steps.KindDeadLetter {
 		return ""
 	}
+	if f := d.LastError; f.Status == 0 && (f.Class == steps.Unknown || f.Class == steps.Connection || f.Class == steps.Timeout || f.Class == steps.Crashed) {
+		return "" // nobody answered
+	}
 	return outside.Clue(d.LastError.Message, d.LastError.Detail)
 }
 

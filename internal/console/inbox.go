@@ -29,7 +29,9 @@ type line struct {
 	ID      string // of the item, the first one of a group
 	Short   string
 	Kind    steps.EscalationKind
-	What    string
+	What    string // what is at stake, or what is asked
+	Outside bool   // What is outside text
+	Asks    string // what is asked, where What says what is at stake
 	Where   string // workflow and step
 	Why     string // outside text
 	Due     due
@@ -39,12 +41,14 @@ type line struct {
 	Mine    bool
 	Count   int
 	Group   string // path of the whole group; empty for a single item
+	Alike   bool   // its items may be decided together
 	Members []line // the first of them
 }
 
 type groupView struct {
 	Fingerprint string
 	What        string
+	Spread      string // how its items differ; outside text
 	Actions     []bulkChoice
 }
 
@@ -70,11 +74,13 @@ func makeInbox(items []handoff.Item, form url.Values, p Person, now time.Time) i
 	v.Total, v.Snoozed = len(found), countSnoozed(items, now)
 	lines := bundle(found, group != "")
 	v.Pages = paging(form, len(lines))
-	for _, l := range lines[v.Pages.first:v.Pages.To] {
-		v.Lines = append(v.Lines, writeLine(l, p, now))
-	}
+	var names []string
 	if group != "" && len(found) > 0 {
-		v.Group = &groupView{group, what(found[0].EscalationView), bulkChoices(found, p)}
+		names = differing(found)
+		v.Group = &groupView{group, what(found[0].EscalationView), spread(found, names), bulkChoices(found, p)}
+	}
+	for _, l := range lines[v.Pages.first:v.Pages.To] {
+		v.Lines = append(v.Lines, writeLine(l, names, p, now))
 	}
 	return v
 }
@@ -100,13 +106,12 @@ func countSnoozed(items []handoff.Item, now time.Time) int {
 	return n
 }
 
-// bundle puts items that are alike on one line, where the most urgent of them stands. A claimed item is somebody's
-// own, and a question that is asked to be read stays by itself.
+// bundle puts items that are alike on one line, where the most urgent of them stands.
 func bundle(found []*handoff.Item, apart bool) [][]*handoff.Item {
 	lines := make([][]*handoff.Item, 0, len(found))
 	at := make(map[string]int)
 	for _, it := range found {
-		if apart || it.Fingerprint == "" || !alikeKind(it.Kind) {
+		if apart || it.Fingerprint == "" || !groupedKind(it.Kind) {
 			lines = append(lines, []*handoff.Item{it})
 			continue
 		}
@@ -127,15 +132,22 @@ func alikeKind(k steps.EscalationKind) bool {
 	return k != steps.KindApproval && k != steps.KindQuestion && k != steps.KindDeadLetter
 }
 
-func writeLine(items []*handoff.Item, p Person, now time.Time) line {
+// writeLine writes the line of an item, or of items that are alike: that one says how they differ, and each of them by
+// what it differs from the others. Names are what differs in a group that is shown item by item.
+func writeLine(items []*handoff.Item, names []string, p Person, now time.Time) line {
 	l := writeItem(items[0], p, now)
 	l.Count = len(items)
 	if len(items) == 1 {
+		l.tell(items[0], cmp.Or(facts(items[0], names), summaryOfItem(items[0])))
 		return l
 	}
-	l.Group = "/?group=" + url.QueryEscape(items[0].Fingerprint)
+	l.Group, l.Alike = "/?group="+url.QueryEscape(items[0].Fingerprint), alikeKind(items[0].Kind)
+	names = differing(items)
+	l.Why = cmp.Or(spread(items, names), l.Why)
 	for _, it := range items[:min(groupPeek, len(items))] {
-		l.Members = append(l.Members, writeItem(it, p, now))
+		m := writeItem(it, p, now)
+		m.tell(it, cmp.Or(facts(it, names), summaryOfItem(it)))
+		l.Members = append(l.Members, m)
 	}
 	return l
 }

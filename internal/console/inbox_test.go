@@ -49,15 +49,25 @@ func TestAlikeItemsAreOneLine(t *testing.T) {
 	}
 }
 
-func TestApprovalsAreNeverOneLine(t *testing.T) {
+// TestAlikeApprovalsAreOneLine that says how they differ; opened, each row says what it is by that alone. They are never
+// decided together.
+func TestAlikeApprovalsAreOneLine(t *testing.T) {
 	w := consoletest.Empty(clock)
-	for n := range 3 {
-		card, _ := consoletest.Morning(clock).Card(t.Context(), consoletest.Refund)
-		card.Item.ID, card.Item.Fingerprint = fmt.Sprintf("run%d-1", n), "the same"
-		w.Put(card)
+	for n := range 20 {
+		w.Put(consoletest.Approval(n, noon))
 	}
-	if n := strings.Count(newSite(t, w).get("/").body, "asks for approval"); n != 3 {
-		t.Errorf("%d lines", n)
+	s := newSite(t, w)
+	list := s.get("/")
+	list.wants(t, http.StatusOK, "20 ×", "20m 00s", "Show all 20")
+	text := strings.Join(strings.Fields(shownText(t, list.body)), " ")
+	order(t, text, "20 × payments.refund asks for approval", "amount 12.00 to 335.00, customer differs", "amount 12.00 · customer customer-0", "amount 29.00 · customer customer-1")
+	if strings.Contains(text, "A-1009") || strings.Contains(text, "EUR") {
+		t.Error("a row says what all have in common")
+	}
+	group := s.get("/?group=" + url.QueryEscape("approval payments.refund"))
+	group.wants(t, http.StatusOK, "amount 12.00 to 335.00, customer differs", "amount 335.00 · customer customer-19")
+	if strings.Contains(group.body, `value="approve"`) {
+		t.Error("approvals can be given together")
 	}
 }
 
@@ -65,7 +75,7 @@ func TestFilter(t *testing.T) {
 	s := newSite(t, consoletest.Morning(clock))
 	for q, want := range map[string]int{
 		"kind:approval": 1, "tool:payments.refund": 101, "class:timeout": 100, "workflow:refund kind:approval": 1, "claimed:bo": 1, "claimed:no": 104,
-		"claimed:yes": 1, "INVOICE": 1, "zip digits": 1, "zip nonsense": 0, "kind:nonsense": 0, "kind:": 0, "step:ship": 1,
+		"claimed:yes": 1, "INVOICE": 1, "courier entity": 1, "zip nonsense": 0, "kind:nonsense": 0, "kind:": 0, "step:ship": 1,
 	} {
 		a := s.get("/?q=" + url.QueryEscape(q))
 		title := fmt.Sprintf("Needs you (%d)", want)

@@ -13,12 +13,13 @@ import (
 
 // decisions is how what may be decided lies on a card: what leads stands in sight, the rest behind one press.
 type decisions struct {
-	Ground  string       // what speaks for the suggested decision; empty = none is suggested
-	Lead    []offerView  // the suggested decision, or those that the question is about
-	Pair    bool         // two that lead are alike: one says yes, the other no
-	Options []optionView // answers to pick from
-	Rest    []offerView
-	Refused string // what the reader's role may not decide, in words
+	Suggested string       // label of the suggested decision; empty = none is suggested
+	Ground    string       // what speaks for it
+	Lead      []offerView  // the suggested decision, or those that the question is about
+	Pair      bool         // two that lead are alike: one says yes, the other no
+	Options   []optionView // answers to pick from
+	Rest      []offerView
+	Refused   string // what the reader's role may not decide, in words
 }
 
 // optionView is a button that opens the form of one answer.
@@ -34,7 +35,8 @@ func decide(d steps.Dossier, p Person) decisions {
 	v := decisions{Refused: refused, Rest: list}
 	if d.Suggestion != nil {
 		if v.lead(handoff.Action(d.Suggestion.Verb)) {
-			v.Ground, v.Lead[0].Primary = d.Suggestion.Ground, !v.Lead[0].Grave
+			v.Lead[0].Primary = !v.Lead[0].Grave
+			v.Suggested, v.Ground = v.Lead[0].Label, d.Suggestion.Ground
 			return v
 		}
 	}

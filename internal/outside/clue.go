@@ -95,7 +95,7 @@ func clueInObject(o map[string]any, levels int) string {
 	case exact != "":
 		return cmp.Or(said, exact)
 	}
-	if where := place(o); said != "" && where != "" && !strings.Contains(said, where) {
+	if where := place(o); said != "" && where != "" && !strings.Contains(said, where[strings.LastIndexAny(where, "./")+1:]) {
 		return where + ": " + said
 	}
 	return said

@@ -13,6 +13,7 @@ func TestClue(t *testing.T) {
 		"error":                {`{"error":"no such order"}`, "no such order"},
 		"error and message":    {`{"error":"Bad Request","message":"amount is too high","statusCode":400}`, "amount is too high"},
 		"error with its field": {`{"error":"invalid","field":"to.zip"}`, "to.zip: invalid"},
+		"its field is named":   {`{"field":"to.zip","message":"zip \"1019\" has not five digits"}`, `zip "1019" has not five digits`},
 		"nested":               {`{"error":{"code":402,"message":"the card has expired","status":"FAILED"}}`, "the card has expired"},
 		"OAuth":                {`{"error":"invalid_grant","error_description":"the code is used up"}`, "the code is used up"},
 		"problem":              {`{"type":"about:blank","title":"Unprocessable","status":422,"detail":"zip \"1019\" has not five digits"}`, `zip "1019" has not five digits`},

@@ -149,6 +149,7 @@ type EscalationView struct {
 	Approvals []string `json:"approvals,omitempty"` // who has approved so far, where more than one must
 	Follows   string   `json:"follows,omitempty"`   // the expired escalation that asked the same
 	Tier      int      `json:"tier,omitempty"`      // how often it was asked before, in vain
+	Facts     []Fact   `json:"facts,omitempty"`     // the step's parameters, as far as a list shows them
 }
 
 // ViewEscalation shows escalation n of s.
@@ -165,6 +166,7 @@ func ViewEscalation(s *State, n int) EscalationView {
 	if e.Unit != RunUnit {
 		v.Target = s.target(e.Unit)
 		v.Step, v.Tool = s.Units[e.Unit].ID, s.Tool(e.Unit).Name
+		v.Facts = factsOf(s.Units[e.Unit].Params, s.Tool(e.Unit).InputSchema)
 	}
 	return v
 }

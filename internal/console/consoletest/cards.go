@@ -1,6 +1,7 @@
 package consoletest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -61,7 +62,31 @@ func card(d steps.Dossier, fingerprint string) handoff.Card {
 	for _, o := range d.Offers {
 		d.Allowed = append(d.Allowed, o.Verb)
 	}
+	if d.Failing != nil && d.Facts == nil {
+		d.Facts = factsIn(d.Failing.Params)
+	}
 	return handoff.Card{Item: handoff.Item{EscalationView: d.EscalationView, Fingerprint: fingerprint}, Dossier: d}
+}
+
+// factsIn are the parameters that lists show.
+func factsIn(params json.RawMessage) (list []steps.Fact) {
+	d := json.NewDecoder(bytes.NewReader(params))
+	d.UseNumber()
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil
+	}
+	for d.More() {
+		name, _ := d.Token()
+		var value any
+		if d.Decode(&value) != nil {
+			return list
+		}
+		switch value.(type) {
+		case string, json.Number, bool:
+			list = append(list, steps.Fact{Name: fmt.Sprint(name), Value: fmt.Sprint(value)})
+		}
+	}
+	return list
 }
 
 const refundSchema = `{"type":"object","required":["order","amount"],"properties":{
@@ -99,6 +124,17 @@ func refund(now time.Time) handoff.Card {
 	c := card(d, "")
 	c.Item.Notes = []handoff.Note{{By: "bo", At: now.Add(-6 * time.Minute), Text: "Called Ann: she has sent the photo of the lamp."}}
 	return c
+}
+
+// Approval is one of many alike approvals: refunds of different amounts to different people.
+func Approval(n int, now time.Time) handoff.Card {
+	c := refund(now)
+	d := c.Dossier
+	d.Run = fmt.Sprintf("01936f2c-%04x-7e21-a5c4-3b9f00d1c%03x", 0x2000+n, n)
+	d.ID, d.Deadline, d.Facts, d.Allowed = d.Run+"-1", in(now, time.Duration(20+n)*time.Minute), nil, nil
+	d.Failing = &steps.Failing{Step: "refund", Tool: "payments.refund", Rung: "primary", Target: d.Failing.Target, Effects: steps.EffectsUnsafe, Key: d.Run + "/refund/0",
+		Params: raw(fmt.Sprintf(`{"order":"A-1009","amount":%d.00,"currency":"EUR","customer":"customer-%d"}`, 12+n*17, n))}
+	return card(d, "approval payments.refund")
 }
 
 func charge(now time.Time) handoff.Card {
@@ -153,7 +189,7 @@ func invoice(now time.Time) handoff.Card {
 }
 
 func shipment(now time.Time) handoff.Card {
-	refused := steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Status: 422, Message: "422 from parcels.example.com: zip must have five digits", Detail: `{"error":"invalid","field":"to.zip"}`}
+	refused := steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Status: 422, Message: "POST https://courier.example.com/parcels: 422 Unprocessable Entity", Detail: `{"error":{"code":"invalid","field":"to.zip","message":"zip \"1011\" has not five digits"}}`}
 	busy := steps.Fault{Class: steps.Unavailable, Status: 503, Message: "503 from parcels.example.com"}
 	run := Shipment[:len(Shipment)-2]
 	try := func(rung string, n int, f steps.Fault, tk time.Duration) steps.AttemptView {

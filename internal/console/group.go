@@ -1,0 +1,116 @@
+package console
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"belay/internal/handoff"
+	"belay/internal/steps"
+)
+
+// maxDiffering is how many parameters that differ a line names.
+const maxDiffering = 4
+
+// differing are the parameters in which items that are alike differ, in the order of the first item.
+func differing(items []*handoff.Item) []string {
+	var names []string
+	for _, it := range items {
+		for _, f := range it.Facts {
+			if !slices.Contains(names, f.Name) {
+				names = append(names, f.Name)
+			}
+		}
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		first := factOf(items[0], name)
+		return !slices.ContainsFunc(items, func(it *handoff.Item) bool { return factOf(it, name) != first })
+	})
+}
+
+// factOf is the parameter of an item; empty when it has none.
+func factOf(it *handoff.Item, name string) string {
+	for _, f := range it.Facts {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// spread says how items that are alike differ: "amount 12 to 340, customer differs".
+func spread(items []*handoff.Item, names []string) string {
+	var parts []string
+	for _, name := range names[:min(len(names), maxDiffering)] {
+		parts = append(parts, name+" "+spreadOf(items, name))
+	}
+	if more := len(names) - maxDiffering; more > 0 {
+		parts = append(parts, count(more, "more parameter differs", "more parameters differ"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// spreadOf is from where to where a number goes, or the two values that there are.
+func spreadOf(items []*handoff.Item, name string) string {
+	if r := rangeOf(items, name); r != "" {
+		return r
+	}
+	var values []string
+	for _, it := range items {
+		if v := factOf(it, name); !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+		if len(values) > 2 {
+			return "differs"
+		}
+	}
+	if slices.Contains(values, "") || len(values[0])+len(values[1]) > 40 {
+		return "differs"
+	}
+	return values[0] + " or " + values[1]
+}
+
+// rangeOf is from the least number to the greatest, as they are written; empty where not all are numbers.
+func rangeOf(items []*handoff.Item, name string) string {
+	var low, high string
+	var least, most float64
+	for i, it := range items {
+		text := factOf(it, name)
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || !isNumber(text) {
+			return ""
+		}
+		if i == 0 || n < least {
+			low, least = text, n
+		}
+		if i == 0 || n > most {
+			high, most = text, n
+		}
+	}
+	return low + " to " + high
+}
+
+// facts are some of an item's parameters on one line.
+func facts(it *handoff.Item, names []string) string {
+	var parts []string
+	for _, name := range names[:min(len(names), maxDiffering)] {
+		if v := factOf(it, name); v != "" {
+			parts = append(parts, name+" "+v)
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+// groupedKind reports whether items of this kind that are alike stand on one line. A question has its own text, and a dead
+// letter its own entry.
+func groupedKind(k steps.EscalationKind) bool {
+	return k != steps.KindQuestion && k != steps.KindDeadLetter
+}
+
+// tell puts what is at stake into the line of an item, and what is asked about it beside it.
+func (l *line) tell(it *handoff.Item, text string) {
+	if text != "" {
+		l.What, l.Outside, l.Asks = cut(text, 140), true, cmp.Or(l.Asks, l.What)
+	}
+}
