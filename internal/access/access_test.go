@@ -15,6 +15,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/bus/bustest"
+	"belay/internal/console"
 	"belay/internal/handoff"
 )
 
@@ -39,6 +40,11 @@ func TestRoles(t *testing.T) {
 			t.Errorf("%q may something", r)
 		}
 	}
+}
+
+// signIn is the page that people get.
+func signIn(w http.ResponseWriter, status int, next, problem string, provider bool) error {
+	return console.NewSignIn(console.Environment{Name: "TEST"})(w, status, console.SignIn{Next: next, Problem: problem, Provider: provider})
 }
 
 // open gives tokens that know what another process does.
@@ -200,7 +206,7 @@ type house struct {
 func newHouse(t *testing.T, secure bool) *house {
 	t.Helper()
 	h := &house{t: t, tokens: open(t, bustest.Connect(t))}
-	h.gate = NewGate(Options{Secure: secure, Tokens: h.tokens, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	h.gate = NewGate(Options{Secure: secure, Tokens: h.tokens, Page: signIn, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	h.pages = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			h.acts++

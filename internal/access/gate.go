@@ -3,9 +3,7 @@ package access
 import (
 	"context"
 	"crypto/sha256"
-	"embed"
 	"errors"
-	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,6 +18,7 @@ type Options struct {
 	Secure bool     // they are reached by https, perhaps through a proxy: cookies say so
 	Tokens *Tokens
 	OIDC   *OIDCOptions // nil: only tokens sign in
+	Page   SignInPage
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -155,25 +154,18 @@ func (g *Gate) turnAway(w http.ResponseWriter, r *http.Request, detail string) {
 	Problem(w, http.StatusUnauthorized, "unauthorized", "Who are you?", detail)
 }
 
-//go:embed login.html
-var files embed.FS
+// SignInPage shows the page on which people sign in: where they want to go then, what is wrong, and whether a provider
+// vouches for people.
+type SignInPage func(w http.ResponseWriter, status int, next, problem string, provider bool) error
 
-var loginPage = template.Must(template.ParseFS(files, "login.html"))
-
-type loginData struct {
-	Next, Problem string
-	Provider      bool
-}
+type loginData struct{ Next, Problem string }
 
 func (g *Gate) loginPage(w http.ResponseWriter, r *http.Request) {
 	g.showLogin(w, http.StatusOK, loginData{Next: local(r.URL.Query().Get("next"))})
 }
 
 func (g *Gate) showLogin(w http.ResponseWriter, status int, d loginData) {
-	d.Provider = g.oidc != nil
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	if err := loginPage.Execute(w, d); err != nil {
+	if err := g.Page(w, status, d.Next, d.Problem, g.oidc != nil); err != nil {
 		g.Log.Debug("the sign-in page was not sent", "error", err)
 	}
 }

@@ -105,10 +105,18 @@ func (f siteFlags) site(ctx context.Context, e *watched, tokens *access.Tokens, 
 	if err != nil {
 		return nil, err
 	}
-	gate := access.NewGate(access.Options{Hosts: hosts, Secure: secure, Tokens: tokens, OIDC: provider, Now: time.Now, Log: log})
+	gate := access.NewGate(access.Options{Hosts: hosts, Secure: secure, Tokens: tokens, OIDC: provider, Page: signIn(environment(f.environment)), Now: time.Now, Log: log})
 	return web.New(ctx, web.Options{
 		Bus: e.Bus, Runs: e.Runs, Desk: e.Desk, Batches: e.Batches, Gate: tokenGate{gate}, Environment: environment(f.environment), Runbook: console.Runbook(f.runbook), Log: log,
 	}), nil
+}
+
+// signIn is the console's page for whoever is not signed in.
+func signIn(env console.Environment) access.SignInPage {
+	show := console.NewSignIn(env)
+	return func(w http.ResponseWriter, status int, next, problem string, provider bool) error {
+		return show(w, status, console.SignIn{Next: next, Problem: problem, Provider: provider})
+	}
 }
 
 // hosts are the names under which the pages are reached: the public one, and the address itself where it is loopback.

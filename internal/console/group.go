@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"belay/internal/handoff"
 	"belay/internal/steps"
@@ -109,8 +110,41 @@ func groupedKind(k steps.EscalationKind) bool {
 }
 
 // tell puts what is at stake into the line of an item, and what is asked about it beside it.
-func (l *line) tell(it *handoff.Item, text string) {
+func (l *line) tell(text string) {
 	if text != "" {
-		l.What, l.Outside, l.Asks = cut(text, 140), true, cmp.Or(l.Asks, l.What)
+		l.Asks = l.What
+		l.What, l.Outside = cut(text, 140), true
 	}
+}
+
+// likeness is what items that are alike differ in, and what they have in common.
+type likeness struct {
+	names          []string // parameters that differ
+	message, place bool     // all say the same; all are the same step
+}
+
+func likenessOf(items []*handoff.Item) likeness {
+	v := likeness{differing(items), true, true}
+	for _, it := range items {
+		v.message = v.message && it.Message == items[0].Message
+		v.place = v.place && it.Workflow == items[0].Workflow && it.Step == items[0].Step
+	}
+	return v
+}
+
+// oneOf is the line of one of several items that are alike: what it differs in, and nothing that the line of all says.
+func oneOf(it *handoff.Item, alike likeness, p Person, now time.Time) line {
+	l := writeItem(it, p, now)
+	text := facts(it, alike.names)
+	l.tell(cmp.Or(text, summaryOfItem(it)))
+	if text != "" {
+		l.Asks = ""
+	}
+	if alike.message {
+		l.Why = ""
+	}
+	if alike.place {
+		l.Where = ""
+	}
+	return l
 }

@@ -34,6 +34,7 @@ type line struct {
 	Asks    string // what is asked, where What says what is at stake
 	Where   string // workflow and step
 	Why     string // outside text
+	How     string // how the items of a group differ; outside text
 	Due     due
 	Age     string
 	Opened  moment
@@ -49,6 +50,7 @@ type groupView struct {
 	Fingerprint string
 	What        string
 	Spread      string // how its items differ; outside text
+	Why         string // the ground of all of them; outside text
 	Actions     []bulkChoice
 }
 
@@ -74,13 +76,20 @@ func makeInbox(items []handoff.Item, form url.Values, p Person, now time.Time) i
 	v.Total, v.Snoozed = len(found), countSnoozed(items, now)
 	lines := bundle(found, group != "")
 	v.Pages = paging(form, len(lines))
-	var names []string
+	page := lines[v.Pages.first:v.Pages.To]
 	if group != "" && len(found) > 0 {
-		names = differing(found)
-		v.Group = &groupView{group, what(found[0].EscalationView), spread(found, names), bulkChoices(found, p)}
+		alike := likenessOf(found)
+		v.Group = &groupView{group, what(found[0].EscalationView), spread(found, alike.names), "", bulkChoices(found, p)}
+		if alike.message {
+			v.Group.Why = why(found[0])
+		}
+		for _, l := range page {
+			v.Lines = append(v.Lines, oneOf(l[0], alike, p, now))
+		}
+		return v
 	}
-	for _, l := range lines[v.Pages.first:v.Pages.To] {
-		v.Lines = append(v.Lines, writeLine(l, names, p, now))
+	for _, l := range page {
+		v.Lines = append(v.Lines, writeLine(l, p, now))
 	}
 	return v
 }
@@ -132,22 +141,22 @@ func alikeKind(k steps.EscalationKind) bool {
 	return k != steps.KindApproval && k != steps.KindQuestion && k != steps.KindDeadLetter
 }
 
-// writeLine writes the line of an item, or of items that are alike: that one says how they differ, and each of them by
-// what it differs from the others. Names are what differs in a group that is shown item by item.
-func writeLine(items []*handoff.Item, names []string, p Person, now time.Time) line {
+// writeLine writes the line of an item, or of items that are alike: that one says how they differ.
+func writeLine(items []*handoff.Item, p Person, now time.Time) line {
 	l := writeItem(items[0], p, now)
 	l.Count = len(items)
 	if len(items) == 1 {
-		l.tell(items[0], cmp.Or(facts(items[0], names), summaryOfItem(items[0])))
+		l.tell(summaryOfItem(items[0]))
 		return l
 	}
 	l.Group, l.Alike = "/?group="+url.QueryEscape(items[0].Fingerprint), alikeKind(items[0].Kind)
-	names = differing(items)
-	l.Why = cmp.Or(spread(items, names), l.Why)
+	alike := likenessOf(items)
+	l.How = spread(items, alike.names)
+	if l.Kind == steps.KindApproval && l.How != "" {
+		l.Why = "" // each card names the rule that holds it
+	}
 	for _, it := range items[:min(groupPeek, len(items))] {
-		m := writeItem(it, p, now)
-		m.tell(it, cmp.Or(facts(it, names), summaryOfItem(it)))
-		l.Members = append(l.Members, m)
+		l.Members = append(l.Members, oneOf(it, alike, p, now))
 	}
 	return l
 }

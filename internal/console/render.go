@@ -17,7 +17,7 @@ import (
 var templateFiles embed.FS
 
 // pageNames are the pages; each is a file of templates that fills the layout.
-var pageNames = []string{"inbox", "card", "form", "confirm", "bulk", "batch", "runs", "run", "tools", "trends", "problem", "news"}
+var pageNames = []string{"inbox", "card", "form", "confirm", "bulk", "batch", "runs", "run", "tools", "trends", "problem", "news", "signin"}
 
 func parsePages(a *assets) map[string]*template.Template {
 	funcs := template.FuncMap{"pieces": pieces, "asset": a.path, "field": numbered}
@@ -38,7 +38,9 @@ type page struct {
 	Now    string // the server's clock, for countdowns beside a clock that is wrong
 	Env    Environment
 	Person Person
-	Body   any
+	// Stranger says that nobody is signed in: there is no menu, and nothing that changes by itself.
+	Stranger bool
+	Body     any
 }
 
 // show answers with a page. It is rendered before the first byte is sent, so that a mistake never leaves half a page.

@@ -24,6 +24,8 @@ import (
 // more fails.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
+var environment = console.Environment{Name: "PROD eu-1", Colour: console.Red}
+
 // stage serves a console over a world that the browser's tests change and make anew.
 type stage struct {
 	mu      sync.Mutex
@@ -42,7 +44,7 @@ func (s *stage) reset() {
 	s.person = consoletest.Approver("mia")
 	s.world = consoletest.Morning(time.Now)
 	c := console.New(console.Options{
-		Desk: s.world, Together: s.world, Runs: s.world, Fleet: s.world, Changes: s.world, Environment: console.Environment{Name: "PROD eu-1", Colour: console.Red},
+		Desk: s.world, Together: s.world, Runs: s.world, Fleet: s.world, Changes: s.world, Environment: environment,
 		Who: func(*http.Request) console.Person { return s.person }, Now: time.Now,
 		Events: func(run string) string { return "/api/runs/" + run + "/events" },
 	})
@@ -74,6 +76,20 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			wave.State = handoff.BatchDone
 		}
 		world.PutBatch(wave)
+	case "/stage/approvals": // twenty alike
+		for n := range 20 {
+			world.Put(consoletest.Approval(n, time.Now()))
+		}
+	case "/stage/unadvised": // a question loses its suggestion
+		card, err := world.Card(r.Context(), r.URL.Query().Get("id"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		card.Dossier.Suggestion = nil
+		world.Put(card)
+	case "/login":
+		s.signIn(w, r)
 	case "/stage/hangup":
 		world.Hangup()
 	case "/stage/acts":
@@ -85,6 +101,16 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		pages.ServeHTTP(w, r)
 	}
+}
+
+// signIn shows the page on which people sign in. What was sent is wrong.
+func (s *stage) signIn(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Security-Policy", policy)
+	page, status := console.SignIn{Next: "/", Provider: r.URL.Query().Has("provider")}, http.StatusOK
+	if r.Method == http.MethodPost {
+		page.Problem, status = "the token is not valid: it was revoked, or mistyped", http.StatusUnauthorized
+	}
+	_ = console.NewSignIn(environment)(w, status, page) // the browser is gone
 }
 
 // urgent is a question that belongs to the top of the list.
