@@ -18,6 +18,7 @@ type decisions struct {
 	Lead      []offerView  // the suggested decision, or those that the question is about
 	Pair      bool         // two that lead are alike: one says yes, the other no
 	Options   []optionView // answers to pick from
+	Picking   string       // what picking one of them does
 	Rest      []offerView
 	Refused   string // what the reader's role may not decide, in words
 }
@@ -83,7 +84,7 @@ func (v *decisions) options(d steps.Dossier) {
 	if !v.lead(answer) || d.Question == nil || len(d.Question.Options) == 0 {
 		return
 	}
-	v.Lead = nil // the options are the answer
+	v.Lead, v.Picking = nil, v.Lead[0].Effect // the options are the answer
 	for i, text := range d.Question.Options {
 		v.Options = append(v.Options, optionView{text, optionPath(d.ID, i)})
 	}
