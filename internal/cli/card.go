@@ -107,6 +107,8 @@ func (a *app) printCard(c handoff.Card) error {
 		}
 		if at.Class != "" {
 			p(": %s: %s", at.Class, plain(at.Message))
+		} else if at.State == steps.AttemptReturned {
+			p(": %s", plain(at.Note))
 		}
 		p(" (%s, %s)\n", cmp.Or(byName(at.Worker), "no worker"), time.Duration(at.Took).Round(time.Millisecond))
 		if at.Detail != "" {
