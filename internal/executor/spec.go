@@ -41,6 +41,9 @@ type Command struct {
 	Env      []EnvVar
 	Stdout   string // json (also when empty) or text
 	MaxBytes int    // of stdout; 0: steps.MaxOutput
+	// Grace is how long the command has to end by itself once it was told to, with SIGTERM; then it is killed. 0: killed
+	// at once.
+	Grace time.Duration
 }
 
 // EnvVar is a variable that a command sees: a fixed value, or the worker's own variable of that name let through.

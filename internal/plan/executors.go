@@ -112,7 +112,7 @@ func (f *toolsFile) authFields(h *httpFile) fields {
 }
 
 func (f *toolsFile) readCommand(r *RungDef, n *yaml.Node) {
-	c := &executor.Command{Dir: f.base, Stdout: "json", MaxBytes: steps.MaxOutput}
+	c := &executor.Command{Dir: f.base, Stdout: "json", MaxBytes: steps.MaxOutput, Grace: defaultGrace}
 	var argv []string
 	found := f.object(n, "command", f.commandFields(c, &argv))
 	f.require(n, "command", found, "argv")
@@ -128,7 +128,29 @@ func (f *toolsFile) commandFields(c *executor.Command, argv *[]string) fields {
 		"env":       f.env(&c.Env),
 		"stdout":    choice(f.reader, &c.Stdout, "json", "text"),
 		"max_bytes": f.int(&c.MaxBytes, 1, maxBytes),
+		"grace":     f.grace(&c.Grace),
 	}
+}
+
+// grace reads how long a command may take to end once it is told to.
+func (f *toolsFile) grace(into *time.Duration) field {
+	return func(n *yaml.Node) {
+		d := steps.Duration(*into)
+		f.duration(&d, 0)(n)
+		*into = time.Duration(d)
+	}
+}
+
+// settleGrace keeps a command's grace within its rung's timeout: the default is cut, one that was written is refused.
+func (f *toolsFile) settleGrace(n *yaml.Node, r *RungDef) {
+	c, timeout := r.Spec.Command, time.Duration(r.Timeout)
+	if c == nil || timeout <= 0 || c.Grace <= timeout {
+		return
+	}
+	if written := valueOf(valueOf(n, "command"), "grace"); written != nil {
+		f.at(written, "a command that is told to end has at most its timeout for it", "the grace, %s, is longer than the timeout, %s", spoken(c.Grace), spoken(timeout))
+	}
+	c.Grace = timeout
 }
 
 func (f *toolsFile) readArgv(c *executor.Command, argv *[]string, n *yaml.Node) {

@@ -35,8 +35,8 @@ func (x *rung) result(ctx context.Context, p *process) (json.RawMessage, error) 
 	switch {
 	case p.tooMuch:
 		f = executor.TooLarge("", x.spec.MaxBytes)
-	case signalled && ctx.Err() != nil:
-		f = executor.Stopped(ctx, steps.ActedMaybe)
+	case p.told:
+		return x.stopped(ctx, p)
 	case signalled:
 		f.Message = fmt.Sprintf("was ended by a signal: %s", sig)
 	case p.state.ExitCode() == 0:
@@ -45,6 +45,29 @@ func (x *rung) result(ctx context.Context, p *process) (json.RawMessage, error) 
 		f.Class, f.Message = steps.Unavailable, "exited with 75: it cannot do it now"
 	default:
 		f.Message = fmt.Sprintf("exited with %d", p.state.ExitCode())
+	}
+	return nil, f
+}
+
+// stopped says what came of a command that was told to end. One that gives its result all the same has succeeded.
+func (x *rung) stopped(ctx context.Context, p *process) (json.RawMessage, error) {
+	f := executor.Stopped(ctx, steps.ActedMaybe)
+	sig, signalled := signalOf(p)
+	switch {
+	case signalled && sig == syscall.SIGKILL && p.killed:
+		f.Message += fmt.Sprintf("; told to end, it did not within %s and was killed", p.grace)
+	case signalled && sig == syscall.SIGTERM:
+	case signalled:
+		f.Message += fmt.Sprintf("; told to end, it was ended by a signal: %s", sig)
+	case p.state.ExitCode() == 0 && len(p.stdout) > 0:
+		if out, err := executor.Output(p.stdout, x.spec.Stdout, x.spec.MaxBytes); err == nil {
+			return out, nil
+		}
+		f.Message += "; told to end, it printed no result that can be used"
+	case p.state.ExitCode() == 0:
+		f.Message += "; told to end, it gave no result"
+	default:
+		f.Message += fmt.Sprintf("; told to end, it exited with %d", p.state.ExitCode())
 	}
 	return nil, f
 }
