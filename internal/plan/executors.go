@@ -70,9 +70,13 @@ func (f *toolsFile) httpFields(h *httpFile) fields {
 	return fields{
 		"method": choice(f.reader, &h.Method, http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead),
 		"url":    func(n *yaml.Node) { f.readURL(h, n) },
-		"query":  func(n *yaml.Node) { h.Query = f.texts(n, "query") },
+		"query": func(n *yaml.Node) {
+			h.Query = f.texts(n, "query")
+			(*hiddenValues)(&h.Hidden).addMapping("query ", n)
+		},
 		"headers": func(n *yaml.Node) {
 			h.Headers = f.texts(n, "headers")
+			(*hiddenValues)(&h.Hidden).addMapping("header ", n)
 		},
 		"body":             func(n *yaml.Node) { h.Body = f.body(n) },
 		"auth":             func(n *yaml.Node) { f.readAuth(h, n) },
@@ -92,6 +96,7 @@ func (f *toolsFile) readURL(h *httpFile, n *yaml.Node) {
 		return
 	}
 	h.url = s
+	(*hiddenValues)(&h.Hidden).addURL(s)
 	h.URL = f.template(n, encodeSegment)
 }
 
@@ -116,6 +121,12 @@ func (f *toolsFile) readCommand(r *RungDef, n *yaml.Node) {
 	var argv []string
 	found := f.object(n, "command", f.commandFields(c, &argv))
 	f.require(n, "command", found, "argv")
+	(*hiddenValues)(&c.Hidden).addWords(argv)
+	for _, v := range c.Env {
+		if !v.FromEnv {
+			(*hiddenValues)(&c.Hidden).addNamed("", v.Name, v.Value)
+		}
+	}
 	r.Spec.Command = c
 	r.Target = commandLine(argv)
 }
@@ -179,7 +190,10 @@ func (f *toolsFile) natsFields(c *executor.NATS, target *string) fields {
 				c.Subject = f.template(n, encodeToken)
 			}
 		},
-		"headers":   func(n *yaml.Node) { c.Headers = f.texts(n, "headers") },
+		"headers": func(n *yaml.Node) {
+			c.Headers = f.texts(n, "headers")
+			(*hiddenValues)(&c.Hidden).addMapping("header ", n)
+		},
 		"max_bytes": f.int(&c.MaxBytes, 1, maxBytes),
 	}
 }

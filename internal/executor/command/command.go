@@ -46,11 +46,11 @@ func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Resu
 		return executor.Result{}, executor.Stopped(ctx, steps.ActedNo)
 	}
 	env, secrets := x.env(ctx, req)
-	p := &process{argv: argv, dir: x.spec.Dir, env: env, stdin: input(req), max: executor.Limit(x.spec.MaxBytes), grace: x.spec.Grace}
+	p := &process{argv: argv, secrets: secrets, dir: x.spec.Dir, env: env, stdin: input(req), max: executor.Limit(x.spec.MaxBytes), grace: x.spec.Grace}
 	p.run(ctx)
 	out, err := x.result(ctx, p)
 	if f, ok := errors.AsType[steps.Fault](err); ok {
-		err = p.explain(f, secrets)
+		err = p.explain(f)
 	}
 	return executor.Result{Output: out}, err
 }
@@ -83,11 +83,12 @@ func (x *rung) argv(req executor.Request) ([]string, error) {
 }
 
 // env is all that the command sees of the environment; of two entries of one name the later one counts. What is let
-// through by name may be a key, so its value is hidden in faults.
+// through by name may be a key, so its value is hidden in all that the command says.
 func (x *rung) env(ctx context.Context, req executor.Request) ([]string, *executor.Secrets) {
 	trace := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, trace)
 	env, secrets := []string{}, &executor.Secrets{}
+	secrets.AddAll(x.spec.Hidden)
 	for _, name := range []string{"PATH", "HOME"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
@@ -98,7 +99,9 @@ func (x *rung) env(ctx context.Context, req executor.Request) ([]string, *execut
 			env = append(env, v.Name+"="+v.Value)
 		} else if value, ok := os.LookupEnv(v.Name); ok {
 			env = append(env, v.Name+"="+value)
-			secrets.Add(v.Name, value)
+			if !harmless(v.Name) {
+				secrets.Add(v.Name, value)
+			}
 		}
 	}
 	if trace["traceparent"] != "" {

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"runtime"
 	"time"
+
+	"belay/internal/executor"
 )
 
 const (
@@ -23,12 +25,13 @@ var errTooMuch = errors.New("it printed too much")
 
 // process is one run of a program: what it is given, and then what became of it.
 type process struct {
-	argv  []string
-	dir   string
-	env   []string
-	stdin []byte
-	max   int           // bytes of stdout; more than that end it
-	grace time.Duration // between being told to end and being killed
+	argv    []string
+	dir     string
+	env     []string
+	secrets *executor.Secrets // that it is given, and must not tell
+	stdin   []byte
+	max     int           // bytes of stdout; more than that end it
+	grace   time.Duration // between being told to end and being killed
 
 	stdout  []byte
 	stderr  tail
