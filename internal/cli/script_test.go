@@ -65,6 +65,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"dispatcher": func() { os.Exit(cli.Dispatcher(context.Background(), os.Args[1:], cli.System())) },
 		"worker":     func() { os.Exit(cli.Worker(context.Background(), os.Args[1:], cli.System())) },
+
+		"echo-canary": echo,
 	})
 }
 

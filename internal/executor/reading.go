@@ -123,8 +123,8 @@ func backslashes(b []byte, all []reading) []reading {
 	}
 	next := decodeRune(b[n:])
 	all = append(all, reading{next.char, n + next.size})
-	if i := strings.IndexRune("nrtbf", next.char); i >= 0 {
-		return append(all, reading{rune("\n\r\t\b\f"[i]), n + 1})
+	if c, ok := control(b[n]); ok {
+		return append(all, reading{c, n + 1})
 	}
 	switch next.char {
 	case 'x':
@@ -137,6 +137,15 @@ func backslashes(b []byte, all []reading) []reading {
 		}
 	}
 	return all
+}
+
+// control is the character that is written as a letter after a backslash.
+func control(letter byte) (rune, bool) {
+	i := strings.IndexByte("nrtbf", letter)
+	if i < 0 {
+		return 0, false
+	}
+	return rune("\n\r\t\b\f"[i]), true
 }
 
 // utf16Rune reads a character as one \u0041 or two of them; mark is what is before the digits.

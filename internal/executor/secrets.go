@@ -2,6 +2,7 @@ package executor
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -92,28 +93,49 @@ func (s *Secrets) redact(b []byte, cut bool) []byte {
 	if len(s.patterns) == 0 {
 		return b
 	}
+	var found []passage
+	for _, v := range viewsOf(b) {
+		found = s.search(found, v, cut)
+	}
+	if len(found) == 0 {
+		return b
+	}
+	slices.SortFunc(found, func(a, z passage) int { return cmp.Or(a.from-z.from, z.to-a.to) })
 	var out []byte
 	done := 0 // up to here b is in out
-	for i := 0; i < len(b); i++ {
-		if !s.starts[b[i]] {
+	for _, p := range found {
+		if p.half {
+			return append(out, b[done:max(done, p.from)]...)
+		}
+		if p.from >= done {
+			out = append(append(out, b[done:p.from]...), p.shown...)
+		}
+		done = max(done, p.to)
+	}
+	return append(out, b[done:]...)
+}
+
+// passage is where a secret is in a text.
+type passage struct {
+	from, to int
+	half     bool // the text ends within it
+	shown    string
+}
+
+// search adds the passages of a view.
+func (s *Secrets) search(found []passage, v view, cut bool) []passage {
+	for i := 0; i < len(v.text); i++ {
+		if !s.starts[v.text[i]] {
 			continue
 		}
-		p, m := s.find(b, i, cut)
+		p, m := s.find(v.text, i, cut)
 		if p == nil {
 			continue
 		}
-		out = append(out, b[done:max(done, p.begin(b, i))]...)
-		if m.half {
-			return out
-		}
-		out = append(out, p.shown...)
-		done = m.end
+		found = append(found, passage{v.origin(p.begin(v.text, i)), v.origin(m.end), m.half, p.shown})
 		i = m.end - 1
 	}
-	if done == 0 {
-		return b
-	}
-	return append(out, b[done:]...)
+	return found
 }
 
 // find gives the pattern that matches most of b from i on; nil for none.
@@ -133,8 +155,10 @@ func (s *Secrets) find(b []byte, i int, cut bool) (best *pattern, m match) {
 // rest is how much of b, which was cut off from something longer before it, is the end of a secret.
 func (s *Secrets) rest(b []byte) int {
 	end := 0
-	for _, p := range s.patterns {
-		end = max(end, p.rest(b))
+	for _, v := range viewsOf(b) {
+		for _, p := range s.patterns {
+			end = max(end, v.origin(p.rest(v.text)))
+		}
 	}
 	return end
 }
@@ -144,16 +168,22 @@ func (s *Secrets) redactTokens(b []byte) []byte {
 	var out []byte
 	for len(b) > 0 {
 		n := token(b)
-		hidden := s.redact(b[:n], false)
-		switch {
-		case b[0] == '"' || bytes.Equal(hidden, b[:n]):
-			out = append(out, hidden...)
-		default:
-			out = slices.Concat(out, []byte{'"'}, hidden, []byte{'"'})
-		}
+		out = append(out, s.redactToken(b[:n])...)
 		b = b[n:]
 	}
 	return out
+}
+
+func (s *Secrets) redactToken(token []byte) []byte {
+	text := string(token)
+	if token[0] == '"' {
+		_ = json.Unmarshal(token, &text) // it is a part of valid JSON
+	}
+	hidden := s.Redact(text)
+	if hidden == text {
+		return token
+	}
+	return quote(hidden)
 }
 
 // token is the length of what b, a part of a valid JSON text, begins with: a string, a number or word, or any other byte.

@@ -20,12 +20,13 @@ import (
 const long = time.Minute
 
 // stopped executes a script with this grace, ends its context once it has written to the fifo that it finds as $UP, and
-// gives what came of it.
+// gives what came of it. Nothing is ever written to the fifo $NEVER: a shell that reads from it waits without a child,
+// which it could be just about to start when it is told to end.
 func stopped(t *testing.T, script string, grace time.Duration) (executor.Result, error) {
 	t.Helper()
 	up := fifo(t, "up")
 	spec := shell(script)
-	spec.Env, spec.Grace = []executor.EnvVar{{Name: "UP", Value: up}}, grace
+	spec.Env, spec.Grace = []executor.EnvVar{{Name: "UP", Value: up}, {Name: "NEVER", Value: fifo(t, "never")}}, grace
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
 		defer cancel(steps.Fault{Class: steps.Timeout, Message: "did not end within its timeout"})
@@ -51,7 +52,7 @@ func stoppedFault(t *testing.T, script string, grace time.Duration) steps.Fault 
 
 func TestStoppedCommandReleasesItsLock(t *testing.T) {
 	lock := filepath.Join(t.TempDir(), "lock")
-	f := stoppedFault(t, "mkdir "+lock+"; trap 'rmdir "+lock+"; echo released >&2; exit 1' TERM; echo up > $UP; sleep 300 & wait", long)
+	f := stoppedFault(t, "mkdir "+lock+"; trap 'rmdir "+lock+"; echo released >&2; exit 1' TERM; exec 4<>$NEVER; echo up > $UP; read x <&4", long)
 	if _, err := os.Stat(lock); err == nil {
 		t.Error("the lock is left: the command was not told to end")
 	}
@@ -61,14 +62,14 @@ func TestStoppedCommandReleasesItsLock(t *testing.T) {
 }
 
 func TestResultWithinTheGraceCounts(t *testing.T) {
-	res, err := stopped(t, `trap 'echo "{\"done\":true}"; exit 0' TERM; echo up > $UP; sleep 300 & wait`, long)
+	res, err := stopped(t, `trap 'echo "{\"done\":true}"; exit 0' TERM; exec 4<>$NEVER; echo up > $UP; read x <&4`, long)
 	if err != nil || string(res.Output) != `{"done":true}` {
 		t.Errorf("output = %s, %v, want the result that it gave when told to end", res.Output, err)
 	}
 	for script, says := range map[string]string{
-		`trap 'exit 0' TERM; echo up > $UP; sleep 300 & wait`:           "no result",
-		`trap 'echo "{"; exit 0' TERM; echo up > $UP; sleep 300 & wait`: "no result that can be used",
-		`trap 'kill -9 $$' TERM; echo up > $UP; sleep 300 & wait`:       "signal: killed",
+		`trap 'exit 0' TERM; exec 4<>$NEVER; echo up > $UP; read x <&4`:           "no result",
+		`trap 'echo "{"; exit 0' TERM; exec 4<>$NEVER; echo up > $UP; read x <&4`: "no result that can be used",
+		`trap 'kill -9 $$' TERM; exec 4<>$NEVER; echo up > $UP; read x <&4`:       "signal: killed",
 	} {
 		if f := stoppedFault(t, script, long); !strings.Contains(f.Message, says) {
 			t.Errorf("%s: message = %q, want %q", script, f.Message, says)
@@ -81,7 +82,7 @@ func TestWhatDoesNotEndIsKilledAfterTheGrace(t *testing.T) {
 	gone := listen(t, path, make(chan struct{}))
 	const grace = 300 * time.Millisecond
 	began := time.Now()
-	f := stoppedFault(t, "exec 3>"+path+"; trap '' TERM; echo up >&3; sleep 300 & echo up > $UP; wait; wait", grace)
+	f := stoppedFault(t, "exec 3>"+path+"; trap '' TERM; echo up >&3; sleep 300 & echo up > $UP; wait", grace)
 	if took := time.Since(began); took < grace {
 		t.Errorf("it was killed after %s, its grace is %s", took, grace)
 	}

@@ -16,7 +16,7 @@ const (
 	// already; only a process that left its group can keep the pipe open longer.
 	drainTime = time.Second
 	// lookEvery is how often a group that was told to end is looked at, once its leader is gone.
-	lookEvery = 20 * time.Millisecond
+	lookEvery = 50 * time.Millisecond
 	// stderrBytes is more than what is shown of it: hiding secrets may leave less.
 	stderrBytes = 8 << 10
 )
