@@ -153,9 +153,19 @@ func (x *rung) refusal(reply *nats.Msg) (steps.Fault, bool) {
 	f := steps.Fault{Class: class, Acted: acted, Status: status, Detail: x.secrets.Head(reply.Data, false, detailBytes)}
 	f.Message = x.secrets.Head([]byte(strings.TrimSpace(code+" "+text)), false, messageBytes)
 	if class.Reaction() == steps.Retry {
-		f.RetryAfter = steps.Duration(executor.RetryAfter(reply.Header.Get("Retry-After"), ""))
+		f.RetryAfter = steps.Duration(executor.NamedWait(func(name string) string { return anyCase(reply.Header, name) }))
 	}
 	return f, true
+}
+
+// anyCase finds a header however its name is written; to NATS each spelling is a name of its own.
+func anyCase(h nats.Header, name string) string {
+	for have, values := range h {
+		if strings.EqualFold(have, name) && len(values) > 0 {
+			return values[0]
+		}
+	}
+	return ""
 }
 
 const (
