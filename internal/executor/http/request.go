@@ -119,6 +119,7 @@ func (x *rung) header(ctx context.Context, c *call, params any, key string) erro
 		h[keyHeader] = []string{key}
 	}
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(h))
+	c.secrets.AddAll(x.spec.Hidden)
 	return x.authorize(h, &c.secrets)
 }
 
