@@ -24,8 +24,8 @@ func compileAsks(p *steps.Program) error {
 
 // compileAsk gives nil for a tool that asks nothing.
 func compileAsk(t *steps.Tool) (*steps.Asks, error) {
-	asks := &steps.Asks{}
-	some := t.Approval != nil || t.Verify != nil
+	asks := &steps.Asks{Targets: compileTargets(t)}
+	some := t.Approval != nil || t.Verify != nil || asks.Targets != nil
 	var err error
 	if t.Approval != nil && t.Approval.When != "" {
 		if asks.Approval, err = compileCondition(t.Approval.When, inTools); err != nil {

@@ -3,6 +3,8 @@ package plan
 import (
 	"regexp"
 	"strings"
+
+	"belay/internal/steps"
 )
 
 // Targets are shown to people and stored with every run. Secrets belong into environment variables of the worker, but
@@ -35,4 +37,48 @@ func commandLine(argv []string) string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// compileTargets compiles what the rungs of a tool talk to, its probe included. A target is for people and never keeps a
+// run from being compiled: one that hiding a secret has broken is shown as it is.
+func compileTargets(t *steps.Tool) map[int]steps.Expr {
+	var targets map[int]steps.Expr
+	add := func(k int, r *steps.Rung) {
+		if !strings.Contains(r.Target, "${") {
+			return
+		}
+		text, faults := compileText(r.Target, inTools, inTarget(r.Executor))
+		if len(faults) > 0 {
+			return
+		}
+		if targets == nil {
+			targets = map[int]steps.Expr{}
+		}
+		targets[k] = text.expr()
+	}
+	for k := range t.Rungs {
+		add(k, &t.Rungs[k])
+	}
+	if t.Verify != nil {
+		add(len(t.Rungs), &t.Verify.Rung)
+	}
+	return targets
+}
+
+// inTarget is how a value is put into the target of an executor: the way the executor does it.
+func inTarget(executor string) func(string) (string, error) {
+	switch executor {
+	case "http":
+		return encodeSegment
+	case "command":
+		return encodeWord
+	case "nats":
+		return encodeToken
+	}
+	return nil
+}
+
+// encodeWord puts a value into a word of a command line; [commandLine] has put quotes around it.
+func encodeWord(s string) (string, error) {
+	return strings.ReplaceAll(withoutSecrets(s), "'", `'\''`), nil
 }

@@ -114,6 +114,7 @@ func (d *Dossier) addUnit(s *State, i int) {
 
 func (d *Dossier) addFailing(s *State, e *Escalation) {
 	i := e.Unit
+	target, _ := s.target(i)
 	d.Attempts = s.attemptViews(i)
 	if e.Fault.Class != "" {
 		d.LastError, d.FirstError = &e.Fault, &e.Fault
@@ -125,16 +126,7 @@ func (d *Dossier) addFailing(s *State, e *Escalation) {
 		}
 	}
 	d.Failing = &Failing{
-		Step: s.Units[i].ID, Tool: s.Tool(i).Name, Rung: e.Rung, Params: orNull(s.Units[i].Params), Target: s.target(i),
+		Step: s.Units[i].ID, Tool: s.Tool(i).Name, Rung: e.Rung, Params: orNull(s.Units[i].Params), Target: target,
 		Effects: s.Tool(i).Effects, Key: s.Key(i),
 	}
-}
-
-// target is what the rung of unit i talks to.
-func (s *State) target(i int) string {
-	t := s.Tool(i)
-	if r := s.Units[i].Rung; r < len(t.Rungs) || s.probing(i) {
-		return t.Rung(r).Target
-	}
-	return ""
 }

@@ -140,7 +140,8 @@ type EscalationView struct {
 	Opened   time.Time       `json:"opened"`
 	Deadline *time.Time      `json:"deadline"`              // when nobody may have decided; null = never
 	OnExpiry OnExpiry        `json:"on_deadline,omitempty"` // what happens then
-	Target   string          `json:"target,omitempty"`      // what the rung talks to; questions about the same are alike
+	Target   string          `json:"target,omitempty"`      // what the rung talks to, as it is called
+	Pattern  string          `json:"pattern,omitempty"`     // the target as the tools file has it, where that is another text; questions about the same are alike
 	Allowed  []Verb          `json:"allowed"`
 	Decision *Decided        `json:"decision,omitempty"`
 
@@ -161,7 +162,7 @@ func ViewEscalation(s *State, n int) EscalationView {
 		v.OnExpiry = e.OnExpiry
 	}
 	if e.Unit != RunUnit {
-		v.Target = s.target(e.Unit)
+		v.Target, v.Pattern = s.target(e.Unit)
 		v.Step, v.Tool = s.Units[e.Unit].ID, s.Tool(e.Unit).Name
 	}
 	return v
