@@ -118,7 +118,10 @@ func (k *Desk) Card(ctx context.Context, id string) (Card, error) {
 	if err != nil {
 		return Card{}, err
 	}
-	c := Card{Dossier: steps.MakeDossier(s, n)}
+	var c Card
+	if c.Dossier, err = Dossier(ctx, k.Runs, s, n); err != nil {
+		return Card{}, err
+	}
 	r, told, err := k.done(ctx, c.Dossier.EscalationView)
 	if err != nil {
 		return Card{}, err
@@ -127,6 +130,20 @@ func (k *Desk) Card(ctx context.Context, id string) (Card, error) {
 	c.Trail = trail(s, n, r, told)
 	c.Similar, err = k.similar(ctx, &c.Item)
 	return c, err
+}
+
+// Dossier is the dossier of escalation n of s: what is in question, and of one that is settled what was in question then,
+// whatever has happened since.
+func Dossier(ctx context.Context, log *runlog.Log, s *steps.State, n int) (steps.Dossier, error) {
+	e := &s.Escalations[n]
+	if e.State == steps.EscalationOpen {
+		return steps.MakeDossier(s, n), nil
+	}
+	before, err := log.At(ctx, s.Run, e.Settled-1)
+	if err != nil {
+		return steps.Dossier{}, fmt.Errorf("what was in question in %s: %w", e.ID, err)
+	}
+	return steps.SettledDossier(before, s, n), nil
 }
 
 // done is what was done about an item beside deciding it.

@@ -3,6 +3,7 @@ package steps
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -170,12 +171,11 @@ func ViewEscalation(s *State, n int) EscalationView {
 
 // FindEscalation is the index of an escalation by its id, -1 when there is none.
 func (s *State) FindEscalation(id string) int {
-	for n := range s.Escalations {
-		if s.Escalations[n].ID == id {
-			return n
-		}
+	n, err := strconv.Atoi(strings.TrimPrefix(id, s.Run+"-"))
+	if err != nil || n < 1 || n > len(s.Escalations) || s.Escalations[n-1].ID != id {
+		return -1
 	}
-	return -1
+	return n - 1
 }
 
 // Carry lists what a retry of the ended run s need not do again: units that are done and were not compensated.
