@@ -133,12 +133,20 @@ func (a *app) redriveList(ctx context.Context, s *session, verb steps.Verb, f re
 }
 
 // itemFilter picks open escalations.
-type itemFilter struct{ kind, tool, workflow, class, fingerprint string }
+type itemFilter struct {
+	kind, tool, workflow, class, fingerprint, run string
+
+	mine  bool          // claimed by whoever sits here, or assigned to them
+	older time.Duration // open for longer than that
+}
 
 func (f *itemFilter) add(fl *pflag.FlagSet) {
 	fl.StringVar(&f.kind, "kind", "", "only this kind: approval, failure, unknown, question, deadline, dead_letter")
 	fl.StringVar(&f.tool, "tool", "", "only of this tool")
 	fl.StringVar(&f.workflow, "workflow", "", "only of this plan")
+	fl.StringVar(&f.run, "run", "", "only of this run; the end of its id will do")
+	fl.BoolVar(&f.mine, "mine", false, "only what you have claimed, or what is assigned to you")
+	fl.DurationVar(&f.older, "older", 0, "only what has been open for longer than this")
 	fl.StringVar(&f.class, "class", "", "only with this class of fault")
 	fl.StringVar(&f.fingerprint, "fingerprint", "", "only alike ones (`esc show -o json`)")
 }
@@ -149,7 +157,10 @@ func (f itemFilter) picks(it handoff.Item) bool {
 			return false
 		}
 	}
-	return true
+	if f.mine && it.Assigned != me() && (it.Claim == nil || it.Claim.By != me()) {
+		return false
+	}
+	return strings.HasSuffix(it.Run, typed(f.run)) && time.Since(it.Opened) >= f.older
 }
 
 func readRedrive(path string) ([]redriveLine, error) {

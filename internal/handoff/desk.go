@@ -51,7 +51,7 @@ type Desk struct {
 	Told func(ctx context.Context, v steps.EscalationView) ([]TrailLine, error)
 }
 
-// Items are the open escalations: by deadline, then by age.
+// Items are the open escalations, the most urgent first; see [Urgency].
 func (k *Desk) Items(ctx context.Context) ([]Item, error) {
 	letters, err := k.Letters.List(ctx)
 	if err != nil {
@@ -67,9 +67,7 @@ func (k *Desk) Items(ctx context.Context) ([]Item, error) {
 		delete(inbox, l.ID)
 	}
 	k.tidy(ctx, inbox)
-	slices.SortStableFunc(list, func(a, b Item) int {
-		return cmp.Or(due(a.Deadline, b.Deadline), a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(list, Urgency(k.Now()))
 	return list, nil
 }
 
@@ -88,19 +86,6 @@ func (k *Desk) tidy(ctx context.Context, left map[string]record) {
 			_ = k.Claims.settle(ctx, id, nil)
 		}
 	}
-}
-
-// due sorts what has a deadline before what has none.
-func due(a, b *time.Time) int {
-	switch {
-	case a == nil && b == nil:
-		return 0
-	case a == nil:
-		return 1
-	case b == nil:
-		return -1
-	}
-	return a.Compare(*b)
 }
 
 func (k *Desk) item(v steps.EscalationView, r record) Item {
