@@ -230,6 +230,9 @@ func (k *Desk) decide(ctx context.Context, who Person, id string, a Act, done Do
 		return done, err
 	}
 	if d, err = check(s, n, d); err == nil {
+		d, err = reopen(s, n, who, d, a.Many)
+	}
+	if err == nil {
 		d, err = k.sign(s, n, who, d, a.Many)
 	}
 	if err != nil {

@@ -39,30 +39,33 @@ func commandLine(argv []string) string {
 	return strings.Join(words, " ")
 }
 
-// compileTargets compiles what the rungs of a tool talk to, its probe included. A target is for people and never keeps a
-// run from being compiled: one that hiding a secret has broken is shown as it is.
-func compileTargets(t *steps.Tool) map[int]steps.Expr {
+// compileTargets compiles what rungs talk to, by their place in the ladder.
+func compileTargets(rungs []steps.Rung) map[int]steps.Expr {
 	var targets map[int]steps.Expr
-	add := func(k int, r *steps.Rung) {
-		if !strings.Contains(r.Target, "${") {
-			return
-		}
-		text, faults := compileText(r.Target, inTools, inTarget(r.Executor))
-		if len(faults) > 0 {
-			return
+	for k := range rungs {
+		target := compileTarget(&rungs[k])
+		if target == nil {
+			continue
 		}
 		if targets == nil {
 			targets = map[int]steps.Expr{}
 		}
-		targets[k] = text.expr()
-	}
-	for k := range t.Rungs {
-		add(k, &t.Rungs[k])
-	}
-	if t.Verify != nil {
-		add(len(t.Rungs), &t.Verify.Rung)
+		targets[k] = target
 	}
 	return targets
+}
+
+// compileTarget gives nil for a target that does not depend on the parameters. It is for people, and never keeps a run
+// from being compiled: one that hiding a secret has broken is shown as it is.
+func compileTarget(r *steps.Rung) steps.Expr {
+	if !strings.Contains(r.Target, "${") {
+		return nil
+	}
+	text, faults := compileText(r.Target, inTools, inTarget(r.Executor))
+	if len(faults) > 0 {
+		return nil
+	}
+	return text.expr()
 }
 
 // inTarget is how a value is put into the target of an executor: the way the executor does it.

@@ -17,12 +17,21 @@ tools:
     rungs: [{command: {argv: [ship, "--zip=${ params.k }", "${ params.page }", --token, "${ params.k }"]}}]
   bus:
     rungs: [{nats: {subject: "orders.${ params.k }.ship"}}]
+  pay:
+    verify: {http: {url: "https://pay.internal/paid/${ params.k }"}, happened: output.found}
+    rungs: [{http: {method: POST, url: "https://pay.internal/pay"}}]
   fixed:
     rungs: [{http: {url: "https://pay.internal/all"}}]
 `
 
 // asked runs a plan of one step until its only attempt is refused, and gives what people are shown.
 func asked(t *testing.T, tool, params string) steps.Dossier {
+	t.Helper()
+	return steps.MakeDossier(failed(t, tool, params, steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "422"}), 0)
+}
+
+// failed runs a plan of one step until its first attempt has failed.
+func failed(t *testing.T, tool, params string, f steps.Fault) *steps.State {
 	t.Helper()
 	tools, err := ParseTools("tools.yaml", []byte(targetTools))
 	if err != nil {
@@ -38,9 +47,22 @@ func asked(t *testing.T, tool, params string) steps.Dossier {
 	}
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s, touched := steps.Apply(nil, steps.Record{Seq: 1, Time: now, Run: "r", Event: steps.Submitted{Document: doc.JSON, Input: json.RawMessage("{}"), Program: program}})
-	refused := steps.Failed{Attempt: steps.Wants(s, touched).Steps[0].Attempt, Fault: steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "422"}}
-	s, _ = steps.Apply(s, steps.Record{Seq: 2, Time: now, Run: "r", Event: refused})
-	return steps.MakeDossier(s, 0)
+	s, _ = steps.Apply(s, steps.Record{Seq: 2, Time: now, Run: "r", Event: steps.Failed{Attempt: steps.Wants(s, touched).Steps[0].Attempt, Fault: f}})
+	return s
+}
+
+// TestAProbeIsShownAsItIsCalled: while it looks, it is what the step talks to.
+func TestAProbeIsShownAsItIsCalled(t *testing.T) {
+	s := failed(t, "pay", `{k: A/7}`, steps.Fault{Class: steps.Timeout, Acted: steps.ActedMaybe, Message: "no answer"})
+	probe := steps.Wants(s, nil).Steps[0].Attempt
+	s, _ = steps.Apply(s, steps.Record{Seq: 3, Time: s.Now, Run: "r", Event: steps.Failed{Attempt: probe, Fault: steps.Fault{Class: steps.NotFound, Acted: steps.ActedNo, Message: "404"}}})
+	if got := steps.ViewEscalation(s, 0).Target; got != "POST https://pay.internal/pay" {
+		t.Errorf("once it has failed: %s", got)
+	}
+	s, _ = steps.Apply(s, steps.Record{Seq: 4, Time: s.Now, Run: "r", Event: steps.Decided{Escalation: "r-1", Verb: steps.VerbVerify, By: "mia"}})
+	if got := steps.ViewEscalation(s, 0).Target; got != "GET https://pay.internal/paid/A%2F7" {
+		t.Errorf("while it looks: %s", got)
+	}
 }
 
 // TestTargetsAreShownAsTheyAreCalled: with the values, encoded the way the executor does it, and never with a secret.
@@ -86,8 +108,8 @@ func TestALongTargetIsCutInTheMiddle(t *testing.T) {
 
 // TestABrokenTargetStaysAsItIs: documents come from the log, and a target is for people only.
 func TestABrokenTargetStaysAsItIs(t *testing.T) {
-	tool := steps.Tool{Rungs: []steps.Rung{{Executor: "http", Target: "GET http://h/${ params.a"}, {Executor: "http", Target: "GET http://h/${ steps.a }"}}}
-	if got := compileTargets(&tool); got != nil {
+	rungs := []steps.Rung{{Executor: "http", Target: "GET http://h/${ params.a"}, {Executor: "http", Target: "GET http://h/${ steps.a }"}}
+	if got := compileTargets(rungs); got != nil {
 		t.Errorf("%v", got)
 	}
 }

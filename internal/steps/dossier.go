@@ -19,7 +19,8 @@ type Dossier struct {
 	Digest     string            `json:"digest"` // of the plan and its pinned policies
 	Approval   *ApprovalView     `json:"approval,omitempty"`
 	Question   *QuestionView     `json:"question,omitempty"`
-	Offers     []Offer           `json:"offers"` // what may be decided, each with what it does
+	Rejected   []Denial          `json:"rejected_before,omitempty"` // earlier rejections of the same call in this run
+	Offers     []Offer           `json:"offers"`                    // what may be decided, each with what it does
 	Suggestion *Suggestion       `json:"suggestion,omitempty"`
 	Followed   *Aftermath        `json:"followed,omitempty"` // what came of it, once it was settled
 }
@@ -134,6 +135,7 @@ func (d *Dossier) addFailing(s *State, e *Escalation) {
 	i := e.Unit
 	target, _ := s.target(i)
 	d.Attempts = s.attemptViews(i)
+	d.Rejected = s.RejectedBefore(i)
 	if e.Fault.Class != "" {
 		d.LastError, d.FirstError = &e.Fault, &e.Fault
 	}

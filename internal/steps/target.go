@@ -19,7 +19,11 @@ func (s *State) target(i int) (target, pattern string) {
 		return "", ""
 	}
 	written := t.Rung(u.Rung).Target
-	fill := s.Program.Asks[t.Name].Targets[u.Rung]
+	asks := s.asks(i)
+	fill := asks.Targets[u.Rung]
+	if s.probing(i) {
+		fill = asks.Probes
+	}
 	if fill == nil {
 		return written, ""
 	}
