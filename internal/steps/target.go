@@ -32,15 +32,15 @@ func (s *State) target(i int) (target, pattern string) {
 	if err != nil || json.Unmarshal(v, &text) != nil {
 		return written + notFilledIn, written
 	}
-	return cutMiddle(text, maxTarget), written
+	return cutTarget(text), written
 }
 
-// cutMiddle shortens a text by what is in its middle: both ends say more.
-func cutMiddle(s string, most int) string {
-	if utf8.RuneCountInString(s) <= most {
+// cutTarget shortens a target by what is in its middle: both ends say more.
+func cutTarget(s string) string {
+	if utf8.RuneCountInString(s) <= maxTarget {
 		return s
 	}
 	r := []rune(s)
-	half := (most - 1) / 2
+	half := (maxTarget - 1) / 2
 	return string(r[:half]) + "…" + string(r[len(r)-half:])
 }

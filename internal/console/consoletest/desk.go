@@ -24,7 +24,7 @@ type World struct {
 	Now func() time.Time
 
 	mu        sync.Mutex
-	items     []handoff.Item // by deadline, then age
+	items     []handoff.Item // the most urgent first
 	cards     map[string]handoff.Card
 	runs      map[string]steps.Document
 	summaries []runlog.Summary
