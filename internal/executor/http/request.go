@@ -42,7 +42,7 @@ func (x *rung) prepare(ctx context.Context, req executor.Request) (*call, error)
 	if err != nil {
 		return nil, err
 	}
-	c := &call{request: r, target: method + " " + u.Scheme + "://" + u.Host + u.Path}
+	c := &call{request: r, target: method + " " + u.Scheme + "://" + u.Host + u.EscapedPath()}
 	return c, x.header(ctx, c, params, req.Key)
 }
 
