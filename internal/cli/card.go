@@ -107,6 +107,8 @@ func (a *app) printCard(c handoff.Card) error {
 		}
 		if at.Class != "" {
 			p(": %s: %s", at.Class, plain(at.Message))
+		} else if at.State == steps.AttemptReturned {
+			p(": %s", plain(at.Note))
 		}
 		p(" (%s, %s)\n", cmp.Or(byName(at.Worker), "no worker"), time.Duration(at.Took).Round(time.Millisecond))
 		if at.Detail != "" {
@@ -157,9 +159,20 @@ func (a *app) printPeople(c handoff.Card) {
 	for _, l := range c.Trail {
 		a.printTrail(l)
 	}
+	if f := d.Followed; f != nil {
+		p("followed  %s%s\n", plain(f.Text), next(f.Next))
+	}
 	if d.State == steps.EscalationExpired || d.State == steps.EscalationSuperseded {
 		p("\n%s: nobody decided\n", d.State)
 	}
+}
+
+// next names the question that a decision led to.
+func next(id string) string {
+	if id == "" {
+		return ""
+	}
+	return " (asked as " + short(id) + ")"
 }
 
 // printTrail shows one line of who did what.

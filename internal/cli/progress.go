@@ -120,6 +120,9 @@ func (p *progress) ended(s *steps.State, i int, rec *steps.AttemptRecord) string
 		}
 		return text
 	}
+	if rec.State == steps.AttemptReturned {
+		return p.mark("↩", "33") + " " + where + " " + plain(rec.Note)
+	}
 	text := where
 	if rec.Fault != nil {
 		text += " " + plain(rec.Fault.Error())
