@@ -52,15 +52,17 @@ const pages = {
   inbox: '/', filtered: '/?q=nothing+like+this', group: storm, approval: `/e/${refund}`, approve: `/e/${refund}/approve`, edit: `/e/${refund}/edit`,
   unknown: `/e/${charge}`, question: `/e/${invoice}`, answer: `/e/${invoice}/answer`, failure: `/e/${shipment}`, nested: `/e/${shipment}/edit`,
   json: `/e/${shipment}/edit?as=json`, snooze: `/e/${shipment}/snooze`, letter: `/e/${letter}`, runs: '/runs', run: `/runs/${shipment.slice(0, -2)}`,
-  tools: '/tools', trends: '/trends', nowhere: '/nowhere',
+  tools: '/tools', trends: '/trends', nowhere: '/nowhere', option: `/e/${invoice}/answer?option=2`, happened: `/e/${charge}/answer`, verify: `/e/${charge}/verify`,
+  retry: `/e/${shipment}/retry`, reject: `/e/${refund}/reject`, approvals: '/?group=approval+payments.refund', login: '/login', provider: '/login?provider',
 }
 
 for (const view of views) {
   test(`every page is accessible and fits, ${named(view)}`, async (t) => {
+    await stage('approvals')
     const page = await open(t, view)
     for (const [name, path] of Object.entries(pages)) {
       await page.goto(path)
-      for (const d of await page.locator('.item > details').all()) await d.evaluate((e) => { e.open = true })
+      for (const d of await page.locator('.item > details, .rest').all()) await d.evaluate((e) => { e.open = true })
       await page.evaluate(axe)
       const found = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }))
       assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target + ' ' + n.failureSummary).join('; ')}`), [], name)
@@ -68,7 +70,7 @@ for (const view of views) {
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} is wider than the window`)
       const small = await page.locator('.verb, .button, .menu a, .item > a, summary[data-row]').evaluateAll((all) => all.filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 44).map((e) => e.textContent.trim()))
       assert.deepEqual(small, [], `${name} has things too small to press`)
-      await page.evaluate(() => document.querySelectorAll('.item > details').forEach((d) => { d.open = false }))
+      await page.evaluate(() => document.querySelectorAll('.item > details, .rest').forEach((d) => { d.open = false }))
       await shot(page, `${name}-${view.viewport.width}-${view.colorScheme}`)
     }
     assert.deepEqual(page.complaints, [])
@@ -77,7 +79,8 @@ for (const view of views) {
   for (const javaScriptEnabled of [true, false]) {
     test(`from a link to an approval, ${named(view)}, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
       const page = await open(t, { ...view, javaScriptEnabled }, `/e/${refund}`)
-      assert.match(await heading(page), /payments.refund needs approval/)
+      assert.match(await heading(page), /payments.refund order A-1009, amount 120.00/)
+      await page.getByText('payments.refund needs approval').waitFor()
       await page.getByRole('link', { name: 'Approve' }).click()
       assert.deepEqual(await acts(), [], 'opening the form did something')
       await page.getByText('120.00').first().waitFor()
@@ -102,13 +105,60 @@ test('on a phone the decisions are under the thumb wherever one reads', async (t
   assert.ok(await inReach(), 'at the top')
   await page.evaluate(() => scrollTo(0, 300))
   assert.ok(await inReach(), 'while reading')
-  for (const verb of ['Verify', 'Answer', 'Retry', 'Skip', 'Abort']) assert.ok(await page.getByRole('link', { name: verb, exact: true }).isVisible())
+  const others = [/^It happened/, 'It did not happen: run it', 'Skip', 'Abort'].map((name) => page.getByRole('link', { name }))
+  for (const link of others) assert.ok(!await link.isVisible())
+  await page.getByText('Other decisions').click()
+  for (const link of others) assert.ok(await link.isVisible())
+  assert.ok(await inReach() || (await page.getByRole('navigation', { name: 'Decisions' }).boundingBox()).height <= phone.height * 0.63, 'the bar hides the card')
+  await shot(page, 'others-360')
 })
 
 test('on a screen all that is needed stands above the fold', async (t) => {
   const page = await open(t, { viewport: screen }, `/e/${refund}`)
-  const below = await page.locator('h1, .clock, .asked .params, .plan, .done > li, .subject .params > div, .verb, .suggestion').evaluateAll((all) => all.filter((e) => e.getBoundingClientRect().bottom > innerHeight).map((e) => e.textContent.trim()))
+  const below = await page.locator('h1, .clock, .asked .params, .plan, .done > li, .subject .params > div, .verb, .effect, .ground').evaluateAll((all) => all.filter((e) => e.getBoundingClientRect().bottom > innerHeight).map((e) => e.textContent.trim()))
   assert.deepEqual(below, [])
+  for (const verb of ['Approve', 'Edit', 'Reject', 'Abort']) assert.ok(await page.getByRole('link', { name: verb }).isVisible(), `${verb} is hidden where there is room`)
+})
+
+// places are where the parts of a card stand on the first screen.
+const places = (page) => page.evaluate(() => {
+  const at = (q) => [...document.querySelectorAll(q)].filter((e) => e.checkVisibility()).map((e) => { const { top, bottom, left, right } = e.getBoundingClientRect(); return { q, top, bottom, left, right } })
+  return { head: at('h1, .clue, .clock, .ground'), bar: at('nav.decide')[0], buttons: at('.lead .verb, .options .verb'), effects: at('.lead .effect, .options + .effect') }
+})
+
+for (const view of views) {
+  for (const javaScriptEnabled of [true, false]) {
+    test(`the first screen says what it is about and what to do, ${named(view)}, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+      const page = await open(t, { ...view, javaScriptEnabled })
+      for (const [id, parts] of Object.entries({ [shipment]: 4, [refund]: 3, [charge]: 3, [invoice]: 2 })) {
+        await page.goto(`/e/${id}`)
+        const { head, bar, buttons, effects } = await places(page)
+        assert.equal(head.length, parts, `${id} lacks a part of its head`)
+        const end = view.viewport === phone ? bar.top : view.viewport.height
+        for (const p of head) assert.ok(p.top >= 0 && p.bottom <= end, `${p.q} of ${id} ends at ${p.bottom}, and what is to be seen at ${end}`)
+        for (const p of [...buttons, ...effects]) assert.ok(p.top >= 0 && p.bottom <= view.viewport.height, `${p.q} of ${id} ends at ${p.bottom}`)
+        assert.ok(buttons.length > 0 && effects.length > 0, `${id} has no button with what it does`)
+        assert.ok(effects.at(-1).top >= buttons.at(-1).bottom, `what the button of ${id} does stands over it`)
+        await shot(page, `first-${id.slice(9, 13)}-${view.viewport.width}-${view.colorScheme}${javaScriptEnabled ? '' : '-no-js'}`)
+      }
+      await page.goto(`/e/${shipment}`)
+      assert.equal(await page.locator('.clue').innerText(), 'zip "1011" has not five digits')
+      assert.equal(await page.locator('.verb.primary').innerText(), 'Edit…')
+    })
+  }
+}
+
+test('without a suggestion an approval offers yes beside no, and neither is the primary one', async (t) => {
+  await stage(`unadvised?id=${refund}`)
+  const page = await open(t, { viewport: phone }, `/e/${refund}`)
+  const [yes, no] = await Promise.all(['Approve', 'Reject'].map((name) => page.getByRole('link', { name }).boundingBox()))
+  assert.ok(Math.abs(yes.y - no.y) < 2 && yes.x + yes.width <= no.x && Math.abs(yes.width - no.width) < 2)
+  assert.equal(await page.locator('.verb.primary').count(), 0)
+  await stage(`unadvised?id=${charge}`)
+  await page.goto(`/e/${charge}`)
+  assert.deepEqual(await page.locator('.lead .verb').allInnerTexts(), ['Look whether it happened…', 'It happened…', 'It did not happen: run it…'])
+  assert.equal(await page.locator('.verb.primary').count(), 0)
+  await shot(page, 'unadvised-360')
 })
 
 test('keys alone lead to a decision, and a letter only opens', async (t) => {
@@ -246,6 +296,75 @@ for (const javaScriptEnabled of [true, false]) {
     await page.getByRole('button', { name: 'Yes, edit' }).click()
     await page.getByText('Your decision counts: edit.').waitFor()
     assert.deepEqual((await acts())[0].params, { order: 'A-1009', amount: 99.5, currency: 'EUR', notify: true })
+  })
+
+  test(`an answer is one tap and a confirm, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+    const page = await open(t, { viewport: phone, javaScriptEnabled }, `/e/${invoice}`)
+    await page.getByRole('link', { name: 'INV-2265 of 1 October' }).click()
+    assert.deepEqual(await acts(), [], 'the tap alone answered')
+    await page.getByText('The run goes on with your answer.').waitFor()
+    await page.getByRole('button', { name: 'Yes, answer this' }).click()
+    await page.getByText('Your decision counts: answer.').waitFor()
+    assert.equal((await acts())[0].answer, 'INV-2265 of 1 October')
+  })
+
+  test(`a refused call is edited from its clue on, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+    const page = await open(t, { viewport: phone, javaScriptEnabled }, `/e/${shipment}`)
+    await page.getByText('zip "1011" has not five digits').waitFor()
+    await page.getByRole('link', { name: 'Edit' }).click()
+    assert.deepEqual(await page.locator('.field label').evaluateAll((all) => all.map((l) => l.firstChild.data.trim()).slice(0, 4)), ['order', 'zip', 'weight', 'to'])
+    await page.getByLabel('zip').first().fill('10115')
+    await page.getByRole('button', { name: 'Edit: look once more' }).click()
+    await page.getByRole('button', { name: 'Yes, edit' }).click()
+    await page.getByText('Your decision counts: edit.').waitFor()
+    assert.equal((await acts())[0].params.zip, '10115')
+  })
+
+  test(`it happened, says an id, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+    const page = await open(t, { viewport: phone, javaScriptEnabled }, `/e/${charge}`)
+    await page.getByText('Other decisions').click()
+    await page.getByRole('link', { name: /^It happened/ }).click()
+    await page.getByText('An id or a sentence is enough.').waitFor()
+    await page.locator('#f0').fill('ch_99')
+    await page.locator('#reason').fill('seen at the bank')
+    await shot(page, `happened-filled-360${javaScriptEnabled ? '' : '-no-js'}`)
+    await page.getByRole('button', { name: /^It happened/ }).click()
+    await page.getByText('Your decision counts: answer.').waitFor()
+    assert.deepEqual((await acts())[0].answer, { id: 'ch_99' })
+  })
+
+  test(`looking whether it happened is one tap and a confirm, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+    const page = await open(t, { viewport: phone, javaScriptEnabled }, `/e/${charge}`)
+    await page.getByRole('link', { name: 'Look whether it happened' }).click()
+    assert.deepEqual(await acts(), [])
+    await page.getByRole('button', { name: 'Look whether it happened' }).click()
+    await page.getByText('Your decision counts: verify.').waitFor()
+    assert.equal((await acts())[0].verb, 'verify')
+  })
+
+  test(`signing in says what is wrong where it is wrong, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+    const page = await open(t, { viewport: phone, javaScriptEnabled }, '/login?provider')
+    assert.equal(await page.locator('.env').innerText(), 'PROD eu-1')
+    await page.getByLabel('API token').fill('belay_wrong')
+    await page.getByRole('button', { name: 'Sign in with the token' }).click()
+    await page.getByRole('alert').filter({ hasText: 'The token is not valid' }).waitFor()
+    await shot(page, `login-wrong-360${javaScriptEnabled ? '' : '-no-js'}`)
+    await page.evaluate(axe).catch(() => {})
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth))
+    assert.deepEqual(page.complaints.filter((c) => !/status of 401/.test(c)), [])
+  })
+
+  test(`twenty alike approvals are one line that says how they differ, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+    await stage('approvals')
+    const page = await open(t, { viewport: phone, javaScriptEnabled }, '/')
+    const row = page.locator('.item', { hasText: '20 ×' })
+    await row.getByText('amount 12.00 to 335.00, customer differs').waitFor()
+    await row.locator('summary').click()
+    await row.getByText('amount 29.00 · customer customer-1').waitFor()
+    await shot(page, `approvals-unfolded-360${javaScriptEnabled ? '' : '-no-js'}`)
+    await row.getByRole('link', { name: 'Show all 20' }).click()
+    assert.equal(await page.locator('.item').count(), 20)
+    assert.ok(!(await page.locator('#list').innerText()).includes('A-1009'), 'a row says what all have in common')
   })
 
   test(`a question is answered, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
