@@ -49,6 +49,11 @@ type formView struct {
 	value  json.RawMessage
 }
 
+// ReasonFirst reports whether a reason is all that is to be typed: then it stands before what is to be read.
+func (v formView) ReasonFirst() bool {
+	return v.NeedsReason && len(v.Choices) == 0 && len(v.Fields) == 0 && !v.AsWhole
+}
+
 // conflictView says who was first.
 type conflictView struct {
 	By, Verb, Reason string

@@ -91,6 +91,7 @@ func TestTheClueStandsOnTheCard(t *testing.T) {
 	a := s.get("/e/" + consoletest.Shipment)
 	a.wants(t, http.StatusOK, `<p class="clue outside">zip "1019" has not five digits</p>`)
 	order(t, html.UnescapeString(a.body), "<h1", `zip "1019" has not five digits`, "422 Unprocessable Entity", `class="clock"`, "1011")
+	order(t, html.UnescapeString(s.get("/e/"+consoletest.Shipment+"/edit").body), "<h1>Edit", `<p class="clue outside">zip "1019" has not five digits</p>`, "<label", "Five digits.")
 }
 
 // TestAnOptionIsOneTapAndAConfirm: the button opens the form of this answer, and the form is sent by a second tap.
