@@ -41,6 +41,7 @@ var statuses = []struct {
 	{handoff.ErrForbidden, http.StatusForbidden, "forbidden", "You may not do this"},
 	{handoff.ErrDecidedBefore, http.StatusPreconditionFailed, "decided", "Already decided"},
 	{handoff.ErrChanged, http.StatusPreconditionFailed, "changed", "It has changed"},
+	{handoff.ErrApproved, http.StatusConflict, "approved", "You have approved already"},
 	{handoff.ErrClaimed, http.StatusConflict, "claimed", "Somebody else is at it"},
 	{handoff.ErrNotAllowed, http.StatusConflict, "not_allowed", "Not possible here"},
 	{handoff.ErrInvalid, http.StatusUnprocessableEntity, "invalid", "It does not fit"},

@@ -30,11 +30,21 @@ func (a *app) escLs() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.tellTaken(c.Context(), s)
 		if a.json() {
 			return a.printJSON(list)
 		}
 		return a.listEscalations(list)
 	}}
+}
+
+// tellTaken says what others have done lately about questions that whoever sits here had claimed. The list is there
+// without it too.
+func (a *app) tellTaken(ctx context.Context, s *session) {
+	news, _ := s.desk().Taken(ctx, me())
+	for _, t := range news {
+		fmt.Fprintf(a.Err, "%s: you had claimed it; %s %s at %s\n", short(t.ID), plain(t.By), t.Did, t.At.Local().Format("15:04:05"))
+	}
 }
 
 // desk is where escalations are read; acts go through s.People, which may be in another process.
@@ -55,10 +65,18 @@ func (a *app) listEscalations(list []handoff.Item) error {
 	var rows [][]any
 	for _, e := range list {
 		rows = append(rows, []any{
-			cutFront(short(e.ID), 16), e.Kind, cut(e.Workflow, 10), cut(forPeople(e.Step), 12), left(e.Deadline), ago(e.Opened), holder(e.Claim), plain(e.Message),
+			cutFront(short(e.ID), 16), e.Kind, cut(e.Workflow, 10), cut(forPeople(e.Step), 12), left(e.Deadline), ago(e.Opened), holder(e.Claim), plain(whyAsked(e)),
 		})
 	}
 	return a.list([]any{"ID", "KIND", "WORKFLOW", "STEP", "DUE", "SINCE", "WHO", "WHY"}, rows)
+}
+
+// whyAsked is why an item waits, and for whom else where some have approved.
+func whyAsked(e handoff.Item) string {
+	if e.Approved == "" {
+		return e.Message
+	}
+	return e.Approved + ": " + e.Message
 }
 
 // holder is who is at an item.
@@ -128,9 +146,12 @@ func (a *app) act(ctx context.Context, id string, what handoff.Act) error {
 func (a *app) person() handoff.Person { return handoff.Person{Name: me(), Via: "cli"} }
 
 func (a *app) escClaim() *cobra.Command {
-	return &cobra.Command{Use: "claim ID", Short: "Say that you are at it; others are not told of it meanwhile", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		return a.act(c.Context(), args[0], handoff.Act{Verb: handoff.ActClaim})
+	var take bool
+	c := &cobra.Command{Use: "claim ID", Short: "Say that you are at it; others are not told of it meanwhile", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return a.act(c.Context(), args[0], handoff.Act{Verb: handoff.ActClaim, Take: take})
 	}}
+	c.Flags().BoolVar(&take, "take", false, "take it over from somebody else; they are told")
+	return c
 }
 
 func (a *app) escRelease() *cobra.Command {

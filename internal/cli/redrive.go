@@ -125,7 +125,7 @@ func (f *itemFilter) add(fl *pflag.FlagSet) {
 	fl.StringVar(&f.tool, "tool", "", "only of this tool")
 	fl.StringVar(&f.workflow, "workflow", "", "only of this plan")
 	fl.StringVar(&f.class, "class", "", "only with this class of fault")
-	fl.StringVar(&f.fingerprint, "fingerprint", "", "only alike ones (`esc show -o json`)")
+	fl.StringVar(&f.fingerprint, "fingerprint", "", "only those with this fingerprint, as 'esc show -o json' gives it")
 }
 
 func (f itemFilter) picks(it handoff.Item) bool {
@@ -157,7 +157,7 @@ func (a *app) showRedrive(verb steps.Verb, lines []redriveLine, dryRun bool) err
 		return a.printJSON(lines)
 	}
 	if len(lines) == 0 {
-		fmt.Fprintln(a.Out, "Nothing open fits: `dispatcher esc ls` shows what there is.")
+		fmt.Fprintln(a.Out, a.named("Nothing open fits: `dispatcher esc ls` shows what there is."))
 		return nil
 	}
 	var rows [][]any

@@ -92,11 +92,10 @@ type faultView struct {
 }
 
 type approvalView struct {
-	Digest  string
-	Needed  int
-	Given   []string
-	Other   bool // the one who started the run does not count
-	Missing int
+	Digest string
+	Needed int
+	So     string // how many have approved, and who
+	Other  bool   // the one who started the run does not count
 }
 
 type suggestionView struct {

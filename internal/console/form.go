@@ -37,6 +37,9 @@ type formView struct {
 	To, Text, For string // of assign, note and snooze
 	Spans         []spanChoice
 
+	Holder string // who else has claimed it; deciding it all the same is asked once more
+	Take   bool   // it is to be decided all the same
+
 	Errors   []string // of no field; may hold outside text
 	Conflict *conflictView
 
@@ -48,12 +51,11 @@ type formView struct {
 	value  json.RawMessage
 }
 
-// conflictView says who was first.
+// conflictView says why nothing was done.
 type conflictView struct {
-	By, Verb, Reason string
-	At               moment
-	Late             bool   // nobody had decided in time
-	Again            string // the path of the question that asks the same again
+	Words  string
+	Reason string // of whoever was first
+	Again  string // the path of the question that asks the same again
 }
 
 type spanChoice struct{ Value, Label string }
@@ -82,6 +84,9 @@ func newForm(card handoff.Card, verb handoff.Action, p Person, now time.Time) fo
 		v.For = "1h"
 	case handoff.ActAssign:
 		v.To = card.Item.Assigned
+	}
+	if v.TakesReason && !v.Card.People.Mine {
+		v.Holder = v.Card.People.Holder
 	}
 	v.Effect = cmp.Or(v.Effect, actEffects[verb])
 	return v

@@ -299,7 +299,7 @@ func TestCancelWithdrawsWhatNobodyExecutes(t *testing.T) {
 	r.dispatcher(nil)
 	r.submit("run", chain(2, tool(func(t *steps.Tool) { t.Effects = steps.EffectsUnsafe })))
 	r.eventually("the step is queued", func() bool { return len(r.queuedSteps()) == 1 })
-	if err := r.log.Cancel(t.Context(), "run", "mia", "not needed"); err != nil {
+	if _, err := r.log.Cancel(t.Context(), "run", steps.Cancelled{By: "mia", Reason: "not needed"}); err != nil {
 		t.Fatal(err)
 	}
 	s := r.end("run")
@@ -314,7 +314,7 @@ func TestCancelWithdrawsWhatNobodyExecutes(t *testing.T) {
 	if left := r.queuedSteps(); len(left) > 0 {
 		t.Errorf("left in the queue: %v", left)
 	}
-	if err := r.log.Cancel(t.Context(), "run", "mia", "again"); !errors.Is(err, runlog.ErrEnded) {
+	if _, err := r.log.Cancel(t.Context(), "run", steps.Cancelled{By: "mia", Reason: "again"}); !errors.Is(err, runlog.ErrEnded) {
 		t.Errorf("cancelling an ended run: %v", err)
 	}
 }
@@ -333,7 +333,7 @@ func TestCancelTellsWhoExecutes(t *testing.T) {
 	if _, err := r.log.Append(t.Context(), "run", steps.Started{Attempt: a, Worker: "w"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.log.Cancel(t.Context(), "run", "mia", ""); err != nil {
+	if _, err := r.log.Cancel(t.Context(), "run", steps.Cancelled{By: "mia", Reason: ""}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := <-heard, r.bus.Names().Stop("run", a); got != want {
@@ -449,7 +449,7 @@ func TestJanitorRemovesOnlyWhatIsOverForLong(t *testing.T) {
 	r.dispatcher(func(o *Options) { o.Retention = 100 * time.Millisecond })
 	r.submit("open", chain(2, tool(func(t *steps.Tool) { t.Name = "t" })))
 	r.eventually("the step is queued", func() bool { return len(r.queuedSteps()) == 1 })
-	if err := r.log.Cancel(t.Context(), "open", "", ""); err != nil {
+	if _, err := r.log.Cancel(t.Context(), "open", steps.Cancelled{By: "", Reason: ""}); err != nil {
 		t.Fatal(err)
 	}
 	r.end("open")

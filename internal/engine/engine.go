@@ -199,7 +199,8 @@ func (e *Engine) startAudit(signer *approval.Signer, file string) {
 			e.log.Warn("an act is not in the audit trail", "act", string(a.Verb), "escalation_id", d.ID, "by", who.Name, "error", err)
 		}
 	}
-	e.Recorder = &audit.Recorder{Bus: e.Bus, Runs: e.Runs, Log: trail, Key: signer.Key, File: file, Say: e.log}
+	e.Recorder = audit.NewRecorder(e.Bus, e.Runs, trail)
+	e.Recorder.Key, e.Recorder.File, e.Recorder.Say = signer.Key, file, e.log
 	e.part(e.Recorder.Run)
 }
 
@@ -214,7 +215,7 @@ func actRecord(who handoff.Person, a handoff.Act, d handoff.Done) audit.Record {
 	}
 	run, _ := handoff.RunOf(d.ID)
 	return audit.Record{
-		ID: "act/" + uuid.NewString(), At: d.At, Who: who.Name, Via: who.Via, Action: string(a.Verb), On: d.ID, Run: run, Reason: a.Reason, After: after,
+		ID: "act/" + uuid.NewString(), At: d.At, Who: who.Name, Via: who.Via, Action: string(a.Verb), On: d.ID, Run: run, Reason: a.Reason, After: after, Effect: d.Effect,
 	}
 }
 
@@ -230,6 +231,9 @@ func (e *Engine) startHerald(s *notify.Setup) {
 
 func (e *Engine) startDispatcher(o dispatch.Options) {
 	o.Bus, o.Log = e.Bus, e.Runs
+	if e.Recorder != nil {
+		o.Observer = actsHeard{o.Observer, e.Recorder.Nudge}
+	}
 	if o.Logger == nil {
 		o.Logger = e.log
 	}

@@ -13,16 +13,36 @@ import (
 )
 
 // decideLetter decides a dead letter: skip discards the entry that nobody can read, retry lets everybody read it
-// again. A retry that helps nothing leaves the run frozen and the letter open, so it can be decided again.
-func decideLetter(ctx context.Context, log *runlog.Log, run string, d steps.Decided) error {
+// again. A retry that helps nothing leaves the run frozen and the letter open, so it can be decided again. Effect is what
+// the log says afterwards.
+func decideLetter(ctx context.Context, log *runlog.Log, run string, d steps.Decided) (effect string, err error) {
 	if allowed := []steps.Verb{steps.VerbRetry, steps.VerbSkip}; !slices.Contains(allowed, d.Verb) {
-		return fmt.Errorf("%w: %q; allowed on a dead letter are %s", ErrNotAllowed, d.Verb, verbs(allowed))
+		return "", fmt.Errorf("%w: %q; allowed on a dead letter are retry, skip", ErrNotAllowed, d.Verb)
 	}
 	if err := frozenAt(ctx, log, run, d.Escalation); err != nil {
-		return err
+		return "", err
 	}
-	_, err := log.Append(ctx, run, d)
-	return err
+	if _, err := log.Append(ctx, run, d); err != nil {
+		return "", err
+	}
+	return letterEffect(ctx, log, run, d), nil
+}
+
+// letterEffect is where the run stands once a dead letter was decided, as this program reads its log.
+func letterEffect(ctx context.Context, log *runlog.Log, run string, d steps.Decided) string {
+	_, err := log.Load(ctx, run)
+	f, frozen := errors.AsType[*runlog.Frozen](err)
+	switch {
+	case frozen && f.Letter == d.Escalation:
+		return "the entry was read again and still cannot be: the run stays frozen"
+	case frozen:
+		return "the run is frozen at another entry now: " + f.Letter
+	case err != nil:
+		return "what it did cannot be told now: " + err.Error()
+	case d.Verb == steps.VerbSkip:
+		return "the entry is left out of the run's history for good; the run goes on without it"
+	}
+	return "the entry can be read now; the run goes on"
 }
 
 func frozenAt(ctx context.Context, log *runlog.Log, run, letter string) error {

@@ -70,7 +70,7 @@ var codes = []struct {
 	err  error
 }{
 	{"no_escalation", ErrNoEscalation}, {"not_allowed", ErrNotAllowed}, {"forbidden", ErrForbidden}, {"decided", ErrDecidedBefore},
-	{"invalid", ErrInvalid}, {"changed", ErrChanged}, {"claimed", ErrClaimed},
+	{"invalid", ErrInvalid}, {"changed", ErrChanged}, {"claimed", ErrClaimed}, {"approved", ErrApproved},
 }
 
 // Code is what an error of [Desk.Act] is called between processes; "internal" for one that no caller can mend.

@@ -28,6 +28,7 @@ type TrailLine struct {
 	To     string          `json:"to,omitempty"`     // whom: of assign and told
 	Until  time.Time       `json:"until,omitzero"`   // of claim and snooze
 	Reason string          `json:"reason,omitempty"` // of a note, its text
+	Over   string          `json:"over,omitempty"`   // who had claimed it when somebody else did this
 	Detail json.RawMessage `json:"detail,omitempty"` // what was changed, a JSON Patch
 }
 
@@ -39,13 +40,19 @@ var past = map[Action]string{
 }
 
 // Did is the act in words, as they follow the name of who did it.
-func (l TrailLine) Did() string { return cmp.Or(past[Action(l.Action)], l.Action) }
+func (l TrailLine) Did() string {
+	did := cmp.Or(past[Action(l.Action)], l.Action)
+	if l.Over != "" {
+		did += ", over the claim of " + l.Over
+	}
+	return did
+}
 
 // maxActs is how many acts beside decisions are kept of one item, the newest: the audit trail has all.
 const maxActs = 100
 
-// did adds an act that is no decision. Notes are kept apart, as notes.
-func (r *record) did(who Person, a Act, now time.Time) {
+// did adds an act that is no decision, and whose claim there was before it. Notes are kept apart, as notes.
+func (r *record) did(who Person, a Act, now time.Time, before *Claim) {
 	if a.Verb == ActNote {
 		return
 	}
@@ -53,6 +60,9 @@ func (r *record) did(who Person, a Act, now time.Time) {
 	switch a.Verb {
 	case ActClaim:
 		l.Until = r.Claim.Until
+		if before != nil && !steps.SamePerson(before.By, who.Name) {
+			l.Over = before.By
+		}
 	case ActAssign:
 		l.To = a.To
 	case ActSnooze:
@@ -87,11 +97,11 @@ func decisions(s *steps.State, n int) []TrailLine {
 			continue
 		}
 		for _, d := range e.Approvals {
-			lines = append(lines, TrailLine{At: d.Grant.Issued, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason})
+			lines = append(lines, TrailLine{At: d.Grant.Issued, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason, Over: d.Over})
 		}
 		switch d := e.Decision; {
 		case d != nil && d.Verb != steps.VerbApprove:
-			lines = append(lines, TrailLine{At: e.Ended, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason, Detail: d.Patch})
+			lines = append(lines, TrailLine{At: e.Ended, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason, Detail: d.Patch, Over: d.Over})
 		case e.State == steps.EscalationExpired:
 			lines = append(lines, TrailLine{At: e.Ended, By: Belay, Action: string(ActExpired)})
 		case e.State == steps.EscalationSuperseded:

@@ -125,7 +125,7 @@ func TestSubmitByManyAtOnceIsOnce(t *testing.T) {
 func TestSubmitAgainAfterCancel(t *testing.T) {
 	l, _ := online(t)
 	submit(t, l, "run", submitted(t))
-	if err := l.Cancel(t.Context(), "run", "mia", "why not"); err != nil {
+	if _, err := l.Cancel(t.Context(), "run", steps.Cancelled{By: "mia", Reason: "why not"}); err != nil {
 		t.Fatal(err)
 	}
 	if created, err := l.Submit(t.Context(), "run", submitted(t)); created || err != nil {
@@ -138,7 +138,7 @@ func TestLoadAndCancelOfNothing(t *testing.T) {
 	if _, err := l.Load(t.Context(), "nobody"); !errors.Is(err, ErrNoRun) {
 		t.Errorf("load: %v", err)
 	}
-	if err := l.Cancel(t.Context(), "nobody", "", ""); !errors.Is(err, ErrNoRun) {
+	if _, err := l.Cancel(t.Context(), "nobody", steps.Cancelled{By: "", Reason: ""}); !errors.Is(err, ErrNoRun) {
 		t.Errorf("cancel: %v", err)
 	}
 	if _, err := l.Load(t.Context(), "a.>"); !errors.Is(err, ErrBadID) {
@@ -250,7 +250,7 @@ func TestList(t *testing.T) {
 	submit(t, l, "done", other)
 	appendAll(t, l, "done", succeeded("a"), succeeded("b"), steps.Closed{State: steps.RunSucceeded})
 	submit(t, l, "stopped", submitted(t))
-	if err := l.Cancel(t.Context(), "stopped", "mia", ""); err != nil {
+	if _, err := l.Cancel(t.Context(), "stopped", steps.Cancelled{By: "mia", Reason: ""}); err != nil {
 		t.Fatal(err)
 	}
 	appendAll(t, l, "stopped", steps.Closed{State: steps.RunCancelled})

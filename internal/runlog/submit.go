@@ -75,10 +75,27 @@ func (l *Log) Message(run string, e steps.Event) (bus.Message, string, error) {
 	}
 	p := wire.Partition(run, l.bus.Partitions())
 	m := bus.Message{Subject: l.names.Log(p, run, kind), Header: map[string][]string{wire.HeaderRun: {run}}, Data: body}
+	if act := actOf(e); act != "" {
+		m.Header[wire.HeaderAct] = []string{act}
+	}
 	if c, is := e.(steps.Claimed); is {
 		m.Subject = l.names.Claim(p, run, c.Attempt)
 	}
 	return m, l.names.RunsStream(p), nil
+}
+
+// actOf is what somebody did to a run as a whole, for the audit trail; empty where it is no such thing. It stands in a
+// header, since nobody should have to read every plan to find the few.
+func actOf(e steps.Event) string {
+	switch e := e.(type) {
+	case steps.Cancelled:
+		return "cancel"
+	case steps.Submitted:
+		if e.RetryOf != "" {
+			return "retry"
+		}
+	}
+	return ""
 }
 
 // Append stores an event in a run's log and gives its sequence. It does not look at the run; the fold ignores what
@@ -95,19 +112,40 @@ func (l *Log) Append(ctx context.Context, run string, e steps.Event) (uint64, er
 	return seq, nil
 }
 
-// Cancel asks an open run to stop. Asking twice is asking once.
-func (l *Log) Cancel(ctx context.Context, run, by, reason string) error {
+// Cancel asks an open run to stop, and says what came of that. Asking twice is asking once; a run that has ended, also
+// while it was asked, is an [ErrEnded].
+func (l *Log) Cancel(ctx context.Context, run string, e steps.Cancelled) (w steps.Word, err error) {
 	s, err := l.Load(ctx, run)
-	if err != nil && !errors.Is(err, ErrFrozen) {
-		return fmt.Errorf("cancel: %w", err)
+	frozen := errors.Is(err, ErrFrozen)
+	if err != nil && !frozen {
+		return w, fmt.Errorf("cancel: %w", err)
 	}
-	if s != nil && s.Status().Ended() {
-		return fmt.Errorf("cancel run %s: %w: it is %s", run, ErrEnded, s.Status())
+	if s != nil {
+		if w = steps.Tell(s, steps.Deed{Event: e}); w.Outcome == steps.OutcomeRunOver {
+			return w, fmt.Errorf("cancel run %s: %w: %s", run, ErrEnded, w.Text)
+		}
 	}
-	if _, err := l.Append(ctx, run, steps.Cancelled{By: by, Reason: reason}); err != nil {
-		return fmt.Errorf("cancel: %w", err)
+	seq, err := l.Append(ctx, run, e)
+	if err != nil {
+		return w, fmt.Errorf("cancel: %w", err)
 	}
-	return nil
+	if frozen {
+		return steps.Word{Outcome: steps.OutcomeCounts, Text: "the run is frozen; it stops once its dead letter is decided"}, nil
+	}
+	err = l.Follow(ctx, run, func(s *steps.State, r steps.Record, _ []int) bool {
+		if r.Seq < seq && !s.Closed() {
+			return true
+		}
+		w = steps.Tell(s, steps.Deed{Event: e, Seq: seq})
+		return false
+	})
+	switch {
+	case err != nil:
+		return w, fmt.Errorf("cancel run %s: it is stored; what came of it is not known: %w", run, err)
+	case w.Outcome == steps.OutcomeRunOver:
+		return w, fmt.Errorf("cancel run %s: %w: %s", run, ErrEnded, w.Text)
+	}
+	return w, nil
 }
 
 // submitted is what a run was submitted with; nil when there is no such run.

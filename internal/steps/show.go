@@ -144,7 +144,9 @@ type EscalationView struct {
 	Allowed  []Verb          `json:"allowed"`
 	Decision *Decided        `json:"decision,omitempty"`
 
-	Approvals []string `json:"approvals,omitempty"` // who has approved so far, where more than one must
+	Needed    int      `json:"needed,omitempty"`    // how many people must approve, where more than one must
+	Approvals []string `json:"approvals,omitempty"` // who has approved so far
+	Approved  string   `json:"approved,omitempty"`  // both in words: "1 of 2 approved, mia"
 	Follows   string   `json:"follows,omitempty"`   // the expired escalation that asked the same
 	Tier      int      `json:"tier,omitempty"`      // how often it was asked before, in vain
 }
@@ -155,8 +157,12 @@ func ViewEscalation(s *State, n int) EscalationView {
 	v := EscalationView{
 		ID: e.ID, Kind: e.Kind, State: e.State, Run: s.Run, Workflow: s.Program.Plan.Name, Rung: e.Rung,
 		Class: e.Fault.Class, Message: e.Fault.Message, Opened: e.Opened.UTC(), Allowed: e.Allowed, Decision: e.Decision,
-		Deadline: moment(e.Deadline), Follows: e.Follows, Tier: e.Tier, Approvals: e.givenBy(),
+		Deadline: moment(e.Deadline), Follows: e.Follows, Tier: e.Tier,
 	}
+	if e.Needed > 1 {
+		v.Needed = e.Needed
+	}
+	v = v.WithApprovals(e.givenBy())
 	if v.Deadline != nil {
 		v.OnExpiry = e.OnExpiry
 	}
@@ -164,6 +170,12 @@ func ViewEscalation(s *State, n int) EscalationView {
 		v.Target = s.target(e.Unit)
 		v.Step, v.Tool = s.Units[e.Unit].ID, s.Tool(e.Unit).Name
 	}
+	return v
+}
+
+// WithApprovals is v once these people have approved.
+func (v EscalationView) WithApprovals(by []string) EscalationView {
+	v.Approvals, v.Approved = by, approved(v.Needed, by)
 	return v
 }
 

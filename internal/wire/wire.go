@@ -24,6 +24,7 @@ const (
 	HeaderRung      = "Belay-Rung"
 	HeaderNotBefore = "Belay-Not-Before"
 	HeaderAgain     = "Belay-Again" // set when the attempt may have been in the queue before
+	HeaderAct       = "Belay-Act"   // set when somebody did something to a run as a whole: cancel, retry
 	HeaderTrace     = "traceparent"
 )
 
