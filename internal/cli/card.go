@@ -108,6 +108,8 @@ func (a *app) printCard(c handoff.Card) error {
 		}
 		if at.Class != "" {
 			p(": %s: %s", at.Class, plain(at.Message))
+		} else if at.State == steps.AttemptReturned {
+			p(": %s", plain(at.Note))
 		}
 		p(" (%s, %s)\n", cmp.Or(byName(at.Worker), "no worker"), time.Duration(at.Took).Round(time.Millisecond))
 		if at.Detail != "" {
@@ -153,6 +155,9 @@ func (a *app) printPeople(c handoff.Card) {
 	}
 	if v := d.Approval; v != nil {
 		p("approval  of exactly these parameters, digest %.12s; %s\n", v.Digest, plain(approvers(v, d.Approved)))
+	}
+	for _, r := range d.Rejected {
+		p("rejected  %s\n", plain(r.Text()))
 	}
 	if c.Item.Claim != nil {
 		p("claimed   by %s until %s\n", plain(c.Item.Claim.By), c.Item.Claim.Until.Local().Format("15:04:05"))

@@ -55,6 +55,9 @@ func makeCard(card handoff.Card, p Person, now time.Time) cardView {
 	v.Subject, v.Fault = subject(d)
 	v.dropRepeats()
 	v.Approval = approval(d)
+	for _, r := range d.Rejected {
+		v.Rejected = append(v.Rejected, r.Text())
+	}
 	v.Decided = decided(d)
 	if v.Open {
 		v.Suggestion = suggestion(d)

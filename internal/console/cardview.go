@@ -28,6 +28,7 @@ type cardView struct {
 	Done                        []doneView
 	Subject                     *subjectView
 	Approval                    *approvalView
+	Rejected                    []string // earlier rejections of the same call
 	Question                    *steps.QuestionView
 	History                     []rungHistory
 	Fault                       *faultView // of a question that is about no step

@@ -119,6 +119,7 @@ func everything(kind steps.EscalationKind) handoff.Card {
 		Attempts:   []steps.AttemptView{{Rung: "g", Try: 1, State: steps.AttemptFailed, Class: steps.Timeout, Message: "m", Detail: "d", Worker: "w", Note: "n"}},
 		FirstError: fault, LastError: fault,
 		Approval:   &steps.ApprovalView{Digest: "d", Needed: 2, Given: []string{"b"}, NotSubmitter: true},
+		Rejected:   []steps.Denial{{Escalation: "r-1", Step: "s", By: "b", Reason: "r", ReopenedBy: "b", ReopenedAs: "r"}},
 		Suggestion: &steps.Suggestion{Verb: steps.VerbRetry, Ground: "g"},
 		Offers: []steps.Offer{
 			{Verb: steps.VerbApprove, Effect: "e"}, {Verb: steps.VerbEdit, Effect: "e", Schema: json.RawMessage(`{"properties":{"a":{"type":"string","description":"x"}}}`)},

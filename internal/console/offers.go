@@ -31,7 +31,7 @@ func offers(d steps.Dossier, p Person) (list []offerView, refused string) {
 		list = append(list, offerView{a, verbWords[a].Label, verbWords[a].Key, spoken(o.Effect), o.Grave, cardPath(d.ID) + "/" + string(a)})
 	}
 	if len(others) > 0 {
-		refused = strings.TrimPrefix(refused+" As "+ cmp.Or(p.Role, "a reader") + " you may not decide: "+join(others)+".", " ")
+		refused = strings.TrimPrefix(refused+" As "+cmp.Or(p.Role, "a reader")+" you may not decide: "+join(others)+".", " ")
 	}
 	return list, refused
 }

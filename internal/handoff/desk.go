@@ -267,6 +267,9 @@ func (k *Desk) complete(s *steps.State, n int, who Person, d steps.Decided, a Ac
 		return d, fmt.Errorf("%w: approve names the digest of what is approved (approval.digest of `esc show -o json`)", ErrInvalid)
 	}
 	d, err := check(s, n, d)
+	if err == nil {
+		d, err = reopen(s, n, who, d, a.Many)
+	}
 	if err != nil {
 		return d, err
 	}

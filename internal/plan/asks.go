@@ -22,6 +22,18 @@ func compileAsks(p *steps.Program) error {
 	return nil
 }
 
+// CompilePolicy compiles what a worker's policy asks about calls of its tool.
+func CompilePolicy(p steps.ToolPolicy) (*steps.Asks, error) {
+	if p.Verify != nil && p.Verify.Name != steps.VerifyRung {
+		return nil, fmt.Errorf("its probe is called %q", p.Verify.Name)
+	}
+	asks, err := compileAsk(&steps.Tool{Approval: p.Approval, Verify: p.Verify})
+	if asks == nil && err == nil {
+		asks = &steps.Asks{}
+	}
+	return asks, err
+}
+
 // compileAsk gives nil for a tool that asks nothing.
 func compileAsk(t *steps.Tool) (*steps.Asks, error) {
 	asks := &steps.Asks{}

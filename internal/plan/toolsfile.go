@@ -274,6 +274,7 @@ func (f *toolsFile) retryFields(p *steps.RetryPolicy) fields {
 		"factor":          f.float(&p.Factor, 1, 100),
 		"max":             f.duration(&p.Max, time.Millisecond),
 		"retry_after_max": f.duration(&p.RetryAfterMax, 0),
+		"max_named_waits": f.int(&p.MaxNamedWaits, 1, 1000),
 		"on":              func(n *yaml.Node) { f.readOn(p, n) },
 	}
 }

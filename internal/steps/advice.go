@@ -32,6 +32,10 @@ func (s *State) offer(e *Escalation, v Verb) Offer {
 		return o
 	}
 	o.Effect = s.effectOf(e, v)
+	if den, _ := Reopens(s, s.FindEscalation(e.ID), Decided{Verb: v}); den != nil && v == VerbRetry {
+		o.NeedsReason = true
+		o.Effect = "reopens what " + den.By + " rejected" + because(den.Reason) + "; then it " + o.Effect
+	}
 	o.Grave = o.Grave || v == VerbRetry && e.Kind == KindUnknown
 	switch {
 	case v == VerbEdit:

@@ -22,8 +22,9 @@ type Dossier struct {
 	Digest     string            `json:"digest"` // of the plan and its pinned policies
 	Approval   *ApprovalView     `json:"approval,omitempty"`
 	Question   *QuestionView     `json:"question,omitempty"`
-	Offers     []Offer           `json:"offers"`            // what may be decided, each with what it does
-	Settled    string            `json:"settled,omitempty"` // how it is no longer open, in words
+	Rejected   []Denial          `json:"rejected_before,omitempty"` // earlier rejections of the same call in this run
+	Offers     []Offer           `json:"offers"`                    // what may be decided, each with what it does
+	Settled    string            `json:"settled,omitempty"`         // how it is no longer open, in words
 	Suggestion *Suggestion       `json:"suggestion,omitempty"`
 }
 
@@ -141,6 +142,7 @@ func (d *Dossier) addUnit(s *State, i int) {
 func (d *Dossier) addFailing(s *State, e *Escalation) {
 	i := e.Unit
 	d.Attempts = s.attemptViews(i)
+	d.Rejected = s.RejectedBefore(i)
 	if e.Fault.Class != "" {
 		d.LastError, d.FirstError = &e.Fault, &e.Fault
 	}

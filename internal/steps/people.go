@@ -170,7 +170,8 @@ func (c *change) decideUnit(e *Escalation, d Decided) {
 	case VerbApprove:
 		c.approved(i, e)
 	case VerbReject:
-		c.reject(i, d)
+		c.deny(e, d)
+		c.reject(i, d, "rejected by "+d.By+because(d.Reason))
 	case VerbRetry:
 		c.again0(i, d)
 	case VerbEdit:
@@ -219,6 +220,7 @@ func (c *change) nextRound(i int, d Decided) {
 	if d.Grant != nil {
 		u.grants = []Grant{*d.Grant}
 	}
+	c.reopen(i, d)
 }
 
 // abort ends the run; said about a compensation, it ends the compensations.

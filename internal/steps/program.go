@@ -14,6 +14,8 @@ type Program struct {
 	Output Expr
 	Asks   map[string]Asks // by tool; only of tools that have something to ask
 	index  map[string]int  // plan step id -> index of Nodes
+
+	policies map[string][]string // by tool: the digest of its policy
 }
 
 // Asks are a tool's expressions about one call of it.
@@ -46,6 +48,10 @@ func Link(p *Program) *Program {
 		index[p.Plan.Steps[i].ID] = i
 	}
 	p.index = index
+	p.policies = make(map[string][]string, len(p.Tools))
+	for name, t := range p.Tools {
+		p.policies[name] = []string{t.Policy().Digest()}
+	}
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
 		n.Step = &p.Plan.Steps[i]

@@ -125,6 +125,9 @@ func (st *story) event(w []string) {
 	switch w[0] {
 	case "started":
 		st.add(Started{Attempt: a, Worker: at(3), Delivery: at(4)})
+	case "objected": // objected STEP ATTEMPT WORKER k=v...: what its tools file says of the tool
+		t := parseTool("t", options(w[4:]))
+		st.add(objection(a, at(3), t))
 	case "claimed":
 		st.add(Claimed{Attempt: a, Worker: at(3)})
 	case "ok":
@@ -145,6 +148,13 @@ func (st *story) event(w []string) {
 		return
 	case "reject":
 		st.add(Decided{Escalation: at(1), Verb: VerbReject, By: at(2), Reason: at(3)})
+		return
+	case "reopen": // reopen ESCALATION BY REASON REJECTION: a retry that takes a rejection back
+		d := Decided{Escalation: at(1), Verb: VerbRetry, By: at(2), Reason: at(3), Reopens: at(4)}
+		if g, ok, err := GrantFor(st.state, st.state.FindEscalation(d.Escalation), d); ok && err == nil {
+			d.Grant = &g
+		}
+		st.add(d)
 		return
 	case "refuse":
 		st.add(Failed{Attempt: a, Worker: "w", Fault: Fault{Class: PolicyDenied, Acted: ActedNo, Message: "not approved"}})
@@ -287,6 +297,9 @@ func parseTool(name string, o map[string]string) Tool {
 	p := RetryPolicy{MaxAttempts: 3, Initial: Duration(time.Second), Factor: 2, Max: Duration(time.Minute), RetryAfterMax: Duration(5 * time.Minute)}
 	if o["max"] != "" {
 		p.MaxAttempts, _ = strconv.Atoi(o["max"])
+	}
+	if o["named"] != "" {
+		p.MaxNamedWaits, _ = strconv.Atoi(o["named"])
 	}
 	if o["initial"] != "" {
 		p.Initial = Duration(mustDuration(o["initial"]))

@@ -11,6 +11,9 @@ func (s *State) did(e *Escalation, d Decided) string {
 	if e.Unit != RunUnit {
 		text = s.didUnit(e, d)
 	}
+	if d.Reopens != "" {
+		text += "; the rejection that " + d.Reopens + " ended in is taken back"
+	}
 	if n := s.openedBy(e.decided, e.Unit); n >= 0 {
 		text += "; it is asked about again as " + s.Escalations[n].ID + ": " + s.Escalations[n].Fault.Message
 	}
@@ -107,6 +110,9 @@ func (s *State) queued(i int, text string) string {
 		return text + "; your decision is its approval too"
 	case u.State.InQueue():
 		return text
+	}
+	if u.Fault != nil {
+		return u.ID + " " + ended(RunState(u.State)) + ": " + u.Fault.Message
 	}
 	return u.ID + " is " + string(u.State)
 }

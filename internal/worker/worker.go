@@ -101,6 +101,8 @@ type Worker struct {
 	hold  *holds
 	stops *stops
 
+	schemas toolbox.Schemas // that come with messages
+
 	ready    chan struct{}   // closed when it takes attempts of all its tools
 	stopping chan struct{}   // closed when nothing new is begun
 	life     context.Context // of executions and publishes; ends at the drain timeout
