@@ -46,7 +46,7 @@ func isDir(path string) bool {
 
 // commandLine finds the commands in what is said. The text is the program's own: nothing from outside is looked through
 // but what an error quotes.
-var commandLine = regexp.MustCompile("\\b(dispatcher|worker)( (?:run|runs|esc|dev|serve|token|keys|audit|tools|workers|lint|bench|notify|schema|config|help|version|--tools|--server|--trust)\\b)")
+var commandLine = regexp.MustCompile("(?:go run [^ ]*/)?\\b(dispatcher|worker)( (?:run|runs|esc|dev|serve|token|keys|audit|tools|workers|lint|bench|notify|schema|config|help|version|--tools|--server|--trust)\\b)")
 
 // named writes the commands in a text as they can be typed here.
 func (a *app) named(text string) string {
@@ -54,6 +54,9 @@ func (a *app) named(text string) string {
 		return text
 	}
 	return commandLine.ReplaceAllStringFunc(text, func(found string) string {
+		if strings.HasPrefix(found, "go run ") {
+			return found
+		}
 		name, rest, _ := strings.Cut(found, " ")
 		return a.nameOf(name) + " " + rest
 	})
@@ -73,8 +76,12 @@ func (a *app) nameOf(name string) string {
 
 // name lets help speak of the program as it was started.
 func (a *app) name(c *cobra.Command) {
-	if !c.HasParent() && a.Program != "" {
-		c.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: a.Program}
+	switch {
+	case !c.HasParent():
+		c.SetUsageTemplate(strings.Replace(c.UsageTemplate(), "{{if .Runnable}}", `{{if and .Runnable (not (index .Annotations "noun"))}}`, 1))
+		c.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: cmp.Or(a.Program, c.Name())}
+	case c.HasSubCommands(): // alone it does nothing but say so
+		c.Annotations = map[string]string{"noun": "yes"}
 	}
 	c.Short, c.Long, c.Example = a.named(c.Short), a.named(c.Long), a.named(c.Example)
 	rename := func(f *pflag.Flag) { f.Usage = a.named(f.Usage) }
