@@ -153,7 +153,7 @@ func (s *State) tellCancelled(d Deed) Word {
 		}
 		return w
 	case s.Status().Ended():
-		return Word{Outcome: OutcomeRunOver, At: s.Ended, Text: "it is " + string(s.Status())}
+		return Word{Outcome: OutcomeRunOver, At: s.Ended, Text: "it " + ended(s.Status())}
 	case s.ending != "":
 		return Word{Outcome: OutcomeAgain, At: s.endingFrom, Text: "it is ending already: " + cmp.Or(s.Reason, string(s.ending))}
 	}
