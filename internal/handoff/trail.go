@@ -34,7 +34,7 @@ type TrailLine struct {
 
 var past = map[Action]string{
 	ActClaim: "claimed it", ActRelease: "released it", ActAssign: "assigned it", ActSnooze: "put it off", ActNote: "noted",
-	ActTold: "told", ActExpired: "waited in vain: nobody decided in time", ActSuperseded: "settled it: events answered it",
+	ActTold: "told", ActExpired: "waited in vain: nobody decided in time", ActSuperseded: "settled it",
 	Action(steps.VerbApprove): "approved", Action(steps.VerbReject): "rejected", Action(steps.VerbRetry): "sent it back", Action(steps.VerbEdit): "edited",
 	Action(steps.VerbAnswer): "answered", Action(steps.VerbSkip): "skipped it", Action(steps.VerbVerify): "had it verified", Action(steps.VerbAbort): "aborted",
 }
@@ -105,7 +105,7 @@ func decisions(s *steps.State, n int) []TrailLine {
 		case e.State == steps.EscalationExpired:
 			lines = append(lines, TrailLine{At: e.Ended, By: Belay, Action: string(ActExpired)})
 		case e.State == steps.EscalationSuperseded:
-			lines = append(lines, TrailLine{At: e.Ended, By: Belay, Action: string(ActSuperseded)})
+			lines = append(lines, TrailLine{At: e.Ended, By: Belay, Action: string(ActSuperseded), Reason: s.SupersededBy(k)})
 		}
 	}
 	return lines

@@ -177,19 +177,28 @@ func (s *State) settled(n int, d Decided, w *Word) {
 		if w.Next != "" {
 			w.Text = "too late: nobody had decided by " + at + "; it is asked again as " + w.Next
 		}
-	case s.ending != "" && !e.Ended.Before(s.endingFrom):
-		w.Outcome, w.Text = OutcomeRunOver, "already settled at "+at+": "+s.endedFor()
 	default:
-		w.Outcome, w.Text = OutcomeSuperseded, "already settled: events answered it at "+at+" before anybody decided"
+		w.Outcome, w.Text = OutcomeSuperseded, "already settled at "+at+" before anybody decided: "+s.SupersededBy(n)
+		if s.overtaken(e) {
+			w.Outcome = OutcomeRunOver
+		}
 	}
 	if s.Status().Ended() && w.Outcome != OutcomeAgain {
 		w.Text += "; the run " + ended(s.Status())
 	}
 }
 
-// endedFor says why the run ends, or has ended.
-func (s *State) endedFor() string {
-	if s.ending == RunFailed {
+// overtaken reports whether e was settled because the run ends.
+func (s *State) overtaken(e *Escalation) bool {
+	return e.State == EscalationSuperseded && s.ending != "" && !e.Ended.Before(s.endingFrom)
+}
+
+// SupersededBy says what settled question n before anybody decided.
+func (s *State) SupersededBy(n int) string {
+	switch {
+	case !s.overtaken(&s.Escalations[n]):
+		return "events answered it"
+	case s.ending == RunFailed:
 		return "the run failed: " + s.Reason
 	}
 	return "the run was " + s.Reason

@@ -126,7 +126,7 @@ func TestTellOfDecisions(t *testing.T) {
 			d := a.decision(v, "mia")
 			a.add(Cancelled{By: "ann", Reason: "not needed"})
 			return a.tell(d)
-		}, OutcomeRunOver, "already settled at 2026-01-01T03:00:00Z: the run was cancelled by ann: not needed"},
+		}, OutcomeRunOver, "already settled at 2026-01-01T03:00:00Z before anybody decided: the run was cancelled by ann: not needed"},
 		{"the run is over", func(a *asked, v Verb) Word {
 			d := a.decision(v, "mia")
 			a.add(Cancelled{By: "ann"})
