@@ -168,9 +168,20 @@ func (a *app) printPeople(c handoff.Card) {
 	for _, l := range c.Trail {
 		a.printTrail(l)
 	}
+	if f := d.Followed; f != nil {
+		p("followed  %s%s\n", plain(f.Text), next(f.Next))
+	}
 	if d.Settled != "" {
 		p("\n%s\n", plain(d.Settled))
 	}
+}
+
+// next names the question that a decision led to.
+func next(id string) string {
+	if id == "" {
+		return ""
+	}
+	return " (asked as " + short(id) + ")"
 }
 
 // printTrail shows one line of who did what.

@@ -53,7 +53,7 @@ func TestHelpIsNotGarbled(t *testing.T) {
 		everyCommand(root, func(c *cobra.Command) {
 			for _, set := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
 				set.VisitAll(func(f *pflag.Flag) {
-					if name, usage := pflag.UnquoteUsage(f); strings.ContainsAny(f.Usage, "`") || strings.ContainsAny(name, " `") || usage != f.Usage {
+					if name, usage := pflag.UnquoteUsage(f); strings.ContainsAny(name, " `") || strings.Contains(usage, "`") {
 						t.Errorf("%s --%s %s: %s", c.CommandPath(), f.Name, name, f.Usage)
 					}
 				})

@@ -58,7 +58,7 @@ func makeCard(card handoff.Card, p Person, now time.Time) cardView {
 	for _, r := range d.Rejected {
 		v.Rejected = append(v.Rejected, r.Text())
 	}
-	v.Decided = decided(d)
+	v.Decided, v.Followed = decided(d), followed(d)
 	if v.Open {
 		v.Suggestion = suggestion(d)
 		v.Offers, v.Refused = offers(d, p)
@@ -178,9 +178,24 @@ func decided(d steps.Dossier) *decidedView {
 	if d.State == steps.EscalationOpen {
 		return nil
 	}
+	if d.State == steps.EscalationExpired {
+		return &decidedView{Verb: "Nobody decided in time."}
+	}
 	if d.Decision == nil {
 		return &decidedView{Verb: spoken(cmp.Or(d.Settled, "events answered it before anybody decided"))}
 	}
 	return &decidedView{By: cmp.Or(d.Decision.By, "somebody"), Verb: string(d.Decision.Verb), Reason: d.Decision.Reason,
 		Answer: shown(d.Decision.Answer), Params: shown(d.Decision.Params)}
+}
+
+func followed(d steps.Dossier) *followedView {
+	f := d.Followed
+	if f == nil {
+		return nil
+	}
+	v := &followedView{Text: f.Text, Path: runPath(d.Run), Bad: f.Fate.Bad()}
+	if f.Next != "" {
+		v.Path = cardPath(f.Next)
+	}
+	return v
 }

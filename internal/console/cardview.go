@@ -18,7 +18,8 @@ type cardView struct {
 	Age       string
 	People    people
 	Decided   *decidedView
-	Said      *said // what the reader's own act has just done
+	Followed  *followedView // of one that is settled
+	Said      *said         // what the reader's own act has just done
 
 	Workflow, RunPath, RunShort string
 	By                          string
@@ -57,6 +58,13 @@ type people struct {
 type decidedView struct {
 	By, Verb, Reason string
 	Answer, Params   value
+}
+
+// followedView is what came of a question, and where that is to be seen.
+type followedView struct {
+	Text string // may hold outside text
+	Path string // of the next question, else of the run
+	Bad  bool
 }
 
 type planStep struct {

@@ -36,8 +36,8 @@ func CompilePolicy(p steps.ToolPolicy) (*steps.Asks, error) {
 
 // compileAsk gives nil for a tool that asks nothing.
 func compileAsk(t *steps.Tool) (*steps.Asks, error) {
-	asks := &steps.Asks{}
-	some := t.Approval != nil || t.Verify != nil
+	asks := &steps.Asks{Targets: compileTargets(t.Rungs)}
+	some := t.Approval != nil || t.Verify != nil || asks.Targets != nil
 	var err error
 	if t.Approval != nil && t.Approval.When != "" {
 		if asks.Approval, err = compileCondition(t.Approval.When, inTools); err != nil {
@@ -80,6 +80,7 @@ func compileCondition(written string, see view) (steps.Expr, error) {
 }
 
 func compileVerify(asks *steps.Asks, v *steps.Verify) (err error) {
+	asks.Probes = compileTarget(&v.Rung)
 	if asks.Happened, err = compileCondition(v.Happened, inProbe); err != nil {
 		return fmt.Errorf("happened: %w", err)
 	}

@@ -23,6 +23,7 @@ const (
 	defaultInitial       = steps.Duration(time.Second)
 	defaultFactor        = 2
 	defaultMax           = steps.Duration(60 * time.Second)
+	defaultGrace         = 5 * time.Second // of a command that is told to end
 	defaultRetryAfterMax = steps.Duration(5 * time.Minute)
 )
 
@@ -202,6 +203,7 @@ func (f *toolsFile) readRung(t *ToolDef, n *yaml.Node, alone bool) RungDef {
 	if r.Timeout < 0 {
 		r.Timeout = defaultTimeout(r.Executor)
 	}
+	f.settleGrace(n, &r)
 	return r
 }
 

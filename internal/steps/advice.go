@@ -181,9 +181,13 @@ func (s *State) suggest(e *Escalation) *Suggestion {
 	return nil
 }
 
-// Fingerprint says what a question is about beside the run it is in: tool, rung, class and target. Questions with the
-// same one are alike, and people are told of them together.
+// Fingerprint says what a question is about beside the run it is in: tool, rung, class and target, whatever the
+// parameters put into that. Questions with the same one are alike, and people are told of them together.
 func (v EscalationView) Fingerprint() string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{string(v.Kind), v.Tool, v.Rung, string(v.Class), v.Target}, "\x00")))
+	target := v.Target
+	if v.Pattern != "" {
+		target = v.Pattern
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(v.Kind), v.Tool, v.Rung, string(v.Class), target}, "\x00")))
 	return hex.EncodeToString(sum[:6])
 }

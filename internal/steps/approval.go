@@ -198,10 +198,10 @@ func (c *change) needsApproval(i int) (why string, need bool) {
 }
 
 // about is the scope of what is asked about the call of unit i.
-func (c *change) about(i int, output json.RawMessage) Scope {
-	s := c.scope(i)
-	s.params, s.output = c.Units[i].Params, output
-	return s
+func (s *State) about(i int, output json.RawMessage) Scope {
+	c := s.scope(i)
+	c.params, c.output = s.Units[i].Params, output
+	return c
 }
 
 // granted reports whether the approvals in hand allow this round of unit i.

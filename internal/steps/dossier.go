@@ -26,6 +26,7 @@ type Dossier struct {
 	Offers     []Offer           `json:"offers"`                    // what may be decided, each with what it does
 	Settled    string            `json:"settled,omitempty"`         // how it is no longer open, in words
 	Suggestion *Suggestion       `json:"suggestion,omitempty"`
+	Followed   *Aftermath        `json:"followed,omitempty"` // what came of it, once it was settled
 }
 
 // ApprovalView is what a person approves: exactly these parameters of this tool, as Failing shows them.
@@ -107,7 +108,8 @@ type Failing struct {
 	Key     string          `json:"idempotency_key"`
 }
 
-// MakeDossier makes the dossier of escalation n of s.
+// MakeDossier makes the dossier of escalation n of s, by where s stands: of one that was settled, [SettledDossier] tells
+// what was in question then.
 func MakeDossier(s *State, n int) Dossier {
 	e := &s.Escalations[n]
 	d := Dossier{
@@ -127,6 +129,22 @@ func MakeDossier(s *State, n int) Dossier {
 	return d
 }
 
+// SettledDossier is the dossier of escalation n, which is not open any more, as it was when it was settled: before is the
+// run right before the record that did, now is the run as it stands. What came of it is said beside it.
+func SettledDossier(before, now *State, n int) Dossier {
+	if before == nil || n >= len(before.Escalations) {
+		before = now // opened and settled by the same record
+	}
+	e, d := &now.Escalations[n], MakeDossier(before, n)
+	d.State, d.Decision, d.Approvals, d.Suggestion = e.State, e.Decision, e.givenBy(), nil
+	if d.Approval != nil {
+		d.Approval.Given = d.Approvals
+	}
+	a := AftermathOf(now, n)
+	d.Followed = &a
+	return d
+}
+
 func (d *Dossier) addUnit(s *State, i int) {
 	u := &s.Units[i]
 	d.Plan = append(d.Plan, PlanLine{Step: u.ID, Tool: s.Tool(i).Name, State: u.State})
@@ -141,6 +159,7 @@ func (d *Dossier) addUnit(s *State, i int) {
 
 func (d *Dossier) addFailing(s *State, e *Escalation) {
 	i := e.Unit
+	target, _ := s.target(i)
 	d.Attempts = s.attemptViews(i)
 	d.Rejected = s.RejectedBefore(i)
 	if e.Fault.Class != "" {
@@ -153,16 +172,7 @@ func (d *Dossier) addFailing(s *State, e *Escalation) {
 		}
 	}
 	d.Failing = &Failing{
-		Step: s.Units[i].ID, Tool: s.Tool(i).Name, Rung: e.Rung, Params: orNull(s.Units[i].Params), Target: s.target(i),
+		Step: s.Units[i].ID, Tool: s.Tool(i).Name, Rung: e.Rung, Params: orNull(s.Units[i].Params), Target: target,
 		Effects: s.Tool(i).Effects, Key: s.Key(i),
 	}
-}
-
-// target is what the rung of unit i talks to.
-func (s *State) target(i int) string {
-	t := s.Tool(i)
-	if r := s.Units[i].Rung; r < len(t.Rungs) || s.probing(i) {
-		return t.Rung(r).Target
-	}
-	return ""
 }

@@ -116,7 +116,7 @@ func (a Asks) joined(b Asks, t *Tool, p ToolPolicy) Asks {
 		a.Approval = anyOf(a.Approval, b.Approval)
 	}
 	if p.Verify != nil {
-		a.Happened, a.Verified = b.Happened, b.Verified
+		a.Happened, a.Verified, a.Probes = b.Happened, b.Verified, b.Probes
 	}
 	return a
 }

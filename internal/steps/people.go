@@ -27,6 +27,7 @@ type Escalation struct {
 	Opened   time.Time
 	Ended    time.Time
 	Revision uint64   // sequence of the log record that opened it
+	Settled  uint64   // sequence of the log record that ended it, 0 while it is open
 	Decision *Decided // nil while open or superseded
 
 	before int // 1 + index of the escalation before it of the same unit, 0 = none
@@ -130,7 +131,7 @@ func (c *change) supersede(i int) {
 }
 
 func (c *change) close(e *Escalation, st EscalationState) {
-	e.State, e.Ended = st, c.Now
+	e.State, e.Ended, e.Settled = st, c.Now, c.Seq
 	c.open--
 	c.touch(e.Unit)
 }

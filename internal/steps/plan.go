@@ -163,7 +163,7 @@ func (r *Rung) Harmless() bool {
 type Rung struct {
 	Name     string      `json:"name"`
 	Executor string      `json:"executor"`         // http, command, nats, go, cache, static, human
-	Target   string      `json:"target,omitempty"` // what it talks to, for people: "GET http://.../orders/${ params.order }"
+	Target   string      `json:"target,omitempty"` // what it talks to, for people and without secrets; a template: "GET http://.../orders/${ params.order }"
 	Timeout  Duration    `json:"timeout"`          // one attempt; 0 = only the step's budget
 	Retry    RetryPolicy `json:"retry"`
 	Human    *Human      `json:"human,omitempty"` // set when Executor is human

@@ -24,6 +24,8 @@ type Asks struct {
 	Happened  Expr         // true or false, of the probe's output
 	Verified  Expr         // the step's output when it has happened; nil = the probe's
 	Questions map[int]Expr // by rung: what a person is asked, a string
+	Targets   map[int]Expr // by rung: what it talks to, a string; only of those that depend on the parameters
+	Probes    Expr         // what the probe talks to, a string; nil = it does not depend on the parameters
 }
 
 // Node is a plan step with its expressions compiled and its neighbours resolved.

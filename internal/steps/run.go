@@ -104,6 +104,18 @@ type Unit struct {
 	fan        *fan
 }
 
+// Spoken is the unit's name as people read it: `ship`, `ship[2]` for an item, `undo ship`.
+func (u *Unit) Spoken() string {
+	base, undone := strings.CutSuffix(u.ID, "~undo")
+	if step, item, ok := strings.Cut(base, "~"); ok {
+		base = step + "[" + item + "]"
+	}
+	if undone {
+		return "undo " + base
+	}
+	return base
+}
+
 type classCount struct {
 	class Class
 	n     int

@@ -113,7 +113,7 @@ func (j *job) run(ctx context.Context) (executor.Result, error) {
 		return r.Result, r.err
 	case <-ctx.Done():
 	}
-	grace := time.NewTimer(j.StopGrace)
+	grace := time.NewTimer(j.StopGrace + executor.GraceOf(j.rung.Executor))
 	defer grace.Stop()
 	select {
 	case r := <-done:
