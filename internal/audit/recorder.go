@@ -269,14 +269,17 @@ func (rec *Record) decision(d steps.Decided) {
 // complete adds what only the run's fold tells: whether it counted, what came of it, and what was there before it. The
 // fold ends with the event, so that what came later does not colour the record.
 func (r *Recorder) complete(ctx context.Context, rec *Record, ev steps.Event) {
+	d, decided := ev.(steps.Decided)
+	if _, letter := runlog.LetterRun(d.Escalation); letter {
+		return // it is about an entry that no fold takes in
+	}
 	s, err := r.Runs.At(ctx, rec.Run, rec.Seq)
 	if err != nil || s == nil {
 		return
 	}
 	w := steps.Tell(s, steps.Deed{Event: ev, Seq: rec.Seq})
 	rec.Counts, rec.Effect = new(w.Counts()), w.Text
-	d, is := ev.(steps.Decided)
-	if n := s.FindEscalation(d.Escalation); is && n >= 0 && d.Verb != steps.VerbEdit {
+	if n := s.FindEscalation(d.Escalation); decided && n >= 0 && d.Verb != steps.VerbEdit {
 		if f := steps.MakeDossier(s, n).Failing; f != nil {
 			rec.Before = f.Params
 		}

@@ -96,7 +96,7 @@ func Tell(s *State, d Deed) Word {
 func (s *State) tellDecided(deed Deed, d Decided) Word {
 	n := s.FindEscalation(d.Escalation)
 	if n < 0 {
-		return Word{Outcome: OutcomeNoQuestion, Text: "run " + s.Run + " has " + count(len(s.Escalations), "question", "questions")}
+		return Word{Outcome: OutcomeNoQuestion, Text: "run " + s.Run + " has not asked " + d.Escalation + "; it has asked " + count(len(s.Escalations), "question", "questions")}
 	}
 	e := &s.Escalations[n]
 	w := Word{State: e.State, Decision: e.Decision, At: e.Ended}

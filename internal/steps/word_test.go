@@ -137,7 +137,7 @@ func TestTellOfDecisions(t *testing.T) {
 			d := a.decision(v, "mia")
 			d.Escalation = "r-9"
 			return a.tell(d)
-		}, OutcomeNoQuestion, "run r has 1 question"},
+		}, OutcomeNoQuestion, "run r has not asked r-9; it has asked 1 question"},
 		{"not allowed here", func(a *asked, v Verb) Word {
 			d := a.decision(v, "mia")
 			d.Verb = map[bool]Verb{true: VerbSkip, false: VerbApprove}[a.e.Kind == KindApproval]
