@@ -120,38 +120,68 @@ func (r *Recorder) Sweep(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	var read []*position
 	for p := range r.Bus.Partitions() {
-		if err := r.partition(ctx, p); err != nil {
+		at, err := r.partition(ctx, p)
+		if err != nil {
 			return err
 		}
+		read = append(read, at)
 	}
 	key, err := r.Key()
 	if err != nil {
 		return err
 	}
 	text, err := r.signs.make(ctx, key, time.Now())
-	if err != nil || text == "" || r.File == "" {
+	if err != nil {
 		return err
+	}
+	// The checkpoint was confirmed, and so what was found in the trail before it is stored: now it need not be read again.
+	for _, at := range read {
+		if err := at.note(ctx, r.bucket); err != nil {
+			return err
+		}
+	}
+	if text == "" || r.File == "" {
+		return nil
 	}
 	return Keep(r.File, text)
 }
 
+// position is up to where the decisions of a partition are recorded.
+type position struct {
+	key      string
+	seq      uint64 // 0 = nothing has come
+	revision uint64 // of what the bucket says
+}
+
+func (p *position) note(ctx context.Context, bucket *bus.Bucket) error {
+	if p.seq == 0 {
+		return nil
+	}
+	if _, err := bucket.Swap(ctx, p.key, strconv.AppendUint(nil, p.seq, 10), p.revision); err != nil {
+		return fmt.Errorf("where the audit trail stands: %w", err)
+	}
+	return nil
+}
+
 // partition records the decisions of one partition that are not recorded yet.
-func (r *Recorder) partition(ctx context.Context, p int) error {
+func (r *Recorder) partition(ctx context.Context, p int) (*position, error) {
 	key := cursor + strconv.Itoa(p)
 	at, _, err := r.bucket.Get(ctx, key)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	to := &position{key: key, revision: at.Revision}
 	after, _ := strconv.ParseUint(string(at.Value), 10, 64)
 	names := r.Bus.Names()
 	entries, err := r.Bus.ReadSubject(ctx, names.RunsStream(p), names.LogKind(p, wire.KindDecision), after)
 	if err != nil || len(entries) == 0 {
-		return err
+		return to, err
 	}
 	known, err := r.recorded(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, e := range entries {
 		rec := r.record(ctx, e)
@@ -159,14 +189,11 @@ func (r *Recorder) partition(ctx context.Context, p int) error {
 			continue
 		}
 		if err := r.Log.Append(ctx, rec); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	last := strconv.FormatUint(entries[len(entries)-1].Seq, 10)
-	if _, err := r.bucket.Swap(ctx, key, []byte(last), at.Revision); err != nil {
-		return fmt.Errorf("where the audit trail stands: %w", err)
-	}
-	return nil
+	to.seq = entries[len(entries)-1].Seq
+	return to, nil
 }
 
 // recorded are the newest records: a recorder that ended between a record and its cursor has left some of them there.

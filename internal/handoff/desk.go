@@ -220,7 +220,10 @@ func (k *Desk) decide(ctx context.Context, who Person, id string, a Act, done Do
 		return done, err
 	}
 	if s.Escalations[n].State != steps.EscalationOpen {
-		_, err := verdict(s, n, d)
+		before, err := verdict(s, n, d)
+		if err == nil {
+			err = restate(ctx, k.Runs, run, before)
+		}
 		done.Again, done.Effect = err == nil, "you had decided so before"
 		return done, err
 	}

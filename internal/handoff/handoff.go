@@ -114,16 +114,26 @@ func find(ctx context.Context, log *runlog.Log, id string) (s *steps.State, n in
 	return s, n, nil
 }
 
-// carry appends a decision that was checked, and says what became of it.
+// carry appends a decision that was checked, and says what became of it. One that can be read but was not confirmed is
+// not taken for stored: it may be gone after a crash.
 func carry(ctx context.Context, log *runlog.Log, run string, d steps.Decided) (steps.Decided, error) {
-	seq, err := log.Append(ctx, run, d)
+	seq, err := log.AppendSurely(ctx, run, d)
 	if errors.Is(err, bus.ErrUncertain) {
-		return retell(ctx, log, run, d, err)
+		return d, fmt.Errorf("it may not be stored, and can be repeated without harm: %w", err)
 	}
 	if err != nil {
 		return d, err
 	}
 	return outcome(ctx, log, run, d, seq)
+}
+
+// restate writes a decision again that is found in the log. Whoever made it may have been told that nobody knows whether
+// it is stored, and asks for that now.
+func restate(ctx context.Context, log *runlog.Log, run string, d steps.Decided) error {
+	if _, err := log.AppendSurely(ctx, run, d); err != nil {
+		return fmt.Errorf("it was decided so before, but whether that is stored is not known: repeat it: %w", err)
+	}
+	return nil
 }
 
 // outcome follows the log until the fold has passed the decision at seq, and says what became of it.
@@ -140,18 +150,6 @@ func outcome(ctx context.Context, log *runlog.Log, run string, d steps.Decided, 
 		return d, fmt.Errorf("it is stored, but whether it was the first is not known: %w", err)
 	}
 	return counted, verdictErr
-}
-
-// retell settles a decision of which nobody knows whether it is stored: it counts, or another one does, or it can be
-// made again without harm.
-func retell(ctx context.Context, log *runlog.Log, run string, d steps.Decided, cause error) (steps.Decided, error) {
-	s, err := log.Load(ctx, run)
-	if err == nil {
-		if n := s.FindEscalation(d.Escalation); n >= 0 && (s.Escalations[n].State != steps.EscalationOpen || approvedBy(&s.Escalations[n], d.By) != nil) {
-			return verdict(s, n, d)
-		}
-	}
-	return d, fmt.Errorf("it may not be stored, and can be repeated without harm: %w", errors.Join(cause, err))
 }
 
 // verdict says whose decision counts on an escalation that is no longer open.

@@ -21,7 +21,7 @@ func decideLetter(ctx context.Context, log *runlog.Log, run string, d steps.Deci
 	if err := frozenAt(ctx, log, run, d.Escalation); err != nil {
 		return err
 	}
-	_, err := log.Append(ctx, run, d)
+	_, err := log.AppendSurely(ctx, run, d)
 	return err
 }
 

@@ -158,6 +158,9 @@ func (j *job) outcome(ctx context.Context, res executor.Result, err error, took 
 	if err == nil {
 		err = j.rung.Check(res.Output)
 	}
+	if err == nil {
+		err = j.fits(res.Output)
+	}
 	if err != nil {
 		return j.failed(j.fault(ctx, err), took)
 	}
