@@ -46,6 +46,7 @@ var statuses = []struct {
 	{handoff.ErrInvalid, http.StatusUnprocessableEntity, "invalid", "It does not fit"},
 	{runlog.ErrEnded, http.StatusConflict, "ended", "The run is over"},
 	{runlog.ErrFrozen, http.StatusConflict, "frozen", "The run is frozen"},
+	{bus.ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large", "Larger than the NATS server takes"},
 	{bus.ErrUncertain, http.StatusServiceUnavailable, "uncertain", "It may have been done; it can be repeated without harm"},
 	{bus.ErrFull, http.StatusServiceUnavailable, "full", "The store is full"},
 	{bus.ErrUnreachable, http.StatusServiceUnavailable, "unreachable", "NATS cannot be reached"},

@@ -58,7 +58,7 @@ func New(b *bus.Bus) *Box { return &Box{bus: b, names: b.Names()} }
 
 // Put stores a letter without waiting; done is called once. A letter that is there already is as good as stored.
 func (x *Box) Put(l Letter, done func(error)) {
-	body, err := json.Marshal(stored{wire.Version, l})
+	body, err := x.encode(l)
 	if err != nil {
 		done(fmt.Errorf("encode escalation %s: %w", l.ID, err))
 		return
@@ -70,6 +70,34 @@ func (x *Box) Put(l Letter, done func(error)) {
 		}
 		done(err)
 	})
+}
+
+// besideBody is more than the subject and the headers of a letter take.
+const besideBody = 1 << 10
+
+// encode writes a letter down, cut where it is larger than the server takes: a letter that asks something must arrive, and
+// what it is about stands in the log.
+func (x *Box) encode(l Letter) ([]byte, error) {
+	most := int(x.bus.MaxPayload()) - besideBody
+	body, err := json.Marshal(stored{wire.Version, l})
+	if err != nil || len(body) <= most {
+		return body, err
+	}
+	if o := l.Origin; o != nil {
+		cut := *o
+		cut.Raw = o.Raw[:min(len(o.Raw), most/4)]
+		l.Origin = &cut
+	}
+	l.Message, l.Target, l.Decision = head(l.Message, 1000), head(l.Target, 200), nil
+	return json.Marshal(stored{wire.Version, l})
+}
+
+// head is the beginning of a text.
+func head(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 type stored struct {

@@ -113,6 +113,9 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 	if e.Bus, err = bus.Connect(ctx, o.Connect); err != nil {
 		return err
 	}
+	if err := e.Bus.Small(); err != nil && (o.Dispatch != nil || o.Worker != nil) {
+		e.log.Warn("this NATS server takes smaller messages than Belay needs", "error", err)
+	}
 	if o.Setup || o.Embedded != nil {
 		err = e.Bus.Setup(ctx, bus.SetupOptions{Partitions: o.Partitions, New: o.newPartitions()})
 	} else {

@@ -121,6 +121,9 @@ func carry(ctx context.Context, log *runlog.Log, run string, d steps.Decided) (s
 	if errors.Is(err, bus.ErrUncertain) {
 		return d, fmt.Errorf("it may not be stored, and can be repeated without harm: %w", err)
 	}
+	if errors.Is(err, bus.ErrTooLarge) {
+		return d, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
 	if err != nil {
 		return d, err
 	}
