@@ -273,6 +273,9 @@ func (p *partition) removeDecided(r *run, rc *receipt) {
 	if r.frozen() {
 		held = runlog.LetterID(r.id, r.fold.Poison.Entry.Seq)
 	}
+	if r.fold.Orphan != nil {
+		held = runlog.LetterID(r.id, r.fold.Orphan.Entry.Seq)
+	}
 	for _, id := range r.fold.Letters {
 		if id != held {
 			p.removeLetter(r, rc, steps.EscalationView{ID: id, Kind: steps.KindDeadLetter})

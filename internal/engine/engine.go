@@ -195,7 +195,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 func (e *Engine) startAudit(signer *approval.Signer, file string) {
 	trail := audit.New(e.Bus)
 	e.Desk.Acted = func(ctx context.Context, who handoff.Person, a handoff.Act, d handoff.Done) {
-		if a.Verb.Decides() {
+		if a.Verb.Decides() && !d.Discarded { // the recorder finds it in the run's log
 			return
 		}
 		if err := trail.Append(ctx, actRecord(who, a, d)); err != nil {

@@ -115,6 +115,11 @@ func (k *Desk) Card(ctx context.Context, id string) (Card, error) {
 		return k.letterCard(ctx, id)
 	}
 	s, n, err := find(ctx, k.Runs, id)
+	if errors.Is(err, ErrNoEscalation) { // a letter may lie there all the same
+		if c, letterErr := k.letterCard(ctx, id); letterErr == nil {
+			return c, nil
+		}
+	}
 	if err != nil {
 		return Card{}, err
 	}
@@ -209,13 +214,19 @@ func (a Action) Decides() bool {
 func (k *Desk) decide(ctx context.Context, who Person, id string, a Act, done Done) (Done, error) {
 	d := steps.Decided{Escalation: id, Verb: steps.Verb(a.Verb), By: who.Name, Via: who.Via, Reason: a.Reason, Params: a.Params, Answer: a.Answer}
 	run, ok := RunOf(id)
+	if !ok && d.Verb == steps.VerbSkip {
+		return k.discard(ctx, id, done, fmt.Errorf("%w: %q", ErrNoEscalation, id))
+	}
 	if !ok {
 		return done, fmt.Errorf("%w: %q: an escalation's id is its run's id, - and a number", ErrNoEscalation, id)
 	}
 	if _, letter := runlog.LetterRun(id); letter {
-		return done, decideLetter(ctx, k.Runs, run, d)
+		return k.decideLetter(ctx, run, d, done)
 	}
 	s, n, err := find(ctx, k.Runs, id)
+	if errors.Is(err, ErrNoEscalation) && d.Verb == steps.VerbSkip {
+		return k.discard(ctx, id, done, err)
+	}
 	if err != nil {
 		return done, err
 	}

@@ -86,9 +86,17 @@ func RunOf(escalation string) (run string, ok bool) {
 func Find(ctx context.Context, log *runlog.Log, suffix string) (string, error) {
 	part, ok := RunOf(suffix)
 	if !ok {
+		if id, err := log.FindLetter(ctx, suffix); err != nil || id != "" {
+			return id, err
+		}
 		return "", fmt.Errorf("%w: %q: an escalation's id is its run's id, - and a number", ErrNoEscalation, suffix)
 	}
 	run, err := log.Find(ctx, part)
+	if errors.Is(err, runlog.ErrNoRun) {
+		if id, letterErr := log.FindLetter(ctx, suffix); letterErr != nil || id != "" {
+			return id, letterErr
+		}
+	}
 	if err != nil {
 		return "", fmt.Errorf("look for escalation %s: %w", suffix, err)
 	}

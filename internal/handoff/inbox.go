@@ -77,4 +77,6 @@ type Done struct {
 	By     string    `json:"by"`
 	Effect string    `json:"effect,omitempty"` // what happens now, in words
 	Again  bool      `json:"again,omitempty"`  // the same person had decided the same before
+
+	Discarded bool `json:"discarded,omitempty"` // it belonged to no run and was removed; no run's log says so
 }

@@ -45,7 +45,7 @@ func (l *Log) Load(ctx context.Context, run string) (*steps.State, error) {
 		return f.State, fmt.Errorf("run %s: %w", run, err)
 	}
 	if f.State == nil {
-		return nil, fmt.Errorf("run %s: %w", run, ErrNoRun)
+		return nil, l.missing(ctx, run)
 	}
 	return f.State, nil
 }

@@ -23,7 +23,8 @@ const (
 	HeaderAttempt   = "Belay-Attempt"
 	HeaderRung      = "Belay-Rung"
 	HeaderNotBefore = "Belay-Not-Before"
-	HeaderAgain     = "Belay-Again" // set when the attempt may have been in the queue before
+	HeaderRemoved   = "Belay-Removed" // set on what stays for a while of a run that was removed
+	HeaderAgain     = "Belay-Again"   // set when the attempt may have been in the queue before
 	HeaderTrace     = "traceparent"
 )
 
