@@ -45,6 +45,7 @@ var statuses = []struct {
 	{handoff.ErrNotAllowed, http.StatusConflict, "not_allowed", "Not possible here"},
 	{handoff.ErrInvalid, http.StatusUnprocessableEntity, "invalid", "It does not fit"},
 	{runlog.ErrEnded, http.StatusConflict, "ended", "The run is over"},
+	{runlog.ErrStray, http.StatusConflict, "stray", "It belongs to no run"},
 	{runlog.ErrFrozen, http.StatusConflict, "frozen", "The run is frozen"},
 	{bus.ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large", "Larger than the NATS server takes"},
 	{bus.ErrUncertain, http.StatusServiceUnavailable, "uncertain", "It may have been done; it can be repeated without harm"},

@@ -39,8 +39,8 @@ type strays struct {
 // mostKnown bounds what is remembered; then it is forgotten and asked again.
 const mostKnown = 200_000
 
-// sweep tells people of what lies in the queue of steps, among the timers and among the escalations and belongs to no run.
-// No consumer takes it, so nobody else would ever look at it.
+// sweep tells people of what lies in the queue of steps, among the timers, the escalations and the audit records and
+// belongs to no run. No consumer takes it, so nobody else would ever look at it.
 func (s *strays) sweep(ctx context.Context) error {
 	if s.known == nil || len(s.known) > mostKnown {
 		s.known = make(map[string]struct{})
@@ -50,6 +50,7 @@ func (s *strays) sweep(ctx context.Context) error {
 		{s.names.StepsStream(), s.names.StepsSubjects()},
 		{s.names.TimersStream(), s.names.TimersSubjects()},
 		{s.names.EscalationsStream(), s.names.EscalationsSubjects()},
+		{s.names.AuditStream(), s.names.AuditSubjects()},
 	} {
 		errs = append(errs, s.look(ctx, of.stream, of.filter))
 	}

@@ -76,6 +76,7 @@ func allJunk(n wire.Names) []junk {
 	add(n.EscalationsStream(), n.Prefix+".escalations.nothing", "{}", "", ".escalations.nothing")
 	add(n.EscalationsStream(), n.Escalation("failure", "t", "nobody-1"), "", "", "this letter cannot be read")
 	add(n.EscalationsStream(), n.Escalation("failure", "t", "nowhere"), "junk", "", "this letter cannot be read")
+	add(n.AuditStream(), n.Prefix+".audit.gossip", "{}", "", ".audit.gossip")
 	return all
 }
 
@@ -126,6 +127,15 @@ func TestNothingThatWasTakenIsInvisible(t *testing.T) {
 	}, func() string { return fmt.Sprint("not found: ", missing) })
 	if len(items) != len(all) {
 		t.Errorf("%d letters about %d kinds of junk: %s", len(items), len(all), ids(items))
+	}
+	for _, j := range all {
+		if j.run == "" || !strings.Contains(j.subject, ".runs.") {
+			continue
+		}
+		id, err := e.Runs.Find(t.Context(), j.run)
+		if _, loadErr := e.Runs.Load(t.Context(), j.run); err != nil || id != j.run || !errors.Is(loadErr, runlog.ErrFrozen) {
+			t.Errorf("runs show %s: found %q, %v; it says %v", j.run, id, err, loadErr)
+		}
 	}
 	// A submission that cannot be read may be of a newer program: each of them is asked about, one after the other.
 	within(t, 20*time.Second, func() bool {

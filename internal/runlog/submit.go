@@ -87,7 +87,7 @@ func (l *Log) Append(ctx context.Context, run string, e steps.Event) (uint64, er
 // Cancel asks an open run to stop. Asking twice is asking once.
 func (l *Log) Cancel(ctx context.Context, run, by, reason string) error {
 	s, err := l.Load(ctx, run)
-	if err != nil && !errors.Is(err, ErrFrozen) {
+	if err != nil && (!errors.Is(err, ErrFrozen) || errors.Is(err, ErrStray)) {
 		return fmt.Errorf("cancel: %w", err)
 	}
 	if s != nil && s.Status().Ended() {
