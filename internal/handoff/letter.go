@@ -57,6 +57,7 @@ func (k *Desk) discard(ctx context.Context, id string, done Done, unknown error)
 	return k.removed(ctx, l.EscalationView, done)
 }
 
+// decideFrozen decides the letter about the entry that holds a run.
 func decideFrozen(ctx context.Context, log *runlog.Log, run string, d steps.Decided) error {
 	if allowed := []steps.Verb{steps.VerbRetry, steps.VerbSkip}; !slices.Contains(allowed, d.Verb) {
 		return fmt.Errorf("%w: %q; allowed on a dead letter are %s", ErrNotAllowed, d.Verb, verbs(allowed))
