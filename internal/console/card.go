@@ -55,7 +55,10 @@ func makeCard(card handoff.Card, p Person, now time.Time) cardView {
 	v.Subject, v.Fault = subject(d)
 	v.dropRepeats()
 	v.Approval = approval(d.Approval)
-	v.Decided = decided(d)
+	for _, r := range d.Rejected {
+		v.Rejected = append(v.Rejected, r.Text())
+	}
+	v.Decided, v.Followed = decided(d), followed(d)
 	if v.Open {
 		v.Suggestion = suggestion(d)
 		v.Offers, v.Refused = offers(d, p)
@@ -174,9 +177,24 @@ func decided(d steps.Dossier) *decidedView {
 	if d.State == steps.EscalationOpen {
 		return nil
 	}
+	if d.State == steps.EscalationExpired {
+		return &decidedView{Verb: "Nobody decided in time."}
+	}
 	if d.Decision == nil {
 		return &decidedView{Verb: "Events answered it before anybody decided."}
 	}
 	return &decidedView{By: cmp.Or(d.Decision.By, "somebody"), Verb: string(d.Decision.Verb), Reason: d.Decision.Reason,
 		Answer: shown(d.Decision.Answer), Params: shown(d.Decision.Params)}
+}
+
+func followed(d steps.Dossier) *followedView {
+	f := d.Followed
+	if f == nil {
+		return nil
+	}
+	v := &followedView{Text: f.Text, Path: runPath(d.Run), Bad: f.Fate.Bad()}
+	if f.Next != "" {
+		v.Path = cardPath(f.Next)
+	}
+	return v
 }

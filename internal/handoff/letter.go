@@ -89,6 +89,14 @@ var LetterEffects = map[steps.Verb]string{
 	steps.VerbSkip:  "leave it out of the run's history for good; the run goes on without it",
 }
 
+// LetterEffect is what a verb does with a dead letter that allows some. What belongs to no run can only be removed.
+func LetterEffect(allowed []steps.Verb, v steps.Verb) string {
+	if len(allowed) == 1 && v == steps.VerbSkip {
+		return strayEffect
+	}
+	return LetterEffects[v]
+}
+
 // shownBytes is how much of a dead letter a card shows.
 const shownBytes = 2 << 10
 
@@ -107,11 +115,7 @@ func (k *Desk) letterCard(ctx context.Context, id string) (Card, error) {
 	}
 	c := Card{Item: k.item(l.EscalationView, r), Dossier: steps.Dossier{EscalationView: l.EscalationView, Offers: []steps.Offer{}}, Similar: []string{}, Trail: inOrder([]TrailLine{}, r, told)}
 	for _, v := range l.Allowed {
-		effect := LetterEffects[v]
-		if len(l.Allowed) == 1 && v == steps.VerbSkip {
-			effect = strayEffect
-		}
-		c.Dossier.Offers = append(c.Dossier.Offers, steps.Offer{Verb: v, Effect: effect, Grave: v == steps.VerbSkip})
+		c.Dossier.Offers = append(c.Dossier.Offers, steps.Offer{Verb: v, Effect: LetterEffect(l.Allowed, v), Grave: v == steps.VerbSkip})
 	}
 	if o := l.Origin; o != nil {
 		detail := fmt.Sprintf("subject %s, sequence %d, %d bytes\n%s", o.Subject, o.Sequence, o.Size, hex.Dump(o.Raw[:min(len(o.Raw), shownBytes)]))

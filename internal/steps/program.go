@@ -14,6 +14,8 @@ type Program struct {
 	Output Expr
 	Asks   map[string]Asks // by tool; only of tools that have something to ask
 	index  map[string]int  // plan step id -> index of Nodes
+
+	policies map[string][]string // by tool: the digest of its policy
 }
 
 // Asks are a tool's expressions about one call of it.
@@ -22,6 +24,8 @@ type Asks struct {
 	Happened  Expr         // true or false, of the probe's output
 	Verified  Expr         // the step's output when it has happened; nil = the probe's
 	Questions map[int]Expr // by rung: what a person is asked, a string
+	Targets   map[int]Expr // by rung: what it talks to, a string; only of those that depend on the parameters
+	Probes    Expr         // what the probe talks to, a string; nil = it does not depend on the parameters
 }
 
 // Node is a plan step with its expressions compiled and its neighbours resolved.
@@ -46,6 +50,10 @@ func Link(p *Program) *Program {
 		index[p.Plan.Steps[i].ID] = i
 	}
 	p.index = index
+	p.policies = make(map[string][]string, len(p.Tools))
+	for name, t := range p.Tools {
+		p.policies[name] = []string{t.Policy().Digest()}
+	}
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
 		n.Step = &p.Plan.Steps[i]
