@@ -113,7 +113,7 @@ func (r *Run) Cancel(ctx context.Context, by, reason string) error {
 	if r.err != nil {
 		return r.err
 	}
-	if err := r.client.engine.Runs.Cancel(ctx, r.id, by, reason); err != nil {
+	if _, err := r.client.engine.Runs.Cancel(ctx, r.id, steps.Cancelled{By: by, Via: "go", Reason: reason}); err != nil {
 		return fmt.Errorf("belay: %w", err)
 	}
 	return nil

@@ -47,7 +47,7 @@ type Runs interface {
 	Load(ctx context.Context, run string) (*steps.State, error)
 	List(ctx context.Context, f runlog.Filter) ([]runlog.Summary, error)
 	Export(ctx context.Context, run string, w io.Writer) error
-	Cancel(ctx context.Context, run, by, reason string) error
+	Cancel(ctx context.Context, run string, e steps.Cancelled) (steps.Word, error)
 }
 
 // Fleet says which workers run.
@@ -206,7 +206,7 @@ func (a *api) act(w http.ResponseWriter, r *http.Request) {
 	act.Verb = handoff.Action(r.PathValue("verb"))
 	if want := r.Header.Get("If-Match"); want != "" && want != "*" {
 		c, err := a.Desk.Card(r.Context(), id)
-		if err == nil && tag(&c.Dossier) != want {
+		if err == nil && tag(&c.Dossier) != want && !(act.Verb == handoff.Action(steps.VerbApprove) && c.Dossier.Bars(a.Who(r).Name).Outcome != "") { // whom it bars the desk tells why
 			err = staleness(&c, want)
 		}
 		if err != nil {
@@ -225,7 +225,7 @@ func (a *api) act(w http.ResponseWriter, r *http.Request) {
 // staleness says what has become of an escalation that somebody has an old picture of.
 func staleness(c *handoff.Card, want string) error {
 	if d := c.Dossier.Decision; d != nil {
-		return &handoff.DecidedBefore{Decision: d, State: c.Dossier.State, At: c.Decided()}
+		return &handoff.DecidedBefore{Decision: d, State: c.Dossier.State, At: c.Decided(), Text: c.Dossier.Settled}
 	}
 	return fault{http.StatusPreconditionFailed, "changed", "It has changed", "you saw " + want + ", it is " + tag(&c.Dossier) + " now: look again"}
 }
@@ -306,14 +306,15 @@ func (a *api) cancel(w http.ResponseWriter, r *http.Request) {
 			err = fault{http.StatusForbidden, "forbidden", "You may not do this", err.Error()}
 		}
 	}
+	var told steps.Word
 	if err == nil {
-		err = a.Runs.Cancel(r.Context(), r.PathValue("id"), who.Name, body.Reason)
+		told, err = a.Runs.Cancel(r.Context(), r.PathValue("id"), steps.Cancelled{By: who.Name, Via: "api", Reason: body.Reason})
 	}
 	if err != nil {
 		refuse(w, err)
 		return
 	}
-	answer(w, map[string]string{"id": r.PathValue("id"), "by": who.Name})
+	answer(w, map[string]string{"id": r.PathValue("id"), "by": who.Name, "effect": told.Text})
 }
 
 func (a *api) workers(w http.ResponseWriter, r *http.Request) {

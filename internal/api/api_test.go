@@ -72,7 +72,13 @@ func may(who string) func(handoff.Action) error {
 // held submits a run that waits for approval, and puts its letter as a dispatcher does.
 func (o *office) held(run string) {
 	o.t.Helper()
-	tools, err := plan.ParseTools("tools.yaml", []byte(`tools: {pay: {approval: always, input_schema: {type: object, required: [amount]}, rungs: [{http: {method: POST, url: "http://127.0.0.1:1/pay/${ params.amount }"}}]}}`))
+	o.heldBy(run, "always")
+}
+
+// heldBy is held under another rule.
+func (o *office) heldBy(run, rule string) {
+	o.t.Helper()
+	tools, err := plan.ParseTools("tools.yaml", []byte(`tools: {pay: {approval: `+rule+`, input_schema: {type: object, required: [amount]}, rungs: [{http: {method: POST, url: "http://127.0.0.1:1/pay/${ params.amount }"}}]}}`))
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -123,7 +129,7 @@ func (o *office) ask(method, path, body string, header ...string) answered {
 		o.t.Fatal(err)
 	}
 	a := answered{Response: res, text: string(text)}
-	if err := json.Unmarshal(text, &a.body); err != nil {
+	if err := json.NewDecoder(strings.NewReader(a.text)).Decode(&a.body); err != nil { // a log has more than one
 		o.t.Fatalf("%s %s gives %s: %v", method, path, text, err)
 	}
 	return a

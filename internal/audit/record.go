@@ -28,10 +28,12 @@ type Record struct {
 	Who    string          `json:"who"`
 	Via    string          `json:"via,omitempty"` // cli, console, api
 	Action string          `json:"action"`
-	On     string          `json:"on,omitempty"`     // the escalation, token or key
+	On     string          `json:"on,omitempty"`     // the escalation, run, token or key
 	Run    string          `json:"run,omitempty"`    // of the escalation
 	Seq    uint64          `json:"seq,omitempty"`    // of the decision in the run's log
-	Counts *bool           `json:"counts,omitempty"` // of a decision: whether it counted, or somebody was first
+	Counts *bool           `json:"counts,omitempty"` // of what stands in the run's log: whether it counted
+	Effect string          `json:"effect,omitempty"` // what came of it, or why nothing did, in the words that they were told
+	Over   string          `json:"over,omitempty"`   // who had claimed the escalation then
 	Reason string          `json:"reason,omitempty"`
 	Digest string          `json:"digest,omitempty"` // of what was approved
 	Grant  string          `json:"grant,omitempty"`  // nonce of the signed approval

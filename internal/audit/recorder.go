@@ -17,7 +17,7 @@ import (
 	"belay/internal/wire"
 )
 
-// Recorder records every decision that stands in the log of a run, by whatever way it came there, and signs checkpoints.
+// Recorder records every decision, cancel and retry that stands in the log of a run, and signs checkpoints.
 // It goes by the log, so a crash between a decision and its record loses nothing: whoever comes next begins where the
 // last one stopped. Of several dispatchers one records.
 type Recorder struct {
@@ -32,15 +32,23 @@ type Recorder struct {
 	bucket *bus.Bucket
 	signs  checkpoints
 	wake   chan struct{}
+	looked map[string]uint64 // by cursor: up to where nothing is left to record
+}
+
+// NewRecorder makes a recorder of what people do in these runs. Key and Say are to be set.
+func NewRecorder(b *bus.Bus, runs *runlog.Log, log *Log) *Recorder {
+	return &Recorder{Bus: b, Runs: runs, Log: log, wake: make(chan struct{}, 1), looked: map[string]uint64{}}
 }
 
 // Keys of the bucket, and the times of the loop.
 const (
-	leaseKey = "audit.lease"
-	cursor   = "audit.cursor."
-	term     = 15 * time.Second
-	settle   = 100 * time.Millisecond
-	recent   = 1000 // records in which one is looked for that may be there already
+	leaseKey  = "audit.lease"
+	cursor    = "audit.cursor."
+	actCursor = "audit.acts."
+	term      = 15 * time.Second
+	settle    = 100 * time.Millisecond
+	recent    = 1000  // records in which one is looked for that may be there already
+	often     = 10000 // sequences after which it is written down that nothing was found
 )
 
 // Run records until ctx ends.
@@ -48,7 +56,6 @@ func (r *Recorder) Run(ctx context.Context) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	r.wake = make(chan struct{}, 1)
 	hold := lease.New(r.bucket, leaseKey, term)
 	for p := range r.Bus.Partitions() {
 		go r.follow(ctx, p)
@@ -71,15 +78,17 @@ func (r *Recorder) Run(ctx context.Context) error {
 	return nil
 }
 
+// Nudge lets the recorder look soon: something was done that is to be recorded.
+func (r *Recorder) Nudge() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
 // follow wakes the recorder when a decision comes.
 func (r *Recorder) follow(ctx context.Context, p int) {
-	nudge := func() {
-		select {
-		case r.wake <- struct{}{}:
-		default:
-		}
-	}
-	if err := r.Bus.FollowKind(ctx, p, wire.KindDecision, nudge, func(bus.Entry) { nudge() }); err != nil && ctx.Err() == nil {
+	if err := r.Bus.FollowKind(ctx, p, wire.KindDecision, r.Nudge, func(bus.Entry) { r.Nudge() }); err != nil && ctx.Err() == nil {
 		r.Say.Debug("decisions are looked for from time to time only", "error", err)
 	}
 }
@@ -120,34 +129,96 @@ func (r *Recorder) Sweep(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	var read []*position
 	for p := range r.Bus.Partitions() {
-		if err := r.partition(ctx, p); err != nil {
+		at, err := r.partition(ctx, p)
+		if err != nil {
 			return err
 		}
+		read = append(read, at...)
 	}
 	key, err := r.Key()
 	if err != nil {
 		return err
 	}
 	text, err := r.signs.make(ctx, key, time.Now())
-	if err != nil || text == "" || r.File == "" {
+	if err != nil {
 		return err
+	}
+	// The checkpoint was confirmed, and so what was found in the trail before it is stored: now it need not be read again.
+	for _, at := range read {
+		if err := r.note(ctx, at); err != nil {
+			return err
+		}
+	}
+	if text == "" || r.File == "" {
+		return nil
 	}
 	return Keep(r.File, text)
 }
 
-// partition records the decisions of one partition that are not recorded yet.
-func (r *Recorder) partition(ctx context.Context, p int) error {
-	key := cursor + strconv.Itoa(p)
+// position is up to where one kind of entry is recorded.
+type position struct {
+	key      string
+	last     uint64 // the last sequence that was looked at
+	revision uint64 // of what the bucket says
+	worth    bool   // writing down: something was recorded, or much was looked at
+}
+
+// note writes down where a read ended, so that the next one begins there.
+func (r *Recorder) note(ctx context.Context, to *position) error {
+	r.looked[to.key] = to.last
+	if !to.worth {
+		return nil
+	}
+	if _, err := r.bucket.Swap(ctx, to.key, strconv.AppendUint(nil, to.last, 10), to.revision); err != nil {
+		return fmt.Errorf("where the audit trail stands: %w", err)
+	}
+	return nil
+}
+
+// partition records what people did in one partition and is not recorded yet: decisions, and what they did to runs as a
+// whole, which their headers tell from plans.
+func (r *Recorder) partition(ctx context.Context, p int) ([]*position, error) {
+	names := r.Bus.Names()
+	stream := names.RunsStream(p)
+	decided, err := r.since(ctx, cursor+strconv.Itoa(p), func(after uint64) ([]bus.Entry, uint64, error) {
+		entries, err := r.Bus.ReadSubject(ctx, stream, names.LogKind(p, wire.KindDecision), after)
+		if err != nil || len(entries) == 0 {
+			return nil, after, err
+		}
+		return entries, entries[len(entries)-1].Seq, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	acted, err := r.since(ctx, actCursor+strconv.Itoa(p), func(after uint64) ([]bus.Entry, uint64, error) {
+		return r.Bus.ReadMarked(ctx, stream, names.LogKind(p, wire.KindPlan), wire.HeaderAct, after)
+	})
+	return []*position{decided, acted}, err
+}
+
+// since records what a read gives that begins where the last one ended, and says where this one did.
+func (r *Recorder) since(ctx context.Context, key string, read func(after uint64) (entries []bus.Entry, last uint64, err error)) (*position, error) {
 	at, _, err := r.bucket.Get(ctx, key)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	after, _ := strconv.ParseUint(string(at.Value), 10, 64)
-	names := r.Bus.Names()
-	entries, err := r.Bus.ReadSubject(ctx, names.RunsStream(p), names.LogKind(p, wire.KindDecision), after)
-	if err != nil || len(entries) == 0 {
-		return err
+	stored, _ := strconv.ParseUint(string(at.Value), 10, 64)
+	entries, last, err := read(max(stored, r.looked[key]))
+	if err != nil {
+		return nil, err
+	}
+	if err := r.append(ctx, entries); err != nil {
+		return nil, err
+	}
+	return &position{key: key, last: last, revision: at.Revision, worth: len(entries) > 0 || last >= stored+often}, nil
+}
+
+// append records entries of runs' logs, each of them once.
+func (r *Recorder) append(ctx context.Context, entries []bus.Entry) error {
+	if len(entries) == 0 {
+		return nil
 	}
 	known, err := r.recorded(ctx)
 	if err != nil {
@@ -161,10 +232,6 @@ func (r *Recorder) partition(ctx context.Context, p int) error {
 		if err := r.Log.Append(ctx, rec); err != nil {
 			return err
 		}
-	}
-	last := strconv.FormatUint(entries[len(entries)-1].Seq, 10)
-	if _, err := r.bucket.Swap(ctx, key, []byte(last), at.Revision); err != nil {
-		return fmt.Errorf("where the audit trail stands: %w", err)
 	}
 	return nil
 }
@@ -193,16 +260,28 @@ func (r *Recorder) recorded(ctx context.Context) (map[string]bool, error) {
 	return known, nil
 }
 
-// record makes the record of a decision in a run's log. One that cannot be read is recorded as just that.
+// record makes the record of what somebody did, as it stands in a run's log. What cannot be read is recorded as just that.
 func (r *Recorder) record(ctx context.Context, e bus.Entry) Record {
 	_, run, kind, _ := r.Bus.Names().ParseLog(e.Subject)
-	rec := Record{ID: "decision/" + run + "/" + strconv.FormatUint(e.Seq, 10), At: e.Time.UTC(), Run: run, Seq: e.Seq, Action: "unreadable decision"}
+	rec := Record{ID: kind + "/" + run + "/" + strconv.FormatUint(e.Seq, 10), At: e.Time.UTC(), Run: run, Seq: e.Seq, Action: "unreadable " + kind}
 	ev, err := wire.DecodeEvent(kind, e.Data)
-	d, ok := ev.(steps.Decided)
-	if err != nil || !ok {
+	if err != nil {
 		return rec
 	}
-	rec.Who, rec.Via, rec.Action, rec.On, rec.Reason = d.By, d.Via, string(d.Verb), d.Escalation, d.Reason
+	switch d := ev.(type) {
+	case steps.Decided:
+		rec.decision(d)
+	case steps.Cancelled:
+		rec.Who, rec.Via, rec.Action, rec.On, rec.Reason = d.By, d.Via, "cancel run", run, d.Reason
+	case steps.Submitted:
+		rec.Who, rec.Via, rec.Action, rec.On, rec.Reason = d.By, d.Via, "retry run", d.RetryOf, d.Reason
+	}
+	r.complete(ctx, &rec, ev)
+	return rec
+}
+
+func (rec *Record) decision(d steps.Decided) {
+	rec.Who, rec.Via, rec.Action, rec.On, rec.Reason, rec.Over = d.By, d.Via, string(d.Verb), d.Escalation, d.Reason, d.Over
 	rec.Patch, rec.After = bounded(d.Patch), d.Params
 	if len(d.Answer) > 0 {
 		rec.After = d.Answer
@@ -210,28 +289,24 @@ func (r *Recorder) record(ctx context.Context, e bus.Entry) Record {
 	if d.Grant != nil {
 		rec.Digest, rec.Grant = d.Grant.Digest, d.Grant.Nonce
 	}
-	r.complete(ctx, &rec, d)
-	return rec
 }
 
-// complete adds what only the run's fold tells: whether the decision counted, and what was there before it.
-func (r *Recorder) complete(ctx context.Context, rec *Record, d steps.Decided) {
-	s, err := r.Runs.Load(ctx, rec.Run)
+// complete adds what only the run's fold tells: whether it counted, what came of it, and what was there before it. The
+// fold ends with the event, so that what came later does not colour the record.
+func (r *Recorder) complete(ctx context.Context, rec *Record, ev steps.Event) {
+	d, decided := ev.(steps.Decided)
+	if _, letter := runlog.LetterRun(d.Escalation); letter {
+		return // it is about an entry that no fold takes in
+	}
+	s, err := r.Runs.At(ctx, rec.Run, rec.Seq)
 	if err != nil || s == nil {
 		return
 	}
-	n := s.FindEscalation(d.Escalation)
-	if n < 0 {
-		rec.Counts = new(false)
-		return
-	}
-	e := &s.Escalations[n]
-	counts := e.Decision != nil && e.Decision.By == d.By && e.Decision.Verb == d.Verb && e.Decision.Reason == d.Reason
-	for _, a := range e.Approvals {
-		counts = counts || d.Grant != nil && a.Grant.Nonce == d.Grant.Nonce
-	}
-	rec.Counts = &counts
-	if f := steps.MakeDossier(s, n).Failing; f != nil && d.Verb != steps.VerbEdit {
-		rec.Before = f.Params
+	w := steps.Tell(s, steps.Deed{Event: ev, Seq: rec.Seq})
+	rec.Counts, rec.Effect = new(w.Counts()), w.Text
+	if n := s.FindEscalation(d.Escalation); decided && n >= 0 && d.Verb != steps.VerbEdit {
+		if f := steps.MakeDossier(s, n).Failing; f != nil {
+			rec.Before = f.Params
+		}
 	}
 }

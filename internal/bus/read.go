@@ -60,7 +60,7 @@ func (b *Bus) readReplicated(ctx context.Context, stream, subject string, after 
 func (b *Bus) readMany(ctx context.Context, stream, subject string, after uint64) ([]Entry, error) {
 	var all []Entry
 	for {
-		page, more, err := b.readPage(ctx, stream, subject, after+1)
+		page, more, err := b.readPage(ctx, stream, subject, after+1, pageSize)
 		if err != nil {
 			return nil, fmt.Errorf("read %s from %s: %w", subject, stream, err)
 		}
@@ -72,10 +72,10 @@ func (b *Bus) readMany(ctx context.Context, stream, subject string, after uint64
 	}
 }
 
-func (b *Bus) readPage(ctx context.Context, stream, subject string, from uint64) (page []Entry, more bool, err error) {
+func (b *Bus) readPage(ctx context.Context, stream, subject string, from uint64, most int) (page []Entry, more bool, err error) {
 	ctx, cancel := b.replies.whileConnected(ctx, b.timeout)
 	defer cancel()
-	body, err := json.Marshal(map[string]any{"seq": from, "next_by_subj": subject, "batch": pageSize, "max_bytes": pageBytes})
+	body, err := json.Marshal(map[string]any{"seq": from, "next_by_subj": subject, "batch": most, "max_bytes": pageBytes})
 	if err != nil {
 		return nil, false, err
 	}

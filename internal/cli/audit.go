@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -100,9 +101,21 @@ func (a *app) listRecords(list []audit.Record) error {
 		if r.Counts != nil && !*r.Counts {
 			what += " (did not count)"
 		}
-		rows = append(rows, []any{r.Index, r.At.Local().Format("2006-01-02 15:04:05"), cut(plain(r.Who), 12), r.Via, cut(what, 24), cutFront(short(r.On), 16), plain(r.Reason)})
+		rows = append(rows, []any{r.Index, r.At.Local().Format("2006-01-02 15:04:05"), cut(plain(r.Who), 12), r.Via, cut(what, 24), cutFront(short(r.On), 16), plain(recordWhy(r))})
 	}
 	return a.list([]any{"NO", "WHEN", "WHO", "VIA", "DID", "ON", "WHY"}, rows)
+}
+
+// recordWhy is why somebody did it, or why it did not count.
+func recordWhy(r audit.Record) string {
+	why := r.Reason
+	if r.Over != "" {
+		why = strings.TrimPrefix(why+"; over the claim of "+r.Over, "; ")
+	}
+	if r.Counts != nil && !*r.Counts {
+		why = strings.TrimPrefix(why+"; "+r.Effect, "; ")
+	}
+	return why
 }
 
 type verifyFlags struct{ file, checkpoints, trust string }
@@ -118,7 +131,7 @@ func (a *app) auditVerify() *cobra.Command {
 	fl := c.Flags()
 	fl.StringVar(&f.file, "file", "", "an exported trail instead of the one in the store; needs no server")
 	fl.StringVar(&f.checkpoints, "checkpoint", "", "checkpoints that somebody else has kept (audit.checkpoints of another dispatcher)")
-	fl.StringVar(&f.trust, "trust", "", "file of the public keys that sign (`dispatcher keys export`); empty = those that dispatchers publish")
+	fl.StringVar(&f.trust, "trust", "", "file of the public keys that sign, as 'dispatcher keys export' writes it; empty = those that dispatchers publish")
 	return c
 }
 

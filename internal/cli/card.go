@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,10 +62,10 @@ func (a *app) printLetter(l dlq.Letter) {
 		}
 	}
 	if len(l.Allowed) > 0 {
-		p("\ndecide    dispatcher esc decide %s %s\n", short(l.ID), example(l.Allowed))
+		p("\ndecide    %s%s %s%s\n", a.named("dispatcher esc decide "), short(l.ID), example(l.Allowed), a.flags())
 	}
 	for _, v := range l.Allowed {
-		if does := handoff.LetterEffects[v]; does != "" {
+		if does := handoff.LetterEffect(l.Allowed, v); does != "" {
 			p("          %-7s %s\n", v, does)
 		}
 	}
@@ -121,8 +122,16 @@ func (a *app) printCard(c handoff.Card) error {
 	if d.State != steps.EscalationOpen {
 		return nil
 	}
-	p("\ndecide    dispatcher esc decide %s %s\n", short(d.ID), example(d.Allowed))
+	barred := a.barred(&d)
+	if barred != "" {
+		d.Allowed = slices.DeleteFunc(slices.Clone(d.Allowed), func(v steps.Verb) bool { return v == steps.VerbApprove })
+	}
+	p("\ndecide    %s%s %s%s\n", a.named("dispatcher esc decide "), short(d.ID), example(d.Allowed), a.flags())
 	for _, o := range d.Offers {
+		if o.Verb == steps.VerbApprove && barred != "" {
+			p("          %-7s not yours: %s\n", o.Verb, plain(barred))
+			continue
+		}
 		p("          %-7s %s\n", o.Verb, o.Effect)
 	}
 	if s := d.Suggestion; s != nil {
@@ -145,7 +154,7 @@ func (a *app) printPeople(c handoff.Card) {
 		p("answers   %s\n", plain(strings.Join(q.Options, " | ")))
 	}
 	if v := d.Approval; v != nil {
-		p("approval  of exactly these parameters, digest %.12s; %s\n", v.Digest, approvers(v))
+		p("approval  of exactly these parameters, digest %.12s; %s\n", v.Digest, plain(approvers(v, d.Approved)))
 	}
 	for _, r := range d.Rejected {
 		p("rejected  %s\n", plain(r.Text()))
@@ -162,8 +171,8 @@ func (a *app) printPeople(c handoff.Card) {
 	if f := d.Followed; f != nil {
 		p("followed  %s%s\n", plain(f.Text), next(f.Next))
 	}
-	if d.State == steps.EscalationExpired || d.State == steps.EscalationSuperseded {
-		p("\n%s: nobody decided\n", d.State)
+	if d.Settled != "" {
+		p("\n%s\n", plain(d.Settled))
 	}
 }
 
@@ -190,10 +199,18 @@ func (a *app) printTrail(l handoff.TrailLine) {
 	}
 }
 
-func approvers(v *steps.ApprovalView) string {
+// barred says why whoever sits here cannot approve; empty where that is known only to whoever checks their token.
+func (a *app) barred(d *steps.Dossier) string {
+	if a.apiToken != "" {
+		return ""
+	}
+	return d.Bars(me()).Text
+}
+
+func approvers(v *steps.ApprovalView, so string) string {
 	text := "1 person must approve"
 	if v.Needed > 1 {
-		text = fmt.Sprintf("%d people must approve, so far %d", v.Needed, len(v.Given))
+		text = so
 	}
 	if v.NotSubmitter {
 		text += "; not whoever submitted the run"

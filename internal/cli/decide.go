@@ -17,7 +17,7 @@ type decideFlags struct {
 	reason, answer, params string
 	digest                 string
 	set                    []string
-	wait                   bool
+	wait, take             bool
 }
 
 func (a *app) escDecide() *cobra.Command {
@@ -33,10 +33,11 @@ func (a *app) escDecide() *cobra.Command {
 	}
 	fl := c.Flags()
 	fl.StringVar(&f.reason, "reason", "", "why; kept in the run's log, and read by the plan when you reject")
-	fl.StringVar(&f.digest, "digest", "", "approve: only if this is the digest of what is asked (approval.digest of `esc show -o json`)")
+	fl.StringVar(&f.digest, "digest", "", "approve: only if this is the digest of what is asked (approval.digest of 'esc show -o json')")
 	fl.StringArrayVar(&f.set, "set", nil, "edit: a parameter, path=value, typed by the tool's input schema")
 	fl.StringVar(&f.params, "params", "", "edit: the whole parameters as JSON")
 	fl.StringVar(&f.answer, "answer", "", "answer: the step's output as JSON")
+	fl.BoolVar(&f.take, "take", false, "decide it although somebody else has claimed it; they are told")
 	fl.BoolVar(&f.wait, "wait", false, "wait for people too when the run is moved on here")
 	return c
 }
@@ -51,7 +52,7 @@ func (a *app) decide(ctx context.Context, id string, verb steps.Verb, f decideFl
 			return "", err
 		}
 		run, ok := handoff.RunOf(full)
-		if !ok {
+		if !ok && verb != steps.VerbSkip { // what belongs to no run can be removed
 			return "", fmt.Errorf("%w: %q", handoff.ErrNoEscalation, full)
 		}
 		return run, nil
@@ -68,13 +69,25 @@ func (a *app) decide(ctx context.Context, id string, verb steps.Verb, f decideFl
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Err, "%s: %s by %s counts%s\n", full, done.Action, plain(done.By), plain(note(done.Effect)))
+	fmt.Fprintf(a.Err, "%s: %s\n", full, came(done))
+	if done.Discarded {
+		return nil
+	}
 	return a.afterDecision(ctx, s, run, f.wait)
+}
+
+// came says what came of a decision that counts.
+func came(d handoff.Done) string {
+	what := string(d.Action) + " by " + d.By + " counts"
+	if d.Again {
+		what = string(d.Action)
+	}
+	return plain(what + note(d.Effect))
 }
 
 // act is the decision, with what it takes of what is shown now.
 func (f decideFlags) act(ctx context.Context, s *session, id string, verb steps.Verb) (handoff.Act, error) {
-	act := handoff.Act{Verb: handoff.Action(verb), Reason: f.reason, Answer: json.RawMessage(f.answer), Digest: f.digest}
+	act := handoff.Act{Verb: handoff.Action(verb), Reason: f.reason, Answer: json.RawMessage(f.answer), Digest: f.digest, Take: f.take}
 	var err error
 	switch verb {
 	case steps.VerbEdit:

@@ -284,7 +284,7 @@ func (i *drained) decide(ctx context.Context, o steps.Offer, rest string) (gone 
 		}
 	}
 	done, err := i.act(ctx, i.id, act)
-	if errors.Is(err, handoff.ErrDecidedBefore) {
+	if errors.Is(err, handoff.ErrDecidedBefore) || errors.Is(err, handoff.ErrApproved) {
 		i.failed(err)
 		return true
 	}
@@ -292,7 +292,7 @@ func (i *drained) decide(ctx context.Context, o steps.Offer, rest string) (gone 
 		return i.failed(err)
 	}
 	i.decided++
-	fmt.Fprintf(i.Out, "%s: %s by %s counts%s\n", short(i.id), done.Action, plain(done.By), plain(note(done.Effect)))
+	fmt.Fprintf(i.Out, "%s: %s\n", short(i.id), came(done))
 	return true
 }
 

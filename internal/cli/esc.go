@@ -35,6 +35,7 @@ func (a *app) escLs() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.tellTaken(c.Context(), s)
 		if list = f.pick(list); by != "" {
 			return a.listCauses(causesOf(list))
 		}
@@ -46,6 +47,15 @@ func (a *app) escLs() *cobra.Command {
 	f.add(c.Flags())
 	c.Flags().StringVar(&by, "by", "", "`cause`: one line for what is alike, with how many there are")
 	return c
+}
+
+// tellTaken says what others have done lately about questions that whoever sits here had claimed. The list is there
+// without it too.
+func (a *app) tellTaken(ctx context.Context, s *session) {
+	news, _ := s.desk().Taken(ctx, me())
+	for _, t := range news {
+		fmt.Fprintf(a.Err, "%s: you had claimed it; %s %s at %s\n", short(t.ID), plain(t.By), t.Did, t.At.Local().Format("15:04:05"))
+	}
 }
 
 // desk is where escalations are read; acts go through s.People, which may be in another process.
@@ -66,10 +76,18 @@ func (a *app) listEscalations(list []handoff.Item) error {
 	var rows [][]any
 	for _, e := range list {
 		rows = append(rows, []any{
-			a.idCell(e.ID), e.Kind, a.cell(e.Workflow, 8), a.cell(forPeople(e.Step), 10), left(e.Deadline), ago(e.Opened), a.cell(holder(e.Claim), 8), plain(e.Message),
+			a.idCell(e.ID), e.Kind, a.cell(e.Workflow, 8), a.cell(forPeople(e.Step), 10), left(e.Deadline), ago(e.Opened), a.cell(holder(e.Claim), 8), plain(whyAsked(e)),
 		})
 	}
 	return a.listWhole([]any{"ID", "KIND", "WORKFLOW", "STEP", "DUE", "SINCE", "WHO", "WHY"}, rows)
+}
+
+// whyAsked is why an item waits, and for whom else where some have approved.
+func whyAsked(e handoff.Item) string {
+	if e.Approved == "" {
+		return e.Message
+	}
+	return e.Approved + ": " + e.Message
 }
 
 // holder is who is at an item.
@@ -139,9 +157,12 @@ func (a *app) act(ctx context.Context, id string, what handoff.Act) error {
 func (a *app) person() handoff.Person { return handoff.Person{Name: me(), Via: "cli"} }
 
 func (a *app) escClaim() *cobra.Command {
-	return &cobra.Command{Use: "claim ID", Short: "Say that you are at it; others are not told of it meanwhile", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		return a.act(c.Context(), args[0], handoff.Act{Verb: handoff.ActClaim})
+	var take bool
+	c := &cobra.Command{Use: "claim ID", Short: "Say that you are at it; others are not told of it meanwhile", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return a.act(c.Context(), args[0], handoff.Act{Verb: handoff.ActClaim, Take: take})
 	}}
+	c.Flags().BoolVar(&take, "take", false, "take it over from somebody else; they are told")
+	return c
 }
 
 func (a *app) escRelease() *cobra.Command {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"strings"
@@ -45,7 +44,8 @@ const exitCodeHelp = `Exit codes:
   65   invalid plan, tools file, input or decision
   66   no such run, escalation or file
   69   NATS cannot be reached
-  75   conflict or timeout: try again; esc decide: somebody was first; esc redrive: it did not help, or is under way
+  75   conflict or timeout: try again; esc decide: somebody was first, has claimed it, or you have approved it already;
+       esc redrive: it did not help, or is under way
   77   not allowed: another role, or whoever submitted the run
   78   a mistake in the settings, or streams that are set up otherwise
   130  interrupted
@@ -99,7 +99,7 @@ func codeOf(err error) (code int, word string) {
 	switch {
 	case errors.As(err, &e):
 		return e.code, wordOf(e.code)
-	case errors.As(err, &problems), errors.Is(err, handoff.ErrInvalid), errors.Is(err, runlog.ErrTooLarge), errors.Is(err, runlog.ErrBadID):
+	case errors.As(err, &problems), errors.Is(err, handoff.ErrInvalid), errors.Is(err, runlog.ErrTooLarge), errors.Is(err, bus.ErrTooLarge), errors.Is(err, runlog.ErrBadID):
 		return exitInvalid, "invalid"
 	case errors.As(err, &drift):
 		return exitConfig, "config"
@@ -110,7 +110,8 @@ func codeOf(err error) (code int, word string) {
 	case errors.Is(err, runlog.ErrNoRun), errors.Is(err, handoff.ErrNoEscalation), errors.Is(err, fs.ErrNotExist):
 		return exitNotFound, "not_found"
 	case errors.Is(err, runlog.ErrConflict), errors.Is(err, runlog.ErrEnded), errors.Is(err, runlog.ErrAmbiguous), errors.Is(err, handoff.ErrDecidedBefore),
-		errors.Is(err, handoff.ErrChanged), errors.Is(err, handoff.ErrClaimed), errors.Is(err, handoff.ErrCameBack), errors.Is(err, handoff.ErrUnderWay),
+		errors.Is(err, handoff.ErrChanged), errors.Is(err, handoff.ErrClaimed), errors.Is(err, handoff.ErrApproved),
+		errors.Is(err, handoff.ErrCameBack), errors.Is(err, handoff.ErrUnderWay),
 		errors.Is(err, bus.ErrLocked), errors.Is(err, bus.ErrUncertain), errors.Is(err, bus.ErrFull), errors.Is(err, syscall.EADDRINUSE):
 		return exitTryAgain, "conflict"
 	case errors.Is(err, bus.ErrUnreachable), errors.Is(err, handoff.ErrNoDesk), errors.As(err, &op):
@@ -135,7 +136,7 @@ func wordOf(code int) string {
 }
 
 // report tells the operator of an error, once, and returns the exit code.
-func report(stderr io.Writer, asJSON bool, err error) int {
+func (a *app) report(err error) int {
 	if err == nil {
 		return exitOK
 	}
@@ -144,14 +145,15 @@ func report(stderr io.Writer, asJSON bool, err error) int {
 	if errors.As(err, &e) && e.err == nil {
 		return code
 	}
-	if asJSON {
-		_ = json.NewEncoder(stderr).Encode(map[string]any{"error": map[string]any{
-			"code": word, "detail": err.Error(), "exit_code": code, "retryable": code == exitTryAgain || code == exitUnreachable,
+	text := a.named(err.Error())
+	if a.json() {
+		_ = json.NewEncoder(a.Err).Encode(map[string]any{"error": map[string]any{
+			"code": word, "detail": text, "exit_code": code, "retryable": code == exitTryAgain || code == exitUnreachable,
 		}})
 		return code
 	}
-	for line := range strings.SplitSeq(err.Error(), "\n") { // it may quote what came from outside
-		fmt.Fprintln(stderr, plain(line))
+	for line := range strings.SplitSeq(text, "\n") { // it may quote what came from outside
+		fmt.Fprintln(a.Err, plain(line))
 	}
 	return code
 }

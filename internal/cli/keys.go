@@ -120,7 +120,7 @@ func (a *app) rotateKey(c *cobra.Command) error {
 	if err := a.recordAct(c.Context(), s, "key rotate", k.ID, map[string]string{"before": old.ID}); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Out, "key %s signs now. What %s has signed counts until it expires; end that with: dispatcher keys revoke %s\n", k.ID, old.ID, old.ID)
+	fmt.Fprintf(a.Out, a.named("key %s signs now. What %s has signed counts until it expires; end that with: dispatcher keys revoke %s\n"), k.ID, old.ID, old.ID)
 	return nil
 }
 

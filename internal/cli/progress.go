@@ -19,7 +19,9 @@ type progress struct {
 	attempts map[string]int    // by unit: attempts whose end was told
 	open     map[string]bool   // escalations that were told
 	over     map[string]bool   // and what became of them
-	flags    string            // that commands need to find the same store
+
+	look, decide string // the commands that show and decide what is asked
+	flags        string // that commands need to find the same store
 }
 
 func (a *app) newProgress(id string) *progress {
@@ -27,12 +29,7 @@ func (a *app) newProgress(id string) *progress {
 	if a.json() {
 		p.w, p.paint = a.Err, a.colored(a.Err)
 	}
-	if a.dataDir != "" {
-		p.flags = " --data-dir " + a.dataDir
-	}
-	if a.conn.Server != "" {
-		p.flags += " --server " + a.conn.Server
-	}
+	p.look, p.decide, p.flags = a.named("dispatcher esc show "), a.named("dispatcher esc decide "), a.flags()
 	return p
 }
 
@@ -311,8 +308,8 @@ func (p *progress) waiting(s *steps.State) {
 		if f := s.Escalations[n].Fault; f.Detail != "" {
 			fmt.Fprintf(p.w, "    %s\n", cutMiddle(plain(strings.TrimSpace(f.Detail)), 200))
 		}
-		fmt.Fprintf(p.w, "    look:    dispatcher esc show %s%s\n", short(e.ID), p.flags)
-		fmt.Fprintf(p.w, "    decide:  dispatcher esc decide %s %s%s --reason \"...\"\n", short(e.ID), example(e.Allowed), p.flags)
+		fmt.Fprintf(p.w, "    look:    %s%s%s\n", p.look, short(e.ID), p.flags)
+		fmt.Fprintf(p.w, "    decide:  %s%s %s%s\n", p.decide, short(e.ID), example(e.Allowed), p.flags)
 	}
 }
 

@@ -148,7 +148,7 @@ func (f *itemFilter) add(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.mine, "mine", false, "only what you have claimed, or what is assigned to you")
 	fl.DurationVar(&f.older, "older", 0, "only what has been open for longer than this")
 	fl.StringVar(&f.class, "class", "", "only with this class of fault")
-	fl.StringVar(&f.fingerprint, "fingerprint", "", "only alike ones (`esc show -o json`)")
+	fl.StringVar(&f.fingerprint, "fingerprint", "", "only those with this fingerprint, as 'esc show -o json' gives it")
 }
 
 func (f itemFilter) picks(it handoff.Item) bool {
@@ -183,7 +183,7 @@ func (a *app) showRedrive(verb steps.Verb, lines []redriveLine, dryRun bool) err
 		return a.printJSON(lines)
 	}
 	if len(lines) == 0 {
-		fmt.Fprintln(a.Out, "Nothing open fits: `dispatcher esc ls` shows what there is.")
+		fmt.Fprintln(a.Out, a.named("Nothing open fits: `dispatcher esc ls` shows what there is."))
 		return nil
 	}
 	var rows [][]any

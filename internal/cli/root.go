@@ -30,14 +30,16 @@ type IO struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Getenv   func(string) string
+	Program  string // how this program was started, as hints say it; empty = by its own name
 }
 
 // System is the process's own.
-func System() IO { return IO{os.Stdin, os.Stdout, os.Stderr, os.Getenv} }
+func System() IO { return IO{os.Stdin, os.Stdout, os.Stderr, os.Getenv, thisProgram()} }
 
 // app is what every command has: its connections to the world and the flags that all share.
 type app struct {
 	IO
+	kind     string // dispatcher or worker
 	output   string
 	verbose  bool
 	logLevel string
@@ -91,6 +93,8 @@ func (a *app) workerRoot() *cobra.Command {
 
 func (a *app) execute(ctx context.Context, root *cobra.Command, args []string) int {
 	a.easeGC()
+	a.kind = root.Name()
+	a.name(root)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
@@ -112,7 +116,7 @@ func (a *app) execute(ctx context.Context, root *cobra.Command, args []string) i
 	defer stop()
 	defer a.stopTraces()
 	err := asUsage(root.ExecuteContext(ctx))
-	return report(a.Err, a.json(), err) // only now it is known whether -o json was given
+	return a.report(err) // only now it is known whether -o json was given
 }
 
 // asUsage gives cobra's own errors, which carry no code, theirs.
@@ -170,7 +174,7 @@ func (a *app) globalFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.conn.User, "user", "", "user name (NATS_USER)")
 	f.StringVar(&a.conn.Password, "password", "", "password (NATS_PASSWORD)")
 	f.StringVar(&a.conn.Token, "token", "", "token (NATS_TOKEN)")
-	f.StringVar(&a.apiToken, "api-token", "", "the token that dispatcher serve asks for when you decide (BELAY_API_TOKEN)")
+	f.StringVar(&a.apiToken, "api-token", "", "the token that 'dispatcher serve' asks for when you decide (BELAY_API_TOKEN)")
 	f.StringVar(&a.conn.TLSCert, "tlscert", "", "TLS certificate (NATS_CERT)")
 	f.StringVar(&a.conn.TLSKey, "tlskey", "", "TLS key (NATS_KEY)")
 	f.StringVar(&a.conn.TLSCA, "tlsca", "", "TLS authority (NATS_CA)")

@@ -283,7 +283,7 @@ func rests(s *steps.State, wait bool) bool {
 }
 
 func (a *app) left(id string, embedded bool) error {
-	how := "dispatcher runs watch " + short(id)
+	how := a.named("dispatcher runs watch ") + short(id) + a.flags()
 	if embedded {
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted; the run is kept and goes on with: %s (nothing moves until then)", how)}
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -106,7 +107,7 @@ func (a *app) listRuns(ctx context.Context, f runlog.Filter) error {
 		return a.printJSON(list)
 	}
 	if len(list) == 0 {
-		fmt.Fprintln(a.Out, "No runs. `dispatcher run PLAN` submits one; filters may leave none.")
+		fmt.Fprintln(a.Out, a.named("No runs. `dispatcher run PLAN` submits one; filters may leave none."))
 		return nil
 	}
 	var rows [][]any
@@ -146,6 +147,9 @@ func (a *app) runsShow() *cobra.Command {
 	return &cobra.Command{Use: "show ID", Short: "Show a run with every attempt", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		return a.withRun(c.Context(), args[0], carry{}, func(s *session, run string) error {
 			st, err := s.Runs.Load(c.Context(), run)
+			if f, ok := errors.AsType[*runlog.Frozen](err); ok && errors.Is(err, runlog.ErrStray) {
+				return a.showStray(run, f)
+			}
 			if err != nil {
 				return err
 			}
@@ -155,6 +159,17 @@ func (a *app) runsShow() *cobra.Command {
 			return a.showRun(st)
 		})
 	}}
+}
+
+// showStray shows what there is of a run that never became one: the dead letter that asks what to do with it.
+func (a *app) showStray(run string, f *runlog.Frozen) error {
+	if a.json() {
+		doc := steps.Document{ID: run, State: steps.RunWaiting, Reason: f.Error(), Escalations: []string{f.Letter}}
+		doc.Labels, doc.Steps, doc.Degraded = map[string]string{}, []steps.StepView{}, []steps.Degraded{}
+		return a.printJSON(doc)
+	}
+	fmt.Fprintf(a.Out, "run       %s\nstate     %s\n          %s\ndecide    dispatcher esc show %s\n", run, steps.RunWaiting, plain(f.Error()), f.Letter)
+	return nil
 }
 
 func (a *app) showRun(s *steps.State) error {
@@ -249,29 +264,43 @@ func (a *app) runsCancel() *cobra.Command {
 	var reason string
 	c := &cobra.Command{Use: "cancel ID", Short: "Stop a run: executing attempts are stopped, completed steps compensated", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		return a.withRun(c.Context(), args[0], carry{}, func(s *session, run string) error {
-			if err := s.Runs.Cancel(c.Context(), run, me(), reason); err != nil {
+			told, err := s.Runs.Cancel(c.Context(), run, steps.Cancelled{By: me(), Via: "cli", Reason: reason})
+			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.Err, "run %s is told to stop; follow it with: dispatcher runs watch %s\n", run, short(run))
-			if a.json() {
-				return a.printJSON(map[string]string{"id": run})
-			}
-			return nil
+			return a.toldToStop(s, run, told)
 		})
 	}}
-	c.Flags().StringVar(&reason, "reason", "", "why; kept in the run's log")
+	c.Flags().StringVar(&reason, "reason", "", "why; kept in the run's log and in the audit trail")
 	return c
 }
 
+// toldToStop says what came of a cancel, and, where that is not the end, how to see it.
+func (a *app) toldToStop(s *session, run string, told steps.Word) error {
+	fmt.Fprintf(a.Err, "run %s: %s\n", run, plain(told.Text))
+	if !told.Ended {
+		follow := a.named("dispatcher runs watch ") + short(run) + a.flags()
+		if s.embedded {
+			fmt.Fprintf(a.Err, "no dispatcher runs, so it stops when somebody follows it: %s\n", follow)
+		} else {
+			fmt.Fprintf(a.Err, "follow it with: %s\n", follow)
+		}
+	}
+	if a.json() {
+		return a.printJSON(map[string]string{"id": run, "effect": told.Text})
+	}
+	return nil
+}
+
 func (a *app) runsRetry() *cobra.Command {
-	var newID string
+	var newID, reason string
 	var waitForPeople bool
 	c := &cobra.Command{
 		Use: "retry ID", Short: "Go on from where an ended run stood, as a new run",
 		Long: "Submits a new run with the same plan, input and idempotency keys. Steps that were done, and not compensated, are taken over; the rest runs again.",
 		Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 			return a.carryOn(c.Context(), args[0], waitForPeople, func(s *session, run string) (string, error) {
-				id, err := s.Runs.Retry(c.Context(), run, newID, me())
+				id, err := s.Runs.Retry(c.Context(), run, newID, runlog.Retried{By: me(), Via: "cli", Reason: reason})
 				if err == nil {
 					fmt.Fprintf(a.Err, "run %s goes on as %s\n", run, id)
 				}
@@ -279,6 +308,7 @@ func (a *app) runsRetry() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().StringVar(&reason, "reason", "", "why; kept in the new run's log and in the audit trail")
 	c.Flags().StringVar(&newID, "id", "", "id of the new run (default <id>-r<n>)")
 	c.Flags().BoolVar(&waitForPeople, "wait", false, "wait for people too")
 	return c

@@ -113,7 +113,7 @@ func (a *app) dev(ctx context.Context, f devFlags) error {
 			Environment: console.Environment{Name: "dev"}, Log: o.Log,
 		}))
 	}
-	a.ready("dev", devFacts(e, f, dir, tools))
+	a.ready("dev", a.devFacts(e, f, dir, tools))
 	return a.untilStopped(ctx, e)
 }
 
@@ -142,7 +142,7 @@ func (a *app) devTools(f *devFlags) (*plan.Tools, error) {
 	return plan.LoadTools(f.tools)
 }
 
-func devFacts(e *watched, f devFlags, dir string, tools *plan.Tools) []fact {
+func (a *app) devFacts(e *watched, f devFlags, dir string, tools *plan.Tools) []fact {
 	facts := []fact{{"NATS", e.Server.URL() + "  (embedded)"}}
 	if e.url != "" {
 		facts = append(facts, fact{"Console", e.url + "  (you are admin; this machine only)"}, fact{"Metrics", e.url + "/metrics  (and /healthz, /readyz)"})
@@ -150,13 +150,13 @@ func devFacts(e *watched, f devFlags, dir string, tools *plan.Tools) []fact {
 	if tools != nil {
 		facts = append(facts, fact{"Worker", fmt.Sprintf("1 in this process, %d tools of %s", len(tools.Tools), tools.File)})
 	} else {
-		facts = append(facts, fact{"Worker", "none; start one with: worker --server " + e.Server.URL() + " --tools FILE"})
+		facts = append(facts, fact{"Worker", a.named("none; start one with: worker --server " + e.Server.URL() + " --tools FILE")})
 	}
 	facts = append(facts, fact{"Data", "kept in " + dir})
 	if f.durability == bus.DurabilityInterval {
 		facts = append(facts, fact{"Careful", "durability interval: a power cut may lose the last second"})
 	}
-	return append(facts, fact{"Next", "in another terminal: dispatcher run PLAN"})
+	return append(facts, fact{"Next", a.named("in another terminal: dispatcher run PLAN")})
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -261,7 +261,7 @@ func (a *app) workerCommand() *cobra.Command {
 	fl.DurationVar(&f.ackWait, "ack-wait", 30*time.Second, "how long a silent worker keeps a message; the same for all workers")
 	fl.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "how long a stop waits for executing attempts")
 	fl.StringVar(&f.listen, "listen", "", "address of metrics and health; empty = none")
-	fl.StringVar(&f.trust, "trust", "", "file of the public keys that approvals are checked with (`dispatcher keys export`); empty = those that dispatchers publish")
+	fl.StringVar(&f.trust, "trust", "", "file of the public keys that approvals are checked with, as 'dispatcher keys export' writes it; empty = those that dispatchers publish")
 	return c
 }
 

@@ -83,7 +83,7 @@ func (a *app) tokenLs() *cobra.Command {
 				return a.printJSON(list)
 			}
 			if len(list) == 0 {
-				fmt.Fprintln(a.Out, "No token yet: dispatcher token create NAME --role approver")
+				fmt.Fprintln(a.Out, a.named("No token yet: dispatcher token create NAME --role approver"))
 				return nil
 			}
 			var rows [][]any

@@ -31,7 +31,7 @@ func (a *app) workersCommand() *cobra.Command {
 
 func (a *app) listWorkers(all []fleet.Worker) error {
 	if len(all) == 0 {
-		fmt.Fprintln(a.Out, "No worker runs. One is started with `worker --tools FILE`; `dispatcher dev` has one.")
+		fmt.Fprintln(a.Out, a.named("No worker runs. One is started with `worker --tools FILE`; `dispatcher dev` has one."))
 		return nil
 	}
 	var rows [][]any

@@ -65,7 +65,8 @@ func (c *Console) settle(w http.ResponseWriter, r *http.Request, p Person, v for
 		return
 	}
 	isEdit := v.Verb == handoff.Action(steps.VerbEdit)
-	if (isEdit || v.Grave) && r.PostForm.Get("sure") != "yes" {
+	v.Take = v.Holder != "" && steps.SamePerson(r.PostForm.Get("take"), v.Holder)
+	if (isEdit || v.Grave) && r.PostForm.Get("sure") != "yes" || v.Holder != "" && !v.Take {
 		v.Value = string(v.value)
 		if isEdit {
 			v.Changes = differences(v.before, v.value)
@@ -85,9 +86,7 @@ func (c *Console) settle(w http.ResponseWriter, r *http.Request, p Person, v for
 // failed writes into the form why an act does not count, and says which status that is.
 func (v *formView) failed(err error, c *Console) int {
 	if before, ok := errors.AsType[*handoff.DecidedBefore](err); ok {
-		v.Conflict = conflictOf(before.Decision)
-		v.Conflict.At = at(before.At, c.o.Now())
-		v.Conflict.Late = before.State == steps.EscalationExpired
+		v.Conflict = conflictOf(before.Decision, before.Error())
 		if before.Again != "" {
 			v.Conflict.Again = cardPath(before.Again)
 		}
@@ -97,6 +96,9 @@ func (v *formView) failed(err error, c *Console) int {
 	case errors.Is(err, handoff.ErrNoEscalation):
 		v.Errors = append(v.Errors, "There is no such question any more.")
 		return http.StatusNotFound
+	case errors.Is(err, handoff.ErrApproved):
+		v.Errors = append(v.Errors, err.Error())
+		return http.StatusConflict
 	case errors.Is(err, handoff.ErrChanged), errors.Is(err, handoff.ErrClaimed):
 		v.Errors = append(v.Errors, err.Error())
 		return http.StatusPreconditionFailed
@@ -112,11 +114,13 @@ func (v *formView) failed(err error, c *Console) int {
 	return http.StatusServiceUnavailable
 }
 
-func conflictOf(d *steps.Decided) *conflictView {
-	if d == nil {
-		return &conflictView{}
+// conflictOf is why a decision does not count, in the words that everybody is told.
+func conflictOf(d *steps.Decided, words string) *conflictView {
+	v := &conflictView{Words: spoken(words)}
+	if d != nil {
+		v.Reason = d.Reason
 	}
-	return &conflictView{By: cmp.Or(d.By, "somebody"), Verb: string(d.Verb), Reason: d.Reason}
+	return v
 }
 
 // reopened is the form again after the page that asked once more, with what was typed.
@@ -141,21 +145,22 @@ type refused struct {
 func refusal(d steps.Dossier, v formView, p Person) *refused {
 	switch {
 	case d.State != steps.EscalationOpen:
-		conflict := conflictOf(d.Decision)
-		return &refused{problem{"This is settled already", settledBy(conflict), "The card shows what came of it."}, http.StatusPreconditionFailed, conflict}
+		conflict := conflictOf(d.Decision, settledBy(d))
+		return &refused{problem{"This is settled already", conflict.Words, "The card shows what came of it."}, http.StatusPreconditionFailed, conflict}
 	case !p.may(v.Verb):
 		return &refused{problem{"You may not " + string(v.Verb), "As " + cmp.Or(p.Role, "a reader") + " you may read this and must leave it to others.", "Ask somebody who may."}, http.StatusForbidden, nil}
+	case v.Verb == handoff.Action(steps.VerbApprove) && d.Bars(p.Name).Outcome == steps.OutcomeApproved:
+		return &refused{problem{"You have approved already", spoken(d.Bars(p.Name).Text), "Leave it to somebody else."}, http.StatusConflict, nil}
+	case v.Verb == handoff.Action(steps.VerbApprove) && d.Bars(p.Name).Outcome != "":
+		return &refused{problem{"You may not approve this", spoken(d.Bars(p.Name).Text), "Leave it to somebody else."}, http.StatusForbidden, nil}
 	case v.TakesReason && offerOf(d, v.Verb) == nil:
 		return &refused{problem{"This cannot be decided by " + string(v.Verb), "What may be decided: " + allowed(d) + ".", "The card has a button for each."}, http.StatusForbidden, nil}
 	}
 	return nil
 }
 
-func settledBy(c *conflictView) string {
-	if c.By == "" {
-		return "Events answered it before anybody decided."
-	}
-	return c.By + " chose " + c.Verb + "."
+func settledBy(d steps.Dossier) string {
+	return cmp.Or(d.Settled, "events answered it before anybody decided")
 }
 
 func allowed(d steps.Dossier) string {

@@ -13,8 +13,8 @@ import (
 func TestTooLate(t *testing.T) {
 	v := formView{}
 	c := &Console{o: Options{Now: func() time.Time { return time.Unix(100, 0) }}}
-	status := v.failed(&handoff.DecidedBefore{State: steps.EscalationExpired, At: time.Unix(50, 0), Again: "run-2"}, c)
-	if status != http.StatusPreconditionFailed || !v.Conflict.Late || v.Conflict.Again != "/e/run-2" {
+	status := v.failed(&handoff.DecidedBefore{State: steps.EscalationExpired, At: time.Unix(50, 0), Again: "run-2", Text: "too late: nobody had decided"}, c)
+	if status != http.StatusPreconditionFailed || v.Conflict.Words != "Too late: nobody had decided." || v.Conflict.Again != "/e/run-2" {
 		t.Errorf("%d %+v", status, v.Conflict)
 	}
 }

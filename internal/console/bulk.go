@@ -198,7 +198,7 @@ func (c *Console) bulkOne(r *http.Request, p Person, v bulkView, it handoff.Chos
 	l := bulkLine{ID: it.ID, Short: shortID(it.ID), Path: cardPath(it.ID)}
 	done, err := c.o.Desk.Act(r.Context(), p, it.ID, handoff.Act{Verb: v.Verb, Revision: it.Revision, Many: true})
 	if before, ok := errors.AsType[*handoff.DecidedBefore](err); ok {
-		l.Refused = settledBy(conflictOf(before.Decision))
+		l.Refused = spoken(before.Error())
 		return l
 	}
 	if err != nil {

@@ -24,7 +24,7 @@ func (c *Console) card(w http.ResponseWriter, r *http.Request) {
 	v := makeCard(card, p, c.o.Now())
 	v.Runbook = c.o.Runbook.of(card.Dossier.EscalationView)
 	v.Said = c.takeSaid(w, r)
-	if v.Said != nil && v.Decided != nil && v.Decided.By == p.Name {
+	if v.Said != nil && v.Decided != nil && steps.SamePerson(v.Decided.By, p.Name) {
 		v.Decided = nil // it is what was just said
 	}
 	news := url.Values{"page": {"card"}, "id": {v.ID}, "mark": {markOf(card)}}
@@ -56,7 +56,7 @@ func makeCard(card handoff.Card, p Person, now time.Time) cardView {
 	v.Subject, v.Fault = subject(d)
 	v.Summary, v.Clue = summaryOf(d), clueOf(d)
 	v.dropRepeats()
-	v.Approval = approval(d.Approval)
+	v.Approval = approval(d)
 	for _, r := range d.Rejected {
 		v.Rejected = append(v.Rejected, r.Text())
 	}
@@ -106,7 +106,7 @@ func clueOf(d steps.Dossier) string {
 func peopleOf(it *handoff.Item, p Person, now time.Time) people {
 	v := people{Holder: holder(it, now), Assigned: it.Assigned}
 	if v.Holder != "" {
-		v.Mine, v.Until, v.Left = v.Holder == p.Name, at(it.Claim.Until, now), span(it.Claim.Until.Sub(now))
+		v.Mine, v.Until, v.Left = steps.SamePerson(v.Holder, p.Name), at(it.Claim.Until, now), span(it.Claim.Until.Sub(now))
 	}
 	if it.Snoozed.After(now) {
 		v.Snoozed = at(it.Snoozed, now)
@@ -178,11 +178,12 @@ func faultOf(f *steps.Fault) *faultView {
 	return &faultView{string(f.Class), f.Status, f.Message, f.Detail, hint(f.Class)}
 }
 
-func approval(a *steps.ApprovalView) *approvalView {
+func approval(d steps.Dossier) *approvalView {
+	a := d.Approval
 	if a == nil {
 		return nil
 	}
-	return &approvalView{a.Digest, a.Needed, a.Given, a.NotSubmitter, max(0, a.Needed-len(a.Given))}
+	return &approvalView{a.Digest, a.Needed, d.Approved, a.NotSubmitter}
 }
 
 func decided(d steps.Dossier) *decidedView {
@@ -193,7 +194,7 @@ func decided(d steps.Dossier) *decidedView {
 		return &decidedView{Verb: "Nobody decided in time."}
 	}
 	if d.Decision == nil {
-		return &decidedView{Verb: "Events answered it before anybody decided."}
+		return &decidedView{Verb: spoken(cmp.Or(d.Settled, "events answered it before anybody decided"))}
 	}
 	return &decidedView{By: cmp.Or(d.Decision.By, "somebody"), Verb: string(d.Decision.Verb), Reason: d.Decision.Reason,
 		Answer: shown(d.Decision.Answer), Params: shown(d.Decision.Params)}

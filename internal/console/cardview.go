@@ -101,11 +101,10 @@ type faultView struct {
 }
 
 type approvalView struct {
-	Digest  string
-	Needed  int
-	Given   []string
-	Other   bool // the one who started the run does not count
-	Missing int
+	Digest string
+	Needed int
+	So     string // how many have approved, and who
+	Other  bool   // the one who started the run does not count
 }
 
 // offerView is a button that opens the form of a decision.

@@ -26,12 +26,14 @@ import (
 )
 
 // Desk is where people's work lies. Errors are told apart with errors.Is and errors.As: [handoff.ErrNoEscalation],
-// [handoff.ErrNotAllowed], [handoff.ErrInvalid] and [*handoff.DecidedBefore]; any other means that it cannot be told
+// [handoff.ErrNotAllowed], [handoff.ErrApproved], [handoff.ErrClaimed], [handoff.ErrInvalid] and [*handoff.DecidedBefore]; any other means that it cannot be told
 // now whether the act counts, and that it may be repeated without harm.
 type Desk interface {
 	// Inbox lists the open items, the most urgent first ([handoff.Urgency]); there may be 10,000. The console changes nothing in it.
 	Inbox(ctx context.Context) ([]handoff.Item, error)
 	Card(ctx context.Context, id string) (handoff.Card, error)
+	// Taken is what others did lately about questions that somebody had claimed.
+	Taken(ctx context.Context, name string) ([]handoff.Taken, error)
 	Act(ctx context.Context, who Person, id string, a handoff.Act) (handoff.Done, error)
 }
 

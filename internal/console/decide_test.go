@@ -202,6 +202,9 @@ func TestAnswer(t *testing.T) {
 				s.nothingDone()
 				return
 			}
+			if a.status == http.StatusOK { // somebody else has claimed it
+				a = s.again(c.id, "answer", a)
+			}
 			a.wants(t, http.StatusSeeOther)
 			if got := s.last().Answer; string(got) != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
@@ -237,7 +240,7 @@ func TestWhoeverIsLaterLearnsWhoWasFirst(t *testing.T) {
 	}
 	form := hidden(page.body)
 	form.Set("reason", "a long reason that I typed")
-	s.post("/e/"+consoletest.Refund+"/reject", form).wants(t, http.StatusPreconditionFailed, "bo was first: abort", "fraud", "a long reason that I typed")
+	s.post("/e/"+consoletest.Refund+"/reject", form).wants(t, http.StatusPreconditionFailed, "Already decided: bo chose abort.", "fraud", "a long reason that I typed")
 	if acts := s.world.Acts(); len(acts) != 1 {
 		t.Errorf("%+v", acts)
 	}
@@ -250,8 +253,9 @@ func TestWhyAnActDoesNotCount(t *testing.T) {
 		status int
 		says   string
 	}{
-		"decided before": {fmt.Errorf("decide: %w", before), http.StatusPreconditionFailed, "bo was first: reject, at"},
-		"by events":      {&handoff.DecidedBefore{At: noon}, http.StatusPreconditionFailed, "Events answered it"},
+		"decided before": {fmt.Errorf("decide: %w", before), http.StatusPreconditionFailed, "Already decided: bo chose reject."},
+		"by events":      {&handoff.DecidedBefore{At: noon, Text: "already settled: events answered it"}, http.StatusPreconditionFailed, "Already settled: events answered it."},
+		"approved":       {fmt.Errorf("%w: 1 of 2 approved, mia", handoff.ErrApproved), http.StatusConflict, "you have approved already: 1 of 2 approved, mia"},
 		"not allowed":    {fmt.Errorf("%w: two people must approve", handoff.ErrNotAllowed), http.StatusForbidden, "two people must approve"},
 		"invalid":        {fmt.Errorf("%w: too large", handoff.ErrInvalid), http.StatusUnprocessableEntity, "too large"},
 		"gone":           {handoff.ErrNoEscalation, http.StatusNotFound, "no such question"},
@@ -326,7 +330,7 @@ func TestManyAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := s.post("/bulk", url.Values{"group": {stormGroup}, "verb": {"retry"}, "id": {consoletest.Storm(1), consoletest.Storm(2), consoletest.Storm(3)}, "revision": {"101", "102", "103"}})
-	page.wants(t, http.StatusOK, "Retry 2 of 3?", "Left out: This is settled already. bo chose skip.", "Runs it again")
+	page.wants(t, http.StatusOK, "Retry 2 of 3?", "Left out: This is settled already. Already decided: bo chose skip.", "Runs it again")
 	if n := len(s.world.Acts()); n != 1 {
 		t.Fatalf("the preview did something: %d acts", n)
 	}

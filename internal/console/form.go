@@ -38,6 +38,9 @@ type formView struct {
 	To, Text, For string // of assign, note and snooze
 	Spans         []spanChoice
 
+	Holder string // who else has claimed it; deciding it all the same is asked once more
+	Take   bool   // it is to be decided all the same
+
 	Errors   []string // of no field; may hold outside text
 	Conflict *conflictView
 
@@ -54,12 +57,11 @@ func (v formView) ReasonFirst() bool {
 	return v.NeedsReason && len(v.Choices) == 0 && len(v.Fields) == 0 && !v.AsWhole
 }
 
-// conflictView says who was first.
+// conflictView says why nothing was done.
 type conflictView struct {
-	By, Verb, Reason string
-	At               moment
-	Late             bool   // nobody had decided in time
-	Again            string // the path of the question that asks the same again
+	Words  string
+	Reason string // of whoever was first
+	Again  string // the path of the question that asks the same again
 }
 
 type spanChoice struct{ Value, Label string }
@@ -88,6 +90,9 @@ func newForm(card handoff.Card, verb handoff.Action, p Person, now time.Time) fo
 		v.For = "1h"
 	case handoff.ActAssign:
 		v.To = card.Item.Assigned
+	}
+	if v.TakesReason && !v.Card.People.Mine {
+		v.Holder = v.Card.People.Holder
 	}
 	v.Effect = cmp.Or(v.Effect, actEffects[verb])
 	return v

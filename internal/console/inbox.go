@@ -20,6 +20,7 @@ type inboxView struct {
 	Total   int // items, not lines
 	Snoozed int
 	Query   string
+	Taken   []takenView
 	Group   *groupView // when one group is shown item by item
 	Pages   pages
 }
@@ -46,6 +47,19 @@ type line struct {
 	Members []line // the first of them
 }
 
+// takenView is what another person did about a question that the reader had claimed.
+type takenView struct {
+	Short, Path, By, Did string
+	At                   moment
+}
+
+func takenBy(news []handoff.Taken, now time.Time) (list []takenView) {
+	for _, t := range news {
+		list = append(list, takenView{shortID(t.ID), cardPath(t.ID), t.By, t.Did, at(t.At, now)})
+	}
+	return list
+}
+
 type groupView struct {
 	Fingerprint string
 	What        string
@@ -61,6 +75,11 @@ func (c *Console) inbox(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := makeInbox(items, r.URL.Query(), c.o.Who(r), c.o.Now())
+	news, err := c.o.Desk.Taken(r.Context(), c.o.Who(r).Name)
+	if err != nil {
+		c.o.Log.DebugContext(r.Context(), "what others decided over a claim is not told now", "error", err)
+	}
+	v.Taken = takenBy(news, c.o.Now())
 	title := "Needs you"
 	if v.Total > 0 {
 		title += " (" + strconv.Itoa(v.Total) + ")"
@@ -170,7 +189,7 @@ func writeItem(it *handoff.Item, p Person, now time.Time) line {
 	if it.Step != "" {
 		l.Where += " › " + it.Step
 	}
-	l.Mine = l.Holder != "" && l.Holder == p.Name
+	l.Mine = l.Holder != "" && steps.SamePerson(l.Holder, p.Name)
 	return l
 }
 
@@ -178,6 +197,9 @@ func writeItem(it *handoff.Item, p Person, now time.Time) line {
 func why(it *handoff.Item) string {
 	if it.Kind == steps.KindQuestion {
 		return ""
+	}
+	if it.Approved != "" {
+		return it.Approved + ": " + cut(it.Message, 160)
 	}
 	return cut(it.Message, 160)
 }
@@ -192,7 +214,7 @@ func (c *Console) next(w http.ResponseWriter, r *http.Request) {
 	now, me := c.o.Now(), c.o.Who(r).Name
 	for i := range items {
 		by := holder(&items[i], now)
-		if (by == "" || by == me) && !isSnoozed(&items[i], now) {
+		if (by == "" || steps.SamePerson(by, me)) && !isSnoozed(&items[i], now) {
 			http.Redirect(w, r, cardPath(items[i].ID), http.StatusSeeOther)
 			return
 		}

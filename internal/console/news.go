@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"belay/internal/handoff"
+	"belay/internal/steps"
 )
 
 // News tells an open page what has changed since it was made. It only says so: what the reader looks at moves when the
@@ -99,7 +100,10 @@ func (c *Console) cardNews(r *http.Request, form url.Values) (newsView, error) {
 	text := "This card changed"
 	if d := card.Dossier.Decision; d != nil {
 		text = d.By + " decided this: " + string(d.Verb)
-	} else if by := holder(&card.Item, c.o.Now()); by != "" && by != c.o.Who(r).Name {
+		if d.Over != "" && steps.SamePerson(d.Over, c.o.Who(r).Name) {
+			text = d.By + " decided this over your claim: " + string(d.Verb)
+		}
+	} else if by := holder(&card.Item, c.o.Now()); by != "" && !steps.SamePerson(by, c.o.Who(r).Name) {
 		text = by + " claimed this"
 	}
 	return newsView{text, cardPath(card.Item.ID)}, nil

@@ -101,6 +101,10 @@ func offers(d steps.Dossier, p Person) (list []offerView, refused string) {
 	var others []string
 	for _, o := range d.Offers {
 		a := handoff.Action(o.Verb)
+		if bars := d.Bars(p.Name); o.Verb == steps.VerbApprove && p.may(a) && bars.Outcome != "" {
+			refused = spoken(bars.Text)
+			continue
+		}
 		if !p.may(a) {
 			others = append(others, string(o.Verb))
 			continue
@@ -108,7 +112,7 @@ func offers(d steps.Dossier, p Person) (list []offerView, refused string) {
 		list = append(list, offerView{Verb: a, Label: labelOf(d.Kind, a), Key: verbWords[a].Key, Effect: spoken(o.Effect), Grave: o.Grave, Path: cardPath(d.ID) + "/" + string(a)})
 	}
 	if len(others) > 0 {
-		refused = "As " + cmp.Or(p.Role, "a reader") + " you may not decide: " + join(others) + "."
+		refused = strings.TrimPrefix(refused+" As "+cmp.Or(p.Role, "a reader")+" you may not decide: "+join(others)+".", " ")
 	}
 	return list, refused
 }

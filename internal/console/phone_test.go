@@ -137,6 +137,7 @@ func TestItHappened(t *testing.T) {
 		"as JSON without a schema": {``, url.Values{"whole": {`{"id":"ch_99"}`}}, `{"id":"ch_99"}`, true},
 	} {
 		s := newSite(t, changed(t, consoletest.Charge, func(card *handoff.Card) {
+			card.Item.Claim = nil
 			for i := range card.Dossier.Offers {
 				if o := &card.Dossier.Offers[i]; o.Verb == steps.VerbAnswer {
 					o.Schema, o.NeedsReason = json.RawMessage(c.schema), false

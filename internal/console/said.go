@@ -13,13 +13,14 @@ import (
 type said struct {
 	Action handoff.Action `json:"a"`
 	Effect string         `json:"e,omitempty"`
+	Again  bool           `json:"n,omitempty"` // it had been done before
 }
 
 const saidCookie = "belay-said"
 
 // say sends the reader back to the card, to be told there what happened.
 func say(w http.ResponseWriter, r *http.Request, id string, done handoff.Done) {
-	body, err := json.Marshal(said{done.Action, cut(done.Effect, 400)})
+	body, err := json.Marshal(said{done.Action, spoken(cut(done.Effect, 400)), done.Again})
 	if err == nil {
 		http.SetCookie(w, &http.Cookie{
 			Name: saidCookie, Value: base64.RawURLEncoding.EncodeToString(body), Path: cardPath(id), MaxAge: 60,
@@ -57,6 +58,9 @@ func (s said) Words() string {
 		return "It is put off."
 	case handoff.ActNote:
 		return "The note is kept."
+	}
+	if s.Again {
+		return "Nothing was done again."
 	}
 	return "Your decision counts: " + string(s.Action) + "."
 }

@@ -121,7 +121,7 @@ func (v *formView) valid() bool {
 
 // act is what the form asks for.
 func (v *formView) act(now time.Time) handoff.Act {
-	a := handoff.Act{Verb: v.Verb, Reason: strings.TrimSpace(v.Reason), To: v.To, Text: v.Text, Digest: v.Digest, Revision: v.Revision}
+	a := handoff.Act{Verb: v.Verb, Reason: strings.TrimSpace(v.Reason), To: v.To, Text: v.Text, Digest: v.Digest, Revision: v.Revision, Take: v.Take}
 	switch steps.Verb(v.Verb) {
 	case steps.VerbEdit:
 		a.Params = v.value

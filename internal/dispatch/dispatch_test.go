@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -299,7 +300,7 @@ func TestCancelWithdrawsWhatNobodyExecutes(t *testing.T) {
 	r.dispatcher(nil)
 	r.submit("run", chain(2, tool(func(t *steps.Tool) { t.Effects = steps.EffectsUnsafe })))
 	r.eventually("the step is queued", func() bool { return len(r.queuedSteps()) == 1 })
-	if err := r.log.Cancel(t.Context(), "run", "mia", "not needed"); err != nil {
+	if _, err := r.log.Cancel(t.Context(), "run", steps.Cancelled{By: "mia", Reason: "not needed"}); err != nil {
 		t.Fatal(err)
 	}
 	s := r.end("run")
@@ -314,7 +315,7 @@ func TestCancelWithdrawsWhatNobodyExecutes(t *testing.T) {
 	if left := r.queuedSteps(); len(left) > 0 {
 		t.Errorf("left in the queue: %v", left)
 	}
-	if err := r.log.Cancel(t.Context(), "run", "mia", "again"); !errors.Is(err, runlog.ErrEnded) {
+	if _, err := r.log.Cancel(t.Context(), "run", steps.Cancelled{By: "mia", Reason: "again"}); !errors.Is(err, runlog.ErrEnded) {
 		t.Errorf("cancelling an ended run: %v", err)
 	}
 }
@@ -333,7 +334,7 @@ func TestCancelTellsWhoExecutes(t *testing.T) {
 	if _, err := r.log.Append(t.Context(), "run", steps.Started{Attempt: a, Worker: "w"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.log.Cancel(t.Context(), "run", "mia", ""); err != nil {
+	if _, err := r.log.Cancel(t.Context(), "run", steps.Cancelled{By: "mia", Reason: ""}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := <-heard, r.bus.Names().Stop("run", a); got != want {
@@ -425,8 +426,9 @@ func TestLateAndForeignEventsAreAcknowledged(t *testing.T) {
 		t.Errorf("queued again: %v", left)
 	}
 	w.onlyOnce(2)
-	if got := len(r.subjects(n.EscalationsStream(), n.EscalationsSubjects())); got != 0 {
-		t.Errorf("%d escalations", got)
+	// People are told of the one that belongs to no run, and only of that.
+	if got := r.subjects(n.EscalationsStream(), n.EscalationsSubjects()); len(got) != 1 || !strings.Contains(got[0], "dead_letter.none.never-submitted-dl") {
+		t.Errorf("escalations %v", got)
 	}
 }
 
@@ -444,12 +446,37 @@ func TestSecondSubmissionStartsNothing(t *testing.T) {
 	w.onlyOnce(2)
 }
 
+// What comes late about a run that was removed is nobody's question, and goes with what is left of the run.
+func TestLateEventsOfARemovedRunAskNobody(t *testing.T) {
+	r := newRig(t)
+	r.dispatcher(func(o *Options) { o.Retention = time.Second })
+	r.worker(nil)
+	r.submit("gone", chain(1, nil))
+	r.end("gone")
+	n, p := r.bus.Names(), wire.Partition("gone", testPartitions)
+	log := func() []string { return r.subjects(n.RunsStream(p), n.LogOf(p, "gone")) }
+	r.eventually("the run is removed but for its mark", func() bool { return slices.Equal(log(), []string{n.Log(p, "gone", wire.KindClock)}) })
+	if known, err := r.log.Known(t.Context(), "gone"); !known || err != nil {
+		t.Errorf("known: %v, %v", known, err)
+	}
+	if _, err := r.log.Append(t.Context(), "gone", succeed(steps.StepMessage{Attempt: steps.Attempt{Step: "s0", Try: 1}})); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("everything acknowledged", func() bool { return r.unacked() == 0 })
+	r.eventually("nothing of it is left", func() bool { return len(log()) == 0 })
+	if got := r.subjects(n.EscalationsStream(), n.EscalationsSubjects()); len(got) != 0 {
+		t.Errorf("escalations %v", got)
+	}
+	r.submit("gone", chain(1, nil)) // its id is free again
+	r.end("gone")
+}
+
 func TestJanitorRemovesOnlyWhatIsOverForLong(t *testing.T) {
 	r := newRig(t)
 	r.dispatcher(func(o *Options) { o.Retention = 100 * time.Millisecond })
 	r.submit("open", chain(2, tool(func(t *steps.Tool) { t.Name = "t" })))
 	r.eventually("the step is queued", func() bool { return len(r.queuedSteps()) == 1 })
-	if err := r.log.Cancel(t.Context(), "open", "", ""); err != nil {
+	if _, err := r.log.Cancel(t.Context(), "open", steps.Cancelled{By: "", Reason: ""}); err != nil {
 		t.Fatal(err)
 	}
 	r.end("open")

@@ -113,6 +113,9 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 	if e.Bus, err = bus.Connect(ctx, o.Connect); err != nil {
 		return err
 	}
+	if err := e.Bus.Small(); err != nil && (o.Dispatch != nil || o.Worker != nil) {
+		e.log.Warn("this NATS server takes smaller messages than Belay needs", "error", err)
+	}
 	if o.Setup || o.Embedded != nil {
 		err = e.Bus.Setup(ctx, bus.SetupOptions{Partitions: o.Partitions, New: o.newPartitions()})
 	} else {
@@ -192,14 +195,15 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 func (e *Engine) startAudit(signer *approval.Signer, file string) {
 	trail := audit.New(e.Bus)
 	e.Desk.Acted = func(ctx context.Context, who handoff.Person, a handoff.Act, d handoff.Done) {
-		if a.Verb.Decides() {
+		if a.Verb.Decides() && !d.Discarded { // the recorder finds it in the run's log
 			return
 		}
 		if err := trail.Append(ctx, actRecord(who, a, d)); err != nil {
 			e.log.Warn("an act is not in the audit trail", "act", string(a.Verb), "escalation_id", d.ID, "by", who.Name, "error", err)
 		}
 	}
-	e.Recorder = &audit.Recorder{Bus: e.Bus, Runs: e.Runs, Log: trail, Key: signer.Key, File: file, Say: e.log}
+	e.Recorder = audit.NewRecorder(e.Bus, e.Runs, trail)
+	e.Recorder.Key, e.Recorder.File, e.Recorder.Say = signer.Key, file, e.log
 	e.part(e.Recorder.Run)
 }
 
@@ -214,7 +218,7 @@ func actRecord(who handoff.Person, a handoff.Act, d handoff.Done) audit.Record {
 	}
 	run, _ := handoff.RunOf(d.ID)
 	return audit.Record{
-		ID: "act/" + uuid.NewString(), At: d.At, Who: who.Name, Via: who.Via, Action: string(a.Verb), On: d.ID, Run: run, Reason: a.Reason, After: after,
+		ID: "act/" + uuid.NewString(), At: d.At, Who: who.Name, Via: who.Via, Action: string(a.Verb), On: d.ID, Run: run, Reason: a.Reason, After: after, Effect: d.Effect,
 	}
 }
 
@@ -230,6 +234,9 @@ func (e *Engine) startHerald(s *notify.Setup) {
 
 func (e *Engine) startDispatcher(o dispatch.Options) {
 	o.Bus, o.Log = e.Bus, e.Runs
+	if e.Recorder != nil {
+		o.Observer = actsHeard{o.Observer, e.Recorder.Nudge}
+	}
 	if o.Logger == nil {
 		o.Logger = e.log
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/steps"
 )
 
 // Lease is how long a claim lasts; one that has run out is open again.
@@ -62,6 +63,8 @@ type record struct {
 	Assigned string    `json:"assigned,omitempty"`
 	Snoozed  time.Time `json:"snoozed,omitzero"`
 	Notes    []Note    `json:"notes,omitempty"`
+
+	Votes []string `json:"votes,omitempty"` // who has approved so far, as the log said; for lists, which read no logs
 
 	Acts []TrailLine `json:"acts,omitempty"` // without notes, the oldest first
 	Told []TrailLine `json:"told,omitempty"` // of a settled item: who was told of it
@@ -118,10 +121,11 @@ func (c *Claims) do(ctx context.Context, who Person, id string, a Act, now time.
 		if err != nil {
 			return "", err
 		}
+		before := r.live(now)
 		if effect, err = r.change(who, a, now); err != nil {
 			return "", err
 		}
-		r.did(who, a, now)
+		r.did(who, a, now, before)
 		err = c.put(ctx, id, r, revision)
 		if !errors.Is(err, bus.ErrConflict) {
 			return effect, err
@@ -171,10 +175,7 @@ func (c *Claims) keep(ctx context.Context, id string, r record) error {
 	if err != nil {
 		return fmt.Errorf("put away what was done about %s: %w", id, err)
 	}
-	if _, err = bucket.Swap(ctx, id, body, 0); errors.Is(err, bus.ErrConflict) {
-		return nil // somebody did it
-	}
-	return err
+	return bucket.Put(ctx, id, body, func(bus.Item) bool { return true }) // what somebody else put away stays
 }
 
 // past is what was done about an item that is not open any more.
@@ -200,53 +201,50 @@ func (c *Claims) past(ctx context.Context, id string) (r record, err error) {
 
 // change does a to the record, at a time.
 func (r *record) change(who Person, a Act, now time.Time) (effect string, err error) {
-	other := r.live(now)
-	if other != nil && other.By == who.Name {
-		other = nil
+	deed := steps.Deed{Act: string(a.Verb), By: who.Name, To: a.To, Held: r.live(now), Take: a.Take, Now: now, Until: a.Until}
+	if a.Verb == ActClaim {
+		deed.Until = now.Add(Lease).UTC()
+	}
+	w := steps.Tell(nil, deed)
+	if err := refused(w); err != nil {
+		return "", err
 	}
 	switch a.Verb {
 	case ActClaim:
-		if other != nil {
-			return "", fmt.Errorf("%w: %s has it until %s", ErrClaimed, other.By, other.Until.UTC().Format(time.RFC3339))
-		}
-		r.Claim, r.Snoozed = &Claim{By: who.Name, Until: now.Add(Lease).UTC()}, time.Time{}
-		return "yours until " + r.Claim.Until.Format(time.RFC3339) + "; others are not told of it meanwhile", nil
+		r.Claim, r.Snoozed = &Claim{By: who.Name, Until: deed.Until}, time.Time{}
 	case ActRelease:
-		if other != nil {
-			return "", fmt.Errorf("%w: %s has it; only they release it before %s", ErrClaimed, other.By, other.Until.UTC().Format(time.RFC3339))
-		}
 		r.Claim = nil
-		return "open again for everybody", nil
 	case ActAssign:
 		if strings.TrimSpace(a.To) == "" {
 			return "", fmt.Errorf("%w: assign needs to whom", ErrInvalid)
 		}
 		r.Assigned = a.To
-		return "assigned to " + a.To, nil
 	case ActSnooze:
-		return r.snooze(a, now)
+		err = r.snooze(a, now)
+	default:
+		err = r.note(who, a, now)
 	}
-	return r.note(who, a, now)
+	return w.Text, err
 }
 
-func (r *record) snooze(a Act, now time.Time) (string, error) {
+func (r *record) snooze(a Act, now time.Time) error {
 	if !a.Until.After(now) || a.Until.After(now.Add(7*24*time.Hour)) {
-		return "", fmt.Errorf("%w: snooze needs a time from now until a week from now", ErrInvalid)
+		return fmt.Errorf("%w: snooze needs a time from now until a week from now", ErrInvalid)
 	}
 	r.Snoozed = a.Until.UTC()
-	return "nobody is told of it before " + r.Snoozed.Format(time.RFC3339) + "; its deadline stands", nil
+	return nil
 }
 
-func (r *record) note(who Person, a Act, now time.Time) (string, error) {
+func (r *record) note(who Person, a Act, now time.Time) error {
 	text := strings.TrimSpace(cmp.Or(a.Text, a.Reason))
 	switch {
 	case text == "":
-		return "", fmt.Errorf("%w: a note needs a text", ErrInvalid)
+		return fmt.Errorf("%w: a note needs a text", ErrInvalid)
 	case len(text) > maxText:
-		return "", fmt.Errorf("%w: the note has %d bytes, %d are allowed", ErrInvalid, len(text), maxText)
+		return fmt.Errorf("%w: the note has %d bytes, %d are allowed", ErrInvalid, len(text), maxText)
 	case len(r.Notes) >= maxNotes:
-		return "", fmt.Errorf("%w: there are %d notes already", ErrInvalid, len(r.Notes))
+		return fmt.Errorf("%w: there are %d notes already", ErrInvalid, len(r.Notes))
 	}
 	r.Notes = append(r.Notes, Note{By: who.Name, At: now.UTC(), Via: who.Via, Text: text})
-	return "noted", nil
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"belay/internal/dlq"
 	"belay/internal/runlog"
 	"belay/internal/steps"
+	"belay/internal/wire"
 )
 
 // Person is somebody who asks for something, as whoever let them in knows them.
@@ -89,6 +90,9 @@ func (k *Desk) tidy(ctx context.Context, left map[string]record) {
 }
 
 func (k *Desk) item(v steps.EscalationView, r record) Item {
+	if len(r.Votes) > len(v.Approvals) { // the letter was written when it was asked
+		v = v.WithApprovals(r.Votes)
+	}
 	return Item{
 		EscalationView: v, Fingerprint: v.Fingerprint(), Claim: r.live(k.Now()), Lease: r.Claim, Assigned: r.Assigned, Snoozed: r.Snoozed, Notes: r.Notes,
 	}
@@ -100,6 +104,11 @@ func (k *Desk) Card(ctx context.Context, id string) (Card, error) {
 		return k.letterCard(ctx, id)
 	}
 	s, n, err := find(ctx, k.Runs, id)
+	if errors.Is(err, ErrNoEscalation) { // a letter may lie there all the same
+		if c, letterErr := k.letterCard(ctx, id); letterErr == nil {
+			return c, nil
+		}
+	}
 	if err != nil {
 		return Card{}, err
 	}
@@ -190,12 +199,16 @@ func (k *Desk) act(ctx context.Context, who Person, id string, a Act, done Done)
 			return done, err
 		}
 		if s.Escalations[n].State != steps.EscalationOpen {
-			_, err := verdict(s, n, steps.Decided{})
-			return done, err
+			return done, refused(steps.Tell(s, steps.Deed{Event: steps.Decided{Escalation: id}}))
 		}
 	}
-	var err error
-	done.Effect, err = k.Claims.do(ctx, who, id, a, k.Now())
+	over, err := k.heldByOther(ctx, id, who.Name)
+	if err != nil {
+		return done, err
+	}
+	if done.Effect, err = k.Claims.do(ctx, who, id, a, k.Now()); err == nil && over != nil && a.Verb == ActClaim {
+		k.tellTaken(ctx, over.By, Taken{ID: id, By: who.Name, Did: TrailLine{Action: string(a.Verb)}.Did(), At: k.Now().UTC()})
+	}
 	return done, err
 }
 
@@ -209,41 +222,103 @@ func (a Action) Decides() bool {
 }
 
 func (k *Desk) decide(ctx context.Context, who Person, id string, a Act, done Done) (Done, error) {
-	d := steps.Decided{Escalation: id, Verb: steps.Verb(a.Verb), By: who.Name, Via: who.Via, Reason: a.Reason, Params: a.Params, Answer: a.Answer}
 	run, ok := RunOf(id)
+	if !ok && steps.Verb(a.Verb) == steps.VerbSkip {
+		return k.discard(ctx, id, done, fmt.Errorf("%w: %q", ErrNoEscalation, id))
+	}
 	if !ok {
 		return done, fmt.Errorf("%w: %q: an escalation's id is its run's id, - and a number", ErrNoEscalation, id)
 	}
+	held, err := k.heldByOther(ctx, id, who.Name)
+	if err != nil {
+		return done, err
+	}
+	d := steps.Decided{Escalation: id, Verb: steps.Verb(a.Verb), By: who.Name, Via: who.Via, Reason: a.Reason, Params: a.Params, Answer: a.Answer}
+	if strings.TrimSpace(d.Reason) == "" {
+		d.Reason = ""
+	}
+	if held != nil {
+		d.Over = held.By
+	}
 	if _, letter := runlog.LetterRun(id); letter {
-		return done, decideLetter(ctx, k.Runs, run, d)
+		if held != nil && !a.Take {
+			return done, fmt.Errorf("%w: %s has it until %s; nothing was decided", ErrClaimed, held.By, held.Until.UTC().Format(time.RFC3339))
+		}
+		return k.decideLetter(ctx, run, d, done)
 	}
 	s, n, err := find(ctx, k.Runs, id)
+	if errors.Is(err, ErrNoEscalation) && d.Verb == steps.VerbSkip {
+		return k.discard(ctx, id, done, err)
+	}
 	if err != nil {
 		return done, err
 	}
-	if s.Escalations[n].State != steps.EscalationOpen {
-		_, err := verdict(s, n, d)
-		done.Again, done.Effect = err == nil, "you had decided so before"
+	w := steps.Tell(s, steps.Deed{Event: d, Now: k.Now(), Held: held, Take: a.Take, Revision: a.Revision, Digest: a.Digest})
+	if w.Outcome == steps.OutcomeAgain {
+		if err := restate(ctx, k.Runs, run, s, n, d); err != nil {
+			return done, err
+		}
+	}
+	if w.Outcome != steps.OutcomeUncertain { // it is known already that it would change nothing
+		done.tell(w)
+		return done, refused(w)
+	}
+	if d, err = k.complete(s, n, who, d, a); err != nil {
 		return done, err
 	}
-	if err := a.seen(&s.Escalations[n]); err != nil {
-		return done, err
+	w, err = carry(ctx, k.Runs, run, d)
+	if done.tell(w); err == nil {
+		k.decided(ctx, steps.ViewEscalation(s, n), d, w)
 	}
-	if d, err = check(s, n, d); err == nil {
+	return done, err
+}
+
+// tell takes over what came of a decision.
+func (d *Done) tell(w steps.Word) {
+	d.Effect, d.Again, d.Part = w.Text, w.Outcome == steps.OutcomeAgain, w.Outcome == steps.OutcomePart
+}
+
+// complete refuses what cannot be carried out, and signs what is an approval.
+func (k *Desk) complete(s *steps.State, n int, who Person, d steps.Decided, a Act) (steps.Decided, error) {
+	if d.Verb == steps.VerbApprove && s.Escalations[n].Kind == steps.KindApproval && a.Digest == "" {
+		return d, fmt.Errorf("%w: approve names the digest of what is approved (approval.digest of `esc show -o json`)", ErrInvalid)
+	}
+	d, err := check(s, n, d)
+	if err == nil {
 		d, err = reopen(s, n, who, d, a.Many)
 	}
-	if err == nil {
-		d, err = k.sign(s, n, who, d, a.Many)
-	}
 	if err != nil {
-		return done, err
+		return d, err
 	}
-	done.Effect = effect(s, n, d.Verb)
-	if _, err = carry(ctx, k.Runs, run, d); err != nil {
-		return done, err
+	return k.sign(s, n, who, d, a.Many)
+}
+
+// decided does what is left to do beside the log, in which the decision counts already: what fails here is seen to by
+// [Desk.Items], or was only a courtesy.
+func (k *Desk) decided(ctx context.Context, v steps.EscalationView, d steps.Decided, w steps.Word) {
+	if d.Over != "" && w.Counts() {
+		k.tellTaken(ctx, d.Over, Taken{ID: v.ID, By: d.By, Did: TrailLine{Action: string(d.Verb)}.Did(), At: k.Now().UTC()})
 	}
-	k.settled(ctx, steps.MakeDossier(s, n).EscalationView)
-	return done, nil
+	if w.Outcome == steps.OutcomePart {
+		_ = k.Claims.vote(ctx, v.ID, d.By)
+		return
+	}
+	k.settled(ctx, v)
+}
+
+// heldByOther is somebody else's claim, while its lease lasts.
+func (k *Desk) heldByOther(ctx context.Context, id, name string) (*Claim, error) {
+	if run, ok := RunOf(id); !ok || !wire.ValidName(run) {
+		return nil, nil // there is no such question
+	}
+	r, _, err := k.Claims.get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if held := r.live(k.Now()); held != nil && !steps.SamePerson(held.By, name) {
+		return held, nil
+	}
+	return nil, nil
 }
 
 // settled puts away what was done about a decided item. The decision counts already: what fails here is seen to by [Desk.Items].
@@ -251,19 +326,6 @@ func (k *Desk) settled(ctx context.Context, v steps.EscalationView) {
 	if _, told, err := k.done(ctx, v); err == nil {
 		_ = k.Claims.settle(ctx, v.ID, told)
 	}
-}
-
-// seen makes sure that somebody decides about what they were shown.
-func (a *Act) seen(e *steps.Escalation) error {
-	switch {
-	case a.Revision != 0 && a.Revision != e.Revision:
-		return fmt.Errorf("%w: you saw revision %d, it is %d now", ErrChanged, a.Revision, e.Revision)
-	case e.Kind == steps.KindApproval && steps.Verb(a.Verb) == steps.VerbApprove && a.Digest == "":
-		return fmt.Errorf("%w: approve names the digest of what is approved (approval.digest of `esc show -o json`)", ErrInvalid)
-	case a.Digest != "" && a.Digest != e.Digest:
-		return fmt.Errorf("%w: you saw digest %.12s, it is %.12s now", ErrChanged, a.Digest, e.Digest)
-	}
-	return nil
 }
 
 // sign makes the decision an approval as well, where it is one and its person may approve.
@@ -277,7 +339,7 @@ func (k *Desk) sign(s *steps.State, n int, who Person, d steps.Decided, many boo
 	}
 	rule := s.Tool(s.Escalations[n].Unit).Approval
 	forbidden := who.may(Action(steps.VerbApprove))
-	if rule.NotSubmitter && d.By == s.By {
+	if !s.MayApprove(n, d.By) {
 		forbidden = fmt.Errorf("%w: %s submitted the run, and may not approve it", ErrForbidden, d.By)
 	}
 	if many && forbidden == nil {
@@ -294,15 +356,6 @@ func (k *Desk) sign(s *steps.State, n int, who Person, d steps.Decided, many boo
 	}
 	d.Grant = &g
 	return d, nil
-}
-
-func effect(s *steps.State, n int, v steps.Verb) string {
-	for _, o := range steps.MakeDossier(s, n).Offers {
-		if o.Verb == v {
-			return o.Effect
-		}
-	}
-	return ""
 }
 
 // RawParams are the parameters that an edit starts from, and the schema that they must fit.

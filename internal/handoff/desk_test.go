@@ -101,11 +101,18 @@ func TestTwoMustApprove(t *testing.T) {
 		t.Errorf("who submitted it: %v", err)
 	}
 	done, err := l.act(t, "mia", id, a)
-	if err != nil || !strings.Contains(done.Effect, "one of 2") {
+	if err != nil || !done.Part || done.Effect != "1 of 2 approved, mia; one more person must approve before t runs" {
 		t.Fatalf("%+v, %v", done, err)
 	}
-	if _, err := l.act(t, "mia", id, a); err != nil {
-		t.Errorf("the same again: %v", err)
+	for _, same := range []string{"mia", "Mia", " mia ", "ｍｉａ", "MIA\u00a0"} {
+		if done, err := l.act(t, same, id, a); !errors.Is(err, ErrApproved) || !strings.Contains(err.Error(), "1 of 2 approved, mia; one more person must approve before t runs") {
+			t.Errorf("the same person again, as %q: %+v, %v", same, done, err)
+		}
+	}
+	for _, same := range []string{"Sue", " ＳＵＥ"} {
+		if _, err := l.act(t, same, id, a); !errors.Is(err, ErrForbidden) {
+			t.Errorf("who submitted it, as %q: %v", same, err)
+		}
 	}
 	if s := l.state(t, "run"); s.Escalations[0].State != steps.EscalationOpen || len(s.Escalations[0].Approvals) != 1 {
 		t.Fatalf("%+v", s.Escalations[0])
@@ -255,7 +262,7 @@ func TestWhatNobodyDecidedLeavesTheInbox(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := l.desk.Runs.Cancel(t.Context(), "over", "bo", "not needed"); err != nil {
+	if _, err := l.desk.Runs.Cancel(t.Context(), "over", steps.Cancelled{By: "bo", Reason: "not needed"}); err != nil {
 		t.Fatal(err)
 	}
 	listed := func(after time.Duration) int {
@@ -336,7 +343,7 @@ func TestAnotherProcessActs(t *testing.T) {
 	}
 	_, err = act(Act{Verb: "reject", Reason: "no"})
 	before, ok := errors.AsType[*DecidedBefore](err)
-	if !ok || before.Decision.By != "mia" || !strings.Contains(err.Error(), "mia chose approve") || strings.Count(err.Error(), "already decided") != 1 {
+	if !ok || before.Decision.By != "mia" || !strings.Contains(err.Error(), "you chose approve") || strings.Count(err.Error(), "already decided") != 1 {
 		t.Errorf("%v", err)
 	}
 	if answer, err := b.Request(t.Context(), b.Names().People(), []byte("{")); err != nil || !strings.Contains(string(answer), "invalid") {

@@ -12,11 +12,11 @@ package handoff
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +37,7 @@ var (
 	ErrInvalid       = errors.New("the decision is not complete or does not fit")
 	ErrChanged       = errors.New("it is not what you were shown any more")
 	ErrClaimed       = errors.New("somebody else is at it")
+	ErrApproved      = errors.New("you have approved already")
 )
 
 // DecidedBefore is an [ErrDecidedBefore]: somebody, or the course of events, was first.
@@ -45,29 +46,34 @@ type DecidedBefore struct {
 	State    steps.EscalationState `json:"state"`              // how it ended
 	At       time.Time             `json:"at"`
 	Again    string                `json:"again,omitempty"` // the escalation that asks the same again, when nobody had decided in time
+	Text     string                `json:"text,omitempty"`  // all of it in words
 }
 
 func (d *DecidedBefore) Error() string {
-	at := d.At.UTC().Format(time.RFC3339)
-	switch {
-	case d.State == steps.EscalationExpired && d.Again != "":
-		return "too late: nobody had decided by " + at + "; it is asked again as " + d.Again
-	case d.State == steps.EscalationExpired:
-		return "too late: nobody had decided by " + at + ", and what was to happen then has happened"
-	case d.Decision == nil:
-		return "already settled: events answered it at " + at + " before anybody decided"
+	if d.Text == "" && d.Decision != nil {
+		return "already decided: " + cmp.Or(d.Decision.By, "somebody") + " chose " + string(d.Decision.Verb)
 	}
-	return "already decided: " + who(d.Decision.By) + " chose " + string(d.Decision.Verb) + " at " + at
+	return cmp.Or(d.Text, "already settled")
 }
 
 // Is makes errors.Is(err, ErrDecidedBefore) true.
 func (d *DecidedBefore) Is(target error) bool { return target == ErrDecidedBefore }
 
-func who(by string) string {
-	if by == "" {
-		return "somebody"
+// refused is the error of a deed that does not count; nil when it does, or had before.
+func refused(w steps.Word) error {
+	switch w.Outcome {
+	case steps.OutcomeCounts, steps.OutcomePart, steps.OutcomeAgain:
+		return nil
+	case steps.OutcomeDecided, steps.OutcomeExpired, steps.OutcomeSuperseded, steps.OutcomeRunOver:
+		return &DecidedBefore{Decision: w.Decision, State: w.State, At: w.At, Again: w.Next, Text: w.Text}
 	}
-	return by
+	return fmt.Errorf("%w: %s", sentinels[w.Outcome], w.Text)
+}
+
+// sentinels are the errors of what is refused for what it is.
+var sentinels = map[steps.Outcome]error{
+	steps.OutcomeApproved: ErrApproved, steps.OutcomeSubmitter: ErrForbidden, steps.OutcomeNotAllowed: ErrNotAllowed, steps.OutcomeNoReason: ErrInvalid,
+	steps.OutcomeChanged: ErrChanged, steps.OutcomeClaimed: ErrClaimed, steps.OutcomeNoQuestion: ErrNoEscalation, steps.OutcomeUncertain: bus.ErrUncertain,
 }
 
 // RunOf is the run that an escalation's id belongs to.
@@ -86,9 +92,17 @@ func RunOf(escalation string) (run string, ok bool) {
 func Find(ctx context.Context, log *runlog.Log, suffix string) (string, error) {
 	part, ok := RunOf(suffix)
 	if !ok {
+		if id, err := log.FindLetter(ctx, suffix); err != nil || id != "" {
+			return id, err
+		}
 		return "", fmt.Errorf("%w: %q: an escalation's id is its run's id, - and a number", ErrNoEscalation, suffix)
 	}
 	run, err := log.Find(ctx, part)
+	if errors.Is(err, runlog.ErrNoRun) {
+		if id, letterErr := log.FindLetter(ctx, suffix); letterErr != nil || id != "" {
+			return id, letterErr
+		}
+	}
 	if err != nil {
 		return "", fmt.Errorf("look for escalation %s: %w", suffix, err)
 	}
@@ -114,106 +128,82 @@ func find(ctx context.Context, log *runlog.Log, id string) (s *steps.State, n in
 	return s, n, nil
 }
 
-// carry appends a decision that was checked, and says what became of it.
-func carry(ctx context.Context, log *runlog.Log, run string, d steps.Decided) (steps.Decided, error) {
-	seq, err := log.Append(ctx, run, d)
-	if errors.Is(err, bus.ErrUncertain) {
-		return retell(ctx, log, run, d, err)
+// carry appends a decision that was checked, and says what came of it. One that can be read but was not confirmed is
+// not taken for stored: it may be gone after a crash. The fold takes the same decision once.
+func carry(ctx context.Context, log *runlog.Log, run string, d steps.Decided) (w steps.Word, err error) {
+	seq, err := log.AppendSurely(ctx, run, d)
+	switch {
+	case err == nil:
+		return outcome(ctx, log, run, d, seq)
+	case errors.Is(err, bus.ErrUncertain):
+		err = fmt.Errorf("it may not be stored, and can be repeated without harm: %w", err)
+	case errors.Is(err, bus.ErrTooLarge):
+		err = fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if err != nil {
-		return d, err
-	}
-	return outcome(ctx, log, run, d, seq)
+	return w, err
 }
 
-// outcome follows the log until the fold has passed the decision at seq, and says what became of it.
-func outcome(ctx context.Context, log *runlog.Log, run string, d steps.Decided, seq uint64) (steps.Decided, error) {
-	counted, verdictErr := d, error(nil)
-	err := log.Follow(ctx, run, func(s *steps.State, r steps.Record, _ []int) bool {
-		if r.Seq < seq && !s.Closed() {
-			return true
-		}
-		counted, verdictErr = verdict(s, s.FindEscalation(d.Escalation), d)
-		return false
-	})
-	if err != nil {
-		return d, fmt.Errorf("it is stored, but whether it was the first is not known: %w", err)
+// restate writes a decision again that is found in the log. Whoever made it may have been told that nobody knows whether
+// it is stored, and asks for that now.
+func restate(ctx context.Context, log *runlog.Log, run string, s *steps.State, n int, d steps.Decided) error {
+	made := madeBy(&s.Escalations[n], d)
+	if made == nil {
+		return nil
 	}
-	return counted, verdictErr
-}
-
-// retell settles a decision of which nobody knows whether it is stored: it counts, or another one does, or it can be
-// made again without harm.
-func retell(ctx context.Context, log *runlog.Log, run string, d steps.Decided, cause error) (steps.Decided, error) {
-	s, err := log.Load(ctx, run)
-	if err == nil {
-		if n := s.FindEscalation(d.Escalation); n >= 0 && (s.Escalations[n].State != steps.EscalationOpen || approvedBy(&s.Escalations[n], d.By) != nil) {
-			return verdict(s, n, d)
-		}
-	}
-	return d, fmt.Errorf("it may not be stored, and can be repeated without harm: %w", errors.Join(cause, err))
-}
-
-// verdict says whose decision counts on an escalation that is no longer open.
-func verdict(s *steps.State, n int, d steps.Decided) (steps.Decided, error) {
-	if n < 0 {
-		return d, fmt.Errorf("%w: the run's log does not show it any more", ErrNoEscalation)
-	}
-	e := &s.Escalations[n]
-	if d.Verb == steps.VerbApprove {
-		if mine := approvedBy(e, d.By); mine != nil && (e.State == steps.EscalationOpen || e.State == steps.EscalationDecided && e.Decision.Verb == steps.VerbApprove) {
-			return *mine, nil // it counts, perhaps as the first of two
-		}
-	}
-	if e.State == steps.EscalationOpen {
-		return d, fmt.Errorf("%w: the run did not accept it and still asks", ErrNotAllowed)
-	}
-	if e.Decision != nil && same(*e.Decision, d) {
-		return *e.Decision, nil
-	}
-	before := &DecidedBefore{Decision: e.Decision, State: e.State, At: e.Ended}
-	for k := n + 1; k < len(s.Escalations); k++ {
-		if s.Escalations[k].Follows == e.ID {
-			before.Again = s.Escalations[k].ID
-		}
-	}
-	return d, before
-}
-
-// approvedBy is the approval that somebody has given.
-func approvedBy(e *steps.Escalation, by string) *steps.Decided {
-	for i := range e.Approvals {
-		if e.Approvals[i].By == by {
-			return &e.Approvals[i]
-		}
+	if _, err := log.AppendSurely(ctx, run, *made); err != nil {
+		return fmt.Errorf("it was decided so before, but whether that is stored is not known: repeat it: %w", err)
 	}
 	return nil
 }
 
-func same(a, b steps.Decided) bool {
-	return a.Verb == b.Verb && a.By == b.By && a.Via == b.Via && a.Reason == b.Reason &&
-		sameJSON(a.Params, b.Params) && sameJSON(a.Answer, b.Answer)
-}
-
-func sameJSON(a, b json.RawMessage) bool {
-	var x, y bytes.Buffer
-	if json.Compact(&x, a) != nil || json.Compact(&y, b) != nil {
-		return bytes.Equal(a, b)
+// madeBy is the decision or the approval of d's person that the log holds; nil when there is none.
+func madeBy(e *steps.Escalation, d steps.Decided) *steps.Decided {
+	for i := range e.Approvals {
+		if d.Verb == steps.VerbApprove && steps.SamePerson(e.Approvals[i].By, d.By) {
+			return &e.Approvals[i]
+		}
 	}
-	return bytes.Equal(x.Bytes(), y.Bytes())
+	if e.Decision != nil && e.Decision.Verb == d.Verb && steps.SamePerson(e.Decision.By, d.By) {
+		return e.Decision
+	}
+	return nil
 }
 
-// check refuses what the fold, or the tool, would refuse.
+// outcome follows the log until the fold has passed the decision at seq, and says what came of it right then. What comes
+// later is another story.
+func outcome(ctx context.Context, log *runlog.Log, run string, d steps.Decided, seq uint64) (w steps.Word, err error) {
+	err = log.Follow(ctx, run, func(s *steps.State, r steps.Record, _ []int) bool {
+		if made, is := r.Event.(steps.Decided); is && twin(made, d) && !w.Counts() {
+			w = steps.Tell(s, steps.Deed{Seq: r.Seq, Event: made})
+		}
+		if r.Seq < seq && !s.Closed() {
+			return true
+		}
+		if w.Outcome == "" {
+			w = steps.Tell(s, steps.Deed{Seq: seq, Event: d})
+		}
+		return false
+	})
+	if err != nil {
+		return w, fmt.Errorf("it is stored, but whether it was the first is not known: %w", err)
+	}
+	return w, refused(w)
+}
+
+// twin reports whether two decisions are one that was appended twice: nobody makes another with the same grant, or, where
+// there is none, the very same words.
+func twin(a, b steps.Decided) bool {
+	if a.Grant != nil && b.Grant != nil {
+		return a.Grant.Nonce == b.Grant.Nonce
+	}
+	return a.Grant == nil && b.Grant == nil && a.Escalation == b.Escalation && a.Verb == b.Verb && a.By == b.By && a.Via == b.Via && a.Reason == b.Reason &&
+		bytes.Equal(a.Params, b.Params) && bytes.Equal(a.Answer, b.Answer)
+}
+
+// check refuses what the fold would take and the tool would refuse.
 func check(s *steps.State, n int, d steps.Decided) (steps.Decided, error) {
 	e := &s.Escalations[n]
-	if !slices.Contains(e.Allowed, d.Verb) {
-		return d, fmt.Errorf("%w: %q; allowed are %s", ErrNotAllowed, d.Verb, verbs(e.Allowed))
-	}
 	switch d.Verb {
-	case steps.VerbReject:
-		if strings.TrimSpace(d.Reason) == "" {
-			return d, fmt.Errorf("%w: reject needs a reason: the plan, and whoever asked, will read it", ErrInvalid)
-		}
 	case steps.VerbEdit:
 		return checkEdit(s, e, d)
 	case steps.VerbAnswer:

@@ -175,7 +175,7 @@ func TestDecideTellsTheLoserWhoWon(t *testing.T) {
 func TestDecideLosesAgainstEvents(t *testing.T) {
 	l, _ := newLog(t)
 	failing(t, l, "run")
-	if err := l.Cancel(t.Context(), "run", "bo", ""); err != nil {
+	if _, err := l.Cancel(t.Context(), "run", steps.Cancelled{By: "bo", Reason: ""}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := decided(t, l, "run-1", steps.Decided{Verb: steps.VerbRetry, By: "mia"})

@@ -19,10 +19,7 @@ type Item struct {
 }
 
 // Claim says that somebody is at it, for the time of a lease. One that has run out counts for nothing.
-type Claim struct {
-	By    string    `json:"by"`
-	Until time.Time `json:"until"`
-}
+type Claim = steps.Hold
 
 // Note is a word from one person to the next.
 type Note struct {
@@ -51,6 +48,8 @@ type Act struct {
 	Text   string          `json:"text,omitempty"`   // note
 	// Digest is of what the person saw, for approve: another one is refused.
 	Digest string `json:"digest,omitempty"`
+	// Take says that it is done although somebody else has claimed it; they are told.
+	Take bool `json:"take,omitempty"`
 	// Many says that it is one of many: nobody has looked at each, so it approves nothing along the way.
 	Many bool `json:"many,omitempty"`
 	// Revision is the dossier's that the person saw; 0 = whatever it is now.
@@ -75,6 +74,9 @@ type Done struct {
 	Action Action    `json:"action"`
 	At     time.Time `json:"applied_at"`
 	By     string    `json:"by"`
-	Effect string    `json:"effect,omitempty"` // what happens now, in words
+	Effect string    `json:"effect,omitempty"` // what came of it, in words
 	Again  bool      `json:"again,omitempty"`  // the same person had decided the same before
+	Part   bool      `json:"part,omitempty"`   // an approval, and more people must approve
+
+	Discarded bool `json:"discarded,omitempty"` // it belonged to no run and was removed; no run's log says so
 }

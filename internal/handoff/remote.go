@@ -70,7 +70,7 @@ var codes = []struct {
 	err  error
 }{
 	{"no_escalation", ErrNoEscalation}, {"not_allowed", ErrNotAllowed}, {"forbidden", ErrForbidden}, {"decided", ErrDecidedBefore},
-	{"invalid", ErrInvalid}, {"changed", ErrChanged}, {"claimed", ErrClaimed},
+	{"invalid", ErrInvalid}, {"changed", ErrChanged}, {"claimed", ErrClaimed}, {"approved", ErrApproved},
 }
 
 // Code is what an error of [Desk.Act] is called between processes; "internal" for one that no caller can mend.
@@ -129,6 +129,9 @@ func (r Remote) Act(ctx context.Context, who Person, id string, a Act) (Done, er
 	answer, err := r.Bus.Request(ctx, r.Bus.Names().People(), body)
 	if errors.Is(err, bus.ErrNobody) {
 		return Done{}, fmt.Errorf("%s %s: %w", a.Verb, id, ErrNoDesk)
+	}
+	if errors.Is(err, bus.ErrTooLarge) {
+		return Done{}, fmt.Errorf("%s %s: %w: %w", a.Verb, id, ErrInvalid, err)
 	}
 	if err != nil {
 		return Done{}, fmt.Errorf("%s %s: it may have been done, and can be repeated without harm: %w", a.Verb, id, err)

@@ -28,24 +28,31 @@ type TrailLine struct {
 	To     string          `json:"to,omitempty"`     // whom: of assign and told
 	Until  time.Time       `json:"until,omitzero"`   // of claim and snooze
 	Reason string          `json:"reason,omitempty"` // of a note, its text
+	Over   string          `json:"over,omitempty"`   // who had claimed it when somebody else did this
 	Detail json.RawMessage `json:"detail,omitempty"` // what was changed, a JSON Patch
 }
 
 var past = map[Action]string{
 	ActClaim: "claimed it", ActRelease: "released it", ActAssign: "assigned it", ActSnooze: "put it off", ActNote: "noted",
-	ActTold: "told", ActExpired: "waited in vain: nobody decided in time", ActSuperseded: "settled it: events answered it",
+	ActTold: "told", ActExpired: "waited in vain: nobody decided in time", ActSuperseded: "settled it",
 	Action(steps.VerbApprove): "approved", Action(steps.VerbReject): "rejected", Action(steps.VerbRetry): "sent it back", Action(steps.VerbEdit): "edited",
 	Action(steps.VerbAnswer): "answered", Action(steps.VerbSkip): "skipped it", Action(steps.VerbVerify): "had it verified", Action(steps.VerbAbort): "aborted",
 }
 
 // Did is the act in words, as they follow the name of who did it.
-func (l TrailLine) Did() string { return cmp.Or(past[Action(l.Action)], l.Action) }
+func (l TrailLine) Did() string {
+	did := cmp.Or(past[Action(l.Action)], l.Action)
+	if l.Over != "" {
+		did += ", over the claim of " + l.Over
+	}
+	return did
+}
 
 // maxActs is how many acts beside decisions are kept of one item, the newest: the audit trail has all.
 const maxActs = 100
 
-// did adds an act that is no decision. Notes are kept apart, as notes.
-func (r *record) did(who Person, a Act, now time.Time) {
+// did adds an act that is no decision, and whose claim there was before it. Notes are kept apart, as notes.
+func (r *record) did(who Person, a Act, now time.Time, before *Claim) {
 	if a.Verb == ActNote {
 		return
 	}
@@ -53,6 +60,9 @@ func (r *record) did(who Person, a Act, now time.Time) {
 	switch a.Verb {
 	case ActClaim:
 		l.Until = r.Claim.Until
+		if before != nil && !steps.SamePerson(before.By, who.Name) {
+			l.Over = before.By
+		}
 	case ActAssign:
 		l.To = a.To
 	case ActSnooze:
@@ -87,15 +97,15 @@ func decisions(s *steps.State, n int) []TrailLine {
 			continue
 		}
 		for _, d := range e.Approvals {
-			lines = append(lines, TrailLine{At: d.Grant.Issued, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason})
+			lines = append(lines, TrailLine{At: d.Grant.Issued, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason, Over: d.Over})
 		}
 		switch d := e.Decision; {
 		case d != nil && d.Verb != steps.VerbApprove:
-			lines = append(lines, TrailLine{At: e.Ended, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason, Detail: d.Patch})
+			lines = append(lines, TrailLine{At: e.Ended, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason, Detail: d.Patch, Over: d.Over})
 		case e.State == steps.EscalationExpired:
 			lines = append(lines, TrailLine{At: e.Ended, By: Belay, Action: string(ActExpired)})
 		case e.State == steps.EscalationSuperseded:
-			lines = append(lines, TrailLine{At: e.Ended, By: Belay, Action: string(ActSuperseded)})
+			lines = append(lines, TrailLine{At: e.Ended, By: Belay, Action: string(ActSuperseded), Reason: s.SupersededBy(k)})
 		}
 	}
 	return lines

@@ -31,7 +31,7 @@ func (l lines) tell() {
 			l.attemptLine(slog.LevelDebug, "attempt claimed", e.Attempt, e.Worker)
 		}
 	case steps.Cancelled:
-		l.say(slog.LevelInfo, "run cancelled", slog.String("by", e.By), slog.String("reason", e.Reason))
+		l.cancelled(e)
 	case steps.Decided:
 		l.decision(e)
 	case steps.Closed:
@@ -130,13 +130,34 @@ func (l lines) escalation(e *steps.Escalation) {
 	l.say(slog.LevelWarn, "escalation opened: a person decides", attrs...)
 }
 
+// decision tells what came of one, in the words that whoever decided was told.
 func (l lines) decision(d steps.Decided) {
-	id, verb, by := slog.String("escalation_id", d.Escalation), slog.String("verb", string(d.Verb)), slog.String("by", d.By)
-	if l.decided() == nil {
-		l.say(slog.LevelInfo, "decision came too late", id, verb, by)
-		return
+	attrs := []slog.Attr{slog.String("escalation_id", d.Escalation), slog.String("verb", string(d.Verb)), slog.String("by", d.By)}
+	w := steps.Tell(l.s, steps.Deed{Event: d, Seq: l.r.Seq})
+	attrs = append(attrs, slog.String("outcome", string(w.Outcome)), slog.String("effect", w.Text))
+	if d.Reason != "" {
+		attrs = append(attrs, slog.String("reason", d.Reason))
 	}
-	l.say(slog.LevelInfo, "escalation decided", id, verb, by, slog.String("reason", d.Reason))
+	l.say(slog.LevelInfo, decisions[w.Outcome], attrs...)
+}
+
+// decisions say what became of one.
+var decisions = map[steps.Outcome]string{
+	steps.OutcomeCounts: "escalation decided", steps.OutcomePart: "approval given, others are needed", steps.OutcomeAgain: "decision repeated",
+	steps.OutcomeDecided: "decision came too late", steps.OutcomeExpired: "decision came too late", steps.OutcomeSuperseded: "decision came too late",
+	steps.OutcomeRunOver: "decision came too late", steps.OutcomeApproved: "decision does not count", steps.OutcomeSubmitter: "decision does not count",
+	steps.OutcomeNotAllowed: "decision does not count", steps.OutcomeNoReason: "decision does not count", steps.OutcomeChanged: "decision does not count",
+	steps.OutcomeNoQuestion: "decision does not count", steps.OutcomeUncertain: "decision does not count",
+}
+
+// cancelled tells of a cancel, and whether it began anything.
+func (l lines) cancelled(e steps.Cancelled) {
+	w := steps.Tell(l.s, steps.Deed{Event: e, Seq: l.r.Seq})
+	msg := "run cancelled"
+	if !w.Counts() {
+		msg = "cancel changes nothing"
+	}
+	l.say(slog.LevelInfo, msg, slog.String("by", e.By), slog.String("via", e.Via), slog.String("reason", e.Reason), slog.String("effect", w.Text))
 }
 
 func (l lines) end() {

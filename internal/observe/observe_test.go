@@ -135,10 +135,10 @@ func TestARunInLines(t *testing.T) {
 		`{"attempt":"0-0-1","level":"DEBUG","msg":"attempt claimed","rung":"primary","step_id":"pay","tool":"pay","worker":"w1"}`,
 		`{"attempt":"0-0-1","error":"it forbidden","error.type":"forbidden","level":"WARN","msg":"attempt failed","next":"person","rung":"primary","step_id":"pay","took":0.5,"tool":"pay","worker":"w1"}`,
 		`{"error":"it forbidden","error.type":"forbidden","escalation_id":"r-1","kind":"failure","level":"WARN","msg":"escalation opened: a person decides","rung":"primary","step_id":"pay","tool":"pay"}`,
-		`{"by":"bo","escalation_id":"r-1","level":"INFO","msg":"escalation decided","reason":"paid by hand","verb":"answer"}`,
+		`{"by":"bo","effect":"what you gave is pay's output, marked as yours; nothing was executed; the run succeeded, degraded","escalation_id":"r-1","level":"INFO","msg":"escalation decided","outcome":"counts","reason":"paid by hand","verb":"answer"}`,
 		`{"by":"bo","level":"INFO","msg":"step answered","step_id":"pay","tool":"pay"}`,
 		`{"level":"INFO","msg":"step skipped","step_id":"extra","tool":"find"}`,
-		`{"by":"cy","escalation_id":"r-1","level":"INFO","msg":"decision came too late","verb":"abort"}`,
+		`{"by":"cy","effect":"already decided: bo chose answer at 2026-01-02T03:04:12Z; the run succeeded, degraded","escalation_id":"r-1","level":"INFO","msg":"decision came too late","outcome":"decided","verb":"abort"}`,
 		`{"level":"INFO","msg":"run ended","state":"degraded","took":6}`,
 	}
 	for i := range want { // it is random, but the same for the same attempt

@@ -17,7 +17,7 @@ func (d *Dossier) addAdvice(s *State, e *Escalation) {
 		d.Suggestion = s.suggest(e)
 	}
 	if e.Kind == KindApproval {
-		d.Approval = &ApprovalView{Digest: e.Digest, Needed: e.Needed, Given: e.givenBy(), NotSubmitter: s.Tool(e.Unit).Approval.NotSubmitter}
+		d.Approval = &ApprovalView{Digest: e.Digest, Needed: e.Needed, Given: e.givenBy(), NotSubmitter: s.Tool(e.Unit).Approval.NotSubmitter, exact: !s.since(2)}
 	}
 	if q := e.Question; q != nil {
 		d.Question = &QuestionView{Text: q.Text, Options: q.Options, Schema: q.Schema}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -209,15 +210,16 @@ func (c *change) granted(i int, digest string) bool {
 	who := map[string]bool{}
 	for _, g := range u.grants {
 		if g.Digest == digest && g.Run == c.Run && g.Step == u.ID && g.Round == u.Round && c.mayApprove(i, g.By) {
-			who[g.By] = true
+			who[c.person(g.By)] = true
 		}
 	}
 	return len(who) >= max(c.Tool(i).Approval.Approvers, 1)
 }
 
 // mayApprove keeps whoever submitted the run from approving it, where the tool says so.
-func (c *change) mayApprove(i int, by string) bool {
-	return by != "" && (!c.Tool(i).Approval.NotSubmitter || by != c.By)
+func (s *State) mayApprove(i int, by string) bool {
+	by = s.person(by)
+	return by != "" && (!s.Tool(i).Approval.NotSubmitter || by != s.person(s.By))
 }
 
 // in is a moment so long from now; zero for no time at all.
@@ -228,31 +230,61 @@ func (c *change) in(d Duration) time.Time {
 	return c.Now.Add(time.Duration(d))
 }
 
-// enough reports whether d settles e. An approval must be bound to what e asks, come from somebody who may, and be the
-// last one needed; a rejection must say why.
+// enough reports whether d settles e. An approval must be the last one needed.
 func (c *change) enough(e *Escalation, d Decided) bool {
-	switch d.Verb {
-	case VerbReject:
-		return d.Reason != ""
-	case VerbApprove:
-		return c.approvedBy(e, d)
-	}
-	return true
-}
-
-func (c *change) approvedBy(e *Escalation, d Decided) bool {
-	g, u := d.Grant, &c.Units[e.Unit]
-	if g == nil || g.By != d.By || g.Digest != e.Digest || g.Escalation != e.ID || g.Run != c.Run || g.Step != u.ID || g.Round != u.Round || !c.mayApprove(e.Unit, d.By) {
+	if c.bars(e, d) != "" {
 		return false
 	}
-	for _, earlier := range e.Approvals {
-		if earlier.By == d.By {
-			return false
-		}
+	if d.Verb != VerbApprove {
+		return true
 	}
-	e.Approvals = append(e.Approvals, d)
+	e.Approvals, e.votes = append(e.Approvals, d), append(e.votes, c.Seq)
 	c.touch(e.Unit)
 	return len(e.Approvals) >= e.Needed
+}
+
+// bars says why d does not count on e while e is open; empty when it does. The fold goes by it, and whoever is told.
+func (s *State) bars(e *Escalation, d Decided) Outcome {
+	switch {
+	case !slices.Contains(e.Allowed, d.Verb):
+		return OutcomeNotAllowed
+	case d.Verb == VerbReject && d.Reason == "":
+		return OutcomeNoReason
+	case d.Verb != VerbApprove:
+		return ""
+	}
+	if why := s.barsPerson(e, d.By); why != "" {
+		return why
+	}
+	g, u := d.Grant, &s.Units[e.Unit]
+	if g == nil || g.By != d.By || g.Digest != e.Digest || g.Escalation != e.ID || g.Run != s.Run || g.Step != u.ID || g.Round != u.Round {
+		return OutcomeChanged
+	}
+	return ""
+}
+
+// barsPerson says why somebody's approval of e does not count, whatever it is of.
+func (s *State) barsPerson(e *Escalation, by string) Outcome {
+	if !s.mayApprove(e.Unit, by) {
+		return OutcomeSubmitter
+	}
+	if s.approvalOf(e, by) != nil {
+		return OutcomeApproved
+	}
+	return ""
+}
+
+// MayApprove reports whether somebody may approve what question n asks about, as far as the run's rules go.
+func (s *State) MayApprove(n int, by string) bool { return s.mayApprove(s.Escalations[n].Unit, by) }
+
+// approvalOf is the approval that somebody has given; nil when they have not.
+func (s *State) approvalOf(e *Escalation, by string) *Decided {
+	for n := range e.Approvals {
+		if s.person(e.Approvals[n].By) == s.person(by) {
+			return &e.Approvals[n]
+		}
+	}
+	return nil
 }
 
 // approved lets unit i act, on the approvals that were given.

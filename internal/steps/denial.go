@@ -70,9 +70,9 @@ func (s *State) whyNotReopen(i int, den *denial, d Decided) string {
 		return rejected + ": an approver may reopen it with a reason"
 	case rule == nil:
 		return ""
-	case rule.NotSubmitter && d.By == s.By:
+	case rule.NotSubmitter && s.person(d.By) == s.person(s.By):
 		return rejected + ": whoever submitted the run may not reopen it"
-	case (rule.NotSubmitter || rule.Approvers > 1) && d.By == den.By:
+	case (rule.NotSubmitter || rule.Approvers > 1) && s.person(d.By) == s.person(den.By):
 		return rejected + ": another approver must reopen it"
 	}
 	return ""

@@ -1,6 +1,9 @@
 package steps
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Dossier is everything that a person needs to decide about one escalation: what `esc show -o json` prints. It is
 // made from the log by whoever reads; nothing stores it.
@@ -21,6 +24,7 @@ type Dossier struct {
 	Question   *QuestionView     `json:"question,omitempty"`
 	Rejected   []Denial          `json:"rejected_before,omitempty"` // earlier rejections of the same call in this run
 	Offers     []Offer           `json:"offers"`                    // what may be decided, each with what it does
+	Settled    string            `json:"settled,omitempty"`         // how it is no longer open, in words
 	Suggestion *Suggestion       `json:"suggestion,omitempty"`
 	Followed   *Aftermath        `json:"followed,omitempty"` // what came of it, once it was settled
 }
@@ -31,6 +35,25 @@ type ApprovalView struct {
 	Needed       int      `json:"needed"` // people who must approve
 	Given        []string `json:"given"`  // who has approved so far
 	NotSubmitter bool     `json:"not_submitter,omitempty"`
+
+	exact bool // names are compared as they are written: the run is older than the rule that they are not
+}
+
+// Bars says why somebody cannot approve what d asks about, whatever their role; the zero Word when nothing in the run
+// keeps them from it.
+func (d *Dossier) Bars(by string) Word {
+	a := d.Approval
+	if a == nil || d.State != EscalationOpen {
+		return Word{}
+	}
+	same := func(name string) bool { return name == by || !a.exact && SamePerson(name, by) }
+	switch {
+	case slices.ContainsFunc(a.Given, same):
+		return Word{Outcome: OutcomeApproved, Text: "you have approved already: " + approved(a.Needed, a.Given) + "; " + missing(a.Needed-len(a.Given), d.Tool)}
+	case a.NotSubmitter && same(d.By):
+		return Word{Outcome: OutcomeSubmitter, Text: submitter(by)}
+	}
+	return Word{}
 }
 
 // QuestionView is what a `human` rung asks.
@@ -100,6 +123,9 @@ func MakeDossier(s *State, n int) Dossier {
 		d.addFailing(s, e)
 	}
 	d.addAdvice(s, e)
+	if e.State != EscalationOpen {
+		d.Settled = Tell(s, Deed{Event: Decided{Escalation: e.ID}}).Text
+	}
 	return d
 }
 

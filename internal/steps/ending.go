@@ -27,7 +27,7 @@ func (c *change) startEnding(st RunState, reason string) {
 	if c.ending != "" || c.final != "" {
 		return
 	}
-	c.ending, c.Reason, c.endingFrom, c.paused = st, reason, c.Now, false
+	c.ending, c.Reason, c.endingFrom, c.endingSeq, c.paused = st, reason, c.Now, c.Seq, false
 	c.supersede(RunUnit)
 	for i := range c.Units {
 		c.stop(i)

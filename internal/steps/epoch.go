@@ -5,7 +5,7 @@ package steps
 //
 //	1  everything before epochs were written down
 //	2  a stop is confirmed before a run ends; a worker's stricter policy counts; denials stick; waits that the other
-//	   side names are bounded
+//	   side names are bounded; names that differ only in case, width or blanks are one person's
 //
 // A log that asks for a newer one is not folded at all: its run waits until the program is upgraded.
 const Epoch = 2

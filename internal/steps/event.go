@@ -64,6 +64,8 @@ type Submitted struct {
 	Labels    map[string]string `json:"labels,omitempty"`
 	ToolsFile string            `json:"tools_file,omitempty"` // where the tools came from, for later commands
 	By        string            `json:"by,omitempty"`
+	Via       string            `json:"via,omitempty"`      // of a retry: cli, console, api
+	Reason    string            `json:"reason,omitempty"`   // of a retry: why
 	RetryOf   string            `json:"retry_of,omitempty"` // the run that this one goes on from
 	KeyRun    string            `json:"key_run,omitempty"`  // the run named in idempotency keys; default this run
 	Carried   []Carried         `json:"carried,omitempty"`  // steps already done by the run it goes on from
@@ -84,6 +86,7 @@ type Carried struct {
 // Cancelled asks the run to stop: attempts end, completed steps are compensated.
 type Cancelled struct {
 	By     string `json:"by,omitempty"`
+	Via    string `json:"via,omitempty"` // cli, console, api
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -157,6 +160,12 @@ const (
 	VerbAbort   Verb = "abort"   // end the run
 )
 
+// Hold says that somebody is at a question, for the time of a lease. One that has run out counts for nothing.
+type Hold struct {
+	By    string    `json:"by"`
+	Until time.Time `json:"until"`
+}
+
 // Decided is a person's decision on an escalation. The first one in the log counts.
 type Decided struct {
 	Escalation string          `json:"escalation"`
@@ -169,6 +178,7 @@ type Decided struct {
 	Answer     json.RawMessage `json:"answer,omitempty"`  // answer: the output
 	Reopens    string          `json:"reopens,omitempty"` // retry and edit: the escalation whose rejection of the same call is taken back
 	Grant      *Grant          `json:"grant,omitempty"`   // approve: the signed approval; edit and retry of an approver carry one too
+	Over       string          `json:"over,omitempty"`    // who had claimed it when somebody else decided it all the same
 }
 
 // Closed is the last event of a run. It publishes what the fold already says; events after it change nothing.

@@ -42,6 +42,14 @@ func (x *guarded) grant(t *testing.T, by string) {
 	})
 }
 
+// second lets somebody else approve as well, of two who must.
+func (x *guarded) second(t *testing.T, by string, epoch int) {
+	x.g.Tool.Approval.Approvers = 2
+	x.grant(t, by)
+	x.log[0].Event = Submitted{Epoch: epoch, By: "sue"}
+	x.say(Decided{Escalation: "r-1", Verb: VerbApprove, By: by, Grant: new(x.m.Grants[1])})
+}
+
 func (x *guarded) say(e Event) { x.log = append(x.log, Record{Event: e}) }
 
 func (x *guarded) other(try int) Attempt { return Attempt{Step: "s", Try: try} }
@@ -70,13 +78,20 @@ func TestGuard(t *testing.T) {
 		"tool with other rungs": {func(x *guarded) {
 			x.g.Tool.Definition = map[string]string{"effects": "e", "rung primary": "x", "rung b": "b"}
 		}, "tools file: rung b, rung primary"},
-		"expired":            {func(x *guarded) { x.g.Now = epoch.Add(2 * time.Minute) }, "expired"},
-		"from the future":    {func(x *guarded) { x.g.Now = epoch.Add(-time.Hour) }, "future"},
-		"a little early":     {func(x *guarded) { x.g.Now = epoch.Add(-90 * time.Second) }, ""},
-		"wrong signature":    {func(x *guarded) { x.m.Grants[0].Signature = nil }, "not genuine: wrong signature"},
-		"nobody's":           {func(x *guarded) { x.m.Grants[0].By = "" }, "whose"},
-		"two are needed":     {func(x *guarded) { x.g.Tool.Approval.Approvers = 2 }, "two people"},
-		"twice the same":     {func(x *guarded) { x.g.Tool.Approval.Approvers = 2; x.m.Grants = append(x.m.Grants, x.m.Grants[0]) }, "two people"},
+		"expired":          {func(x *guarded) { x.g.Now = epoch.Add(2 * time.Minute) }, "expired"},
+		"from the future":  {func(x *guarded) { x.g.Now = epoch.Add(-time.Hour) }, "future"},
+		"a little early":   {func(x *guarded) { x.g.Now = epoch.Add(-90 * time.Second) }, ""},
+		"wrong signature":  {func(x *guarded) { x.m.Grants[0].Signature = nil }, "not genuine: wrong signature"},
+		"nobody's":         {func(x *guarded) { x.m.Grants[0].By = "" }, "whose"},
+		"two are needed":   {func(x *guarded) { x.g.Tool.Approval.Approvers = 2 }, "two people"},
+		"twice the same":   {func(x *guarded) { x.g.Tool.Approval.Approvers = 2; x.m.Grants = append(x.m.Grants, x.m.Grants[0]) }, "two people"},
+		"one person twice": {func(x *guarded) { x.second(t, " ＭＩＡ", Epoch) }, "two people"},
+		"two people":       {func(x *guarded) { x.second(t, "bo", Epoch) }, ""},
+		"one person twice, in a run older than that rule": {func(x *guarded) { x.second(t, "Mia", 1) }, ""},
+		"submitter, written otherwise": {func(x *guarded) {
+			x.g.Tool.Approval.NotSubmitter = true
+			x.log[0].Event = Submitted{Epoch: Epoch, By: "Mia "}
+		}, "submitted"},
 		"not decided":        {func(x *guarded) { x.log = x.log[:1] }, "no such approval"},
 		"decided otherwise":  {func(x *guarded) { x.m.Grants[0].Nonce = "m" }, "no such approval"},
 		"submitter":          {func(x *guarded) { x.g.Tool.Approval.NotSubmitter = true; x.log[0].Event = Submitted{By: "mia"} }, "submitted"},

@@ -31,6 +31,9 @@ type Escalation struct {
 	Decision *Decided // nil while open or superseded
 
 	before int // 1 + index of the escalation before it of the same unit, 0 = none
+
+	decided uint64   // sequence of the decision
+	votes   []uint64 // sequences of the approvals
 }
 
 // ask opens an escalation about unit i (or the run) and lets the unit wait for it.
@@ -151,7 +154,7 @@ func (c *change) onDecided(d Decided) {
 	if !c.enough(e, d) {
 		return
 	}
-	e.Decision = &d
+	e.Decision, e.decided = &d, c.Seq
 	c.close(e, EscalationDecided)
 	if e.Unit == RunUnit {
 		c.decideRun(e.Kind, d)

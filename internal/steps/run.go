@@ -41,6 +41,7 @@ type State struct {
 	closed  bool             // Closed is in the log
 
 	endingFrom time.Time
+	endingSeq  uint64           // of the record that began it
 	alarms     map[Attempt]bool // refused attempts that nobody had wanted, and people were told of
 	paused     bool             // the run's deadline is with a person: nothing new is queued
 	noUndo     bool             // a person ended the compensations

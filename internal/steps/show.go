@@ -148,7 +148,9 @@ type EscalationView struct {
 	Allowed  []Verb          `json:"allowed"`
 	Decision *Decided        `json:"decision,omitempty"`
 
-	Approvals []string `json:"approvals,omitempty"` // who has approved so far, where more than one must
+	Needed    int      `json:"needed,omitempty"`    // how many people must approve, where more than one must
+	Approvals []string `json:"approvals,omitempty"` // who has approved so far
+	Approved  string   `json:"approved,omitempty"`  // both in words: "1 of 2 approved, mia"
 	Follows   string   `json:"follows,omitempty"`   // the expired escalation that asked the same
 	Tier      int      `json:"tier,omitempty"`      // how often it was asked before, in vain
 	Facts     []Fact   `json:"facts,omitempty"`     // the step's parameters, as far as a list shows them
@@ -160,8 +162,12 @@ func ViewEscalation(s *State, n int) EscalationView {
 	v := EscalationView{
 		ID: e.ID, Kind: e.Kind, State: e.State, Run: s.Run, Workflow: s.Program.Plan.Name, Rung: e.Rung,
 		Class: e.Fault.Class, Message: e.Fault.Message, Opened: e.Opened.UTC(), Allowed: e.Allowed, Decision: e.Decision,
-		Deadline: moment(e.Deadline), Follows: e.Follows, Tier: e.Tier, Approvals: e.givenBy(),
+		Deadline: moment(e.Deadline), Follows: e.Follows, Tier: e.Tier,
 	}
+	if e.Needed > 1 {
+		v.Needed = e.Needed
+	}
+	v = v.WithApprovals(e.givenBy())
 	if v.Deadline != nil {
 		v.OnExpiry = e.OnExpiry
 	}
@@ -170,6 +176,12 @@ func ViewEscalation(s *State, n int) EscalationView {
 		v.Step, v.Tool = s.Units[e.Unit].ID, s.Tool(e.Unit).Name
 		v.Facts = factsOf(s.Units[e.Unit].Params, s.Tool(e.Unit).InputSchema)
 	}
+	return v
+}
+
+// WithApprovals is v once these people have approved.
+func (v EscalationView) WithApprovals(by []string) EscalationView {
+	v.Approvals, v.Approved = by, approved(v.Needed, by)
 	return v
 }
 

@@ -131,6 +131,8 @@ func appendSubmitted(e steps.Submitted) (body []byte, ok bool) {
 	}
 	o.optional("tools_file", e.ToolsFile)
 	o.optional("by", e.By)
+	o.optional("via", e.Via)
+	o.optional("reason", e.Reason)
 	o.optional("retry_of", e.RetryOf)
 	o.optional("key_run", e.KeyRun)
 	if len(e.Labels) > 0 {

@@ -24,7 +24,7 @@ var events = map[string]steps.Event{
 	"submitted": steps.Submitted{
 		Epoch:    2,
 		Document: raw(`{"name":"p"}`), Input: raw(`{"order":12345678901234567890,"note":"<b>&"}`), Labels: map[string]string{"team": "payments"},
-		ToolsFile: "tools.yaml", By: "zoe", RetryOf: "r0", KeyRun: "r0", Carried: []steps.Carried{{Step: "a", State: steps.StepState("succeeded"), Rung: 1, Output: raw(`1.50`), Tainted: true}},
+		ToolsFile: "tools.yaml", By: "zoe", Via: "cli", Reason: "mended", RetryOf: "r0", KeyRun: "r0", Carried: []steps.Carried{{Step: "a", State: steps.StepState("succeeded"), Rung: 1, Output: raw(`1.50`), Tainted: true}},
 	},
 	"cancelled": steps.Cancelled{By: "zoe", Reason: "too late"},
 	"started":   steps.Started{Attempt: attempt, Worker: "w1", Delivery: "7"},

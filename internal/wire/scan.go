@@ -202,6 +202,8 @@ func scanSubmitted(body []byte) (e steps.Submitted, ok bool) {
 	}
 	e.ToolsFile = s.optional(`,"tools_file":`)
 	e.By = s.optional(`,"by":`)
+	e.Via = s.optional(`,"via":`)
+	e.Reason = s.optional(`,"reason":`)
 	e.RetryOf = s.optional(`,"retry_of":`)
 	e.KeyRun = s.optional(`,"key_run":`)
 	const labels = `,"labels":`

@@ -24,7 +24,7 @@ func submission() steps.Submitted {
 	return steps.Submitted{
 		Epoch:    2,
 		Document: json.RawMessage(`{"plan":{"name":"x, \"y\"}"}}`), Input: json.RawMessage(`{"a":[1,"}"],"b":"\\"}`), Labels: map[string]string{"team": "red"},
-		By: "ann", ToolsFile: "/x/tools.yaml", RetryOf: "r-0", KeyRun: "r-0",
+		By: "ann", Via: "cli", Reason: "mended now", ToolsFile: "/x/tools.yaml", RetryOf: "r-0", KeyRun: "r-0",
 	}
 }
 
@@ -49,7 +49,7 @@ func TestUsualBodiesAreReadByHand(t *testing.T) {
 		if diff := cmp.Diff(s, run); !ok || diff != "" {
 			t.Errorf("%v\n%s", ok, diff)
 		}
-		s.Labels, s.By, s.ToolsFile, s.RetryOf, s.KeyRun = nil, "", "", "", ""
+		s.Labels, s.By, s.Via, s.Reason, s.ToolsFile, s.RetryOf, s.KeyRun = nil, "", "", "", "", "", ""
 		e.Age, e.Started, e.Took = 0, time.Time{}, 0
 		m.Timeout, m.NotBefore, m.Deadline = 0, time.Time{}, time.Time{}
 	}

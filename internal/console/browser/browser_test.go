@@ -81,13 +81,9 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			world.Put(consoletest.Approval(n, time.Now()))
 		}
 	case "/stage/unadvised": // a question loses its suggestion
-		card, err := world.Card(r.Context(), r.URL.Query().Get("id"))
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusNotFound)
-			return
-		}
-		card.Dossier.Suggestion = nil
-		world.Put(card)
+		change(w, r, world, func(c *handoff.Card) { c.Dossier.Suggestion = nil })
+	case "/stage/free": // nobody has it
+		change(w, r, world, func(c *handoff.Card) { c.Item.Claim = nil })
 	case "/login":
 		s.signIn(w, r)
 	case "/stage/hangup":
@@ -101,6 +97,17 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		pages.ServeHTTP(w, r)
 	}
+}
+
+// change changes the card that a request names.
+func change(w http.ResponseWriter, r *http.Request, world *consoletest.World, do func(*handoff.Card)) {
+	card, err := world.Card(r.Context(), r.URL.Query().Get("id"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	do(&card)
+	world.Put(card)
 }
 
 // signIn shows the page on which people sign in. What was sent is wrong.

@@ -274,7 +274,7 @@ for (const javaScriptEnabled of [true, false]) {
     await page.locator('#reason').fill('Ann told me herself')
     await stage(`decide?id=${refund}`)
     await page.getByRole('button', { name: 'Reject' }).click()
-    await page.getByText('bo was first: abort').waitFor()
+    await page.getByText('Already decided: bo chose abort.').waitFor()
     assert.equal(await page.locator('#reason').inputValue(), 'Ann told me herself')
     await shot(page, `conflict-360${javaScriptEnabled ? '' : '-no-js'}`)
     assert.equal((await acts()).length, 1)
@@ -321,6 +321,7 @@ for (const javaScriptEnabled of [true, false]) {
   })
 
   test(`it happened, says an id, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+    await stage(`free?id=${charge}`)
     const page = await open(t, { viewport: phone, javaScriptEnabled }, `/e/${charge}`)
     await page.getByText('Other decisions').click()
     await page.getByRole('link', { name: /^It happened/ }).click()
@@ -334,6 +335,7 @@ for (const javaScriptEnabled of [true, false]) {
   })
 
   test(`looking whether it happened is one tap and a confirm, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+    await stage(`free?id=${charge}`)
     const page = await open(t, { viewport: phone, javaScriptEnabled }, `/e/${charge}`)
     await page.getByRole('link', { name: 'Look whether it happened' }).click()
     assert.deepEqual(await acts(), [])
@@ -440,7 +442,7 @@ test('pages of what came of a form are accessible too', async (t) => {
     await shot(page, `diff-${view.viewport.width}-${view.colorScheme}`)
     await stage(`decide?id=${refund}`)
     await page.getByRole('button', { name: 'Yes, edit' }).click()
-    await page.getByText('bo was first').waitFor()
+    await page.getByText('Already decided: bo chose').waitFor()
     await clean('somebody was first')
     await page.goto(`/e/${refund}`)
     await clean('a card that is settled')

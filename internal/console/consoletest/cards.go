@@ -46,7 +46,7 @@ func Morning(now func() time.Time) *World {
 
 // Empty is a world in which nothing happened.
 func Empty(now func() time.Time) *World {
-	return &World{Now: now, cards: map[string]handoff.Card{}, runs: map[string]steps.Document{}, listeners: map[chan console.Change]bool{}}
+	return &World{Now: now, cards: map[string]handoff.Card{}, runs: map[string]steps.Document{}, listeners: map[chan console.Change]bool{}, taken: map[string][]handoff.Taken{}}
 }
 
 func raw(s string) json.RawMessage { return json.RawMessage(s) }

@@ -32,6 +32,7 @@ type World struct {
 	workers   []fleet.Worker
 	acts      []handoff.Act
 	batches   map[string]handoff.Batch
+	taken     map[string][]handoff.Taken // by whose claim it was
 	listeners map[chan console.Change]bool
 	broken    error
 	refusal   error // of every act
@@ -84,6 +85,13 @@ func (w *World) Card(_ context.Context, id string) (handoff.Card, error) {
 	return card, nil
 }
 
+// Taken implements [console.Desk].
+func (w *World) Taken(_ context.Context, name string) ([]handoff.Taken, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.taken[name]), w.broken
+}
+
 // Act implements [console.Desk].
 func (w *World) Act(_ context.Context, who console.Person, id string, a handoff.Act) (handoff.Done, error) {
 	w.mu.Lock()
@@ -102,6 +110,9 @@ func (w *World) Act(_ context.Context, who console.Person, id string, a handoff.
 	}
 	card.Trail = append(slices.Clone(card.Trail), handoff.TrailLine{At: now, By: who.Name, Via: "console", Action: string(a.Verb), To: a.To, Until: a.Until, Reason: cmp.Or(a.Reason, a.Text)})
 	w.acts = append(w.acts, a)
+	if c := w.cards[id].Item.Claim; c != nil && a.Take {
+		w.taken[c.By] = append(w.taken[c.By], handoff.Taken{ID: id, By: who.Name, Did: handoff.TrailLine{Action: string(a.Verb)}.Did(), At: now})
+	}
 	w.store(card)
 	w.tell(console.Change{Kind: console.ItemChanged, ID: id})
 	return handoff.Done{ID: id, Action: a.Verb, At: now, By: who.Name, Effect: effect}, nil
@@ -144,6 +155,12 @@ func apply(card *handoff.Card, by string, a handoff.Act, now time.Time) (string,
 
 func decide(card *handoff.Card, by string, a handoff.Act, now time.Time) (string, error) {
 	d := &card.Dossier
+	if c := card.Item.Claim; c != nil && now.Before(c.Until) && !steps.SamePerson(c.By, by) && !a.Take {
+		return "", fmt.Errorf("%w: %s has it", handoff.ErrClaimed, c.By)
+	}
+	if bars := d.Bars(by); bars.Outcome == steps.OutcomeApproved && a.Verb == handoff.Action(steps.VerbApprove) {
+		return "", fmt.Errorf("%w: %s", handoff.ErrApproved, bars.Text)
+	}
 	if d.State != steps.EscalationOpen {
 		return "", &handoff.DecidedBefore{Decision: d.Decision, At: now}
 	}
@@ -158,6 +175,7 @@ func decide(card *handoff.Card, by string, a handoff.Act, now time.Time) (string
 		return "", fmt.Errorf("%w: the digest is another one", handoff.ErrInvalid)
 	}
 	d.Decision = &steps.Decided{Escalation: d.ID, Verb: steps.Verb(a.Verb), By: by, Via: "console", Reason: a.Reason, Params: a.Params, Answer: a.Answer}
+	d.Settled = "already decided: " + by + " chose " + string(a.Verb)
 	d.State, card.Item.State, card.Item.Decision = steps.EscalationDecided, steps.EscalationDecided, d.Decision
 	return d.Offers[i].Effect, nil
 }
