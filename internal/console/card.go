@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"belay/internal/handoff"
-	"belay/internal/outside"
 	"belay/internal/steps"
 )
 
@@ -100,7 +99,7 @@ func clueOf(d steps.Dossier) string {
 	if f := d.LastError; f.Status == 0 && (f.Class == steps.Unknown || f.Class == steps.Connection || f.Class == steps.Timeout || f.Class == steps.Crashed) {
 		return "" // nobody answered
 	}
-	return outside.Clue(d.LastError.Message, d.LastError.Detail)
+	return clue(d.LastError.Message, d.LastError.Detail)
 }
 
 func peopleOf(it *handoff.Item, p Person, now time.Time) people {

@@ -1,4 +1,4 @@
-package outside
+package console
 
 import (
 	"cmp"
@@ -7,7 +7,6 @@ import (
 	"io"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 )
 
 const (
@@ -16,7 +15,7 @@ const (
 	clueDeep = 6        // levels of JSON that are looked into
 )
 
-// Clue is what the other side itself says is wrong, in one line: the sentence in an answer that a person would look for.
+// clue is what the other side itself says is wrong, in one line: the sentence in an answer that a person would look for.
 // It is looked for so, and is empty where there is none or message says it already:
 //
 //   - in JSON, also such as problem+json or JSON that was cut off: the first of message, msg, error_description, detail,
@@ -26,17 +25,17 @@ const (
 //   - in anything else, such as what a command wrote: the last line that is no stack frame; if that is JSON, as above
 //
 // It is outside text like the answer that it is taken from.
-func Clue(message, answer string) string {
+func clue(message, answer string) string {
 	answer = strings.TrimSpace(answer[:min(len(answer), clueRead)])
-	clue := clueIn(answer)
+	found := clueIn(answer)
 	if _, said, ok := strings.Cut(answer, "\nstderr: "); ok { // the last words of a command whose output is there too
-		clue = cmp.Or(lastLine(said), clue)
+		found = cmp.Or(lastLine(said), found)
 	}
-	clue = short(strings.Join(strings.Fields(clue), " "))
-	if strings.Contains(message, clue) {
+	found = cut(strings.Join(strings.Fields(found), " "), clueSize)
+	if strings.Contains(message, found) {
 		return ""
 	}
-	return clue
+	return found
 }
 
 func clueIn(answer string) string {
@@ -44,34 +43,27 @@ func clueIn(answer string) string {
 	case answer == "":
 		return ""
 	case answer[0] == '{' || answer[0] == '[':
-		return clueOf(partial(json.NewDecoder(strings.NewReader(answer))), clueDeep)
+		return clueInValue(partial(json.NewDecoder(strings.NewReader(answer))), clueDeep)
 	case answer[0] == '<':
 		return inMarkup(answer)
 	}
 	return lastLine(answer)
 }
 
-func short(s string) string {
-	if utf8.RuneCountInString(s) <= clueSize {
-		return s
-	}
-	return string([]rune(s)[:clueSize-1]) + "…"
-}
-
 var (
-	sayings = []string{"message", "msg", "error_description", "errorMessage", "detail", "details", "description", "reason", "error", "fault", "title", "code"}
-	lists   = []string{"errors", "violations", "issues", "invalid-params", "invalid_params", "details", "detail", "error"}
-	places  = []string{"field", "path", "param", "parameter", "loc", "pointer", "property", "name"}
+	sayings     = []string{"message", "msg", "error_description", "errorMessage", "detail", "details", "description", "reason", "error", "fault", "title", "code"}
+	lists       = []string{"errors", "violations", "issues", "invalid-params", "invalid_params", "details", "detail", "error"}
+	whereabouts = []string{"field", "path", "param", "parameter", "loc", "pointer", "property", "name"}
 )
 
-// clueOf is the clue in a JSON value.
-func clueOf(v any, levels int) string {
+// clueInValue is the clue in a JSON value.
+func clueInValue(v any, levels int) string {
 	switch v := v.(type) {
 	case string:
 		return v
 	case []any:
 		if len(v) > 0 && levels > 0 {
-			return clueOf(v[0], levels-1)
+			return clueInValue(v[0], levels-1)
 		}
 	case map[string]any:
 		if levels > 0 {
@@ -85,7 +77,7 @@ func clueInObject(o map[string]any, levels int) string {
 	said := ""
 	for _, name := range sayings {
 		if _, isList := o[name].([]any); !isList && said == "" {
-			said = clueOf(o[name], levels)
+			said = clueInValue(o[name], levels)
 		}
 	}
 	exact := listed(o, levels)
@@ -95,7 +87,7 @@ func clueInObject(o map[string]any, levels int) string {
 	case exact != "":
 		return cmp.Or(said, exact)
 	}
-	if where := place(o); said != "" && where != "" && !strings.Contains(said, where[strings.LastIndexAny(where, "./")+1:]) {
+	if where := placeOf(o); said != "" && where != "" && !strings.Contains(said, where[strings.LastIndexAny(where, "./")+1:]) {
 		return where + ": " + said
 	}
 	return said
@@ -106,7 +98,7 @@ func listed(o map[string]any, levels int) string {
 	for _, name := range lists {
 		switch list := o[name].(type) {
 		case []any:
-			if clue := clueOf(list, levels); clue != "" {
+			if clue := clueInValue(list, levels); clue != "" {
 				return clue
 			}
 		case map[string]any:
@@ -125,7 +117,7 @@ func byField(name string, o map[string]any, levels int) string {
 	}
 	at, clue := "", ""
 	for field, v := range o {
-		if c := clueOf(v, levels); c != "" && (at == "" || field < at) {
+		if c := clueInValue(v, levels); c != "" && (at == "" || field < at) {
 			at, clue = field, c
 		}
 	}
@@ -135,12 +127,12 @@ func byField(name string, o map[string]any, levels int) string {
 	return at + ": " + clue
 }
 
-// place is the field that a fault is about.
-func place(o map[string]any) string {
+// placeOf is the field that a fault is about.
+func placeOf(o map[string]any) string {
 	if source, ok := o["source"].(map[string]any); ok {
-		return place(source)
+		return placeOf(source)
 	}
-	for _, name := range places {
+	for _, name := range whereabouts {
 		switch at := o[name].(type) {
 		case string:
 			return at
@@ -235,7 +227,7 @@ func lastLine(text string) string {
 			continue
 		}
 		if strings.HasPrefix(line, "{") {
-			return cmp.Or(clueOf(partial(json.NewDecoder(strings.NewReader(line))), clueDeep), line)
+			return cmp.Or(clueInValue(partial(json.NewDecoder(strings.NewReader(line))), clueDeep), line)
 		}
 		return line
 	}

@@ -1,4 +1,4 @@
-package outside
+package console
 
 import (
 	"strings"
@@ -42,7 +42,7 @@ func TestClue(t *testing.T) {
 		"nothing":              {" \n", ""},
 		"what is said already": {`{"message":"422 Unprocessable Entity"}`, ""},
 	} {
-		if got := Clue(message, c.answer); got != c.want {
+		if got := clue(message, c.answer); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
@@ -52,11 +52,11 @@ func TestAClueIsShort(t *testing.T) {
 	for _, answer := range []string{
 		`{"message":"` + strings.Repeat("é", 5000) + `"}`, strings.Repeat("é ", 40000), strings.Repeat(`{"error":`, 3000), strings.Repeat("[", 20000), strings.Repeat("<title>", 9000),
 	} {
-		if got := Clue("", answer); utf8.RuneCountInString(got) > clueSize {
+		if got := clue("", answer); utf8.RuneCountInString(got) > clueSize {
 			t.Errorf("%d characters of %.20q", utf8.RuneCountInString(got), answer)
 		}
 	}
-	if got := Clue("", "a\nb\t c"); got != "b c" {
+	if got := clue("", "a\nb\t c"); got != "b c" {
 		t.Errorf("%q", got)
 	}
 }
