@@ -45,12 +45,16 @@ func open(t *testing.T) *office {
 	ended := make(chan error, 1)
 	go func() { ended <- batches.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-ended })
-	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Redrives: batches, Fleet: crew{}, Who: func(r *http.Request) handoff.Person {
+	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Redrives: batches, Fleet: crew{}, Why: foresee, Who: func(r *http.Request) handoff.Person {
 		return handoff.Person{Name: r.Header.Get("X-Who"), Via: "api", May: may(r.Header.Get("X-Who"))}
 	}}))
 	t.Cleanup(srv.Close)
 	o.url = srv.URL
 	return o
+}
+
+func foresee(_ context.Context, s *steps.State) (steps.Why, error) {
+	return steps.MakeWhy(s, steps.Foresight{}), nil
 }
 
 // crew is one worker.
@@ -294,7 +298,7 @@ func TestTheDocumentHasEveryRoute(t *testing.T) {
 	o := open(t)
 	doc := o.ask("GET", "/openapi.json", "")
 	paths := doc.body["paths"].(map[string]any)
-	if len(paths) != 12 {
+	if len(paths) != 13 {
 		t.Errorf("%d paths are described", len(paths))
 	}
 	for path, methods := range paths {

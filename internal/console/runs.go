@@ -103,6 +103,7 @@ type runView struct {
 	Hidden                    int    // attempts that do not fit on the page
 	Worked                    string // how long the line of the bars is
 	Events                    string // path of the raw events; empty = no such page
+	Why                       *whyView
 }
 
 func (c *Console) run(w http.ResponseWriter, r *http.Request) {
@@ -112,6 +113,9 @@ func (c *Console) run(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := c.makeRun(d, r.URL.Query().Get("show"))
+	if !d.State.Ended() {
+		v.Why = c.why(r, d.ID)
+	}
 	news := url.Values{"page": {"run"}, "id": {d.ID}, "mark": {markOfRun(d)}}
 	c.show(w, r, http.StatusOK, "run", page{Title: "Run " + v.Short, Nav: "runs", News: "/news?" + news.Encode(), Body: v})
 }

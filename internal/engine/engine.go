@@ -21,6 +21,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/dispatch"
 	"belay/internal/dlq"
+	"belay/internal/fleet"
 	"belay/internal/handoff"
 	"belay/internal/herald"
 	"belay/internal/notify"
@@ -248,7 +249,27 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 	if o.Logger == nil {
 		o.Logger = e.log
 	}
-	e.part(dispatch.New(o).Run)
+	d := dispatch.New(o)
+	e.part(func(ctx context.Context) error {
+		defer e.announce(d)()
+		return d.Run(ctx)
+	})
+}
+
+// announce lets commands ask a dispatcher what it sees. One that may not be asked works all the same.
+func (e *Engine) announce(d *dispatch.Dispatcher) (gone func()) {
+	gone, err := fleet.AnnounceDispatcher(e.Bus, "", func() fleet.Dispatcher {
+		state := fleet.Dispatcher{Name: d.Name, Unserved: []fleet.Unserved{}}
+		for _, u := range d.Unserved() {
+			state.Unserved = append(state.Unserved, fleet.Unserved(u))
+		}
+		return state
+	})
+	if err != nil {
+		e.log.Debug("commands cannot ask this dispatcher what no worker serves", "error", err)
+		return func() {}
+	}
+	return gone
 }
 
 func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bool) error {

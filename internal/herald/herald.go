@@ -45,6 +45,7 @@ type Herald struct {
 	wake   chan struct{}
 	mu     sync.Mutex
 	under  map[string]*way // what is on its way, by notice
+	shown  bool            // the bucket says who is told when
 }
 
 // way is a notice on its way to its channels.
@@ -122,6 +123,12 @@ func (h *Herald) round(ctx context.Context) (next time.Duration, err error) {
 	speaks, err := h.lease.Hold(ctx)
 	if err != nil || !speaks {
 		return term / 2, err
+	}
+	if !h.shown {
+		if err := h.publish(ctx); err != nil {
+			return again, err
+		}
+		h.shown = true
 	}
 	items, err := h.Items(ctx)
 	if err != nil {

@@ -17,6 +17,18 @@ type Why struct {
 	At       time.Time   `json:"at"` // when it was asked; what follows is from the log until then
 	Waits    []Wait      `json:"waits"`
 	Then     []Happening `json:"then"` // in the order of time
+	Note     string      `json:"note,omitempty"`
+}
+
+// Add puts in what somebody else knows of the future.
+func (w *Why) Add(more []Happening) {
+	w.Then = append(more, w.Then...)
+	slices.SortStableFunc(w.Then, func(a, b Happening) int { return compare(a.At, b.At) })
+}
+
+// Over reports whether the run will have ended at a time.
+func (w *Why) Over(at time.Time) bool {
+	return slices.ContainsFunc(w.Then, func(h Happening) bool { return h.What == HappensEnd && h.At != nil && !h.At.After(at) })
 }
 
 // WaitFor is what a unit of a run waits for.
