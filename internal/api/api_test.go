@@ -293,6 +293,23 @@ func TestARedriveOverHTTP(t *testing.T) {
 	}
 }
 
+// TestWhy: what a run waits for, as the command prints it.
+func TestWhy(t *testing.T) {
+	o := open(t)
+	o.held("r1")
+	a := o.ask("GET", "/api/v1/runs/r1/why", "")
+	if a.StatusCode != 200 || a.body["state"] != "waiting" || len(a.body["then"].([]any)) == 0 {
+		t.Fatalf("%d %s", a.StatusCode, a.text)
+	}
+	wait := a.body["waits"].([]any)[0].(map[string]any)
+	if wait["for"] != "person" || wait["escalation"] != "r1-1" || wait["since"] == nil || wait["text"] != "a person's approval" {
+		t.Errorf("%s", a.text)
+	}
+	if a := o.ask("GET", "/api/v1/runs/nobody/why", ""); a.StatusCode != http.StatusNotFound {
+		t.Errorf("%d %s", a.StatusCode, a.text)
+	}
+}
+
 // TestTheDocumentHasEveryRoute: what it describes is there, under the same methods.
 func TestTheDocumentHasEveryRoute(t *testing.T) {
 	o := open(t)
