@@ -94,6 +94,9 @@ func waitsNote(x steps.Wait, now time.Time) string {
 	if x.Claimed != "" {
 		all = append(all, plain(x.Claimed)+" has claimed it")
 	}
+	if x.Assigned != "" {
+		all = append(all, "assigned to "+plain(x.Assigned))
+	}
 	if x.Since != nil {
 		all = append(all, "since "+steps.Clock(*x.Since, now))
 	}

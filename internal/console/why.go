@@ -20,6 +20,7 @@ type waitLine struct {
 	Count        int
 	Path, Short  string // of the question, where people are asked
 	Holder       string
+	Assigned     string
 	Since, Until moment
 }
 
@@ -53,7 +54,7 @@ func whyOf(w steps.Why) *whyView {
 	}
 	v := &whyView{Note: w.Note}
 	for _, x := range w.Waits[:min(len(w.Waits), mostLines)] {
-		l := waitLine{Step: x.Step, Text: x.Text, Count: x.Count, Holder: x.Claimed, Since: moments(x.Since, w.At), Until: moments(x.Until, w.At)}
+		l := waitLine{Step: x.Step, Text: x.Text, Count: x.Count, Holder: x.Claimed, Assigned: x.Assigned, Since: moments(x.Since, w.At), Until: moments(x.Until, w.At)}
 		if x.Escalation != "" {
 			l.Path, l.Short = cardPath(x.Escalation), shortID(x.Escalation)
 		}

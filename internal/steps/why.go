@@ -61,7 +61,8 @@ type Wait struct {
 	Worker     string         `json:"worker,omitempty"`
 	Needs      []string       `json:"needs,omitempty"`
 	Claimed    string         `json:"claimed_by,omitempty"` // the person who is at it
-	Unserved   bool           `json:"unserved,omitempty"`   // no worker serves it
+	Assigned   string         `json:"assigned_to,omitempty"`
+	Unserved   bool           `json:"unserved,omitempty"` // no worker serves it
 }
 
 // Foresight is what is known beside a run's log. Both may be left out.

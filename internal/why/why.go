@@ -63,7 +63,7 @@ func (a Asker) people(ctx context.Context, s *steps.State, w *steps.Why, now tim
 	}
 	items = slices.DeleteFunc(slices.Clone(items), func(it handoff.Item) bool { return it.Run != s.Run })
 	for i := range w.Waits {
-		w.Waits[i].Claimed = holder(items, w.Waits[i].Escalation)
+		w.Waits[i].Claimed, w.Waits[i].Assigned = holder(items, w.Waits[i].Escalation)
 	}
 	told, err := herald.Foresee(ctx, a.Bus, items, now)
 	if err != nil {
@@ -73,13 +73,16 @@ func (a Asker) people(ctx context.Context, s *steps.State, w *steps.Why, now tim
 	return nil
 }
 
-func holder(items []handoff.Item, id string) string {
-	for _, it := range items {
-		if it.ID == id && it.Claim != nil {
-			return it.Claim.By
-		}
+// holder is who is at an item, and who is to be.
+func holder(items []handoff.Item, id string) (claimed, assigned string) {
+	i := slices.IndexFunc(items, func(it handoff.Item) bool { return it.ID == id })
+	if i < 0 {
+		return "", ""
 	}
-	return ""
+	if c := items[i].Claim; c != nil {
+		claimed = c.By
+	}
+	return claimed, items[i].Assigned
 }
 
 // tellings are the notices that come while the run still asks.
