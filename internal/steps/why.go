@@ -181,7 +181,7 @@ func (s *State) waitsFor(i int, o Foresight) (w Wait, ok bool) {
 		w.For, w.Text = ForSlot, "a free slot: "+strconv.Itoa(s.parallel(i))+" items are executed at once"
 	case u.State == StepPending && u.waiting > 0:
 		w.For, w.Since, w.Needs = ForDependency, moment(s.Submitted), s.unmet(i)
-		w.Text = strings.Join(w.Needs, ", ")
+		w.Text = strings.Join(w.Needs, ", ") + " to be done"
 	case u.State.InQueue():
 		s.waitsInQueue(i, &w, o)
 	default:

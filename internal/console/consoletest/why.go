@@ -20,7 +20,7 @@ func (w *World) Why(_ context.Context, run string) (steps.Why, error) {
 				Text: "a person's decision: invalid_input: 422 from courier.example.com: zip must have five digits"})
 		}
 	}
-	why.Waits = append(why.Waits, steps.Wait{Step: "tell", Count: 1, For: steps.ForDependency, Needs: []string{"ship"}, Text: "ship"})
+	why.Waits = append(why.Waits, steps.Wait{Step: "tell", Count: 1, For: steps.ForDependency, Needs: []string{"ship"}, Text: "ship to be done"})
 	why.Then = []steps.Happening{
 		{At: &told, In: steps.Duration(10 * time.Minute), Step: "ship", What: steps.HappensTold, Text: "lead is told"},
 		{At: &until, In: steps.Duration(50 * time.Minute), Step: "ship", What: steps.HappensRung, Text: "nobody has decided by then: it goes on with rung cached, and is done if that works"},
