@@ -21,7 +21,6 @@ type progress struct {
 	open     map[string]bool   // escalations that were told
 	over     map[string]bool   // and what became of them
 	flags    string            // that commands need to find the same store
-	server   string            // that workers need to find it
 	queue    *queued           // what waits for a worker
 	print    sync.Mutex        // what is not in the log is said beside it
 }
@@ -35,8 +34,7 @@ func (a *app) newProgress(id string) *progress {
 		p.flags = " --data-dir " + a.dataDir
 	}
 	if a.conn.Server != "" {
-		p.server = " --server " + a.conn.Server
-		p.flags += p.server
+		p.flags += " --server " + a.conn.Server
 	}
 	return p
 }

@@ -113,7 +113,7 @@ func (a *app) watchServed(ctx context.Context, s *session, p *progress) {
 func (p *progress) unservedLine(u fleet.Unserved, embedded bool) string {
 	line := fmt.Sprintf("  %s %-14s no worker serves %s yet", p.mark("!", "33"), "", plain(u.Tool+"/"+u.Rung))
 	if !embedded {
-		line += "; start one with: worker --tools " + orTools(p.queue.file()) + p.server
+		line += "; start one with: worker --tools " + orTools(p.queue.file()) + p.flags
 	}
 	return line + "; people are asked at " + steps.Clock(u.Asks, time.Now()) + " UTC"
 }
