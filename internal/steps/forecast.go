@@ -79,6 +79,8 @@ type seer struct {
 	out  map[Attempt]bool // attempts that are out when it is asked
 	left map[int]bool     // units whose future is left open
 	told []Happening
+
+	expired map[int]bool // units with a question that has just run out
 }
 
 func (v *seer) run() {

@@ -7,24 +7,32 @@ type noted struct {
 	units       []Unit
 	out         []bool // by unit: its last attempt had no end
 	escalations int
-	open        map[int]bool
+	open        []int // escalations, of which the number is noted
 	ending      RunState
 }
 
 func (v *seer) note() noted {
-	n := noted{units: make([]Unit, len(v.s.Units)), escalations: len(v.s.Escalations), open: map[int]bool{}, ending: v.s.ending}
+	n := noted{units: make([]Unit, len(v.s.Units)), escalations: len(v.s.Escalations), ending: v.s.ending}
 	copy(n.units, v.s.Units)
 	for _, u := range n.units {
 		n.out = append(n.out, len(u.Attempts) > 0 && u.Attempts[len(u.Attempts)-1].Ended.IsZero())
 	}
 	for k := range v.s.Escalations {
-		n.open[k] = v.s.Escalations[k].State == EscalationOpen
+		if v.s.Escalations[k].State == EscalationOpen {
+			n.open = append(n.open, k)
+		}
 	}
 	return n
 }
 
 // compare tells what has happened since before was noted.
 func (v *seer) compare(before noted) {
+	v.expired = map[int]bool{}
+	for _, n := range before.open {
+		if e := &v.s.Escalations[n]; e.State == EscalationExpired {
+			v.expired[e.Unit] = true
+		}
+	}
 	for i := range before.units {
 		v.unit(i, &before.units[i], before)
 	}
@@ -57,10 +65,10 @@ func (v *seer) whole(before noted) {
 // happened says what has happened to unit i: why, and what came of it.
 func (v *seer) happened(i int, was *Unit, before noted) (h Happening, ok bool) {
 	u := &v.s.Units[i]
-	why := v.why(i, was, before)
 	if u.State == was.State && len(u.Attempts) == len(was.Attempts) && u.escalation == was.escalation {
 		return h, false
 	}
+	why := v.why(i, was, before)
 	switch {
 	case u.escalation > before.escalations && v.s.Escalations[u.escalation-1].State == EscalationOpen:
 		return Happening{What: HappensAsk, Text: why + v.askedNow(&v.s.Escalations[u.escalation-1])}, true
@@ -80,10 +88,8 @@ func (v *seer) happened(i int, was *Unit, before noted) (h Happening, ok bool) {
 
 // why is what made it happen, as the beginning of a sentence; empty where something else did.
 func (v *seer) why(i int, was *Unit, before noted) string {
-	for n := range before.escalations {
-		if e := &v.s.Escalations[n]; e.Unit == i && before.open[n] && e.State == EscalationExpired {
-			return "nobody has decided by then: "
-		}
+	if v.expired[i] {
+		return "nobody has decided by then: "
 	}
 	n := len(was.Attempts) - 1
 	if n < 0 || !before.out[i] {

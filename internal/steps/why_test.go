@@ -171,3 +171,20 @@ func TestACloneSharesOnlyWhatIsNeverWritten(t *testing.T) {
 func shares(t reflect.Type) bool {
 	return slices.Contains([]reflect.Kind{reflect.Pointer, reflect.Map, reflect.Slice, reflect.Interface, reflect.Struct, reflect.Func}, t.Kind())
 }
+
+// BenchmarkWhy asks about ten thousand items of one run, each of which waits for a person with a deadline.
+func BenchmarkWhy(b *testing.B) {
+	const items = 10_000
+	list := strings.TrimSuffix(strings.Repeat("1,", items), ",")
+	st := &story{t: nil, world: newWorld(b), plan: &testPlan{when: map[string]string{}, with: map[string]string{}, forEach: map[string]string{}, undoWith: map[string]string{}}}
+	st.plan.Tools = map[string]Tool{}
+	for _, line := range []string{"tool ask rungs=human,cached ask=5m on_ask=fallback", "step a tool=ask for_each=json:[" + list + "] max_parallel=10000"} {
+		st.command(line)
+	}
+	s, _ := Apply(nil, Record{Seq: 1, Time: epoch, Run: "r", Event: Submitted{Epoch: Epoch, Program: st.plan.program(), Input: []byte(`{}`)}})
+	for b.Loop() {
+		if w := MakeWhy(s, Foresight{Now: epoch}); len(w.Then) == 0 {
+			b.Fatal(w)
+		}
+	}
+}
