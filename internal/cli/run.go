@@ -223,6 +223,9 @@ func (a *app) follow(ctx context.Context, s *session, id string, wait bool) erro
 		case <-ctx.Done():
 		}
 	}()
+	asking, told := context.WithCancel(ctx)
+	defer told()
+	go a.watchServed(asking, s, p)
 	// A waiting run may be about to go on: a decision is in the log, and the fold is not through. The log tells in order,
 	// so only a state that was folded to the head counts.
 	head, err := s.Runs.Load(ctx, id)
