@@ -47,7 +47,7 @@ func (a *app) call(ctx context.Context, name string, f callFlags) error {
 	if err != nil {
 		return err
 	}
-	var params map[string]any
+	var params map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(f.args), &params); err != nil || params == nil {
 		return &exitError{exitInvalid, fmt.Errorf("--args: a JSON object is needed: %w", err)}
 	}

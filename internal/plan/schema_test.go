@@ -193,8 +193,7 @@ func TestCompileSchema(t *testing.T) {
 		`[]`:                        "got array, want object",
 		`{`:                         "no JSON: unexpected EOF",
 		`{} {}`:                     "no JSON: more than one value",
-		`{"n":1e1000000000}`:        "the number 1e1000000000 is too large or too small to calculate with",
-		`{"n":[{"x":1e-99999999}]}`: "the number 1e-99999999 is too large or too small to calculate with",
+		`{"a":"","b":0,"n":1e1000000000}`: "additional properties 'b' not allowed\nn: maximum: got ∞, want 5",
 	} {
 		if err := valid(json.RawMessage(value)); err == nil || err.Error() != want {
 			t.Errorf("%s: %v\n want %s", value, err, want)
