@@ -112,8 +112,11 @@ func (a *app) callRung(ctx context.Context, r toolbox.Rung, def *plan.RungDef, r
 			return &exitError{exitInvalid, fmt.Errorf("the parameters do not fit the tool's input_schema: %w", err)}
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(def.Timeout))
-	defer cancel()
+	if def.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(def.Timeout))
+		defer cancel()
+	}
 	began := time.Now()
 	res, err := r.Execute(ctx, req)
 	took := time.Since(began)

@@ -188,11 +188,11 @@ func TestCompileSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for value, want := range map[string]string{
-		`{"a":"x","b":1}`:           "additional properties 'b' not allowed",
-		`{"a":5,"n":6}`:             "a: got number, want string\nmissing property 'b'\nn: maximum: got 6, want 5",
-		`[]`:                        "got array, want object",
-		`{`:                         "no JSON: unexpected EOF",
-		`{} {}`:                     "no JSON: more than one value",
+		`{"a":"x","b":1}`:                 "additional properties 'b' not allowed",
+		`{"a":5,"n":6}`:                   "a: got number, want string\nmissing property 'b'\nn: maximum: got 6, want 5",
+		`[]`:                              "got array, want object",
+		`{`:                               "no JSON: unexpected EOF",
+		`{} {}`:                           "no JSON: more than one value",
 		`{"a":"","b":0,"n":1e1000000000}`: "additional properties 'b' not allowed\nn: maximum: got ∞, want 5",
 	} {
 		if err := valid(json.RawMessage(value)); err == nil || err.Error() != want {
