@@ -19,6 +19,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	_ "embed"
@@ -238,7 +239,11 @@ func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.ContentLength != 0 && (err != nil || kind != "application/json") {
 		return fault{http.StatusUnsupportedMediaType, "invalid", "Content-Type", "send application/json"}
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	body := bufio.NewReader(http.MaxBytesReader(w, r.Body, maxBody))
+	if mark, _ := body.Peek(3); string(mark) == "\ufeff" {
+		_, _ = body.Discard(3)
+	}
+	d := json.NewDecoder(body)
 	d.DisallowUnknownFields()
 	err := d.Decode(into)
 	if errors.Is(err, io.EOF) {

@@ -162,6 +162,7 @@ func TestADecisionOverHTTP(t *testing.T) {
 	o.refused(o.ask("POST", "/api/v1/escalations/nobody-1/skip", ""), 404, "no_escalation")
 	o.refused(o.ask("POST", path+"approve", `{}`), 422, "invalid")
 	o.refused(o.ask("POST", path+"approve", `{"digest":"x"}`), 412, "changed")
+	o.refused(o.ask("POST", path+"approve", "\ufeff"+`{"digest":"x"}`), 412, "changed") // it was read, whatever is before it
 	o.refused(o.ask("POST", path+"reject", `{}`), 422, "invalid")
 	o.refused(o.ask("POST", path+"skip", ``), 409, "not_allowed")
 	o.refused(o.ask("POST", path+"dance", ``), 409, "not_allowed")
