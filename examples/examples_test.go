@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,10 +20,11 @@ import (
 	"belay/internal/steps"
 )
 
-// program is the dispatcher, built once, with a state directory and a ledger of its own.
+// program is the dispatcher, built once, with a state directory, a ledger and a shop of its own.
 type program struct {
 	t         *testing.T
 	bin, home string
+	tools     string // the tools file with the port of its shop
 }
 
 func TestExamples(t *testing.T) {
@@ -31,9 +34,68 @@ func TestExamples(t *testing.T) {
 	}
 	for name, test := range map[string]func(*program){"basic": basic, "retry": retry, "fallback": fallback, "handoff": handoff, "approve": approve, "undo": undo, "goworker": goworker} {
 		t.Run(name, func(t *testing.T) {
-			test(&program{t: t, bin: p.bin, home: t.TempDir()})
+			own := &program{t: t, bin: p.bin, home: t.TempDir()}
+			own.ownShop()
+			test(own)
 		})
 	}
+}
+
+// ownShop copies the tools of the examples, with a free port for the shop: nothing else on this machine, another test or
+// somebody's own shop, has to do with it.
+func (p *program) ownShop() {
+	p.t.Helper()
+	here, err := os.Getwd()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	text, err := os.ReadFile("tools.yaml")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	shop := "127.0.0.1:" + freePort(p.t)
+	const start, address = "[go, run, ./shop]", "127.0.0.1:8391"
+	if !bytes.Contains(text, []byte(start)) || !bytes.Contains(text, []byte(address)) {
+		p.t.Fatalf("tools.yaml does not start the shop at %s with %s any more", address, start)
+	}
+	text = bytes.ReplaceAll(text, []byte(address), []byte(shop))
+	text = bytes.ReplaceAll(text, []byte(start), fmt.Appendf(nil, "[go, run, ./shop, -listen, %q], dir: %q", shop, here))
+	p.tools = filepath.Join(p.home, "tools.yaml")
+	if err := os.WriteFile(p.tools, text, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(p.home, "data"), os.DirFS("data")); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// environment is this process's without what would lead to somebody else's server, store or settings.
+func (p *program) environment() []string {
+	foreign := []string{"NATS_", "BELAY_", "XDG_STATE_HOME=", "XDG_CONFIG_HOME=", "OTEL_", "TMPDIR="}
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return slices.ContainsFunc(foreign, func(f string) bool { return strings.HasPrefix(v, f) })
+	})
+	return append(env, "XDG_STATE_HOME="+p.home, "XDG_CONFIG_HOME="+p.home, "TMPDIR="+p.home) // TMPDIR is where the shop keeps its ledger
+}
+
+// example runs a plan with the shop of this test.
+func (p *program) example(exit int, plan string) steps.Document {
+	p.t.Helper()
+	return p.run(exit, "run", plan, "--tools", p.tools)
 }
 
 // run runs a command line and returns the document that it prints.
@@ -42,7 +104,7 @@ func (p *program) run(exit int, args ...string) steps.Document {
 	var out, log bytes.Buffer
 	cmd := exec.Command(p.bin, append(args, "-o", "json", "--data-dir", p.home)...)
 	cmd.Stdout, cmd.Stderr = &out, &log
-	cmd.Env = append(os.Environ(), "TMPDIR="+p.home) // where the shop keeps its ledger
+	cmd.Env = p.environment()
 	err := cmd.Run()
 	var e *exec.ExitError
 	if err != nil && !errors.As(err, &e) {
@@ -102,7 +164,7 @@ func classes(s steps.StepView) []steps.Class {
 }
 
 func basic(p *program) {
-	doc := p.run(0, "run", "basic.yaml")
+	doc := p.example(0, "basic.yaml")
 	if doc.State != steps.RunSucceeded || !strings.Contains(string(doc.Output), `"told"`) {
 		p.t.Errorf("%s %s", doc.State, doc.Output)
 	}
@@ -110,7 +172,7 @@ func basic(p *program) {
 }
 
 func retry(p *program) {
-	doc := p.run(0, "run", "retry.yaml")
+	doc := p.example(0, "retry.yaml")
 	for id, want := range map[string][]steps.Class{
 		"stock": {steps.Unavailable, steps.Unavailable, ""}, "shelf": {steps.Timeout, ""}, "delivery": {steps.RateLimited, ""},
 	} {
@@ -130,7 +192,7 @@ func retry(p *program) {
 }
 
 func fallback(p *program) {
-	doc := p.run(0, "run", "fallback.yaml")
+	doc := p.example(0, "fallback.yaml")
 	if doc.State != steps.RunDegraded || len(doc.Degraded) != 2 {
 		p.t.Fatalf("%s %+v", doc.State, doc.Degraded)
 	}
@@ -144,7 +206,7 @@ func fallback(p *program) {
 }
 
 func handoff(p *program) {
-	doc := p.run(11, "run", "handoff.yaml")
+	doc := p.example(11, "handoff.yaml")
 	if doc.State != steps.RunWaiting || len(doc.Escalations) != 1 {
 		p.t.Fatalf("%s, %d escalations", doc.State, len(doc.Escalations))
 	}
@@ -156,7 +218,7 @@ func handoff(p *program) {
 }
 
 func approve(p *program) {
-	doc := p.run(11, "run", "approve.yaml")
+	doc := p.example(11, "approve.yaml")
 	if s := p.step(doc, "payout"); s.State != steps.StepHeld || len(doc.Escalations) != 1 {
 		p.t.Fatalf("%s, %v", s.State, doc.Escalations)
 	}
@@ -165,7 +227,7 @@ func approve(p *program) {
 		p.t.Errorf("%s %s", doc.State, doc.Output)
 	}
 	p.did("refunded", "message sent")
-	doc = p.run(11, "run", "approve.yaml")
+	doc = p.example(11, "approve.yaml")
 	doc = p.run(0, "esc", "decide", doc.Escalations[0], "reject", "--reason", "twice in a week")
 	if doc.State != steps.RunSucceeded || p.step(doc, "payout").State != steps.StepSkipped {
 		p.t.Errorf("%s", doc.State)
@@ -174,7 +236,7 @@ func approve(p *program) {
 }
 
 func undo(p *program) {
-	doc := p.run(10, "run", "undo.yaml")
+	doc := p.example(10, "undo.yaml")
 	if doc.State != steps.RunFailed || !strings.Contains(doc.Reason, "ship: invalid_input") {
 		p.t.Errorf("%s, %s", doc.State, doc.Reason)
 	}
@@ -202,6 +264,7 @@ func goworker(p *program) {
 func (p *program) background(bin string, args ...string) {
 	p.t.Helper()
 	cmd := exec.Command(bin, append(args, "--data-dir", p.home, "--log-format", "json")...)
+	cmd.Env = p.environment()
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		p.t.Fatal(err)

@@ -8,6 +8,7 @@
 //	POST /api/v1/redrives/{id}/stop
 //	GET  /api/v1/runs                       runs, the newest first    ?state= &workflow= &since= &limit=
 //	GET  /api/v1/runs/{id}                  one, as `runs show -o json` prints it
+//	GET  /api/v1/runs/{id}/why              what it waits for, and what will happen if nobody acts
 //	GET  /api/v1/runs/{id}/events           its whole log, one JSON line per entry
 //	POST /api/v1/runs/{id}/cancel
 //	GET  /api/v1/workers                    the workers that run now
@@ -18,6 +19,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	_ "embed"
@@ -61,7 +63,8 @@ type Options struct {
 	Runs     Runs
 	Redrives Redrives
 	Fleet    Fleet
-	Who      func(*http.Request) handoff.Person // whoever let the request in knows
+	Why      func(context.Context, *steps.State) (steps.Why, error) // what a run waits for, and what will happen
+	Who      func(*http.Request) handoff.Person                     // whoever let the request in knows
 }
 
 //go:embed openapi.json
@@ -79,6 +82,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /api/v1/redrives/{id}/stop", a.stopRedrive)
 	mux.HandleFunc("GET /api/v1/runs", a.runs)
 	mux.HandleFunc("GET /api/v1/runs/{id}", a.run)
+	mux.HandleFunc("GET /api/v1/runs/{id}/why", a.why)
 	mux.HandleFunc("GET /api/v1/runs/{id}/events", a.events)
 	mux.HandleFunc("POST /api/v1/runs/{id}/cancel", a.cancel)
 	mux.HandleFunc("GET /api/v1/workers", a.workers)
@@ -235,7 +239,11 @@ func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.ContentLength != 0 && (err != nil || kind != "application/json") {
 		return fault{http.StatusUnsupportedMediaType, "invalid", "Content-Type", "send application/json"}
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	body := bufio.NewReader(http.MaxBytesReader(w, r.Body, maxBody))
+	if mark, _ := body.Peek(3); string(mark) == "\ufeff" {
+		_, _ = body.Discard(3)
+	}
+	d := json.NewDecoder(body)
 	d.DisallowUnknownFields()
 	err := d.Decode(into)
 	if errors.Is(err, io.EOF) {
@@ -284,6 +292,19 @@ func (a *api) run(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("ETag", `"`+strconv.FormatUint(s.Seq, 10)+`"`)
 	answer(w, steps.Show(s))
+}
+
+func (a *api) why(w http.ResponseWriter, r *http.Request) {
+	s, err := a.Runs.Load(r.Context(), r.PathValue("id"))
+	var why steps.Why
+	if err == nil {
+		why, err = a.Why(r.Context(), s)
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, why)
 }
 
 func (a *api) events(w http.ResponseWriter, r *http.Request) {

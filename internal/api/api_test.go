@@ -45,12 +45,16 @@ func open(t *testing.T) *office {
 	ended := make(chan error, 1)
 	go func() { ended <- batches.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-ended })
-	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Redrives: batches, Fleet: crew{}, Who: func(r *http.Request) handoff.Person {
+	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Redrives: batches, Fleet: crew{}, Why: foresee, Who: func(r *http.Request) handoff.Person {
 		return handoff.Person{Name: r.Header.Get("X-Who"), Via: "api", May: may(r.Header.Get("X-Who"))}
 	}}))
 	t.Cleanup(srv.Close)
 	o.url = srv.URL
 	return o
+}
+
+func foresee(_ context.Context, s *steps.State) (steps.Why, error) {
+	return steps.MakeWhy(s, steps.Foresight{}), nil
 }
 
 // crew is one worker.
@@ -158,6 +162,7 @@ func TestADecisionOverHTTP(t *testing.T) {
 	o.refused(o.ask("POST", "/api/v1/escalations/nobody-1/skip", ""), 404, "no_escalation")
 	o.refused(o.ask("POST", path+"approve", `{}`), 422, "invalid")
 	o.refused(o.ask("POST", path+"approve", `{"digest":"x"}`), 412, "changed")
+	o.refused(o.ask("POST", path+"approve", "\ufeff"+`{"digest":"x"}`), 412, "changed") // it was read, whatever is before it
 	o.refused(o.ask("POST", path+"reject", `{}`), 422, "invalid")
 	o.refused(o.ask("POST", path+"skip", ``), 409, "not_allowed")
 	o.refused(o.ask("POST", path+"dance", ``), 409, "not_allowed")
@@ -298,12 +303,29 @@ func TestARedriveOverHTTP(t *testing.T) {
 	}
 }
 
+// TestWhy: what a run waits for, as the command prints it.
+func TestWhy(t *testing.T) {
+	o := open(t)
+	o.held("r1")
+	a := o.ask("GET", "/api/v1/runs/r1/why", "")
+	if a.StatusCode != 200 || a.body["state"] != "waiting" || len(a.body["then"].([]any)) == 0 {
+		t.Fatalf("%d %s", a.StatusCode, a.text)
+	}
+	wait := a.body["waits"].([]any)[0].(map[string]any)
+	if wait["for"] != "person" || wait["escalation"] != "r1-1" || wait["since"] == nil || wait["text"] != "a person's approval" {
+		t.Errorf("%s", a.text)
+	}
+	if a := o.ask("GET", "/api/v1/runs/nobody/why", ""); a.StatusCode != http.StatusNotFound {
+		t.Errorf("%d %s", a.StatusCode, a.text)
+	}
+}
+
 // TestTheDocumentHasEveryRoute: what it describes is there, under the same methods.
 func TestTheDocumentHasEveryRoute(t *testing.T) {
 	o := open(t)
 	doc := o.ask("GET", "/openapi.json", "")
 	paths := doc.body["paths"].(map[string]any)
-	if len(paths) != 12 {
+	if len(paths) != 13 {
 		t.Errorf("%d paths are described", len(paths))
 	}
 	for path, methods := range paths {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -94,6 +96,11 @@ func (f *fleet) args(m member) []string {
 	return append(usual, f.workerArgs...)
 }
 
+// environment is this process's without what would lead to somebody else's server or settings.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NATS_") || strings.HasPrefix(v, "BELAY_") })
+}
+
 func (f *fleet) start(m member) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -109,7 +116,7 @@ func (f *fleet) start(m member) {
 	defer out.Close()
 	p := &process{Cmd: exec.Command(filepath.Join(f.bin, args[0]), args[1:]...), ended: make(chan struct{})}
 	p.Stdout, p.Stderr = out, out
-	p.Env = append(os.Environ(), "BELAY_MUTANT="+f.mutant, "XDG_STATE_HOME="+f.dir)
+	p.Env = append(environment(), "BELAY_MUTANT="+f.mutant, "XDG_STATE_HOME="+f.dir, "XDG_CONFIG_HOME="+f.dir)
 	if err := p.Start(); err != nil {
 		f.t.Error(err)
 		return

@@ -47,7 +47,7 @@ func (a *app) call(ctx context.Context, name string, f callFlags) error {
 	if err != nil {
 		return err
 	}
-	var params map[string]any
+	var params map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(f.args), &params); err != nil || params == nil {
 		return &exitError{exitInvalid, fmt.Errorf("--args: a JSON object is needed: %w", err)}
 	}
@@ -112,8 +112,11 @@ func (a *app) callRung(ctx context.Context, r toolbox.Rung, def *plan.RungDef, r
 			return &exitError{exitInvalid, fmt.Errorf("the parameters do not fit the tool's input_schema: %w", err)}
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(def.Timeout))
-	defer cancel()
+	if def.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(def.Timeout))
+		defer cancel()
+	}
 	began := time.Now()
 	res, err := r.Execute(ctx, req)
 	took := time.Since(began)

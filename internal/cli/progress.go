@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"belay/internal/steps"
@@ -20,12 +21,14 @@ type progress struct {
 	open     map[string]bool   // escalations that were told
 	over     map[string]bool   // and what became of them
 
-	look, decide string // the commands that show and decide what is asked
-	flags        string // that commands need to find the same store
+	look, decide string     // the commands that show and decide what is asked
+	flags        string     // that commands need to find the same store
+	queue        *queued    // what waits for a worker
+	print        sync.Mutex // what is not in the log is said beside it
 }
 
 func (a *app) newProgress(id string) *progress {
-	p := &progress{w: a.Out, paint: a.colored(a.Out), id: id, said: map[string]string{}, attempts: map[string]int{}, open: map[string]bool{}, over: map[string]bool{}}
+	p := &progress{w: a.Out, paint: a.colored(a.Out), id: id, said: map[string]string{}, attempts: map[string]int{}, open: map[string]bool{}, over: map[string]bool{}, queue: newQueued()}
 	if a.json() {
 		p.w, p.paint = a.Err, a.colored(a.Err)
 	}
@@ -35,6 +38,8 @@ func (a *app) newProgress(id string) *progress {
 
 // record tells what one record of the log has moved.
 func (p *progress) record(s *steps.State, touched []int) {
+	p.print.Lock()
+	defer p.print.Unlock()
 	if !p.began {
 		p.began = true
 		fmt.Fprintf(p.w, "run %s  %s\n", s.Run, s.Program.Plan.Name)
@@ -42,11 +47,19 @@ func (p *progress) record(s *steps.State, touched []int) {
 	for _, i := range touched {
 		if i != steps.RunUnit {
 			p.unit(s, i)
+			p.queue.note(s, i)
 		}
 	}
 	for n := range s.Escalations {
 		p.escalation(s, n)
 	}
+}
+
+// say prints a line about something that is not in the run's log.
+func (p *progress) say(line string) {
+	p.print.Lock()
+	defer p.print.Unlock()
+	fmt.Fprintln(p.w, line)
 }
 
 func (p *progress) unit(s *steps.State, i int) {

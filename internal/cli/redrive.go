@@ -169,7 +169,7 @@ func readRedrive(path string) ([]redriveLine, error) {
 		return nil, fmt.Errorf("--list: %w", err)
 	}
 	var lines []redriveLine
-	if err := json.Unmarshal(data, &lines); err != nil {
+	if err := json.Unmarshal(withoutMark(data), &lines); err != nil {
 		return nil, &exitError{exitInvalid, fmt.Errorf("--list %s: it is what `esc redrive VERB --dry-run -o json` writes: %w", path, err)}
 	}
 	return lines, nil

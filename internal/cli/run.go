@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -184,11 +185,14 @@ func (a *app) readJSON(path string, v any) error {
 	if err != nil {
 		return fmt.Errorf("read input: %w", err)
 	}
-	if err := json.Unmarshal(data, v); err != nil {
+	if err := json.Unmarshal(withoutMark(data), v); err != nil {
 		return &exitError{exitInvalid, fmt.Errorf("%s: not a JSON object: %w", path, err)}
 	}
 	return nil
 }
+
+// withoutMark is a file's text without the byte order mark that editors of Windows origin put before it.
+func withoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\ufeff")) }
 
 func pairs(what string, list []string) (map[string]string, error) {
 	m := make(map[string]string, len(list))
@@ -223,6 +227,9 @@ func (a *app) follow(ctx context.Context, s *session, id string, wait bool) erro
 		case <-ctx.Done():
 		}
 	}()
+	asking, told := context.WithCancel(ctx)
+	defer told()
+	go a.watchServed(asking, s, p)
 	// A waiting run may be about to go on: a decision is in the log, and the fold is not through. The log tells in order,
 	// so only a state that was folded to the head counts.
 	head, err := s.Runs.Load(ctx, id)

@@ -16,8 +16,8 @@ import (
 )
 
 func (a *app) runsCommand() *cobra.Command {
-	c := &cobra.Command{Use: "runs", Short: "List, show, watch, cancel, retry and export runs"}
-	c.AddCommand(a.runsLs(), a.runsShow(), a.runsWatch(), a.runsCancel(), a.runsRetry(), a.runsExport())
+	c := &cobra.Command{Use: "runs", Short: "List, show, explain, watch, cancel, retry and export runs"}
+	c.AddCommand(a.runsLs(), a.runsShow(), a.runsWhy(), a.runsWatch(), a.runsCancel(), a.runsRetry(), a.runsExport())
 	c.RunE = needSubcommand
 	return c
 }

@@ -98,6 +98,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("HOME", e.WorkDir)
 	e.Setenv("ESC", "\x1b")
 	e.Setenv("CANARY", "")
+	e.Setenv("WEBHOOK_SECRET", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
 	p := &processes{all: map[string]*process{}}
 	for _, v := range e.Vars {
 		name, _, _ := strings.Cut(v, "=")

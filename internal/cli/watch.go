@@ -5,13 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"belay/internal/bus"
 	"belay/internal/dlq"
 	"belay/internal/engine"
+	"belay/internal/notify"
 	"belay/internal/observe"
 	"belay/internal/steps"
 )
@@ -97,6 +102,9 @@ func (a *app) startWatched(ctx context.Context, o engine.Options, listen string)
 		o.Dispatch.Observer = &observe.Runs{Log: o.Log, Metrics: observe.NewRunMetrics(registry), Traces: a.traces}
 		observe.RegisterSources(registry, sources(&running))
 	}
+	if o.People != nil && o.People.Notify != nil {
+		o.People.Notified = countNotices(registry, o.People.Notify)
+	}
 	if o.Worker != nil {
 		attempts := &observe.Attempts{Metrics: observe.NewAttemptMetrics(registry), Traces: a.traces, Worker: o.Worker.Name}
 		if o.Dispatch == nil { // else the dispatcher's lines say the same
@@ -112,6 +120,16 @@ func (a *app) startWatched(ctx context.Context, o engine.Options, listen string)
 	running.Store(e)
 	w.Engine = e
 	return w, nil
+}
+
+// countNotices makes the counters of what becomes of notices.
+func countNotices(r prometheus.Registerer, s *notify.Setup) func(notify.Report) {
+	outcomes := make([]string, 0, len(notify.Outcomes()))
+	for _, o := range notify.Outcomes() {
+		outcomes = append(outcomes, string(o))
+	}
+	m := observe.NewNoticeMetrics(r, slices.Collect(maps.Keys(s.Channels)), outcomes)
+	return func(r notify.Report) { m.Attempted(r.Channel, string(r.Outcome)) }
 }
 
 // pages are metrics and health, and all others people's.

@@ -1,13 +1,16 @@
 package console
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
+	"belay/internal/handoff"
 	"belay/internal/steps"
 )
 
-// bar is one attempt in the waterfall of a run: when it waited and when it was executed, on a line as long as the run.
+// bar is one attempt in the waterfall of a run, or one question to people: when it waited and when it was executed or
+// somebody was at it, on a line as long as the run.
 type bar struct {
 	Step, Tool string
 	First      bool // of its step
@@ -20,6 +23,19 @@ type bar struct {
 	Queued     stretch
 	Ran        stretch
 	Queue      moment
+	At         time.Time // when it began to wait
+
+	Person  bool // it is a question to people
+	Path    string
+	Short   string
+	Claims  []claim
+	Claimed []string // who was at it
+}
+
+// claim is a time in which somebody was at a question.
+type claim struct {
+	By    string
+	Where stretch
 }
 
 // stretch is a part of the line, in thousandths.
@@ -27,44 +43,54 @@ type stretch struct{ X, Width string }
 
 const maxBars = 500
 
-// bars lays the attempts of a run out, all of them or only those that failed or were repeated.
-func bars(d steps.Document, only string, now time.Time) (list []bar, hidden int) {
-	end := endOf(d, now)
-	scale := scaleOf(d.Started, end)
-	for _, s := range d.Steps {
-		first := true
-		for _, a := range s.Attempts {
-			if !among(only, s, a) {
-				continue
-			}
+// waterfall lays the attempts and questions of a run out.
+type waterfall struct {
+	doc      steps.Document
+	acts     map[string][]handoff.TrailLine // what people did, by question
+	now, end time.Time
+	scale    func(time.Time) float64
+	shrunk   bool // the time in which only people were waited for is drawn shorter
+}
+
+func newWaterfall(d steps.Document, acts map[string][]handoff.TrailLine, now time.Time) *waterfall {
+	w := &waterfall{doc: d, acts: acts, now: now, end: now}
+	if d.Ended != nil {
+		w.end = *d.Ended
+	}
+	w.scale, w.shrunk = scaleOf(d, w.end)
+	return w
+}
+
+// bars lists all of a run, or only the attempts that failed or were repeated.
+func (w *waterfall) bars(only string) (list []bar, hidden int) {
+	add := func(all []bar) {
+		slices.SortStableFunc(all, func(a, b bar) int { return a.At.Compare(b.At) })
+		for n, b := range all {
 			if len(list) == maxBars {
 				hidden++
 				continue
 			}
-			list = append(list, barOf(s, a, scale, end, first))
-			first = false
+			b.First = n == 0
+			list = append(list, b)
 		}
 	}
-	return list, hidden
-}
-
-// endOf is where the line of a run ends: at its end, at now, or where it began to wait for a person.
-func endOf(d steps.Document, now time.Time) time.Time {
-	switch {
-	case d.Ended != nil:
-		return *d.Ended
-	case d.State != steps.RunWaiting:
-		return now
-	}
-	last := d.Started.Add(time.Millisecond)
-	for _, s := range d.Steps {
+	people := only == "" || only == "all"
+	for _, s := range w.doc.Steps {
+		var all []bar
 		for _, a := range s.Attempts {
-			if a.Ended != nil && a.Ended.After(last) {
-				last = *a.Ended
+			if among(only, s, a) && !(people && a.State == steps.AttemptAsked) { // the question is the bar of such a rung
+				all = append(all, w.barOf(s, a))
 			}
 		}
+		if people {
+			all = append(all, w.askedBars(s.ID)...)
+		}
+		add(all)
 	}
-	return last
+	if people {
+		add(w.askedBars(""))
+	}
+	return list, hidden
 }
 
 func among(only string, s steps.StepView, a steps.AttemptView) bool {
@@ -77,30 +103,24 @@ func among(only string, s steps.StepView, a steps.AttemptView) bool {
 	return true
 }
 
-func barOf(s steps.StepView, a steps.AttemptView, scale func(time.Time) float64, end time.Time, first bool) bar {
+func (w *waterfall) barOf(s steps.StepView, a steps.AttemptView) bar {
 	b := bar{
-		Step: s.ID, Tool: s.Tool, First: first, Name: a.Rung + " " + strconv.Itoa(a.Try), State: a.State, Class: string(a.Class), Message: a.Message,
-		Worker: a.Worker, Took: took(time.Duration(a.Took)), Queue: at(a.Queued, end),
+		Step: s.ID, Tool: s.Tool, Name: a.Rung + " " + strconv.Itoa(a.Try), State: a.State, Class: string(a.Class), Message: a.Message,
+		Worker: a.Worker, Took: took(time.Duration(a.Took)), Queue: at(a.Queued, w.end), At: a.Queued,
 	}
 	if a.Round > 0 {
 		b.Name = "round " + strconv.Itoa(a.Round) + ", " + b.Name
 	}
-	began, over := end, end
+	began, over := w.end, w.end
 	if a.Ended != nil {
 		began, over = *a.Ended, *a.Ended
 	}
 	if a.Started != nil {
 		began = *a.Started
 	}
-	b.Queued = between(scale(a.Queued), scale(began))
-	b.Ran = between(scale(began), scale(over))
+	b.Queued = between(w.scale(a.Queued), w.scale(began))
+	b.Ran = between(w.scale(began), w.scale(over))
 	return b
-}
-
-// scaleOf maps the time of a run to 0 to 1000.
-func scaleOf(start, end time.Time) func(time.Time) float64 {
-	whole := max(float64(end.Sub(start)), 1)
-	return func(t time.Time) float64 { return min(max(1000*float64(t.Sub(start))/whole, 0), 1000) }
 }
 
 // between is the stretch from a to b, never too narrow to be seen.

@@ -22,6 +22,9 @@ func (c *Console) card(w http.ResponseWriter, r *http.Request) {
 	p := c.o.Who(r)
 	v := makeCard(card, p, c.o.Now())
 	v.Runbook = c.o.Runbook.of(card.Dossier.EscalationView)
+	if v.Open {
+		v.Why = c.why(r, card.Dossier.Run)
+	}
 	v.Said = c.takeSaid(w, r)
 	if v.Said != nil && v.Decided != nil && steps.SamePerson(v.Decided.By, p.Name) {
 		v.Decided = nil // it is what was just said

@@ -42,6 +42,7 @@ type cardView struct {
 	Similar   int
 	Alike     string // path of the similar ones
 	Together  bool   // they may be decided together
+	Why       *whyView
 	Runbook   string // address of the operator's own page about it; empty = there is none
 }
 

@@ -131,7 +131,7 @@ func (e Environment) Class() Colour {
 	return Grey
 }
 
-// Options say what a console shows and to whom. All but Log and Events are needed.
+// Options say what a console shows and to whom. All but Log, Events and Why are needed.
 type Options struct {
 	Desk        Desk
 	Together    Together
@@ -144,6 +144,8 @@ type Options struct {
 	Now         func() time.Time
 	Log         *slog.Logger            // default: nothing is logged
 	Events      func(run string) string // the path of a run's raw events; nil = no such link
+	// Why says what a run waits for and what will happen if nobody acts; nil = the pages do not say it.
+	Why func(ctx context.Context, run string) (steps.Why, error)
 }
 
 // Console serves the pages. It is safe for concurrent use.

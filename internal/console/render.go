@@ -21,7 +21,7 @@ var pageNames = []string{"inbox", "card", "form", "confirm", "bulk", "batch", "r
 
 func parsePages(a *assets) map[string]*template.Template {
 	funcs := template.FuncMap{"pieces": pieces, "asset": a.path, "field": numbered}
-	base := template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
+	base := template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/why.html"))
 	pages := make(map[string]*template.Template)
 	for _, name := range pageNames {
 		pages[name] = template.Must(template.Must(base.Clone()).ParseFS(templateFiles, "templates/"+name+".html"))

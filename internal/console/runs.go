@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"belay/internal/handoff"
 	"belay/internal/runlog"
 	"belay/internal/steps"
 )
@@ -103,7 +104,9 @@ type runView struct {
 	Bars                      []bar
 	Hidden                    int    // attempts that do not fit on the page
 	Worked                    string // how long the line of the bars is
+	Shrunk                    bool   // it is shorter where only people were waited for
 	Events                    string // path of the raw events; empty = no such page
+	Why                       *whyView
 }
 
 func (c *Console) run(w http.ResponseWriter, r *http.Request) {
@@ -112,12 +115,15 @@ func (c *Console) run(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	v := c.makeRun(d, r.URL.Query().Get("show"))
+	v := c.makeRun(d, r.URL.Query().Get("show"), c.acts(r.Context(), d))
+	if !d.State.Ended() {
+		v.Why = c.why(r, d.ID)
+	}
 	news := url.Values{"page": {"run"}, "id": {d.ID}, "mark": {markOfRun(d)}}
 	c.show(w, r, http.StatusOK, "run", page{Title: "Run " + v.Short, Nav: "runs", News: "/news?" + news.Encode(), Body: v})
 }
 
-func (c *Console) makeRun(d steps.Document, only string) runView {
+func (c *Console) makeRun(d steps.Document, only string, acts map[string][]handoff.TrailLine) runView {
 	now := c.o.Now()
 	v := runView{
 		ID: d.ID, Short: tail(d.ID), Path: runPath(d.ID), Workflow: d.Workflow, State: d.State, Reason: d.Reason, Labels: labels(d.Labels),
@@ -147,8 +153,9 @@ func (c *Console) makeRun(d steps.Document, only string) runView {
 		}
 		v.Filters = append(v.Filters, choice{f, path, f == cmp.Or(only, "all")})
 	}
-	v.Bars, v.Hidden = bars(d, only, now)
-	v.Worked = took(endOf(d, now).Sub(d.Started))
+	fall := newWaterfall(d, acts, now)
+	v.Bars, v.Hidden = fall.bars(only)
+	v.Worked, v.Shrunk = took(fall.end.Sub(d.Started)), fall.shrunk
 	if c.o.Events != nil {
 		v.Events = c.o.Events(d.ID)
 	}

@@ -295,6 +295,28 @@ func TestUnservedToolReachesAPerson(t *testing.T) {
 	})
 }
 
+// TestUnservedIsSaidLongBeforePeopleAreAsked, and no more once a worker serves it.
+func TestUnservedIsSaidLongBeforePeopleAreAsked(t *testing.T) {
+	r := newRig(t)
+	d := New(Options{Bus: r.bus, Log: r.log, UnservedAfter: 40 * time.Second})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	defer func() { stop(); <-ended }()
+	r.submit("run", chain(1, nil))
+	began := time.Now()
+	r.eventually("it is said", func() bool { return len(d.Unserved()) == 1 })
+	if u := d.Unserved()[0]; u.Steps != 1 || u.Tool == "" || u.Rung == "" || u.Asks.Sub(u.Since) != 40*time.Second || u.Asks.Before(began.Add(30*time.Second)) {
+		t.Errorf("%+v", u)
+	}
+	if s, err := r.log.Load(t.Context(), "run"); err != nil || len(s.Escalations) > 0 {
+		t.Errorf("people are asked already: %v", err)
+	}
+	r.worker(nil)
+	r.end("run")
+	r.eventually("it is said no more", func() bool { return len(d.Unserved()) == 0 })
+}
+
 func TestCancelWithdrawsWhatNobodyExecutes(t *testing.T) {
 	r := newRig(t)
 	r.dispatcher(nil)

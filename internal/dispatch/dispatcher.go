@@ -73,13 +73,14 @@ type Dispatcher struct {
 	names   wire.Names
 	letters *dlq.Box
 	routes  *routes
+	missing *missing
 	purges  chan struct{} // a slot per purge under way
 	parts   []*partition
 }
 
 // New makes a Dispatcher. The bus must be set up or open.
 func New(o Options) *Dispatcher {
-	d := &Dispatcher{Options: o.withDefaults(), names: o.Bus.Names(), letters: dlq.New(o.Bus), routes: newRoutes(), purges: make(chan struct{}, maxPurges)}
+	d := &Dispatcher{Options: o.withDefaults(), names: o.Bus.Names(), letters: dlq.New(o.Bus), routes: newRoutes(), missing: &missing{list: map[route]*Unserved{}}, purges: make(chan struct{}, maxPurges)}
 	for p := range o.Bus.Partitions() {
 		d.parts = append(d.parts, newPartition(d, p))
 	}

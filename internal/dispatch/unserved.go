@@ -1,7 +1,10 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,41 +46,73 @@ func (t *routes) all() []route {
 	return list
 }
 
-// watchServed looks for queued steps that nobody asks for: people are warned at once, and after UnservedAfter the
-// runs are told, so that they ask a person instead of hanging silently.
+// Unserved is a rung that no worker asks for although steps of it are queued.
+type Unserved struct {
+	Tool, Rung string
+	Steps      uint64    // that wait
+	Since      time.Time // without a break
+	Asks       time.Time // when their runs ask people instead of waiting on
+}
+
+// missing are the rungs that no worker serves, as they were last seen.
+type missing struct {
+	mu   sync.Mutex
+	list map[route]*Unserved
+}
+
+// Unserved lists the rungs that no worker serves. One that was seen only once is not yet among them: a worker that has
+// just taken its last batch looks like that for a moment.
+func (d *Dispatcher) Unserved() []Unserved {
+	d.missing.mu.Lock()
+	defer d.missing.mu.Unlock()
+	var list []Unserved
+	for _, u := range d.missing.list {
+		if u.Steps > 0 {
+			list = append(list, *u)
+		}
+	}
+	slices.SortFunc(list, func(a, b Unserved) int { return cmp.Or(cmp.Compare(a.Tool, b.Tool), cmp.Compare(a.Rung, b.Rung)) })
+	return list
+}
+
+// watchServed looks for queued steps that nobody asks for: whoever looks is told within seconds, and after UnservedAfter
+// the runs are, so that they ask a person instead of hanging silently.
 func (d *Dispatcher) watchServed(ctx context.Context) {
-	since := make(map[route]time.Time) // unserved without a break since then
-	d.every(ctx, max(d.UnservedAfter/12, 10*time.Millisecond), "look for steps that no worker serves", func(ctx context.Context) error {
+	d.every(ctx, max(d.UnservedAfter/40, 10*time.Millisecond), "look for steps that no worker serves", func(ctx context.Context) error {
 		idle, err := d.unserved(ctx)
 		if err != nil {
 			return err
 		}
-		for r := range since {
-			if _, still := idle[r]; !still {
-				delete(since, r)
+		for _, r := range d.seen(idle) {
+			if err := d.tellUnserved(ctx, r); err != nil && ctx.Err() == nil {
+				d.Logger.Warn("could not tell runs that no worker serves them; trying again", "tool", r.tool, "rung", r.rung, "error", err)
 			}
-		}
-		for r, waiting := range idle {
-			d.lookAt(ctx, r, waiting, since)
 		}
 		return nil
 	})
 }
 
-func (d *Dispatcher) lookAt(ctx context.Context, r route, waiting uint64, since map[route]time.Time) {
-	from, known := since[r]
-	if !known {
-		since[r] = time.Now()
-		d.Logger.Warn("no worker serves this tool: start one that does, or the steps go to a person",
-			"tool", r.tool, "rung", r.rung, "steps", waiting, "in", d.UnservedAfter)
-		return
+// seen notes what is unserved now, and lists those for which that has lasted long enough.
+func (d *Dispatcher) seen(idle map[route]uint64) (over []route) {
+	d.missing.mu.Lock()
+	defer d.missing.mu.Unlock()
+	maps.DeleteFunc(d.missing.list, func(r route, _ *Unserved) bool { return idle[r] == 0 })
+	for r, waiting := range idle {
+		u := d.missing.list[r]
+		if u == nil {
+			now := time.Now()
+			d.missing.list[r] = &Unserved{Tool: r.tool, Rung: r.rung, Since: now, Asks: now.Add(d.UnservedAfter)}
+			continue
+		}
+		if u.Steps == 0 {
+			d.Logger.Warn("no worker serves this tool: start one that does, or the steps go to a person",
+				"tool", r.tool, "rung", r.rung, "steps", waiting, "at", u.Asks)
+		}
+		if u.Steps = waiting; !time.Now().Before(u.Asks) {
+			over = append(over, r)
+		}
 	}
-	if time.Since(from) < d.UnservedAfter {
-		return
-	}
-	if err := d.tellUnserved(ctx, r); err != nil && ctx.Err() == nil {
-		d.Logger.Warn("could not tell runs that no worker serves them; trying again", "tool", r.tool, "rung", r.rung, "error", err)
-	}
+	return over
 }
 
 // unserved lists the routes with steps in the queue, nothing in flight and nobody asking, and how many steps wait.

@@ -21,6 +21,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/dispatch"
 	"belay/internal/dlq"
+	"belay/internal/fleet"
 	"belay/internal/handoff"
 	"belay/internal/herald"
 	"belay/internal/notify"
@@ -51,7 +52,8 @@ type PeopleOptions struct {
 
 	Checkpoints string // file in which checkpoints of the audit trail are kept outside the store; empty = none is kept
 
-	Notify *notify.Setup // whom to tell that something waits for people; nil = nobody
+	Notify   *notify.Setup       // whom to tell that something waits for people; nil = nobody
+	Notified func(notify.Report) // hears of every attempt to tell them; nil = nobody does
 }
 
 // Actor carries out what people want done about an escalation.
@@ -173,7 +175,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	e.People = e.Desk
 	e.startAudit(signer, o.Checkpoints)
 	if o.Notify != nil {
-		e.startHerald(o.Notify)
+		e.startHerald(o)
 	}
 	if o.LetIn == nil {
 		return nil
@@ -223,13 +225,27 @@ func actRecord(who handoff.Person, a handoff.Act, d handoff.Done) audit.Record {
 }
 
 // startHerald tells people what waits for them, if no other dispatcher does.
-func (e *Engine) startHerald(s *notify.Setup) {
+func (e *Engine) startHerald(o *PeopleOptions) {
+	s := o.Notify
 	e.part(func(ctx context.Context) error {
 		return herald.Run(ctx, herald.Options{
 			Bus: e.Bus, Items: e.Desk.Items, Policy: s.Policy, Log: e.log,
-			Sender: func(done notify.Delivered) herald.Sender { return notify.NewSender(s.Channels, done, e.log) },
+			Sender: func(reports func(notify.Report)) herald.Sender {
+				return notify.NewSender(s.Channels, both(reports, o.Notified), e.log)
+			},
 		})
 	})
+}
+
+// both tell two of a report; the second one may be nil.
+func both(a, b func(notify.Report)) func(notify.Report) {
+	if b == nil {
+		return a
+	}
+	return func(r notify.Report) {
+		a(r)
+		b(r)
+	}
 }
 
 func (e *Engine) startDispatcher(o dispatch.Options) {
@@ -240,7 +256,27 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 	if o.Logger == nil {
 		o.Logger = e.log
 	}
-	e.part(dispatch.New(o).Run)
+	d := dispatch.New(o)
+	e.part(func(ctx context.Context) error {
+		defer e.announce(d)()
+		return d.Run(ctx)
+	})
+}
+
+// announce lets commands ask a dispatcher what it sees. One that may not be asked works all the same.
+func (e *Engine) announce(d *dispatch.Dispatcher) (gone func()) {
+	gone, err := fleet.AnnounceDispatcher(e.Bus, "", func() fleet.Dispatcher {
+		state := fleet.Dispatcher{Name: d.Name, Unserved: []fleet.Unserved{}}
+		for _, u := range d.Unserved() {
+			state.Unserved = append(state.Unserved, fleet.Unserved(u))
+		}
+		return state
+	})
+	if err != nil {
+		e.log.Debug("commands cannot ask this dispatcher what no worker serves", "error", err)
+		return func() {}
+	}
+	return gone
 }
 
 func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bool) error {

@@ -21,13 +21,14 @@ func TestOutput(t *testing.T) {
 	for _, c := range []struct{ raw, format, want string }{
 		{`{"n":12345678901234567890}`, executor.FormatJSON, `{"n":12345678901234567890}`}, {" 1.0\n", "", "1.0"}, {`"a"`, "", `"a"`},
 		{"a<b> \x00\n", executor.FormatText, `{"text":"a<b> \u0000\n"}`}, {"", executor.FormatText, `{"text":""}`},
+		{"\ufeff{\"a\":1}\r\n", "", `{"a":1}`}, {"\ufeffa", executor.FormatText, `{"text":"a"}`},
 	} {
 		got, err := executor.Output([]byte(c.raw), c.format, 0)
 		if err != nil || string(got) != c.want {
 			t.Errorf("Output(%q, %q) = %s, %v, want %s", c.raw, c.format, got, err, c.want)
 		}
 	}
-	for _, raw := range []string{"", " ", "{", "{}{}", "NaN", "\"\xff\"", `'a'`, "\ufeff{}", `{"a":01}`, strings.Repeat("1", steps.MaxOutput+1)} {
+	for _, raw := range []string{"", " ", "{", "{}{}", "NaN", "\"\xff\"", `'a'`, `{"a":01}`, strings.Repeat("1", steps.MaxOutput+1)} {
 		_, err := executor.Output([]byte(raw), executor.FormatJSON, 0)
 		f, ok := errors.AsType[steps.Fault](err)
 		if !ok || f.Class != steps.InvalidOutput || !f.MayHaveActed() || !utf8.ValidString(f.Detail) || len(f.Detail) > 3<<10 {

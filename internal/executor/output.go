@@ -16,6 +16,9 @@ const (
 	FormatText = "text" // any UTF-8, given on as {"text": ...}
 )
 
+// byteOrderMark is what programs of Windows origin put before UTF-8. It is no part of what they say.
+var byteOrderMark = []byte("\ufeff")
+
 // detailBytes is how much of an unusable answer is kept as evidence.
 const detailBytes = 2 << 10
 
@@ -41,31 +44,33 @@ func Decode(params json.RawMessage) (any, error) {
 // Output makes a result's output of what a tool answered. An answer that cannot be used is an invalid_output that
 // says what was seen; the tool may have acted before it answered.
 func Output(raw []byte, format string, max int) (json.RawMessage, error) {
+	raw = bytes.TrimPrefix(raw, byteOrderMark)
 	if len(raw) > Limit(max) {
 		return nil, TooLarge(Head(raw, detailBytes), max)
 	}
 	if !utf8.Valid(raw) {
-		return nil, unusable("the answer is no valid UTF-8", Head(raw, detailBytes))
+		return nil, Unusable("the answer is no valid UTF-8", Head(raw, detailBytes))
 	}
 	if format == FormatText {
 		return slices.Concat([]byte(`{"text":`), quote(string(raw)), []byte("}")), nil
 	}
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 {
-		return nil, unusable("the answer is empty, JSON was expected", "")
+		return nil, Unusable("the answer is empty, JSON was expected", "")
 	}
 	if !json.Valid(raw) {
-		return nil, unusable("the answer is no valid JSON", Head(raw, detailBytes))
+		return nil, Unusable("the answer is no valid JSON", Head(raw, detailBytes))
 	}
 	return raw, nil
 }
 
 // TooLarge is the fault of an answer over the limit; seen is the beginning of it, for people.
 func TooLarge(seen string, max int) steps.Fault {
-	return unusable(fmt.Sprintf("the answer is larger than %d bytes: raise max_bytes, or let the tool answer with a reference", Limit(max)), seen)
+	return Unusable(fmt.Sprintf("the answer is larger than %d bytes: raise max_bytes, or let the tool answer with a reference", Limit(max)), seen)
 }
 
-func unusable(message, seen string) steps.Fault {
+// Unusable is the fault of an answer that cannot be used; seen is what there was of it, for people.
+func Unusable(message, seen string) steps.Fault {
 	return steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Message: message, Detail: seen}
 }
 

@@ -58,6 +58,7 @@ func (s *Secrets) RedactBytes(b []byte) []byte { return s.redact(b, false) }
 // RedactAnswer is [Secrets.RedactBytes] for an answer of this format. JSON stays JSON, though a number with a secret in
 // it becomes a string.
 func (s *Secrets) RedactAnswer(b []byte, format string) []byte {
+	b = bytes.TrimPrefix(b, byteOrderMark)
 	hidden := s.redact(b, false)
 	if format == FormatText || bytes.Equal(hidden, b) || json.Valid(hidden) || !json.Valid(b) {
 		return hidden

@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"os"
 	"testing"
+	"time"
 
 	"belay/internal/bus/bustest"
 	"belay/internal/fleet"
@@ -54,5 +55,27 @@ func TestWorkersAreSeenWhileTheyRun(t *testing.T) {
 	gone()
 	if n := len(seen()); n != 2 {
 		t.Errorf("one that is gone is seen: %d", n)
+	}
+}
+
+// TestWhatNoWorkerServesIsSaid by the dispatchers that have seen it; several are one answer.
+func TestWhatNoWorkerServesIsSaid(t *testing.T) {
+	b := bustest.Connect(t)
+	now := time.Now().UTC().Truncate(time.Second)
+	for i, name := range []string{"d1", "d2"} {
+		gone, err := fleet.AnnounceDispatcher(b, "1.2.3", func() fleet.Dispatcher {
+			return fleet.Dispatcher{Name: name, Unserved: []fleet.Unserved{{Tool: "ship", Rung: "primary", Steps: 2, Since: now, Asks: now.Add(time.Duration(60-i) * time.Second)}}}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer gone()
+	}
+	all, err := fleet.Dispatchers(t.Context(), b)
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%v %v", all, err)
+	}
+	if u := fleet.UnservedBy(all); len(u) != 1 || u[0].Tool != "ship" || u[0].Steps != 2 || !u[0].Asks.Equal(now.Add(59*time.Second)) {
+		t.Errorf("%+v", u)
 	}
 }

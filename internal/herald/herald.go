@@ -26,7 +26,7 @@ type Options struct {
 	Bus    *bus.Bus
 	Items  func(ctx context.Context) ([]handoff.Item, error)
 	Policy notify.Policy
-	Sender func(notify.Delivered) Sender // makes the sender that tells of its deliveries
+	Sender func(reports func(notify.Report)) Sender // makes the sender that tells of its attempts
 	Log    *slog.Logger
 }
 
@@ -45,12 +45,12 @@ type Herald struct {
 	wake   chan struct{}
 	mu     sync.Mutex
 	under  map[string]*way // what is on its way, by notice
+	shown  bool            // the bucket says who is told when
 }
 
 // way is a notice on its way to its channels.
 type way struct {
 	told    []notify.Sent
-	left    int  // channels that have not ended
 	arrived bool // on one of them
 }
 
@@ -72,7 +72,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	h.lease = lease.New(h.bucket, leaderKey, term)
-	h.sender = o.Sender(h.delivered)
+	h.sender = o.Sender(h.reported)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	h.watch(watching)
@@ -124,6 +124,12 @@ func (h *Herald) round(ctx context.Context) (next time.Duration, err error) {
 	if err != nil || !speaks {
 		return term / 2, err
 	}
+	if !h.shown {
+		if err := h.publish(ctx); err != nil {
+			return again, err
+		}
+		h.shown = true
+	}
 	items, err := h.Items(ctx)
 	if err != nil {
 		return again, err
@@ -136,7 +142,7 @@ func (h *Herald) round(ctx context.Context) (next time.Duration, err error) {
 	due := h.Policy.Look(h.itemsOf(items, now), sent, now)
 	for _, n := range due.Notices {
 		h.mu.Lock()
-		h.under[n.ID] = &way{told: n.Told, left: len(n.Channels)}
+		h.under[n.ID] = &way{told: n.Told}
 		h.mu.Unlock()
 		h.sender.Send(n)
 	}
@@ -207,24 +213,25 @@ func (h *Herald) told(ctx context.Context) ([]notify.Sent, error) {
 	return sent, nil
 }
 
-// delivered remembers what has arrived. What no channel took is said again, since nobody has heard it.
-func (h *Herald) delivered(notice, _ string, err error) {
+// reported remembers what has arrived. What no channel took is said again, since nobody has heard it.
+func (h *Herald) reported(r notify.Report) {
 	h.mu.Lock()
-	w := h.under[notice]
+	w := h.under[r.Notice]
 	h.mu.Unlock()
 	if w == nil {
 		return
 	}
-	if err == nil {
+	arrived := r.Outcome == notify.Delivered
+	if arrived {
 		h.remember(w.told)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	w.arrived = w.arrived || err == nil
-	if w.left--; w.left > 0 {
+	w.arrived = w.arrived || arrived
+	if !r.Over {
 		return
 	}
-	delete(h.under, notice)
+	delete(h.under, r.Notice)
 	if !w.arrived {
 		h.nudge()
 	}

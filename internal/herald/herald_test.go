@@ -76,7 +76,7 @@ func (n *town) herald() (stop func()) {
 	go func() {
 		end <- Run(ctx, Options{
 			Bus: n.bus, Items: n.desk.Items, Policy: n.setup.Policy,
-			Sender: func(d notify.Delivered) Sender {
+			Sender: func(d func(notify.Report)) Sender {
 				return notify.NewSender(n.setup.Channels, d, slog.New(slog.DiscardHandler))
 			},
 		})

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -12,6 +13,7 @@ type call struct {
 	tier    Tier
 	items   []*Item // what it is about, the oldest first
 	expired int
+	waiting int
 }
 
 // moment is a time at which something is to be told.
@@ -40,8 +42,11 @@ func (m *moments) at(what What, at time.Time, anchor ...string) {
 	}
 }
 
-// before orders by urgency, then by time.
+// before orders by urgency, then by time. What names all of a group is told rather than what names more of it.
 func (a *moment) before(b *moment) bool {
+	if (a.what == More) != (b.what == More) {
+		return b.what == More
+	}
 	if x, y := rank(a.what), rank(b.what); x != y {
 		return x < y
 	}
@@ -49,10 +54,11 @@ func (a *moment) before(b *moment) bool {
 }
 
 func rank(w What) int {
-	return slices.Index([]What{Expired, Deadline, Returned, Opened, Reminder}, w)
+	return slices.Index([]What{Expired, Deadline, Returned, Opened, More, Reminder}, w)
 }
 
-// made is the call that is due, with all items of the group that the tier then knows of.
+// made is the call that is due, with all items of the group that the tier then knows of; where they are more of a kind,
+// those that it did not know.
 func (v *view) made() *call {
 	if v.due == nil {
 		return nil
@@ -63,11 +69,26 @@ func (v *view) made() *call {
 		if news {
 			c.expired++
 		}
-		if !w.over(v.now) || news && c.what == Expired {
+		if !w.over(v.now) {
+			c.waiting++
+		}
+		if v.names(c.what, w, news) {
 			c.items = append(c.items, w.Item)
 		}
 	}
 	return &c
+}
+
+// names reports whether a call on an occasion is about an item of the group; news says that its deadline has passed, and
+// that the tier does not know that.
+func (v *view) names(what What, w waiting, news bool) bool {
+	switch {
+	case w.over(v.now):
+		return news && what == Expired
+	case what == More:
+		return !v.told.of(w)
+	}
+	return true
 }
 
 func (c *call) id() string {
@@ -75,31 +96,59 @@ func (c *call) id() string {
 }
 
 // notice is the call as a notice of its own.
-func (c *call) notice(now time.Time) Notice {
-	return notice(c.id(), []call{*c}, now)
-}
+func (p Policy) notice(c call, now time.Time) Notice { return p.noticeOf(c.id(), []call{c}, now) }
 
 // summary is one notice for several calls to one tier.
-func summary(calls []call, now time.Time) Notice {
+func (p Policy) summary(calls []call, now time.Time) Notice {
 	parts := []string{"summary"}
 	for i := range calls {
 		parts = append(parts, calls[i].id())
 	}
-	return notice(name(parts...), calls, now)
+	return p.noticeOf(name(parts...), calls, now)
 }
 
-// notice is about the most pressing of the calls first.
-func notice(id string, calls []call, now time.Time) Notice {
+// noticeOf is about the most pressing of the calls first.
+func (p Policy) noticeOf(id string, calls []call, now time.Time) Notice {
 	first := calls[0]
-	n := Notice{ID: id, What: first.what, Tier: first.tier.Name, Channels: first.tier.Notify, At: now, Groups: len(calls)}
+	n := Notice{ID: id, What: first.what, Tier: first.tier.Name, Channels: first.tier.Notify, Spare: p.spare(first.tier), At: now, Groups: len(calls)}
 	var items []*Item
 	for _, c := range calls {
 		items = append(items, c.items...)
-		n.Expired += c.expired
-		n.Told = append(n.Told, Sent{Key: id + "." + c.group, Notice: id, Group: c.group, Tier: n.Tier, What: c.what, At: now})
+		n.Expired, n.Waiting = n.Expired+c.expired, n.Waiting+c.waiting
+		n.Told = append(n.Told, c.records(id, now)...)
 	}
 	n.about(items)
 	return n
+}
+
+// records are what is remembered of the call: that the tier was told of these items.
+func (c *call) records(id string, now time.Time) (all []Sent) {
+	for part := range slices.Chunk(c.items, mostMarks) {
+		s := Sent{Key: id + "." + c.group, Notice: id, Group: c.group, Tier: c.tier.Name, What: c.what, At: now}
+		if n := len(all); n > 0 {
+			s.Key += "." + strconv.Itoa(n)
+		}
+		for _, it := range part {
+			m := markOf(it.ID)
+			s.Items = append(s.Items, m[:]...)
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// spare are the channels of the tiers after t, then of those before it: better somebody else is told than nobody.
+func (p Policy) spare(t Tier) []string {
+	at := slices.IndexFunc(p.Tiers, func(o Tier) bool { return o.Name == t.Name })
+	var names []string
+	for i := range p.Tiers {
+		for _, c := range p.Tiers[(at+1+i)%len(p.Tiers)].Notify {
+			if !slices.Contains(t.Notify, c) && !slices.Contains(names, c) {
+				names = append(names, c)
+			}
+		}
+	}
+	return names
 }
 
 // mostIDs is how many items a notice names; the list behind its link has the others.

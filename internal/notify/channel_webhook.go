@@ -66,6 +66,7 @@ type eventData struct {
 	Link     string     `json:"link"`
 	IDs      []string   `json:"ids"`
 	Count    int        `json:"count"`
+	Waiting  int        `json:"waiting,omitempty"` // with those like them that were told of before
 	Kind     string     `json:"kind,omitempty"`
 	Workflow string     `json:"workflow,omitempty"`
 	Tool     string     `json:"tool,omitempty"`
@@ -88,7 +89,7 @@ func (w *webhook) Send(ctx context.Context, n Notice) error {
 func (w *webhook) event(n Notice) event {
 	l := n.letter(w.link)
 	data := eventData{
-		Title: l.Title, Text: l.text(), Link: l.Link, IDs: append([]string{}, n.IDs...), Count: n.Count,
+		Title: l.Title, Text: l.text(), Link: l.Link, IDs: append([]string{}, n.IDs...), Count: n.Count, Waiting: n.Waiting,
 		Kind: line(n.Kind, longestWord), Workflow: line(n.Workflow, longestWord), Tool: line(n.Tool, longestWord), Class: line(n.Class, longestWord),
 	}
 	if !n.Deadline.IsZero() {
@@ -101,7 +102,7 @@ func (w *webhook) event(n Notice) event {
 // typeOf is the contract with receivers: there are fewer types than occasions.
 func typeOf(w What) string {
 	switch w {
-	case Opened:
+	case Opened, More:
 		return "dev.belay.escalation.opened.v1"
 	case Expired:
 		return "dev.belay.escalation.expired.v1"

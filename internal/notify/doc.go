@@ -4,7 +4,7 @@
 // It has three parts that know nothing of one another, and the caller owns the loop between them:
 //
 //	setup, err := notify.Load("notify.yaml", os.Getenv)           // who there is: tiers and channels
-//	sender := notify.NewSender(setup.Channels, delivered, logger) // how it gets there: retries, a queue per channel
+//	sender := notify.NewSender(setup.Channels, reports, logger) // how it gets there: retries, a queue per channel, the next channel
 //	due := setup.Policy.Look(items, sent, now)                    // who is told what, now; pure
 //	for _, n := range due.Notices {
 //		sender.Send(n)
@@ -14,5 +14,5 @@
 //	wake(due.Next) // and look again at that time, or whenever an item changed
 //
 // Where to start reading: policy.go (the round of one look), group.go (what a tier is told of one group of items, the
-// rules themselves), storm.go (how many notices a minute), letter.go (what people read), channel.go (what a sender owes).
+// rules themselves), storm.go (how many notices a minute), flight.go (a notice on its way), letter.go (what people read), channel.go (what a sender owes).
 package notify

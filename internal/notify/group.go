@@ -56,12 +56,12 @@ func (v *view) call() (*call, time.Time) {
 	v.gather()
 	for _, w := range v.present {
 		v.deadline(w)
-		if !w.over(v.now) && !v.told.since(w.since) {
+		if !w.over(v.now) && !v.told.of(w) {
 			v.news(w)
 		}
 	}
 	if remind := v.tiers[v.tier].Remind; v.alive && remind > 0 {
-		v.at(Reminder, v.told.last.At.Add(remind), v.told.last.Notice)
+		v.at(Reminder, v.told.full.At.Add(remind), v.told.full.Notice)
 	}
 	return v.made(), v.next
 }
@@ -80,7 +80,7 @@ func (v *view) gather() {
 	}
 	for _, w := range v.present {
 		waits := !w.over(v.now)
-		v.alive = v.alive || waits && v.told.since(w.since)
+		v.alive = v.alive || waits && v.told.of(w)
 		v.again = v.again || waits && w.since.After(w.Opened) && !v.told.on[Returned].At.Before(w.since)
 	}
 }
@@ -93,16 +93,29 @@ func (v *view) start(it *Item, since time.Time) time.Time {
 	return since
 }
 
-// news says when an item is to be told of that was not waiting when the tier was last told of its group.
+// gatherFor is how long more of a kind gathers, so that a hundred one after another are a few notices. With what a full
+// channel takes besides (see [Policy.share]), and those that fail (see allPatience), all is told within a minute.
+const gatherFor = 15 * time.Second
+
+// news says when an item is to be told of that the tier was not told of since it waits: at once where
+// the tier has nothing like it before it, else together with others that come, not long after.
 func (v *view) news(w waiting) {
 	switch {
-	case v.told.since(w.Opened): // the tier knows it, and somebody held it in between
-		if !v.again {
-			v.at(Returned, w.since, w.ID, instant(w.since))
-		}
-	case !v.alive:
+	case w.since.After(w.Opened) && v.told.ever(w): // the tier knows it, and somebody held it in between
+		v.at(Returned, v.gathered(w.since, v.again, v.told.on[Returned].At), w.ID, instant(w.since))
+	case v.alive:
+		v.at(More, v.gathered(w.start, true, v.told.last.At), w.ID, instant(w.since))
+	default:
 		v.at(Opened, w.start, w.ID, instant(w.since))
 	}
+}
+
+// gathered is when something is told that is due at a time, if the like was told just before.
+func (v *view) gathered(due time.Time, like bool, told time.Time) time.Time {
+	if !like {
+		return due
+	}
+	return latest(due, told.Add(gatherFor))
 }
 
 // deadline says when the tier is to be told that an item's deadline is near, or that it passed.
@@ -121,8 +134,8 @@ func (v *view) deadline(w waiting) {
 // too, and a warning for one item of a group is one for all whose windows begin soon after.
 func (v *view) near(w waiting) {
 	from := w.Deadline.Add(-w.window())
-	warned := v.told.since(from) || !v.told.on[Deadline].At.Before(from.Add(-w.window()))
-	if knows := v.alive || v.told.since(w.Opened) || !w.start.After(from); knows && !warned {
+	warned := v.told.since(w, from) || !v.told.on[Deadline].At.Before(from.Add(-w.window()))
+	if knows := v.alive || v.told.ever(w) || !w.start.After(from); knows && !warned {
 		v.at(Deadline, from, w.ID, instant(w.Deadline))
 	}
 }

@@ -41,7 +41,7 @@ func (n *Notice) link(base string) string {
 func (n *Notice) title() string {
 	var b strings.Builder
 	b.WriteString(n.occasion())
-	if n.Count > 1 {
+	if n.Count > 1 && n.what() != More {
 		fmt.Fprintf(&b, "%d × ", n.Count)
 	}
 	b.WriteString(n.matter())
@@ -49,7 +49,7 @@ func (n *Notice) title() string {
 }
 
 func (n *Notice) occasion() string {
-	switch n.What {
+	switch n.what() {
 	case Expired:
 		return "Deadline passed: "
 	case Deadline:
@@ -58,8 +58,26 @@ func (n *Notice) occasion() string {
 		return "Waiting again: "
 	case Reminder:
 		return "Still waiting: "
+	case More:
+		return strconv.Itoa(n.Count) + " more like this: "
 	}
 	return ""
+}
+
+// what is the occasion in words: of several groups at once it is not "like this".
+func (n *Notice) what() What {
+	if n.What == More && n.Groups > 1 {
+		return Opened
+	}
+	return n.What
+}
+
+// inAll is how many wait, where that is more than what the notice is about.
+func (n *Notice) inAll() string {
+	if n.Waiting <= n.Count {
+		return ""
+	}
+	return strconv.Itoa(n.Waiting)
 }
 
 // matter says what it is about.
@@ -101,7 +119,7 @@ func asked(kind string) string {
 func (n *Notice) facts() []fact {
 	all := []fact{
 		{"Step", line(n.Step, longestWord)}, {"Fault", line(n.Class, longestWord)}, {"Waiting since", written(n.Opened)},
-		{"Deadline", n.deadline()}, {"Deadline passed", n.passed()}, {"Escalations", n.ids()},
+		{"Deadline", n.deadline()}, {"Deadline passed", n.passed()}, {"Escalations", n.ids()}, {"Waiting in all", n.inAll()},
 	}
 	var said []fact
 	for _, f := range all {

@@ -34,7 +34,8 @@ type Due struct {
 // with the answer's Told among sent gives nothing new.
 //
 // Items with the same fingerprint are one group, and a group is one notice to a tier. Another item that joins a group
-// of which the tier was told, and of which a told item still waits, is not told of until the reminder.
+// of which the tier was told, and of which a told item still waits, is told of with others that join it just then, as more
+// of the kind.
 func (p Policy) Look(items []Item, sent []Sent, now time.Time) Due {
 	groups, past := groupsOf(items), historyOf(sent)
 	calls, _ := p.calls(groups, past, now)

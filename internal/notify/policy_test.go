@@ -181,18 +181,45 @@ func TestASnooze(t *testing.T) {
 	w.want(t, "10:00:00 ops opened 1: a", "10:15:00 lead opened 1: a", "11:00:00 ops returned 1: a", "11:00:00 lead returned 1: a")
 }
 
-// TestLikeItemsAreOneNotice: those that join later are counted in the reminder, and not before.
-func TestLikeItemsAreOneNotice(t *testing.T) {
+// TestLikeItemsAreFewNotices: those that join later are told together, soon after, as more of the kind.
+func TestLikeItemsAreFewNotices(t *testing.T) {
 	w := newWorld(twoTiers()[:1]...)
 	for i := range 100 {
 		w.until(time.Duration(i) * time.Second)
 		w.open(fmt.Sprintf("f%02d", i), "pay/primary/timeout")
 	}
 	w.until(25 * minute)
-	w.want(t, "10:00:00 ops opened 1: f00", "10:20:00 ops reminder 100: f00 f01 f02 f03 f04")
+	w.want(t, "10:00:00 ops opened 1: f00", "10:00:15 ops more 14: f01 f02 f03 f04 f05", "10:00:30 ops more 15: f15 f16 f17 f18 f19",
+		"10:00:45 ops more 15: f30 f31 f32 f33 f34", "10:01:00 ops more 15: f45 f46 f47 f48 f49", "10:01:15 ops more 15: f60 f61 f62 f63 f64",
+		"10:01:30 ops more 15: f75 f76 f77 f78 f79", "10:01:45 ops more 10: f90 f91 f92 f93 f94", "10:20:00 ops reminder 100: f00 f01 f02 f03 f04")
+	if n := w.notices[2]; n.Waiting != 30 || n.letter("https://x").Title != "15 more like this: a question to people" {
+		t.Errorf("%+v", n)
+	}
 }
 
-// TestAGroupThatWasSettledBeginsAnew: what nobody was told of is told when all that was told of is settled.
+// TestWhatIsListedLateIsTold: an item that was opened before a notice about others like it, and listed after it, was in
+// no notice.
+func TestWhatIsListedLateIsTold(t *testing.T) {
+	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
+	w.until(10 * time.Second)
+	w.open("a", "f")
+	w.until(20 * time.Second)
+	w.open("late", "f").Opened = ten.Add(5 * time.Second)
+	w.until(10 * minute)
+	w.want(t, "10:00:10 ops opened 1: a", "10:00:25 ops more 1: late")
+}
+
+// TestWhatWasHeldWhenOthersWereToldIsTold, once it is given back.
+func TestWhatWasHeldWhenOthersWereToldIsTold(t *testing.T) {
+	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
+	w.open("a", "f")
+	claim(40 * minute)(w.open("b", "f"))
+	w.at(5*minute, "b", release)
+	w.until(10 * minute)
+	w.want(t, "10:00:00 ops opened 1: a", "10:05:00 ops more 1: b")
+}
+
+// TestAGroupThatWasSettledBeginsAnew: what comes when all that was told of is settled is not more of it.
 func TestAGroupThatWasSettledBeginsAnew(t *testing.T) {
 	w := newWorld(twoTiers()[:1]...)
 	w.open("a", "f")
@@ -206,7 +233,7 @@ func TestAGroupThatWasSettledBeginsAnew(t *testing.T) {
 	w.until(6 * minute)
 	w.open("d", "f")
 	w.until(7 * minute)
-	w.want(t, "10:00:00 ops opened 1: a", "10:03:00 ops opened 2: b c", "10:06:00 ops opened 1: d")
+	w.want(t, "10:00:00 ops opened 1: a", "10:01:00 ops more 1: b", "10:02:00 ops more 1: c", "10:06:00 ops opened 1: d")
 }
 
 func TestAClaimInAGroup(t *testing.T) {
@@ -218,7 +245,7 @@ func TestAClaimInAGroup(t *testing.T) {
 	w.want(t, "10:00:00 ops opened 2: a b", "10:20:00 ops reminder 1: b", "10:40:00 ops returned 2: a b")
 }
 
-// TestManyLeasesRunOut: a tier hears of the first, and of the others with the next reminder.
+// TestManyLeasesRunOut: a tier hears of the first, and soon after of those that have gathered behind it.
 func TestManyLeasesRunOut(t *testing.T) {
 	w := newWorld(twoTiers()[:1]...)
 	for i := range 50 {
@@ -229,7 +256,9 @@ func TestManyLeasesRunOut(t *testing.T) {
 		claim(10*minute + time.Duration(i)*time.Second)(&w.items[i])
 	}
 	w.until(31 * minute)
-	w.want(t, "10:00:00 ops opened 50: f00 f01 f02 f03 f04", "10:10:00 ops returned 1: f00", "10:30:00 ops reminder 50: f00 f01 f02 f03 f04")
+	w.want(t, "10:00:00 ops opened 50: f00 f01 f02 f03 f04", "10:10:00 ops returned 1: f00",
+		"10:10:15 ops returned 16: f00 f01 f02 f03 f04", "10:10:30 ops returned 31: f00 f01 f02 f03 f04", "10:10:45 ops returned 46: f00 f01 f02 f03 f04",
+		"10:11:00 ops returned 50: f00 f01 f02 f03 f04", "10:31:00 ops reminder 50: f00 f01 f02 f03 f04")
 }
 
 func TestADeadlineIsNear(t *testing.T) {
@@ -287,25 +316,25 @@ func TestAnItemThatIsMovedToALaterTier(t *testing.T) {
 	w.want(t, "10:00:00 ops opened 1: a", "10:01:00 lead opened 1: a")
 }
 
-// TestAStorm: what is too much for a minute is one notice, and after that one nothing until the minute is over.
+// TestAStorm: what is too much for half a minute is one notice, and after that one nothing until it is over.
 func TestAStorm(t *testing.T) {
 	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
-	w.PerMinute = 3
+	w.PerMinute = 6
 	for i := range 10 {
 		w.open(fmt.Sprintf("f%d", i), fmt.Sprint(i))
 	}
-	w.until(30 * time.Second)
+	w.until(10 * time.Second)
 	w.open("late", "late")
 	w.open("later", "later")
 	w.until(10 * minute)
 	w.want(t, "10:00:00 ops opened 1: f0", "10:00:00 ops opened 1: f1", "10:00:00 ops opened 8: f2 f3 f4 f5 f6 in 8 groups",
-		"10:01:00 ops opened 1: late", "10:01:00 ops opened 1: later")
+		"10:00:30 ops opened 1: late", "10:00:30 ops opened 1: later")
 }
 
 // TestASummaryIsOneNotice, of however many groups.
 func TestASummaryIsOneNotice(t *testing.T) {
 	h := historyOf([]Sent{{Key: "1", Notice: "s", Group: "a", At: ten}, {Key: "2", Notice: "s", Group: "b", At: ten}, {Key: "3", Notice: "t", At: ten.Add(-minute)}})
-	if got := h.recent(ten); len(got) != 1 {
+	if got := h.recent(ten, minute); len(got) != 1 {
 		t.Errorf("%d notices: %+v", len(got), got)
 	}
 }
@@ -326,7 +355,7 @@ func TestAStormOfOneGroupThatComesAndGoes(t *testing.T) {
 
 func TestTheMostPressingComeFirst(t *testing.T) {
 	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
-	w.PerMinute = 2
+	w.PerMinute = 4
 	w.open("a", "")
 	w.open("b", "")
 	due(0, "escalate")(w.open("c", ""))
@@ -368,8 +397,11 @@ func TestWhatIsSharedIsSaid(t *testing.T) {
 		{ID: "3", Fingerprint: "f", Opened: ten, Tool: "pay", Workflow: "order", Kind: "failure", Class: "timeout"},
 	}
 	n := Policy{Tiers: twoTiers()}.Look(items, nil, ten).Notices[0]
-	n.ID, n.Told, n.Channels = "", nil, nil
-	want := Notice{What: Opened, Tier: "ops", At: ten, Groups: 1, Count: 3, IDs: []string{"1", "2", "3"}, Kind: "failure", Tool: "pay", Class: "timeout", Message: "first",
+	if !slices.Equal(n.Spare, []string{"mail"}) || !n.Told[0].Names("3", "f", ten) || n.Told[0].Names("4", "f", ten) {
+		t.Errorf("%+v", n)
+	}
+	n.ID, n.Told, n.Channels, n.Spare = "", nil, nil, nil
+	want := Notice{What: Opened, Tier: "ops", At: ten, Groups: 1, Count: 3, Waiting: 3, IDs: []string{"1", "2", "3"}, Kind: "failure", Tool: "pay", Class: "timeout", Message: "first",
 		Opened: ten, Deadline: ten.Add(minute), OnDeadline: "skip"}
 	if diff := cmp.Diff(want, n); diff != "" {
 		t.Error(diff)

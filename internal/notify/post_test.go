@@ -113,7 +113,7 @@ func TestWebhook(t *testing.T) {
 
 func TestTypesOfEvents(t *testing.T) {
 	for what, want := range map[What]string{
-		Opened: "dev.belay.escalation.opened.v1", Reminder: "dev.belay.escalation.reminder.v1", Returned: "dev.belay.escalation.reminder.v1",
+		Opened: "dev.belay.escalation.opened.v1", More: "dev.belay.escalation.opened.v1", Reminder: "dev.belay.escalation.reminder.v1", Returned: "dev.belay.escalation.reminder.v1",
 		Deadline: "dev.belay.escalation.reminder.v1", Expired: "dev.belay.escalation.expired.v1", Trial: "dev.belay.notify.trial.v1",
 	} {
 		if got := typeOf(what); got != want {

@@ -11,7 +11,6 @@ import (
 type queue struct {
 	name    string
 	channel Channel
-	done    func(n Notice, channel string, err error)
 	wake    chan struct{} // has one in it when jobs or closed may have changed
 
 	mu     sync.Mutex
@@ -22,21 +21,21 @@ type queue struct {
 
 // job is a notice that is to be sent at a time.
 type job struct {
-	notice   Notice
+	notice   *flight
 	at       time.Time
 	queued   time.Time
 	attempts int // that failed
 }
 
 // put queues a notice; false when the queue is closed.
-func (q *queue) put(n Notice) bool {
+func (q *queue) put(f *flight) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return false
 	}
 	now := time.Now()
-	q.insert(job{notice: n, at: latest(now, q.opens), queued: now})
+	q.insert(job{notice: f, at: latest(now, q.opens), queued: now})
 	return true
 }
 
@@ -76,7 +75,7 @@ func (q *queue) run(ctx context.Context) {
 		q.try(ctx, j)
 	}
 	for _, j := range q.left() {
-		q.done(j.notice, q.name, ErrStopped)
+		j.notice.attempted(q.name, GivenUp, ErrStopped)
 	}
 }
 
@@ -148,16 +147,17 @@ func (q *queue) sleep(ctx context.Context, wait time.Duration) {
 func (q *queue) try(ctx context.Context, j job) {
 	sending, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	err := q.channel.Send(sending, j.notice)
+	err := q.channel.Send(sending, j.notice.Notice)
 	if err == nil {
-		q.done(j.notice, q.name, nil)
+		j.notice.attempted(q.name, Delivered, nil)
 		return
 	}
 	f := failureOf(err)
 	if j.attempts++; !f.Temporary || j.attempts == maxAttempts || time.Since(j.queued) > maxAge {
-		q.done(j.notice, q.name, f)
+		j.notice.attempted(q.name, GivenUp, f)
 		return
 	}
+	j.notice.attempted(q.name, Failed, f)
 	q.again(j, f)
 }
 

@@ -13,26 +13,45 @@ import (
 // ErrStopped is what becomes of notices that were not sent before the end.
 var ErrStopped = errors.New("stopped before it could be sent")
 
-// Delivered is told what became of a notice on one of its channels: err is nil when it arrived, and otherwise says why
-// it was given up. It is called from several goroutines, and holds its channel until it returns.
-type Delivered func(notice, channel string, err error)
+// Outcome is what became of one attempt to bring a notice to a channel.
+type Outcome string
 
-// Sender brings notices to their channels, and tries again what failed. Each channel has a queue of its own, so that
-// one that is slow or gone holds up no other.
-type Sender struct {
-	queues    map[string]*queue
-	delivered Delivered
-	log       *slog.Logger
-	stop      context.CancelFunc
-	work      sync.WaitGroup
+// The outcomes. They are labels of metrics too.
+const (
+	Delivered Outcome = "delivered" // it arrived
+	Failed    Outcome = "failed"    // it will be tried again
+	GivenUp   Outcome = "given_up"  // it will not
+)
+
+// Outcomes are all of them.
+func Outcomes() []Outcome { return []Outcome{Delivered, Failed, GivenUp} }
+
+// Report says what became of an attempt.
+type Report struct {
+	Notice, Channel string
+	Outcome         Outcome
+	Err             error // why it did not arrive; nil when it did
+	Over            bool  // nothing more will be attempted with this notice
 }
 
-// NewSender starts a sender; call [Sender.Stop] in the end.
-func NewSender(channels map[string]Channel, delivered Delivered, log *slog.Logger) *Sender {
+// Sender brings notices to their channels, and tries again what failed. Each channel has a queue of its own, so that
+// one that is slow or gone holds up no other. A notice that none of its channels takes at once is also brought to the
+// next channel, so that people hear of it as long as any channel works.
+type Sender struct {
+	queues  map[string]*queue
+	reports func(Report)
+	log     *slog.Logger
+	stop    context.CancelFunc
+	work    sync.WaitGroup
+}
+
+// NewSender starts a sender; call [Sender.Stop] in the end. Reports is called from several goroutines, and holds its
+// channel until it returns.
+func NewSender(channels map[string]Channel, reports func(Report), log *slog.Logger) *Sender {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Sender{queues: map[string]*queue{}, delivered: delivered, log: log, stop: stop}
+	s := &Sender{queues: map[string]*queue{}, reports: reports, log: log, stop: stop}
 	for _, name := range slices.Sorted(maps.Keys(channels)) {
-		q := &queue{name: name, channel: channels[name], wake: make(chan struct{}, 1), done: s.done}
+		q := &queue{name: name, channel: channels[name], wake: make(chan struct{}, 1)}
 		s.queues[name] = q
 		s.work.Go(func() { q.run(ctx) })
 	}
@@ -40,15 +59,16 @@ func NewSender(channels map[string]Channel, delivered Delivered, log *slog.Logge
 }
 
 // Send queues a notice on each of its channels and does not wait.
-func (s *Sender) Send(n Notice) {
-	for _, name := range n.Channels {
-		q := s.queues[name]
-		switch {
-		case q == nil:
-			s.done(n, name, permanent("there is no channel %q: name it in the notify file", name))
-		case !q.put(n):
-			s.done(n, name, ErrStopped)
-		}
+func (s *Sender) Send(n Notice) { s.newFlight(n).begin() }
+
+// put queues a notice on one channel.
+func (s *Sender) put(f *flight, name string) {
+	q := s.queues[name]
+	switch {
+	case q == nil:
+		f.attempted(name, GivenUp, permanent("there is no channel %q: name it in the notify file", name))
+	case !q.put(f):
+		f.attempted(name, GivenUp, ErrStopped)
 	}
 }
 
@@ -63,11 +83,15 @@ func (s *Sender) Stop(ctx context.Context) {
 	s.stop()
 }
 
-func (s *Sender) done(n Notice, channel string, err error) {
-	if err != nil {
-		s.log.Error("notice not delivered", "notice", n.ID, "channel", channel, "tier", n.Tier, "escalations", n.Count, "error", err)
+// note logs what did not arrive, at every attempt: a channel that fails is to be mended, not waited for.
+func (s *Sender) note(f *flight, channel string, o Outcome, err error) {
+	attrs := []any{"notice", f.ID, "channel", channel, "tier", f.Tier, "escalations", f.Count, "error", err}
+	switch o {
+	case Failed:
+		s.log.Warn("notice not delivered yet; trying again", attrs...)
+	case GivenUp:
+		s.log.Error("notice not delivered", attrs...)
 	}
-	s.delivered(n.ID, channel, err)
 }
 
 // How a notice is tried again. It must not be much longer than a reminder takes: what arrives hours later, when a channel

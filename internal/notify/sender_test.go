@@ -34,8 +34,11 @@ func (d *diary) note(format string, args ...any) {
 	d.lines = append(d.lines, time.Since(d.begun).String()+" "+fmt.Sprintf(format, args...))
 }
 
-func (d *diary) delivered(notice, channel string, err error) {
-	d.note("%s %s: %v", channel, notice, err)
+// report notes how notices ended; single attempts are the channels' to note.
+func (d *diary) report(r Report) {
+	if r.Outcome != Failed {
+		d.note("%s %s: %v", r.Channel, r.Notice, r.Err)
+	}
 }
 
 func (d *diary) all() []string {
@@ -56,7 +59,7 @@ func withSender(t *testing.T, channels func(*diary) map[string]Channel, test fun
 	var out bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{begun: time.Now()}
-		s := NewSender(channels(d), d.delivered, slog.New(slog.NewTextHandler(&out, nil)))
+		s := NewSender(channels(d), d.report, slog.New(slog.NewTextHandler(&out, nil)))
 		defer s.Stop(t.Context())
 		test(d, s)
 	})

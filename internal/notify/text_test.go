@@ -90,6 +90,8 @@ func TestTitles(t *testing.T) {
 		"Deadline near: ran out of time: plan":              {What: Deadline, Count: 1, Kind: "deadline", Workflow: "plan"},
 		"Deadline passed: a question to people from pay":    {What: Expired, Count: 1, Kind: "new", Tool: "pay"},
 		"a message that cannot be read":                     {What: Opened, Count: 1, Kind: "dead_letter", Workflow: "x"},
+		"3 more like this: failed for good: pay":            {What: More, Groups: 1, Count: 3, Kind: "failure", Tool: "pay"},
+		"5 × questions to people, in 2 kinds":               {What: More, Groups: 2, Count: 5},
 		"a question to people":                              {What: Opened, Count: 1},
 		"412 × questions to people, in 37 kinds":            {What: Opened, Count: 412, Groups: 37, Tool: "pay"},
 		"Belay can reach you here":                          {What: Trial},

@@ -88,6 +88,7 @@ func registered() map[string]bool {
 	c := collected{map[string]bool{}}
 	NewRunMetrics(c)
 	NewAttemptMetrics(c)
+	NewNoticeMetrics(c, nil, nil)
 	RegisterSources(c, Sources{
 		Queues: func(context.Context) ([]Queue, error) { return nil, nil },
 		Open:   func(context.Context) (Open, error) { return Open{}, nil },

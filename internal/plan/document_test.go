@@ -197,7 +197,7 @@ steps: [{id: a, tool: t}]
 		{declared, `{"ordr":"x"}`, `input "ordr": the plan has no such input (did you mean "order"?)`},
 		{declared, `{"order":5,"list":{},"flag":null}`, "input \"flag\": must be a boolean like its default, not null\ninput \"list\": must be a list like its default, not an object\ninput \"order\": must be a string like its default, not a number"},
 		{declared, `{"amount":2000,"extra":1}`, "input amount: maximum: got 2,000, want 1,000\ninput extra: got number, want string"},
-		{declared, `{"amount":1e999999999}`, `too large or too small`},
+		{declared, `{"amount":1e999999999}`, `input amount: maximum: got ∞, want 1,000`},
 		{free, `{"x":1.10}`, `{"x":1.10}`},
 		{free, `{}`, `{}`},
 		{none, `{"x":1}`, `input "x": the plan takes no input`},

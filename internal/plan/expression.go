@@ -49,7 +49,7 @@ func compileExpression(text string, see view, boolean bool) (*expression, []faul
 		return nil, []fault{{message: "the expression is empty"}}
 	}
 	if len(text) > maxExpression {
-		return nil, []fault{{message: fmt.Sprintf("the expression is longer than %d bytes", maxExpression)}}
+		return nil, []fault{{message: fmt.Sprintf("the expression is longer than %d bytes", maxExpression), hint: longListHint}}
 	}
 	if !utf8.ValidString(text) {
 		return nil, []fault{{message: "the expression is not UTF-8"}}
@@ -129,6 +129,9 @@ func configure(see view) *conf.Config {
 // metered is how the language calls f: rewrite.go puts the meter in front of the arguments.
 func (f function) metered(args ...any) (any, error) { return f(args[0].(*meter), args[1:]) }
 
+// longListHint says what to do with literals that make an expression too long.
+const longListHint = "put a long list into the plan's `input`, where it is data, and read it here: ${ input.items }"
+
 // languageFault is an error of the expression compiler, in our words where its own are for programmers.
 func languageFault(err error) fault {
 	f := fault{message: err.Error()}
@@ -137,6 +140,9 @@ func languageFault(err error) fault {
 	}
 	if got, ok := strings.CutPrefix(f.message, "expected bool, but got "); ok {
 		f.message = "true or false is needed here, not " + got
+	}
+	if strings.Contains(f.message, "maximum allowed nodes") {
+		return fault{message: fmt.Sprintf("the expression has more than %d parts", maxNodes), hint: longListHint}
 	}
 	f.message = strings.Replace(f.message, "unexpected token EOF", "the expression ends too early", 1)
 	return f

@@ -76,6 +76,9 @@ func (m *meter) add(a, b any) (any, error) {
 	}
 	_, x, xok := number(a)
 	_, y, yok := number(b)
+	if err := tooLarge(a, b); err != nil {
+		return nil, err
+	}
 	if !xok || !yok {
 		return nil, fmt.Errorf("cannot add %s and %s", describe(a), describe(b))
 	}

@@ -57,7 +57,7 @@ func (d *Document) checkValue(name string, raw json.RawMessage) (any, error) {
 	if err := d.checkName(name); err != nil {
 		return nil, err
 	}
-	v, err := decodeBounded(raw)
+	v, err := decodeExact(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (d *Document) ParseInput(name, text string) (json.RawMessage, error) {
 	if _, ok := byDefault.(string); ok {
 		return appendString(nil, text), nil
 	}
-	v, err := decodeBounded(json.RawMessage(text))
+	v, err := decodeExact(json.RawMessage(text))
 	if byDefault == nil && err == nil {
 		return canonical(v)
 	}

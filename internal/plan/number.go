@@ -23,9 +23,19 @@ func numeric(v any) (any, error) {
 	}
 	f, err := strconv.ParseFloat(string(n), 64)
 	if err != nil {
-		return nil, fmt.Errorf("the number %s is too large to calculate with", n)
+		return nil, fmt.Errorf("the number %s is too large to calculate with", shorten(string(n)))
 	}
 	return f, nil
+}
+
+// tooLarge is the error of calculating with values of which one is a number beyond float64; nil if none is.
+func tooLarge(values ...any) error {
+	for _, v := range values {
+		if _, err := numeric(v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // numerics is [numeric] on v and on everything inside lists.
@@ -151,6 +161,9 @@ func (m *meter) compare(a, b any) (int, error) {
 	t, tok := b.(string)
 	if sok && tok {
 		return strings.Compare(s, t), nil
+	}
+	if err := tooLarge(a, b); err != nil {
+		return 0, err
 	}
 	return 0, fmt.Errorf("cannot compare %s with %s", describe(a), describe(b))
 }

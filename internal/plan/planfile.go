@@ -127,7 +127,7 @@ func (p *planFile) stepFields(s *planStep) fields {
 		"needs":        func(n *yaml.Node) { p.readNeeds(s, n) },
 		"when":         p.condition(&s.When, &s.when),
 		"with":         p.params(&s.With, &s.with),
-		"for_each":     p.expression(&s.ForEach, &s.forEach),
+		"for_each":     p.forEach(s),
 		"max_parallel": kept(&s.maxParallel, p.int(&s.MaxParallel, 1, 100_000)),
 		"on_failure":   choice(p.reader, &s.OnFailure, steps.OnFailureEscalate, steps.OnFailureSkip, steps.OnFailureFail),
 		"compensate":   func(n *yaml.Node) { p.readCompensate(s, n) },
@@ -193,6 +193,18 @@ func (p *planFile) expression(into *string, node **yaml.Node) field {
 		if s, ok := p.text(n); ok {
 			*into, *node = s, n
 		}
+	}
+}
+
+// forEach reads the expression that gives the items. People also write the items there.
+func (p *planFile) forEach(s *planStep) field {
+	read := p.expression(&s.ForEach, &s.forEach)
+	return func(n *yaml.Node) {
+		if n.Kind == yaml.SequenceNode {
+			p.at(n, longListHint, "for_each is an expression that gives a list, not the list itself")
+			return
+		}
+		read(n)
 	}
 }
 

@@ -278,9 +278,8 @@ func (r *reader) scalar(n *yaml.Node) (any, bool) {
 	case "!!bool":
 		return strings.EqualFold(n.Value, "true"), true
 	case "!!str", "!!timestamp", "!!merge":
-		if n.Style == 0 && json.Valid([]byte(n.Value)) { // YAML takes 1e999 for a string, nobody else does
-			r.at(n, `quote it: "`+n.Value+`"`, "the number %s is too large", n.Value)
-			return nil, false
+		if n.Style == 0 && jsonNumber(n.Value) { // YAML takes 1e999 for a string, nobody else does
+			return json.Number(n.Value), true
 		}
 		return n.Value, true
 	case "!!int", "!!float":
@@ -310,20 +309,9 @@ func (r *reader) json(into *json.RawMessage) field {
 	}
 }
 
-// jsonNumber reports whether s is a number as JSON writes it, and none that takes forever to calculate with.
+// jsonNumber reports whether s is a number as JSON writes it, of any size.
 func jsonNumber(s string) bool {
-	return s != "" && (s[0] == '-' || s[0] >= '0' && s[0] <= '9') && json.Valid([]byte(s)) && calculable(s)
-}
-
-// calculable reports whether float64 can hold the size of the JSON number s. Some libraries write numbers out in full
-// to compare them, which an exponent of a billion turns into gigabytes.
-func calculable(s string) bool {
-	i := strings.IndexAny(s, "eE")
-	if i < 0 {
-		return len(s) <= 1000
-	}
-	exponent, err := strconv.Atoi(s[i+1:])
-	return err == nil && exponent >= -400 && exponent <= 308 && i <= 1000
+	return s != "" && (s[0] == '-' || s[0] >= '0' && s[0] <= '9') && json.Valid([]byte(s))
 }
 
 func shown(n *yaml.Node) string {

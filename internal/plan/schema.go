@@ -96,8 +96,8 @@ func flattened(err error) error {
 	return errors.Join(lines...)
 }
 
-// decodeBounded reads JSON for the schema library, which calculates with numbers in full length.
-func decodeBounded(raw json.RawMessage) (any, error) {
+// decodeExact reads one JSON value with its numbers as they are written.
+func decodeExact(raw json.RawMessage) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	var v any
@@ -107,29 +107,59 @@ func decodeBounded(raw json.RawMessage) (any, error) {
 	if _, err := d.Token(); err != io.EOF {
 		return nil, errors.New("no JSON: more than one value")
 	}
-	return v, boundNumbers(v)
+	return v, nil
 }
 
-func boundNumbers(v any) error {
+// decodeBounded reads JSON for the schema library, which writes numbers out in full length to compare them. One that
+// would take gigabytes is represented by one that is as good as that: far beyond any limit, or next to nothing.
+func decodeBounded(raw json.RawMessage) (any, error) {
+	v, err := decodeExact(raw)
+	return boundNumbers(v), err
+}
+
+func boundNumbers(v any) any {
 	switch x := v.(type) {
 	case json.Number:
-		if !calculable(string(x)) {
-			return fmt.Errorf("the number %s is too large or too small to calculate with", shorten(string(x)))
-		}
+		return boundNumber(x)
 	case []any:
-		for _, e := range x {
-			if err := boundNumbers(e); err != nil {
-				return err
-			}
+		for i, e := range x {
+			x[i] = boundNumbers(e)
 		}
 	case map[string]any:
-		for _, e := range x {
-			if err := boundNumbers(e); err != nil {
-				return err
-			}
+		for k, e := range x {
+			x[k] = boundNumbers(e)
 		}
 	}
-	return nil
+	return v
+}
+
+// Bounds of the numbers that the schema library gets.
+const (
+	maxDigits   = 1_000
+	maxExponent = 1_000
+)
+
+func boundNumber(n json.Number) json.Number {
+	mantissa, exponent := string(n), 0
+	if i := strings.IndexAny(mantissa, "eE"); i >= 0 {
+		var err error
+		exponent, err = strconv.Atoi(mantissa[i+1:])
+		if mantissa = mantissa[:i]; err != nil && n[i+1] == '-' {
+			exponent = -maxExponent
+		} else if err != nil {
+			exponent = maxExponent
+		}
+	}
+	if len(mantissa) <= maxDigits && exponent >= -maxExponent && exponent <= maxExponent {
+		return n
+	}
+	if len(mantissa) > maxDigits {
+		whole := strings.IndexByte(mantissa+".", '.')
+		exponent += max(0, whole-maxDigits) // of the digits that are left out
+		mantissa = strings.TrimSuffix(mantissa[:maxDigits], ".")
+	}
+	exponent = max(-maxExponent, min(exponent, maxExponent))
+	return json.Number(mantissa + "e" + strconv.Itoa(exponent))
 }
 
 // finding is one thing that is wrong with a value.

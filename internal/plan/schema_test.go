@@ -188,13 +188,12 @@ func TestCompileSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for value, want := range map[string]string{
-		`{"a":"x","b":1}`:           "additional properties 'b' not allowed",
-		`{"a":5,"n":6}`:             "a: got number, want string\nmissing property 'b'\nn: maximum: got 6, want 5",
-		`[]`:                        "got array, want object",
-		`{`:                         "no JSON: unexpected EOF",
-		`{} {}`:                     "no JSON: more than one value",
-		`{"n":1e1000000000}`:        "the number 1e1000000000 is too large or too small to calculate with",
-		`{"n":[{"x":1e-99999999}]}`: "the number 1e-99999999 is too large or too small to calculate with",
+		`{"a":"x","b":1}`:                 "additional properties 'b' not allowed",
+		`{"a":5,"n":6}`:                   "a: got number, want string\nmissing property 'b'\nn: maximum: got 6, want 5",
+		`[]`:                              "got array, want object",
+		`{`:                               "no JSON: unexpected EOF",
+		`{} {}`:                           "no JSON: more than one value",
+		`{"a":"","b":0,"n":1e1000000000}`: "additional properties 'b' not allowed\nn: maximum: got ∞, want 5",
 	} {
 		if err := valid(json.RawMessage(value)); err == nil || err.Error() != want {
 			t.Errorf("%s: %v\n want %s", value, err, want)

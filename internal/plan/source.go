@@ -30,7 +30,8 @@ func (r *reader) parse(file string, data []byte, kind string) (*yaml.Node, bool)
 		r.problem(0, 0, "", "the file is larger than %d MiB", maxDocument>>20)
 		return nil, false
 	}
-	r.src.lines = strings.Split(strings.TrimPrefix(string(data), "\ufeff"), "\n")
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	r.src.lines = strings.Split(string(data), "\n")
 	doc, err := loadYAML(data)
 	if err != nil {
 		r.syntax(data, err)

@@ -41,6 +41,8 @@ type Service struct {
 	Ready string // URL that answers with 2xx once the service is up; empty means at once
 	Dir   string // absolute
 	Env   []executor.EnvVar
+	// Shared lets whatever has the port of Ready be used in place of the service, whoever has started it.
+	Shared bool
 }
 
 // FindTools is the tools file that belongs to a plan when none is named: tools.yaml beside it.

@@ -55,6 +55,8 @@ func (f *toolsFile) serviceFields(s *Service) fields {
 		"ready": f.readyURL(&s.Ready),
 		"dir":   f.dir(&s.Dir),
 		"env":   f.env(&s.Env),
+
+		"shared": f.bool(&s.Shared),
 	}
 }
 

@@ -64,6 +64,8 @@ func describe(v any) string {
 		return "a boolean"
 	case string:
 		return "a string"
+	case json.Number:
+		return "a number"
 	}
 	if _, _, ok := number(v); ok {
 		return "a number"

@@ -135,11 +135,10 @@ func SettledDossier(before, now *State, n int) Dossier {
 	if before == nil || n >= len(before.Escalations) {
 		before = now // opened and settled by the same record
 	}
-	e, d := &now.Escalations[n], MakeDossier(before, n)
-	d.State, d.Decision, d.Approvals, d.Suggestion = e.State, e.Decision, e.givenBy(), nil
-	if d.Approval != nil {
-		d.Approval.Given = d.Approvals
-	}
+	then, d := MakeDossier(before, n), MakeDossier(now, n)
+	then.State, then.Decision, then.Approvals = d.State, d.Decision, d.Approvals
+	d.EscalationView, d.Plan, d.Done, d.Failing, d.Attempts = then.EscalationView, then.Plan, then.Done, then.Failing, then.Attempts
+	d.FirstError, d.LastError, d.Rejected, d.Offers = then.FirstError, then.LastError, then.Rejected, then.Offers
 	a := AftermathOf(now, n)
 	d.Followed = &a
 	return d

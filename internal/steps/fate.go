@@ -170,8 +170,8 @@ func (s *State) courseOf(i int) string {
 		return name + " has the answer of " + u.AnswerBy
 	case u.State == StepSucceeded:
 		return name + " succeeded" + s.onTry(i)
-	case u.State == StepSkipped:
-		return name + " was skipped"
+	case u.State == StepSkipped, u.State == StepCancelled:
+		return name + " was " + string(u.State)
 	case u.State.Ended():
 		return name + " " + string(u.State)
 	case u.State == StepRetrying:

@@ -22,6 +22,7 @@ type Document struct {
 	Steps       []StepView        `json:"steps"`
 	Output      json.RawMessage   `json:"output"`
 	Escalations []string          `json:"escalations"` // ids of the open ones
+	Asked       []AskedView       `json:"asked"`       // every question to people, the first one first
 
 	Stricter []PolicyDifference `json:"stricter,omitempty"` // what workers' tools files ask beyond the submitted one
 }
@@ -65,7 +66,7 @@ func Show(s *State) Document {
 	d := Document{
 		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf,
 		Started: s.Submitted.UTC(), Ended: moment(s.Ended), Input: orNull(s.Input), Degraded: s.DegradedSteps(),
-		Steps: make([]StepView, 0, len(s.Units)), Output: orNull(s.Output), Escalations: []string{}, Stricter: s.Differences(),
+		Steps: make([]StepView, 0, len(s.Units)), Output: orNull(s.Output), Escalations: []string{}, Asked: s.askedViews(), Stricter: s.Differences(),
 	}
 	if d.Labels == nil {
 		d.Labels = map[string]string{}

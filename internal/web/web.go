@@ -16,6 +16,7 @@ import (
 	"belay/internal/handoff"
 	"belay/internal/runlog"
 	"belay/internal/steps"
+	"belay/internal/why"
 )
 
 // Visitor is who asks, as the gate found out.
@@ -56,13 +57,20 @@ func New(ctx context.Context, o Options) http.Handler {
 	served := &tools{bus: o.Bus, letters: dlq.New(o.Bus)}
 	news := &changes{subs: map[chan console.Change]struct{}{}}
 	go news.follow(ctx, o.Bus, o.Log)
+	asker := why.Asker{Bus: o.Bus, Items: o.Desk.Items}
 	pages := console.New(console.Options{
 		Desk: deskOf{o.Desk}, Runs: runsOf{o.Runs}, Fleet: served, Together: together{o.Batches}, Changes: news, Environment: o.Environment, Runbook: o.Runbook,
 		Who: func(r *http.Request) console.Person { return guest(o.Gate.Who(r)) }, Now: time.Now, Log: o.Log,
-		Events: func(run string) string { return "/api/v1/runs/" + run + "/events" },
+		Events: func(run string) string { return "/api/v1/runs/" + run + "/events" }, Why: func(ctx context.Context, run string) (steps.Why, error) {
+			s, err := o.Runs.Load(ctx, run)
+			if err != nil {
+				return steps.Why{}, err
+			}
+			return asker.Of(ctx, s)
+		},
 	})
 	go pages.Watch(ctx)
-	calls := api.New(api.Options{Desk: o.Desk, Runs: o.Runs, Redrives: o.Batches, Fleet: served, Who: func(r *http.Request) handoff.Person { return o.Gate.Who(r).person("api") }})
+	calls := api.New(api.Options{Desk: o.Desk, Runs: o.Runs, Redrives: o.Batches, Fleet: served, Why: asker.Of, Who: func(r *http.Request) handoff.Person { return o.Gate.Who(r).person("api") }})
 	return o.Gate.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/openapi.json" {
 			calls.ServeHTTP(w, r)

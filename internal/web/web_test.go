@@ -152,7 +152,7 @@ func TestFromTheListToTheDecision(t *testing.T) {
 	if code, page := s.ask("POST", "/e/run-a-1/reject", url.Values{"reason": {"no"}, "revision": form["revision"]}); code != http.StatusPreconditionFailed || !strings.Contains(page, "mia") {
 		t.Errorf("who comes late is told %d %s", code, page)
 	}
-	for _, path := range []string{"/runs", "/runs/run-a", "/tools", "/trends", "/api/v1/runs/run-a", "/openapi.json"} {
+	for _, path := range []string{"/runs", "/runs/run-a", "/tools", "/trends", "/api/v1/runs/run-a", "/api/v1/runs/run-a/why", "/openapi.json"} {
 		if code, page := s.ask("GET", path, nil); code != http.StatusOK {
 			t.Errorf("%s: %d %s", path, code, page)
 		}

@@ -46,7 +46,7 @@ func (s *stage) reset() {
 	c := console.New(console.Options{
 		Desk: s.world, Together: s.world, Runs: s.world, Fleet: s.world, Changes: s.world, Environment: environment,
 		Who: func(*http.Request) console.Person { return s.person }, Now: time.Now,
-		Events: func(run string) string { return "/api/runs/" + run + "/events" },
+		Events: func(run string) string { return "/api/runs/" + run + "/events" }, Why: s.world.Why,
 	})
 	s.console = c
 	ctx, stop := context.WithCancel(context.Background())

@@ -278,14 +278,20 @@ func shippingRun(now time.Time) steps.Document {
 				failed("primary", 3, 23*s, 60*s, 61*s, steps.Unavailable, "503 from parcels.example.com", 503), failed("courier", 1, 61*s, 62*s, 62*s+s/5, steps.InvalidInput, "422 from courier.example.com: zip must have five digits", 422)}},
 			{ID: "tell", Tool: "messages.send", State: steps.StepPending},
 		},
+		Asked: []steps.AskedView{
+			{ID: Shipment[:len(Shipment)-1] + "1", Kind: steps.KindFailure, State: steps.EscalationExpired, Step: "recommend", Rung: "primary", Opened: start.Add(24 * s), Ended: in(start, 40*s), Deadline: in(start, 40*s)},
+			{ID: Shipment, Kind: steps.KindFailure, State: steps.EscalationOpen, Step: "ship", Rung: "courier", Opened: start.Add(62*s + s/5), Deadline: in(start, 50*time.Minute)},
+		},
 	}
 }
 
 func doneRun(now time.Time) steps.Document {
 	start := now.Add(-2 * time.Hour)
-	return steps.Document{ID: "01936f10-0000-7000-8000-00000000d0d0", Workflow: "refund", State: steps.RunDegraded, Labels: map[string]string{"team": "payments"}, Started: start, Ended: in(start, 2300*time.Millisecond),
+	return steps.Document{ID: "01936f10-0000-7000-8000-00000000d0d0", Workflow: "refund", State: steps.RunDegraded, Labels: map[string]string{"team": "payments"}, Started: start, Ended: in(start, 40*time.Minute+2*time.Second),
 		Input: raw(`{"order":"A-1001"}`), Output: raw(`{"refund":"RF-88"}`), Degraded: []steps.Degraded{{Step: "recommend", Rung: "cached", Cause: "timeout: no answer within 10s", Age: steps.Duration(3 * time.Hour)}},
-		Steps: []steps.StepView{{ID: "refund", Tool: "payments.refund", State: steps.StepSucceeded, Rung: "primary", Attempts: []steps.AttemptView{{Rung: "primary", Try: 1, State: steps.AttemptSucceeded, Queued: start, Started: in(start, time.Second), Ended: in(start, 2*time.Second), Took: steps.Duration(time.Second)}}}}}
+		Steps: []steps.StepView{{ID: "refund", Tool: "payments.refund", State: steps.StepSucceeded, Rung: "primary", Attempts: []steps.AttemptView{{Rung: "primary", Try: 1, State: steps.AttemptSucceeded, Queued: start.Add(40 * time.Minute), Started: in(start, 40*time.Minute+time.Second), Ended: in(start, 40*time.Minute+2*time.Second), Took: steps.Duration(time.Second)}}}},
+		Asked: []steps.AskedView{{ID: "01936f10-0000-7000-8000-00000000d0d0-1", Kind: steps.KindApproval, State: steps.EscalationDecided, Step: "refund", Opened: start.Add(50 * time.Millisecond), Ended: in(start, 40*time.Minute), Needed: 2, Approvals: []string{"mia", "bo"}, Verb: steps.VerbApprove, By: "bo", Reason: "the lamp is back"}},
+	}
 }
 
 func brokenRun(now time.Time) steps.Document {

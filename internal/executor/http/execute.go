@@ -48,8 +48,11 @@ func (x *rung) send(ctx context.Context, c *call) (json.RawMessage, error) {
 // read makes the output of an answer that says yes.
 func (x *rung) read(ctx context.Context, c *call, resp *http.Response) (json.RawMessage, error) {
 	limit := executor.Limit(x.spec.MaxBytes)
-	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
+	body, err := readBody(resp, limit+1)
+	fault, is := unreadable(err)
 	switch {
+	case is:
+		return nil, withStatus(fault, resp)
 	case len(body) > limit:
 		return nil, withStatus(executor.TooLarge(c.secrets.Head(body, true, detailBytes), x.spec.MaxBytes), resp)
 	case err != nil:
@@ -57,10 +60,22 @@ func (x *rung) read(ctx context.Context, c *call, resp *http.Response) (json.Raw
 	case len(body) == 0 && (resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusResetContent):
 		return json.RawMessage("null"), nil
 	}
-	// The limit is for what was sent; hiding a secret may have made it longer.
+	if body, err = decodeText(body, resp.Header.Get("Content-Type")); err != nil {
+		return nil, withStatus(err, resp)
+	}
+	// The limit is for what was sent; another charset or hiding a secret may have made it longer.
 	body = c.secrets.RedactAnswer(body, x.spec.Response)
 	out, err := executor.Output(body, x.spec.Response, max(limit, len(body)))
 	return out, withStatus(err, resp)
+}
+
+// readBody reads at most n bytes of the answer's body, without its compression.
+func readBody(resp *http.Response, n int) ([]byte, error) {
+	body, err := plainBody(resp)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(body, int64(n)))
 }
 
 // withStatus notes the status of the answer in a fault.

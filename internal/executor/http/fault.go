@@ -28,10 +28,14 @@ func (c *call) fault(err error) error {
 // refusal is the fault of an answer that is no success.
 func (c *call) refusal(resp *http.Response) steps.Fault {
 	// What cannot be read of the body is no matter: the status says enough.
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, refusalBytes))
+	body, _ := readBody(resp, refusalBytes)
+	cut := len(body) == refusalBytes
+	if text, err := decodeText(body, resp.Header.Get("Content-Type")); err == nil {
+		body = text
+	}
 	class, acted := executor.OfStatus(resp.StatusCode)
 	f := steps.Fault{Class: class, Acted: acted, Status: resp.StatusCode, Message: statusLine(resp)}
-	f.Detail = c.secrets.Head(body, len(body) == refusalBytes, detailBytes)
+	f.Detail = c.secrets.Head(body, cut, detailBytes)
 	if class.Reaction() == steps.Retry {
 		f.RetryAfter = steps.Duration(executor.NamedWait(func(name string) string {
 			return cmp.Or(resp.Header.Get(name), resp.Trailer.Get(name)) // gRPC may say it at the end

@@ -1,0 +1,107 @@
+package console
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"belay/internal/handoff"
+	"belay/internal/steps"
+)
+
+// mostAsked bounds how many questions of a run are looked up for who was at them.
+const mostAsked = 50
+
+// acts are what people did about the questions of a run, by question. One that cannot be read is left out: the run's log
+// has how it ended.
+func (c *Console) acts(ctx context.Context, d steps.Document) map[string][]handoff.TrailLine {
+	all := map[string][]handoff.TrailLine{}
+	for _, q := range d.Asked[max(0, len(d.Asked)-mostAsked):] {
+		if card, err := c.o.Desk.Card(ctx, q.ID); err == nil {
+			all[q.ID] = card.Trail
+		}
+	}
+	return all
+}
+
+// askedBars are the bars of what people took, of one step or of the run itself.
+func (w *waterfall) askedBars(step string) []bar {
+	var list []bar
+	for _, q := range w.doc.Asked {
+		if q.Step == step {
+			list = append(list, w.askedBar(q))
+		}
+	}
+	return list
+}
+
+func (w *waterfall) askedBar(q steps.AskedView) bar {
+	over := w.end
+	if q.Ended != nil {
+		over = *q.Ended
+	}
+	b := bar{
+		Step: q.Step, Person: true, Name: "people: " + string(q.Kind), Took: took(over.Sub(q.Opened)), At: q.Opened, Queue: at(q.Opened, w.end),
+		Path: cardPath(q.ID), Short: shortID(q.ID), State: steps.AttemptState("asked"), Queued: between(w.scale(q.Opened), w.scale(over)),
+	}
+	b.Class, b.Message = w.came(q)
+	for _, c := range claims(w.acts[q.ID], q.Opened, over) {
+		b.Claims = append(b.Claims, claim{c.by, between(w.scale(c.from), w.scale(c.to))})
+		if !slices.Contains(b.Claimed, c.by) {
+			b.Claimed = append(b.Claimed, c.by)
+		}
+	}
+	return b
+}
+
+// came says what came of a question: who decided what, and why; or since when it waits, and until when.
+func (w *waterfall) came(q steps.AskedView) (what, why string) {
+	switch {
+	case q.State == steps.EscalationOpen:
+		what = "waits since " + steps.Clock(q.Opened, w.now) + " UTC"
+		if q.Deadline != nil {
+			what += ", until " + steps.Clock(*q.Deadline, w.now)
+		}
+		if len(q.Approvals) > 0 {
+			why = "approved so far by " + strings.Join(q.Approvals, ", ")
+		}
+		return what, why
+	case q.State == steps.EscalationExpired:
+		return "nobody decided in time", ""
+	case q.State == steps.EscalationSuperseded:
+		return "events answered it", ""
+	}
+	who := []string{q.By}
+	if len(q.Approvals) > 1 {
+		who = q.Approvals
+	}
+	line := handoff.TrailLine{Action: string(q.Verb)}
+	return line.Did() + " by " + strings.Join(who, ", "), q.Reason
+}
+
+// held is a time in which somebody was at a question.
+type held struct {
+	by       string
+	from, to time.Time
+}
+
+// claims are the times in which somebody was at a question, from what people did about it.
+func claims(trail []handoff.TrailLine, opened, over time.Time) (list []held) {
+	for _, l := range trail {
+		if l.At.Before(opened) || l.At.After(over) {
+			continue
+		}
+		if n := len(list); n > 0 && list[n-1].to.After(l.At) && (l.Action == string(handoff.ActClaim) || l.Action == string(handoff.ActRelease)) {
+			list[n-1].to = l.At
+		}
+		if l.Action == string(handoff.ActClaim) {
+			to := over
+			if !l.Until.IsZero() && l.Until.Before(over) {
+				to = l.Until
+			}
+			list = append(list, held{l.By, l.At, to})
+		}
+	}
+	return list
+}

@@ -1,0 +1,30 @@
+package consoletest
+
+import (
+	"context"
+	"time"
+
+	"belay/internal/steps"
+)
+
+// Why says what the runs of a morning wait for: a question to people, with its tiers and a fallback at its deadline.
+func (w *World) Why(_ context.Context, run string) (steps.Why, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.Now()
+	since, until, told := now.Add(-30*time.Second), now.Add(50*time.Minute), now.Add(10*time.Minute)
+	why := steps.Why{Run: run, Workflow: "handoff", State: steps.RunWaiting, At: now}
+	for id := range w.cards {
+		if w.cards[id].Dossier.Run == run {
+			why.Waits = append(why.Waits, steps.Wait{Step: "ship", Count: 1, Tool: "parcels.ship", For: steps.ForPerson, Since: &since, Until: &until, Escalation: id, Claimed: "bo",
+				Text: "a person's decision: invalid_input: 422 from courier.example.com: zip must have five digits"})
+		}
+	}
+	why.Waits = append(why.Waits, steps.Wait{Step: "tell", Count: 1, For: steps.ForDependency, Needs: []string{"ship"}, Text: "ship to be done"})
+	why.Then = []steps.Happening{
+		{At: &told, In: steps.Duration(10 * time.Minute), Step: "ship", What: steps.HappensTold, Text: "lead is told"},
+		{At: &until, In: steps.Duration(50 * time.Minute), Step: "ship", What: steps.HappensRung, Text: "nobody has decided by then: it goes on with rung cached, and is done if that works"},
+		{At: &until, In: steps.Duration(50 * time.Minute), What: steps.HappensEnd, State: steps.RunDegraded, Text: "the run ends degraded: ship from rung cached"},
+	}
+	return why, w.broken
+}
