@@ -47,6 +47,9 @@ func (a *app) call(ctx context.Context, name string, f callFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := steps.CheckDepth(f.args); err != nil {
+		return &exitError{exitInvalid, fmt.Errorf("--args: %w", err)}
+	}
 	var params map[string]any
 	if err := json.Unmarshal([]byte(f.args), &params); err != nil || params == nil {
 		return &exitError{exitInvalid, fmt.Errorf("--args: a JSON object is needed: %w", err)}

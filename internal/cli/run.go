@@ -184,6 +184,9 @@ func (a *app) readJSON(path string, v any) error {
 	if err != nil {
 		return fmt.Errorf("read input: %w", err)
 	}
+	if err := steps.CheckDepth(data); err != nil {
+		return &exitError{exitInvalid, fmt.Errorf("%s: %w", path, err)}
+	}
 	if err := json.Unmarshal(data, v); err != nil {
 		return &exitError{exitInvalid, fmt.Errorf("%s: not a JSON object: %w", path, err)}
 	}

@@ -49,6 +49,9 @@ func Output(raw []byte, format string, max int) (json.RawMessage, error) {
 	if format == FormatText {
 		return encodeText(raw)
 	}
+	if err := steps.CheckDepth(raw); err != nil {
+		return nil, unusable("the answer cannot be used: "+err.Error(), Head(raw, detailBytes))
+	}
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 {
 		return nil, unusable("the answer is empty, JSON was expected", "")

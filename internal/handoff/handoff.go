@@ -264,6 +264,9 @@ func verbs(allowed []steps.Verb) string {
 }
 
 func checkParams(s *steps.State, e *steps.Escalation, params json.RawMessage) error {
+	if err := steps.CheckDepth(params); err != nil {
+		return fmt.Errorf("%w: the parameters: %w", ErrInvalid, err)
+	}
 	if _, ok := steps.Decode(params).(map[string]any); !ok || !json.Valid(params) {
 		return fmt.Errorf("%w: edit needs the whole new parameters, a JSON object", ErrInvalid)
 	}
@@ -276,6 +279,9 @@ func checkParams(s *steps.State, e *steps.Escalation, params json.RawMessage) er
 
 // checkAnswer: an answer stands in place of the tool's output, so it must be one that the tool could have given.
 func checkAnswer(s *steps.State, e *steps.Escalation, answer json.RawMessage) error {
+	if err := steps.CheckDepth(answer); err != nil {
+		return fmt.Errorf("%w: the answer: %w", ErrInvalid, err)
+	}
 	if !json.Valid(answer) {
 		return fmt.Errorf("%w: answer needs an output, any JSON", ErrInvalid)
 	}

@@ -8,13 +8,15 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"belay/internal/steps"
 )
 
 // Bounds of a document. An alias counts as often as it is used, so a small text cannot become a large tree.
 const (
 	maxDocument = 4 << 20
 	maxValues   = 400_000
-	maxDepth    = 100
+	maxDepth    = steps.MaxDepth
 )
 
 // source is the text of one file, for positions.

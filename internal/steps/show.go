@@ -61,8 +61,8 @@ type AttemptView struct {
 func Show(s *State) Document {
 	d := Document{
 		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf,
-		Started: s.Submitted.UTC(), Ended: moment(s.Ended), Input: orNull(s.Input), Degraded: s.DegradedSteps(),
-		Steps: make([]StepView, 0, len(s.Units)), Output: orNull(s.Output), Escalations: []string{},
+		Started: s.Submitted.UTC(), Ended: moment(s.Ended), Input: Viewed(s.Input), Degraded: s.DegradedSteps(),
+		Steps: make([]StepView, 0, len(s.Units)), Output: Viewed(s.Output), Escalations: []string{},
 	}
 	if d.Labels == nil {
 		d.Labels = map[string]string{}
@@ -85,7 +85,7 @@ func (s *State) stepView(i int) StepView {
 	u := &s.Units[i]
 	v := StepView{
 		ID: u.ID, Tool: s.Tool(i).Name, State: u.State, Rung: s.RungName(i), Round: u.Round, AnswerBy: u.AnswerBy,
-		Output: orNull(u.Output), Attempts: s.attemptViews(i),
+		Output: Viewed(u.Output), Attempts: s.attemptViews(i),
 	}
 	if u.Fault != nil {
 		v.Class, v.Message = u.Fault.Class, u.Fault.Message
@@ -154,7 +154,7 @@ func ViewEscalation(s *State, n int) EscalationView {
 	e := &s.Escalations[n]
 	v := EscalationView{
 		ID: e.ID, Kind: e.Kind, State: e.State, Run: s.Run, Workflow: s.Program.Plan.Name, Rung: e.Rung,
-		Class: e.Fault.Class, Message: e.Fault.Message, Opened: e.Opened.UTC(), Allowed: e.Allowed, Decision: e.Decision,
+		Class: e.Fault.Class, Message: e.Fault.Message, Opened: e.Opened.UTC(), Allowed: e.Allowed, Decision: ViewedDecision(e.Decision),
 		Deadline: moment(e.Deadline), Follows: e.Follows, Tier: e.Tier, Approvals: e.givenBy(),
 	}
 	if v.Deadline != nil {

@@ -18,7 +18,10 @@ func (r Rung) Check(out json.RawMessage) error {
 	bad := func(format string, args ...any) error {
 		return steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Message: fmt.Sprintf(format, args...), Detail: executor.Head(out, 2<<10)}
 	}
+	deep := steps.CheckDepth(out)
 	switch {
+	case deep != nil:
+		return bad("the output cannot be used: %v", deep)
 	case len(out) > maxStored:
 		return bad("the output has %d bytes, at most %d can be stored", len(out), maxStored)
 	case !json.Valid(out) || !utf8.Valid(out):
