@@ -31,6 +31,7 @@ type cardView struct {
 	Question                    *steps.QuestionView
 	History                     []rungHistory
 	Fault                       *faultView // of a question that is about no step
+	Hidden                      hidden
 
 	Suggestion *suggestionView
 	Offers     []offerView
@@ -42,6 +43,9 @@ type cardView struct {
 	Together   bool   // they may be decided together
 	Runbook    string // address of the operator's own page about it; empty = there is none
 }
+
+// hidden is how much more there is than a page has room for.
+type hidden struct{ Attempts, Done, Acts int }
 
 // people is who is at it.
 type people struct {
