@@ -121,7 +121,7 @@ func (a *app) callRung(ctx context.Context, r toolbox.Rung, def *plan.RungDef, r
 	res, err := r.Execute(ctx, req)
 	took := time.Since(began)
 	if err == nil {
-		err = r.Check(res.Output)
+		res.Output, err = r.Result(req.Params, res.Output)
 	}
 	if err != nil {
 		return a.printFault(err, took)

@@ -27,7 +27,11 @@ func (f *toolsFile) define(t *ToolDef, n *yaml.Node) map[string]string {
 			continue // reported already
 		}
 		v, _ := (&reader{src: f.src}).value(config)
-		raw, err := canonical(map[string]any{t.Rungs[i].Executor: v})
+		rung := map[string]any{t.Rungs[i].Executor: v}
+		if t.Rungs[i].output != nil {
+			rung["output"] = steps.Decode(t.Rungs[i].output)
+		}
+		raw, err := canonical(rung)
 		if err == nil {
 			parts["rung "+t.Rungs[i].Name] = sum(raw)
 		}

@@ -163,7 +163,7 @@ func anys(words []string) []any {
 // settlePeople is done once the whole tool is read: what an approval and a question take from the rest of it.
 func (f *toolsFile) settlePeople(t *ToolDef, n *yaml.Node) {
 	for i := range t.Rungs {
-		if h := t.Rungs[i].Human; h != nil && len(h.Schema) == 0 {
+		if h := t.Rungs[i].Human; h != nil && len(h.Schema) == 0 && len(h.Output) == 0 {
 			h.Schema = t.OutputSchema
 		}
 	}

@@ -33,6 +33,11 @@ type ToolDef struct {
 type RungDef struct {
 	steps.Rung
 	Spec executor.Spec
+	// Reshape makes the step's output of what the executor gave; nil where they are the same. What a person answers is
+	// reshaped where the answer is taken.
+	Reshape func(params, output json.RawMessage) (json.RawMessage, error)
+
+	output json.RawMessage // the template
 }
 
 // Service is a program that development commands start, wait for and stop.

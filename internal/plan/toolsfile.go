@@ -199,6 +199,7 @@ func (f *toolsFile) readRung(t *ToolDef, n *yaml.Node, alone bool) RungDef {
 		f.require(n, what, found, "name")
 	}
 	f.oneExecutor(n, what, found, keys, &r)
+	r.settleOutput()
 	if r.Timeout < 0 {
 		r.Timeout = defaultTimeout(r.Executor)
 	}
@@ -221,6 +222,7 @@ func (f *toolsFile) rungFields(t *ToolDef, r *RungDef) fields {
 		"name":    f.checked(&r.Name, validRung, nameRule+"; verify is the name of the probe"),
 		"timeout": f.duration(&r.Timeout, 0),
 		"retry":   func(n *yaml.Node) { f.readRetry(r, n) },
+		"output":  func(n *yaml.Node) { f.readOutput(r, n) },
 	}
 	for name, read := range f.executors(t, r) {
 		keys[name] = read

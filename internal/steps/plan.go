@@ -141,6 +141,7 @@ type Human struct {
 	Schema     json.RawMessage `json:"answer_schema,omitempty"`
 	Deadline   Duration        `json:"deadline,omitempty"` // 0 = none
 	OnDeadline OnExpiry        `json:"on_deadline,omitempty"`
+	Output     json.RawMessage `json:"output,omitempty"` // template of the step's output, over params and the answer; default the answer
 }
 
 // VerifyRung is the name of the probe among a tool's rungs; no rung of a tools file may have it.
