@@ -231,7 +231,9 @@ func (r *Recorder) complete(ctx context.Context, rec *Record, d steps.Decided) {
 		counts = counts || d.Grant != nil && a.Grant.Nonce == d.Grant.Nonce
 	}
 	rec.Counts = &counts
-	if f := steps.MakeDossier(s, n).Failing; f != nil && d.Verb != steps.VerbEdit {
+	dossier := steps.MakeDossier(s, n)
+	rec.Summary = dossier.Summary
+	if f := dossier.Failing; f != nil && d.Verb != steps.VerbEdit {
 		rec.Before = f.Params
 	}
 }

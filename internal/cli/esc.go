@@ -10,6 +10,7 @@ import (
 	"belay/internal/dlq"
 	"belay/internal/handoff"
 	"belay/internal/herald"
+	"belay/internal/steps"
 )
 
 func (a *app) escCommand() *cobra.Command {
@@ -55,10 +56,10 @@ func (a *app) listEscalations(list []handoff.Item) error {
 	var rows [][]any
 	for _, e := range list {
 		rows = append(rows, []any{
-			cutFront(short(e.ID), 16), e.Kind, cut(e.Workflow, 10), cut(forPeople(e.Step), 12), left(e.Deadline), ago(e.Opened), holder(e.Claim), plain(e.Message),
+			cutFront(short(e.ID), 16), e.Kind, cut(e.Workflow, 10), cut(forPeople(e.Step), 12), left(e.Deadline), ago(e.Opened), holder(e.Claim), plain(steps.CutSummary(e.Summary, 32)), plain(e.Message),
 		})
 	}
-	return a.list([]any{"ID", "KIND", "WORKFLOW", "STEP", "DUE", "SINCE", "WHO", "WHY"}, rows)
+	return a.list([]any{"ID", "KIND", "WORKFLOW", "STEP", "DUE", "SINCE", "WHO", "ABOUT", "WHY"}, rows)
 }
 
 // holder is who is at an item.

@@ -15,7 +15,8 @@ type Program struct {
 	Asks   map[string]Asks // by tool; only of tools that have something to ask
 	index  map[string]int  // plan step id -> index of Nodes
 
-	Reshapes map[string]map[int]Expr // by tool and rung: what makes an output of a person's answer
+	Reshapes  map[string]map[int]Expr // by tool and rung: what makes an output of a person's answer
+	Summaries map[string]Sentence     // by tool; only of tools that have one
 }
 
 // Asks are a tool's expressions about one call of it.

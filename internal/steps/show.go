@@ -141,6 +141,7 @@ type EscalationView struct {
 	Deadline *time.Time      `json:"deadline"`              // when nobody may have decided; null = never
 	OnExpiry OnExpiry        `json:"on_deadline,omitempty"` // what happens then
 	Target   string          `json:"target,omitempty"`      // what the rung talks to; questions about the same are alike
+	Summary  string          `json:"summary,omitempty"`     // what the call in question does, in one line; see [Program.Summary]
 	Allowed  []Verb          `json:"allowed"`
 	Decision *Decided        `json:"decision,omitempty"`
 
@@ -161,7 +162,7 @@ func ViewEscalation(s *State, n int) EscalationView {
 		v.OnExpiry = e.OnExpiry
 	}
 	if e.Unit != RunUnit {
-		v.Target = s.target(e.Unit)
+		v.Target, v.Summary = s.target(e.Unit), s.summaryOf(e)
 		v.Step, v.Tool = s.Units[e.Unit].ID, s.Tool(e.Unit).Name
 	}
 	return v
