@@ -114,6 +114,7 @@ func (a *app) submission(path string, f runFlags) (steps.Submitted, *plan.Tools,
 	if err != nil {
 		return none, nil, err
 	}
+	a.warn(doc.Warnings)
 	given, err := a.inputs(doc, f)
 	if err != nil {
 		return none, nil, err

@@ -114,7 +114,7 @@ func (f *toolsFile) readHuman(r *RungDef, n *yaml.Node) {
 		f.at(found["options"], "", "human has either options or answer_schema")
 	}
 	if len(h.Options) > 0 {
-		h.Schema = enum(h.Options)
+		h.Schema, r.at.options = enum(h.Options), found["options"]
 	}
 	r.Human, r.Target = h, "a person"
 }

@@ -176,6 +176,14 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
+func resolved(nodes []*yaml.Node) []*yaml.Node {
+	list := make([]*yaml.Node, len(nodes))
+	for i, n := range nodes {
+		list[i] = resolve(n)
+	}
+	return list
+}
+
 func (s *source) line(n int) string {
 	if n < 1 || n > len(s.lines) {
 		return ""

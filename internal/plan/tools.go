@@ -27,6 +27,9 @@ type ToolDef struct {
 	Probe                   *RungDef                          // of verify; nil without one
 	Held                    func(params json.RawMessage) bool // whether a call needs approval; nil without an approval rule
 	CheckInput, CheckOutput func(json.RawMessage) error       // nil without a schema
+	Warnings                Problems                          // what is no mistake, and may still not be meant
+
+	at places
 }
 
 // RungDef is a rung with its executor.
@@ -38,6 +41,7 @@ type RungDef struct {
 	Reshape func(params, output json.RawMessage) (json.RawMessage, error)
 
 	output json.RawMessage // the template
+	at     places
 }
 
 // Service is a program that development commands start, wait for and stop.

@@ -155,6 +155,7 @@ func (f *toolsFile) readTool(name string, n *yaml.Node) *ToolDef {
 	for _, r := range t.Rungs {
 		t.Tool.Rungs = append(t.Tool.Rungs, r.Rung)
 	}
+	f.lintTool(t)
 	return t
 }
 
@@ -162,7 +163,7 @@ func (f *toolsFile) readTool(name string, n *yaml.Node) *ToolDef {
 func (f *toolsFile) toolFields(t *ToolDef) fields {
 	return fields{
 		"effects":       choice(f.reader, &t.Effects, steps.EffectsNone, steps.EffectsIdempotent, steps.EffectsUnsafe),
-		"timeout":       f.duration(&t.Timeout, 0),
+		"timeout":       kept(&t.at.timeout, f.duration(&t.Timeout, 0)),
 		"rungs":         func(n *yaml.Node) { f.readRungs(t, n) },
 		"summary":       func(n *yaml.Node) { f.readSummary(t, n) },
 		"input_schema":  func(n *yaml.Node) { f.readInputSchema(t, n) },
@@ -221,8 +222,8 @@ func defaultTimeout(executor string) steps.Duration {
 func (f *toolsFile) rungFields(t *ToolDef, r *RungDef) fields {
 	keys := fields{
 		"name":    f.checked(&r.Name, validRung, nameRule+"; verify is the name of the probe"),
-		"timeout": f.duration(&r.Timeout, 0),
-		"retry":   func(n *yaml.Node) { f.readRetry(r, n) },
+		"timeout": kept(&r.at.timeout, f.duration(&r.Timeout, 0)),
+		"retry":   kept(&r.at.retry, func(n *yaml.Node) { f.readRetry(r, n) }),
 		"output":  func(n *yaml.Node) { f.readOutput(r, n) },
 	}
 	for name, read := range f.executors(t, r) {
