@@ -166,7 +166,11 @@ func (c *Client) Escalation(ctx context.Context, id string) (Dossier, error) {
 	if n < 0 {
 		return Dossier{}, fmt.Errorf("belay: %w: %s", ErrNoEscalation, id)
 	}
-	return steps.MakeDossier(s, n), nil
+	d, err := handoff.Dossier(ctx, c.engine.Runs, s, n)
+	if err != nil {
+		return Dossier{}, fmt.Errorf("belay: %w", err)
+	}
+	return d, nil
 }
 
 // Decision is a person's word on an escalation.

@@ -14,8 +14,9 @@ func Permanent(err error) error { return classed(err, steps.ToolError) }
 // together with [NothingHappened], because it may have acted.
 func TryAgain(err error) error { return classed(err, steps.Unavailable) }
 
-// RetryAfter says that the other side asks to come back after a while. It did not act, and it is no failure: only the
-// wait is counted.
+// RetryAfter says that the other side asks to come back after a while. It did not act, and this counts as no failed try.
+// The wait is never shorter than the rung's retry.initial, and after retry.max_named_waits of them (20 by default) the
+// next rung is tried.
 func RetryAfter(wait time.Duration, err error) error {
 	f := faultOf(err)
 	f.Class, f.Acted, f.RetryAfter = steps.RateLimited, steps.ActedNo, steps.Duration(max(0, wait))

@@ -72,7 +72,7 @@ func may(who string) func(handoff.Action) error {
 // held submits a run that waits for approval, and puts its letter as a dispatcher does.
 func (o *office) held(run string) {
 	o.t.Helper()
-	tools, err := plan.ParseTools("tools.yaml", []byte(`tools: {pay: {approval: always, input_schema: {type: object, required: [amount]}, rungs: [{http: {method: POST, url: "http://127.0.0.1:1/pay"}}]}}`))
+	tools, err := plan.ParseTools("tools.yaml", []byte(`tools: {pay: {approval: always, input_schema: {type: object, required: [amount]}, rungs: [{http: {method: POST, url: "http://127.0.0.1:1/pay/${ params.amount }"}}]}}`))
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -289,6 +289,9 @@ func TestARedriveOverHTTP(t *testing.T) {
 	if s.body["state"] != "done" || strings.Join(results, " ") != "done done done refused" {
 		t.Errorf("%s %v", s.body["state"], results)
 	}
+	if want := "3 rejected; 1 not there any more"; !strings.HasPrefix(fmt.Sprint(s.body["summary"]), want) {
+		t.Errorf("%s, want %s", s.body["summary"], want)
+	}
 	if run := o.ask("GET", "/api/v1/runs/run1", ""); run.body["state"] != "failed" {
 		t.Error(run.text)
 	}
@@ -312,5 +315,23 @@ func TestTheDocumentHasEveryRoute(t *testing.T) {
 				t.Errorf("%s %s is not there: %s", method, path, a.text)
 			}
 		}
+	}
+}
+
+// TestASettledEscalationIsAsItWas: what was in question when it was decided, the target as it was called then, and what
+// followed.
+func TestASettledEscalationIsAsItWas(t *testing.T) {
+	o := open(t)
+	o.held("run1")
+	if a := o.ask("POST", "/api/v1/escalations/run1-1/edit", `{"params":{"amount":7}}`); a.StatusCode != 200 {
+		t.Fatal(a.text)
+	}
+	d := o.ask("GET", "/api/v1/escalations/run1-1", "").body["dossier"].(map[string]any)
+	failing := d["failing"].(map[string]any)
+	if d["state"] != "decided" || fmt.Sprint(failing["params"]) != "map[amount:120]" || failing["target"] != "POST http://127.0.0.1:1/pay/120" || d["target"] != failing["target"] {
+		t.Errorf("%v", d)
+	}
+	if followed := d["followed"].(map[string]any); followed["fate"] != "under_way" || followed["text"] != "s is at work on try 1; the run goes on" {
+		t.Errorf("%v", followed)
 	}
 }

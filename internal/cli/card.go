@@ -110,6 +110,8 @@ func (a *app) printCard(c handoff.Card) error {
 		}
 		if at.Class != "" {
 			p(": %s: %s", at.Class, plain(at.Message))
+		} else if at.State == steps.AttemptReturned {
+			p(": %s", plain(at.Note))
 		}
 		p(" (%s, %s)\n", cmp.Or(byName(at.Worker), "no worker"), time.Duration(at.Took).Round(time.Millisecond))
 		if at.Detail != "" {
@@ -148,6 +150,9 @@ func (a *app) printPeople(c handoff.Card) {
 	if v := d.Approval; v != nil {
 		p("approval  of exactly these parameters, digest %.12s; %s\n", v.Digest, approvers(v))
 	}
+	for _, r := range d.Rejected {
+		p("rejected  %s\n", plain(r.Text()))
+	}
 	if c.Item.Claim != nil {
 		p("claimed   by %s until %s\n", plain(c.Item.Claim.By), c.Item.Claim.Until.Local().Format("15:04:05"))
 	}
@@ -157,9 +162,20 @@ func (a *app) printPeople(c handoff.Card) {
 	for _, l := range c.Trail {
 		a.printTrail(l)
 	}
+	if f := d.Followed; f != nil {
+		p("followed  %s%s\n", plain(f.Text), next(f.Next))
+	}
 	if d.State == steps.EscalationExpired || d.State == steps.EscalationSuperseded {
 		p("\n%s: nobody decided\n", d.State)
 	}
+}
+
+// next names the question that a decision led to.
+func next(id string) string {
+	if id == "" {
+		return ""
+	}
+	return " (asked as " + short(id) + ")"
 }
 
 // printTrail shows one line of who did what.

@@ -10,7 +10,6 @@ import (
 	"belay/internal/dlq"
 	"belay/internal/handoff"
 	"belay/internal/herald"
-	"belay/internal/steps"
 )
 
 func (a *app) escCommand() *cobra.Command {
@@ -21,7 +20,12 @@ func (a *app) escCommand() *cobra.Command {
 }
 
 func (a *app) escLs() *cobra.Command {
-	return &cobra.Command{Use: "ls", Short: "List open escalations: by deadline, then the oldest first", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	var f itemFilter
+	var by string
+	c := &cobra.Command{Use: "ls", Short: "List open escalations, the most urgent first", Args: cobra.NoArgs, Long: escLsHelp, RunE: func(c *cobra.Command, _ []string) error {
+		if by != "" && by != byCause {
+			return usage("--by is %s", byCause)
+		}
 		s, err := a.open(c.Context(), carry{})
 		if err != nil {
 			return err
@@ -31,11 +35,17 @@ func (a *app) escLs() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if list = f.pick(list); by != "" {
+			return a.listCauses(causesOf(list))
+		}
 		if a.json() {
 			return a.printJSON(list)
 		}
 		return a.listEscalations(list)
 	}}
+	f.add(c.Flags())
+	c.Flags().StringVar(&by, "by", "", "`cause`: one line for what is alike, with how many there are")
+	return c
 }
 
 // desk is where escalations are read; acts go through s.People, which may be in another process.
@@ -50,16 +60,16 @@ func (s *session) desk() *handoff.Desk {
 
 func (a *app) listEscalations(list []handoff.Item) error {
 	if len(list) == 0 {
-		fmt.Fprintln(a.Out, "Nothing waits for a person. A step that no machine can finish shows up here.")
+		fmt.Fprintln(a.Out, nothingWaits)
 		return nil
 	}
 	var rows [][]any
 	for _, e := range list {
 		rows = append(rows, []any{
-			cutFront(short(e.ID), 16), e.Kind, cut(e.Workflow, 10), cut(forPeople(e.Step), 12), left(e.Deadline), ago(e.Opened), holder(e.Claim), plain(steps.CutSummary(e.Summary, 32)), plain(e.Message),
+			a.idCell(e.ID), e.Kind, a.cell(e.Workflow, 8), a.cell(forPeople(e.Step), 10), left(e.Deadline), ago(e.Opened), a.cell(holder(e.Claim), 8), a.about(e.Summary), plain(e.Message),
 		})
 	}
-	return a.list([]any{"ID", "KIND", "WORKFLOW", "STEP", "DUE", "SINCE", "WHO", "ABOUT", "WHY"}, rows)
+	return a.listWhole([]any{"ID", "KIND", "WORKFLOW", "STEP", "DUE", "SINCE", "WHO", "ABOUT", "WHY"}, rows)
 }
 
 // holder is who is at an item.
@@ -67,7 +77,7 @@ func holder(c *handoff.Claim) string {
 	if c == nil {
 		return "-"
 	}
-	return cut(plain(c.By), 8)
+	return plain(c.By)
 }
 
 // left is the time until a deadline, as people say it.

@@ -45,7 +45,7 @@ const exitCodeHelp = `Exit codes:
   65   invalid plan, tools file, input or decision
   66   no such run, escalation or file
   69   NATS cannot be reached
-  75   conflict or timeout: try again; esc decide: somebody was first
+  75   conflict or timeout: try again; esc decide: somebody was first; esc redrive: it did not help, or is under way
   77   not allowed: another role, or whoever submitted the run
   78   a mistake in the settings, or streams that are set up otherwise
   130  interrupted
@@ -110,7 +110,7 @@ func codeOf(err error) (code int, word string) {
 	case errors.Is(err, runlog.ErrNoRun), errors.Is(err, handoff.ErrNoEscalation), errors.Is(err, fs.ErrNotExist):
 		return exitNotFound, "not_found"
 	case errors.Is(err, runlog.ErrConflict), errors.Is(err, runlog.ErrEnded), errors.Is(err, runlog.ErrAmbiguous), errors.Is(err, handoff.ErrDecidedBefore),
-		errors.Is(err, handoff.ErrChanged), errors.Is(err, handoff.ErrClaimed),
+		errors.Is(err, handoff.ErrChanged), errors.Is(err, handoff.ErrClaimed), errors.Is(err, handoff.ErrCameBack), errors.Is(err, handoff.ErrUnderWay),
 		errors.Is(err, bus.ErrLocked), errors.Is(err, bus.ErrUncertain), errors.Is(err, bus.ErrFull), errors.Is(err, syscall.EADDRINUSE):
 		return exitTryAgain, "conflict"
 	case errors.Is(err, bus.ErrUnreachable), errors.Is(err, handoff.ErrNoDesk), errors.As(err, &op):

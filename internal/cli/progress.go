@@ -120,6 +120,9 @@ func (p *progress) ended(s *steps.State, i int, rec *steps.AttemptRecord) string
 		}
 		return text
 	}
+	if rec.State == steps.AttemptReturned {
+		return p.mark("↩", "33") + " " + where + " " + plain(rec.Note)
+	}
 	text := where
 	if rec.Fault != nil {
 		text += " " + plain(rec.Fault.Error())
@@ -250,6 +253,7 @@ func (p *progress) toldByAttempt(s *steps.State, n int) bool {
 func (p *progress) end(s *steps.State, doc steps.Document) {
 	switch {
 	case doc.State == steps.RunWaiting:
+		p.stricter(doc)
 		p.waiting(s)
 		return
 	case doc.Reason != "":
@@ -264,11 +268,19 @@ func (p *progress) end(s *steps.State, doc steps.Document) {
 		}
 		fmt.Fprintf(p.w, "  degraded: %s from rung %s%s (%s)\n", forPeople(d.Step), d.Rung, age, plain(d.Cause))
 	}
+	p.stricter(doc)
 	if doc.State == steps.RunFailed {
 		p.evidence(doc)
 	}
 	if string(doc.Output) != "null" {
 		fmt.Fprintf(p.w, "%s\n", plainJSON(doc.Output))
+	}
+}
+
+// stricter prints what workers' tools files asked beyond the submitted one.
+func (p *progress) stricter(doc steps.Document) {
+	for _, d := range doc.Stricter {
+		fmt.Fprintf(p.w, "  %s: %s\n", d.Tool, plain(d.Text()))
 	}
 }
 

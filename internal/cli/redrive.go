@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,10 +32,11 @@ type redriveFlags struct {
 func (a *app) escRedrive() *cobra.Command {
 	var f redriveFlags
 	c := &cobra.Command{
-		Use: "redrive VERB", Short: "Decide many alike, in growing waves that stop when the same fault comes back",
+		Use: "redrive VERB", Short: "Decide many alike, in growing waves that stop when a run stops again or fails",
 		Long: "Decides all open escalations that the filters pick: retry, skip, verify, reject or abort. First it shows each with what will\n" +
-			"happen to it; that list is what is decided, whatever comes later. Waves of 1, 2, 4, 8 ... wait for what became of them, and it\n" +
-			"stops when the same fault comes back (exit code 75). `--dry-run -o json` writes the list down for `--list`.",
+			"happen to it; that list is what is decided, whatever comes later. Waves of 1, 2, 4, 8 ... wait until their runs rest: it stops\n" +
+			"when one of them stops again or fails, and when you may not decide so. Runs that are at work longer than --patience are\n" +
+			"said to be under way, and the next wave is no larger. `--dry-run -o json` writes the list down for `--list`.\n\n" + redriveCodes,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.redrive(c.Context(), steps.Verb(args[0]), f)
@@ -49,6 +52,18 @@ func (a *app) escRedrive() *cobra.Command {
 	fl.DurationVar(&f.patience, "patience", 30*time.Second, "how long a wave waits for what becomes of it")
 	return c
 }
+
+const redriveCodes = `The exit code is that of the worst that happened, in this order:
+  77   you may not decide so; nothing further was decided
+  69   no dispatcher answers; nothing further was decided
+  130  interrupted
+  1    an unexpected error
+  75   runs stopped again or failed, somebody else was first, or runs are still under way
+  66   an item is not there any more
+  65   a decision is not complete
+  64   it cannot be decided so
+  0    all were decided, and their runs rest well
+`
 
 // redriveLine is one item of the list, and what the decision does to it.
 type redriveLine struct {
@@ -118,12 +133,20 @@ func (a *app) redriveList(ctx context.Context, s *session, verb steps.Verb, f re
 }
 
 // itemFilter picks open escalations.
-type itemFilter struct{ kind, tool, workflow, class, fingerprint string }
+type itemFilter struct {
+	kind, tool, workflow, class, fingerprint, run string
+
+	mine  bool          // claimed by whoever sits here, or assigned to them
+	older time.Duration // open for longer than that
+}
 
 func (f *itemFilter) add(fl *pflag.FlagSet) {
 	fl.StringVar(&f.kind, "kind", "", "only this kind: approval, failure, unknown, question, deadline, dead_letter")
 	fl.StringVar(&f.tool, "tool", "", "only of this tool")
 	fl.StringVar(&f.workflow, "workflow", "", "only of this plan")
+	fl.StringVar(&f.run, "run", "", "only of this run; the end of its id will do")
+	fl.BoolVar(&f.mine, "mine", false, "only what you have claimed, or what is assigned to you")
+	fl.DurationVar(&f.older, "older", 0, "only what has been open for longer than this")
 	fl.StringVar(&f.class, "class", "", "only with this class of fault")
 	fl.StringVar(&f.fingerprint, "fingerprint", "", "only alike ones (`esc show -o json`)")
 }
@@ -134,7 +157,10 @@ func (f itemFilter) picks(it handoff.Item) bool {
 			return false
 		}
 	}
-	return true
+	if f.mine && it.Assigned != me() && (it.Claim == nil || it.Claim.By != me()) {
+		return false
+	}
+	return strings.HasSuffix(it.Run, typed(f.run)) && time.Since(it.Opened) >= f.older
 }
 
 func readRedrive(path string) ([]redriveLine, error) {
@@ -189,25 +215,39 @@ func (a *app) sendBack(ctx context.Context, s *session, act handoff.Act, lines [
 		return err
 	}
 	r := handoff.Redrive{Desk: s.People, Runs: s.Runs, Interval: time.Duration(float64(time.Second) / f.rate), Patience: f.patience}
-	results := []handoff.RedriveResult{}
-	err := r.Run(ctx, a.person(), ids, act, func(res handoff.RedriveResult) {
-		if res.Result == handoff.RedriveDecided {
-			return
-		}
-		results = append(results, res)
-		if !a.json() {
-			fmt.Fprintf(a.Out, "wave %-3d %s  %s%s\n", res.Wave, short(res.ID), res.Result, plain(note(res.Detail)))
-		}
-	})
+	results := redriven{app: a, all: []handoff.RedriveResult{}}
+	err := r.Run(ctx, a.person(), ids, act, results.tell)
 	if a.json() {
-		if err := a.printJSON(results); err != nil {
+		if err := a.printJSON(results.all); err != nil {
 			return err
 		}
-	}
-	if errors.Is(err, handoff.ErrCameBack) {
-		return &exitError{exitTryAgain, err}
+	} else {
+		fmt.Fprintln(a.Out, plain(handoff.Summary(act.Verb, results.all)))
 	}
 	return err
+}
+
+// redriven is what has become of each item so far.
+type redriven struct {
+	*app
+	all []handoff.RedriveResult
+}
+
+// tell shows what became of an item, and keeps the last that is known of it.
+func (r *redriven) tell(res handoff.RedriveResult) {
+	if n := slices.IndexFunc(r.all, func(k handoff.RedriveResult) bool { return k.ID == res.ID }); n >= 0 {
+		r.all[n] = res
+	} else {
+		r.all = append(r.all, res)
+	}
+	if r.json() || res.Result == handoff.RedriveDecided {
+		return
+	}
+	wave := "-"
+	if res.Wave > 0 {
+		wave = strconv.Itoa(res.Wave)
+	}
+	fmt.Fprintf(r.Out, "wave %-3s %s  %s%s\n", wave, short(res.ID), plain(res.Words()), next(res.Next))
 }
 
 // confirm asks on a terminal; elsewhere --yes must have been said.

@@ -57,7 +57,7 @@ type app struct {
 // Dispatcher runs the dispatcher's command line and returns its exit code.
 func Dispatcher(ctx context.Context, args []string, sys IO) int {
 	a := &app{IO: sys}
-	return a.execute(ctx, a.dispatcherRoot(), args)
+	return reaping(func() int { return a.execute(ctx, a.dispatcherRoot(), args) })
 }
 
 func (a *app) dispatcherRoot() *cobra.Command {
@@ -79,7 +79,7 @@ func Worker(ctx context.Context, args []string, sys IO) int {
 // WorkerWith is [Worker] with handlers of tools that are Go code.
 func WorkerWith(ctx context.Context, args []string, sys IO, handlers map[toolbox.Key]gofunc.Handler) int {
 	a := &app{IO: sys, handlers: handlers}
-	return a.execute(ctx, a.workerRoot(), args)
+	return reaping(func() int { return a.execute(ctx, a.workerRoot(), args) })
 }
 
 func (a *app) workerRoot() *cobra.Command {

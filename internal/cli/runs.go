@@ -169,6 +169,9 @@ func (a *app) showRun(s *steps.State) error {
 		rows = append(rows, []any{forPeople(st.ID), st.State, st.Tool, st.Rung, "", cut(plain(st.Message), 60)})
 		for _, at := range st.Attempts {
 			why := string(at.State)
+			if at.State == steps.AttemptReturned {
+				why = at.Note
+			}
 			if at.Class != "" {
 				why = string(at.Class) + ": " + at.Message
 			}

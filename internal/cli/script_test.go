@@ -45,12 +45,15 @@ import (
 //	narrow FILE N               no line has more columns than that
 //	publish URL SUBJECT TEXT    publishes a message to NATS, past Belay; a stream must take it
 //	page URL CODE PATTERN       a GET is answered with this code and a body that matches
+//
+// The condition [pidns] holds where a program can be made the first process of a namespace of its own, as in a container.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setup,
+		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "start": start, "signal": send, "ends": ends, "waitfor": waitFor, "gone": gone,
 			"port": freePort, "json": jsonAt, "jsonlines": jsonLines, "lines": lines, "narrow": narrow, "page": page, "publish": publish,
@@ -62,6 +65,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"dispatcher": func() { os.Exit(cli.Dispatcher(context.Background(), os.Args[1:], cli.System())) },
 		"worker":     func() { os.Exit(cli.Worker(context.Background(), os.Args[1:], cli.System())) },
+
+		"echo-canary": echo,
 	})
 }
 
@@ -79,6 +84,13 @@ type processes struct {
 type process struct {
 	*exec.Cmd
 	done chan struct{}
+}
+
+func condition(name string) (bool, error) {
+	if name != "pidns" {
+		return false, fmt.Errorf("unknown condition %s", name)
+	}
+	return exec.Command("unshare", "--pid", "--fork", "--mount-proc", "true").Run() == nil, nil
 }
 
 func setup(e *testscript.Env) error {

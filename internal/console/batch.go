@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"belay/internal/handoff"
 	"belay/internal/steps"
@@ -30,6 +29,7 @@ type batchLine struct {
 	Short, Path string
 	Words       string // what became of it; may hold outside text
 	Level       string // class of the page: waits, good, bad or left
+	Next        string // path of the question that it led to
 }
 
 func batchPath(id string) string { return "/bulk/" + url.PathEscape(id) }
@@ -68,70 +68,53 @@ func (c *Console) makeBatch(s handoff.Batch, p Person) batchView {
 	n := s.Counts()
 	v := batchView{
 		Path: batchPath(s.ID), Label: verbWords[s.Verb].Label, Running: s.State == handoff.BatchRunning, Mine: p.may(s.Verb), Done: n[string(steps.FateDone)],
-		Total: len(s.Items), Reason: s.Reason, By: s.By, Started: at(s.Started, c.o.Now()), Lead: batchLead(s, n),
+		Total: len(s.Items), Reason: s.Reason, By: s.By, Started: at(s.Started, c.o.Now()), Lead: batchLead(s),
 	}
 	v.Settled = v.Total - n[handoff.RedriveWaiting] - n[handoff.RedriveDecided]
 	for _, it := range s.Items {
 		l := batchLine{Short: shortID(it.ID), Path: cardPath(it.ID)}
 		l.Words, l.Level = fateWords(it, v.Running)
+		if it.Next != "" {
+			l.Next = cardPath(it.Next)
+		}
 		v.Lines = append(v.Lines, l)
 	}
 	return v
 }
 
 // batchLead says how it stands.
-func batchLead(s handoff.Batch, n map[string]int) string {
-	var parts []string
-	add := func(k int, one, many string) {
-		if k > 0 {
-			parts = append(parts, count(k, one, many))
-		}
-	}
-	add(n[string(steps.FateBack)], "failed the same way again", "failed the same way again")
-	add(n[string(steps.FateOther)], "asks something else now", "ask something else now")
-	add(n[string(steps.FateUnderWay)], "is still at work", "are still at work")
-	add(n[handoff.RedriveRefused], "was left out", "were left out")
-	add(n[handoff.RedriveNotReached], "was not touched", "were not touched")
-	rest := ""
-	if len(parts) > 0 {
-		rest = " " + strings.Join(parts, ", ") + "."
-	}
+func batchLead(s handoff.Batch) string {
+	went := s.Summary + "."
 	switch s.State {
 	case handoff.BatchRunning:
 		if s.StoppedBy != "" {
-			return "Stopping: " + s.StoppedBy + " wants it to end." + rest
+			return "Stopping: " + s.StoppedBy + " wants it to end. " + went
 		}
-		return "It goes in growing waves, and stops by itself when the same fault comes back." + rest
+		return "It goes in growing waves, and stops by itself when a run stops again or fails. " + went
 	case handoff.BatchCameBack:
-		return "It stopped by itself: the same fault came back." + rest
+		return "It stopped by itself, because what was decided did not help: " + went
+	case handoff.BatchRefused:
+		return "It stopped, because " + s.By + " may not decide so any more: " + went
 	case handoff.BatchStopped:
-		return s.StoppedBy + " stopped it." + rest
+		return s.StoppedBy + " stopped it: " + went
 	case handoff.BatchInterrupted:
-		return "The dispatcher that did it ended. What was decided stays decided; the rest is as it was." + rest
+		return "The dispatcher that did it ended. What was decided stays decided; the rest is as it was: " + went
 	}
-	return strings.TrimSpace(rest)
+	return went
 }
 
 // fateWords say what became of an item.
 func fateWords(it handoff.RedriveResult, running bool) (words, level string) {
-	switch it.Result {
-	case string(steps.FateDone):
-		return "done", "good"
-	case string(steps.FateBack):
-		return "failed the same way again", "bad"
-	case string(steps.FateOther):
-		return "asks something else now", "bad"
-	case string(steps.FateUnderWay):
-		return "decided, and still at work", "waits"
-	case handoff.RedriveDecided:
-		return "decided, and at work", "waits"
-	case handoff.RedriveRefused:
-		return "left out: " + it.Detail, "left"
-	case handoff.RedriveNotReached:
-		return "not touched", "left"
+	words = it.Words()
+	switch fate := steps.Fate(it.Result); {
+	case fate == steps.FateDone:
+		return words, "good"
+	case fate.Bad():
+		return words, "bad"
+	case fate == steps.FateUnderWay, it.Result == handoff.RedriveDecided:
+		return words, "waits"
+	case it.Result == handoff.RedriveWaiting && !running:
+		return "its card says whether its turn came", "left"
 	}
-	if running {
-		return "waits for its turn", "left"
-	}
-	return "its card says whether its turn came", "left"
+	return words, "left"
 }

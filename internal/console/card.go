@@ -61,7 +61,10 @@ func makeCard(card handoff.Card, p Person, now time.Time) cardView {
 	v.Input = in.shown(d.Input, valuePath(v.Path, "input"))
 	v.History = in.history(attempts)
 	v.Approval = approval(d.Approval)
-	v.Decided = decided(d, in)
+	for _, r := range d.Rejected {
+		v.Rejected = append(v.Rejected, r.Text())
+	}
+	v.Decided, v.Followed = decided(d, in), followed(d)
 	if v.Open {
 		v.Suggestion = suggestion(d)
 		v.Offers, v.Refused = offers(d, p)
@@ -187,9 +190,24 @@ func decided(d steps.Dossier, in *room) *decidedView {
 	if d.State == steps.EscalationOpen {
 		return nil
 	}
+	if d.State == steps.EscalationExpired {
+		return &decidedView{Verb: "Nobody decided in time."}
+	}
 	if d.Decision == nil {
 		return &decidedView{Verb: "Events answered it before anybody decided."}
 	}
 	return &decidedView{By: cmp.Or(d.Decision.By, "somebody"), Verb: string(d.Decision.Verb), Reason: d.Decision.Reason,
 		Answer: in.shown(d.Decision.Answer, valuePath(cardPath(d.ID), "answer")), Params: in.shown(d.Decision.Params, valuePath(cardPath(d.ID), "edit"))}
+}
+
+func followed(d steps.Dossier) *followedView {
+	f := d.Followed
+	if f == nil {
+		return nil
+	}
+	v := &followedView{Text: f.Text, Path: runPath(d.Run), Bad: f.Fate.Bad()}
+	if f.Next != "" {
+		v.Path = cardPath(f.Next)
+	}
+	return v
 }

@@ -18,7 +18,8 @@ type cardView struct {
 	Age       string
 	People    people
 	Decided   *decidedView
-	Said      *said // what the reader's own act has just done
+	Followed  *followedView // of one that is settled
+	Said      *said         // what the reader's own act has just done
 
 	Workflow, RunPath, RunShort string
 	By                          string
@@ -28,6 +29,7 @@ type cardView struct {
 	Done                        []doneView
 	Subject                     *subjectView
 	Approval                    *approvalView
+	Rejected                    []string // earlier rejections of the same call
 	Question                    *steps.QuestionView
 	History                     []rungHistory
 	Fault                       *faultView // of a question that is about no step
@@ -60,6 +62,13 @@ type people struct {
 type decidedView struct {
 	By, Verb, Reason string
 	Answer, Params   value
+}
+
+// followedView is what came of a question, and where that is to be seen.
+type followedView struct {
+	Text string // may hold outside text
+	Path string // of the next question, else of the run
+	Bad  bool
 }
 
 type planStep struct {

@@ -29,7 +29,7 @@ import (
 // [handoff.ErrNotAllowed], [handoff.ErrInvalid] and [*handoff.DecidedBefore]; any other means that it cannot be told
 // now whether the act counts, and that it may be repeated without harm.
 type Desk interface {
-	// Inbox lists the open items by deadline, then age; there may be 10,000. The console changes nothing in it.
+	// Inbox lists the open items, the most urgent first ([handoff.Urgency]); there may be 10,000. The console changes nothing in it.
 	Inbox(ctx context.Context) ([]handoff.Item, error)
 	Card(ctx context.Context, id string) (handoff.Card, error)
 	Act(ctx context.Context, who Person, id string, a handoff.Act) (handoff.Done, error)

@@ -97,7 +97,7 @@ func document(text string) json.RawMessage {
 // poisoned is a card whose every string is the text, but for the few that a page must know to be the card.
 func poisoned(kind steps.EscalationKind, text string) handoff.Card {
 	card := everything(kind)
-	keep := []string{"ID", "Kind", "State", "Verb", "Action", "Schema", "Fingerprint", "SideEffect", "Effects", "OnExpiry"}
+	keep := []string{"ID", "Kind", "State", "Verb", "Action", "Schema", "Fingerprint", "SideEffect", "Effects", "OnExpiry", "Fate", "Next", "RunState"}
 	fill(reflect.ValueOf(&card).Elem(), text, func(field string) bool { return slices.Contains(keep, field) })
 	return card
 }
@@ -119,6 +119,7 @@ func everything(kind steps.EscalationKind) handoff.Card {
 		Attempts:   []steps.AttemptView{{Rung: "g", Try: 1, State: steps.AttemptFailed, Class: steps.Timeout, Message: "m", Detail: "d", Worker: "w", Note: "n"}},
 		FirstError: fault, LastError: fault,
 		Approval:   &steps.ApprovalView{Digest: "d", Needed: 2, Given: []string{"b"}, NotSubmitter: true},
+		Rejected:   []steps.Denial{{Escalation: "r-1", Step: "s", By: "b", Reason: "r", ReopenedBy: "b", ReopenedAs: "r"}},
 		Suggestion: &steps.Suggestion{Verb: steps.VerbRetry, Ground: "g"},
 		Offers: []steps.Offer{
 			{Verb: steps.VerbApprove, Effect: "e"}, {Verb: steps.VerbEdit, Effect: "e", Schema: json.RawMessage(`{"properties":{"a":{"type":"string","description":"x"}}}`)},
@@ -132,6 +133,7 @@ func everything(kind steps.EscalationKind) handoff.Card {
 		view.Kind, view.State = steps.KindFailure, steps.EscalationDecided
 		view.Decision = &steps.Decided{Verb: steps.VerbEdit, By: "b", Reason: "r", Params: raw, Answer: raw}
 		d.EscalationView = view
+		d.Followed = &steps.Aftermath{Fate: steps.FateOther, Text: "t", Next: consoletest.Shipment, Step: "s", Message: "m"}
 	}
 	item := handoff.Item{EscalationView: view, Fingerprint: "f", Claim: &handoff.Claim{By: "b", Until: later}, Assigned: "a", Notes: []handoff.Note{{By: "b", At: noon, Text: "n"}}}
 	return handoff.Card{Item: item, Dossier: d, Trail: []handoff.TrailLine{{At: noon, By: "b", Via: "cli", Action: "claim", Reason: "r", Detail: raw}}}
@@ -285,6 +287,7 @@ func TestRunsAndProblemsShowOutsideTextToo(t *testing.T) {
 		harmless = skeleton(t, newSite(t, w).get("/bulk/wave").body)
 		wave.By, wave.Reason, wave.StoppedBy = text, text, text
 		wave.Items[0] = handoff.RedriveResult{ID: wave.Items[0].ID, Result: handoff.RedriveRefused, Detail: text}
+		wave.Items[1] = handoff.RedriveResult{ID: wave.Items[1].ID, Result: string(steps.FateFailed), Step: text, Detail: text}
 		w.PutBatch(wave)
 		page := newSite(t, w).get("/bulk/wave").body
 		if r := hiddenRune(shownText(t, page)); r != 0 {

@@ -333,7 +333,7 @@ func TestManyAtOnce(t *testing.T) {
 	if _, err := s.world.Act(t.Context(), consoletest.Approver("bo"), consoletest.Storm(3), handoff.Act{Verb: "abort"}); err != nil {
 		t.Fatal(err)
 	}
-	s.follow(s.post("/bulk", hidden(page.body))).wants(t, http.StatusOK, "Retry: 1 of 2 done", "1 was left out.", "bo chose abort")
+	s.follow(s.post("/bulk", hidden(page.body))).wants(t, http.StatusOK, "Retry: 1 of 2 done", "1 retried; 1 left as they were", "bo chose abort")
 }
 
 func TestAllOfAGroup(t *testing.T) {
@@ -359,16 +359,16 @@ func TestWavesAreWatchedAndStopped(t *testing.T) {
 	wave.Items[2] = handoff.RedriveResult{ID: consoletest.Storm(3), Result: handoff.RedriveDecided}
 	wave.Items[3] = handoff.RedriveResult{ID: consoletest.Storm(4), Result: handoff.RedriveRefused, Detail: "<b>bo</b> chose skip"}
 	s.world.PutBatch(wave)
-	s.get("/bulk/wave").wants(t, http.StatusOK, "Retry: 2 of 5 done so far", `value="3"`, "stops by itself", "decided, and at work", "left out: <b>bo</b> chose skip", "waits for its turn", "Stop here", "the bank is back")
+	s.get("/bulk/wave").wants(t, http.StatusOK, "Retry: 2 of 5 done so far", `value="3"`, "stops by itself", "decided, and at work", "left as it was: <b>bo</b> chose skip", "waits for its turn", "Stop here", "the bank is back")
 	s.person = consoletest.Viewer("vic")
 	if a := s.get("/bulk/wave"); strings.Contains(a.body, "Stop here") {
 		t.Error("a viewer is offered to stop it")
 	}
 	s.post("/bulk/wave/stop", nil).wants(t, http.StatusForbidden, "You may not stop this")
 	s.person = consoletest.Operator("otto")
-	s.follow(s.post("/bulk/wave/stop", nil)).wants(t, http.StatusOK, "Retry: 2 of 5 done<", "otto stopped it", "1 was not touched", "not touched")
+	s.follow(s.post("/bulk/wave/stop", nil)).wants(t, http.StatusOK, "Retry: 2 of 5 done<", "otto stopped it", "1 not touched", "not touched")
 	s.get("/bulk/nothing").wants(t, http.StatusNotFound, "This is not known any more")
-	for state, says := range map[handoff.BatchState]string{handoff.BatchCameBack: "the same fault came back", handoff.BatchInterrupted: "What was decided stays decided"} {
+	for state, says := range map[handoff.BatchState]string{handoff.BatchCameBack: "what was decided did not help", handoff.BatchRefused: "mia may not decide so any more", handoff.BatchInterrupted: "What was decided stays decided"} {
 		wave.State = state
 		s.world.PutBatch(wave)
 		s.get("/bulk/wave").wants(t, http.StatusOK, says, "its card says whether its turn came")
@@ -383,4 +383,42 @@ func TestApprovalsAreNeverGivenInBulk(t *testing.T) {
 	s.person = consoletest.Viewer("vic")
 	s.post("/bulk", url.Values{"verb": {"retry"}, "id": {consoletest.Storm(1)}, "revision": {"101"}, "sure": {"yes"}}).wants(t, http.StatusForbidden)
 	s.nothingDone()
+}
+
+// TestWhatADecisionOfManyLedTo is said where it was decided, with the way to what is asked now.
+func TestWhatADecisionOfManyLedTo(t *testing.T) {
+	s := newSite(t, consoletest.Morning(clock))
+	wave := consoletest.Wave(2, 0)
+	wave.State, wave.Verb = handoff.BatchCameBack, handoff.Action(steps.VerbSkip)
+	for i := range wave.Items {
+		wave.Items[i] = handoff.RedriveResult{ID: wave.Items[i].ID, Wave: 1, Result: string(steps.FateOther), Step: "mail", Next: "r-2", Detail: "cannot fetch parcel from null"}
+	}
+	s.world.PutBatch(wave)
+	s.get("/bulk/wave").wants(t, http.StatusOK, "Skip: 0 of 2 done<", "2 skipped, 2 of them stopped again at mail: cannot fetch parcel from null.",
+		`stopped again at mail: cannot fetch parcel from null <a href="/e/r-2">what is asked now</a>`)
+}
+
+// TestASettledCardSaysWhatFollowed: beside what was in question then, and with a way there.
+func TestASettledCardSaysWhatFollowed(t *testing.T) {
+	for _, c := range []struct {
+		state    steps.EscalationState
+		followed steps.Aftermath
+		wants    []string
+	}{
+		{steps.EscalationDecided, steps.Aftermath{Fate: steps.FateDone, Text: "ship succeeded on try 3; the run succeeded"}, []string{`<p class="followed">`, `<a href="/runs/`, "ship succeeded on try 3; the run succeeded</a>"}},
+		{steps.EscalationDecided, steps.Aftermath{Fate: steps.FateOther, Text: "stopped again at mail: <b>no</b>", Next: "r-2"}, []string{`<p class="followed bad">`, `<a href="/e/r-2"><span class="outside">stopped again at mail: <b>no</b></span></a>`}},
+		{steps.EscalationExpired, steps.Aftermath{Fate: steps.FateBack, Text: "it is asked again", Next: "r-3"}, []string{"Nobody decided in time.", `<a href="/e/r-3"><span class="outside">it is asked again</span></a>`}},
+	} {
+		s := newSite(t, consoletest.Morning(clock))
+		card, err := s.world.Card(t.Context(), consoletest.Shipment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		card.Item.State, card.Dossier.State, card.Dossier.Followed = c.state, c.state, &c.followed
+		if c.state == steps.EscalationDecided {
+			card.Dossier.Decision = &steps.Decided{Verb: steps.VerbEdit, By: "mia", Params: json.RawMessage(`{"zip":"10115"}`)}
+		}
+		s.world.Put(card)
+		s.get("/e/"+consoletest.Shipment).wants(t, http.StatusOK, c.wants...)
+	}
 }

@@ -97,6 +97,7 @@ type runView struct {
 	RetryOf, RetryShort       string
 	Questions                 []choice
 	Degraded                  []row
+	Stricter                  []row // what workers' tools files ask beyond the submitted one
 	Input, Output             value
 	Filters                   []choice
 	Bars                      []bar
@@ -135,6 +136,9 @@ func (c *Console) makeRun(d steps.Document, only string) runView {
 	}
 	for _, g := range firstOf(d.Degraded) {
 		v.Degraded = append(v.Degraded, row{Name: g.Step + " by " + g.Rung, Text: in.said(g.Cause)})
+	}
+	for _, s := range d.Stricter {
+		v.Stricter = append(v.Stricter, row{Name: s.Tool, Text: s.Text()})
 	}
 	for _, f := range []string{"all", "failed", "retrying"} {
 		path := v.Path

@@ -40,6 +40,21 @@ type Prompt interface {
 	Prompt()
 }
 
+// Graceful is an [Executor] that ends what it started in two steps: it is told to end, and what is left of it after the
+// grace is killed. Execute returns no sooner than that.
+type Graceful interface {
+	Executor
+	Grace() time.Duration
+}
+
+// GraceOf is how long x may take to end what it started, beside the time that returning takes anyway.
+func GraceOf(x Executor) time.Duration {
+	if g, is := x.(Graceful); is {
+		return g.Grace()
+	}
+	return 0
+}
+
 // Func makes a function an [Executor].
 type Func func(ctx context.Context, req Request) (Result, error)
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"belay/internal/steps"
@@ -47,7 +48,7 @@ func Output(raw []byte, format string, max int) (json.RawMessage, error) {
 		return nil, unusable("the answer is no valid UTF-8", Head(raw, detailBytes))
 	}
 	if format == FormatText {
-		return encodeText(raw)
+		return slices.Concat([]byte(`{"text":`), quote(string(raw)), []byte("}")), nil
 	}
 	if err := steps.CheckDepth(raw); err != nil {
 		return nil, unusable("the answer cannot be used: "+err.Error(), Head(raw, detailBytes))
@@ -71,12 +72,13 @@ func unusable(message, seen string) steps.Fault {
 	return steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Message: message, Detail: seen}
 }
 
-func encodeText(raw []byte) (json.RawMessage, error) {
+// quote writes text as a JSON string, without escaping <, > and &.
+func quote(text string) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(map[string]string{"text": string(raw)}); err != nil {
-		return nil, unusable("the text cannot be written as JSON: "+err.Error(), "")
+	if err := enc.Encode(text); err != nil {
+		panic("executor: a string cannot fail to encode: " + err.Error())
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

@@ -1,10 +1,11 @@
 package executor
 
 import (
-	"encoding/base64"
+	"bytes"
+	"cmp"
 	"encoding/json"
-	"net/url"
-	"strings"
+	"maps"
+	"slices"
 
 	"belay/internal/steps"
 )
@@ -12,66 +13,197 @@ import (
 // Secrets are values that an execution uses and nobody may read afterwards: not in a fault, not in an output. A tool
 // that echoes its request must not put a token into the log.
 type Secrets struct {
-	pairs   []string // what to replace, with what, in turn
-	longest int      // of what to replace
+	patterns []*pattern
+	starts   *[256]bool // bytes that one of the patterns may begin with
 }
 
 // minSecret is the shortest value that is hidden: replacing shorter ones would garble any text without hiding much.
 const minSecret = 6
 
-// Add hides value, also where it is written in base64, percent-encoded or as a JSON string. Name is shown instead.
+// Add hides value; name is shown instead. It is found as it is, escaped as in JSON, URLs, HTML and source code, in hex,
+// and in base64, also as a part of something longer.
 func (s *Secrets) Add(name, value string) {
 	if len(value) < minSecret {
 		return
 	}
-	quoted, _ := json.Marshal(value) // a string always can be
-	forms := []string{
-		value, strings.Trim(string(quoted), `"`), url.QueryEscape(value), url.PathEscape(value),
-		base64.StdEncoding.EncodeToString([]byte(value)), base64.RawURLEncoding.EncodeToString([]byte(value)),
+	if s.starts == nil {
+		s.starts = new([256]bool)
 	}
-	for _, form := range forms {
-		s.pairs = append(s.pairs, form, "[value of "+name+"]")
-		s.longest = max(s.longest, len(form))
+	for _, p := range patternsOf(value, "[value of "+name+"]") {
+		s.patterns = append(s.patterns, p)
+		for c, may := range p.first {
+			s.starts[c] = s.starts[c] || may
+		}
+	}
+}
+
+// AddAll is [Secrets.Add] for several, by their names.
+func (s *Secrets) AddAll(all map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		s.Add(name, all[name])
 	}
 }
 
 // Redact hides the secrets in text.
 func (s *Secrets) Redact(text string) string {
-	if len(s.pairs) == 0 {
+	if len(s.patterns) == 0 {
 		return text
 	}
-	return strings.NewReplacer(s.pairs...).Replace(text)
+	return string(s.redact([]byte(text), false))
 }
 
 // RedactBytes hides the secrets in an answer, before anything is made of it.
-func (s *Secrets) RedactBytes(b []byte) []byte {
-	if len(s.pairs) == 0 {
-		return b
+func (s *Secrets) RedactBytes(b []byte) []byte { return s.redact(b, false) }
+
+// RedactAnswer is [Secrets.RedactBytes] for an answer of this format. JSON stays JSON, though a number with a secret in
+// it becomes a string.
+func (s *Secrets) RedactAnswer(b []byte, format string) []byte {
+	hidden := s.redact(b, false)
+	if format == FormatText || bytes.Equal(hidden, b) || json.Valid(hidden) || !json.Valid(b) {
+		return hidden
 	}
-	return []byte(s.Redact(string(b)))
+	if byToken := s.redactTokens(b); bytes.Equal(s.redact(byToken, false), byToken) {
+		return byToken
+	}
+	return hidden
 }
 
-// Head is the beginning of b, at most n bytes, without secrets. Where b itself is cut off from something longer, its
-// end may be half a secret, which nobody would recognise; so much of it is left out.
+// Head is the beginning of b, at most n bytes, without secrets. Where b itself is cut off from something longer, it may
+// end with half a secret, which is left out.
 func (s *Secrets) Head(b []byte, cut bool, n int) string {
-	b = s.RedactBytes(b)
-	if cut {
-		b = b[:max(0, len(b)-s.longest)]
-	}
-	return Head(b, n)
+	return Head(s.redact(b, cut), n)
 }
 
 // Tail is the end of b, like [Secrets.Head].
 func (s *Secrets) Tail(b []byte, cut bool, n int) string {
-	b = s.RedactBytes(b)
 	if cut {
-		b = b[min(s.longest, len(b)):]
+		b = b[s.rest(b):]
 	}
-	return Tail(b, n)
+	return Tail(s.redact(b, false), n)
 }
 
 // RedactFault hides the secrets in what people read of a fault.
 func (s *Secrets) RedactFault(f steps.Fault) steps.Fault {
 	f.Message, f.Detail = s.Redact(f.Message), s.Redact(f.Detail)
 	return f
+}
+
+// redact replaces every secret in b. With cut, b goes on where it ends, and a secret that has begun there is left out.
+func (s *Secrets) redact(b []byte, cut bool) []byte {
+	if len(s.patterns) == 0 {
+		return b
+	}
+	var found []passage
+	for _, v := range viewsOf(b) {
+		found = s.search(found, v, cut)
+	}
+	if len(found) == 0 {
+		return b
+	}
+	slices.SortFunc(found, func(a, z passage) int { return cmp.Or(a.from-z.from, z.to-a.to) })
+	var out []byte
+	done := 0 // up to here b is in out
+	for _, p := range found {
+		if p.half {
+			return append(out, b[done:max(done, p.from)]...)
+		}
+		if p.from >= done {
+			out = append(append(out, b[done:p.from]...), p.shown...)
+		}
+		done = max(done, p.to)
+	}
+	return append(out, b[done:]...)
+}
+
+// passage is where a secret is in a text.
+type passage struct {
+	from, to int
+	half     bool // the text ends within it
+	shown    string
+}
+
+// search adds the passages of a view.
+func (s *Secrets) search(found []passage, v view, cut bool) []passage {
+	for i := 0; i < len(v.text); i++ {
+		if !s.starts[v.text[i]] {
+			continue
+		}
+		p, m := s.find(v.text, i, cut)
+		if p == nil {
+			continue
+		}
+		found = append(found, passage{v.origin(p.begin(v.text, i)), v.origin(m.end), m.half, p.shown})
+		i = m.end - 1
+	}
+	return found
+}
+
+// find gives the pattern that matches most of b from i on; nil for none.
+func (s *Secrets) find(b []byte, i int, cut bool) (best *pattern, m match) {
+	for _, p := range s.patterns {
+		if !p.first[b[i]] {
+			continue
+		}
+		found, ok := p.match(b, i, cut)
+		if ok && (best == nil || m.half && !found.half || m.half == found.half && found.end > m.end) {
+			best, m = p, found
+		}
+	}
+	return best, m
+}
+
+// rest is how much of b, which was cut off from something longer before it, is the end of a secret.
+func (s *Secrets) rest(b []byte) int {
+	end := 0
+	for _, v := range viewsOf(b) {
+		for _, p := range s.patterns {
+			end = max(end, v.origin(p.rest(v.text)))
+		}
+	}
+	return end
+}
+
+// redactTokens hides the secrets in a JSON value without breaking it: in strings, and in the place of whole numbers.
+func (s *Secrets) redactTokens(b []byte) []byte {
+	var out []byte
+	for len(b) > 0 {
+		n := token(b)
+		out = append(out, s.redactToken(b[:n])...)
+		b = b[n:]
+	}
+	return out
+}
+
+func (s *Secrets) redactToken(token []byte) []byte {
+	text := string(token)
+	if token[0] == '"' {
+		_ = json.Unmarshal(token, &text) // it is a part of valid JSON
+	}
+	hidden := s.Redact(text)
+	if hidden == text {
+		return token
+	}
+	return quote(hidden)
+}
+
+// token is the length of what b, a part of a valid JSON text, begins with: a string, a number or word, or any other byte.
+func token(b []byte) int {
+	switch c := b[0]; {
+	case c == '"':
+		for i := 1; i < len(b); i++ {
+			switch b[i] {
+			case '\\':
+				i++
+			case '"':
+				return i + 1
+			}
+		}
+		return len(b)
+	case bytes.IndexByte([]byte("{}[],: \t\r\n"), c) >= 0:
+		return 1
+	}
+	if n := bytes.IndexAny(b, "{}[],: \t\r\n"); n > 0 {
+		return n
+	}
+	return len(b)
 }

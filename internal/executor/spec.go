@@ -32,6 +32,7 @@ type HTTP struct {
 	Response        string                                    // json (also when empty) or text
 	MaxBytes        int                                       // of the response's body; 0: steps.MaxOutput
 	FollowRedirects bool                                      // otherwise a 3xx is a tool_error
+	Hidden          map[string]string                         // secrets that the tools file itself holds, by what is shown in their place
 }
 
 // Command starts a program, without a shell.
@@ -41,6 +42,10 @@ type Command struct {
 	Env      []EnvVar
 	Stdout   string // json (also when empty) or text
 	MaxBytes int    // of stdout; 0: steps.MaxOutput
+	// Grace is how long the command has to end by itself once it was told to, with SIGTERM; then it is killed. 0: killed
+	// at once.
+	Grace  time.Duration
+	Hidden map[string]string // secrets that the tools file itself holds, by what is shown in their place
 }
 
 // EnvVar is a variable that a command sees: a fixed value, or the worker's own variable of that name let through.
@@ -53,7 +58,8 @@ type EnvVar struct {
 type NATS struct {
 	Subject  Text
 	Headers  map[string]Text
-	MaxBytes int // of the reply; 0: steps.MaxOutput
+	MaxBytes int               // of the reply; 0: steps.MaxOutput
+	Hidden   map[string]string // secrets that the tools file itself holds, by what is shown in their place
 }
 
 // Cache gives the last good result of the same tool with the same parameters.

@@ -50,6 +50,19 @@ func classOf(status int) steps.Class {
 // longestWait keeps a nonsensical Retry-After from overflowing; the policy has its own, lower, cap.
 const longestWait = 365 * 24 * time.Hour
 
+// NamedWait is how long the other side says to wait before it is asked again, in whatever header it does so; header gives
+// the value of one, empty without it. Milliseconds are the more exact. A value that is negative, or none at all, names no
+// wait. So does the pushback of gRPC that forbids another try: how often is the policy's to say.
+func NamedWait(header func(name string) string) time.Duration {
+	for _, name := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms", "Grpc-Retry-Pushback-Ms"} {
+		ms, err := strconv.ParseFloat(strings.TrimSpace(header(name)), 64)
+		if err == nil && ms >= 0 && !math.IsInf(ms, 0) {
+			return waitOf(ms / 1000)
+		}
+	}
+	return RetryAfter(header("Retry-After"), header("Date"))
+}
+
 // RetryAfter reads a Retry-After: seconds, or a date as HTTP writes it. A date is taken relative to date, the other
 // side's own clock when it answered, where it said so: clocks differ. Zero means none, or already over.
 func RetryAfter(value, date string) time.Duration {
@@ -69,7 +82,7 @@ func RetryAfter(value, date string) time.Duration {
 }
 
 func waitOf(seconds float64) time.Duration {
-	if !(seconds > 0) { // NaN too
+	if !(seconds > 0) || math.IsInf(seconds, 0) { // NaN too
 		return 0
 	}
 	return time.Duration(min(seconds, longestWait.Seconds()) * float64(time.Second))

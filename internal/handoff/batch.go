@@ -22,7 +22,8 @@ type Batch struct {
 	By        string          `json:"by"`
 	Via       string          `json:"via"`
 	State     BatchState      `json:"state"`
-	Note      string          `json:"note,omitempty"`       // why it ended before its list did
+	Note      string          `json:"note,omitempty"`       // the worst that happened, if anything did
+	Summary   string          `json:"summary"`              // how it went, or goes, in one sentence
 	StoppedBy string          `json:"stopped_by,omitempty"` // who wants it to end
 	Started   time.Time       `json:"started"`
 	Ended     time.Time       `json:"ended,omitzero"`
@@ -36,7 +37,8 @@ type BatchState string
 const (
 	BatchRunning     BatchState = "running"
 	BatchDone        BatchState = "done"
-	BatchCameBack    BatchState = "came_back"   // the same fault came back; the rest was left as it was
+	BatchCameBack    BatchState = "came_back"   // runs stopped again or failed of it; the rest was left as it was
+	BatchRefused     BatchState = "refused"     // who began it may not decide so any more; the rest was left as it was
 	BatchStopped     BatchState = "stopped"     // by a person
 	BatchInterrupted BatchState = "interrupted" // the dispatcher ended; what it had decided stays decided
 )
@@ -108,6 +110,7 @@ func (b *Batches) Start(ctx context.Context, who Person, list []Chosen, a Act) (
 	if !b.alive() {
 		return Batch{}, errEnding
 	}
+	list = distinct(list)
 	run := &batch{of: b, list: list, act: a, who: who, wake: make(chan struct{}, 1), Batch: Batch{
 		ID: uuid.NewString(), Verb: a.Verb, Reason: a.Reason, By: who.Name, Via: who.Via, State: BatchRunning, Started: b.desk.Now().UTC(),
 	}}
@@ -186,6 +189,7 @@ func (b *Batches) stored(ctx context.Context, id string) (s Batch, at time.Time,
 	if err := json.Unmarshal(it.Value, &s); err != nil {
 		return s, at, 0, fmt.Errorf("redrive %s: %w", id, err)
 	}
+	s.Summary = Summary(s.Verb, s.Items) // an older program wrote none
 	return s, it.Time, it.Revision, nil
 }
 
@@ -347,22 +351,27 @@ func (r *batch) shown() Batch {
 	defer r.mu.Unlock()
 	s := r.Batch
 	s.Items = slices.Clone(s.Items)
+	s.Summary = Summary(s.Verb, s.Items)
 	return s
 }
 
 func (r *batch) end(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.Ended = r.of.desk.Now().UTC()
+	r.Ended, r.State = r.of.desk.Now().UTC(), BatchDone
 	switch {
-	case err == nil:
-		r.State = BatchDone
-	case errors.Is(err, ErrCameBack):
-		r.State, r.Note = BatchCameBack, err.Error()
-	case r.StoppedBy != "":
+	case errors.Is(err, ErrForbidden):
+		r.State = BatchRefused
+	case errors.Is(err, errStopped):
 		r.State = BatchStopped
-	default:
-		r.State, r.Note = BatchInterrupted, err.Error()
+		return // who did it is said by StoppedBy
+	case errors.Is(err, context.Canceled):
+		r.State = BatchInterrupted
+	case errors.Is(err, ErrCameBack):
+		r.State = BatchCameBack
+	}
+	if err != nil {
+		r.Note = err.Error()
 	}
 }
 

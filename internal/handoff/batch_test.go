@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"belay/internal/bus"
 	"belay/internal/runlog"
 	"belay/internal/steps"
+	"belay/internal/wire"
 )
 
 // many submits runs that wait for approval, and gives the list of their questions.
@@ -218,5 +220,75 @@ func TestWhatIsNoBatch(t *testing.T) {
 		if _, err := b.Get(t.Context(), id); !errors.Is(err, ErrNoBatch) {
 			t.Errorf("%q: %v", id, err)
 		}
+	}
+}
+
+// TestABatchThatDoesNotHelp stops by itself, and says where its runs stopped again.
+func TestABatchThatDoesNotHelp(t *testing.T) {
+	l, _ := newLog(t)
+	list := fetching(t, l, 3, steps.OnFailureEscalate)
+	l.worked(t, unmailed)
+	b, _ := crew(t, l)
+	s := ended(t, l, b, start(t, b, list, Act{Verb: "skip"}).ID)
+	if s.State != BatchCameBack || s.Summary != "1 skipped, 1 of them stopped again at mail: cannot fetch parcel from null; 2 not touched" || !strings.Contains(s.Note, "did not help") {
+		t.Errorf("%s: %s (%s)", s.State, s.Summary, s.Note)
+	}
+	if s.Items[0].Next != "run0-2" || s.Counts()["done"] != 0 {
+		t.Errorf("%+v", s.Items)
+	}
+}
+
+// TestABatchEndsWithTheRightsOfWhoBeganIt: they are asked for at every decision.
+func TestABatchEndsWithTheRightsOfWhoBeganIt(t *testing.T) {
+	l, _ := newLog(t)
+	list := fetching(t, l, 4, steps.OnFailureEscalate)
+	l.worked(t, mailed)
+	b, _ := crew(t, l)
+	var revoked atomic.Bool
+	who := Person{Name: "mia", May: func(Action) error {
+		if revoked.Load() {
+			return errors.New("the token has been revoked")
+		}
+		return nil
+	}}
+	mail := l.desk.Acted
+	l.desk.Acted = func(ctx context.Context, who Person, a Act, d Done) {
+		mail(ctx, who, a, d)
+		revoked.Store(true)
+	}
+	var s Batch
+	err := errEnding
+	for errors.Is(err, errEnding) {
+		s, err = b.Start(t.Context(), who, list, Act{Verb: "skip"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = ended(t, l, b, s.ID)
+	if s.State != BatchRefused || !strings.HasPrefix(s.Summary, "1 skipped; 1 refused: you may not do this: the token has been revoked; 2 not touched") {
+		t.Errorf("%s: %s", s.State, s.Summary)
+	}
+	if n := open(t, l.Log, list); n != 3 {
+		t.Errorf("%d are open, want 3", n)
+	}
+}
+
+// TestADeadLetterThatStaysUnreadable: reading it again with the same program does not help.
+func TestADeadLetterThatStaysUnreadable(t *testing.T) {
+	l, b := newLog(t)
+	failing(t, l, "run")
+	p := wire.Partition("run", b.Partitions())
+	garbage := bus.Message{Subject: b.Names().Log(p, "run", wire.KindOutcome), Header: map[string][]string{}, Data: []byte("{")}
+	seq, err := b.PublishWait(t.Context(), b.Names().RunsStream(p), garbage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	letter := []Chosen{{ID: runlog.LetterID("run", seq)}}
+	got, err := redriven(t, l, letter, "retry", long)
+	if !errors.Is(err, ErrCameBack) || got[0].Result != "back" || got[0].Next != letter[0].ID {
+		t.Errorf("retry: %+v, %v", got, err)
+	}
+	if got, err = redriven(t, l, letter, "skip", long); err != nil || got[0].Result != "done" {
+		t.Errorf("skip: %+v, %v", got, err)
 	}
 }

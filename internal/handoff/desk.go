@@ -51,7 +51,7 @@ type Desk struct {
 	Told func(ctx context.Context, v steps.EscalationView) ([]TrailLine, error)
 }
 
-// Items are the open escalations: by deadline, then by age.
+// Items are the open escalations, the most urgent first; see [Urgency].
 func (k *Desk) Items(ctx context.Context) ([]Item, error) {
 	letters, err := k.Letters.List(ctx)
 	if err != nil {
@@ -67,9 +67,7 @@ func (k *Desk) Items(ctx context.Context) ([]Item, error) {
 		delete(inbox, l.ID)
 	}
 	k.tidy(ctx, inbox)
-	slices.SortStableFunc(list, func(a, b Item) int {
-		return cmp.Or(due(a.Deadline, b.Deadline), a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(list, Urgency(k.Now()))
 	return list, nil
 }
 
@@ -90,19 +88,6 @@ func (k *Desk) tidy(ctx context.Context, left map[string]record) {
 	}
 }
 
-// due sorts what has a deadline before what has none.
-func due(a, b *time.Time) int {
-	switch {
-	case a == nil && b == nil:
-		return 0
-	case a == nil:
-		return 1
-	case b == nil:
-		return -1
-	}
-	return a.Compare(*b)
-}
-
 func (k *Desk) item(v steps.EscalationView, r record) Item {
 	return Item{
 		EscalationView: v, Fingerprint: v.Fingerprint(), Claim: r.live(k.Now()), Lease: r.Claim, Assigned: r.Assigned, Snoozed: r.Snoozed, Notes: r.Notes,
@@ -118,7 +103,10 @@ func (k *Desk) Card(ctx context.Context, id string) (Card, error) {
 	if err != nil {
 		return Card{}, err
 	}
-	c := Card{Dossier: steps.MakeDossier(s, n)}
+	var c Card
+	if c.Dossier, err = Dossier(ctx, k.Runs, s, n); err != nil {
+		return Card{}, err
+	}
 	r, told, err := k.done(ctx, c.Dossier.EscalationView)
 	if err != nil {
 		return Card{}, err
@@ -127,6 +115,20 @@ func (k *Desk) Card(ctx context.Context, id string) (Card, error) {
 	c.Trail = trail(s, n, r, told)
 	c.Similar, err = k.similar(ctx, &c.Item)
 	return c, err
+}
+
+// Dossier is the dossier of escalation n of s: what is in question, and of one that is settled what was in question then,
+// whatever has happened since.
+func Dossier(ctx context.Context, log *runlog.Log, s *steps.State, n int) (steps.Dossier, error) {
+	e := &s.Escalations[n]
+	if e.State == steps.EscalationOpen {
+		return steps.MakeDossier(s, n), nil
+	}
+	before, err := log.At(ctx, s.Run, e.Settled-1)
+	if err != nil {
+		return steps.Dossier{}, fmt.Errorf("what was in question in %s: %w", e.ID, err)
+	}
+	return steps.SettledDossier(before, s, n), nil
 }
 
 // done is what was done about an item beside deciding it.
@@ -228,6 +230,9 @@ func (k *Desk) decide(ctx context.Context, who Person, id string, a Act, done Do
 		return done, err
 	}
 	if d, err = check(s, n, d); err == nil {
+		d, err = reopen(s, n, who, d, a.Many)
+	}
+	if err == nil {
 		d, err = k.sign(s, n, who, d, a.Many)
 	}
 	if err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	"belay/internal/runlog"
@@ -30,24 +28,13 @@ type Chosen struct {
 	Revision uint64 `json:"revision,omitempty"` // of what was shown; 0 = whatever it is then
 }
 
-// RedriveResult is what became of one item.
-type RedriveResult struct {
-	ID     string `json:"id"`
-	Wave   int    `json:"wave"`   // from 1; 0 = not reached
-	Result string `json:"result"` // a [steps.Fate], or waiting, decided, refused, not_reached
-	Detail string `json:"detail,omitempty"`
-}
-
-// What a [RedriveResult] says beside a [steps.Fate].
-const (
-	RedriveRefused    = "refused"
-	RedriveNotReached = "not_reached"
-	RedriveWaiting    = "waiting" // its turn has not come
-	RedriveDecided    = "decided" // what becomes of it is told later
+// What goes wrong with a redrive beside what goes wrong with one of its items.
+var (
+	// ErrCameBack says that it stopped, because a run stopped again or failed of what was decided.
+	ErrCameBack = errors.New("what was decided did not help")
+	// ErrUnderWay says that all counts, and that some runs had not come to rest when it ended.
+	ErrUnderWay = errors.New("still under way")
 )
-
-// ErrCameBack says that a redrive stopped, because what it had sent back failed the same way again.
-var ErrCameBack = errors.New("the same fault came back; the rest was left as it was")
 
 // CheckRedrive refuses what must not be decided for many at once: an approval is of exactly what one person saw.
 func CheckRedrive(a Act) error {
@@ -58,121 +45,82 @@ func CheckRedrive(a Act) error {
 	return fmt.Errorf("%w: %q for many at once; possible are retry, skip, verify, reject and abort", ErrNotAllowed, a.Verb)
 }
 
-// Run decides the items of a list, in its order, and tells of each as soon as something is known. The list is what
-// somebody was shown: items that came later are not in it. [ErrCameBack] when it stopped.
+// Run decides the items of a list, in its order, and tells of each as soon as something is known, and again when more
+// is. The list is what somebody was shown: items that came later are not in it.
+//
+// A wave is good when its runs rest well: they have ended as meant, or wait for nothing that the decision led to. The
+// waves grow with every good one, keep their size while a run is still under way, and stop at the first that is not
+// good ([ErrCameBack]) and at the first refusal of rights ([ErrForbidden]). The error is the worst that happened:
+//
+//	[ErrForbidden], [ErrNoDesk], ctx's, any that is not named here, [ErrCameBack],
+//	[ErrDecidedBefore], [ErrChanged] and [ErrClaimed], [ErrUnderWay],
+//	[ErrNoEscalation], [ErrInvalid] and [ErrNotAllowed]
 func (r *Redrive) Run(ctx context.Context, who Person, list []Chosen, a Act, tell func(RedriveResult)) error {
 	if err := CheckRedrive(a); err != nil {
 		return err
 	}
 	a.Many = true
-	largest := r.Largest
-	if largest <= 0 {
-		largest = 64
+	following, enough := context.WithCancel(ctx)
+	w := &waves{
+		Redrive: r, who: who, act: a, tell: tell, following: following, heard: make(chan RedriveResult, len(list)),
+		size: 1, left: map[int]int{}, unknown: map[string]RedriveResult{},
 	}
-	rest := list
-	for wave, size := 1, 1; len(rest) > 0; wave, size = wave+1, min(2*size, largest) {
-		now := rest[:min(size, len(rest))]
-		rest = rest[len(now):]
-		back, err := r.wave(ctx, who, now, a, wave, tell)
-		if err == nil && back > 0 && len(rest) > 0 {
-			err = fmt.Errorf("%w: %d of %d in wave %d", ErrCameBack, back, len(now), wave)
-		}
-		if err != nil {
-			notReached(rest, tell)
-			return err
-		}
+	rest := distinct(list)
+	for len(rest) > 0 && !w.over(ctx) {
+		now := rest[:min(w.size, len(rest))]
+		reached := w.decide(ctx, now)
+		rest = rest[reached:]
+		w.wait(ctx)
 	}
-	return nil
-}
-
-func notReached(list []Chosen, tell func(RedriveResult)) {
-	for _, c := range list {
+	enough()
+	w.followers.Wait()
+	for _, c := range rest {
 		tell(RedriveResult{ID: c.ID, Result: RedriveNotReached})
 	}
+	w.end(ctx)
+	return w.worst
 }
 
-// wave decides some items and waits for what becomes of them; back is how many ask the same again.
-func (r *Redrive) wave(ctx context.Context, who Person, list []Chosen, a Act, wave int, tell func(RedriveResult)) (back int, err error) {
-	var decided []string
-	for i, c := range list {
-		if err := r.pace(ctx, wave > 1 || i > 0); err != nil {
-			notReached(list[i:], tell)
-			break
+// distinct leaves out what is there a second time.
+func distinct(list []Chosen) []Chosen {
+	seen := map[string]bool{}
+	var once []Chosen
+	for _, c := range list {
+		if !seen[c.ID] {
+			once = append(once, c)
 		}
-		id := c.ID
-		a.Revision = c.Revision
-		done, err := r.act(ctx, who, id, a)
-		switch {
-		case err != nil:
-			tell(RedriveResult{ID: id, Wave: wave, Result: RedriveRefused, Detail: err.Error()})
-		case done.Again:
-			tell(RedriveResult{ID: id, Wave: wave, Result: RedriveRefused, Detail: done.Effect})
-		default:
-			tell(RedriveResult{ID: id, Wave: wave, Result: RedriveDecided})
-			decided = append(decided, id)
+		seen[c.ID] = true
+	}
+	return once
+}
+
+// severity orders what can go wrong, the worst last.
+func severity(err error) int {
+	is := func(targets ...error) bool {
+		for _, t := range targets {
+			if errors.Is(err, t) {
+				return true
+			}
 		}
-	}
-	fates := r.wait(ctx, decided)
-	for i, id := range decided {
-		tell(RedriveResult{ID: id, Wave: wave, Result: string(fates[i])})
-	}
-	return len(decided) - len(slices.DeleteFunc(slices.Clone(fates), func(f steps.Fate) bool { return f == steps.FateBack })), context.Cause(ctx)
-}
-
-// act decides one item. Who stops a redrive does not leave a decision on its way of which nobody knows.
-func (r *Redrive) act(ctx context.Context, who Person, id string, a Act) (Done, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Patience)
-	defer cancel()
-	return r.Desk.Act(ctx, who, id, a)
-}
-
-// pace keeps the rate.
-func (r *Redrive) pace(ctx context.Context, wait bool) error {
-	if !wait || r.Interval <= 0 {
-		return context.Cause(ctx)
-	}
-	t := time.NewTimer(r.Interval)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// wait follows the runs of decided items until something has become of each.
-func (r *Redrive) wait(ctx context.Context, ids []string) []steps.Fate {
-	ctx, cancel := context.WithTimeout(ctx, r.Patience)
-	defer cancel()
-	fates := make([]steps.Fate, len(ids))
-	var wg sync.WaitGroup
-	for i, id := range ids {
-		fates[i] = steps.FateUnderWay
-		wg.Go(func() { fates[i] = r.follow(ctx, id) })
-	}
-	wg.Wait()
-	return fates
-}
-
-func (r *Redrive) follow(ctx context.Context, id string) steps.Fate {
-	fate := steps.FateUnderWay
-	run, ok := RunOf(id)
-	if _, letter := runlog.LetterRun(id); letter || !ok {
-		return steps.FateDone
-	}
-	// The error is ctx's, or the run's own trouble: either way it is under way as far as anybody knows.
-	_ = r.Runs.Follow(ctx, run, func(s *steps.State, _ steps.Record, _ []int) bool {
-		n := s.FindEscalation(id)
-		if n < 0 {
-			return true
-		}
-		f := steps.FateOf(s, n)
-		if f == steps.FateOpen || f == steps.FateUnderWay {
-			return true
-		}
-		fate = f
 		return false
-	})
-	return fate
+	}
+	switch {
+	case err == nil:
+		return 0
+	case is(ErrForbidden):
+		return 8
+	case is(ErrNoDesk):
+		return 7
+	case is(context.Canceled):
+		return 6 // it was ended from outside
+	case is(ErrCameBack):
+		return 4
+	case is(ErrDecidedBefore, ErrChanged, ErrClaimed):
+		return 3
+	case is(ErrUnderWay):
+		return 2
+	case is(ErrNoEscalation, ErrInvalid, ErrNotAllowed):
+		return 1
+	}
+	return 5
 }

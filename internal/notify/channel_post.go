@@ -68,7 +68,7 @@ func (p *poster) judge(resp *http.Response, answer []byte) error {
 	f := permanent("the answer is %d %s: %s", resp.StatusCode, http.StatusText(resp.StatusCode), p.said(answer))
 	if class, _ := executor.OfStatus(resp.StatusCode); class.Reaction() == steps.Retry {
 		f.Temporary = true
-		f.RetryAfter = executor.RetryAfter(resp.Header.Get("Retry-After"), resp.Header.Get("Date"))
+		f.RetryAfter = executor.NamedWait(resp.Header.Get)
 	}
 	return f
 }

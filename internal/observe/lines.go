@@ -22,6 +22,8 @@ func (l lines) tell() {
 		l.outcome()
 	case steps.Started:
 		l.attemptLine(slog.LevelDebug, "attempt started", e.Attempt, e.Worker)
+	case steps.Objected:
+		l.attemptLine(slog.LevelWarn, "not executed: the worker's tools file is not the submitted one; the stricter word counts", e.Attempt, e.Worker)
 	case steps.Claimed:
 		if e.Worker == "" {
 			l.attemptLine(slog.LevelDebug, "attempt withdrawn", e.Attempt, "")

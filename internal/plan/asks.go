@@ -22,10 +22,22 @@ func compileAsks(p *steps.Program) error {
 	return nil
 }
 
+// CompilePolicy compiles what a worker's policy asks about calls of its tool.
+func CompilePolicy(p steps.ToolPolicy) (*steps.Asks, error) {
+	if p.Verify != nil && p.Verify.Name != steps.VerifyRung {
+		return nil, fmt.Errorf("its probe is called %q", p.Verify.Name)
+	}
+	asks, err := compileAsk(&steps.Tool{Approval: p.Approval, Verify: p.Verify})
+	if asks == nil && err == nil {
+		asks = &steps.Asks{}
+	}
+	return asks, err
+}
+
 // compileAsk gives nil for a tool that asks nothing.
 func compileAsk(t *steps.Tool) (*steps.Asks, error) {
-	asks := &steps.Asks{}
-	some := t.Approval != nil || t.Verify != nil
+	asks := &steps.Asks{Targets: compileTargets(t.Rungs)}
+	some := t.Approval != nil || t.Verify != nil || asks.Targets != nil
 	var err error
 	if t.Approval != nil && t.Approval.When != "" {
 		if asks.Approval, err = compileCondition(t.Approval.When, inTools); err != nil {
@@ -68,6 +80,7 @@ func compileCondition(written string, see view) (steps.Expr, error) {
 }
 
 func compileVerify(asks *steps.Asks, v *steps.Verify) (err error) {
+	asks.Probes = compileTarget(&v.Rung)
 	if asks.Happened, err = compileCondition(v.Happened, inProbe); err != nil {
 		return fmt.Errorf("happened: %w", err)
 	}

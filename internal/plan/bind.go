@@ -54,6 +54,17 @@ func (t template) expr() steps.Expr {
 	return func(c steps.Scope) (json.RawMessage, error) { return t.over(c) }
 }
 
+// expr makes t a function that gives a string.
+func (t text) expr() steps.Expr {
+	return func(c steps.Scope) (json.RawMessage, error) {
+		s, err := t.evaluate(t.uses.environment(c))
+		if err != nil {
+			return nil, err
+		}
+		return appendString(nil, s), nil
+	}
+}
+
 func (t template) over(c scope) (json.RawMessage, error) {
 	if t.constant != nil {
 		return t.constant, nil

@@ -71,9 +71,13 @@ func (f *toolsFile) httpFields(h *httpFile) fields {
 	return fields{
 		"method": choice(f.reader, &h.Method, http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead),
 		"url":    func(n *yaml.Node) { f.readURL(h, n) },
-		"query":  func(n *yaml.Node) { h.Query = f.texts(n, "query") },
+		"query": func(n *yaml.Node) {
+			h.Query = f.texts(n, "query")
+			(*hiddenValues)(&h.Hidden).addMapping("query ", n)
+		},
 		"headers": func(n *yaml.Node) {
 			h.Headers = f.texts(n, "headers")
+			(*hiddenValues)(&h.Hidden).addMapping("header ", n)
 		},
 		"body":             func(n *yaml.Node) { h.Body = f.body(n) },
 		"auth":             func(n *yaml.Node) { f.readAuth(h, n) },
@@ -93,6 +97,7 @@ func (f *toolsFile) readURL(h *httpFile, n *yaml.Node) {
 		return
 	}
 	h.url = s
+	(*hiddenValues)(&h.Hidden).addURL(s)
 	h.URL = f.template(n, encodeSegment)
 }
 
@@ -113,13 +118,19 @@ func (f *toolsFile) authFields(h *httpFile) fields {
 }
 
 func (f *toolsFile) readCommand(r *RungDef, n *yaml.Node) {
-	c := &executor.Command{Dir: f.base, Stdout: "json", MaxBytes: steps.MaxOutput}
+	c := &executor.Command{Dir: f.base, Stdout: "json", MaxBytes: steps.MaxOutput, Grace: defaultGrace}
 	var argv []string
 	found := f.object(n, "command", f.commandFields(c, &argv))
 	if words := valueOf(n, "argv"); words != nil && len(words.Content) == len(argv) {
 		r.at.argv = resolved(words.Content)
 	}
 	f.require(n, "command", found, "argv")
+	(*hiddenValues)(&c.Hidden).addWords(argv)
+	for _, v := range c.Env {
+		if !v.FromEnv {
+			(*hiddenValues)(&c.Hidden).addNamed("", v.Name, v.Value)
+		}
+	}
 	r.Spec.Command = c
 	r.Target = commandLine(argv)
 }
@@ -132,7 +143,29 @@ func (f *toolsFile) commandFields(c *executor.Command, argv *[]string) fields {
 		"env":       f.env(&c.Env),
 		"stdout":    choice(f.reader, &c.Stdout, "json", "text"),
 		"max_bytes": f.int(&c.MaxBytes, 1, maxBytes),
+		"grace":     f.grace(&c.Grace),
 	}
+}
+
+// grace reads how long a command may take to end once it is told to.
+func (f *toolsFile) grace(into *time.Duration) field {
+	return func(n *yaml.Node) {
+		d := steps.Duration(*into)
+		f.duration(&d, 0)(n)
+		*into = time.Duration(d)
+	}
+}
+
+// settleGrace keeps a command's grace within its rung's timeout: the default is cut, one that was written is refused.
+func (f *toolsFile) settleGrace(n *yaml.Node, r *RungDef) {
+	c, timeout := r.Spec.Command, time.Duration(r.Timeout)
+	if c == nil || timeout <= 0 || c.Grace <= timeout {
+		return
+	}
+	if written := valueOf(valueOf(n, "command"), "grace"); written != nil {
+		f.at(written, "a command that is told to end has at most its timeout for it", "the grace, %s, is longer than the timeout, %s", spoken(c.Grace), spoken(timeout))
+	}
+	c.Grace = timeout
 }
 
 func (f *toolsFile) readArgv(c *executor.Command, argv *[]string, n *yaml.Node) {
@@ -161,7 +194,10 @@ func (f *toolsFile) natsFields(c *executor.NATS, target *string) fields {
 				c.Subject = f.template(n, encodeToken)
 			}
 		},
-		"headers":   func(n *yaml.Node) { c.Headers = f.texts(n, "headers") },
+		"headers": func(n *yaml.Node) {
+			c.Headers = f.texts(n, "headers")
+			(*hiddenValues)(&c.Hidden).addMapping("header ", n)
+		},
 		"max_bytes": f.int(&c.MaxBytes, 1, maxBytes),
 	}
 }

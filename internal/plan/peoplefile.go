@@ -87,6 +87,7 @@ func (f *toolsFile) readVerify(t *ToolDef, n *yaml.Node) {
 	if r.Timeout < 0 {
 		r.Timeout = defaultTimeout(r.Executor)
 	}
+	f.settleGrace(n, &r)
 	v.Rung = r.Rung
 	t.Tool.Verify, t.Probe = v, &r
 }

@@ -3,6 +3,8 @@ package plan
 import (
 	"regexp"
 	"strings"
+
+	"belay/internal/steps"
 )
 
 // Targets are shown to people and stored with every run. Secrets belong into environment variables of the worker, but
@@ -35,4 +37,51 @@ func commandLine(argv []string) string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// compileTargets compiles what rungs talk to, by their place in the ladder.
+func compileTargets(rungs []steps.Rung) map[int]steps.Expr {
+	var targets map[int]steps.Expr
+	for k := range rungs {
+		target := compileTarget(&rungs[k])
+		if target == nil {
+			continue
+		}
+		if targets == nil {
+			targets = map[int]steps.Expr{}
+		}
+		targets[k] = target
+	}
+	return targets
+}
+
+// compileTarget gives nil for a target that does not depend on the parameters. It is for people, and never keeps a run
+// from being compiled: one that hiding a secret has broken is shown as it is.
+func compileTarget(r *steps.Rung) steps.Expr {
+	if !strings.Contains(r.Target, "${") {
+		return nil
+	}
+	text, faults := compileText(r.Target, inTools, inTarget(r.Executor))
+	if len(faults) > 0 {
+		return nil
+	}
+	return text.expr()
+}
+
+// inTarget is how a value is put into the target of an executor: the way the executor does it.
+func inTarget(executor string) func(string) (string, error) {
+	switch executor {
+	case "http":
+		return encodeSegment
+	case "command":
+		return encodeWord
+	case "nats":
+		return encodeToken
+	}
+	return nil
+}
+
+// encodeWord puts a value into a word of a command line; [commandLine] has put quotes around it.
+func encodeWord(s string) (string, error) {
+	return strings.ReplaceAll(withoutSecrets(s), "'", `'\''`), nil
 }

@@ -23,6 +23,7 @@ const (
 	defaultInitial       = steps.Duration(time.Second)
 	defaultFactor        = 2
 	defaultMax           = steps.Duration(60 * time.Second)
+	defaultGrace         = 5 * time.Second // of a command that is told to end
 	defaultRetryAfterMax = steps.Duration(5 * time.Minute)
 )
 
@@ -205,6 +206,7 @@ func (f *toolsFile) readRung(t *ToolDef, n *yaml.Node, alone bool) RungDef {
 	if r.Timeout < 0 {
 		r.Timeout = defaultTimeout(r.Executor)
 	}
+	f.settleGrace(n, &r)
 	return r
 }
 
@@ -278,6 +280,7 @@ func (f *toolsFile) retryFields(p *steps.RetryPolicy) fields {
 		"factor":          f.float(&p.Factor, 1, 100),
 		"max":             f.duration(&p.Max, time.Millisecond),
 		"retry_after_max": f.duration(&p.RetryAfterMax, 0),
+		"max_named_waits": f.int(&p.MaxNamedWaits, 1, 1000),
 		"on":              func(n *yaml.Node) { f.readOn(p, n) },
 	}
 }

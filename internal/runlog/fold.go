@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"belay/internal/bus"
+	"belay/internal/plan"
 	"belay/internal/steps"
 	"belay/internal/wire"
 )
@@ -111,6 +112,12 @@ func (l *Log) Record(run string, e bus.Entry) (steps.Record, error) {
 	if c, is := event.(steps.Claimed); is && e.Subject != l.names.Claim(p, run, c.Attempt) {
 		// Only the first claim on a subject can be stored: one that speaks of another attempt would get round that.
 		return steps.Record{}, fmt.Errorf("%w: a claim of %s on the subject %s", wire.ErrPoison, steps.AttemptName(run, c.Attempt), e.Subject)
+	}
+	if o, is := event.(steps.Objected); is {
+		if o.Asks, err = plan.CompilePolicy(o.Policy); err != nil {
+			return steps.Record{}, fmt.Errorf("%w: the policy of worker %s: %w", wire.ErrPoison, o.Worker, err)
+		}
+		event = o
 	}
 	if s, is := event.(steps.Submitted); is {
 		if s.Epoch > steps.Epoch || s.Epoch < 0 {

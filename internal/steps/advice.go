@@ -32,6 +32,10 @@ func (s *State) offer(e *Escalation, v Verb) Offer {
 		return o
 	}
 	o.Effect = s.effectOf(e, v)
+	if den, _ := Reopens(s, s.FindEscalation(e.ID), Decided{Verb: v}); den != nil && v == VerbRetry {
+		o.NeedsReason = true
+		o.Effect = "reopens what " + den.By + " rejected" + because(den.Reason) + "; then it " + o.Effect
+	}
 	o.Grave = o.Grave || v == VerbRetry && e.Kind == KindUnknown
 	switch {
 	case v == VerbEdit:
@@ -177,9 +181,13 @@ func (s *State) suggest(e *Escalation) *Suggestion {
 	return nil
 }
 
-// Fingerprint says what a question is about beside the run it is in: tool, rung, class and target. Questions with the
-// same one are alike, and people are told of them together.
+// Fingerprint says what a question is about beside the run it is in: tool, rung, class and target, whatever the
+// parameters put into that. Questions with the same one are alike, and people are told of them together.
 func (v EscalationView) Fingerprint() string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{string(v.Kind), v.Tool, v.Rung, string(v.Class), v.Target}, "\x00")))
+	target := v.Target
+	if v.Pattern != "" {
+		target = v.Pattern
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(v.Kind), v.Tool, v.Rung, string(v.Class), target}, "\x00")))
 	return hex.EncodeToString(sum[:6])
 }

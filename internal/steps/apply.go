@@ -44,6 +44,8 @@ func (c *change) apply(e Event) {
 		c.onSucceeded(e)
 	case Failed:
 		c.onFailed(e)
+	case Objected:
+		c.onObjected(e)
 	case Claimed:
 		c.onClaimed(e)
 	case Fired:

@@ -161,6 +161,11 @@ func (c *change) hold(i int) bool {
 		u.grants = nil
 		return false
 	}
+	if den := c.denied(i, digest); den != nil {
+		u.grants = nil
+		c.refuse(i, den)
+		return true
+	}
 	if c.granted(i, digest) {
 		return false
 	}
@@ -175,9 +180,9 @@ func (c *change) hold(i int) bool {
 // needsApproval asks the tool's condition about unit i's parameters, and says why they need approval.
 func (c *change) needsApproval(i int) (why string, need bool) {
 	t := c.Tool(i)
-	ask := c.Program.Asks[t.Name].Approval
+	ask := c.asks(i).Approval
 	if ask == nil {
-		return t.Name + " acts only with a person's approval", true
+		return t.Name + " acts only with a person's approval" + c.approvalFrom(i), true
 	}
 	v, err := ask(c.about(i, nil))
 	switch {
@@ -188,14 +193,14 @@ func (c *change) needsApproval(i int) (why string, need bool) {
 	case string(v) != "true":
 		return fmt.Sprintf("%s: its approval condition gives %.60s, not true or false", t.Name, v), true
 	}
-	return t.Name + " acts only with a person's approval when " + t.Approval.When, true
+	return t.Name + " acts only with a person's approval when " + t.Approval.When + c.approvalFrom(i), true
 }
 
 // about is the scope of what is asked about the call of unit i.
-func (c *change) about(i int, output json.RawMessage) Scope {
-	s := c.scope(i)
-	s.params, s.output = c.Units[i].Params, output
-	return s
+func (s *State) about(i int, output json.RawMessage) Scope {
+	c := s.scope(i)
+	c.params, c.output = s.Units[i].Params, output
+	return c
 }
 
 // granted reports whether the approvals in hand allow this round of unit i.
@@ -257,15 +262,16 @@ func (c *change) approved(i int, e *Escalation) {
 	for _, d := range e.Approvals {
 		u.grants = append(u.grants, *d.Grant)
 	}
-	c.newBudget(i)
-	c.onRung(i, 0)
+	if c.heard[c.pinned(i).Name] != nil && c.hold(i) {
+		return // meanwhile a worker has asked for more than was approved
+	}
+	c.act(i)
 }
 
 // reject ends unit i unexecuted, or sends it down to what acts on nothing. Why it was rejected reaches the plan.
-func (c *change) reject(i int, d Decided) {
+func (c *change) reject(i int, d Decided, why string) {
 	u := &c.Units[i]
 	u.Rejected = &d
-	why := "rejected by " + d.By + because(d.Reason)
 	switch on := c.onReject(i); {
 	case on == RejectFallback && c.harmless(i, why):
 	case on == RejectSkip:

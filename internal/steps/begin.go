@@ -183,6 +183,12 @@ func (c *change) firstTry(i int) {
 	if c.hold(i) {
 		return
 	}
+	c.act(i)
+}
+
+// act queues the first attempt of unit i, which has what approvals it needs by all that is known of its tool.
+func (c *change) act(i int) {
+	c.Units[i].known = c.policiesOf(i)
 	c.newBudget(i)
 	c.onRung(i, 0)
 }

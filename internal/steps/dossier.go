@@ -19,8 +19,10 @@ type Dossier struct {
 	Digest     string            `json:"digest"` // of the plan and its pinned policies
 	Approval   *ApprovalView     `json:"approval,omitempty"`
 	Question   *QuestionView     `json:"question,omitempty"`
-	Offers     []Offer           `json:"offers"` // what may be decided, each with what it does
+	Rejected   []Denial          `json:"rejected_before,omitempty"` // earlier rejections of the same call in this run
+	Offers     []Offer           `json:"offers"`                    // what may be decided, each with what it does
 	Suggestion *Suggestion       `json:"suggestion,omitempty"`
+	Followed   *Aftermath        `json:"followed,omitempty"` // what came of it, once it was settled
 }
 
 // ApprovalView is what a person approves: exactly these parameters of this tool, as Failing shows them.
@@ -83,7 +85,8 @@ type Failing struct {
 	Key     string          `json:"idempotency_key"`
 }
 
-// MakeDossier makes the dossier of escalation n of s.
+// MakeDossier makes the dossier of escalation n of s, by where s stands: of one that was settled, [SettledDossier] tells
+// what was in question then.
 func MakeDossier(s *State, n int) Dossier {
 	e := &s.Escalations[n]
 	d := Dossier{
@@ -97,6 +100,22 @@ func MakeDossier(s *State, n int) Dossier {
 		d.addFailing(s, e)
 	}
 	d.addAdvice(s, e)
+	return d
+}
+
+// SettledDossier is the dossier of escalation n, which is not open any more, as it was when it was settled: before is the
+// run right before the record that did, now is the run as it stands. What came of it is said beside it.
+func SettledDossier(before, now *State, n int) Dossier {
+	if before == nil || n >= len(before.Escalations) {
+		before = now // opened and settled by the same record
+	}
+	e, d := &now.Escalations[n], MakeDossier(before, n)
+	d.State, d.Decision, d.Approvals, d.Suggestion = e.State, e.Decision, e.givenBy(), nil
+	if d.Approval != nil {
+		d.Approval.Given = d.Approvals
+	}
+	a := AftermathOf(now, n)
+	d.Followed = &a
 	return d
 }
 
@@ -114,7 +133,9 @@ func (d *Dossier) addUnit(s *State, i int) {
 
 func (d *Dossier) addFailing(s *State, e *Escalation) {
 	i := e.Unit
+	target, _ := s.target(i)
 	d.Attempts = s.attemptViews(i)
+	d.Rejected = s.RejectedBefore(i)
 	if e.Fault.Class != "" {
 		d.LastError, d.FirstError = &e.Fault, &e.Fault
 	}
@@ -125,16 +146,7 @@ func (d *Dossier) addFailing(s *State, e *Escalation) {
 		}
 	}
 	d.Failing = &Failing{
-		Step: s.Units[i].ID, Tool: s.Tool(i).Name, Rung: e.Rung, Params: Viewed(s.Units[i].Params), Target: s.target(i),
+		Step: s.Units[i].ID, Tool: s.Tool(i).Name, Rung: e.Rung, Params: Viewed(s.Units[i].Params), Target: target,
 		Effects: s.Tool(i).Effects, Key: s.Key(i),
 	}
-}
-
-// target is what the rung of unit i talks to.
-func (s *State) target(i int) string {
-	t := s.Tool(i)
-	if r := s.Units[i].Rung; r < len(t.Rungs) || s.probing(i) {
-		return t.Rung(r).Target
-	}
-	return ""
 }

@@ -120,6 +120,16 @@ type Failed struct {
 	Took    Duration  `json:"took,omitempty"`
 }
 
+// Objected says that a worker did not execute an attempt, because its own tools file says something of the tool that the
+// run has not heard yet. The worker decides nothing: whatever of it is stricter counts for the run from here on, and the
+// attempt is queued again, held for approval or given to a person.
+type Objected struct {
+	Attempt
+	Worker string     `json:"worker"`
+	Policy ToolPolicy `json:"policy"`
+	Asks   *Asks      `json:"-"` // the policy's expressions; whoever decodes the record compiles them
+}
+
 // Claimed says who owns the right to execute an attempt of an unsafe tool. Only the first claim of an attempt can be
 // stored. With Worker empty the dispatcher took it: the attempt is withdrawn and will never run.
 type Claimed struct {
@@ -154,10 +164,11 @@ type Decided struct {
 	By         string          `json:"by"`
 	Via        string          `json:"via,omitempty"` // cli, console, api
 	Reason     string          `json:"reason,omitempty"`
-	Params     json.RawMessage `json:"params,omitempty"` // edit: the whole new parameters
-	Patch      json.RawMessage `json:"patch,omitempty"`  // edit: what is different, a JSON Patch with tests; for people
-	Answer     json.RawMessage `json:"answer,omitempty"` // answer: the output
-	Grant      *Grant          `json:"grant,omitempty"`  // approve: the signed approval; edit and retry of an approver carry one too
+	Params     json.RawMessage `json:"params,omitempty"`  // edit: the whole new parameters
+	Patch      json.RawMessage `json:"patch,omitempty"`   // edit: what is different, a JSON Patch with tests; for people
+	Answer     json.RawMessage `json:"answer,omitempty"`  // answer: the output
+	Reopens    string          `json:"reopens,omitempty"` // retry and edit: the escalation whose rejection of the same call is taken back
+	Grant      *Grant          `json:"grant,omitempty"`   // approve: the signed approval; edit and retry of an approver carry one too
 }
 
 // Closed is the last event of a run. It publishes what the fold already says; events after it change nothing.
@@ -173,6 +184,7 @@ func (Started) event()   {}
 func (Progress) event()  {}
 func (Succeeded) event() {}
 func (Failed) event()    {}
+func (Objected) event()  {}
 func (Claimed) event()   {}
 func (Fired) event()     {}
 func (Unserved) event()  {}

@@ -142,6 +142,10 @@ func (u *use) note(e Event) {
 		if u.other(e.Attempt) && e.Worker != "" {
 			u.open[e.Attempt] = true
 		}
+	case Objected:
+		if u.other(e.Attempt) {
+			u.failed = true
+		}
 	case Succeeded:
 		u.done = u.done || u.other(e.Attempt)
 	case Failed:

@@ -27,6 +27,7 @@ type Escalation struct {
 	Opened   time.Time
 	Ended    time.Time
 	Revision uint64   // sequence of the log record that opened it
+	Settled  uint64   // sequence of the log record that ended it, 0 while it is open
 	Decision *Decided // nil while open or superseded
 
 	before int // 1 + index of the escalation before it of the same unit, 0 = none
@@ -127,7 +128,7 @@ func (c *change) supersede(i int) {
 }
 
 func (c *change) close(e *Escalation, st EscalationState) {
-	e.State, e.Ended = st, c.Now
+	e.State, e.Ended, e.Settled = st, c.Now, c.Seq
 	c.open--
 	c.touch(e.Unit)
 }
@@ -174,7 +175,8 @@ func (c *change) decideUnit(e *Escalation, d Decided) {
 	case VerbApprove:
 		c.approved(i, e)
 	case VerbReject:
-		c.reject(i, d)
+		c.deny(e, d)
+		c.reject(i, d, "rejected by "+d.By+because(d.Reason))
 	case VerbRetry:
 		c.again0(i, d)
 	case VerbEdit:
@@ -223,6 +225,7 @@ func (c *change) nextRound(i int, d Decided) {
 	if d.Grant != nil {
 		u.grants = []Grant{*d.Grant}
 	}
+	c.reopen(i, d)
 }
 
 // abort ends the run; said about a compensation, it ends the compensations.

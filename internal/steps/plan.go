@@ -166,7 +166,7 @@ func (r *Rung) Harmless() bool {
 type Rung struct {
 	Name     string      `json:"name"`
 	Executor string      `json:"executor"`         // http, command, nats, go, cache, static, human
-	Target   string      `json:"target,omitempty"` // what it talks to, for people: "GET http://.../orders/${ params.order }"
+	Target   string      `json:"target,omitempty"` // what it talks to, for people and without secrets; a template: "GET http://.../orders/${ params.order }"
 	Timeout  Duration    `json:"timeout"`          // one attempt; 0 = only the step's budget
 	Retry    RetryPolicy `json:"retry"`
 	Human    *Human      `json:"human,omitempty"` // set when Executor is human
@@ -174,11 +174,14 @@ type Rung struct {
 
 // RetryPolicy says how often and how patiently a rung is tried, for every class of [Retry] reaction.
 type RetryPolicy struct {
-	MaxAttempts   int                   `json:"max_attempts"` // tries per class, the first one included; 1 = no retry
-	Initial       Duration              `json:"initial"`      // upper bound of the first wait (full jitter)
-	Factor        float64               `json:"factor"`
-	Max           Duration              `json:"max"`             // upper bound of any wait
-	RetryAfterMax Duration              `json:"retry_after_max"` // a longer Retry-After goes to the next rung at once
+	MaxAttempts   int      `json:"max_attempts"` // tries per class, the first one included; 1 = no retry
+	Initial       Duration `json:"initial"`      // upper bound of the first wait (full jitter)
+	Factor        float64  `json:"factor"`
+	Max           Duration `json:"max"`             // upper bound of any wait
+	RetryAfterMax Duration `json:"retry_after_max"` // a longer Retry-After goes to the next rung at once
+	// MaxNamedWaits is how many waits the other side may name on one rung in one round before the next rung is tried;
+	// 0 is [DefaultNamedWaits].
+	MaxNamedWaits int                   `json:"max_named_waits,omitempty"`
 	On            map[Class]ClassPolicy `json:"on,omitempty"`
 }
 
@@ -207,4 +210,6 @@ const (
 	MaxOutput     = 256 << 10 // default of max_bytes: a larger output is invalid_output
 	CrashBudget   = 3         // awaited starts of one step and round before it counts as crashed
 	DefaultFanOut = 50        // default of max_parallel
+
+	DefaultNamedWaits = 20 // default of max_named_waits
 )

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"fmt"
 	"hash/fnv"
 	"math"
 	"slices"
@@ -36,7 +37,7 @@ func (c *change) react(i int, f Fault) {
 		c.ask(i, KindFailure, f)
 		return
 	}
-	if wait, ok := c.again(i, f); ok {
+	if wait, ok := c.again(i, &f); ok {
 		c.queue(i, wait)
 		return
 	}
@@ -60,24 +61,40 @@ func (c *change) tooMany(i int, f Fault) bool {
 	return c.faults[k] >= limit
 }
 
-// again says whether unit i tries the same rung once more after f, and after what wait.
-func (c *change) again(i int, f Fault) (time.Duration, bool) {
+// again says whether unit i tries the same rung once more after f, and after what wait. If the reason for a no is not in
+// the fault itself, it is added to its message.
+func (c *change) again(i int, f *Fault) (time.Duration, bool) {
 	if f.Class.Reaction() != Retry {
 		return 0, false
 	}
 	u := &c.Units[i]
 	p := c.Tool(i).Rung(u.Rung).Retry
 	if f.RetryAfter > 0 {
-		// The other side said when to come back: that is no failed try, and only the step's budget bounds it.
-		wait := time.Duration(f.RetryAfter)
-		fits := p.RetryAfterMax <= 0 || f.RetryAfter <= p.RetryAfterMax
-		return wait, fits && c.inBudget(i, wait) && !p.never(f.Class)
+		return c.namedWait(i, f, p)
 	}
 	n := u.count(f.Class)
 	if n >= p.maxAttempts(f.Class) {
 		return 0, false
 	}
 	wait := p.wait(f.Class, n, AttemptName(c.Run, c.Attempt(i)))
+	return wait, c.inBudget(i, wait)
+}
+
+// namedWait is the wait that the other side asks for. It is no failed try: a bound on its length, the number of such
+// waits on the rung and the step's budget limit it. However short a wait is named, the rung's first wait is the least.
+func (c *change) namedWait(i int, f *Fault, p RetryPolicy) (time.Duration, bool) {
+	wait := time.Duration(f.RetryAfter)
+	if p.never(f.Class) || p.RetryAfterMax > 0 && f.RetryAfter > p.RetryAfterMax {
+		return wait, false
+	}
+	if c.since(2) {
+		wait = max(wait, p.initial(f.Class))
+		if u := &c.Units[i]; u.named >= p.namedWaits() {
+			f.Message += fmt.Sprintf("; it has asked to wait %d times, and no more are allowed (max_named_waits)", u.named)
+			return wait, false
+		}
+		c.Units[i].named++
+	}
 	return wait, c.inBudget(i, wait)
 }
 
@@ -112,7 +129,7 @@ func (c *change) below(i, k int) (int, bool) {
 // onRung queues the first try of rung k.
 func (c *change) onRung(i, k int) {
 	u := &c.Units[i]
-	u.Rung, u.Try, u.counts = k, 0, nil
+	u.Rung, u.Try, u.counts, u.named = k, 0, nil, 0
 	c.queue(i, 0)
 }
 
@@ -206,11 +223,8 @@ func (p RetryPolicy) never(class Class) bool {
 // wait is the wait after the n-th fault of a class: full jitter below an exponentially growing bound. The jitter is a
 // hash of the attempt's name, so asking twice gives the same answer.
 func (p RetryPolicy) wait(class Class, n int, attempt string) time.Duration {
-	initial, factor, most := p.Initial, p.Factor, p.Max
+	initial, factor, most := p.initial(class), p.Factor, p.Max
 	on := p.On[class]
-	if on.Initial > 0 {
-		initial = on.Initial
-	}
 	if on.Factor > 0 {
 		factor = on.Factor
 	}
@@ -225,6 +239,21 @@ func (p RetryPolicy) wait(class Class, n int, attempt string) time.Duration {
 		bound = min(bound, float64(most))
 	}
 	return time.Duration(bound * fraction(attempt)).Round(time.Millisecond)
+}
+
+// initial is the bound of the first wait for a class.
+func (p RetryPolicy) initial(class Class) time.Duration {
+	if on := p.On[class]; on.Initial > 0 {
+		return time.Duration(on.Initial)
+	}
+	return time.Duration(p.Initial)
+}
+
+func (p RetryPolicy) namedWaits() int {
+	if p.MaxNamedWaits > 0 {
+		return p.MaxNamedWaits
+	}
+	return DefaultNamedWaits
 }
 
 // fraction is a number in [0,1) that depends on nothing but name.

@@ -6,7 +6,7 @@ import "encoding/json"
 // an attempt like any other, on the rung behind the last, which acts on nothing.
 func (c *change) probe(i int) {
 	u := &c.Units[i]
-	u.Rung, u.Try, u.counts = len(c.Tool(i).Rungs), 0, nil
+	u.Rung, u.Try, u.counts, u.named = len(c.Tool(i).Rungs), 0, nil, 0
 	for n := range u.Attempts {
 		if rec := &u.Attempts[n]; rec.Round == u.Round && rec.Rung == u.Rung {
 			u.Try++
@@ -19,7 +19,7 @@ func (c *change) probe(i int) {
 // probed draws the conclusion. That it has happened settles the step; that it has not is for a person to believe, since
 // what was sent may still arrive.
 func (c *change) probed(i int, output json.RawMessage) {
-	asks := c.Program.Asks[c.Tool(i).Name]
+	asks := c.asks(i)
 	happened, err := asks.Happened(c.about(i, output))
 	switch {
 	case err != nil:
@@ -51,7 +51,7 @@ func (c *change) happened(i int, verified Expr, output json.RawMessage) {
 // probeFailed tries the probe again, as its own retry policy says, and then asks a person.
 func (c *change) probeFailed(i int, f Fault) {
 	if c.ending == "" || c.Units[i].kind == undo {
-		if wait, ok := c.again(i, f); ok {
+		if wait, ok := c.again(i, &f); ok {
 			c.queue(i, wait)
 			return
 		}

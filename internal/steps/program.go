@@ -17,6 +17,7 @@ type Program struct {
 
 	Reshapes  map[string]map[int]Expr // by tool and rung: what makes an output of a person's answer
 	Summaries map[string]Sentence     // by tool; only of tools that have one
+	policies  map[string][]string     // by tool: the digest of its policy
 }
 
 // Asks are a tool's expressions about one call of it.
@@ -25,6 +26,8 @@ type Asks struct {
 	Happened  Expr         // true or false, of the probe's output
 	Verified  Expr         // the step's output when it has happened; nil = the probe's
 	Questions map[int]Expr // by rung: what a person is asked, a string
+	Targets   map[int]Expr // by rung: what it talks to, a string; only of those that depend on the parameters
+	Probes    Expr         // what the probe talks to, a string; nil = it does not depend on the parameters
 }
 
 // Node is a plan step with its expressions compiled and its neighbours resolved.
@@ -49,6 +52,10 @@ func Link(p *Program) *Program {
 		index[p.Plan.Steps[i].ID] = i
 	}
 	p.index = index
+	p.policies = make(map[string][]string, len(p.Tools))
+	for name, t := range p.Tools {
+		p.policies[name] = []string{t.Policy().Digest()}
+	}
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
 		n.Step = &p.Plan.Steps[i]

@@ -63,7 +63,7 @@ func (g *player) noteEnd(a Attempt) { g.ended[AttemptName("r", a)] = true }
 // move does one thing that can happen.
 func (g *player) move() {
 	g.now = g.now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(g.T, "ms")) * time.Millisecond)
-	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "unserved", "noise"}).Draw(g.T, "move") {
+	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "object", "unserved", "noise"}).Draw(g.T, "move") {
 	case "work":
 		g.work()
 	case "clock":
@@ -79,6 +79,10 @@ func (g *player) move() {
 	case "cancel":
 		if rapid.IntRange(0, 9).Draw(g.T, "rare") == 0 {
 			g.say(Cancelled{By: "ann"})
+		}
+	case "object":
+		if m, ok := g.pick(); ok && rapid.IntRange(0, 3).Draw(g.T, "rare") == 0 {
+			g.object(m)
 		}
 	case "unserved":
 		if m, ok := g.pick(); ok && rapid.IntRange(0, 3).Draw(g.T, "rare") == 0 {
@@ -155,6 +159,28 @@ func (g *player) begin(m StepMessage, worker string) {
 	g.say(Started{Attempt: m.Attempt, Worker: worker, Delivery: rapid.SampledFrom([]string{"", "d1"}).Draw(g.T, "delivery")})
 }
 
+// object lets a worker hand a message back whose tools file is another one.
+func (g *player) object(m StepMessage) {
+	tool := parseTool(m.Tool, drawTool(g.T))
+	tool.Effects = rapid.SampledFrom([]Effects{EffectsNone, EffectsIdempotent, EffectsUnsafe}).Draw(g.T, "effects")
+	g.ended[AttemptName(m.Run, m.Attempt)] = true
+	g.add(objection(m.Attempt, rapid.SampledFrom([]string{"w1", "w2"}).Draw(g.T, "worker"), tool))
+	i := g.state.Unit(m.Step)
+	if slices.Contains(m.Policies, tool.Policy().Digest()) {
+		return
+	}
+	if u := &g.state.Units[i]; g.state.Tool(i).Effects.Unsafe() && u.State.InQueue() && !g.state.probing(i) {
+		for n := range u.Attempts {
+			if rec := &u.Attempts[n]; rec.Round == u.Round && rec.Fault != nil && rec.Fault.MayHaveActed() && rec.State == AttemptFailed {
+				g.Fatalf("%s is unsafe now, may have acted in %+v, and was queued again", m.Tool, *rec)
+			}
+		}
+	}
+	if got := g.state.Tool(i); got.Effects != saferEffects(tool.Effects, got.Effects) && len(g.state.heard[m.Tool].digests) < maxPolicies {
+		g.Fatalf("%s says that %s is %s, but the run goes by %s", "a worker", m.Tool, tool.Effects, got.Effects)
+	}
+}
+
 func (g *player) fire() {
 	if g.timer.IsZero() {
 		return
@@ -187,6 +213,9 @@ func (g *player) decide() {
 // decision is a person's; sometimes a grant is forged for something else than what is asked.
 func (g *player) decision(n int, v Verb, by string) Decided {
 	d := Decided{Escalation: g.state.Escalations[n].ID, Verb: v, By: by, Reason: "so", Params: json.RawMessage(`{"p":2}`), Answer: json.RawMessage(`[9]`)}
+	if den, _ := Reopens(g.state, n, d); den != nil && rapid.Bool().Draw(g.T, "reopens") {
+		d.Reopens = den.Escalation
+	}
 	grant, ok, err := GrantFor(g.state, n, d)
 	if !ok || err != nil || rapid.IntRange(0, 3).Draw(g.T, "ungranted") == 0 {
 		return d
@@ -209,6 +238,9 @@ func (g *player) decision(n int, v Verb, by string) Decided {
 func (g *player) checkApproved() {
 	for _, m := range Wants(g.state, nil).Steps {
 		t := g.state.Tool(g.state.Unit(m.Step))
+		if len(m.Policies) < g.state.policiesOf(g.state.Unit(m.Step)) {
+			continue // it was queued before the rule was heard of; the worker that brought it up hands it back
+		}
 		if t.Approval == nil || t.Approval.When == "json:false" || m.RungName == VerifyRung || t.Rung(m.Rung).Harmless() {
 			continue
 		}
@@ -304,7 +336,7 @@ func (g *player) checkLadders() {
 			}
 			last := n == len(u.Attempts)-1
 			probe := a.Rung == len(tool.Rungs) || !last && u.Attempts[n+1].Rung == len(tool.Rungs)
-			if tool.Effects == EffectsUnsafe && a.Fault.MayHaveActed() && !probe && !last && u.Attempts[n+1].Round == a.Round {
+			if g.state.pinned(i).Effects == EffectsUnsafe && a.Fault.MayHaveActed() && !probe && !last && u.Attempts[n+1].Round == a.Round {
 				g.Fatalf("%s may have acted in %+v and was queued again", u.ID, a)
 			}
 		}

@@ -23,7 +23,7 @@ func (c *change) question(i int, h *Human) {
 
 // questionText fills the question in. One that cannot be is asked as it was written: a person makes something of it.
 func (c *change) questionText(i int, h *Human) string {
-	ask := c.Program.Asks[c.Tool(i).Name].Questions[c.Units[i].Rung]
+	ask := c.asks(i).Questions[c.Units[i].Rung]
 	if ask == nil {
 		return h.Question
 	}

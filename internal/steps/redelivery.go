@@ -85,6 +85,8 @@ func (h *history) over(e Event) bool {
 		return e.Attempt == h.Attempt
 	case Failed:
 		return e.Attempt == h.Attempt
+	case Objected:
+		return e.Attempt == h.Attempt
 	case Unserved:
 		return e.Attempt == h.Attempt && !h.Claimed()
 	case Claimed:

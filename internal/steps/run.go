@@ -30,6 +30,8 @@ type State struct {
 	Reason      string // why the run failed, was aborted or cancelled
 
 	epoch   int
+	denials []denial                // in the order of the log
+	heard   map[string]*heardPolicy // by tool: what workers said of it that the submission does not
 	keyRun  string
 	decoded any // Input, once an expression has asked for it
 	carried map[string]Carried
@@ -90,12 +92,27 @@ type Unit struct {
 	instead    string       // why it went down to a rung that acts on nothing, without a fault
 	doubt      int          // 1 + index of the attempt that a probe looks after, 0 = none
 	counts     []classCount // faults on this rung
+	objections int          // attempts that came back because a worker's tools file is another one
+	known      int          // policies of its tool by which it has the approvals that it needs
+	named      int          // waits that the other side has named on this rung
 	waiting    int          // needs not yet done
 	escalation int          // 1 + index of its last escalation, 0 = none
 	kind       unitKind
 	parent     int // item: its for_each unit; undo: the unit that it undoes
 	item       int // index of the item
 	fan        *fan
+}
+
+// Spoken is the unit's name as people read it: `ship`, `ship[2]` for an item, `undo ship`.
+func (u *Unit) Spoken() string {
+	base, undone := strings.CutSuffix(u.ID, "~undo")
+	if step, item, ok := strings.Cut(base, "~"); ok {
+		base = step + "[" + item + "]"
+	}
+	if undone {
+		return "undo " + base
+	}
+	return base
 }
 
 type classCount struct {
@@ -168,11 +185,29 @@ func (s *State) findLate(id string) int {
 
 // Tool is the policy that unit i executes.
 func (s *State) Tool(i int) *Tool {
+	t := s.pinned(i)
+	if h := s.heard[t.Name]; h != nil {
+		return &h.tool
+	}
+	return t
+}
+
+// pinned is the policy of unit i's tool as it was submitted.
+func (s *State) pinned(i int) *Tool {
 	n := &s.Program.Nodes[s.Units[i].Node]
 	if s.Units[i].kind == undo {
 		return n.CompensateTool
 	}
 	return n.Tool
+}
+
+// asks are the expressions about calls of unit i's tool.
+func (s *State) asks(i int) Asks {
+	t := s.pinned(i)
+	if h := s.heard[t.Name]; h != nil {
+		return h.asks
+	}
+	return s.Program.Asks[t.Name]
 }
 
 // RungName is the name of the rung that unit i stands on, "" before its first attempt.

@@ -3,6 +3,7 @@ package steps
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type Document struct {
 	Steps       []StepView        `json:"steps"`
 	Output      json.RawMessage   `json:"output"`
 	Escalations []string          `json:"escalations"` // ids of the open ones
+
+	Stricter []PolicyDifference `json:"stricter,omitempty"` // what workers' tools files ask beyond the submitted one
 }
 
 // StepView is one unit of a run.
@@ -62,7 +65,7 @@ func Show(s *State) Document {
 	d := Document{
 		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf,
 		Started: s.Submitted.UTC(), Ended: moment(s.Ended), Input: Viewed(s.Input), Degraded: s.DegradedSteps(),
-		Steps: make([]StepView, 0, len(s.Units)), Output: Viewed(s.Output), Escalations: []string{},
+		Steps: make([]StepView, 0, len(s.Units)), Output: Viewed(s.Output), Escalations: []string{}, Stricter: s.Differences(),
 	}
 	if d.Labels == nil {
 		d.Labels = map[string]string{}
@@ -140,7 +143,8 @@ type EscalationView struct {
 	Opened   time.Time       `json:"opened"`
 	Deadline *time.Time      `json:"deadline"`              // when nobody may have decided; null = never
 	OnExpiry OnExpiry        `json:"on_deadline,omitempty"` // what happens then
-	Target   string          `json:"target,omitempty"`      // what the rung talks to; questions about the same are alike
+	Target   string          `json:"target,omitempty"`      // what the rung talks to, as it is called
+	Pattern  string          `json:"pattern,omitempty"`     // the target as the tools file has it, where that is another text; questions about the same are alike
 	Summary  string          `json:"summary,omitempty"`     // what the call in question does, in one line; see [Program.Summary]
 	Allowed  []Verb          `json:"allowed"`
 	Decision *Decided        `json:"decision,omitempty"`
@@ -162,7 +166,8 @@ func ViewEscalation(s *State, n int) EscalationView {
 		v.OnExpiry = e.OnExpiry
 	}
 	if e.Unit != RunUnit {
-		v.Target, v.Summary = s.target(e.Unit), s.summaryOf(e)
+		v.Target, v.Pattern = s.target(e.Unit)
+		v.Summary = s.summaryOf(e)
 		v.Step, v.Tool = s.Units[e.Unit].ID, s.Tool(e.Unit).Name
 	}
 	return v
@@ -170,12 +175,11 @@ func ViewEscalation(s *State, n int) EscalationView {
 
 // FindEscalation is the index of an escalation by its id, -1 when there is none.
 func (s *State) FindEscalation(id string) int {
-	for n := range s.Escalations {
-		if s.Escalations[n].ID == id {
-			return n
-		}
+	n, err := strconv.Atoi(strings.TrimPrefix(id, s.Run+"-"))
+	if err != nil || n < 1 || n > len(s.Escalations) || s.Escalations[n-1].ID != id {
+		return -1
 	}
-	return -1
+	return n - 1
 }
 
 // Carry lists what a retry of the ended run s need not do again: units that are done and were not compensated.

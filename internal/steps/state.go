@@ -68,6 +68,7 @@ const (
 	AttemptWithdrawn AttemptState = "withdrawn" // given up before anybody executed it
 	AttemptGivenUp   AttemptState = "given_up"  // the run went on without its outcome
 	AttemptAsked     AttemptState = "asked"     // a person gives the result
+	AttemptReturned  AttemptState = "returned"  // handed back unexecuted: the worker's own tools file is another one
 )
 
 // AttemptRecord is the history of one attempt.

@@ -32,11 +32,7 @@ func runStory(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := &story{t: t, world: newWorld(t), plan: &testPlan{
-		when: map[string]string{}, with: map[string]string{}, forEach: map[string]string{}, undoWith: map[string]string{},
-	}}
-	st.plan.Plan.Name = "story"
-	st.plan.Tools = map[string]Tool{}
+	st := newStory(t)
 	var out bytes.Buffer
 	for line := range strings.Lines(string(old)) {
 		if strings.HasPrefix(line, "  ") {
@@ -58,6 +54,15 @@ func runStory(t *testing.T, file string) {
 	if out.String() != string(old) {
 		t.Errorf("the story goes differently now (run with -update and review):\n%s", out.String())
 	}
+}
+
+func newStory(t *testing.T) *story {
+	st := &story{t: t, world: newWorld(t), plan: &testPlan{
+		when: map[string]string{}, with: map[string]string{}, forEach: map[string]string{}, undoWith: map[string]string{},
+	}}
+	st.plan.Plan.Name = "story"
+	st.plan.Tools = map[string]Tool{}
+	return st
 }
 
 type story struct {
@@ -125,6 +130,9 @@ func (st *story) event(w []string) {
 	switch w[0] {
 	case "started":
 		st.add(Started{Attempt: a, Worker: at(3), Delivery: at(4)})
+	case "objected": // objected STEP ATTEMPT WORKER k=v...: what its tools file says of the tool
+		t := parseTool("t", options(w[4:]))
+		st.add(objection(a, at(3), t))
 	case "claimed":
 		st.add(Claimed{Attempt: a, Worker: at(3)})
 	case "ok":
@@ -145,6 +153,13 @@ func (st *story) event(w []string) {
 		return
 	case "reject":
 		st.add(Decided{Escalation: at(1), Verb: VerbReject, By: at(2), Reason: at(3)})
+		return
+	case "reopen": // reopen ESCALATION BY REASON REJECTION: a retry that takes a rejection back
+		d := Decided{Escalation: at(1), Verb: VerbRetry, By: at(2), Reason: at(3), Reopens: at(4)}
+		if g, ok, err := GrantFor(st.state, st.state.FindEscalation(d.Escalation), d); ok && err == nil {
+			d.Grant = &g
+		}
+		st.add(d)
 		return
 	case "refuse":
 		st.add(Failed{Attempt: a, Worker: "w", Fault: Fault{Class: PolicyDenied, Acted: ActedNo, Message: "not approved"}})
@@ -256,13 +271,38 @@ func (st *story) unitLine(i int) string {
 	return line
 }
 
-// check holds for every story: folding the log anew gives the same picture, and differences were enough.
+// check holds for every story: folding the log anew gives the same picture, differences were enough, and what a settled
+// card shows is what was open right before it was settled.
 func (st *story) check() {
+	for n := range st.state.Escalations {
+		st.checkSettled(n)
+	}
 	if got, want := picture(st.refold()), picture(st.state); got != want {
 		st.t.Errorf("folding the log anew gives another state:\n%s\nnot\n%s", got, want)
 	}
 	if got, want := st.have(), wanted(Wants(st.state, nil), st.state); got != want {
 		st.t.Errorf("published differences add up to\n%s\nbut all that is wanted is\n%s", got, want)
+	}
+}
+
+func (st *story) checkSettled(n int) {
+	e := st.state.Escalations[n]
+	if (e.Settled == 0) != (e.State == EscalationOpen) {
+		st.t.Errorf("%s is %s, settled by record %d", e.ID, e.State, e.Settled)
+	}
+	if e.Settled <= e.Revision {
+		return
+	}
+	var before *State
+	for _, r := range st.log[:e.Settled-1] {
+		before, _ = Apply(before, r)
+	}
+	if before.Escalations[n].State != EscalationOpen {
+		st.t.Errorf("%s is %s right before record %d settled it", e.ID, before.Escalations[n].State, e.Settled)
+	}
+	then, now := MakeDossier(before, n), SettledDossier(before, st.state, n)
+	if fmt.Sprint(then.Failing, then.Attempts, then.Plan, then.LastError) != fmt.Sprint(now.Failing, now.Attempts, now.Plan, now.LastError) {
+		st.t.Errorf("the card of %s shows\n%+v\nnot what was asked:\n%+v", e.ID, now, then)
 	}
 }
 
@@ -287,6 +327,9 @@ func parseTool(name string, o map[string]string) Tool {
 	p := RetryPolicy{MaxAttempts: 3, Initial: Duration(time.Second), Factor: 2, Max: Duration(time.Minute), RetryAfterMax: Duration(5 * time.Minute)}
 	if o["max"] != "" {
 		p.MaxAttempts, _ = strconv.Atoi(o["max"])
+	}
+	if o["named"] != "" {
+		p.MaxNamedWaits, _ = strconv.Atoi(o["named"])
 	}
 	if o["initial"] != "" {
 		p.Initial = Duration(mustDuration(o["initial"]))

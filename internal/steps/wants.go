@@ -34,6 +34,12 @@ type StepMessage struct {
 	Grants    []Grant         `json:"grants,omitempty"`    // the approvals that it acts on
 	// Definition is the tool's as it was pinned into the run, beside Grants, so that a worker can say what is different.
 	Definition map[string]string `json:"definition,omitempty"`
+	// Policies are digests of every [ToolPolicy] that the run goes by: the submitter's, then those that workers brought up.
+	// A worker whose own is not among them says so before it acts. Empty for runs of epoch 1.
+	Policies []string `json:"policies,omitempty"`
+	// The submitted schemas, where a worker's policy is another one: inputs and outputs must fit them and the worker's own.
+	InputSchema  json.RawMessage `json:"input_schema,omitempty"`
+	OutputSchema json.RawMessage `json:"output_schema,omitempty"`
 }
 
 // Claimed reports whether a worker must win the attempt's claim before it executes it: whatever may not happen twice.
@@ -143,6 +149,7 @@ func (s *State) message(i int) StepMessage {
 		Effects: s.effects(i), Params: u.Params, Key: s.Key(i), Timeout: t.Rung(u.Rung).Timeout,
 		NotBefore: u.notBefore, Deadline: u.Deadline,
 	}
+	s.addPolicies(&m, i)
 	if s.claimed(i) {
 		m.Grants = u.grants
 		if len(u.grants) > 0 {

@@ -200,16 +200,27 @@ func (p *testPlan) program() *Program {
 	}
 	prog.Asks = map[string]Asks{}
 	for name, t := range p.Tools {
-		asks := Asks{}
-		if t.Approval != nil {
-			asks.Approval = testExpr(t.Approval.When)
-		}
-		if t.Verify != nil {
-			asks.Happened = testExpr(t.Verify.Happened)
-		}
-		prog.Asks[name] = asks
+		prog.Asks[name] = asksOf(t)
 	}
 	return Link(prog)
+}
+
+// objection is what a worker says whose tools file has t.
+func objection(a Attempt, worker string, t Tool) Objected {
+	p := t.Policy()
+	asks := asksOf(t)
+	return Objected{Attempt: a, Worker: worker, Policy: p, Asks: &asks}
+}
+
+func asksOf(t Tool) Asks {
+	asks := Asks{}
+	if t.Approval != nil {
+		asks.Approval = testExpr(t.Approval.When)
+	}
+	if t.Verify != nil {
+		asks.Happened = testExpr(t.Verify.Happened)
+	}
+	return asks
 }
 
 func TestApplyIgnoresWhatBelongsToNoRun(t *testing.T) {

@@ -32,6 +32,7 @@ func (k Key) String() string { return k.Tool + "/" + k.Rung }
 type Rung struct {
 	executor.Executor
 	Effects                 steps.Effects
+	Policy                  string                                                          // digest of Tool's policy
 	Tool                    *steps.Tool                                                     // of the tools file that this worker trusts
 	Held                    func(params json.RawMessage) bool                               // whether a call needs approval; nil when none does
 	CheckInput, CheckOutput func(json.RawMessage) error                                     // nil without a schema
@@ -117,7 +118,7 @@ func (b *builder) rung(def *plan.ToolDef, r *plan.RungDef, rung Rung) {
 		b.missing = append(b.missing, k)
 		return
 	}
-	rung.Tool = &def.Tool
+	rung.Tool, rung.Policy = &def.Tool, def.Policy().Digest()
 	b.rungs[k] = rung
 }
 

@@ -35,6 +35,18 @@ func (o *object) optional(name, v string) {
 	}
 }
 
+func (o *object) texts(name string, list []string) {
+	o.key(name)
+	o.b = append(o.b, '[')
+	for i, v := range list {
+		if i > 0 {
+			o.b = append(o.b, ',')
+		}
+		o.b = appendText(o.b, v)
+	}
+	o.b = append(o.b, ']')
+}
+
 func (o *object) number(name string, v int) {
 	o.key(name)
 	o.b = strconv.AppendInt(o.b, int64(v), 10)
@@ -145,8 +157,17 @@ func appendStep(m steps.StepMessage) []byte {
 	o.seconds("timeout", m.Timeout)
 	o.time("not_before", m.NotBefore)
 	o.time("deadline", m.Deadline)
+	if len(m.Policies) > 0 {
+		o.texts("policies", m.Policies)
+	}
 	if len(m.Grants) > 0 {
 		o.approvals(m)
+	}
+	if len(m.InputSchema) > 0 {
+		o.raw("input_schema", m.InputSchema)
+	}
+	if len(m.OutputSchema) > 0 {
+		o.raw("output_schema", m.OutputSchema)
 	}
 	o.raw("params", m.Params) // last: scan.go finds its end there
 	return append(o.b, '}')

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"belay/internal/steps"
@@ -33,11 +32,11 @@ func TestBodiesByHand(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := DecodeEvent(KindOutcome, body)
-		if diff := cmp.Diff(want, got, equalJSON, cmpopts.EquateEmpty()); err != nil || diff != "" {
+		if diff := cmp.Diff(want, got, equalJSON); err != nil || diff != "" {
 			t.Fatalf("%v\n%s\n%s", err, body, diff)
 		}
 		step, err := DecodeStep(EncodeStep(m))
-		if diff := cmp.Diff(wantStep, step, equalJSON, cmpopts.EquateEmpty()); err != nil || diff != "" {
+		if diff := cmp.Diff(wantStep, step, equalJSON); err != nil || diff != "" {
 			t.Fatalf("%v\n%s", err, diff)
 		}
 	})
@@ -45,6 +44,9 @@ func TestBodiesByHand(t *testing.T) {
 
 // equalJSON takes white space for nothing.
 var equalJSON = cmp.Comparer(func(a, b json.RawMessage) bool {
+	if len(a) == 0 && len(b) == 0 {
+		return true
+	}
 	var x, y any
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && cmp.Equal(x, y)
 })

@@ -120,6 +120,8 @@ func nameOf(e steps.Event) (name, kind string) {
 		return "succeeded", KindOutcome
 	case steps.Failed:
 		return "failed", KindOutcome
+	case steps.Objected:
+		return "objected", KindOutcome
 	case steps.Claimed:
 		return "claimed", KindClaim
 	case steps.Decided:
@@ -141,6 +143,7 @@ var readers = map[string]func([]byte) (steps.Event, error){
 	KindOutcome + "/progress":  read[steps.Progress],
 	KindOutcome + "/succeeded": read[steps.Succeeded],
 	KindOutcome + "/failed":    read[steps.Failed],
+	KindOutcome + "/objected":  read[steps.Objected],
 	KindClaim + "/claimed":     read[steps.Claimed],
 	KindDecision + "/decided":  read[steps.Decided],
 	KindClock + "/fired":       read[steps.Fired],

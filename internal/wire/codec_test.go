@@ -31,6 +31,10 @@ var events = map[string]steps.Event{
 	"progress":  steps.Progress{Attempt: attempt, Worker: "w1", Message: "half"},
 	"succeeded": steps.Succeeded{Attempt: attempt, Worker: "w1", Output: raw(`{"id":1e400}`), Age: steps.Duration(time.Hour), Started: moment, Took: steps.Duration(1500 * time.Millisecond)},
 	"failed":    steps.Failed{Attempt: attempt, Worker: "w1", Fault: steps.Fault{Class: steps.Timeout, Message: "503 <html>"}, Started: moment, Took: steps.Duration(time.Second)},
+	"objected": steps.Objected{Attempt: attempt, Worker: "w1", Policy: steps.ToolPolicy{
+		Effects: steps.EffectsUnsafe, Approval: &steps.Approval{When: "params.a > 1", Decisions: []steps.Verb{steps.VerbApprove}, Approvers: 2}, OutputSchema: raw(`{"type":"object"}`),
+		Verify: &steps.Verify{Happened: "output.found"}, Definition: map[string]string{"effects": "x"},
+	}},
 	"claimed":   steps.Claimed{Attempt: attempt, Worker: "w1"},
 	"withdrawn": steps.Claimed{Attempt: attempt},
 	"approved":  steps.Decided{Escalation: "r-1", Verb: steps.VerbApprove, By: "zoe", Grant: &grant},

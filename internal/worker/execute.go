@@ -55,6 +55,9 @@ func (j *job) refuse() (steps.Fault, bool) {
 			return steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "the parameters do not fit the tool's input_schema: " + err.Error()}, true
 		}
 	}
+	if err := j.schemas.Check(j.m.InputSchema, j.m.Params); err != nil {
+		return steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "the parameters do not fit the input_schema that the run was submitted with: " + err.Error()}, true
+	}
 	return steps.Fault{}, false
 }
 
@@ -110,7 +113,7 @@ func (j *job) run(ctx context.Context) (executor.Result, error) {
 		return r.Result, r.err
 	case <-ctx.Done():
 	}
-	grace := time.NewTimer(j.StopGrace)
+	grace := time.NewTimer(j.StopGrace + executor.GraceOf(j.rung.Executor))
 	defer grace.Stop()
 	select {
 	case r := <-done:
@@ -157,6 +160,9 @@ func (j *job) progress() func(string) {
 func (j *job) outcome(ctx context.Context, res executor.Result, err error, took time.Duration) steps.Event {
 	if err == nil {
 		res.Output, err = j.rung.Result(j.m.Params, res.Output)
+	}
+	if err == nil {
+		err = j.submittedOutput(res.Output)
 	}
 	if err != nil {
 		return j.failed(j.fault(ctx, err), took)

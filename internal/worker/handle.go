@@ -150,6 +150,9 @@ func (w *Worker) enter(slots chan struct{}) bool {
 
 // mayExecute settles whether this delivery may execute the attempt. If not, the message has been dealt with.
 func (j *job) mayExecute() bool {
+	if j.objects() {
+		return false
+	}
 	if j.rung.Effects.Unsafe() {
 		j.m.Effects = steps.EffectsUnsafe // the message cannot say less than the worker's own tools file
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/executor"
 	"belay/internal/fleet"
 	"belay/internal/steps"
 	"belay/internal/toolbox"
@@ -40,7 +41,7 @@ type Options struct {
 	ToolConcurrency map[string]int // by tool; tools not named share Concurrency only
 	AckWait         time.Duration  // how long a silent worker keeps a message; the same for all workers; default 30 s
 	DrainTimeout    time.Duration  // how long a stop waits for executing attempts; default 30 s
-	StopGrace       time.Duration  // how long an executor may take to obey its deadline; default 5 s
+	StopGrace       time.Duration  // how long an executor may take to obey its deadline, beside its own grace; default 5 s
 	StartedAfter    time.Duration  // when the log is told of a long attempt; default 200 ms
 	Keys            Keys           // whose approvals are genuine; default none: then nothing that needs approval is executed
 	Observer        Observer
@@ -100,6 +101,8 @@ type Worker struct {
 	tools map[string]chan struct{} // the same, per tool with a limit
 	hold  *holds
 	stops *stops
+
+	schemas toolbox.Schemas // that come with messages
 
 	ready    chan struct{}   // closed when it takes attempts of all its tools
 	stopping chan struct{}   // closed when nothing new is begun
@@ -253,6 +256,15 @@ func (w *Worker) mend(ctx context.Context, cs *consumptions, lost chan toolbox.K
 	}
 }
 
+// longestGrace is how long some executor of this worker may take to end what it started.
+func (w *Worker) longestGrace() time.Duration {
+	var longest time.Duration
+	for _, rung := range w.Tools {
+		longest = max(longest, executor.GraceOf(rung.Executor))
+	}
+	return longest
+}
+
 var errDrained = errors.New("the worker is stopping and the drain timeout has passed")
 
 // drain finishes what is in hand.
@@ -276,7 +288,7 @@ func (w *Worker) drain(cs *consumptions) error {
 	w.end(errDrained)
 	select {
 	case <-done:
-	case <-time.After(w.StopGrace + 2*time.Second):
+	case <-time.After(w.StopGrace + w.longestGrace() + 2*time.Second):
 		w.Log.Error("left with attempts that did not stop; they will be delivered again", "worker", w.Name)
 	}
 	return nil

@@ -298,7 +298,7 @@ test('waves are stopped, without JavaScript too', async (t) => {
   await page.getByRole('link', { name: 'Look again' }).click()
   await shot(page, 'wave-1280-no-js')
   await page.getByRole('button', { name: 'Stop here' }).click()
-  await page.getByText('mia stopped it. 93 were not touched.').waitFor()
+  await page.getByText('mia stopped it: 7 retried; 93 not touched.').waitFor()
 })
 
 test('pages of what came of a form are accessible too', async (t) => {

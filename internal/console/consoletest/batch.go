@@ -33,6 +33,7 @@ func (w *World) PutBatch(s handoff.Batch) {
 	if w.batches == nil {
 		w.batches = map[string]handoff.Batch{}
 	}
+	s.Summary = handoff.Summary(s.Verb, s.Items)
 	w.batches[s.ID] = s
 	w.tell(console.Change{Kind: console.BatchChanged, ID: s.ID})
 }

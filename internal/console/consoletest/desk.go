@@ -24,7 +24,7 @@ type World struct {
 	Now func() time.Time
 
 	mu        sync.Mutex
-	items     []handoff.Item // by deadline, then age
+	items     []handoff.Item // the most urgent first
 	cards     map[string]handoff.Card
 	runs      map[string]steps.Document
 	summaries []runlog.Summary
@@ -119,20 +119,8 @@ func (w *World) store(card handoff.Card) {
 		w.items = slices.Delete(w.items, n, n+1)
 	case open:
 		w.items = append(w.items, card.Item)
-		slices.SortStableFunc(w.items, urgency)
+		slices.SortStableFunc(w.items, handoff.Urgency(w.Now()))
 	}
-}
-
-func urgency(a, b handoff.Item) int {
-	switch {
-	case a.Deadline == nil && b.Deadline == nil:
-		return a.Opened.Compare(b.Opened)
-	case a.Deadline == nil:
-		return 1
-	case b.Deadline == nil:
-		return -1
-	}
-	return a.Deadline.Compare(*b.Deadline)
 }
 
 func apply(card *handoff.Card, by string, a handoff.Act, now time.Time) (string, error) {

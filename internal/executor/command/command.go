@@ -1,9 +1,10 @@
 // Package command executes rungs that start a program: no shell, parameters as JSON on stdin, the result on stdout,
 // what it has to say on stderr.
 //
-// A command gets a process group of its own, and the group ends with the command: when it exits, when it runs out of
-// time, when it is cancelled, when it prints too much. What must outlive its command has to leave the group (setsid).
-// On Linux the command itself also dies with a killed worker.
+// A command gets a process group of its own, and the group ends with the command. When it runs out of time, is cancelled
+// or prints too much, the whole group gets SIGTERM, and SIGKILL a grace later: time to release a lock, or to finish after
+// all. What is left of the group when the command exits by itself is killed at once. What must outlive its command has
+// to leave the group (setsid). On Linux the command itself also dies with a killed worker.
 //
 // Of the worker's environment a command sees PATH and HOME, so that programs find themselves and their files, and the
 // variables that the rung names; beside them BELAY_RUN_ID, BELAY_STEP_ID, BELAY_ATTEMPT and BELAY_IDEMPOTENCY_KEY. The
@@ -19,6 +20,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/propagation"
 
@@ -31,6 +33,9 @@ func New(spec executor.Command) executor.Executor { return &rung{spec} }
 
 type rung struct{ spec executor.Command }
 
+// Grace implements [executor.Graceful].
+func (x *rung) Grace() time.Duration { return x.spec.Grace }
+
 // Execute runs the command once.
 func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Result, error) {
 	argv, err := x.argv(req)
@@ -41,11 +46,11 @@ func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Resu
 		return executor.Result{}, executor.Stopped(ctx, steps.ActedNo)
 	}
 	env, secrets := x.env(ctx, req)
-	p := &process{argv: argv, dir: x.spec.Dir, env: env, stdin: input(req), max: executor.Limit(x.spec.MaxBytes)}
+	p := &process{argv: argv, secrets: secrets, dir: x.spec.Dir, env: env, stdin: input(req), max: executor.Limit(x.spec.MaxBytes), grace: x.spec.Grace}
 	p.run(ctx)
 	out, err := x.result(ctx, p)
 	if f, ok := errors.AsType[steps.Fault](err); ok {
-		err = p.explain(f, secrets)
+		err = p.explain(f)
 	}
 	return executor.Result{Output: out}, err
 }
@@ -78,11 +83,12 @@ func (x *rung) argv(req executor.Request) ([]string, error) {
 }
 
 // env is all that the command sees of the environment; of two entries of one name the later one counts. What is let
-// through by name may be a key, so its value is hidden in faults.
+// through by name may be a key, so its value is hidden in all that the command says.
 func (x *rung) env(ctx context.Context, req executor.Request) ([]string, *executor.Secrets) {
 	trace := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, trace)
 	env, secrets := []string{}, &executor.Secrets{}
+	secrets.AddAll(x.spec.Hidden)
 	for _, name := range []string{"PATH", "HOME"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
@@ -93,7 +99,9 @@ func (x *rung) env(ctx context.Context, req executor.Request) ([]string, *execut
 			env = append(env, v.Name+"="+v.Value)
 		} else if value, ok := os.LookupEnv(v.Name); ok {
 			env = append(env, v.Name+"="+value)
-			secrets.Add(v.Name, value)
+			if !harmless(v.Name) {
+				secrets.Add(v.Name, value)
+			}
 		}
 	}
 	if trace["traceparent"] != "" {

@@ -210,6 +210,30 @@ func TestSecretsAreNotInFaults(t *testing.T) {
 	}
 }
 
+func TestSecretsAreNotInOutputs(t *testing.T) {
+	const secret = "canary/secret+1"
+	t.Setenv("BELAY_TEST_KEY", secret)
+	t.Setenv("LC_TEST", "en_GB.utf8")
+	for _, format := range []string{executor.FormatJSON, executor.FormatText} {
+		spec := shell(`cat; echo "said $BELAY_TEST_KEY $LC_TEST" >&2`)
+		spec.Stdout, spec.MaxBytes = format, 0
+		spec.Env = []executor.EnvVar{{Name: "BELAY_TEST_KEY", FromEnv: true}, {Name: "LC_TEST", FromEnv: true}}
+		echo := string(executortest.Echo(secret))
+		out := executortest.Output(t.Context(), t, command.New(spec), executortest.Request(echo))
+		if found := executortest.Traces(out, secret); found != nil {
+			t.Errorf("%s: the output has the secret: %v", format, found)
+		}
+		if !strings.Contains(string(out), "[value of BELAY_TEST_KEY]") {
+			t.Errorf("%s: output = %s, want a word on what was hidden", format, out)
+		}
+	}
+	spec := shell(`printf '"%s"' "$LC_TEST"`)
+	spec.Env = []executor.EnvVar{{Name: "LC_TEST", FromEnv: true}}
+	if out := executortest.Output(t.Context(), t, command.New(spec), executortest.Request(`{}`)); string(out) != `"en_GB.utf8"` {
+		t.Errorf("output = %s: a locale is no secret", out)
+	}
+}
+
 func TestLargeParametersThatNobodyReads(t *testing.T) {
 	params := `{"x":"` + strings.Repeat("x", steps.MaxParams-16) + `"}`
 	if got := executortest.Output(t.Context(), t, command.New(shell("exec 0<&-; echo 1")), executortest.Request(params)); string(got) != "1" {

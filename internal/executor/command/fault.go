@@ -35,12 +35,12 @@ func (x *rung) result(ctx context.Context, p *process) (json.RawMessage, error) 
 	switch {
 	case p.tooMuch:
 		f = executor.TooLarge("", x.spec.MaxBytes)
-	case signalled && ctx.Err() != nil:
-		f = executor.Stopped(ctx, steps.ActedMaybe)
+	case p.told:
+		return x.stopped(ctx, p)
 	case signalled:
 		f.Message = fmt.Sprintf("was ended by a signal: %s", sig)
 	case p.state.ExitCode() == 0:
-		return executor.Output(p.stdout, x.spec.Stdout, x.spec.MaxBytes)
+		return x.output(p)
 	case p.state.ExitCode() == exitTempFail:
 		f.Class, f.Message = steps.Unavailable, "exited with 75: it cannot do it now"
 	default:
@@ -49,14 +49,43 @@ func (x *rung) result(ctx context.Context, p *process) (json.RawMessage, error) 
 	return nil, f
 }
 
+// output makes the result of what was printed. The limit is for that; hiding a secret may make it longer.
+func (x *rung) output(p *process) (json.RawMessage, error) {
+	printed := p.secrets.RedactAnswer(p.stdout, x.spec.Stdout)
+	return executor.Output(printed, x.spec.Stdout, max(p.max, len(printed)))
+}
+
+// stopped says what came of a command that was told to end. One that gives its result all the same has succeeded.
+func (x *rung) stopped(ctx context.Context, p *process) (json.RawMessage, error) {
+	f := executor.Stopped(ctx, steps.ActedMaybe)
+	sig, signalled := signalOf(p)
+	switch {
+	case signalled && sig == syscall.SIGKILL && p.killed:
+		f.Message += fmt.Sprintf("; told to end, it did not within %s and was killed", p.grace)
+	case signalled && sig == syscall.SIGTERM:
+	case signalled:
+		f.Message += fmt.Sprintf("; told to end, it was ended by a signal: %s", sig)
+	case p.state.ExitCode() == 0 && len(p.stdout) > 0:
+		if out, err := x.output(p); err == nil {
+			return out, nil
+		}
+		f.Message += "; told to end, it printed no result that can be used"
+	case p.state.ExitCode() == 0:
+		f.Message += "; told to end, it gave no result"
+	default:
+		f.Message += fmt.Sprintf("; told to end, it exited with %d", p.state.ExitCode())
+	}
+	return nil, f
+}
+
 // explain names the command, and adds its last words to what was seen of its output. Its arguments may be anything, so
 // they are not told.
-func (p *process) explain(f steps.Fault, secrets *executor.Secrets) steps.Fault {
+func (p *process) explain(f steps.Fault) steps.Fault {
 	f.Message = "command " + p.argv[0] + ": " + f.Message
 	if f.Class == steps.InvalidOutput {
-		f.Detail = secrets.Head(p.stdout, p.tooMuch, seenBytes)
+		f.Detail = p.secrets.Head(p.stdout, p.tooMuch, seenBytes)
 	}
-	said := secrets.Tail(p.stderr.b, p.stderr.cut, stderrShown)
+	said := p.secrets.Tail(p.stderr.b, p.stderr.cut, stderrShown)
 	switch {
 	case said == "":
 	case f.Detail == "":
@@ -64,7 +93,7 @@ func (p *process) explain(f steps.Fault, secrets *executor.Secrets) steps.Fault 
 	default:
 		f.Detail += "\nstderr: " + said
 	}
-	return secrets.RedactFault(f)
+	return p.secrets.RedactFault(f)
 }
 
 // notStarted is the fault of a command that was never run, so surely did nothing.

@@ -1,7 +1,11 @@
 package command
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -9,4 +13,25 @@ import (
 // thread for as long as the command runs: see [syscall.SysProcAttr.Pdeathsig].
 func isolate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// onlyZombies reports whether everything that is left of a group has ended. Not every first process of a container reaps
+// what it inherits, or does so at once.
+func onlyZombies(group int) bool {
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(all) == 0 {
+		return false
+	}
+	for _, path := range all {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // it is gone meanwhile
+		}
+		// The name is in parentheses and may hold any; then come state, parent and group.
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		if len(fields) > 2 && fields[2] == strconv.Itoa(group) && fields[0] != "Z" && fields[0] != "X" {
+			return false
+		}
+	}
+	return true
 }

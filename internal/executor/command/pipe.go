@@ -58,6 +58,7 @@ func (to *process) readOut(r io.Reader, tooMuch func()) {
 	if len(to.stdout) > to.max {
 		to.tooMuch = true
 		tooMuch()
+		_, _ = io.Copy(io.Discard, r) // it could not end in order while it waits for somebody to read
 	}
 }
 

@@ -58,7 +58,7 @@ func (x *rung) read(ctx context.Context, c *call, resp *http.Response) (json.Raw
 		return json.RawMessage("null"), nil
 	}
 	// The limit is for what was sent; hiding a secret may have made it longer.
-	body = c.secrets.RedactBytes(body)
+	body = c.secrets.RedactAnswer(body, x.spec.Response)
 	out, err := executor.Output(body, x.spec.Response, max(limit, len(body)))
 	return out, withStatus(err, resp)
 }

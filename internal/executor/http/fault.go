@@ -1,6 +1,7 @@
 package httpexec
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -32,7 +33,9 @@ func (c *call) refusal(resp *http.Response) steps.Fault {
 	f := steps.Fault{Class: class, Acted: acted, Status: resp.StatusCode, Message: statusLine(resp)}
 	f.Detail = c.secrets.Head(body, len(body) == refusalBytes, detailBytes)
 	if class.Reaction() == steps.Retry {
-		f.RetryAfter = steps.Duration(executor.RetryAfter(resp.Header.Get("Retry-After"), resp.Header.Get("Date")))
+		f.RetryAfter = steps.Duration(executor.NamedWait(func(name string) string {
+			return cmp.Or(resp.Header.Get(name), resp.Trailer.Get(name)) // gRPC may say it at the end
+		}))
 	}
 	return f
 }

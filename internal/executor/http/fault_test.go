@@ -239,3 +239,13 @@ func TestCausesAreNotWrapped(t *testing.T) {
 		t.Errorf("message = %q, want the cause and no query", f.Message)
 	}
 }
+
+// TestAMessageNamesWhatWasCalled: with its path as it was sent, so that a value with a slash is no other path.
+func TestAMessageNamesWhatWasCalled(t *testing.T) {
+	s := service(t, status(404))
+	x := client(t).Executor(executor.HTTP{Method: "POST", URL: text(s.URL + "/charge/a%2Fb%20c")})
+	f := executortest.Fault(t.Context(), t, x, executortest.Request(`{}`))
+	if !strings.HasPrefix(f.Message, "POST "+s.URL+"/charge/a%2Fb%20c: ") {
+		t.Error(f.Message)
+	}
+}

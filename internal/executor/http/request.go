@@ -42,7 +42,7 @@ func (x *rung) prepare(ctx context.Context, req executor.Request) (*call, error)
 	if err != nil {
 		return nil, err
 	}
-	c := &call{request: r, target: method + " " + u.Scheme + "://" + u.Host + u.Path}
+	c := &call{request: r, target: method + " " + u.Scheme + "://" + u.Host + u.EscapedPath()}
 	return c, x.header(ctx, c, params, req.Key)
 }
 
@@ -119,6 +119,7 @@ func (x *rung) header(ctx context.Context, c *call, params any, key string) erro
 		h[keyHeader] = []string{key}
 	}
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(h))
+	c.secrets.AddAll(x.spec.Hidden)
 	return x.authorize(h, &c.secrets)
 }
 

@@ -4,6 +4,7 @@ package natsexec
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -22,11 +23,16 @@ import (
 const keyHeader = "Idempotency-Key"
 
 // New makes the executor of one rung. The connection stays the caller's to close.
-func New(conn *nats.Conn, spec executor.NATS) executor.Executor { return &rung{conn: conn, spec: spec} }
+func New(conn *nats.Conn, spec executor.NATS) executor.Executor {
+	x := &rung{conn: conn, spec: spec}
+	x.secrets.AddAll(spec.Hidden)
+	return x
+}
 
 type rung struct {
-	conn *nats.Conn
-	spec executor.NATS
+	conn    *nats.Conn
+	spec    executor.NATS
+	secrets executor.Secrets // that the service is given, and must not tell
 }
 
 // Execute asks once.
@@ -42,11 +48,21 @@ func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Resu
 	if err != nil {
 		return executor.Result{}, at(msg.Subject, failure(ctx, err))
 	}
-	if f, no := refusal(reply); no {
-		return executor.Result{}, at(msg.Subject, f)
+	if f, no := x.refusal(reply); no {
+		return executor.Result{}, at(msg.Subject, x.secrets.RedactFault(f))
 	}
-	out, err := executor.Output(reply.Data, executor.FormatJSON, x.spec.MaxBytes)
+	out, err := x.output(reply.Data)
 	return executor.Result{Output: out}, at(msg.Subject, err)
+}
+
+// output makes the result of a reply. The limit is for what was sent; hiding a secret may make it longer.
+func (x *rung) output(reply []byte) (json.RawMessage, error) {
+	limit := executor.Limit(x.spec.MaxBytes)
+	if len(reply) > limit {
+		return nil, executor.TooLarge(x.secrets.Head(reply, false, detailBytes), x.spec.MaxBytes)
+	}
+	reply = x.secrets.RedactAnswer(reply, executor.FormatJSON)
+	return executor.Output(reply, executor.FormatJSON, max(limit, len(reply)))
 }
 
 // message fills in the templates and adds our own headers, which no rung may change.
@@ -124,7 +140,7 @@ func failure(ctx context.Context, err error) steps.Fault {
 }
 
 // refusal is the fault of a reply that says no.
-func refusal(reply *nats.Msg) (steps.Fault, bool) {
+func (x *rung) refusal(reply *nats.Msg) (steps.Fault, bool) {
 	text, code := reply.Header.Get(micro.ErrorHeader), reply.Header.Get(micro.ErrorCodeHeader)
 	if text == "" && code == "" {
 		return steps.Fault{}, false
@@ -134,12 +150,22 @@ func refusal(reply *nats.Msg) (steps.Fault, bool) {
 		status = 0
 	}
 	class, acted := executor.OfStatus(status)
-	f := steps.Fault{Class: class, Acted: acted, Status: status, Detail: executor.Head(reply.Data, detailBytes)}
-	f.Message = executor.Head([]byte(strings.TrimSpace(code+" "+text)), messageBytes)
+	f := steps.Fault{Class: class, Acted: acted, Status: status, Detail: x.secrets.Head(reply.Data, false, detailBytes)}
+	f.Message = x.secrets.Head([]byte(strings.TrimSpace(code+" "+text)), false, messageBytes)
 	if class.Reaction() == steps.Retry {
-		f.RetryAfter = steps.Duration(executor.RetryAfter(reply.Header.Get("Retry-After"), ""))
+		f.RetryAfter = steps.Duration(executor.NamedWait(func(name string) string { return anyCase(reply.Header, name) }))
 	}
 	return f, true
+}
+
+// anyCase finds a header however its name is written; to NATS each spelling is a name of its own.
+func anyCase(h nats.Header, name string) string {
+	for have, values := range h {
+		if strings.EqualFold(have, name) && len(values) > 0 {
+			return values[0]
+		}
+	}
+	return ""
 }
 
 const (

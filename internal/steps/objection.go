@@ -1,0 +1,240 @@
+package steps
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// heardPolicy is a tool as the run goes by it since workers have brought up policies of their own.
+type heardPolicy struct {
+	tool    Tool
+	asks    Asks
+	digests []string           // of the submitted policy, then of those that were brought up
+	pinned  Tool               // as it was submitted
+	said    []PolicyDifference // what each of them changed
+}
+
+// PolicyDifference is what a worker's tools file made stricter than a run had been submitted with.
+type PolicyDifference struct {
+	Tool    string   `json:"tool"`
+	Worker  string   `json:"worker"`  // the first one that said so
+	Changes []string `json:"changes"` // parts of the tool, in the words of a tools file; empty: the submitted ones are stricter
+}
+
+// maxPolicies bounds how many policies a run hears about one tool, and how often one unit's attempt is handed back.
+const maxPolicies = 8
+
+// onObjected takes in a policy that a worker goes by, and lets the attempt that it handed back go on under it.
+func (c *change) onObjected(e Objected) {
+	i, ok := c.current(e.Attempt)
+	if !ok {
+		return
+	}
+	u := &c.Units[i]
+	begun, giving := u.State == StepRunning, u.giving
+	diff, heard := c.hear(i, e)
+	c.returned(i, e.Worker, diff)
+	switch {
+	case giving != nil:
+		c.withdrawn(i, *giving)
+	case !heard:
+		c.ask(i, KindFailure, Fault{Class: PolicyDenied, Acted: ActedNo, Message: tooManyPolicies(c.Tool(i).Name, e.Worker)})
+	case c.probing(i):
+		c.queue(i, 0)
+	case c.Tool(i).Effects.Unsafe() && c.mayHaveBegun(i, begun):
+		c.inDoubt(i, e.Worker)
+	case c.ending != "" && u.kind != undo:
+		c.set(i, StepCancelled)
+	case c.unapproved(i):
+		c.nextRound(i, Decided{})
+		c.firstTry(i)
+	default:
+		u.known = c.policiesOf(i)
+		c.queue(i, 0)
+	}
+}
+
+func tooManyPolicies(tool, worker string) string {
+	return "worker " + worker + " goes by yet another definition of " + tool + ": the workers' tools files differ too much; give them all the same one, then retry"
+}
+
+// hear merges a policy into the tool of unit i; not heard when there are too many already, or the unit's attempts come
+// back again and again.
+func (c *change) hear(i int, e Objected) (_ PolicyDifference, heard bool) {
+	u, t := &c.Units[i], c.pinned(i)
+	u.objections++
+	h := c.heard[t.Name]
+	if h == nil {
+		h = &heardPolicy{tool: *t, asks: c.Program.Asks[t.Name], digests: slices.Clone(c.Program.policies[t.Name]), pinned: *t}
+	}
+	digest, diff := e.Policy.Digest(), PolicyDifference{Tool: t.Name, Worker: e.Worker}
+	if n := slices.Index(h.digests, digest); n >= 0 {
+		if n > 0 {
+			diff.Changes = h.said[n-1].Changes
+		}
+		return diff, u.objections <= maxPolicies
+	}
+	if e.Asks == nil || len(h.digests) >= maxPolicies || u.objections > maxPolicies {
+		return diff, false
+	}
+	tool, changes := h.tool.tightened(e.Policy)
+	h.asks = h.asks.joined(*e.Asks, &h.tool, e.Policy)
+	h.tool, diff.Changes = tool, changes
+	h.digests, h.said = append(h.digests, digest), append(h.said, diff)
+	if c.heard == nil {
+		c.heard = map[string]*heardPolicy{}
+	}
+	c.heard[t.Name] = h
+	c.touch(RunUnit)
+	if slices.Contains(changes, "approval") || slices.Contains(changes, "definition") {
+		c.askAnew(t.Name)
+	}
+	return diff, true
+}
+
+// askAnew puts open questions for approval of a tool's calls again: they are about the tool as it was known before.
+func (c *change) askAnew(tool string) {
+	for i := range c.Units {
+		if c.Units[i].State != StepHeld || c.pinned(i).Name != tool {
+			continue
+		}
+		c.supersede(i)
+		c.firstTry(i)
+	}
+}
+
+// joined are the expressions of a tool t that was asked about by a, under policy p with its own as well.
+func (a Asks) joined(b Asks, t *Tool, p ToolPolicy) Asks {
+	switch {
+	case t.Approval == nil:
+		a.Approval = b.Approval
+	case p.Approval == nil: // the tool's own rule stays
+	case a.Approval == nil || b.Approval == nil:
+		a.Approval = nil // one of them always asks
+	default:
+		a.Approval = anyOf(a.Approval, b.Approval)
+	}
+	if p.Verify != nil {
+		a.Happened, a.Verified, a.Probes = b.Happened, b.Verified, b.Probes
+	}
+	return a
+}
+
+// anyOf is true when one of two conditions is, and fails when the first one does that is not false.
+func anyOf(a, b Expr) Expr {
+	return func(s Scope) (json.RawMessage, error) {
+		if v, err := a(s); err != nil || string(v) != "false" {
+			return v, err
+		}
+		return b(s)
+	}
+}
+
+// returned ends the current attempt of unit i, which nobody executed this time.
+func (c *change) returned(i int, worker string, diff PolicyDifference) {
+	u := &c.Units[i]
+	rec := u.record()
+	rec.State, rec.Ended, rec.Worker, rec.Note = AttemptReturned, c.Now, orElse(rec.Worker, worker), "not executed: "+diff.Text()
+	u.giving = nil
+}
+
+// Text says what differs, for people.
+func (d PolicyDifference) Text() string {
+	if len(d.Changes) == 0 {
+		return "the tools file of worker " + d.Worker + " differs from the submitted one, which is the stricter of the two"
+	}
+	return "the tools file of worker " + d.Worker + " is stricter than the submitted one: " + strings.Join(d.Changes, ", ")
+}
+
+// mayHaveBegun reports whether an attempt of unit i's round may have acted before its tool was known to be unsafe.
+func (c *change) mayHaveBegun(i int, begun bool) bool {
+	u := &c.Units[i]
+	for n := len(u.Attempts) - 1; n >= 0 && u.Attempts[n].Round == u.Round; n-- {
+		rec := &u.Attempts[n]
+		if rec.Fault != nil && rec.Fault.MayHaveActed() && rec.State != AttemptWithdrawn {
+			c.standOn(i, n) // that is the one in doubt
+			return true
+		}
+	}
+	return begun
+}
+
+// inDoubt gives the attempt that unit i stands on to a probe or a person.
+func (c *change) inDoubt(i int, worker string) {
+	f := Fault{Class: Unknown, Acted: ActedMaybe, Message: "it may have happened already, and the tools file of worker " + worker + " says that it must not be repeated"}
+	if rec := c.Units[i].record(); rec.Fault == nil {
+		rec.Fault = &f
+	}
+	c.unknown(i, f)
+}
+
+// unapproved reports whether unit i needs an approval that it does not have.
+func (c *change) unapproved(i int) bool {
+	t, u := c.Tool(i), &c.Units[i]
+	if t.Approval == nil || t.Rung(u.Rung).Harmless() {
+		return false
+	}
+	digest, err := t.CallDigest(u.Params)
+	if err != nil {
+		return true // hold says so
+	}
+	_, need := c.needsApproval(i)
+	return need && !c.granted(i, digest)
+}
+
+// approvalFrom says whose word it is that a call of unit i needs approval, where it is not the submitted one.
+func (c *change) approvalFrom(i int) string {
+	h := c.heard[c.pinned(i).Name]
+	if h == nil || h.pinned.Approval != nil {
+		return ""
+	}
+	n := slices.IndexFunc(h.said, func(d PolicyDifference) bool { return slices.Contains(d.Changes, "approval") })
+	if n < 0 {
+		return ""
+	}
+	return ", says the tools file of worker " + h.said[n].Worker + " (the submitted one does not ask)"
+}
+
+// policiesOf is how many policies the run has heard of about unit i's tool, the submitted one included.
+func (s *State) policiesOf(i int) int {
+	if h := s.heard[s.pinned(i).Name]; h != nil {
+		return len(h.digests)
+	}
+	return 1
+}
+
+// addPolicies tells a worker by which policies the attempt has the approvals that it needs. What was heard later the
+// worker brings up again: it may ask for an approval that the attempt does not have.
+func (s *State) addPolicies(m *StepMessage, i int) {
+	t := s.pinned(i)
+	h := s.heard[t.Name]
+	switch {
+	case !s.since(2):
+	case h == nil:
+		m.Policies = s.Program.policies[t.Name]
+	default:
+		n := len(h.digests)
+		if !s.probing(i) {
+			n = s.Units[i].known
+		}
+		m.Policies = h.digests[:n:n]
+		if !s.probing(i) {
+			m.InputSchema, m.OutputSchema = h.pinned.InputSchema, h.pinned.OutputSchema
+		}
+	}
+}
+
+// Differences lists what workers' tools files have made stricter than the run was submitted with, by tool and in the
+// order in which it was said.
+func (s *State) Differences() []PolicyDifference {
+	var list []PolicyDifference
+	for _, n := range s.Program.Nodes {
+		for _, t := range []*Tool{n.Tool, n.CompensateTool} {
+			if t != nil && s.heard[t.Name] != nil && !slices.ContainsFunc(list, func(d PolicyDifference) bool { return d.Tool == t.Name }) {
+				list = append(list, s.heard[t.Name].said...)
+			}
+		}
+	}
+	return list
+}

@@ -1,0 +1,137 @@
+package steps
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// ToolPolicy is what a tools file says of what a tool may do to the world, and who must agree to it. The submitter's is
+// pinned into the run; each worker has its own, and the stricter word of the two counts.
+type ToolPolicy struct {
+	Effects      Effects         `json:"effects"`
+	Approval     *Approval       `json:"approval,omitempty"`
+	InputSchema  json.RawMessage `json:"input_schema,omitempty"`
+	OutputSchema json.RawMessage `json:"output_schema,omitempty"`
+	Verify       *Verify         `json:"verify,omitempty"`
+	// Definition is what approvals are bound to, see [Tool]; empty where nothing needs approval.
+	Definition map[string]string `json:"definition,omitempty"`
+}
+
+// Policy is the policy part of a tool.
+func (t *Tool) Policy() ToolPolicy {
+	return ToolPolicy{
+		Effects: t.Effects, Approval: t.Approval, InputSchema: t.InputSchema, OutputSchema: t.OutputSchema, Verify: t.Verify, Definition: t.Definition,
+	}
+}
+
+// Digest names a policy: two tools files that say the same of a tool have the same. How patiently a probe is tried, and
+// fractions of a millisecond that are lost between two encodings, are no part of it.
+func (p ToolPolicy) Digest() string {
+	if p.Verify != nil {
+		v := *p.Verify
+		v.Timeout, v.Retry = 0, RetryPolicy{}
+		p.Verify = &v
+	}
+	if p.Approval != nil {
+		a := *p.Approval
+		a.ValidFor, a.Deadline = wholeMillis(a.ValidFor), wholeMillis(a.Deadline)
+		p.Approval = &a
+	}
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return "" // a schema that is no JSON; nothing has this digest, so such a policy is never taken for another
+	}
+	if canonical, err := Canonical(raw); err == nil {
+		raw = canonical
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:8])
+}
+
+func wholeMillis(d Duration) Duration { return Duration(time.Duration(d).Round(time.Millisecond)) }
+
+// tightened is t under p as well: whatever one of the two asks for, is asked for. What p changes is named, in the words
+// of a tools file; nothing named means that t says it all already.
+func (t *Tool) tightened(p ToolPolicy) (merged Tool, changes []string) {
+	merged = *t
+	merged.Effects = saferEffects(t.Effects, p.Effects)
+	merged.Approval = bothApprovals(t.Approval, p.Approval)
+	merged.InputSchema = orRaw(t.InputSchema, p.InputSchema)
+	merged.OutputSchema = orRaw(t.OutputSchema, p.OutputSchema)
+	if p.Verify != nil {
+		merged.Verify = p.Verify // the worker executes it, so it is the worker's
+	}
+	if len(p.Definition) > 0 {
+		merged.Definition = p.Definition // what an approval is checked against, right before the call
+	}
+	old, now := t.Policy(), merged.Policy()
+	for _, part := range []struct {
+		name     string
+		old, now any
+	}{
+		{"effects", old.Effects, now.Effects}, {"approval", old.Approval, now.Approval}, {"input_schema", old.InputSchema, now.InputSchema},
+		{"output_schema", old.OutputSchema, now.OutputSchema}, {"verify", old.Verify, now.Verify}, {"definition", old.Definition, now.Definition},
+	} {
+		if !sameJSON(part.old, part.now) {
+			changes = append(changes, part.name)
+		}
+	}
+	return merged, changes
+}
+
+func sameJSON(a, b any) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+func saferEffects(a, b Effects) Effects {
+	switch {
+	case a.Unsafe() || b.Unsafe():
+		return EffectsUnsafe
+	case a == EffectsIdempotent || b == EffectsIdempotent:
+		return EffectsIdempotent
+	}
+	return EffectsNone
+}
+
+// bothApprovals holds what either rule holds, on the stricter terms. What only one of the two says is its word; how long
+// a question waits, and what happens then, is the first one's where it has a rule.
+func bothApprovals(a, b *Approval) *Approval {
+	if a == nil || b == nil {
+		if a == nil {
+			return b
+		}
+		return a
+	}
+	both := *a
+	both.When = either(a.When, b.When)
+	both.Approvers = max(a.Approvers, b.Approvers)
+	both.NotSubmitter = a.NotSubmitter || b.NotSubmitter
+	both.ValidFor = min(a.ValidFor, b.ValidFor)
+	both.Decisions = slices.DeleteFunc(slices.Clone(a.Decisions), func(v Verb) bool { return !slices.Contains(b.Decisions, v) })
+	return &both
+}
+
+// either is the condition that holds when one of two does; an empty one always holds.
+func either(a, b string) string {
+	switch {
+	case a == "" || b == "":
+		return ""
+	case a == b:
+		return a
+	}
+	return "(" + a + ") || (" + b + ")"
+}
+
+// orRaw is the first schema that is there. Forms and edits go by it; the worker checks the submitted one beside its own.
+func orRaw(a, b json.RawMessage) json.RawMessage {
+	if len(a) == 0 {
+		return b
+	}
+	return a
+}
