@@ -17,7 +17,7 @@ func (f *toolsFile) define(t *ToolDef, n *yaml.Node) map[string]string {
 	parts := map[string]string{"effects": sum([]byte(t.Effects))}
 	for name, schema := range map[string]json.RawMessage{"input_schema": t.InputSchema, "output_schema": t.OutputSchema} {
 		if len(schema) > 0 {
-			parts[name] = sum(schema)
+			parts[name] = sum(inAnyOrder(schema))
 		}
 	}
 	if t.Summary != "" {
@@ -42,6 +42,15 @@ func (f *toolsFile) define(t *ToolDef, n *yaml.Node) map[string]string {
 		}
 	}
 	return parts
+}
+
+// inAnyOrder is a schema that reads the same in whatever order it is written.
+func inAnyOrder(schema json.RawMessage) json.RawMessage {
+	raw, err := canonical(steps.Decode(schema))
+	if err != nil {
+		return schema
+	}
+	return raw
 }
 
 func sum(b []byte) string {

@@ -182,6 +182,7 @@ func (r *reader) schema(n *yaml.Node, into *json.RawMessage) check {
 		r.at(n, "", "a schema is a mapping, not %s", kindOf(n))
 		return nil
 	}
+	*into = asWritten(n, *into)
 	compiled, err := compileSchema(*into)
 	if err == nil {
 		return func(value json.RawMessage) error { return validate(compiled, value) }

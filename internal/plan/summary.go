@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"unicode/utf8"
 
@@ -26,30 +28,53 @@ func (f *toolsFile) readSummary(t *ToolDef, n *yaml.Node) {
 	f.checkTemplate(n, inTools)
 }
 
-// readInputSchema reads the schema of the parameters, and in which order it has them: people are shown the same one.
-func (f *toolsFile) readInputSchema(t *ToolDef, n *yaml.Node) {
-	t.CheckInput = f.schema(n, &t.InputSchema)
-	properties := valueOf(n, "properties")
-	if properties == nil || properties.Kind != yaml.MappingNode {
-		return
+// compileSummaries compiles what the tools say about their calls, and finds the order in which they have parameters.
+func compileSummaries(p *steps.Program) error {
+	p.Summaries = make(map[string]steps.Saying, len(p.Tools))
+	for name, t := range p.Tools {
+		saying := steps.Saying{Order: propertyNames(t.InputSchema)}
+		if t.Summary != "" {
+			say, faults := compileText(t.Summary, inTools, nil)
+			if len(faults) > 0 {
+				return fmt.Errorf("tool %q: summary: %w", name, placed{fault: faults[0]})
+			}
+			saying.Say = say.sentence
+		}
+		p.Summaries[name] = saying
 	}
-	for i := 0; i+1 < len(properties.Content); i += 2 {
-		t.ParamOrder = append(t.ParamOrder, resolve(properties.Content[i]).Value)
-	}
+	return nil
 }
 
-// compileSummaries compiles what the tools say about their calls.
-func compileSummaries(p *steps.Program) error {
-	p.Summaries = map[string]steps.Sentence{}
-	for name, t := range p.Tools {
-		if t.Summary == "" {
-			continue
+// propertyNames are the properties of a schema in the order in which it has them.
+func propertyNames(schema json.RawMessage) []string {
+	var s struct {
+		Properties namesInOrder `json:"properties"`
+	}
+	if json.Unmarshal(schema, &s) != nil {
+		return nil
+	}
+	return s.Properties
+}
+
+// namesInOrder are the names of an object as it is written.
+type namesInOrder []string
+
+// UnmarshalJSON reads the names and leaves the values.
+func (n *namesInOrder) UnmarshalJSON(raw []byte) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return err
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
 		}
-		say, faults := compileText(t.Summary, inTools, nil)
-		if len(faults) > 0 {
-			return fmt.Errorf("tool %q: summary: %w", name, placed{fault: faults[0]})
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return err
 		}
-		p.Summaries[name] = say.sentence
+		*n = append(*n, fmt.Sprint(name))
 	}
 	return nil
 }

@@ -167,7 +167,7 @@ func (f *toolsFile) toolFields(t *ToolDef) fields {
 		"timeout":       kept(&t.at.timeout, f.duration(&t.Timeout, 0)),
 		"rungs":         func(n *yaml.Node) { f.readRungs(t, n) },
 		"summary":       func(n *yaml.Node) { f.readSummary(t, n) },
-		"input_schema":  func(n *yaml.Node) { f.readInputSchema(t, n) },
+		"input_schema":  func(n *yaml.Node) { t.CheckInput = f.schema(n, &t.InputSchema) },
 		"output_schema": func(n *yaml.Node) { t.CheckOutput = f.schema(n, &t.OutputSchema) },
 		"approval":      func(n *yaml.Node) { f.readApproval(t, n) },
 		"verify":        func(n *yaml.Node) { f.readVerify(t, n) },

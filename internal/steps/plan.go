@@ -99,10 +99,9 @@ type Tool struct {
 	Rungs        []Rung          `json:"rungs"`
 	InputSchema  json.RawMessage `json:"input_schema,omitempty"`
 	OutputSchema json.RawMessage `json:"output_schema,omitempty"`
-	Approval     *Approval       `json:"approval,omitempty"`    // nil: it may act unasked
-	Verify       *Verify         `json:"verify,omitempty"`      // nil: only a person can settle an unknown outcome
-	Summary      string          `json:"summary,omitempty"`     // template over params: what a call is about to do, in one line
-	ParamOrder   []string        `json:"param_order,omitempty"` // names of parameters, as the input schema has them
+	Approval     *Approval       `json:"approval,omitempty"` // nil: it may act unasked
+	Verify       *Verify         `json:"verify,omitempty"`   // nil: only a person can settle an unknown outcome
+	Summary      string          `json:"summary,omitempty"`  // template over params: what a call is about to do, in one line
 	// Definition is what an approval is bound to beside the parameters: a digest for each part of the tool that says what
 	// it does to the world (effects, schemas, executors). Empty where nothing needs approval.
 	Definition map[string]string `json:"definition,omitempty"`

@@ -16,7 +16,7 @@ type Program struct {
 	index  map[string]int  // plan step id -> index of Nodes
 
 	Reshapes  map[string]map[int]Expr // by tool and rung: what makes an output of a person's answer
-	Summaries map[string]Sentence     // by tool; only of tools that have one
+	Summaries map[string]Saying       // by tool
 	policies  map[string][]string     // by tool: the digest of its policy
 }
 

@@ -14,6 +14,12 @@ import (
 // Sentence is a tool's `summary`, compiled: what it says about a call with these decoded parameters, piece by piece.
 type Sentence func(params any) ([]Piece, error)
 
+// Saying is what there is to say about the calls of a tool.
+type Saying struct {
+	Say   Sentence // nil where the tool has no summary
+	Order []string // names of parameters, as the input schema has them
+}
+
 // Piece is a part of a summary: words of whoever wrote the tools file, or a value out of the parameters.
 type Piece struct {
 	Text  string
@@ -38,13 +44,13 @@ func (p *Program) Summary(tool string, params json.RawMessage) string {
 	if !ok {
 		return ""
 	}
-	if say := p.Summaries[tool]; say != nil {
-		if pieces, err := say(values); err == nil {
+	saying := p.Summaries[tool]
+	if saying.Say != nil {
+		if pieces, err := saying.Say(values); err == nil {
 			return sentence(pieces)
 		}
 	}
-	t := p.Tools[tool]
-	return listed(values, t.ParamOrder)
+	return listed(values, saying.Order)
 }
 
 // Summary is one line about what unit i does; empty before its parameters are known.

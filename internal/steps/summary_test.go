@@ -12,11 +12,10 @@ import (
 
 // says makes a program with one tool, whose summary has the named parameters where it has braces.
 func says(template string, order ...string) *Program {
-	p := &Program{Definition: Definition{Tools: map[string]Tool{"t": {Name: "t", Summary: template, ParamOrder: order}}}}
 	if template == "" {
-		return p
+		return &Program{Summaries: map[string]Saying{"t": {Order: order}}}
 	}
-	p.Summaries = map[string]Sentence{"t": func(params any) ([]Piece, error) {
+	return &Program{Summaries: map[string]Saying{"t": {Order: order, Say: func(params any) ([]Piece, error) {
 		var pieces []Piece
 		for i, part := range strings.FieldsFunc(template, func(r rune) bool { return r == '{' || r == '}' }) {
 			if value := strings.HasPrefix(template, "{") == (i%2 == 0); value {
@@ -37,8 +36,7 @@ func says(template string, order ...string) *Program {
 			pieces = append(pieces, Piece{Text: part})
 		}
 		return pieces, nil
-	}}
-	return p
+	}}}}
 }
 
 func TestSummary(t *testing.T) {
