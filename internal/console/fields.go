@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"belay/internal/plan"
-	"belay/internal/steps"
 )
 
 // field is one value that a person types, typed by a JSON schema.
@@ -37,10 +36,16 @@ const (
 // fieldPrefix tells the values of fields from the other inputs of a form.
 const fieldPrefix = "f."
 
+// maxFields is how many fields a form has at most.
+const maxFields = maxRows
+
 // fieldsOf makes one field for each member of an object and each further property of its schema.
 func fieldsOf(object, rawSchema json.RawMessage) []field {
 	s := readSchema(rawSchema)
 	var list []field
+	if few, rest, _ := firstMembers(object, maxFields); len(few) > 0 && rest > 0 {
+		return nil // nobody fills in such a form; the whole is there as JSON
+	}
 	have := unique(object)
 	for _, m := range have {
 		list = append(list, newField(m.Name, m.Value, s))
@@ -48,18 +53,6 @@ func fieldsOf(object, rawSchema json.RawMessage) []field {
 	for _, name := range propertyNames(rawSchema) {
 		if find(have, name) == nil {
 			list = append(list, newField(name, nil, s))
-		}
-	}
-	return list
-}
-
-// unique gives the members of an object, of those with the same name the last one, which is the one that counts in Go.
-func unique(object json.RawMessage) []member {
-	all, _ := members(object)
-	var list []member
-	for _, m := range all {
-		if find(list, m.Name) == nil {
-			list = append(list, member{m.Name, find(all, m.Name)})
 		}
 	}
 	return list
@@ -82,7 +75,7 @@ func (f *field) write() string {
 		return ""
 	}
 	if f.Kind == fieldJSON {
-		return ascii(pretty(f.was))
+		return editable(f.was)
 	}
 	var s string
 	if json.Unmarshal(f.was, &s) == nil && strings.HasPrefix(string(f.was), `"`) {
@@ -180,8 +173,8 @@ func place(list []field, complaint string) (rest []string) {
 
 // isObject reports whether raw is a JSON object and nothing after it.
 func isObject(raw json.RawMessage) bool {
-	_, ok := steps.Decode(raw).(map[string]any)
-	return ok && json.Valid(raw)
+	_, _, err := firstMembers(raw, 0)
+	return err == nil
 }
 
 // numberedField is a field with its place in the form, for the ids that tie labels and errors to it.

@@ -36,8 +36,8 @@ func offers(d steps.Dossier, p Person) (list []offerView, refused string) {
 	return list, refused
 }
 
-// acts are the buttons of what decides nothing. What another person has claimed only they release, before it runs out.
-func acts(v cardView, p Person) []offerView {
+// actsOf are the buttons of what decides nothing. What another person has claimed only they release, before it runs out.
+func actsOf(v cardView, p Person) []offerView {
 	list := []handoff.Action{handoff.ActClaim, handoff.ActAssign, handoff.ActSnooze, handoff.ActNote}
 	switch {
 	case v.People.Mine:

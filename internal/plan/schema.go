@@ -13,6 +13,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v4"
+
+	"belay/internal/steps"
 )
 
 //go:embed schema/plan.schema.json
@@ -98,6 +100,9 @@ func flattened(err error) error {
 
 // decodeExact reads one JSON value with its numbers as they are written.
 func decodeExact(raw json.RawMessage) (any, error) {
+	if err := steps.CheckDepth(raw); err != nil {
+		return nil, err
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	var v any
@@ -207,6 +212,7 @@ func (r *reader) schema(n *yaml.Node, into *json.RawMessage) check {
 		r.at(n, "", "a schema is a mapping, not %s", kindOf(n))
 		return nil
 	}
+	*into = asWritten(n, *into)
 	compiled, err := compileSchema(*into)
 	if err == nil {
 		return func(value json.RawMessage) error { return validate(compiled, value) }

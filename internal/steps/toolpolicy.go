@@ -83,9 +83,15 @@ func (t *Tool) tightened(p ToolPolicy) (merged Tool, changes []string) {
 	return merged, changes
 }
 
+// sameJSON compares what is written as JSON, in whatever order its members stand.
 func sameJSON(a, b any) bool {
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
+	if errX != nil || errY != nil || bytes.Equal(x, y) {
+		return errX == nil && errY == nil
+	}
+	x, errX = Canonical(x)
+	y, errY = Canonical(y)
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
