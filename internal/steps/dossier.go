@@ -136,7 +136,9 @@ func SettledDossier(before, now *State, n int) Dossier {
 		before = now // opened and settled by the same record
 	}
 	e, d := &now.Escalations[n], MakeDossier(before, n)
-	d.State, d.Decision, d.Approvals, d.Suggestion = e.State, e.Decision, e.givenBy(), nil
+	d.EscalationView = d.WithApprovals(e.givenBy())
+	d.State, d.Decision, d.Suggestion = e.State, e.Decision, nil
+	d.Settled = Tell(now, Deed{Event: Decided{Escalation: e.ID}}).Text
 	if d.Approval != nil {
 		d.Approval.Given = d.Approvals
 	}
