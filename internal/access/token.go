@@ -218,10 +218,9 @@ func (t *Tokens) Revoke(ctx context.Context, id string, now time.Time) error {
 		if !ok || json.Unmarshal(it.Value, &s) != nil {
 			return fmt.Errorf("%w: %q", ErrNoToken, id)
 		}
-		if !s.Revoked.IsZero() {
-			return nil
+		if s.Revoked.IsZero() { // else it is written again: that it can be read does not prove that it is stored
+			s.Revoked = now.UTC().Truncate(time.Second)
 		}
-		s.Revoked = now.UTC().Truncate(time.Second)
 		body, err := json.Marshal(s)
 		if err != nil {
 			return fmt.Errorf("revoke token %s: %w", id, err)

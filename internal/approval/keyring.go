@@ -157,10 +157,10 @@ func (p *Published) Publish(ctx context.Context, k PublicKey) error {
 	if err != nil {
 		return fmt.Errorf("publish key %s: %w", k.ID, err)
 	}
-	if _, err = bucket.Swap(ctx, k.ID, body, 0); errors.Is(err, bus.ErrConflict) {
-		return nil
-	}
-	return err
+	return bucket.Put(ctx, k.ID, body, func(it bus.Item) bool {
+		var there PublicKey
+		return json.Unmarshal(it.Value, &there) == nil && newPublic(there.Key).ID == k.ID // it may have been revoked
+	})
 }
 
 // PublishTo lets workers know the key that signs here.
@@ -207,10 +207,9 @@ func (p *Published) Revoke(ctx context.Context, id string) error {
 	if err != nil || !ok || json.Unmarshal(it.Value, &k) != nil {
 		return errors.Join(err, fmt.Errorf("there is no key %q: `dispatcher keys ls` lists them", id))
 	}
-	if !k.Revoked.IsZero() {
-		return nil
+	if k.Revoked.IsZero() { // else it is written again: that it can be read does not prove that it is stored
+		k.Revoked = time.Now().UTC().Truncate(time.Second)
 	}
-	k.Revoked = time.Now().UTC().Truncate(time.Second)
 	body, err := json.Marshal(k)
 	if err != nil {
 		return fmt.Errorf("revoke key %s: %w", id, err)

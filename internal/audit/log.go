@@ -34,20 +34,27 @@ type head struct {
 // New makes a Log on a connected bus.
 func New(b *bus.Bus) *Log { return &Log{bus: b, names: b.Names()} }
 
-// Append adds a record; Index and Prev are filled in. It returns once the record is stored.
+// doubts is how often a record is written whose storing the server did not confirm.
+const doubts = 3
+
+// Append adds a record; Index and Prev are filled in. It returns once the record is stored. One that was not confirmed is
+// appended again, and may then be there twice, with the same ID: that it can be read does not prove that it is stored.
 func (l *Log) Append(ctx context.Context, r Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r.Before, r.After = bounded(r.Before), bounded(r.After)
-	for {
+	for doubt := 0; ; {
 		if err := l.find(ctx); err != nil {
 			return err
 		}
 		stored, err := l.try(ctx, r)
+		if errors.Is(err, bus.ErrUncertain) && doubt < doubts {
+			doubt++
+			continue
+		}
 		if stored || err != nil {
 			return err
 		}
-		l.head.known = false
 	}
 }
 
@@ -59,31 +66,17 @@ func (l *Log) try(ctx context.Context, r Record) (bool, error) {
 		return false, fmt.Errorf("audit record: %w", err)
 	}
 	seq, err := l.bus.PublishWait(ctx, l.names.AuditStream(), bus.Message{Subject: l.names.AuditRecord(), Data: body, Expect: &l.head.seq})
+	if err != nil {
+		l.head.known = false
+	}
 	switch {
 	case errors.Is(err, bus.ErrConflict):
 		return false, nil
-	case errors.Is(err, bus.ErrUncertain):
-		return l.mayBeStored(ctx, body, err)
 	case err != nil:
-		l.head.known = false
 		return false, fmt.Errorf("audit record: %w", err)
 	}
 	l.head = head{true, r.Index + 1, sum(body), seq}
 	return true, nil
-}
-
-// mayBeStored looks whether a record of which nobody knows is there.
-func (l *Log) mayBeStored(ctx context.Context, body []byte, cause error) (bool, error) {
-	entries, err := l.bus.ReadSubject(ctx, l.names.AuditStream(), l.names.AuditRecord(), l.head.seq)
-	if err != nil {
-		l.head.known = false
-		return false, fmt.Errorf("audit record: %w", errors.Join(cause, err))
-	}
-	if len(entries) > 0 && string(entries[0].Data) == string(body) {
-		l.head.known = false // others may have come behind it
-		return true, nil
-	}
-	return false, nil
 }
 
 // find reads where the trail ends.

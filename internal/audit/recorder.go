@@ -129,28 +129,60 @@ func (r *Recorder) Sweep(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	var read []*position
 	for p := range r.Bus.Partitions() {
-		if err := r.partition(ctx, p); err != nil {
+		at, err := r.partition(ctx, p)
+		if err != nil {
 			return err
 		}
+		read = append(read, at...)
 	}
 	key, err := r.Key()
 	if err != nil {
 		return err
 	}
 	text, err := r.signs.make(ctx, key, time.Now())
-	if err != nil || text == "" || r.File == "" {
+	if err != nil {
 		return err
+	}
+	// The checkpoint was confirmed, and so what was found in the trail before it is stored: now it need not be read again.
+	for _, at := range read {
+		if err := r.note(ctx, at); err != nil {
+			return err
+		}
+	}
+	if text == "" || r.File == "" {
+		return nil
 	}
 	return Keep(r.File, text)
 }
 
+// position is up to where one kind of entry is recorded.
+type position struct {
+	key      string
+	last     uint64 // the last sequence that was looked at
+	revision uint64 // of what the bucket says
+	worth    bool   // writing down: something was recorded, or much was looked at
+}
+
+// note writes down where a read ended, so that the next one begins there.
+func (r *Recorder) note(ctx context.Context, to *position) error {
+	r.looked[to.key] = to.last
+	if !to.worth {
+		return nil
+	}
+	if _, err := r.bucket.Swap(ctx, to.key, strconv.AppendUint(nil, to.last, 10), to.revision); err != nil {
+		return fmt.Errorf("where the audit trail stands: %w", err)
+	}
+	return nil
+}
+
 // partition records what people did in one partition and is not recorded yet: decisions, and what they did to runs as a
 // whole, which their headers tell from plans.
-func (r *Recorder) partition(ctx context.Context, p int) error {
+func (r *Recorder) partition(ctx context.Context, p int) ([]*position, error) {
 	names := r.Bus.Names()
 	stream := names.RunsStream(p)
-	err := r.since(ctx, cursor+strconv.Itoa(p), func(after uint64) ([]bus.Entry, uint64, error) {
+	decided, err := r.since(ctx, cursor+strconv.Itoa(p), func(after uint64) ([]bus.Entry, uint64, error) {
 		entries, err := r.Bus.ReadSubject(ctx, stream, names.LogKind(p, wire.KindDecision), after)
 		if err != nil || len(entries) == 0 {
 			return nil, after, err
@@ -158,36 +190,29 @@ func (r *Recorder) partition(ctx context.Context, p int) error {
 		return entries, entries[len(entries)-1].Seq, nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return r.since(ctx, actCursor+strconv.Itoa(p), func(after uint64) ([]bus.Entry, uint64, error) {
+	acted, err := r.since(ctx, actCursor+strconv.Itoa(p), func(after uint64) ([]bus.Entry, uint64, error) {
 		return r.Bus.ReadMarked(ctx, stream, names.LogKind(p, wire.KindPlan), wire.HeaderAct, after)
 	})
+	return []*position{decided, acted}, err
 }
 
-// since records what a read gives that begins where the last one ended. Where it ended is written down when something was
-// recorded, and from time to time.
-func (r *Recorder) since(ctx context.Context, key string, read func(after uint64) (entries []bus.Entry, last uint64, err error)) error {
+// since records what a read gives that begins where the last one ended, and says where this one did.
+func (r *Recorder) since(ctx context.Context, key string, read func(after uint64) (entries []bus.Entry, last uint64, err error)) (*position, error) {
 	at, _, err := r.bucket.Get(ctx, key)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	stored, _ := strconv.ParseUint(string(at.Value), 10, 64)
 	entries, last, err := read(max(stored, r.looked[key]))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := r.append(ctx, entries); err != nil {
-		return err
+		return nil, err
 	}
-	r.looked[key] = last
-	if len(entries) == 0 && last < stored+often {
-		return nil
-	}
-	if _, err := r.bucket.Swap(ctx, key, []byte(strconv.FormatUint(last, 10)), at.Revision); err != nil {
-		return fmt.Errorf("where the audit trail stands: %w", err)
-	}
-	return nil
+	return &position{key: key, last: last, revision: at.Revision, worth: len(entries) > 0 || last >= stored+often}, nil
 }
 
 // append records entries of runs' logs, each of them once.

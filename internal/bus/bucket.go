@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -78,7 +79,8 @@ func shown(e jetstream.KeyValueEntry) Item {
 }
 
 // Swap writes a key if its revision is still the one given, 0 for a key that is not there. [ErrConflict] means that
-// somebody else was first; [ErrUncertain] that it may have been written: read, then decide.
+// somebody else was first; [ErrUncertain] that it may have been written: read its revision and write it again, since
+// that it can be read does not prove that it is stored.
 func (k *Bucket) Swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	var rev uint64
 	var err error
@@ -88,9 +90,27 @@ func (k *Bucket) Swap(ctx context.Context, key string, value []byte, revision ui
 		rev, err = k.kv.Update(ctx, key, value, revision)
 	}
 	if err != nil {
-		return 0, k.failed("write", key, err)
+		return 0, k.refused("write", key, len(value), err)
 	}
 	return rev, nil
+}
+
+// Put writes a key, whatever is there, unless keep says of that to leave it. What is left is written again all the same:
+// that it can be read does not prove that it is stored. Keep may be nil.
+func (k *Bucket) Put(ctx context.Context, key string, value []byte, keep func(Item) bool) error {
+	for {
+		it, ok, err := k.Get(ctx, key)
+		if err != nil {
+			return err
+		}
+		now := value
+		if ok && keep != nil && keep(it) {
+			now = it.Value
+		}
+		if _, err = k.Swap(ctx, key, now, it.Revision); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
 }
 
 // Delete removes a key, whatever its revision. One that is not there is no error.
@@ -165,7 +185,9 @@ func (k *Bucket) WatchNew(ctx context.Context, on func(Item)) error {
 	return k.watch(ctx, on, nil, jetstream.UpdatesOnly())
 }
 
-func (k *Bucket) failed(what, key string, err error) error {
+func (k *Bucket) failed(what, key string, err error) error { return k.refused(what, key, 0, err) }
+
+func (k *Bucket) refused(what, key string, size int, err error) error {
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, jetstream.ErrKeyExists):
@@ -173,6 +195,8 @@ func (k *Bucket) failed(what, key string, err error) error {
 	case errors.As(err, &api) && (int(api.ErrorCode) == codeWrongLastSequence || int(api.ErrorCode) == codeWrongLastSequenceAny):
 		err = ErrConflict
 	case errors.As(err, &api):
+	case errors.Is(err, nats.ErrMaxPayload):
+		err = &TooLarge{What: key, Size: int64(size), Most: k.bus.MaxPayload()}
 	case what == "write":
 		err = fmt.Errorf("%w: %w", ErrUncertain, err)
 	}

@@ -133,3 +133,28 @@ func TestTheEndOfAWatchIsNoError(t *testing.T) {
 		}
 	}
 }
+
+// What is there is written again, whether it is kept or replaced: that it can be read does not prove that it is stored.
+func TestPutWritesWhatIsThereAgain(t *testing.T) {
+	k := openBucket(t)
+	put := func(value string, keep func(bus.Item) bool) bus.Item {
+		t.Helper()
+		if err := k.Put(t.Context(), "a", []byte(value), keep); err != nil {
+			t.Fatal(err)
+		}
+		it, _, err := k.Get(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return it
+	}
+	first := put("1", nil)
+	kept := put("2", func(bus.Item) bool { return true })
+	replaced := put("3", func(bus.Item) bool { return false })
+	if string(first.Value) != "1" || string(kept.Value) != "1" || string(replaced.Value) != "3" {
+		t.Errorf("values %s %s %s", first.Value, kept.Value, replaced.Value)
+	}
+	if kept.Revision <= first.Revision || replaced.Revision <= kept.Revision {
+		t.Errorf("revisions %d %d %d", first.Revision, kept.Revision, replaced.Revision)
+	}
+}

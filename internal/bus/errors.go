@@ -14,8 +14,22 @@ var (
 	ErrConflict  = errors.New("the subject's last sequence is another one")         // Expect was not met; nothing was stored
 	ErrQueued    = errors.New("a message on this subject is there already")         // one message per subject; nothing was stored
 	ErrFull      = errors.New("the stream or its disk is full")                     // nothing was stored; try later
-	ErrUncertain = errors.New("no answer: the message may have been stored or not") // read, then decide; or publish again
+	ErrUncertain = errors.New("no answer: the message may have been stored or not") // publish again; that it can be read proves nothing
+	ErrTooLarge  = errors.New("larger than the NATS server takes")                  // a [TooLarge]; nothing was stored
 )
+
+// TooLarge is an [ErrTooLarge]: the message, and what the server takes.
+type TooLarge struct {
+	What       string // the subject or the key that it was for
+	Size, Most int64  // bytes
+}
+
+func (t *TooLarge) Error() string {
+	return fmt.Sprintf("refused: %d bytes for %s, the NATS server takes %d (its max_payload): make it smaller, or raise max_payload in the server's configuration", t.Size, t.What, t.Most)
+}
+
+// Is makes errors.Is(err, ErrTooLarge) true.
+func (t *TooLarge) Is(target error) bool { return target == ErrTooLarge }
 
 // pubAck is the server's answer to a publish or to the end of a batch.
 type pubAck struct {

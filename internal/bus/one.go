@@ -25,8 +25,32 @@ type stored struct {
 // Last is the newest message on a subject, wildcards allowed; ok is false when there is none. The leader of the stream
 // answers, so it is never one from before.
 func (b *Bus) Last(ctx context.Context, stream, subject string) (e Entry, ok bool, err error) {
+	if e, ok, err = b.get(ctx, stream, map[string]any{"last_by_subj": subject}); err != nil {
+		return e, false, fmt.Errorf("last of %s in %s: %w", subject, stream, err)
+	}
+	return e, ok, nil
+}
+
+// First is the oldest message on a subject, wildcards allowed; ok is false when there is none.
+func (b *Bus) First(ctx context.Context, stream, subject string) (e Entry, ok bool, err error) {
+	if e, ok, err = b.get(ctx, stream, map[string]any{"seq": 1, "next_by_subj": subject}); err != nil {
+		return e, false, fmt.Errorf("first of %s in %s: %w", subject, stream, err)
+	}
+	return e, ok, nil
+}
+
+// At is the message with a sequence; ok is false when there is none.
+func (b *Bus) At(ctx context.Context, stream string, seq uint64) (e Entry, ok bool, err error) {
+	if e, ok, err = b.get(ctx, stream, map[string]any{"seq": seq}); err != nil {
+		return e, false, fmt.Errorf("message %d of %s: %w", seq, stream, err)
+	}
+	return e, ok, nil
+}
+
+// get asks the stream's leader for one message.
+func (b *Bus) get(ctx context.Context, stream string, which map[string]any) (e Entry, ok bool, err error) {
 	var a stored
-	if err = b.ask(ctx, "STREAM.MSG.GET."+stream, map[string]string{"last_by_subj": subject}, &a); err == nil && a.Error != nil {
+	if err = b.ask(ctx, "STREAM.MSG.GET."+stream, which, &a); err == nil && a.Error != nil {
 		if a.Error.ErrCode == codeNoMessage {
 			return e, false, nil
 		}
@@ -36,14 +60,14 @@ func (b *Bus) Last(ctx context.Context, stream, subject string) (e Entry, ok boo
 		err = errors.New("no message in the answer")
 	}
 	if err != nil {
-		return e, false, fmt.Errorf("last of %s in %s: %w", subject, stream, err)
+		return e, false, err
 	}
 	m := a.Message
 	e = Entry{Seq: m.Seq, Time: m.Time, Subject: m.Subject, Data: m.Data}
 	if len(m.Header) > 0 {
 		h, err := nats.DecodeHeadersMsg(m.Header)
 		if err != nil {
-			return e, false, fmt.Errorf("headers of message %d in %s: %w", m.Seq, stream, err)
+			return e, false, fmt.Errorf("headers of message %d: %w", m.Seq, err)
 		}
 		e.Header = h
 	}
@@ -52,13 +76,27 @@ func (b *Bus) Last(ctx context.Context, stream, subject string) (e Entry, ok boo
 
 // Purge removes all messages on a subject, wildcards allowed.
 func (b *Bus) Purge(ctx context.Context, stream, subject string) error {
+	return b.purge(ctx, stream, map[string]any{"filter": subject}, subject)
+}
+
+// PurgeTo removes the messages on a subject up to a sequence, that one included.
+func (b *Bus) PurgeTo(ctx context.Context, stream, subject string, seq uint64) error {
+	return b.purge(ctx, stream, map[string]any{"filter": subject, "seq": seq + 1}, subject)
+}
+
+// PurgeButLast removes all messages on a subject but the last.
+func (b *Bus) PurgeButLast(ctx context.Context, stream, subject string) error {
+	return b.purge(ctx, stream, map[string]any{"filter": subject, "keep": 1}, subject)
+}
+
+func (b *Bus) purge(ctx context.Context, stream string, which map[string]any, subject string) error {
 	if !strings.HasPrefix(subject, b.names.Prefix+".") {
 		return fmt.Errorf("purge %q from %s: not one of Belay's subjects; nothing was removed", subject, stream)
 	}
 	var a struct {
 		Error *apiError `json:"error"`
 	}
-	err := b.ask(ctx, "STREAM.PURGE."+stream, map[string]string{"filter": subject}, &a)
+	err := b.ask(ctx, "STREAM.PURGE."+stream, which, &a)
 	if err == nil && a.Error != nil {
 		err = a.Error
 	}

@@ -18,7 +18,7 @@ type Message struct {
 }
 
 // Publish stores m in stream. It returns at once; done is called exactly once, from another goroutine, and must not
-// block. The error is one of the four of this package, or a refusal for good.
+// block. The error is one of those of this package, or a refusal for good.
 //
 // What is published to one stream is stored in the order of the calls.
 func (b *Bus) Publish(stream string, m Message, done func(seq uint64, err error)) {
@@ -51,7 +51,22 @@ func (b *Bus) unfit(m Message) error {
 		return fmt.Errorf("refused: %q is not a subject to publish to", m.Subject)
 	}
 	if size, most := m.size(), b.nc.MaxPayload(); int64(size) > most {
-		return fmt.Errorf("refused: %d bytes for %s, the server takes %d: make it smaller", size, m.Subject, most)
+		return &TooLarge{What: m.Subject, Size: int64(size), Most: most}
+	}
+	return nil
+}
+
+// MaxPayload is the largest message that the server takes, headers included.
+func (b *Bus) MaxPayload() int64 { return b.nc.MaxPayload() }
+
+// Least is the smallest max_payload with which a server takes everything that Belay lets in: it is NATS's own default.
+const Least = 1 << 20
+
+// Small says what goes wrong with this server's max_payload, nil when it is large enough.
+func (b *Bus) Small() error {
+	if most := b.MaxPayload(); most < Least {
+		return fmt.Errorf("the NATS server at %s takes messages of up to %d bytes (max_payload), Belay sends up to %d: "+
+			"larger plans, parameters and outputs are refused; set max_payload: %d in the server's configuration", b.place, most, Least, Least)
 	}
 	return nil
 }

@@ -158,7 +158,12 @@ func (p *publisher) sendBatch(group []item) {
 	began := time.Now()
 	last := len(group) - 1
 	for i := range last {
-		if err := p.nc.PublishMsg(group[i].wire(b.header(i+1, false))); err != nil {
+		err := p.nc.PublishMsg(group[i].wire(b.header(i+1, false)))
+		if errors.Is(err, nats.ErrMaxPayload) { // another server takes less; the group is never committed
+			p.sendSingly(group)
+			return
+		}
+		if err != nil {
 			p.fail(group, p.uncertain(err))
 			return
 		}
@@ -192,6 +197,10 @@ func (p *publisher) fail(group []item, err error) {
 // is lost.
 func (p *publisher) send(m *nats.Msg, done func(pubAck, error)) {
 	p.replies.request(m, p.timeout, func(r *nats.Msg, err error) {
+		if errors.Is(err, nats.ErrMaxPayload) {
+			done(pubAck{}, fmt.Errorf("publish to %s: %w", p.stream, &TooLarge{What: m.Subject, Size: int64(m.Size()), Most: p.MaxPayload()}))
+			return
+		}
 		if err != nil {
 			done(pubAck{}, p.uncertain(err))
 			return

@@ -54,6 +54,8 @@ func (b *Bus) Request(ctx context.Context, subject string, request []byte) ([]by
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, fmt.Errorf("ask on %s: %w", subject, ErrNobody)
+	case errors.Is(err, nats.ErrMaxPayload):
+		return nil, fmt.Errorf("ask on %s: %w", subject, &TooLarge{What: subject, Size: int64(len(request)), Most: b.MaxPayload()})
 	case err != nil:
 		return nil, fmt.Errorf("ask on %s: %w", subject, b.away(because(ctx, err)))
 	}

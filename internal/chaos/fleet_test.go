@@ -26,6 +26,10 @@ type fleet struct {
 	procs map[member]*process
 	kills map[string]int
 	down  bool
+
+	workerArgs []string // beside the usual ones
+
+	onEnd func(member) // called when a process has ended, before it is started again; may be nil
 }
 
 type member struct {
@@ -49,9 +53,9 @@ func build(t *testing.T, tags string) string {
 	return bin
 }
 
-func startFleet(t *testing.T, bin, mutant, tools string) *fleet {
+func startFleet(t *testing.T, bin, mutant, tools string, workerArgs ...string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, dir: t.TempDir(), bin: bin, mutant: mutant, procs: map[member]*process{}, kills: map[string]int{}}
+	f := &fleet{t: t, dir: t.TempDir(), bin: bin, mutant: mutant, workerArgs: workerArgs, procs: map[member]*process{}, kills: map[string]int{}}
 	f.url = "nats://" + freeAddr(t)
 	for name, text := range map[string]string{"tools.yaml": tools, "plan.yaml": planText} {
 		if err := os.WriteFile(filepath.Join(f.dir, name), []byte(text), 0o600); err != nil {
@@ -86,7 +90,8 @@ func (f *fleet) args(m member) []string {
 	case "dispatcher":
 		return []string{"dispatcher", "serve", "--server", f.url, "--data-dir", filepath.Join(f.dir, fmt.Sprint("d", m.n))}
 	}
-	return []string{"worker", "--server", f.url, "--tools", filepath.Join(f.dir, "tools.yaml"), "--ack-wait", "2s", "--concurrency", "8"}
+	usual := []string{"worker", "--server", f.url, "--tools", filepath.Join(f.dir, "tools.yaml"), "--ack-wait", "2s", "--concurrency", "8"}
+	return append(usual, f.workerArgs...)
 }
 
 func (f *fleet) start(m member) {
@@ -112,6 +117,12 @@ func (f *fleet) start(m member) {
 	f.procs[m] = p
 	go func() {
 		_ = p.Wait()
+		f.mu.Lock()
+		onEnd := f.onEnd
+		f.mu.Unlock()
+		if onEnd != nil {
+			onEnd(m)
+		}
 		close(p.ended)
 		f.start(m)
 	}()

@@ -65,7 +65,7 @@ func (a *app) printLetter(l dlq.Letter) {
 		p("\ndecide    %s%s %s%s\n", a.named("dispatcher esc decide "), short(l.ID), example(l.Allowed), a.flags())
 	}
 	for _, v := range l.Allowed {
-		if does := handoff.LetterEffects[v]; does != "" {
+		if does := handoff.LetterEffect(l.Allowed, v); does != "" {
 			p("          %-7s %s\n", v, does)
 		}
 	}

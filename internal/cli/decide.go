@@ -52,7 +52,7 @@ func (a *app) decide(ctx context.Context, id string, verb steps.Verb, f decideFl
 			return "", err
 		}
 		run, ok := handoff.RunOf(full)
-		if !ok {
+		if !ok && verb != steps.VerbSkip { // what belongs to no run can be removed
 			return "", fmt.Errorf("%w: %q", handoff.ErrNoEscalation, full)
 		}
 		return run, nil
@@ -70,6 +70,9 @@ func (a *app) decide(ctx context.Context, id string, verb steps.Verb, f decideFl
 		return err
 	}
 	fmt.Fprintf(a.Err, "%s: %s\n", full, came(done))
+	if done.Discarded {
+		return nil
+	}
 	return a.afterDecision(ctx, s, run, f.wait)
 }
 

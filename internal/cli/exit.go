@@ -99,7 +99,7 @@ func codeOf(err error) (code int, word string) {
 	switch {
 	case errors.As(err, &e):
 		return e.code, wordOf(e.code)
-	case errors.As(err, &problems), errors.Is(err, handoff.ErrInvalid), errors.Is(err, runlog.ErrTooLarge), errors.Is(err, runlog.ErrBadID):
+	case errors.As(err, &problems), errors.Is(err, handoff.ErrInvalid), errors.Is(err, runlog.ErrTooLarge), errors.Is(err, bus.ErrTooLarge), errors.Is(err, runlog.ErrBadID):
 		return exitInvalid, "invalid"
 	case errors.As(err, &drift):
 		return exitConfig, "config"

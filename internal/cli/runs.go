@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -146,6 +147,9 @@ func (a *app) runsShow() *cobra.Command {
 	return &cobra.Command{Use: "show ID", Short: "Show a run with every attempt", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		return a.withRun(c.Context(), args[0], carry{}, func(s *session, run string) error {
 			st, err := s.Runs.Load(c.Context(), run)
+			if f, ok := errors.AsType[*runlog.Frozen](err); ok && errors.Is(err, runlog.ErrStray) {
+				return a.showStray(run, f)
+			}
 			if err != nil {
 				return err
 			}
@@ -155,6 +159,17 @@ func (a *app) runsShow() *cobra.Command {
 			return a.showRun(st)
 		})
 	}}
+}
+
+// showStray shows what there is of a run that never became one: the dead letter that asks what to do with it.
+func (a *app) showStray(run string, f *runlog.Frozen) error {
+	if a.json() {
+		doc := steps.Document{ID: run, State: steps.RunWaiting, Reason: f.Error(), Escalations: []string{f.Letter}}
+		doc.Labels, doc.Steps, doc.Degraded = map[string]string{}, []steps.StepView{}, []steps.Degraded{}
+		return a.printJSON(doc)
+	}
+	fmt.Fprintf(a.Out, "run       %s\nstate     %s\n          %s\ndecide    dispatcher esc show %s\n", run, steps.RunWaiting, plain(f.Error()), f.Letter)
+	return nil
 }
 
 func (a *app) showRun(s *steps.State) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -425,8 +426,9 @@ func TestLateAndForeignEventsAreAcknowledged(t *testing.T) {
 		t.Errorf("queued again: %v", left)
 	}
 	w.onlyOnce(2)
-	if got := len(r.subjects(n.EscalationsStream(), n.EscalationsSubjects())); got != 0 {
-		t.Errorf("%d escalations", got)
+	// People are told of the one that belongs to no run, and only of that.
+	if got := r.subjects(n.EscalationsStream(), n.EscalationsSubjects()); len(got) != 1 || !strings.Contains(got[0], "dead_letter.none.never-submitted-dl") {
+		t.Errorf("escalations %v", got)
 	}
 }
 
@@ -442,6 +444,31 @@ func TestSecondSubmissionStartsNothing(t *testing.T) {
 	}
 	r.eventually("everything acknowledged", func() bool { return r.unacked() == 0 })
 	w.onlyOnce(2)
+}
+
+// What comes late about a run that was removed is nobody's question, and goes with what is left of the run.
+func TestLateEventsOfARemovedRunAskNobody(t *testing.T) {
+	r := newRig(t)
+	r.dispatcher(func(o *Options) { o.Retention = time.Second })
+	r.worker(nil)
+	r.submit("gone", chain(1, nil))
+	r.end("gone")
+	n, p := r.bus.Names(), wire.Partition("gone", testPartitions)
+	log := func() []string { return r.subjects(n.RunsStream(p), n.LogOf(p, "gone")) }
+	r.eventually("the run is removed but for its mark", func() bool { return slices.Equal(log(), []string{n.Log(p, "gone", wire.KindClock)}) })
+	if known, err := r.log.Known(t.Context(), "gone"); !known || err != nil {
+		t.Errorf("known: %v, %v", known, err)
+	}
+	if _, err := r.log.Append(t.Context(), "gone", succeed(steps.StepMessage{Attempt: steps.Attempt{Step: "s0", Try: 1}})); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("everything acknowledged", func() bool { return r.unacked() == 0 })
+	r.eventually("nothing of it is left", func() bool { return len(log()) == 0 })
+	if got := r.subjects(n.EscalationsStream(), n.EscalationsSubjects()); len(got) != 0 {
+		t.Errorf("escalations %v", got)
+	}
+	r.submit("gone", chain(1, nil)) // its id is free again
+	r.end("gone")
 }
 
 func TestJanitorRemovesOnlyWhatIsOverForLong(t *testing.T) {

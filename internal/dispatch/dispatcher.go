@@ -113,6 +113,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	wg.Go(func() {
 		d.every(ctx, d.QueueEvery, "compare the step queue", func(ctx context.Context) error { return d.sweepQueue(ctx, d.QueueEvery/6) })
 	})
+	wg.Go(func() {
+		d.every(ctx, d.QueueEvery, "look for what belongs to no run", (&strays{Dispatcher: d}).sweep)
+	})
 	wg.Go(func() { d.refillQueue(ctx) })
 	wg.Go(func() { d.watchServed(ctx) })
 	wg.Go(func() { d.janitor(ctx) })

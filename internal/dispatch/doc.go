@@ -31,5 +31,5 @@
 //
 // dispatcher.go (what runs side by side), partition.go (one turn of the loop), take.go (which events are new),
 // want.go (from wants to publishes), answer.go (from publishes to acks), load.go, timer.go, sweep.go, wake.go,
-// unserved.go, freeze.go (entries that nobody can read), janitor.go.
+// unserved.go, freeze.go (entries that nobody can read), stray.go (what belongs to no run), janitor.go.
 package dispatch

@@ -55,16 +55,31 @@ func (t *timers) wait() {
 // log that was removed would stay there for ever.
 func (t *timers) fire(d bus.Delivery) error {
 	p, run, ok := t.names.ParseTimer(d.Subject)
-	if !ok {
-		t.Logger.Error("a due timer names no run; it is dropped", "subject", d.Subject)
-		return d.Ack()
+	if !ok || !wire.ValidName(run) || wire.Partition(run, len(t.parts)) != p {
+		return t.stray(d)
 	}
 	open, err := t.isOpen(p, run)
 	if err != nil {
 		return err
 	}
-	if open {
-		if _, err := t.Log.Append(t.work, run, steps.Fired{}); err != nil {
+	if !open {
+		return t.stray(d)
+	}
+	if _, err := t.Log.Append(t.work, run, steps.Fired{}); err != nil {
+		return err
+	}
+	return d.Ack()
+}
+
+// stray tells people of a timer that belongs to no run. One of a run that has ended is nobody's concern.
+func (t *timers) stray(d bus.Delivery) error {
+	s, err := t.Log.Stray(t.work, t.names.TimersStream(), d.Subject)
+	if err != nil {
+		return err
+	}
+	if s != nil {
+		t.Logger.Error("a timer belongs to no run; decide its dead letter", "subject", d.Subject, "escalation", s.ID, "error", s.Why)
+		if err := putNow(t.work, t.letters, s); err != nil {
 			return err
 		}
 	}

@@ -35,19 +35,3 @@ func (p *partition) troubled(r *run, rc *receipt, why error) {
 	p.handBack(rc)
 	p.forget(r)
 }
-
-// stray deals with an entry on the log's stream that belongs to no run: people are told, and remove the letter when
-// they have seen it.
-func (p *partition) stray(d bus.Delivery) {
-	nobody := &run{}
-	rc := &receipt{d: d, run: nobody}
-	why := strayError(d.Subject)
-	p.log.Error("an entry of the log belongs to no run", "subject", d.Subject, "sequence", d.Seq)
-	l := dlq.DeadLetter(runlog.LetterID(p.stream(), d.Seq), "", d.Entry, why)
-	l.Allowed = nil
-	p.putLetter(nobody, rc, l)
-}
-
-type strayError string
-
-func (s strayError) Error() string { return "subject " + string(s) + " names no run and kind of event" }

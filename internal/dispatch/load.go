@@ -88,6 +88,10 @@ func (p *partition) loaded(r *run, now found, err error) {
 	case fold.Poison != nil:
 		p.freeze(r, rc)
 	case fold.State == nil:
+		if fold.Orphan != nil {
+			p.putLetter(r, rc, runlog.OrphanLetter(fold))
+		}
+		p.removeDecided(r, rc)
 		p.drop(r) // events of a run that was never submitted, or is no longer kept
 	default:
 		p.ensure(r, nil, rc)

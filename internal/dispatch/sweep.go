@@ -166,10 +166,10 @@ func (p *partition) letterOver(ctx context.Context, v steps.EscalationView, open
 	switch {
 	case err != nil:
 		return false, err
-	case f.Poison != nil || f.State == nil && f.Seq > 0:
-		return false, nil
-	case f.State == nil:
-		return v.Kind != steps.KindDeadLetter, nil // no such run any more; people remove a dead letter that belongs to none
+	case f.Removed && f.State == nil:
+		return true, nil
+	case f.Poison != nil || f.State == nil:
+		return false, nil // people remove a letter that belongs to no run
 	case v.Kind == steps.KindDeadLetter:
 		_, err := wants(f.State, nil)
 		return err == nil, nil

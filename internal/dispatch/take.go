@@ -25,7 +25,7 @@ func (p *partition) take(d bus.Delivery) {
 		p.clock.learn(d.Time)
 	}
 	_, id, kind, ok := p.names.ParseLog(d.Subject)
-	if !ok {
+	if !ok || !wire.ValidName(id) || !p.owns(id) {
 		p.stray(d)
 		return
 	}

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -101,11 +102,34 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 	if slices.Contains(r.queued, m.Attempt) {
 		return nil
 	}
-	body := wire.EncodeStep(*m)
-	p.publish(rc, p.names.StepsStream(), bus.Message{
-		Subject: p.names.Step(m.Tool, m.RungName, m.Run, m.Attempt), Header: stepHeader(r, m, rc.again), Data: body,
-	}, bus.ErrQueued)
+	p.expect(rc)
+	attempt := m.Attempt
+	p.Bus.Publish(p.names.StepsStream(), bus.Message{
+		Subject: p.names.Step(m.Tool, m.RungName, m.Run, m.Attempt), Header: stepHeader(r, m, rc.again), Data: wire.EncodeStep(*m),
+	}, func(_ uint64, err error) {
+		switch {
+		case errors.Is(err, bus.ErrQueued):
+			err = nil
+		case errors.Is(err, bus.ErrTooLarge):
+			p.box.call(func() { p.tooLarge(r, rc, attempt, err) })
+			return
+		}
+		p.box.answer(answer{rc, err})
+	})
 	return nil
+}
+
+// tooLarge ends an attempt whose message the server never takes: its parameters go to a person, like those that are
+// larger than any server's.
+func (p *partition) tooLarge(r *run, rc *receipt, a steps.Attempt, why error) {
+	m, stream, err := p.Log.Message(r.id, steps.Failed{Attempt: a, Fault: steps.Fault{
+		Class: steps.BudgetExceeded, Acted: steps.ActedNo, Message: "the parameters do not fit into a step message: " + why.Error(),
+	}})
+	if err != nil {
+		p.answered(answer{rc, err})
+		return
+	}
+	p.Bus.Publish(stream, m, func(_ uint64, err error) { p.box.answer(answer{rc, err}) })
 }
 
 // stepHeader marks a message that may stand for one that was lost with an earlier queue, and its worker with it. It makes
@@ -214,12 +238,22 @@ func (p *partition) removeLetter(r *run, rc *receipt, v steps.EscalationView) {
 	remove()
 }
 
+// besideBody is more than the subject and the headers of a result take.
+const besideBody = 1 << 10
+
 // publishResult ends the run. The first Closed is the only one; they all say the same.
 func (p *partition) publishResult(r *run, h *heldResult) {
 	msg, stream, err := p.Log.Message(r.id, h.closed)
 	if err != nil {
 		p.troubled(r, h.receipt, err)
 		return
+	}
+	if int64(len(msg.Data))+besideBody > p.Bus.MaxPayload() { // the list is for lists; what is degraded stands in the log
+		msg, stream, err = p.Log.Message(r.id, steps.Closed{State: h.closed.State})
+		if err != nil {
+			p.troubled(r, h.receipt, err)
+			return
+		}
 	}
 	msg.Expect = new(uint64)
 	h.receipt.left--
@@ -238,6 +272,9 @@ func (p *partition) removeDecided(r *run, rc *receipt) {
 	held := ""
 	if r.frozen() {
 		held = runlog.LetterID(r.id, r.fold.Poison.Entry.Seq)
+	}
+	if r.fold.Orphan != nil {
+		held = runlog.LetterID(r.id, r.fold.Orphan.Entry.Seq)
 	}
 	for _, id := range r.fold.Letters {
 		if id != held {

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"belay/internal/bus"
 	"belay/internal/steps"
@@ -51,6 +52,8 @@ type Box struct {
 	known map[string]Letter // by subject, at mark
 	mark  bus.Mark
 	last  uint64 // of the letters that were read
+
+	doubts sync.Map // subjects of letters that were put without an answer
 }
 
 // New makes a Box on a connected bus.
@@ -58,18 +61,75 @@ func New(b *bus.Bus) *Box { return &Box{bus: b, names: b.Names()} }
 
 // Put stores a letter without waiting; done is called once. A letter that is there already is as good as stored.
 func (x *Box) Put(l Letter, done func(error)) {
-	body, err := json.Marshal(stored{wire.Version, l})
+	body, err := x.encode(l)
 	if err != nil {
 		done(fmt.Errorf("encode escalation %s: %w", l.ID, err))
 		return
 	}
 	m := bus.Message{Subject: x.Subject(l.EscalationView), Header: map[string][]string{wire.HeaderRun: {l.Run}}, Data: body}
 	x.bus.Publish(x.names.EscalationsStream(), m, func(_ uint64, err error) {
-		if errors.Is(err, bus.ErrQueued) {
+		switch _, doubt := x.doubts.Load(m.Subject); {
+		case errors.Is(err, bus.ErrUncertain):
+			x.doubts.Store(m.Subject, true)
+		case errors.Is(err, bus.ErrQueued) && doubt:
+			go x.replace(m, done)
+			return
+		case errors.Is(err, bus.ErrQueued):
+			err = nil
+		case err == nil && doubt:
+			x.doubts.Delete(m.Subject)
+		}
+		done(err)
+	})
+}
+
+// replaceTime bounds the removal of a letter that is to be put anew.
+const replaceTime = 10 * time.Second
+
+// replace puts a letter anew that is there, but was never confirmed: it may stand in the memory of a server whose disk
+// fails, and its subject takes no second one.
+func (x *Box) replace(m bus.Message, done func(error)) {
+	ctx, cancel := context.WithTimeout(context.Background(), replaceTime)
+	defer cancel()
+	if err := x.bus.Purge(ctx, x.names.EscalationsStream(), m.Subject); err != nil {
+		done(fmt.Errorf("put a letter anew that was not confirmed: %w", err))
+		return
+	}
+	x.bus.Publish(x.names.EscalationsStream(), m, func(_ uint64, err error) {
+		if err == nil || errors.Is(err, bus.ErrQueued) { // somebody else has put it since it was removed, and hears how that went
+			x.doubts.Delete(m.Subject)
 			err = nil
 		}
 		done(err)
 	})
+}
+
+// besideBody is more than the subject and the headers of a letter take.
+const besideBody = 1 << 10
+
+// encode writes a letter down, cut where it is larger than the server takes: a letter that asks something must arrive, and
+// what it is about stands in the log.
+func (x *Box) encode(l Letter) ([]byte, error) {
+	most := int(x.bus.MaxPayload()) - besideBody
+	body, err := json.Marshal(stored{wire.Version, l})
+	if err != nil || len(body) <= most {
+		return body, err
+	}
+	if o := l.Origin; o != nil {
+		cut := *o
+		cut.Raw = o.Raw[:min(len(o.Raw), most/4)]
+		l.Origin = &cut
+	}
+	l.Message, l.Target, l.Decision = head(l.Message, 1000), head(l.Target, 200), nil
+	return json.Marshal(stored{wire.Version, l})
+}
+
+// head is the beginning of a text.
+func head(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 type stored struct {

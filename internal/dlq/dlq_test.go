@@ -52,6 +52,27 @@ func TestPutTwiceIsOnce(t *testing.T) {
 	}
 }
 
+// A letter that is there, but was never confirmed, is put anew: it may stand in the memory of a server whose disk fails.
+func TestAnUncertainLetterIsPutAnew(t *testing.T) {
+	x, b := newBox(t)
+	l := letter("r", 1, "t")
+	at := func() uint64 {
+		t.Helper()
+		put(t, x, l)
+		e, ok, err := b.Last(t.Context(), b.Names().EscalationsStream(), x.Subject(l.EscalationView))
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		return e.Seq
+	}
+	first, again := at(), at()
+	x.doubts.Store(x.Subject(l.EscalationView), true)
+	anew, after := at(), at()
+	if again != first || anew <= first || after != anew {
+		t.Errorf("put at %d, again %d, in doubt %d, after that %d", first, again, anew, after)
+	}
+}
+
 func TestAwait(t *testing.T) {
 	x, _ := newBox(t)
 	put(t, x, letter("there", 1, "t"))

@@ -22,7 +22,9 @@ func (x *Box) List(ctx context.Context) ([]Letter, error) {
 	}
 	list := make([]Letter, 0, len(x.known))
 	for _, l := range x.known {
-		list = append(list, l)
+		if l.ID != "" { // else its subject is none of a letter; the dispatcher writes one about it
+			list = append(list, l)
+		}
 	}
 	slices.SortFunc(list, func(a, b Letter) int { return cmp.Or(a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID)) })
 	return list, nil
@@ -78,7 +80,7 @@ func (x *Box) letter(e bus.Entry) Letter {
 	if v.Tool == noTool {
 		v.Tool = ""
 	}
-	v.State, v.Opened, v.Allowed = steps.EscalationOpen, e.Time.UTC(), []steps.Verb{}
-	v.Message = "this letter was written by another version of the program; show the run itself"
-	return Letter{EscalationView: v}
+	v.State, v.Opened, v.Allowed = steps.EscalationOpen, e.Time.UTC(), []steps.Verb{steps.VerbSkip}
+	v.Message = "this letter cannot be read: it was written by another version of the program, or by nobody who should; show the run itself"
+	return Letter{EscalationView: v, Origin: &Origin{Subject: e.Subject, Sequence: e.Seq, Size: len(e.Data), Raw: e.Data[:min(len(e.Data), maxRaw)]}}
 }

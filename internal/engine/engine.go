@@ -113,6 +113,9 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 	if e.Bus, err = bus.Connect(ctx, o.Connect); err != nil {
 		return err
 	}
+	if err := e.Bus.Small(); err != nil && (o.Dispatch != nil || o.Worker != nil) {
+		e.log.Warn("this NATS server takes smaller messages than Belay needs", "error", err)
+	}
 	if o.Setup || o.Embedded != nil {
 		err = e.Bus.Setup(ctx, bus.SetupOptions{Partitions: o.Partitions, New: o.newPartitions()})
 	} else {
@@ -192,7 +195,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 func (e *Engine) startAudit(signer *approval.Signer, file string) {
 	trail := audit.New(e.Bus)
 	e.Desk.Acted = func(ctx context.Context, who handoff.Person, a handoff.Act, d handoff.Done) {
-		if a.Verb.Decides() {
+		if a.Verb.Decides() && !d.Discarded { // the recorder finds it in the run's log
 			return
 		}
 		if err := trail.Append(ctx, actRecord(who, a, d)); err != nil {

@@ -175,10 +175,7 @@ func (c *Claims) keep(ctx context.Context, id string, r record) error {
 	if err != nil {
 		return fmt.Errorf("put away what was done about %s: %w", id, err)
 	}
-	if _, err = bucket.Swap(ctx, id, body, 0); errors.Is(err, bus.ErrConflict) {
-		return nil // somebody did it
-	}
-	return err
+	return bucket.Put(ctx, id, body, func(bus.Item) bool { return true }) // what somebody else put away stays
 }
 
 // past is what was done about an item that is not open any more.

@@ -104,6 +104,11 @@ func (k *Desk) Card(ctx context.Context, id string) (Card, error) {
 		return k.letterCard(ctx, id)
 	}
 	s, n, err := find(ctx, k.Runs, id)
+	if errors.Is(err, ErrNoEscalation) { // a letter may lie there all the same
+		if c, letterErr := k.letterCard(ctx, id); letterErr == nil {
+			return c, nil
+		}
+	}
 	if err != nil {
 		return Card{}, err
 	}
@@ -218,6 +223,9 @@ func (a Action) Decides() bool {
 
 func (k *Desk) decide(ctx context.Context, who Person, id string, a Act, done Done) (Done, error) {
 	run, ok := RunOf(id)
+	if !ok && steps.Verb(a.Verb) == steps.VerbSkip {
+		return k.discard(ctx, id, done, fmt.Errorf("%w: %q", ErrNoEscalation, id))
+	}
 	if !ok {
 		return done, fmt.Errorf("%w: %q: an escalation's id is its run's id, - and a number", ErrNoEscalation, id)
 	}
@@ -236,14 +244,21 @@ func (k *Desk) decide(ctx context.Context, who Person, id string, a Act, done Do
 		if held != nil && !a.Take {
 			return done, fmt.Errorf("%w: %s has it until %s; nothing was decided", ErrClaimed, held.By, held.Until.UTC().Format(time.RFC3339))
 		}
-		done.Effect, err = decideLetter(ctx, k.Runs, run, d)
-		return done, err
+		return k.decideLetter(ctx, run, d, done)
 	}
 	s, n, err := find(ctx, k.Runs, id)
+	if errors.Is(err, ErrNoEscalation) && d.Verb == steps.VerbSkip {
+		return k.discard(ctx, id, done, err)
+	}
 	if err != nil {
 		return done, err
 	}
 	w := steps.Tell(s, steps.Deed{Event: d, Now: k.Now(), Held: held, Take: a.Take, Revision: a.Revision, Digest: a.Digest})
+	if w.Outcome == steps.OutcomeAgain {
+		if err := restate(ctx, k.Runs, run, s, n, d); err != nil {
+			return done, err
+		}
+	}
 	if w.Outcome != steps.OutcomeUncertain { // it is known already that it would change nothing
 		done.tell(w)
 		return done, refused(w)

@@ -92,9 +92,17 @@ func RunOf(escalation string) (run string, ok bool) {
 func Find(ctx context.Context, log *runlog.Log, suffix string) (string, error) {
 	part, ok := RunOf(suffix)
 	if !ok {
+		if id, err := log.FindLetter(ctx, suffix); err != nil || id != "" {
+			return id, err
+		}
 		return "", fmt.Errorf("%w: %q: an escalation's id is its run's id, - and a number", ErrNoEscalation, suffix)
 	}
 	run, err := log.Find(ctx, part)
+	if errors.Is(err, runlog.ErrNoRun) {
+		if id, letterErr := log.FindLetter(ctx, suffix); letterErr != nil || id != "" {
+			return id, letterErr
+		}
+	}
 	if err != nil {
 		return "", fmt.Errorf("look for escalation %s: %w", suffix, err)
 	}
@@ -120,25 +128,45 @@ func find(ctx context.Context, log *runlog.Log, id string) (s *steps.State, n in
 	return s, n, nil
 }
 
-// again is how often a decision is appended of which nobody knows whether it is stored.
-const again = 3
-
-// carry appends a decision that was checked, and says what came of it. One that may not be stored is appended again: the
-// fold takes the same decision once, and only what was acknowledged is known to last.
+// carry appends a decision that was checked, and says what came of it. One that can be read but was not confirmed is
+// not taken for stored: it may be gone after a crash. The fold takes the same decision once.
 func carry(ctx context.Context, log *runlog.Log, run string, d steps.Decided) (w steps.Word, err error) {
-	for range again {
-		var seq uint64
-		if seq, err = log.Append(ctx, run, d); err == nil {
-			return outcome(ctx, log, run, d, seq)
-		}
-		if !errors.Is(err, bus.ErrUncertain) || ctx.Err() != nil {
-			break
-		}
-	}
-	if errors.Is(err, bus.ErrUncertain) {
+	seq, err := log.AppendSurely(ctx, run, d)
+	switch {
+	case err == nil:
+		return outcome(ctx, log, run, d, seq)
+	case errors.Is(err, bus.ErrUncertain):
 		err = fmt.Errorf("it may not be stored, and can be repeated without harm: %w", err)
+	case errors.Is(err, bus.ErrTooLarge):
+		err = fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return w, err
+}
+
+// restate writes a decision again that is found in the log. Whoever made it may have been told that nobody knows whether
+// it is stored, and asks for that now.
+func restate(ctx context.Context, log *runlog.Log, run string, s *steps.State, n int, d steps.Decided) error {
+	made := madeBy(&s.Escalations[n], d)
+	if made == nil {
+		return nil
+	}
+	if _, err := log.AppendSurely(ctx, run, *made); err != nil {
+		return fmt.Errorf("it was decided so before, but whether that is stored is not known: repeat it: %w", err)
+	}
+	return nil
+}
+
+// madeBy is the decision or the approval of d's person that the log holds; nil when there is none.
+func madeBy(e *steps.Escalation, d steps.Decided) *steps.Decided {
+	for i := range e.Approvals {
+		if d.Verb == steps.VerbApprove && steps.SamePerson(e.Approvals[i].By, d.By) {
+			return &e.Approvals[i]
+		}
+	}
+	if e.Decision != nil && e.Decision.Verb == d.Verb && steps.SamePerson(e.Decision.By, d.By) {
+		return e.Decision
+	}
+	return nil
 }
 
 // outcome follows the log until the fold has passed the decision at seq, and says what came of it right then. What comes

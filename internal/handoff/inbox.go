@@ -77,4 +77,6 @@ type Done struct {
 	Effect string    `json:"effect,omitempty"` // what came of it, in words
 	Again  bool      `json:"again,omitempty"`  // the same person had decided the same before
 	Part   bool      `json:"part,omitempty"`   // an approval, and more people must approve
+
+	Discarded bool `json:"discarded,omitempty"` // it belonged to no run and was removed; no run's log says so
 }

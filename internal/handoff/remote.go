@@ -130,6 +130,9 @@ func (r Remote) Act(ctx context.Context, who Person, id string, a Act) (Done, er
 	if errors.Is(err, bus.ErrNobody) {
 		return Done{}, fmt.Errorf("%s %s: %w", a.Verb, id, ErrNoDesk)
 	}
+	if errors.Is(err, bus.ErrTooLarge) {
+		return Done{}, fmt.Errorf("%s %s: %w: %w", a.Verb, id, ErrInvalid, err)
+	}
 	if err != nil {
 		return Done{}, fmt.Errorf("%s %s: it may have been done, and can be repeated without harm: %w", a.Verb, id, err)
 	}

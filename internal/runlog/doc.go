@@ -10,5 +10,6 @@
 // for every reader, retry lets every reader try again (after an upgrade). So frozen and thawed, too, are only folds of
 // the log.
 //
-// Where to start reading: fold.go (entries to state), load.go (stream to fold), submit.go, list.go, find.go.
+// Where to start reading: fold.go (entries to state), load.go (stream to fold), submit.go and
+// sure.go (until it is confirmed), stray.go (what belongs to no run), list.go, find.go.
 package runlog

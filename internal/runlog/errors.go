@@ -11,6 +11,7 @@ var (
 	ErrBadID     = errors.New("not a valid run id")
 	ErrAmbiguous = errors.New("the id is not unique")
 	ErrFrozen    = errors.New("the run is frozen")
+	ErrStray     = errors.New("it belongs to no run")
 )
 
 // Frozen is an [ErrFrozen]: the run's log holds an entry that this program cannot take in.
@@ -20,6 +21,9 @@ type Frozen struct {
 }
 
 func (f *Frozen) Error() string {
+	if errors.Is(f.Why, ErrStray) {
+		return "there is no such run, only what belongs to none; decide dead letter " + f.Letter + ": " + f.Why.Error()
+	}
 	return "the run is frozen at an entry of its log that cannot be read; decide dead letter " + f.Letter + ": " + f.Why.Error()
 }
 

@@ -30,6 +30,9 @@ func (l *Log) Find(ctx context.Context, suffix string) (run string, err error) {
 	all = slices.DeleteFunc(all, func(r listed) bool { return !strings.HasSuffix(r.id, suffix) })
 	switch len(all) {
 	case 0:
+		if l.isStray(ctx, suffix) {
+			return suffix, nil
+		}
 		return "", fmt.Errorf("%w: no run's id ends in %q", ErrNoRun, suffix)
 	case 1:
 		return all[0].id, nil

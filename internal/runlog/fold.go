@@ -18,6 +18,8 @@ type Fold struct {
 	Seq     uint64       // of the last entry seen
 	Poison  *Poison      // set: the run is frozen at this entry; later entries are seen, but not taken in
 	Letters []string     // ids of dead letters of this run that a person has decided
+	Orphan  *Poison      // set: nothing was ever submitted under this id; this is the first of what is there
+	Removed bool         // the run ended and is no longer kept; what comes now comes late
 	Stale   bool         // a dead letter was decided after entries had been folded: fold anew from the beginning
 
 	discarded map[uint64]bool // sequences that a person decided to skip
@@ -35,10 +37,14 @@ type Observe = func(*steps.State, steps.Record, []int)
 
 // Frozen is the run's frozen state as an error, nil when it is not frozen.
 func (f *Fold) Frozen() error {
-	if f.Poison == nil {
+	p := f.Poison
+	if p == nil {
+		p = f.Orphan
+	}
+	if p == nil {
 		return nil
 	}
-	return &Frozen{Letter: LetterID(f.Run, f.Poison.Entry.Seq), Poison: *f.Poison}
+	return &Frozen{Letter: LetterID(f.Run, p.Entry.Seq), Poison: *p}
 }
 
 // Fold takes in all entries of a run's log, from the first one on. Observe may be nil.
@@ -54,6 +60,7 @@ func (l *Log) Fold(run string, entries []bus.Entry, observe Observe) *Fold {
 		}
 	}
 	f.Stale = false // verdicts were read before anything was folded
+	l.orphaned(f, entries)
 	return f
 }
 

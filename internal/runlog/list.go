@@ -140,7 +140,7 @@ func (l *Log) summary(ctx context.Context, r listed) (Summary, error) {
 		return Summary{}, err
 	}
 	name, labels, ok := head(begin.Data)
-	if !ok { // a Cancelled is the last word of its submitter
+	if !ok || len(begin.Header[wire.HeaderAgain]) > 0 { // not the first word of its submitter
 		return l.folded(ctx, r.id)
 	}
 	ended := end.Time.UTC()

@@ -45,7 +45,7 @@ func (l *Log) Load(ctx context.Context, run string) (*steps.State, error) {
 		return f.State, fmt.Errorf("run %s: %w", run, err)
 	}
 	if f.State == nil {
-		return nil, fmt.Errorf("run %s: %w", run, ErrNoRun)
+		return nil, l.missing(ctx, run)
 	}
 	return f.State, nil
 }
@@ -72,10 +72,10 @@ func (l *Log) Follow(ctx context.Context, run string, f func(*steps.State, steps
 		return err
 	case stopped:
 		return nil
-	case fold.Poison != nil:
+	case fold.Frozen() != nil:
 		return fmt.Errorf("follow run %s: %w", run, fold.Frozen())
 	case fold.State == nil:
-		return fmt.Errorf("follow run %s: %w", run, ErrNoRun)
+		return fmt.Errorf("follow %w", l.missing(ctx, run))
 	}
 	err = l.bus.FollowLog(following, run, fold.Seq, func(e bus.Entry) {
 		if stopped || fold.Poison != nil {

@@ -8,15 +8,19 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"belay/internal/bus"
 	"belay/internal/steps"
 	"belay/internal/wire"
 )
 
-// Submit starts a run. It is safe to repeat: the same content under the same id is stored once, and created says
-// whether this call did it; other content is [ErrConflict] and changes nothing. After a timeout or a disconnect it
-// looks whether the submission is stored, and submits again where it is not.
+// Submit starts a run. It is safe to repeat: the same content under the same id is one run, and created says whether
+// this call started it; other content is [ErrConflict] and changes nothing.
+//
+// A run is accepted only when the server has confirmed a write of its submission. One that is there already, from this
+// call or an earlier one, may only stand in the memory of a server whose disk fails; so it is written again behind
+// itself, which the fold ignores.
 func (l *Log) Submit(ctx context.Context, run string, s steps.Submitted) (created bool, err error) {
 	if !wire.ValidName(run) {
 		return false, badID(run)
@@ -28,24 +32,9 @@ func (l *Log) Submit(ctx context.Context, run string, s steps.Submitted) (create
 	if s.Trace != "" {
 		m.Header[wire.HeaderTrace] = []string{s.Trace}
 	}
-	for {
-		_, err = l.bus.PublishWait(ctx, stream, m)
-		switch {
-		case err == nil:
-			return true, nil
-		case errors.Is(err, bus.ErrConflict):
-			return false, l.sameAs(ctx, run, s)
-		case !errors.Is(err, bus.ErrUncertain):
-			return false, fmt.Errorf("submit run %s: %w", run, err)
-		}
-		stored, lookErr := l.submitted(ctx, run)
-		if lookErr != nil {
-			return false, fmt.Errorf("submit run %s: %w; whether it is stored is unknown (%w): submit it again under the same id", run, err, lookErr)
-		}
-		if stored != nil {
-			return true, differs(run, *stored, s)
-		}
-	}
+	w := &submitting{Log: l, run: run, Submitted: s, first: m, message: m, stream: stream, until: time.Now().Add(submitPatience)}
+	err = w.store(ctx)
+	return w.created && err == nil, err
 }
 
 // submission checks what can be checked before anything is stored: an id, a size or a plan that would be refused later
@@ -116,7 +105,7 @@ func (l *Log) Append(ctx context.Context, run string, e steps.Event) (uint64, er
 // while it was asked, is an [ErrEnded].
 func (l *Log) Cancel(ctx context.Context, run string, e steps.Cancelled) (w steps.Word, err error) {
 	s, err := l.Load(ctx, run)
-	frozen := errors.Is(err, ErrFrozen)
+	frozen := errors.Is(err, ErrFrozen) && !errors.Is(err, ErrStray)
 	if err != nil && !frozen {
 		return w, fmt.Errorf("cancel: %w", err)
 	}
@@ -125,7 +114,7 @@ func (l *Log) Cancel(ctx context.Context, run string, e steps.Cancelled) (w step
 			return w, fmt.Errorf("cancel run %s: %w: %s", run, ErrEnded, w.Text)
 		}
 	}
-	seq, err := l.Append(ctx, run, e)
+	seq, err := l.AppendSurely(ctx, run, e)
 	if err != nil {
 		return w, fmt.Errorf("cancel: %w", err)
 	}
@@ -150,35 +139,40 @@ func (l *Log) Cancel(ctx context.Context, run string, e steps.Cancelled) (w step
 
 // submitted is what a run was submitted with; nil when there is no such run.
 func (l *Log) submitted(ctx context.Context, run string) (*steps.Submitted, error) {
-	entries, err := l.bus.ReadLog(ctx, run, 0)
-	if err != nil {
-		return nil, fmt.Errorf("read the log of run %s: %w", run, err)
-	}
-	for _, e := range entries {
-		_, _, kind, _ := l.names.ParseLog(e.Subject)
-		if kind != wire.KindPlan {
-			continue
-		}
-		event, err := wire.DecodeEvent(kind, e.Data)
-		if s, is := event.(steps.Submitted); is {
-			return &s, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return nil, nil
+	p, err := l.plans(ctx, run)
+	return p.Submitted, err
 }
 
-func (l *Log) sameAs(ctx context.Context, run string, s steps.Submitted) error {
-	stored, err := l.submitted(ctx, run)
+// plans is what the log of a run has on the subject of submissions.
+type plans struct {
+	*steps.Submitted        // the first; nil when there is none
+	body             []byte // of that
+	last             uint64 // sequence of the last entry; 0 when there is none
+}
+
+func (l *Log) plans(ctx context.Context, run string) (p plans, err error) {
+	entries, err := l.bus.ReadLog(ctx, run, 0)
 	if err != nil {
-		return fmt.Errorf("submit run %s: the id is taken: %w", run, err)
+		return p, fmt.Errorf("read the log of run %s: %w", run, err)
 	}
-	if stored == nil {
-		return fmt.Errorf("submit run %s: %w: its log holds something, but no submission; choose another id", run, ErrConflict)
+	subject := l.names.Log(wire.Partition(run, l.bus.Partitions()), run, wire.KindPlan)
+	for _, e := range entries {
+		if e.Subject != subject {
+			continue
+		}
+		p.last = e.Seq
+		if p.Submitted != nil {
+			continue
+		}
+		event, err := wire.DecodeEvent(wire.KindPlan, e.Data)
+		if err != nil {
+			return p, err
+		}
+		if s, is := event.(steps.Submitted); is {
+			p.Submitted, p.body = &s, e.Data
+		}
 	}
-	return differs(run, *stored, s)
+	return p, nil
 }
 
 // differs names the parts of two submissions that are not the same. Who submitted, and from which file, is no part.

@@ -73,6 +73,7 @@ type Fault struct {
 	Detail     string   `json:"detail,omitempty"`      // evidence: stderr tail or response body, cut to a few KiB
 	Status     int      `json:"status,omitempty"`      // HTTP status, exit code or service error code, if any
 	RetryAfter Duration `json:"retry_after,omitempty"` // the other side's own word on when to come back; 0 = none
+	Final      bool     `json:"final,omitempty"`       // the same call would end the same way: no second try on this rung
 }
 
 // MayHaveActed reports whether the attempt may have had its effect.

@@ -64,7 +64,7 @@ func (c *change) tooMany(i int, f Fault) bool {
 // again says whether unit i tries the same rung once more after f, and after what wait. If the reason for a no is not in
 // the fault itself, it is added to its message.
 func (c *change) again(i int, f *Fault) (time.Duration, bool) {
-	if f.Class.Reaction() != Retry {
+	if f.Class.Reaction() != Retry || f.Final && c.since(2) {
 		return 0, false
 	}
 	u := &c.Units[i]

@@ -143,6 +143,8 @@ func (st *story) event(w []string) {
 			f.RetryAfter = Duration(mustDuration(at(5)))
 		}
 		st.add(Failed{Attempt: a, Worker: "w", Fault: f})
+	case "final": // a fault that the same call would bring again
+		st.add(Failed{Attempt: a, Worker: "w", Fault: Fault{Class: Class(at(3)), Acted: Acted(at(4)), Message: "it failed", Final: true}})
 	case "unserved":
 		st.add(Unserved{a})
 	case "decide":

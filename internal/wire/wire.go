@@ -23,8 +23,9 @@ const (
 	HeaderAttempt   = "Belay-Attempt"
 	HeaderRung      = "Belay-Rung"
 	HeaderNotBefore = "Belay-Not-Before"
-	HeaderAgain     = "Belay-Again" // set when the attempt may have been in the queue before
-	HeaderAct       = "Belay-Act"   // set when somebody did something to a run as a whole: cancel, retry
+	HeaderAgain     = "Belay-Again"   // set when the attempt may have been in the queue before
+	HeaderAct       = "Belay-Act"     // set when somebody did something to a run as a whole: cancel, retry
+	HeaderRemoved   = "Belay-Removed" // set on what stays for a while of a run that was removed
 	HeaderTrace     = "traceparent"
 )
 

@@ -164,6 +164,9 @@ func (j *job) outcome(ctx context.Context, res executor.Result, err error, took 
 	if err == nil {
 		err = j.submittedOutput(res.Output)
 	}
+	if err == nil {
+		err = j.fits(res.Output)
+	}
 	if err != nil {
 		return j.failed(j.fault(ctx, err), took)
 	}

@@ -221,6 +221,10 @@ func (j *job) readLog() ([]steps.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	return j.records(entries), nil
+}
+
+func (j *job) records(entries []bus.Entry) []steps.Record {
 	log := make([]steps.Record, 0, len(entries))
 	for _, e := range entries {
 		_, run, kind, ok := j.names.ParseLog(e.Subject)
@@ -232,7 +236,7 @@ func (j *job) readLog() ([]steps.Record, error) {
 			log = append(log, steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: ev})
 		}
 	}
-	return log, nil
+	return log
 }
 
 // claim wins the right to execute an attempt of an unsafe tool. The log stores only the first claim.
@@ -246,24 +250,9 @@ func (j *job) claim() bool {
 	case err == nil:
 		return true
 	case errors.Is(err, bus.ErrConflict), errors.Is(err, bus.ErrUncertain):
-		// An uncertain claim may be ours: then the log says so, under this delivery's own token.
-		return j.ask(j.delivered()) && j.claimedByMe()
+		return j.claimSurely()
 	}
 	j.Log.Warn("cannot claim the attempt; the message comes again", "attempt", j.name(), "error", err)
-	j.park(time.Second)
-	return false
-}
-
-// claimedByMe is asked when the log holds no foreign claim: if it does not hold ours either, the claim was not stored.
-func (j *job) claimedByMe() bool {
-	log, err := j.readLog()
-	if err == nil {
-		for _, r := range log {
-			if c, ok := r.Event.(steps.Claimed); ok && c.Attempt == j.m.Attempt && c.Worker == j.worker {
-				return true
-			}
-		}
-	}
 	j.park(time.Second)
 	return false
 }

@@ -3,9 +3,11 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/executor"
 	"belay/internal/steps"
 	"belay/internal/toolbox"
 )
@@ -18,28 +20,26 @@ func (j *job) report(outcome steps.Event) {
 		return
 	}
 	j.remember(outcome)
-	m, stream, err := j.message(outcome)
-	if err != nil {
-		m, stream, err = j.message(j.failed(steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Message: "the outcome cannot be written down: " + err.Error()}, 0))
-	}
-	if err != nil {
-		j.Log.Error("cannot write an outcome down; the message comes again", "attempt", j.name(), "error", err)
-		j.park(time.Second)
-		return
-	}
-	j.store(stream, m, 100*time.Millisecond)
+	j.store(outcome, 100*time.Millisecond)
 }
 
 // store publishes until the outcome is stored: the fold ignores one that is stored twice. The message is kept with
 // heartbeats meanwhile, so nobody executes it again.
-func (j *job) store(stream string, m bus.Message, pause time.Duration) {
+func (j *job) store(outcome steps.Event, pause time.Duration) {
+	m, stream, err := j.message(outcome)
+	if err != nil {
+		j.storeInstead(outcome, fmt.Errorf("the outcome cannot be written down: %w", err))
+		return
+	}
 	j.Bus.Publish(stream, m, func(_ uint64, err error) {
 		switch {
 		case err == nil:
 			j.ack()
 		case errors.Is(err, bus.ErrUncertain), errors.Is(err, bus.ErrFull):
 			j.Log.Warn("an outcome is not stored yet; trying again", "attempt", j.name(), "error", err)
-			time.AfterFunc(pause, func() { j.storeAgain(stream, m, min(2*pause, 5*time.Second)) })
+			time.AfterFunc(pause, func() { j.storeAgain(outcome, min(2*pause, 5*time.Second)) })
+		case errors.Is(err, bus.ErrTooLarge):
+			j.storeInstead(outcome, err)
 		default:
 			j.Log.Error("the log refuses an outcome; the message comes again", "attempt", j.name(), "error", err)
 			j.park(5 * time.Second)
@@ -47,12 +47,55 @@ func (j *job) store(stream string, m bus.Message, pause time.Duration) {
 	})
 }
 
-func (j *job) storeAgain(stream string, m bus.Message, pause time.Duration) {
+// storeInstead stores what can be said in place of an outcome that no log can hold: a good one without its output is an
+// invalid_output, a fault is cut. The attempt has been executed, so it must end all the same.
+func (j *job) storeInstead(outcome steps.Event, why error) {
+	switch o := outcome.(type) {
+	case steps.Succeeded:
+		f := steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Message: why.Error(), Final: true}
+		if size, most := len(o.Output), j.mostOutput(); size > most {
+			f = tooLarge(size, most, j.Bus.MaxPayload())
+		}
+		j.store(j.failed(f, time.Duration(o.Took)), 100*time.Millisecond)
+		return
+	case steps.Failed:
+		cut := o
+		cut.Fault.Message, cut.Fault.Detail = executor.Head([]byte(o.Fault.Message), 500), ""
+		if cut.Fault != o.Fault {
+			j.store(cut, 100*time.Millisecond)
+			return
+		}
+	}
+	j.Log.Error("cannot write an outcome down; the message comes again", "attempt", j.name(), "error", why)
+	j.park(time.Minute)
+}
+
+// besideOutput is more than an outcome has beside its output: names, times and headers.
+const besideOutput = 2 << 10
+
+// mostOutput is the largest output that this server lets into the log.
+func (j *job) mostOutput() int { return int(j.Bus.MaxPayload()) - besideOutput }
+
+// fits says why an output cannot be stored.
+func (j *job) fits(out []byte) error {
+	if most := j.mostOutput(); len(out) > most {
+		return tooLarge(len(out), most, j.Bus.MaxPayload())
+	}
+	return nil
+}
+
+// tooLarge is the fault of an output that NATS refuses. The tool has been called, and would answer the same again.
+func tooLarge(size, most int, payload int64) steps.Fault {
+	return steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Final: true, Message: fmt.Sprintf(
+		"the output has %d bytes, at most %d can be stored: the NATS server's max_payload is %d; raise it, or let the tool answer with a reference", size, most, payload)}
+}
+
+func (j *job) storeAgain(outcome steps.Event, pause time.Duration) {
 	if j.life.Err() != nil {
 		j.release() // the worker ends; the message comes again after the ack wait, and the log tells what happened
 		return
 	}
-	j.store(stream, m, pause)
+	j.store(outcome, pause)
 }
 
 func (j *job) ack() {
