@@ -136,8 +136,8 @@ func SettledDossier(before, now *State, n int) Dossier {
 		before = now // opened and settled by the same record
 	}
 	then, d := MakeDossier(before, n), MakeDossier(now, n)
-	then.State, then.Decision, then.Approvals = d.State, d.Decision, d.Approvals
-	d.EscalationView, d.Plan, d.Done, d.Failing, d.Attempts = then.EscalationView, then.Plan, then.Done, then.Failing, then.Attempts
+	then.State, then.Decision = d.State, d.Decision
+	d.EscalationView, d.Plan, d.Done, d.Failing, d.Attempts = then.EscalationView.WithApprovals(d.Approvals), then.Plan, then.Done, then.Failing, then.Attempts
 	d.FirstError, d.LastError, d.Rejected, d.Offers = then.FirstError, then.LastError, then.Rejected, then.Offers
 	a := AftermathOf(now, n)
 	d.Followed = &a
