@@ -8,6 +8,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/steps"
+	"belay/internal/wire"
 )
 
 // How long, and how often, a claim that the server did not confirm is written again.
@@ -83,5 +84,11 @@ func (j *job) history(ctx context.Context) (log []steps.Record, entries []bus.En
 	if entries, err = j.Bus.ReadLog(ctx, j.m.Run, 0); err != nil {
 		return nil, nil, fmt.Errorf("read the log of run %s: %w", j.m.Run, err)
 	}
-	return j.records(entries), entries, nil
+	for _, e := range entries {
+		_, run, kind, ok := j.names.ParseLog(e.Subject)
+		if ev, err := wire.DecodeEvent(kind, e.Data); ok && err == nil { // another entry says nothing about this attempt
+			log = append(log, steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: ev})
+		}
+	}
+	return log, entries, nil
 }
