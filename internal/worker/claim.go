@@ -29,7 +29,7 @@ func (j *job) claimSurely() bool {
 		log, entries, readErr := j.history(ctx)
 		if readErr != nil {
 			err = readErr
-			if !j.rest(ctx) {
+			if !j.letServerCome(ctx) {
 				break
 			}
 			continue
@@ -40,7 +40,7 @@ func (j *job) claimSurely() bool {
 		if err = j.claimBehind(ctx, entries); err == nil {
 			return true
 		}
-		if !errors.Is(err, bus.ErrConflict) && !errors.Is(err, bus.ErrUncertain) || !j.rest(ctx) {
+		if !errors.Is(err, bus.ErrConflict) && !errors.Is(err, bus.ErrUncertain) || !j.letServerCome(ctx) {
 			break
 		}
 	}
@@ -49,8 +49,8 @@ func (j *job) claimSurely() bool {
 	return false
 }
 
-// rest lets the server come back; false when the worker stops.
-func (j *job) rest(ctx context.Context) bool {
+// letServerCome waits a moment for a server that may come back; false when the worker stops.
+func (j *job) letServerCome(ctx context.Context) bool {
 	t := time.NewTimer(claimPause)
 	defer t.Stop()
 	select {
