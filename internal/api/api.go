@@ -19,7 +19,6 @@
 package api
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	_ "embed"
@@ -239,26 +238,37 @@ func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.ContentLength != 0 && (err != nil || kind != "application/json") {
 		return fault{http.StatusUnsupportedMediaType, "invalid", "Content-Type", "send application/json"}
 	}
-	body := bufio.NewReader(http.MaxBytesReader(w, r.Body, maxBody))
-	if mark, _ := body.Peek(3); string(mark) == "\ufeff" {
-		_, _ = body.Discard(3)
-	}
-	d := json.NewDecoder(body)
-	d.DisallowUnknownFields()
-	err := d.Decode(into)
-	if errors.Is(err, io.EOF) {
-		return nil
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		err = read(bytes.TrimPrefix(body, []byte("\ufeff")), into)
 	}
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return fault{http.StatusRequestEntityTooLarge, "invalid", "too large", "at most " + strconv.FormatInt(tooLarge.Limit, 10) + " bytes"}
 	}
-	if err == nil && d.More() {
-		err = errors.New("more than one JSON value")
+	if deep, ok := errors.AsType[steps.TooDeep](err); ok {
+		return fault{http.StatusUnprocessableEntity, "invalid", "It does not fit", "the body: " + deep.Error()}
 	}
 	if err != nil {
 		return fault{http.StatusBadRequest, "invalid", "the body cannot be read", err.Error()}
 	}
 	return nil
+}
+
+// read reads one JSON object, or nothing.
+func read(body []byte, into any) error {
+	if err := steps.CheckDepth(body); err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err == nil && d.More() {
+		err = errors.New("more than one JSON value")
+	}
+	return err
 }
 
 func (a *api) runs(w http.ResponseWriter, r *http.Request) {

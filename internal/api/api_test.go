@@ -170,6 +170,14 @@ func TestADecisionOverHTTP(t *testing.T) {
 	o.refused(o.ask("POST", path+"claim", ``, "X-Who", "eve"), 403, "forbidden")
 	o.refused(o.ask("POST", path+"claim", ``, "X-Who", ""), 403, "forbidden")
 	o.refused(o.ask("POST", path+"reject", `{"reasons":"x"}`), 400, "invalid")
+	for _, levels := range []int{201, 20_000} {
+		deep := strings.Repeat("[", levels) + strings.Repeat("]", levels)
+		a := o.ask("POST", path+"edit", `{"params":{"amount":`+deep+`}}`)
+		o.refused(a, 422, "invalid")
+		if !strings.Contains(a.text, "at most 200 are possible") {
+			t.Errorf("%d levels: %s", levels, a.text)
+		}
+	}
 	o.refused(o.ask("POST", path+"reject", `{"reason":"x"} {}`), 400, "invalid")
 	o.refused(o.ask("POST", path+"reject", `reason=x`, "Content-Type", "application/x-www-form-urlencoded"), 415, "invalid")
 	o.refused(o.ask("POST", path+"note", `{"text":"`+strings.Repeat("x", maxBody)+`"}`), 413, "invalid")

@@ -88,7 +88,7 @@ func TestOverAClaimOverHTTP(t *testing.T) {
 func TestACancelOverHTTP(t *testing.T) {
 	o := open(t)
 	o.held("run")
-	if a := o.ask("POST", "/api/v1/runs/run/cancel", `{"reason":"enough"}`); a.StatusCode != http.StatusOK || a.body["effect"] != "nothing was under way; the run is cancelled" {
+	if a := o.ask("POST", "/api/v1/runs/run/cancel", `{"reason":"enough"}`); a.StatusCode != http.StatusOK || a.body["effect"] != "nothing was executing; the run is cancelled" {
 		t.Errorf("%d %s", a.StatusCode, a.text)
 	}
 	o.refused(o.ask("POST", "/api/v1/runs/run/cancel", ``), http.StatusConflict, "ended")

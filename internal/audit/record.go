@@ -21,25 +21,26 @@ import (
 
 // Record is one thing that a person did.
 type Record struct {
-	Index  int64           `json:"index"` // from 0
-	Prev   string          `json:"prev"`  // SHA-256 of the record before, in hex; empty for the first
-	ID     string          `json:"id"`    // of what is recorded: the same thing is recorded once
-	At     time.Time       `json:"at"`
-	Who    string          `json:"who"`
-	Via    string          `json:"via,omitempty"` // cli, console, api
-	Action string          `json:"action"`
-	On     string          `json:"on,omitempty"`     // the escalation, run, token or key
-	Run    string          `json:"run,omitempty"`    // of the escalation
-	Seq    uint64          `json:"seq,omitempty"`    // of the decision in the run's log
-	Counts *bool           `json:"counts,omitempty"` // of what stands in the run's log: whether it counted
-	Effect string          `json:"effect,omitempty"` // what came of it, or why nothing did, in the words that they were told
-	Over   string          `json:"over,omitempty"`   // who had claimed the escalation then
-	Reason string          `json:"reason,omitempty"`
-	Digest string          `json:"digest,omitempty"` // of what was approved
-	Grant  string          `json:"grant,omitempty"`  // nonce of the signed approval
-	Before json.RawMessage `json:"before,omitempty"`
-	After  json.RawMessage `json:"after,omitempty"`
-	Patch  json.RawMessage `json:"patch,omitempty"` // from before to after
+	Index   int64           `json:"index"` // from 0
+	Prev    string          `json:"prev"`  // SHA-256 of the record before, in hex; empty for the first
+	ID      string          `json:"id"`    // of what is recorded: the same thing is recorded once
+	At      time.Time       `json:"at"`
+	Who     string          `json:"who"`
+	Via     string          `json:"via,omitempty"` // cli, console, api
+	Action  string          `json:"action"`
+	On      string          `json:"on,omitempty"`     // the escalation, run, token or key
+	Run     string          `json:"run,omitempty"`    // of the escalation
+	Seq     uint64          `json:"seq,omitempty"`    // of the decision in the run's log
+	Counts  *bool           `json:"counts,omitempty"` // of what stands in the run's log: whether it counted
+	Effect  string          `json:"effect,omitempty"` // what came of it, or why nothing did, in the words that they were told
+	Over    string          `json:"over,omitempty"`   // who had claimed the escalation then
+	Reason  string          `json:"reason,omitempty"`
+	Summary string          `json:"summary,omitempty"` // what the call in question does, in one line
+	Digest  string          `json:"digest,omitempty"`  // of what was approved
+	Grant   string          `json:"grant,omitempty"`   // nonce of the signed approval
+	Before  json.RawMessage `json:"before,omitempty"`
+	After   json.RawMessage `json:"after,omitempty"`
+	Patch   json.RawMessage `json:"patch,omitempty"` // from before to after
 }
 
 // most is how much of before and after is kept; more is named by its size and hash.

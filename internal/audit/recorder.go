@@ -304,9 +304,13 @@ func (r *Recorder) complete(ctx context.Context, rec *Record, ev steps.Event) {
 	}
 	w := steps.Tell(s, steps.Deed{Event: ev, Seq: rec.Seq})
 	rec.Counts, rec.Effect = new(w.Counts()), w.Text
-	if n := s.FindEscalation(d.Escalation); decided && n >= 0 && d.Verb != steps.VerbEdit {
-		if f := steps.MakeDossier(s, n).Failing; f != nil {
-			rec.Before = f.Params
-		}
+	n := s.FindEscalation(d.Escalation)
+	if !decided || n < 0 {
+		return
+	}
+	dossier := steps.MakeDossier(s, n)
+	rec.Summary = dossier.Summary
+	if f := dossier.Failing; f != nil && d.Verb != steps.VerbEdit {
+		rec.Before = f.Params
 	}
 }

@@ -47,6 +47,9 @@ func (a *app) call(ctx context.Context, name string, f callFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := steps.CheckDepth(f.args); err != nil {
+		return &exitError{exitInvalid, fmt.Errorf("--args: %w", err)}
+	}
 	var params map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(f.args), &params); err != nil || params == nil {
 		return &exitError{exitInvalid, fmt.Errorf("--args: a JSON object is needed: %w", err)}
@@ -121,7 +124,7 @@ func (a *app) callRung(ctx context.Context, r toolbox.Rung, def *plan.RungDef, r
 	res, err := r.Execute(ctx, req)
 	took := time.Since(began)
 	if err == nil {
-		err = r.Check(res.Output)
+		res.Output, err = r.Result(req.Params, res.Output)
 	}
 	if err != nil {
 		return a.printFault(err, took)

@@ -76,6 +76,9 @@ func (a *app) printCard(c handoff.Card) error {
 	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
 	d := c.Dossier
 	p("%s  %s, %s, asked at %s\n", d.ID, d.Kind, d.State, d.Opened.Local().Format("2006-01-02 15:04:05"))
+	if d.Summary != "" {
+		p("%s\n", plain(d.Summary))
+	}
 	p("%s\n", plain(d.Message))
 	if d.Deadline != nil && d.State == steps.EscalationOpen {
 		p("%s left, then %s\n", left(d.Deadline), expiries[d.OnExpiry])

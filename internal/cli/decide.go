@@ -124,6 +124,10 @@ func (f decideFlags) check(verb steps.Verb) error {
 		return usage("answer needs --answer JSON: the step's output")
 	case verb != steps.VerbAnswer && f.answer != "":
 		return usage("--answer belongs to answer, not to %s", verb)
+	case steps.CheckDepth(f.answer) != nil:
+		return &exitError{exitInvalid, fmt.Errorf("--answer: %w", steps.CheckDepth(f.answer))}
+	case steps.CheckDepth(f.params) != nil:
+		return &exitError{exitInvalid, fmt.Errorf("--params: %w", steps.CheckDepth(f.params))}
 	case f.answer != "" && !json.Valid([]byte(f.answer)):
 		return &exitError{exitInvalid, fmt.Errorf("--answer is no JSON (a text needs its quotes: '\"...\"')")}
 	case f.params != "" && !json.Valid([]byte(f.params)):

@@ -330,6 +330,9 @@ func (i *drained) answer(text string) (json.RawMessage, error) {
 			return json.Marshal(text)
 		}
 	}
+	if err := steps.CheckDepth(text); err != nil {
+		return nil, err
+	}
 	if !json.Valid([]byte(text)) {
 		return nil, errors.New(`answer takes JSON (a text needs its quotes: "...")`)
 	}

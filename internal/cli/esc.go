@@ -76,10 +76,10 @@ func (a *app) listEscalations(list []handoff.Item) error {
 	var rows [][]any
 	for _, e := range list {
 		rows = append(rows, []any{
-			a.idCell(e.ID), e.Kind, a.cell(e.Workflow, 8), a.cell(forPeople(e.Step), 10), left(e.Deadline), ago(e.Opened), a.cell(holder(e.Claim), 8), plain(whyAsked(e)),
+			a.idCell(e.ID), e.Kind, a.cell(e.Workflow, 8), a.cell(forPeople(e.Step), 10), left(e.Deadline), ago(e.Opened), a.cell(holder(e.Claim), 8), a.about(e.Summary), plain(whyAsked(e)),
 		})
 	}
-	return a.listWhole([]any{"ID", "KIND", "WORKFLOW", "STEP", "DUE", "SINCE", "WHO", "WHY"}, rows)
+	return a.listWhole([]any{"ID", "KIND", "WORKFLOW", "STEP", "DUE", "SINCE", "WHO", "ABOUT", "WHY"}, rows)
 }
 
 // whyAsked is why an item waits, and for whom else where some have approved.

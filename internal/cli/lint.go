@@ -14,20 +14,74 @@ import (
 
 func (a *app) lintCommand() *cobra.Command {
 	var tools string
-	c := &cobra.Command{Use: "lint PLAN...", Short: "Check plans and their tools file; every mistake with its position", Args: cobra.MinimumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {
-		var errs []error
-		for _, path := range args {
-			doc, _, err := loadPlan(path, tools)
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			fmt.Fprintf(a.Err, "%s: plan %s, %d steps, %d tools: no mistakes\n", path, doc.Definition.Plan.Name, len(doc.Definition.Plan.Steps), len(doc.Definition.Tools))
-		}
-		return errors.Join(errs...)
-	}}
+	c := &cobra.Command{
+		Use: "lint PLAN...", Short: "Check plans and their tools file; every mistake with its position",
+		Long: "Checks plans and their tools file, and names every mistake with its position (exit code 65). What is no mistake and may still\n" +
+			"not be meant is a warning, and the exit code is 0.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.lint(args, tools) },
+	}
 	c.Flags().StringVar(&tools, "tools", "", "tools file (default tools.yaml beside the plan)")
 	return c
+}
+
+// linted is what lint says of a plan without mistakes.
+type linted struct {
+	File     string        `json:"file"`
+	Plan     string        `json:"plan"`
+	Steps    int           `json:"steps"`
+	Tools    int           `json:"tools"`
+	Warnings []lintWarning `json:"warnings"`
+}
+
+type lintWarning struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Col     int    `json:"col"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+func (a *app) lint(paths []string, toolsPath string) error {
+	var errs []error
+	list := []linted{}
+	for _, path := range paths {
+		doc, tools, err := loadPlan(path, toolsPath)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		warnings := doc.LintedWith(tools)
+		a.warn(warnings)
+		d := doc.Definition
+		l := linted{path, d.Plan.Name, len(d.Plan.Steps), len(d.Tools), []lintWarning{}}
+		for _, w := range warnings {
+			l.Warnings = append(l.Warnings, lintWarning{w.File, w.Line, w.Col, w.Message, w.Hint})
+		}
+		list = append(list, l)
+		fmt.Fprintf(a.Err, "%s: plan %s, %d steps, %d tools: no mistakes%s\n", path, l.Plan, l.Steps, l.Tools, counted(len(warnings)))
+	}
+	if a.json() && len(errs) == 0 {
+		return a.printJSON(list)
+	}
+	return errors.Join(errs...)
+}
+
+func counted(warnings int) string {
+	switch warnings {
+	case 0:
+		return ""
+	case 1:
+		return ", 1 warning"
+	}
+	return fmt.Sprintf(", %d warnings", warnings)
+}
+
+// warn shows what may not be meant.
+func (a *app) warn(warnings plan.Problems) {
+	for _, w := range warnings {
+		fmt.Fprintln(a.Err, "warning: "+plain(w.String()))
+	}
 }
 
 func (a *app) schemaCommand() *cobra.Command {

@@ -115,6 +115,7 @@ func (a *app) submission(path string, f runFlags) (steps.Submitted, *plan.Tools,
 	if err != nil {
 		return none, nil, err
 	}
+	a.warn(doc.Warnings)
 	given, err := a.inputs(doc, f)
 	if err != nil {
 		return none, nil, err
@@ -184,6 +185,9 @@ func (a *app) readJSON(path string, v any) error {
 	}
 	if err != nil {
 		return fmt.Errorf("read input: %w", err)
+	}
+	if err := steps.CheckDepth(data); err != nil {
+		return &exitError{exitInvalid, fmt.Errorf("%s: %w", path, err)}
 	}
 	if err := json.Unmarshal(withoutMark(data), v); err != nil {
 		return &exitError{exitInvalid, fmt.Errorf("%s: not a JSON object: %w", path, err)}

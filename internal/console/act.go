@@ -69,7 +69,7 @@ func (c *Console) settle(w http.ResponseWriter, r *http.Request, p Person, v for
 	if (isEdit || v.Grave) && r.PostForm.Get("sure") != "yes" || v.Holder != "" && !v.Take {
 		v.Value = string(v.value)
 		if isEdit {
-			v.Changes = differences(v.before, v.value)
+			v.Changes = shownChanges(differences(v.before, v.value))
 		}
 		c.show(w, r, http.StatusOK, "confirm", page{Title: v.Label + " " + v.Card.Short + "?", Body: v})
 		return
@@ -128,7 +128,7 @@ func (v formView) reopened() formView {
 	v.Errors = nil
 	if v.Verb == handoff.Action(steps.VerbEdit) && isObject(v.value) {
 		v.Fields = fieldsOf(v.value, v.schema)
-		v.Whole, v.AsWhole = ascii(pretty(v.value)), len(v.Fields) == 0
+		v.Whole, v.AsWhole = editable(v.value), len(v.Fields) == 0
 		v.shape(false)
 	}
 	return v

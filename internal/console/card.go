@@ -47,31 +47,37 @@ func markOf(card handoff.Card) string {
 }
 
 func makeCard(card handoff.Card, p Person, now time.Time) cardView {
-	d, it := card.Dossier, card.Item
+	d, it, in := card.Dossier, card.Item, newRoom()
+	attempts, earlier := lastOf(d.Attempts)
+	done, before := lastOf(d.Done)
+	acts, older := lastOf(card.Trail)
 	v := cardView{
 		ID: d.ID, Short: shortID(d.ID), Path: cardPath(d.ID), Kind: d.Kind, Open: d.State == steps.EscalationOpen,
-		Sentence: sentence(d), Message: messageOf(d), Due: dueAt(d.Deadline, d.OnExpiry, now), Opened: at(d.Opened, now), Age: age(now.Sub(d.Opened)),
+		Sentence: in.said(sentence(d)), Message: in.said(messageOf(d)), Due: dueAt(d.Deadline, d.OnExpiry, now), Opened: at(d.Opened, now), Age: age(now.Sub(d.Opened)),
 		People: peopleOf(&it, p, now), Workflow: d.Workflow, RunPath: runPath(d.Run), RunShort: tail(d.Run), By: cmp.Or(d.By, "unknown"),
-		Labels: labels(d.Labels), Input: shown(d.Input), Plan: planOf(d), Question: d.Question, History: history(d.Attempts),
+		Labels: labels(d.Labels), Plan: planOf(d), Question: d.Question,
+		Hidden:  hidden{Attempts: earlier, Done: before, Acts: older},
 		Similar: len(card.Similar), Alike: "/?group=" + url.QueryEscape(it.Fingerprint), Together: alikeKind(d.Kind),
 	}
-	v.Subject, v.Fault = subject(d)
-	v.Summary, v.Clue = summaryOf(d), clueOf(d)
+	v.Subject, v.Fault = subject(d, in) // what is decided about first, while there is room
+	v.Summary, v.Clue = summaryOf(d.EscalationView), clueOf(d)
 	v.dropRepeats()
+	v.Input = in.shown(d.Input, valuePath(v.Path, "input"))
+	v.History = in.history(attempts)
 	v.Approval = approval(d)
 	for _, r := range d.Rejected {
 		v.Rejected = append(v.Rejected, r.Text())
 	}
-	v.Decided, v.Followed = decided(d), followed(d)
+	v.Decided, v.Followed = decided(d, in), followed(d)
 	if v.Open {
 		v.Decisions = decide(d, p)
-		v.Acts = acts(v, p)
+		v.Acts = actsOf(v, p)
 	}
-	for _, l := range d.Done {
-		v.Done = append(v.Done, doneOf(l))
+	for _, l := range done {
+		v.Done = append(v.Done, in.done(l, v.RunPath))
 	}
-	for _, l := range card.Trail {
-		v.Trail = append(v.Trail, trailView{at(l.At, now), l.By, l.Via, l.Did(), l.To, at(l.Until, now), l.Reason, shown(l.Detail)})
+	for _, l := range acts {
+		v.Trail = append(v.Trail, trailView{at(l.At, now), l.By, l.Via, l.Did(), l.To, at(l.Until, now), in.said(l.Reason), in.shown(l.Detail, "")})
 	}
 	return v
 }
@@ -126,10 +132,17 @@ func labels(m map[string]string) []row {
 
 func planOf(d steps.Dossier) []planStep {
 	var list []planStep
-	for _, l := range d.Plan {
+	for _, l := range around(d.Plan, d.Step) {
 		list = append(list, planStep{l.Step, l.Tool, l.State, stepMark(l.State), l.Step == d.Step})
 	}
 	return list
+}
+
+// around are the steps of a plan that a page has room for: those about the one in question.
+func around(plan []steps.PlanLine, step string) []steps.PlanLine {
+	here := slices.IndexFunc(plan, func(l steps.PlanLine) bool { return l.Step == step })
+	first := max(0, min(here-maxLines/2, len(plan)-maxLines))
+	return plan[first:min(first+maxLines, len(plan))]
 }
 
 // stepMark is the sign before a step; the state is written out beside it for those who do not see it.
@@ -149,10 +162,10 @@ func stepMark(s steps.StepState) string {
 	return "○"
 }
 
-func doneOf(l steps.DoneLine) doneView {
-	v := doneView{Step: l.Step, Tool: l.Tool, Rung: l.Rung, Effect: l.SideEffect, Key: l.Key, Output: shown(l.Output), AnswerBy: l.AnswerBy}
+func (r *room) done(l steps.DoneLine, run string) doneView {
+	v := doneView{Step: l.Step, Tool: l.Tool, Rung: l.Rung, Effect: l.SideEffect, Key: l.Key, Output: r.shown(l.Output, outputPath(run, l.Step)), AnswerBy: l.AnswerBy}
 	if l.Degraded != nil {
-		v.Degraded = l.Degraded.Cause
+		v.Degraded = r.said(l.Degraded.Cause)
 		if l.Degraded.Age > 0 {
 			v.Degraded += ", " + span(time.Duration(l.Degraded.Age)) + " old"
 		}
@@ -161,23 +174,23 @@ func doneOf(l steps.DoneLine) doneView {
 }
 
 // subject is the step that a question is about; of one that is about the run, only what is wrong.
-func subject(d steps.Dossier) (*subjectView, *faultView) {
-	fault := faultOf(d.LastError)
+func subject(d steps.Dossier, in *room) (*subjectView, *faultView) {
+	fault := in.fault(d.LastError)
 	if d.Failing == nil {
 		return nil, fault
 	}
-	v := &subjectView{Failing: *d.Failing, Shown: shown(d.Failing.Params)}
+	v := &subjectView{Failing: *d.Failing, Shown: in.shown(d.Failing.Params, valuePath(cardPath(d.ID), "params"))}
 	if d.Kind != steps.KindApproval && d.Kind != steps.KindQuestion {
 		v.Class, v.Hint, v.Fault = string(d.Class), hint(d.Class), fault
 	}
 	return v, nil
 }
 
-func faultOf(f *steps.Fault) *faultView {
+func (r *room) fault(f *steps.Fault) *faultView {
 	if f == nil {
 		return nil
 	}
-	return &faultView{string(f.Class), f.Status, f.Message, f.Detail, hint(f.Class)}
+	return &faultView{string(f.Class), f.Status, r.said(f.Message), r.said(f.Detail), hint(f.Class)}
 }
 
 func approval(d steps.Dossier) *approvalView {
@@ -188,7 +201,7 @@ func approval(d steps.Dossier) *approvalView {
 	return &approvalView{a.Digest, a.Needed, d.Approved, a.NotSubmitter}
 }
 
-func decided(d steps.Dossier) *decidedView {
+func decided(d steps.Dossier, in *room) *decidedView {
 	if d.State == steps.EscalationOpen {
 		return nil
 	}
@@ -199,7 +212,7 @@ func decided(d steps.Dossier) *decidedView {
 		return &decidedView{Verb: spoken(cmp.Or(d.Settled, "events answered it before anybody decided"))}
 	}
 	return &decidedView{By: cmp.Or(d.Decision.By, "somebody"), Verb: string(d.Decision.Verb), Reason: d.Decision.Reason,
-		Answer: shown(d.Decision.Answer), Params: shown(d.Decision.Params)}
+		Answer: in.shown(d.Decision.Answer, valuePath(cardPath(d.ID), "answer")), Params: in.shown(d.Decision.Params, valuePath(cardPath(d.ID), "edit"))}
 }
 
 func followed(d steps.Dossier) *followedView {

@@ -35,6 +35,7 @@ type cardView struct {
 	Question                    *steps.QuestionView
 	History                     []rungHistory
 	Fault                       *faultView // of a question that is about no step
+	Hidden                      hidden
 
 	Decisions decisions
 	Acts      []offerView
@@ -45,6 +46,9 @@ type cardView struct {
 	Why       *whyView
 	Runbook   string // address of the operator's own page about it; empty = there is none
 }
+
+// hidden is how much more there is than a page has room for.
+type hidden struct{ Attempts, Done, Acts int }
 
 // people is who is at it.
 type people struct {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 )
@@ -15,32 +16,45 @@ type change struct {
 // differences lists what is different between two JSON values. Numbers are compared as they are written: 1 and 1.0
 // are different, since nobody knows what a tool makes of them.
 func differences(before, after json.RawMessage) []change {
-	return differ("", before, after)
+	return differ("", before, after, deepestDifference)
 }
 
-func differ(path string, before, after json.RawMessage) []change {
+// deepestDifference is how many levels down differences are looked for; below it two values are the same or not.
+const deepestDifference = 20
+
+func differ(path string, before, after json.RawMessage, levels int) []change {
+	if bytes.Equal(squeeze(before), squeeze(after)) {
+		return nil
+	}
 	was, wasObject := children(before)
 	is, isObject := children(after)
-	if wasObject == isObject && was != nil && is != nil {
-		return differMembers(path, was, is)
-	}
-	if compact(before) == compact(after) {
-		return nil
+	if levels > 0 && wasObject == isObject && was != nil && is != nil {
+		return differMembers(path, was, is, levels-1)
 	}
 	return []change{{path, string(before), string(after)}}
 }
 
-func differMembers(path string, was, is []member) []change {
+func differMembers(path string, was, is []member, levels int) []change {
 	var list []change
+	before, after := byName(was), byName(is)
 	for _, m := range was {
-		list = append(list, differ(below(path, m.Name), m.Value, find(is, m.Name))...)
+		list = append(list, differ(below(path, m.Name), m.Value, after[m.Name], levels)...)
 	}
 	for _, m := range is {
-		if find(was, m.Name) == nil {
+		if before[m.Name] == nil {
 			list = append(list, change{Path: below(path, m.Name), After: string(m.Value)})
 		}
 	}
 	return list
+}
+
+// byName finds values by their names; of those with the same name the last one counts, as in Go.
+func byName(list []member) map[string]json.RawMessage {
+	values := make(map[string]json.RawMessage, len(list))
+	for _, m := range list {
+		values[m.Name] = m.Value
+	}
+	return values
 }
 
 func below(path, name string) string {
@@ -48,16 +62,6 @@ func below(path, name string) string {
 		return name
 	}
 	return path + "." + name
-}
-
-// find is the value of the last member of this name, the one that counts in Go; nil when there is none.
-func find(list []member, name string) json.RawMessage {
-	for i := len(list) - 1; i >= 0; i-- {
-		if list[i].Name == name {
-			return list[i].Value
-		}
-	}
-	return nil
 }
 
 // children are the members of an object, or the items of a list under their numbers; nil for anything else.
@@ -76,7 +80,12 @@ func children(raw json.RawMessage) (list []member, isObject bool) {
 	return list, false
 }
 
-// compact is a JSON value without the space between its tokens.
-func compact(raw json.RawMessage) string {
-	return string(squeeze(raw))
+// shownChanges are the changes that a page has room for, each with as much of its values.
+func shownChanges(list []change) []change {
+	in := newRoom()
+	list = firstOf(list)
+	for i := range list {
+		list[i] = change{in.said(list[i].Path), in.said(list[i].Before), in.said(list[i].After)}
+	}
+	return list
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"belay/internal/plan"
-	"belay/internal/steps"
 )
 
 // field is one value that a person types, typed by a JSON schema.
@@ -40,9 +39,15 @@ const (
 // fieldPrefix tells the values of fields from the other inputs of a form.
 const fieldPrefix = "f."
 
+// maxFields is how many fields a form has at most.
+const maxFields = maxRows
+
 // fieldsOf makes one field for each property of a schema and each further member of an object. They stand in the order
 // in which the schema is written, those that are needed first.
 func fieldsOf(object, rawSchema json.RawMessage) []field {
+	if few, rest, _ := firstMembers(object, maxFields); len(few) > 0 && rest > 0 {
+		return nil // nobody fills in such a form; the whole is there as JSON
+	}
 	s := readSchema(rawSchema)
 	var needed, others []field
 	have := unique(object)
@@ -75,18 +80,6 @@ func fieldsOf(object, rawSchema json.RawMessage) []field {
 	return append(needed, others...)
 }
 
-// unique gives the members of an object, of those with the same name the last one, which is the one that counts in Go.
-func unique(object json.RawMessage) []member {
-	all, _ := members(object)
-	var list []member
-	for _, m := range all {
-		if find(list, m.Name) == nil {
-			list = append(list, member{m.Name, find(all, m.Name)})
-		}
-	}
-	return list
-}
-
 func newField(name string, was json.RawMessage, parent schema) field {
 	s := parent.Properties[name]
 	f := field{Name: name, Help: s.Description, Required: slices.Contains(parent.Required, name), was: was}
@@ -104,7 +97,7 @@ func (f *field) write() string {
 		return ""
 	}
 	if f.Kind == fieldJSON {
-		return ascii(pretty(f.was))
+		return editable(f.was)
 	}
 	var s string
 	if json.Unmarshal(f.was, &s) == nil && strings.HasPrefix(string(f.was), `"`) {
@@ -212,8 +205,8 @@ func place(list []field, complaint string) (rest []string) {
 
 // isObject reports whether raw is a JSON object and nothing after it.
 func isObject(raw json.RawMessage) bool {
-	_, ok := steps.Decode(raw).(map[string]any)
-	return ok && json.Valid(raw)
+	_, _, err := firstMembers(raw, 0)
+	return err == nil
 }
 
 // numberedField is a field with its place in the form, for the ids that tie labels and errors to it.

@@ -47,7 +47,7 @@ func TestUntouchedFieldsChangeNothing(t *testing.T) {
 		properties = append(properties, member{"further", json.RawMessage(`{"type":"string"}`)})
 		list := fieldsOf(object(before), object([]member{{"properties", object(properties)}}))
 		after, ok := readFields(list, sent(list))
-		if !ok || compact(after) != compact(object(before)) {
+		if !ok || string(squeeze(after)) != string(squeeze(object(before))) {
 			t.Fatalf("%v\nbefore %s\nafter  %s\n%+v", ok, object(before), after, list)
 		}
 	})

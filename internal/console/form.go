@@ -121,7 +121,7 @@ func (v *formView) edit(d steps.Dossier) {
 		v.before = d.Failing.Params
 	}
 	v.Fields = fieldsOf(v.before, v.schema)
-	v.Whole = ascii(pretty(v.before))
+	v.Whole = editable(v.before)
 	if len(v.Fields) == 0 {
 		v.AsWhole = true
 	}

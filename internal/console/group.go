@@ -136,7 +136,7 @@ func likenessOf(items []*handoff.Item) likeness {
 func oneOf(it *handoff.Item, alike likeness, p Person, now time.Time) line {
 	l := writeItem(it, p, now)
 	text := facts(it, alike.names)
-	l.tell(cmp.Or(text, summaryOfItem(it)))
+	l.tell(cmp.Or(text, summaryOf(it.EscalationView)))
 	if text != "" {
 		l.Asks = ""
 	}

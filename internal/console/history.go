@@ -29,10 +29,12 @@ type tryView struct {
 	Worker  string
 	Why     string // worth a retry, or not
 	Note    string
+
+	whole string // the message, of which a page may show only the beginning
 }
 
 // history groups attempts by round and rung, and folds what ended alike into one line.
-func history(list []steps.AttemptView) []rungHistory {
+func (r *room) history(list []steps.AttemptView) []rungHistory {
 	var out []rungHistory
 	for _, a := range list {
 		n := len(out) - 1
@@ -40,14 +42,14 @@ func history(list []steps.AttemptView) []rungHistory {
 			out = append(out, rungHistory{Round: a.Round, Rung: a.Rung})
 			n++
 		}
-		out[n].Tries = appendTry(out[n].Tries, a)
+		out[n].Tries = r.appendTry(out[n].Tries, a)
 	}
 	return out
 }
 
-func appendTry(tries []tryView, a steps.AttemptView) []tryView {
+func (r *room) appendTry(tries []tryView, a steps.AttemptView) []tryView {
 	t := tryView{
-		Number: strconv.Itoa(a.Try), Count: 1, State: a.State, Class: string(a.Class), Status: a.Status, Message: a.Message, Detail: a.Detail,
+		Number: strconv.Itoa(a.Try), Count: 1, State: a.State, Class: string(a.Class), Status: a.Status, whole: a.Message,
 		Took: took(time.Duration(a.Took)), Worker: a.Worker, Why: reaction(a.Class), Note: a.Note,
 	}
 	if a.Wait > 0 {
@@ -57,12 +59,14 @@ func appendTry(tries []tryView, a steps.AttemptView) []tryView {
 		first, _, _ := strings.Cut(tries[n].Number, " ")
 		t.Count = tries[n].Count + 1
 		t.Number = first + " to " + t.Number
+		t.Message, t.Detail = tries[n].Message, tries[n].Detail
 		tries[n] = t
 		return tries
 	}
+	t.Message, t.Detail, t.Note = r.said(a.Message), r.said(a.Detail), r.said(a.Note)
 	return append(tries, t)
 }
 
 func (t tryView) sameEnd(u tryView) bool {
-	return t.Class != "" && t.Class == u.Class && t.Status == u.Status && t.Message == u.Message && t.State == u.State
+	return t.Class != "" && t.Class == u.Class && t.Status == u.Status && t.whole == u.whole && t.State == u.State
 }

@@ -165,7 +165,7 @@ func writeLine(items []*handoff.Item, p Person, now time.Time) line {
 	l := writeItem(items[0], p, now)
 	l.Count = len(items)
 	if len(items) == 1 {
-		l.tell(summaryOfItem(items[0]))
+		l.tell(summaryOf(items[0].EscalationView))
 		return l
 	}
 	l.Group, l.Alike = "/?group="+url.QueryEscape(items[0].Fingerprint), alikeKind(items[0].Kind)

@@ -132,8 +132,8 @@ func labelOf(kind steps.EscalationKind, a handoff.Action) string {
 	return verbWords[a].Label
 }
 
-// acts are the buttons of what decides nothing. What another person has claimed only they release, before it runs out.
-func acts(v cardView, p Person) []offerView {
+// actsOf are the buttons of what decides nothing. What another person has claimed only they release, before it runs out.
+func actsOf(v cardView, p Person) []offerView {
 	list := []handoff.Action{handoff.ActClaim, handoff.ActAssign, handoff.ActSnooze, handoff.ActNote}
 	switch {
 	case v.People.Mine:

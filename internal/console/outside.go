@@ -49,8 +49,18 @@ func plainASCII(s string) bool {
 
 // isPlain reports whether nothing in s has to be made visible.
 func isPlain(s string) bool {
-	p := pieces(s)
-	return len(p) == 0 || len(p) == 1 && p[0].Odd == ""
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	if plainASCII(s) {
+		return true
+	}
+	var p splitter
+	for _, r := range s {
+		if p.rune(r); len(p.out) > 0 {
+			return false // what comes after it makes no difference
+		}
+	}
+	p.flush()
+	return utf8.ValidString(s) && (len(p.out) == 0 || p.out[0].Odd == "")
 }
 
 // splitter gathers pieces: plain text up to the last word, and the word at hand, of which only its end tells whether

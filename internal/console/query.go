@@ -53,7 +53,7 @@ func (q query) matches(it *handoff.Item, now time.Time) bool {
 	if len(q.words) == 0 {
 		return true
 	}
-	text := strings.ToLower(strings.Join([]string{it.ID, string(it.Kind), it.Workflow, it.Step, it.Tool, string(it.Class), it.Message, holder(it, now), summaryOfItem(it)}, " "))
+	text := strings.ToLower(strings.Join([]string{it.ID, string(it.Kind), it.Workflow, it.Step, it.Tool, string(it.Class), it.Message, holder(it, now), summaryOf(it.EscalationView)}, " "))
 	for _, w := range q.words {
 		if !strings.Contains(text, w) {
 			return false

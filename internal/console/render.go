@@ -20,7 +20,7 @@ var templateFiles embed.FS
 var pageNames = []string{"inbox", "card", "form", "confirm", "bulk", "batch", "runs", "run", "tools", "trends", "problem", "news", "signin"}
 
 func parsePages(a *assets) map[string]*template.Template {
-	funcs := template.FuncMap{"pieces": pieces, "asset": a.path, "field": numbered}
+	funcs := template.FuncMap{"pieces": pieces, "marked": marked, "asset": a.path, "field": numbered}
 	base := template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/why.html"))
 	pages := make(map[string]*template.Template)
 	for _, name := range pageNames {

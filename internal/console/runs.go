@@ -124,10 +124,10 @@ func (c *Console) run(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Console) makeRun(d steps.Document, only string, acts map[string][]handoff.TrailLine) runView {
-	now := c.o.Now()
+	now, in := c.o.Now(), newRoom()
 	v := runView{
-		ID: d.ID, Short: tail(d.ID), Path: runPath(d.ID), Workflow: d.Workflow, State: d.State, Reason: d.Reason, Labels: labels(d.Labels),
-		Started: at(d.Started, now), Input: shown(d.Input), Output: shown(d.Output),
+		ID: d.ID, Short: tail(d.ID), Path: runPath(d.ID), Workflow: d.Workflow, State: d.State, Reason: in.said(d.Reason), Labels: labels(d.Labels),
+		Started: at(d.Started, now), Input: in.shown(d.Input, valuePath(runPath(d.ID), "input")), Output: in.shown(d.Output, valuePath(runPath(d.ID), "output")),
 	}
 	end := now
 	if d.Ended != nil {
@@ -137,11 +137,11 @@ func (c *Console) makeRun(d steps.Document, only string, acts map[string][]hando
 	if d.RetryOf != "" {
 		v.RetryOf, v.RetryShort = runPath(d.RetryOf), tail(d.RetryOf)
 	}
-	for _, id := range d.Escalations {
+	for _, id := range firstOf(d.Escalations) {
 		v.Questions = append(v.Questions, choice{Label: shortID(id), Path: cardPath(id)})
 	}
-	for _, g := range d.Degraded {
-		v.Degraded = append(v.Degraded, row{Name: g.Step + " by " + g.Rung, Text: g.Cause})
+	for _, g := range firstOf(d.Degraded) {
+		v.Degraded = append(v.Degraded, row{Name: g.Step + " by " + g.Rung, Text: in.said(g.Cause)})
 	}
 	for _, s := range d.Stricter {
 		v.Stricter = append(v.Stricter, row{Name: s.Tool, Text: s.Text()})
@@ -155,6 +155,9 @@ func (c *Console) makeRun(d steps.Document, only string, acts map[string][]hando
 	}
 	fall := newWaterfall(d, acts, now)
 	v.Bars, v.Hidden = fall.bars(only)
+	for i := range v.Bars {
+		v.Bars[i].Message = in.said(v.Bars[i].Message)
+	}
 	v.Worked, v.Shrunk = took(fall.end.Sub(d.Started)), fall.shrunk
 	if c.o.Events != nil {
 		v.Events = c.o.Events(d.ID)
@@ -184,7 +187,10 @@ func (c *Console) document(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	_ = e.Encode(d) // the reader is gone
+	raw, err := json.Marshal(d)
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	_, _ = w.Write([]byte(editable(raw))) // the reader is gone
 }

@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,55 +11,6 @@ import (
 
 	"belay/internal/outside"
 )
-
-// member is one member of a JSON object, its value as written.
-type member struct {
-	Name  string
-	Value json.RawMessage
-}
-
-// members reads the top level of a JSON object in the order in which it is written. A name that comes twice is there
-// twice: programs do not agree on which one counts, so people should see both.
-func members(raw json.RawMessage) ([]member, error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.Join(errNoObject, err)
-	}
-	var list []member
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return nil, fmt.Errorf("read a member: %w", err)
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, fmt.Errorf("read %v: %w", name, err)
-		}
-		list = append(list, member{name.(string), value})
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, fmt.Errorf("read the end of an object: %w", err)
-	}
-	return list, nil
-}
-
-var errNoObject = errors.New("not a JSON object")
-
-// object writes members as one JSON object.
-func object(list []member) json.RawMessage {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for i, m := range list {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.Write(quote(m.Name))
-		b.WriteByte(':')
-		b.Write(m.Value)
-	}
-	b.WriteByte('}')
-	return b.Bytes()
-}
 
 // quote writes text as JSON, with nothing escaped that need not be.
 func quote(s string) json.RawMessage {
@@ -71,21 +21,14 @@ func quote(s string) json.RawMessage {
 	return bytes.TrimRight(b.Bytes(), "\n")
 }
 
-// pretty indents JSON and leaves every token as it is written. What is no JSON comes back unchanged.
-func pretty(raw json.RawMessage) string {
-	var b bytes.Buffer
-	if json.Indent(&b, raw, "", "  ") != nil {
-		return string(raw)
-	}
-	return b.String()
-}
-
 // value is JSON as a page shows it: an object as a table of its members, and the whole document folded below.
 type value struct {
 	Rows  []row
 	Whole string // indented; empty when it is null or not there
 	Long  bool   // too long to stand open
 	Empty bool   // null, {} or nothing
+	Cut   bool   // less than all of it is shown
+	More  string // path of all of it; empty = nowhere
 }
 
 // row is one member. Text is what a person reads; Kind says what it is in JSON where the text alone does not.
@@ -106,34 +49,55 @@ func (r row) Brief() string {
 // openLines is how many lines of JSON stand open.
 const openLines = 12
 
-// shown makes the view of a JSON value.
-func shown(raw json.RawMessage) value {
-	v := value{Whole: ascii(pretty(raw))}
-	v.Empty = slices.Contains([]string{"", "null", "{}"}, strings.TrimSpace(v.Whole))
+// shown makes the view of a JSON value. More is where all of it is, should the page have no room for that.
+func (r *room) shown(raw json.RawMessage, more string) value {
+	if r.left <= 0 && len(raw) > len("null") {
+		return value{Cut: true, More: more}
+	}
+	text, cut := indented(raw, min(valueRoom, r.left))
+	v := value{Whole: ascii(text), Cut: cut, More: more}
+	r.left -= len(v.Whole)
+	v.Empty = !cut && slices.Contains([]string{"", "null", "{}"}, strings.TrimSpace(v.Whole))
 	v.Long = strings.Count(v.Whole, "\n") >= openLines || len(v.Whole) > 2000
-	list, err := members(raw)
+	list, rest, err := firstMembers(raw, maxRows)
 	if err != nil {
 		return v
 	}
+	v.Cut = v.Cut || rest > 0
 	for _, m := range list {
-		v.Rows = append(v.Rows, rowOf(m))
+		w, cut := r.row(m)
+		v.Rows, v.Cut = append(v.Rows, w), v.Cut || cut
+		if r.left <= 0 {
+			break
+		}
 	}
 	return v
 }
 
-func rowOf(m member) row {
-	text := string(m.Value)
-	switch text[0] {
-	case '"':
-		var s string
-		if json.Unmarshal(m.Value, &s) != nil {
-			return row{m.Name, text, "json"}
-		}
-		return row{m.Name, s, ambiguous(s)}
-	case '{', '[':
-		return row{m.Name, pretty(m.Value), "json"}
+// row is one member, as much of it as there is room for.
+func (r *room) row(m member) (w row, cut bool) {
+	w, cut = rowOf(m)
+	text, more := r.take(w.Text, textRoom)
+	if name, long := r.take(w.Name, textRoom); long {
+		w.Name, more = name+"…", true
 	}
-	return row{m.Name, text, ""}
+	if cut || len(text) < len(w.Text) {
+		w.Text = text + "…"
+	}
+	return w, cut || more
+}
+
+// rowOf is a member whose text may be longer than a page has room for, but not much.
+func rowOf(m member) (w row, cut bool) {
+	if first := m.Value[0]; first == '{' || first == '[' || len(m.Value) > hardText {
+		text, cut := indented(m.Value, textRoom)
+		return row{m.Name, text, "json"}, cut
+	}
+	var s string
+	if m.Value[0] == '"' && json.Unmarshal(m.Value, &s) == nil {
+		return row{m.Name, s, ambiguous(s)}, false
+	}
+	return row{m.Name, string(m.Value), ""}, false
 }
 
 // ambiguous is "text" for a text that a reader would take for a number, a truth value, null or nothing.

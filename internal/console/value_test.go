@@ -7,7 +7,7 @@ import (
 )
 
 func TestShownKeepsWhatIsWritten(t *testing.T) {
-	v := shown(json.RawMessage(`{"amount":120.50,"n":12345678901234567890,"order":"A-1","zip":"01234","code":"12","ok":true,"to":{"a":[1]},"amount":9}`))
+	v := newRoom().shown(json.RawMessage(`{"amount":120.50,"n":12345678901234567890,"order":"A-1","zip":"01234","code":"12","ok":true,"to":{"a":[1]},"amount":9}`), "")
 	want := []row{
 		{"amount", "120.50", ""}, {"n", "12345678901234567890", ""}, {"order", "A-1", ""}, {"zip", "01234", ""}, {"code", "12", "text"},
 		{"ok", "true", ""}, {"to", "{\n  \"a\": [\n    1\n  ]\n}", "json"}, {"amount", "9", ""},
@@ -19,7 +19,7 @@ func TestShownKeepsWhatIsWritten(t *testing.T) {
 
 func TestShownOfOtherThanObjects(t *testing.T) {
 	for raw, empty := range map[string]bool{``: true, `null`: true, `{}`: true, `[]`: false, `"x"`: false, `{"broken`: false} {
-		if v := shown(json.RawMessage(raw)); v.Empty != empty || len(v.Rows) > 0 {
+		if v := newRoom().shown(json.RawMessage(raw), ""); v.Empty != empty || len(v.Rows) > 0 {
 			t.Errorf("%s: %+v", raw, v)
 		}
 	}

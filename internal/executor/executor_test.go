@@ -35,6 +35,16 @@ func TestOutput(t *testing.T) {
 			t.Errorf("Output(%.20q): %v, want invalid_output that may have acted, with readable evidence", raw, err)
 		}
 	}
+	for _, levels := range []int{steps.MaxDepth + 1, 20_000} {
+		deep := []byte(strings.Repeat("[", levels) + strings.Repeat("]", levels))
+		_, err := executor.Output(deep, executor.FormatJSON, 0)
+		if f, ok := errors.AsType[steps.Fault](err); !ok || f.Class != steps.InvalidOutput || !strings.Contains(f.Message, "at most 200 are possible") {
+			t.Errorf("%d levels: %v", levels, err)
+		}
+		if _, err := executor.Output(deep, executor.FormatText, 0); err != nil {
+			t.Errorf("a text with %d brackets: %v", levels, err)
+		}
+	}
 	if _, err := executor.Output([]byte("a\xff"), executor.FormatText, 0); err == nil {
 		t.Error("invalid UTF-8 was taken as text")
 	}

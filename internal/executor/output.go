@@ -54,6 +54,9 @@ func Output(raw []byte, format string, max int) (json.RawMessage, error) {
 	if format == FormatText {
 		return slices.Concat([]byte(`{"text":`), quote(string(raw)), []byte("}")), nil
 	}
+	if err := steps.CheckDepth(raw); err != nil {
+		return nil, Unusable("the answer cannot be used: "+err.Error(), Head(raw, detailBytes))
+	}
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 {
 		return nil, Unusable("the answer is empty, JSON was expected", "")

@@ -254,6 +254,9 @@ func verbs(allowed []steps.Verb) string {
 }
 
 func checkParams(s *steps.State, e *steps.Escalation, params json.RawMessage) error {
+	if err := steps.CheckDepth(params); err != nil {
+		return fmt.Errorf("%w: the parameters: %w", ErrInvalid, err)
+	}
 	if _, ok := steps.Decode(params).(map[string]any); !ok || !json.Valid(params) {
 		return fmt.Errorf("%w: edit needs the whole new parameters, a JSON object", ErrInvalid)
 	}
@@ -266,6 +269,9 @@ func checkParams(s *steps.State, e *steps.Escalation, params json.RawMessage) er
 
 // checkAnswer: an answer stands in place of the tool's output, so it must be one that the tool could have given.
 func checkAnswer(s *steps.State, e *steps.Escalation, answer json.RawMessage) error {
+	if err := steps.CheckDepth(answer); err != nil {
+		return fmt.Errorf("%w: the answer: %w", ErrInvalid, err)
+	}
 	if !json.Valid(answer) {
 		return fmt.Errorf("%w: answer needs an output, any JSON", ErrInvalid)
 	}
@@ -273,13 +279,39 @@ func checkAnswer(s *steps.State, e *steps.Escalation, answer json.RawMessage) er
 		return fmt.Errorf("%w: the answer has %d bytes, %d are allowed", ErrInvalid, len(answer), steps.MaxOutput)
 	}
 	if e.Question != nil {
-		return fits(e.Question.Schema, answer, "the answer does not fit what is asked")
+		return checkReply(s, e, answer)
 	}
 	if e.Unit == steps.RunUnit || s.Items(e.Unit) != nil || len(s.Units[e.Unit].Attempts) == 0 && e.Kind != steps.KindApproval {
 		return nil // the output of the run, or of a step before it was fanned out: no tool says what that looks like
 	}
 	tool := s.Tool(e.Unit)
 	return fits(tool.OutputSchema, answer, "the answer does not fit the output schema of "+tool.Name)
+}
+
+// checkReply: an answer to a question must be one that was asked for, and what the rung makes of it an output that the
+// tool could have given.
+func checkReply(s *steps.State, e *steps.Escalation, answer json.RawMessage) error {
+	if err := fits(e.Question.Schema, answer, "the answer does not fit what is asked"); err != nil {
+		return err
+	}
+	output, err := steps.Reshaped(s, e, answer)
+	if err == nil {
+		err = steps.CheckDepth(output)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: no output can be made of the answer: %w", ErrInvalid, err)
+	}
+	if len(output) > steps.MaxOutput {
+		return fmt.Errorf("%w: what is made of the answer has %d bytes, %d are allowed", ErrInvalid, len(output), steps.MaxOutput)
+	}
+	if !s.AnswersFitOutput() {
+		return nil
+	}
+	tool, what := s.Tool(e.Unit), "the answer"
+	if !bytes.Equal(output, answer) {
+		what = fmt.Sprintf("what is made of the answer, %.200s,", output)
+	}
+	return fits(tool.OutputSchema, output, what+" does not fit the output schema of "+tool.Name)
 }
 
 func fits(schema, value json.RawMessage, what string) error {

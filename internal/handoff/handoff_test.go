@@ -79,6 +79,8 @@ func fail(t *testing.T, l *office, run string, round int) {
 	}
 }
 
+func deep(levels int) string { return strings.Repeat("[", levels) + strings.Repeat("]", levels) }
+
 func TestDecideRefuses(t *testing.T) {
 	l, _ := newLog(t)
 	failing(t, l, "run")
@@ -105,6 +107,9 @@ func TestDecideRefuses(t *testing.T) {
 		"answer without a value":     {"run-1", answer(``), ErrInvalid, "JSON"},
 		"answer against the schema":  {"run-1", answer(`{"no":1}`), ErrInvalid, "id"},
 		"answer too large":           {"run-1", answer(`{"id":"` + strings.Repeat("x", steps.MaxOutput) + `"}`), ErrInvalid, "bytes"},
+		"edit too deep":              {"run-1", edit(`{"amount":1,"x":` + deep(200) + `}`), ErrInvalid, "201 levels deep, at most 200"},
+		"answer too deep":            {"run-1", answer(`{"id":` + deep(5_000) + `}`), ErrInvalid, "5001 levels deep, at most 200"},
+		"answer far too deep":        {"run-1", answer(deep(50_000)), ErrInvalid, "at most 200"},
 		"dead letter of a sound run": {"run-dl1", steps.Decided{Verb: steps.VerbSkip}, ErrDecidedBefore, "not frozen"},
 		"dead letter, odd verb":      {"run-dl1", steps.Decided{Verb: steps.VerbAbort}, ErrNotAllowed, "retry, skip"},
 	} {

@@ -26,6 +26,9 @@ func ApplySet(params, schema json.RawMessage, sets ...string) (json.RawMessage, 
 			return nil, fmt.Errorf("%w: %q: write path=value", ErrInvalid, s)
 		}
 		parts := strings.Split(path, ".")
+		if len(parts) > steps.MaxDepth {
+			return nil, fmt.Errorf("%w: %.80s: %w", ErrInvalid, path, steps.TooDeep{Levels: len(parts)})
+		}
 		value, err := typed(text, typesAt(steps.Decode(schema), parts), at(root, parts))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s: %w", ErrInvalid, path, err)
@@ -34,7 +37,14 @@ func ApplySet(params, schema json.RawMessage, sets ...string) (json.RawMessage, 
 			return nil, fmt.Errorf("%w: %s: %w", ErrInvalid, path, err)
 		}
 	}
-	return encode(root)
+	edited, err := encode(root)
+	if err == nil {
+		err = steps.CheckDepth(edited)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return edited, nil
 }
 
 func encode(v any) (json.RawMessage, error) {
@@ -42,7 +52,7 @@ func encode(v any) (json.RawMessage, error) {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return nil, err
 	}
 	return bytes.TrimSpace(b.Bytes()), nil
 }
@@ -130,8 +140,12 @@ func typeNames(t any) []string {
 
 // typed reads text as one of the types; without types as what stood there before, or as what it looks like.
 func typed(text string, types []string, before any) (any, error) {
-	v, isJSON := parse(text)
 	_, wasText := before.(string)
+	takesText := slices.Contains(types, "string") || len(types) == 0 && wasText
+	if err := steps.CheckDepth(text); err != nil && !takesText {
+		return nil, err // beyond its own limit a JSON reader would take it for a text
+	}
+	v, isJSON := parse(text)
 	if len(types) == 0 {
 		if wasText || !isJSON {
 			return text, nil

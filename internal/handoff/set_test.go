@@ -3,6 +3,7 @@ package handoff
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -34,6 +35,7 @@ func TestApplySet(t *testing.T) {
 		"equals sign in the value":  {`{}`, ``, []string{`v=a=b`}, `{"v":"a=b"}`},
 		"empty value":               {`{}`, schema, []string{`order=`}, `{"order":""}`},
 		"several":                   {`{}`, schema, []string{`order=A`, `amount=1`}, `{"amount":1,"order":"A"}`},
+		"brackets in a text":        {`{"v":"x"}`, ``, []string{`v=` + strings.Repeat("[", 300)}, `{"v":"` + strings.Repeat("[", 300) + `"}`},
 		"parameters that are empty": {``, schema, []string{`order=A`}, `{"order":"A"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,6 +64,9 @@ func TestApplySetRefuses(t *testing.T) {
 		"beyond the list":       {`{"l":[1]}`, `l.2=1`},
 		"before the list":       {`{"l":[1]}`, `l.-1=1`},
 		"parameters are a list": {`[1]`, `x=1`},
+		"nested too deep":       {`{}`, `x=` + strings.Repeat("[", 200) + strings.Repeat("]", 200)},
+		"no JSON any more":      {`{}`, `x=` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)},
+		"a path too deep":       {`{}`, strings.Repeat("a.", 200) + `a=1`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ApplySet(json.RawMessage(c.params), json.RawMessage(schema), c.set)

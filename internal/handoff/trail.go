@@ -99,7 +99,7 @@ func decisions(s *steps.State, n int) []TrailLine {
 		for _, d := range e.Approvals {
 			lines = append(lines, TrailLine{At: d.Grant.Issued, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason, Over: d.Over})
 		}
-		switch d := e.Decision; {
+		switch d := steps.ViewedDecision(e.Decision); {
 		case d != nil && d.Verb != steps.VerbApprove:
 			lines = append(lines, TrailLine{At: e.Ended, By: d.By, Via: d.Via, Action: string(d.Verb), Reason: d.Reason, Detail: d.Patch, Over: d.Over})
 		case e.State == steps.EscalationExpired:

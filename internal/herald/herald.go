@@ -164,7 +164,7 @@ func (h *Herald) itemsOf(items []handoff.Item, now time.Time) []notify.Item {
 	for _, it := range items {
 		item := notify.Item{
 			ID: it.ID, Fingerprint: it.Fingerprint, Kind: string(it.Kind), Workflow: it.Workflow, Run: it.Run, Step: it.Step, Tool: it.Tool,
-			Class: string(it.Class), Message: it.Message, Opened: it.Opened, OnDeadline: string(it.OnExpiry), SnoozedUntil: it.Snoozed,
+			Class: string(it.Class), Message: it.Message, Summary: it.Summary, Opened: it.Opened, OnDeadline: string(it.OnExpiry), SnoozedUntil: it.Snoozed,
 		}
 		if n := len(h.Policy.Tiers); it.Tier > 0 && n > 0 {
 			item.Tier = h.Policy.Tiers[min(it.Tier, n-1)].Name // asked again: the next people

@@ -170,6 +170,7 @@ func (n *Notice) about(items []*Item) {
 	n.Step = shared(items, func(it *Item) string { return it.Step })
 	n.Tool = shared(items, func(it *Item) string { return it.Tool })
 	n.Class = shared(items, func(it *Item) string { return it.Class })
+	n.Summary = shared(items, func(it *Item) string { return it.Summary })
 }
 
 // shared is what all items say, or nothing.

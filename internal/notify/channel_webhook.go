@@ -59,7 +59,8 @@ type event struct {
 	Data        eventData `json:"data"`
 }
 
-// eventData never has parameters or outputs in it: who may read the channel may not be one who may read those.
+// eventData has no parameters or outputs in it but what the summary says: who may read the channel may not be one who
+// may read those. A tool whose parameters are nobody's business has a summary of its own.
 type eventData struct {
 	Title    string     `json:"title"`
 	Text     string     `json:"text"`
@@ -71,6 +72,7 @@ type eventData struct {
 	Workflow string     `json:"workflow,omitempty"`
 	Tool     string     `json:"tool,omitempty"`
 	Class    string     `json:"class,omitempty"`
+	Summary  string     `json:"summary,omitempty"`
 	Deadline *time.Time `json:"deadline,omitempty"`
 }
 
@@ -90,7 +92,7 @@ func (w *webhook) event(n Notice) event {
 	l := n.letter(w.link)
 	data := eventData{
 		Title: l.Title, Text: l.text(), Link: l.Link, IDs: append([]string{}, n.IDs...), Count: n.Count, Waiting: n.Waiting,
-		Kind: line(n.Kind, longestWord), Workflow: line(n.Workflow, longestWord), Tool: line(n.Tool, longestWord), Class: line(n.Class, longestWord),
+		Kind: line(n.Kind, longestWord), Workflow: line(n.Workflow, longestWord), Tool: line(n.Tool, longestWord), Class: line(n.Class, longestWord), Summary: line(n.Summary, longestSummary),
 	}
 	if !n.Deadline.IsZero() {
 		at := n.Deadline.UTC()

@@ -9,6 +9,7 @@ type Item struct {
 
 	Kind, Workflow, Run, Step, Tool, Class string
 	Message                                string // from outside, never trusted
+	Summary                                string // what the call in question does, in one line; values from outside
 
 	Opened       time.Time
 	Deadline     time.Time // zero: none

@@ -118,6 +118,7 @@ func asked(kind string) string {
 
 func (n *Notice) facts() []fact {
 	all := []fact{
+		{"About", line(n.Summary, longestSummary)},
 		{"Step", line(n.Step, longestWord)}, {"Fault", line(n.Class, longestWord)}, {"Waiting since", written(n.Opened)},
 		{"Deadline", n.deadline()}, {"Deadline passed", n.passed()}, {"Escalations", n.ids()}, {"Waiting in all", n.inAll()},
 	}

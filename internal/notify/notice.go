@@ -41,6 +41,7 @@ type Notice struct {
 
 	Kind, Workflow, Step, Tool, Class string // empty where the items differ
 	Message                           string // of the oldest item, from outside
+	Summary                           string // what the call in question does; empty where the items differ
 	Opened                            time.Time
 	Deadline                          time.Time // the first one; zero: none
 	OnDeadline                        string

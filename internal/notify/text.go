@@ -13,6 +13,7 @@ import (
 const (
 	longestWord    = 80
 	longestMessage = 600
+	longestSummary = 200
 )
 
 // ansi matches what terminals take for commands: CSI and OSC sequences, with 7 and with 8 bits, and single letters.

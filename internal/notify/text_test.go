@@ -82,6 +82,23 @@ func TestLetter(t *testing.T) {
 	}
 }
 
+// TestALetterSaysWhatIsAtStake: the summary of what is in question, where all the items have the same one.
+func TestALetterSaysWhatIsAtStake(t *testing.T) {
+	one := &Item{ID: "a", Tool: "refund", Kind: "approval", Summary: "Refund 120.50 EUR to ann"}
+	other := &Item{ID: "b", Tool: "refund", Kind: "approval", Summary: "Refund 9 EUR to bob"}
+	for _, c := range []struct {
+		items []*Item
+		want  bool
+	}{{[]*Item{one}, true}, {[]*Item{one, one}, true}, {[]*Item{one, other}, false}} {
+		n := Notice{What: Opened, Groups: 1}
+		n.about(c.items)
+		l := n.letter("https://x")
+		if text := l.text(); strings.Contains(text, "About: Refund 120.50 EUR to ann") != c.want {
+			t.Errorf("%d items: %s", len(c.items), text)
+		}
+	}
+}
+
 func TestTitles(t *testing.T) {
 	for want, n := range map[string]Notice{
 		"approval needed for pay in refund":                 {What: Opened, Count: 1, Kind: "approval", Tool: "pay", Workflow: "refund"},

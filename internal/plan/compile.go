@@ -29,7 +29,7 @@ func Compile(document []byte) (*steps.Program, error) {
 	if err := compileNodes(p, needs); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
-	if err := compileAsks(p); err != nil {
+	if err := errors.Join(compileAsks(p), compileReshapes(p), compileSummaries(p)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
 	return steps.Link(p), nil

@@ -10,13 +10,18 @@ import (
 	"belay/internal/steps"
 )
 
-// define gives a digest for each part of a tool that says what it does to the world, as it is written in the file.
+// define gives a digest for each part of a tool that says what it does to the world, as it is written in the file. The
+// summary is one: it is what people read of a call before they approve it, and whoever submits could else pin another
+// sentence than the one that the worker knows.
 func (f *toolsFile) define(t *ToolDef, n *yaml.Node) map[string]string {
 	parts := map[string]string{"effects": sum([]byte(t.Effects))}
 	for name, schema := range map[string]json.RawMessage{"input_schema": t.InputSchema, "output_schema": t.OutputSchema} {
 		if len(schema) > 0 {
 			parts[name] = sum(inAnyOrder(schema))
 		}
+	}
+	if t.Summary != "" {
+		parts["summary"] = sum([]byte(t.Summary))
 	}
 	for i, e := range resolve(valueOf(n, "rungs")).Content {
 		if i >= len(t.Rungs) {
@@ -27,7 +32,11 @@ func (f *toolsFile) define(t *ToolDef, n *yaml.Node) map[string]string {
 			continue // reported already
 		}
 		v, _ := (&reader{src: f.src}).value(config)
-		raw, err := canonical(map[string]any{t.Rungs[i].Executor: v})
+		rung := map[string]any{t.Rungs[i].Executor: v}
+		if t.Rungs[i].output != nil {
+			rung["output"] = steps.Decode(t.Rungs[i].output)
+		}
+		raw, err := canonical(rung)
 		if err == nil {
 			parts["rung "+t.Rungs[i].Name] = sum(raw)
 		}

@@ -41,9 +41,10 @@ func digestOf(t *testing.T, file string) string {
 func TestWhatAnApprovalIsBoundTo(t *testing.T) {
 	before := digestOf(t, approvedTool)
 	for old, other := range map[string]string{
-		"effects: unsafe": "effects: idempotent", "method: POST": "method: PUT", "127.0.0.1/pay": "127.0.0.1/steal", "input_schema: {type: object}": "input_schema: {type: object, required: [amount]}",
+		"effects: unsafe": "effects: idempotent", "timeout: 1m": "timeout: 1m\n    summary: Nothing happens", "method: POST": "method: PUT", "127.0.0.1/pay": "127.0.0.1/steal", "input_schema: {type: object}": "input_schema: {type: object, required: [amount]}",
 		"output_schema: {type: object}": "", "max_age: 1h": "max_age: 2h", "name: cached": "name: stale",
 		`url: "http://127.0.0.1/pay"}`: `url: "http://127.0.0.1/pay", headers: {X-To: eve}}`,
+		"cache: {max_age: 1h}":         "cache: {max_age: 1h}\n        output: '${ output.id }'",
 	} {
 		if digestOf(t, strings.Replace(approvedTool, old, other, 1)) == before {
 			t.Errorf("%s instead of %s is still approved", other, old)

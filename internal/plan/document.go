@@ -15,6 +15,7 @@ type Document struct {
 	Definition steps.Definition // the plan with all defaults filled in, and its tools
 	JSON       []byte           // canonical bytes of Definition: what is submitted, and what [Compile] takes
 	Program    *steps.Program   // what Compile gives for JSON
+	Warnings   Problems         // what is no mistake, and may still not be meant; of the plan and of its tools
 
 	checkInput check
 }
@@ -45,7 +46,7 @@ func ParsePlan(file string, data []byte, tools *Tools) (*Document, error) {
 }
 
 func (p *planFile) document(tools *Tools) (*Document, error) {
-	d := &Document{File: p.src.file, Definition: p.definition(tools), checkInput: p.schemaChecks}
+	d := &Document{File: p.src.file, Definition: p.definition(tools), checkInput: p.schemaChecks, Warnings: p.warningsOf(tools)}
 	var err error
 	if d.JSON, err = marshal(d.Definition); err != nil {
 		return nil, fmt.Errorf("write plan: %w", err)

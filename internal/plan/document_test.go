@@ -154,7 +154,7 @@ func TestTooLargeDocuments(t *testing.T) {
 		"file":    {strings.Repeat("#", maxDocument+1), "plan.yaml: the file is larger than 4 MiB"},
 		"message": {"name: p\nsteps: [{id: a, tool: t, with: {x: '" + strings.Repeat("x", steps.MaxSubmitted) + "'}}]", "bytes, at most 524288 are possible"},
 		"aliases": {bomb, "once its aliases are replaced"},
-		"depth":   {"x: " + strings.Repeat("[", 200) + strings.Repeat("]", 200), "nested deeper than 100"},
+		"depth":   {"x: " + strings.Repeat("[", 250) + strings.Repeat("]", 250), "nested deeper than 200"},
 		"deeper":  {"x: " + strings.Repeat("[", 100_000), "no YAML"},
 	} {
 		_, err := ParsePlan("plan.yaml", []byte(c.text), tools)
@@ -211,6 +211,12 @@ steps: [{id: a, tool: t}]
 			t.Errorf("%s gives\n%s\nwant\n%s", c.given, got, c.want)
 		}
 	}
+	for _, levels := range []int{steps.MaxDepth, steps.MaxDepth + 1, 20_000} {
+		deep := json.RawMessage(strings.Repeat("[", levels) + strings.Repeat("]", levels))
+		if _, err := free.CheckInput(map[string]json.RawMessage{"x": deep}); err == nil || !strings.Contains(err.Error(), "at most 200 are possible") {
+			t.Errorf("%d levels: %v", levels, err)
+		}
+	}
 	if _, err := free.CheckInput(map[string]json.RawMessage{"x": json.RawMessage(`{`)}); err == nil {
 		t.Error("input that is no JSON is taken")
 	}
@@ -241,6 +247,9 @@ func TestParseInput(t *testing.T) {
 		{doc, "x", `1`, `input "x": the plan has no such input (one of: any, b, l, n, s)`},
 		{free, "x", `12345678901234567890`, `12345678901234567890`},
 		{free, "x", `007`, `"007"`},
+		{doc, "s", strings.Repeat("[", 300), `"` + strings.Repeat("[", 300) + `"`},
+		{free, "x", strings.Repeat("[", 300) + strings.Repeat("]", 300), `input "x": lists and objects are nested 300 levels deep, at most 200 are possible`},
+		{free, "x", strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000), `input "x": lists and objects are nested 20000 levels deep, at most 200 are possible`},
 	} {
 		if got := outcome(c.doc.ParseInput(c.name, c.text)); got != c.want {
 			t.Errorf("%s=%s gives %s, want %s", c.name, c.text, got, c.want)

@@ -51,6 +51,7 @@ type httpFile struct {
 func (f *toolsFile) readHTTP(r *RungDef, n *yaml.Node) {
 	h := &httpFile{HTTP: &executor.HTTP{Response: "json", MaxBytes: steps.MaxOutput}}
 	found := f.object(n, "http", f.httpFields(h))
+	r.at.url = valueOf(n, "url")
 	f.require(n, "http", found, "url")
 	if h.Method == "" {
 		h.Method = http.MethodGet
@@ -120,6 +121,9 @@ func (f *toolsFile) readCommand(r *RungDef, n *yaml.Node) {
 	c := &executor.Command{Dir: f.base, Stdout: "json", MaxBytes: steps.MaxOutput, Grace: defaultGrace}
 	var argv []string
 	found := f.object(n, "command", f.commandFields(c, &argv))
+	if words := valueOf(n, "argv"); words != nil && len(words.Content) == len(argv) {
+		r.at.argv = resolved(words.Content)
+	}
 	f.require(n, "command", found, "argv")
 	(*hiddenValues)(&c.Hidden).addWords(argv)
 	for _, v := range c.Env {

@@ -34,6 +34,7 @@ type expression struct {
 	text    string
 	program *vm.Program
 	uses    uses
+	remarks []fault // of lint, where the view has something to watch
 }
 
 // uses is what an expression or a template reads of its surroundings.
@@ -76,7 +77,12 @@ func compileGuarded(text string, see view, boolean bool) (e *expression, faults 
 	if mistyped, ok := checkTypes(tree, config, boolean); !ok {
 		return nil, []fault{mistyped}
 	}
-	return finish(text, tree, config, use)
+	remarks := see.watch.remarks(tree.Node) // before it is rewritten
+	e, faults = finish(text, tree, config, use)
+	if e != nil {
+		e.remarks = remarks
+	}
+	return e, faults
 }
 
 // checkTypes runs before the expression is rewritten, so that its messages speak of what was written.

@@ -53,6 +53,21 @@ var operators = map[string]function{
 	"le·":    ordered(func(order int) bool { return order <= 0 }),
 	"gt·":    ordered(func(order int) bool { return order > 0 }),
 	"ge·":    ordered(func(order int) bool { return order >= 0 }),
+
+	"lt·" + orNull: unlessNull(func(order int) bool { return order < 0 }),
+	"le·" + orNull: unlessNull(func(order int) bool { return order <= 0 }),
+	"gt·" + orNull: unlessNull(func(order int) bool { return order > 0 }),
+	"ge·" + orNull: unlessNull(func(order int) bool { return order >= 0 }),
+}
+
+func unlessNull(holds func(order int) bool) function {
+	compare := ordered(holds)
+	return func(m *meter, args []any) (any, error) {
+		if args[0] == nil || args[1] == nil {
+			return false, nil
+		}
+		return compare(m, args)
+	}
 }
 
 func ordered(holds func(order int) bool) function {

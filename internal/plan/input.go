@@ -32,6 +32,9 @@ func (d *Document) CheckInput(given map[string]json.RawMessage) (json.RawMessage
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
 	}
+	if err := steps.CheckDepth(raw); err != nil {
+		return nil, fmt.Errorf("the input: %w", err)
+	}
 	return raw, d.checkWhole(raw)
 }
 
@@ -107,6 +110,9 @@ func (d *Document) ParseInput(name, text string) (json.RawMessage, error) {
 		return appendString(nil, text), nil
 	}
 	v, err := decodeExact(json.RawMessage(text))
+	if _, deep := errors.AsType[steps.TooDeep](err); deep {
+		return nil, fmt.Errorf("input %q: %w", name, err)
+	}
 	if byDefault == nil && err == nil {
 		return canonical(v)
 	}

@@ -115,7 +115,7 @@ func (f *toolsFile) readHuman(r *RungDef, n *yaml.Node) {
 		f.at(found["options"], "", "human has either options or answer_schema")
 	}
 	if len(h.Options) > 0 {
-		h.Schema = enum(h.Options)
+		h.Schema, r.at.options = enum(h.Options), found["options"]
 	}
 	r.Human, r.Target = h, "a person"
 }
@@ -164,7 +164,7 @@ func anys(words []string) []any {
 // settlePeople is done once the whole tool is read: what an approval and a question take from the rest of it.
 func (f *toolsFile) settlePeople(t *ToolDef, n *yaml.Node) {
 	for i := range t.Rungs {
-		if h := t.Rungs[i].Human; h != nil && len(h.Schema) == 0 {
+		if h := t.Rungs[i].Human; h != nil && len(h.Schema) == 0 && len(h.Output) == 0 {
 			h.Schema = t.OutputSchema
 		}
 	}

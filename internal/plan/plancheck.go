@@ -18,13 +18,15 @@ func (p *planFile) checkSteps(tools *Tools) {
 	p.reportCycles(needs)
 	views := newViews(index, needs)
 	views.inputs = p.inputs()
+	watches := p.watches(tools, index)
 	for i, s := range p.steps {
 		p.checkTools(s, tools)
-		p.checkExpressions(s, views, i)
+		p.checkExpressions(s, views, watches, i)
 	}
 	if p.output != nil {
-		p.checkTemplate(p.output, views.output())
+		p.checkTemplate(p.output, views.output().watched(watches.all()))
 	}
+	p.checkTimes(tools)
 }
 
 // index gives the place of every step by its id, and reports ids that come twice.
@@ -126,25 +128,29 @@ func (p *planFile) checkConstant(at *yaml.Node, with []byte, def *ToolDef) {
 	}
 }
 
-func (p *planFile) checkExpressions(s *planStep, views views, i int) {
+func (p *planFile) checkExpressions(s *planStep, views views, watches watches, i int) {
 	if s.when != nil {
-		p.checkBare(s.when, s.When, views.params(i, s.forEach != nil), true)
+		p.checkBare(s.when, s.When, views.params(i, s.forEach != nil).watched(watches.all()), true)
 	}
+	w := watches.of(s)
 	if s.forEach != nil {
-		p.checkBare(s.forEach, s.ForEach, views.step(i), false)
+		p.checkBare(s.forEach, s.ForEach, views.step(i).watched(w.whole()), false)
 	}
 	if s.with != nil {
-		p.checkTemplate(s.with, views.params(i, s.forEach != nil))
+		p.checkTemplate(s.with, views.params(i, s.forEach != nil).watched(w))
 	}
 	if s.undoWith != nil {
-		p.checkTemplate(s.undoWith, views.undo(i, s.forEach != nil))
+		p.checkTemplate(s.undoWith, views.undo(i, s.forEach != nil).watched(w))
 	}
 }
 
 func (r *reader) checkBare(n *yaml.Node, written string, see view, boolean bool) {
 	source, at := bare(written)
-	_, faults := compileExpression(source, see, boolean)
+	e, faults := compileExpression(source, see, boolean)
 	r.inside(n, shift(faults, at))
+	if e != nil {
+		r.warnInside(n, shift(e.remarks, at))
+	}
 }
 
 // checkTemplate compiles every string of a value, for the sake of the places of what is wrong in it.
@@ -152,8 +158,9 @@ func (r *reader) checkTemplate(n *yaml.Node, see view) {
 	switch n = resolve(n); n.Kind {
 	case yaml.ScalarNode:
 		if isString(n) {
-			_, faults := compileText(n.Value, see, nil)
+			t, faults := compileText(n.Value, see.around(n.Value), nil)
 			r.inside(n, faults)
+			r.warnInside(n, t.remarks)
 		}
 	case yaml.MappingNode:
 		for i := 1; i < len(n.Content); i += 2 {

@@ -19,6 +19,7 @@ import (
 type reader struct {
 	src      source
 	problems Problems
+	warnings Problems
 }
 
 // field reads the value of one key.

@@ -17,10 +17,11 @@ type view struct {
 	inputs []string          // names that the input can have; nil means any
 	steps  map[string]int    // all steps of the plan, by their place in it
 	done   bits              // those that are surely done when the expression is evaluated; nil means all
+	watch  *watch            // what lint looks for; nil: nothing
 }
 
 var (
-	stepFields = []string{"output", "state", "degraded", "rejection"}
+	stepFields = []string{"output", "state", "degraded", "degraded_by", "rejection"}
 	runFields  = []string{"id", "workflow", "labels"}
 )
 

@@ -34,6 +34,10 @@ func (rewriter) Visit(node *ast.Node) {
 		}
 	case *ast.MemberNode:
 		wrap("index·", &n.Property)
+		if !n.Optional && isDegradedBy(n.Node) {
+			n.Optional = true
+			ast.Patch(node, &ast.ChainNode{Node: n})
+		}
 	case *ast.SliceNode:
 		wrap("index·", &n.From)
 		wrap("index·", &n.To)
@@ -44,6 +48,9 @@ func (rewriter) Visit(node *ast.Node) {
 
 func rewriteBinary(node *ast.Node, n *ast.BinaryNode) {
 	if name, ok := comparisons[n.Operator]; ok {
+		if _, orders := operators[name+orNull]; orders && (ofDegraded(n.Left) || ofDegraded(n.Right)) {
+			name += orNull
+		}
 		ast.Patch(node, call(name, n.Left, n.Right))
 		return
 	}
@@ -57,6 +64,30 @@ func rewriteBinary(node *ast.Node, n *ast.BinaryNode) {
 	case slices.Contains(onText, n.Operator):
 		wrap("look·", &n.Left)
 	}
+}
+
+// orNull marks the comparisons of what is null where nothing is degraded: null is neither older nor younger than
+// anything.
+const orNull = "null·"
+
+// isDegradedBy recognises `steps.<id>.degraded_by`, whose fields are null where it is.
+func isDegradedBy(n ast.Node) bool {
+	m, ok := n.(*ast.MemberNode)
+	if !ok {
+		return false
+	}
+	_, field, ok := readOf(m)
+	return ok && field == "degraded_by"
+}
+
+// ofDegraded recognises a field of it, once that is rewritten.
+func ofDegraded(n ast.Node) bool {
+	c, ok := n.(*ast.ChainNode)
+	if !ok {
+		return false
+	}
+	m, ok := c.Node.(*ast.MemberNode)
+	return ok && isDegradedBy(m.Node)
 }
 
 func rewriteBuiltin(node *ast.Node, name string, args []ast.Node) {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v4"
+
+	"belay/internal/steps"
 )
 
 //go:embed schema/plan.schema.json
@@ -98,6 +100,9 @@ func flattened(err error) error {
 
 // decodeExact reads one JSON value with its numbers as they are written.
 func decodeExact(raw json.RawMessage) (any, error) {
+	if err := steps.CheckDepth(raw); err != nil {
+		return nil, err
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	var v any

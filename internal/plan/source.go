@@ -8,13 +8,15 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"belay/internal/steps"
 )
 
 // Bounds of a document. An alias counts as often as it is used, so a small text cannot become a large tree.
 const (
 	maxDocument = 4 << 20
 	maxValues   = 400_000
-	maxDepth    = 100
+	maxDepth    = steps.MaxDepth
 )
 
 // source is the text of one file, for positions.
@@ -173,6 +175,14 @@ func resolve(n *yaml.Node) *yaml.Node {
 		n = n.Alias
 	}
 	return n
+}
+
+func resolved(nodes []*yaml.Node) []*yaml.Node {
+	list := make([]*yaml.Node, len(nodes))
+	for i, n := range nodes {
+		list[i] = resolve(n)
+	}
+	return list
 }
 
 func (s *source) line(n int) string {

@@ -200,8 +200,9 @@ func unescaped(v any) any {
 
 // text is a compiled template of one string whose value is a string.
 type text struct {
-	parts []textPart
-	uses  uses
+	parts   []textPart
+	uses    uses
+	remarks []fault // of lint
 }
 
 type textPart struct {
@@ -223,6 +224,7 @@ func compileText(s string, see view, encode func(string) (string, error)) (text,
 		if faults = append(faults, shift(f, part.at)...); e != nil {
 			t.parts = append(t.parts, textPart{expr: e, encode: encode})
 			t.uses = t.uses.with(e.uses)
+			t.remarks = append(t.remarks, shift(e.remarks, part.at)...)
 		}
 	}
 	return t, faults

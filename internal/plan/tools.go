@@ -27,12 +27,21 @@ type ToolDef struct {
 	Probe                   *RungDef                          // of verify; nil without one
 	Held                    func(params json.RawMessage) bool // whether a call needs approval; nil without an approval rule
 	CheckInput, CheckOutput func(json.RawMessage) error       // nil without a schema
+	Warnings                Problems                          // what is no mistake, and may still not be meant
+
+	at places
 }
 
 // RungDef is a rung with its executor.
 type RungDef struct {
 	steps.Rung
 	Spec executor.Spec
+	// Reshape makes the step's output of what the executor gave; nil where they are the same. What a person answers is
+	// reshaped where the answer is taken.
+	Reshape func(params, output json.RawMessage) (json.RawMessage, error)
+
+	output json.RawMessage // the template
+	at     places
 }
 
 // Service is a program that development commands start, wait for and stop.

@@ -158,6 +158,7 @@ func (f *toolsFile) readTool(name string, n *yaml.Node) *ToolDef {
 	for _, r := range t.Rungs {
 		t.Tool.Rungs = append(t.Tool.Rungs, r.Rung)
 	}
+	f.lintTool(t)
 	return t
 }
 
@@ -165,8 +166,9 @@ func (f *toolsFile) readTool(name string, n *yaml.Node) *ToolDef {
 func (f *toolsFile) toolFields(t *ToolDef) fields {
 	return fields{
 		"effects":       choice(f.reader, &t.Effects, steps.EffectsNone, steps.EffectsIdempotent, steps.EffectsUnsafe),
-		"timeout":       f.duration(&t.Timeout, 0),
+		"timeout":       kept(&t.at.timeout, f.duration(&t.Timeout, 0)),
 		"rungs":         func(n *yaml.Node) { f.readRungs(t, n) },
+		"summary":       func(n *yaml.Node) { f.readSummary(t, n) },
 		"input_schema":  func(n *yaml.Node) { t.CheckInput = f.schema(n, &t.InputSchema) },
 		"output_schema": func(n *yaml.Node) { t.CheckOutput = f.schema(n, &t.OutputSchema) },
 		"approval":      func(n *yaml.Node) { f.readApproval(t, n) },
@@ -202,6 +204,7 @@ func (f *toolsFile) readRung(t *ToolDef, n *yaml.Node, alone bool) RungDef {
 		f.require(n, what, found, "name")
 	}
 	f.oneExecutor(n, what, found, keys, &r)
+	r.settleOutput()
 	if r.Timeout < 0 {
 		r.Timeout = defaultTimeout(r.Executor)
 	}
@@ -223,8 +226,9 @@ func defaultTimeout(executor string) steps.Duration {
 func (f *toolsFile) rungFields(t *ToolDef, r *RungDef) fields {
 	keys := fields{
 		"name":    f.checked(&r.Name, validRung, nameRule+"; verify is the name of the probe"),
-		"timeout": f.duration(&r.Timeout, 0),
-		"retry":   func(n *yaml.Node) { f.readRetry(r, n) },
+		"timeout": kept(&r.at.timeout, f.duration(&r.Timeout, 0)),
+		"retry":   kept(&r.at.retry, func(n *yaml.Node) { f.readRetry(r, n) }),
+		"output":  func(n *yaml.Node) { f.readOutput(r, n) },
 	}
 	for name, read := range f.executors(t, r) {
 		keys[name] = read

@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"io"
 
+	"belay/internal/steps"
 	"belay/internal/wire"
 )
+
+// deepest is how deep JSON may be nested for encoding/json to write it; an event lies one level down in its line.
+const deepest = 10_000
 
 // Export writes a run's whole log, one JSON line per entry: seq, time, subject, and the event, or its raw bytes where
 // they are no JSON. A run without any entry is an [ErrNoRun].
@@ -26,7 +30,7 @@ func (l *Log) Export(ctx context.Context, run string, w io.Writer) error {
 	enc.SetEscapeHTML(false)
 	for _, e := range entries {
 		line := map[string]any{"seq": e.Seq, "time": e.Time.UTC(), "subject": e.Subject}
-		if json.Valid(e.Data) {
+		if steps.Depth(e.Data) < deepest && json.Valid(e.Data) {
 			line["event"] = json.RawMessage(e.Data)
 		} else {
 			line["raw"] = e.Data

@@ -113,7 +113,7 @@ type Failing struct {
 func MakeDossier(s *State, n int) Dossier {
 	e := &s.Escalations[n]
 	d := Dossier{
-		EscalationView: ViewEscalation(s, n), Revision: e.Revision, Input: orNull(s.Input), Labels: s.Labels, By: s.By,
+		EscalationView: ViewEscalation(s, n), Revision: e.Revision, Input: Viewed(s.Input), Labels: s.Labels, By: s.By,
 		Plan: []PlanLine{}, Done: []DoneLine{}, Attempts: []AttemptView{}, Digest: s.Program.Digest,
 	}
 	for i := range s.Units {
@@ -136,8 +136,8 @@ func SettledDossier(before, now *State, n int) Dossier {
 		before = now // opened and settled by the same record
 	}
 	then, d := MakeDossier(before, n), MakeDossier(now, n)
-	then.State, then.Decision, then.Approvals = d.State, d.Decision, d.Approvals
-	d.EscalationView, d.Plan, d.Done, d.Failing, d.Attempts = then.EscalationView, then.Plan, then.Done, then.Failing, then.Attempts
+	then.State, then.Decision = d.State, d.Decision
+	d.EscalationView, d.Plan, d.Done, d.Failing, d.Attempts = then.EscalationView.WithApprovals(d.Approvals), then.Plan, then.Done, then.Failing, then.Attempts
 	d.FirstError, d.LastError, d.Rejected, d.Offers = then.FirstError, then.LastError, then.Rejected, then.Offers
 	a := AftermathOf(now, n)
 	d.Followed = &a
@@ -151,7 +151,7 @@ func (d *Dossier) addUnit(s *State, i int) {
 		return
 	}
 	d.Done = append(d.Done, DoneLine{
-		Step: u.ID, Tool: s.Tool(i).Name, Output: orNull(u.Output), SideEffect: s.Tool(i).Effects, Key: s.Key(i),
+		Step: u.ID, Tool: s.Tool(i).Name, Output: Viewed(u.Output), SideEffect: s.Tool(i).Effects, Key: s.Key(i),
 		Rung: s.RungName(i), Degraded: u.Degraded, AnswerBy: u.AnswerBy,
 	})
 }
@@ -171,7 +171,7 @@ func (d *Dossier) addFailing(s *State, e *Escalation) {
 		}
 	}
 	d.Failing = &Failing{
-		Step: s.Units[i].ID, Tool: s.Tool(i).Name, Rung: e.Rung, Params: orNull(s.Units[i].Params), Target: target,
+		Step: s.Units[i].ID, Tool: s.Tool(i).Name, Rung: e.Rung, Params: Viewed(s.Units[i].Params), Target: target,
 		Effects: s.Tool(i).Effects, Key: s.Key(i),
 	}
 }

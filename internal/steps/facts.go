@@ -1,9 +1,8 @@
 package steps
 
 import (
-	"bytes"
 	"encoding/json"
-	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -18,71 +17,33 @@ const (
 	maxFact  = 80 // characters of a name or value
 )
 
-// factsOf are the parameters that are a text, a number or a truth value, in the order of their schema, those that it does
-// not name behind the others. They tell escalations that are alike apart.
-func factsOf(params, schema json.RawMessage) []Fact {
-	names, values := memberTexts(params)
-	for _, name := range slices.Backward(schemaNames(schema)) {
-		if i := slices.Index(names, name); i >= 0 {
-			names = slices.Insert(slices.Delete(names, i, i+1), 0, name)
-		}
-	}
-	var list []Fact
-	for _, name := range names {
-		if value, ok := scalarText(values[name]); ok && len(list) < maxFacts {
-			list = append(list, Fact{shortFact(name), shortFact(value)})
+// factsOf are the parameters of unit i that are a text, a number or a truth value, in the order of their schema. They tell
+// escalations apart that are alike.
+func (s *State) factsOf(i int) []Fact {
+	params, _ := Decode(s.Units[i].Params).(map[string]any)
+	return facts(params, s.Program.Summaries[s.Tool(i).Name].Order)
+}
+
+func facts(params map[string]any, order []string) (list []Fact) {
+	for _, name := range inOrder(params, order) {
+		if value := scalarText(params[name]); value != "" && len(list) < maxFacts {
+			list = append(list, Fact{cutMiddle(name, maxFact), cutMiddle(value, maxFact)})
 		}
 	}
 	return list
 }
 
-// schemaNames are the properties of a schema as they are written.
-func schemaNames(schema json.RawMessage) []string {
-	_, top := memberTexts(schema)
-	names, _ := memberTexts(top["properties"])
-	return names
-}
-
-// memberTexts reads the top level of a JSON object: the names as they are written, each once, and their values.
-func memberTexts(raw json.RawMessage) (names []string, values map[string]json.RawMessage) {
-	values = map[string]json.RawMessage{}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, values
-	}
-	for d.More() {
-		t, err := d.Token()
-		name, ok := t.(string)
-		var value json.RawMessage
-		if err != nil || !ok || d.Decode(&value) != nil {
-			return names, values
-		}
-		if _, twice := values[name]; !twice {
-			names = append(names, name)
-		}
-		values[name] = value
-	}
-	return names, values
-}
-
 // scalarText is a value as people read it, if it is a text, a number or a truth value that says something.
-func scalarText(raw json.RawMessage) (string, bool) {
-	text := strings.TrimSpace(string(raw))
-	switch {
-	case text == "" || text == "null" || text[0] == '{' || text[0] == '[':
-		return "", false
-	case text[0] == '"':
-		if json.Unmarshal(raw, &text) != nil {
-			return "", false
+func scalarText(v any) string {
+	switch x := v.(type) {
+	case string:
+		return strings.Join(strings.Fields(x), " ")
+	case json.Number:
+		if len(x) <= longestNumber {
+			return string(x)
 		}
-		text = strings.Join(strings.Fields(text), " ")
+	case bool:
+		return strconv.FormatBool(x)
 	}
-	return text, text != ""
-}
-
-func shortFact(s string) string {
-	if r := []rune(s); len(r) > maxFact {
-		return string(r[:maxFact-1]) + "…"
-	}
-	return s
+	return ""
 }

@@ -154,6 +154,13 @@ func (c *change) onDecided(d Decided) {
 	if !c.enough(e, d) {
 		return
 	}
+	given := d
+	if d.Verb == VerbAnswer {
+		var err error
+		if given.Answer, err = Reshaped(c.State, e, d.Answer); err != nil {
+			return // refused where it was given; nobody can tell what it is to be
+		}
+	}
 	e.Decision, e.decided = &d, c.Seq
 	c.close(e, EscalationDecided)
 	if e.Unit == RunUnit {
@@ -161,7 +168,7 @@ func (c *change) onDecided(d Decided) {
 		return
 	}
 	clear(c.faults)
-	c.decideUnit(e, d)
+	c.decideUnit(e, given)
 }
 
 func (c *change) decideUnit(e *Escalation, d Decided) {

@@ -101,6 +101,7 @@ type Tool struct {
 	OutputSchema json.RawMessage `json:"output_schema,omitempty"`
 	Approval     *Approval       `json:"approval,omitempty"` // nil: it may act unasked
 	Verify       *Verify         `json:"verify,omitempty"`   // nil: only a person can settle an unknown outcome
+	Summary      string          `json:"summary,omitempty"`  // template over params: what a call is about to do, in one line
 	// Definition is what an approval is bound to beside the parameters: a digest for each part of the tool that says what
 	// it does to the world (effects, schemas, executors). Empty where nothing needs approval.
 	Definition map[string]string `json:"definition,omitempty"`
@@ -141,6 +142,7 @@ type Human struct {
 	Schema     json.RawMessage `json:"answer_schema,omitempty"`
 	Deadline   Duration        `json:"deadline,omitempty"` // 0 = none
 	OnDeadline OnExpiry        `json:"on_deadline,omitempty"`
+	Output     json.RawMessage `json:"output,omitempty"` // template of the step's output, over params and the answer; default the answer
 }
 
 // VerifyRung is the name of the probe among a tool's rungs; no rung of a tools file may have it.

@@ -15,7 +15,9 @@ type Program struct {
 	Asks   map[string]Asks // by tool; only of tools that have something to ask
 	index  map[string]int  // plan step id -> index of Nodes
 
-	policies map[string][]string // by tool: the digest of its policy
+	Reshapes  map[string]map[int]Expr // by tool and rung: what makes an output of a person's answer
+	Summaries map[string]Saying       // by tool
+	policies  map[string][]string     // by tool: the digest of its policy
 }
 
 // Asks are a tool's expressions about one call of it.

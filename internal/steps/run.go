@@ -306,5 +306,5 @@ func (s *State) stepRoot(id string) map[string]any {
 		return nil
 	}
 	u := &s.Units[i]
-	return map[string]any{"output": Decode(u.Output), "state": string(u.State), "degraded": u.tainted, "rejection": rejection(u)}
+	return map[string]any{"output": Decode(u.Output), "state": string(u.State), "degraded": u.tainted, "degraded_by": s.degradedBy(i), "rejection": rejection(u)}
 }

@@ -24,7 +24,7 @@ func (c Scope) Input() any {
 	return c.state.decoded
 }
 
-// Step is what the root `steps.<id>` shows: output, state, degraded, rejection. Nil when the plan has no such step.
+// Step is what the root `steps.<id>` shows: output, state, degraded, degraded_by, rejection. Nil when the plan has no such step.
 func (c Scope) Step(id string) map[string]any { return c.state.stepRoot(id) }
 
 // Item is the value and index of the for_each item at hand; ok is false outside one.

@@ -65,8 +65,8 @@ type AttemptView struct {
 func Show(s *State) Document {
 	d := Document{
 		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf,
-		Started: s.Submitted.UTC(), Ended: moment(s.Ended), Input: orNull(s.Input), Degraded: s.DegradedSteps(),
-		Steps: make([]StepView, 0, len(s.Units)), Output: orNull(s.Output), Escalations: []string{}, Asked: s.askedViews(), Stricter: s.Differences(),
+		Started: s.Submitted.UTC(), Ended: moment(s.Ended), Input: Viewed(s.Input), Degraded: s.DegradedSteps(),
+		Steps: make([]StepView, 0, len(s.Units)), Output: Viewed(s.Output), Escalations: []string{}, Asked: s.askedViews(), Stricter: s.Differences(),
 	}
 	if d.Labels == nil {
 		d.Labels = map[string]string{}
@@ -89,7 +89,7 @@ func (s *State) stepView(i int) StepView {
 	u := &s.Units[i]
 	v := StepView{
 		ID: u.ID, Tool: s.Tool(i).Name, State: u.State, Rung: s.RungName(i), Round: u.Round, AnswerBy: u.AnswerBy,
-		Output: orNull(u.Output), Attempts: s.attemptViews(i),
+		Output: Viewed(u.Output), Attempts: s.attemptViews(i),
 	}
 	if u.Fault != nil {
 		v.Class, v.Message = u.Fault.Class, u.Fault.Message
@@ -146,6 +146,7 @@ type EscalationView struct {
 	OnExpiry OnExpiry        `json:"on_deadline,omitempty"` // what happens then
 	Target   string          `json:"target,omitempty"`      // what the rung talks to, as it is called
 	Pattern  string          `json:"pattern,omitempty"`     // the target as the tools file has it, where that is another text; questions about the same are alike
+	Summary  string          `json:"summary,omitempty"`     // what the call in question does, in one line; see [Program.Summary]
 	Allowed  []Verb          `json:"allowed"`
 	Decision *Decided        `json:"decision,omitempty"`
 
@@ -162,7 +163,7 @@ func ViewEscalation(s *State, n int) EscalationView {
 	e := &s.Escalations[n]
 	v := EscalationView{
 		ID: e.ID, Kind: e.Kind, State: e.State, Run: s.Run, Workflow: s.Program.Plan.Name, Rung: e.Rung,
-		Class: e.Fault.Class, Message: e.Fault.Message, Opened: e.Opened.UTC(), Allowed: e.Allowed, Decision: e.Decision,
+		Class: e.Fault.Class, Message: e.Fault.Message, Opened: e.Opened.UTC(), Allowed: e.Allowed, Decision: ViewedDecision(e.Decision),
 		Deadline: moment(e.Deadline), Follows: e.Follows, Tier: e.Tier,
 	}
 	if e.Needed > 1 {
@@ -174,8 +175,9 @@ func ViewEscalation(s *State, n int) EscalationView {
 	}
 	if e.Unit != RunUnit {
 		v.Target, v.Pattern = s.target(e.Unit)
+		v.Summary = s.summaryOf(e)
 		v.Step, v.Tool = s.Units[e.Unit].ID, s.Tool(e.Unit).Name
-		v.Facts = factsOf(s.Units[e.Unit].Params, s.Tool(e.Unit).InputSchema)
+		v.Facts = s.factsOf(e.Unit)
 	}
 	return v
 }

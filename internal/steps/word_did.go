@@ -58,7 +58,7 @@ func (s *State) endingNow() string {
 	}
 	switch {
 	case s.Status().Ended():
-		return "nothing was under way"
+		return "nothing was executing"
 	case out > 0:
 		return "the run is told to stop; " + count(out, "attempt that is out is", "attempts that are out are") + " stopped first"
 	case undos > 0 || s.left > 0:

@@ -100,7 +100,7 @@ func TestTellOfDecisions(t *testing.T) {
 		VerbAnswer:  "what you gave is a's output, marked as yours; nothing was executed; the run succeeded",
 		VerbSkip:    "a is skipped; its output is null; the run succeeded",
 		VerbVerify:  "the tool's probe is queued, to look whether it has happened; nothing is repeated",
-		VerbAbort:   "nothing was under way; the run is aborted",
+		VerbAbort:   "nothing was executing; the run is aborted",
 	}
 	ways := []struct {
 		name    string
@@ -266,7 +266,7 @@ func TestTellOfCancels(t *testing.T) {
 	if w := Tell(a.state, Deed{Event: Cancelled{By: "ann"}}); w.Outcome != OutcomeUncertain {
 		t.Errorf("%+v", w)
 	}
-	if w := cancel(Cancelled{By: "ann"}); w.Outcome != OutcomeCounts || w.Text != "nothing was under way; the run is cancelled" || !w.Ended {
+	if w := cancel(Cancelled{By: "ann"}); w.Outcome != OutcomeCounts || w.Text != "nothing was executing; the run is cancelled" || !w.Ended {
 		t.Errorf("%+v", w)
 	}
 	if w := cancel(Cancelled{By: "bo"}); w.Outcome != OutcomeRunOver || w.Text != "it is cancelled" {

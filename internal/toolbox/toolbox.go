@@ -36,6 +36,7 @@ type Rung struct {
 	Tool                    *steps.Tool                                                     // of the tools file that this worker trusts
 	Held                    func(params json.RawMessage) bool                               // whether a call needs approval; nil when none does
 	CheckInput, CheckOutput func(json.RawMessage) error                                     // nil without a schema
+	Reshape                 func(params, output json.RawMessage) (json.RawMessage, error)   // nil where the executor's output is the step's
 	Remember                func(ctx context.Context, params, output json.RawMessage) error // nil unless a cache rung further down wants this rung's results
 }
 
@@ -96,6 +97,7 @@ func (b *builder) tool(ctx context.Context, def *plan.ToolDef) {
 			continue // people answer; no worker does
 		}
 		rung := Rung{Effects: def.Effects, CheckInput: def.CheckInput, CheckOutput: def.CheckOutput}
+		rung.Reshape = r.Reshape
 		if !r.Harmless() {
 			rung.Held = def.Held
 		}

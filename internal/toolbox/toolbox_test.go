@@ -130,6 +130,19 @@ tools:
 	}
 }
 
+// TestNothingTooDeepIsAResult: whatever a rung is, its output is no deeper than JSON may be.
+func TestNothingTooDeepIsAResult(t *testing.T) {
+	rungs, _ := build(t, "tools: {a: {rungs: [{name: primary, static: {output: 1}}]}}", Options{})
+	r := rungs[Key{"a", "primary"}]
+	for levels, fine := range map[int]bool{steps.MaxDepth: true, steps.MaxDepth + 1: false, 20_000: false} {
+		err := r.Check(json.RawMessage(strings.Repeat("[", levels) + strings.Repeat("]", levels)))
+		f, _ := errors.AsType[steps.Fault](err)
+		if fine && err != nil || !fine && (f.Class != steps.InvalidOutput || !strings.Contains(f.Message, "at most 200 are possible")) {
+			t.Errorf("%d levels: %v", levels, err)
+		}
+	}
+}
+
 func TestSchemasAndEffectsReachTheRungs(t *testing.T) {
 	rungs, _ := build(t, `
 tools:

@@ -8,6 +8,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/steps"
+	"belay/internal/wire"
 )
 
 // How long, and how often, a claim that the server did not confirm is written again.
@@ -28,7 +29,7 @@ func (j *job) claimSurely() bool {
 		log, entries, readErr := j.history(ctx)
 		if readErr != nil {
 			err = readErr
-			if !j.rest(ctx) {
+			if !j.letServerCome(ctx) {
 				break
 			}
 			continue
@@ -39,7 +40,7 @@ func (j *job) claimSurely() bool {
 		if err = j.claimBehind(ctx, entries); err == nil {
 			return true
 		}
-		if !errors.Is(err, bus.ErrConflict) && !errors.Is(err, bus.ErrUncertain) || !j.rest(ctx) {
+		if !errors.Is(err, bus.ErrConflict) && !errors.Is(err, bus.ErrUncertain) || !j.letServerCome(ctx) {
 			break
 		}
 	}
@@ -48,8 +49,8 @@ func (j *job) claimSurely() bool {
 	return false
 }
 
-// rest lets the server come back; false when the worker stops.
-func (j *job) rest(ctx context.Context) bool {
+// letServerCome waits a moment for a server that may come back; false when the worker stops.
+func (j *job) letServerCome(ctx context.Context) bool {
 	t := time.NewTimer(claimPause)
 	defer t.Stop()
 	select {
@@ -83,5 +84,11 @@ func (j *job) history(ctx context.Context) (log []steps.Record, entries []bus.En
 	if entries, err = j.Bus.ReadLog(ctx, j.m.Run, 0); err != nil {
 		return nil, nil, fmt.Errorf("read the log of run %s: %w", j.m.Run, err)
 	}
-	return j.records(entries), entries, nil
+	for _, e := range entries {
+		_, run, kind, ok := j.names.ParseLog(e.Subject)
+		if ev, err := wire.DecodeEvent(kind, e.Data); ok && err == nil { // another entry says nothing about this attempt
+			log = append(log, steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: ev})
+		}
+	}
+	return log, entries, nil
 }

@@ -21,7 +21,7 @@ func TestAnUncertainClaimIsWrittenAgain(t *testing.T) {
 				r.log(steps.Claimed{Attempt: m.Attempt, Worker: "w#me"})
 			}
 			w := New(Options{Bus: r.Bus, Tools: map[toolbox.Key]toolbox.Rung{tool: {}}, Name: "w", AckWait: ackWait})
-			j := &job{Worker: w, held: &held{bus.Delivery{Entry: bus.Entry{Time: time.Now()}, Count: 1}, w.hold}, m: m, worker: "w#me"}
+			j := &job{Worker: w, held: &held{Delivery: bus.Delivery{Entry: bus.Entry{Time: time.Now()}, Count: 1}, of: w.hold}, m: m, worker: "w#me"}
 			if !j.claimSurely() {
 				t.Fatal("it was not claimed")
 			}

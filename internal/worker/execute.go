@@ -159,7 +159,7 @@ func (j *job) progress() func(string) {
 // outcome makes an event of what came back.
 func (j *job) outcome(ctx context.Context, res executor.Result, err error, took time.Duration) steps.Event {
 	if err == nil {
-		err = j.rung.Check(res.Output)
+		res.Output, err = j.rung.Result(j.m.Params, res.Output)
 	}
 	if err == nil {
 		err = j.submittedOutput(res.Output)

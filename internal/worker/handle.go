@@ -221,10 +221,6 @@ func (j *job) readLog() ([]steps.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return j.records(entries), nil
-}
-
-func (j *job) records(entries []bus.Entry) []steps.Record {
 	log := make([]steps.Record, 0, len(entries))
 	for _, e := range entries {
 		_, run, kind, ok := j.names.ParseLog(e.Subject)
@@ -236,7 +232,7 @@ func (j *job) records(entries []bus.Entry) []steps.Record {
 			log = append(log, steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: ev})
 		}
 	}
-	return log
+	return log, nil
 }
 
 // claim wins the right to execute an attempt of an unsafe tool. The log stores only the first claim.

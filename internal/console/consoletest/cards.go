@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"belay/internal/console"
@@ -65,6 +66,9 @@ func card(d steps.Dossier, fingerprint string) handoff.Card {
 	if d.Failing != nil && d.Facts == nil {
 		d.Facts = factsIn(d.Failing.Params)
 	}
+	if d.Summary == "" {
+		d.Summary = summaryIn(d.Facts)
+	}
 	return handoff.Card{Item: handoff.Item{EscalationView: d.EscalationView, Fingerprint: fingerprint}, Dossier: d}
 }
 
@@ -89,6 +93,15 @@ func factsIn(params json.RawMessage) (list []steps.Fact) {
 	return list
 }
 
+// summaryIn is the line about a call of a tool that says none.
+func summaryIn(facts []steps.Fact) string {
+	parts := make([]string, len(facts))
+	for i, f := range facts {
+		parts[i] = f.Name + " " + f.Value
+	}
+	return strings.Join(parts, ", ")
+}
+
 const refundSchema = `{"type":"object","required":["order","amount"],"properties":{
 	"order":{"type":"string","description":"The order as the shop numbers it."},
 	"amount":{"type":"number","maximum":500,"description":"In euros, at most what was paid."},
@@ -98,7 +111,7 @@ func refund(now time.Time) handoff.Card {
 	d := steps.Dossier{
 		EscalationView: steps.EscalationView{
 			ID: Refund, Kind: steps.KindApproval, Run: Refund[:len(Refund)-2], Workflow: "refund", Step: "refund", Tool: "payments.refund", Rung: "primary",
-			Message: "params.amount > 100: a person approves refunds over 100", Opened: now.Add(-11 * time.Minute), Deadline: in(now, 4*time.Minute+12*time.Second), OnExpiry: steps.ExpiryEscalate,
+			Summary: "Refund 120.00 EUR for order A-1009", Message: "params.amount > 100: a person approves refunds over 100", Opened: now.Add(-11 * time.Minute), Deadline: in(now, 4*time.Minute+12*time.Second), OnExpiry: steps.ExpiryEscalate,
 		},
 		Revision: 41, By: "support-bot", Digest: "sha256:9b1c", Labels: map[string]string{"team": "payments", "channel": "mail"},
 		Input: raw(`{"order":"A-1009","customer":"ann@example.com","request":"The blue lamp arrived broken. I want my 120 euros back, please."}`),
@@ -132,6 +145,7 @@ func Approval(n int, now time.Time) handoff.Card {
 	d := c.Dossier
 	d.Run = fmt.Sprintf("01936f2c-%04x-7e21-a5c4-3b9f00d1c%03x", 0x2000+n, n)
 	d.ID, d.Deadline, d.Facts, d.Allowed = d.Run+"-1", in(now, time.Duration(20+n)*time.Minute), nil, nil
+	d.Summary = fmt.Sprintf("Refund %d.00 EUR to customer-%d", 12+n*17, n)
 	d.Failing = &steps.Failing{Step: "refund", Tool: "payments.refund", Rung: "primary", Target: d.Failing.Target, Effects: steps.EffectsUnsafe, Key: d.Run + "/refund/0",
 		Params: raw(fmt.Sprintf(`{"order":"A-1009","amount":%d.00,"currency":"EUR","customer":"customer-%d"}`, 12+n*17, n))}
 	return card(d, "approval payments.refund")

@@ -80,6 +80,9 @@ func (x *rung) hit(value json.RawMessage, age time.Duration) (executor.Result, e
 		message := fmt.Sprintf("the last good result is %s old, at most %s are allowed", age.Round(time.Second), x.maxAge)
 		return executor.Result{}, fault(steps.NotFound, message)
 	}
+	if err := steps.CheckDepth(value); err != nil {
+		return executor.Result{}, fault(steps.InvalidOutput, "what the cache holds cannot be used: "+err.Error())
+	}
 	if !json.Valid(value) {
 		return executor.Result{}, fault(steps.InvalidOutput, "what the cache holds is no JSON")
 	}

@@ -95,6 +95,16 @@ func TestOnlyTheSameParametersHit(t *testing.T) {
 	}
 }
 
+// TestTooDeepIsNoResult: what another version has remembered may be deeper than values may be now.
+func TestTooDeepIsNoResult(t *testing.T) {
+	c := cache.New(bucket(t, bustest.Connect(t).NATS()))
+	remember(t, c, `{}`, strings.Repeat("[", 300)+strings.Repeat("]", 300))
+	_, err := c.Executor(executor.Cache{}).Execute(t.Context(), executor.Request{Tool: "orders.lookup", Params: json.RawMessage(`{}`)})
+	if f, ok := errors.AsType[steps.Fault](err); !ok || f.Class != steps.InvalidOutput || f.MayHaveActed() {
+		t.Errorf("%v; want invalid_output that did not act", err)
+	}
+}
+
 func TestLastResultCounts(t *testing.T) {
 	conn := bustest.Connect(t).NATS()
 	c := cache.New(bucket(t, conn))
