@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"belay/internal/handoff"
@@ -211,6 +212,11 @@ func (c *Console) cardFor(w http.ResponseWriter, r *http.Request) (card handoff.
 	return card, verb, true
 }
 
+// title names the act, the question and what is at stake.
+func (v *formView) title() string {
+	return strings.TrimSpace(v.Label + " " + v.Card.Short + " " + v.Card.Summary)
+}
+
 func (c *Console) showForm(w http.ResponseWriter, r *http.Request, status int, v formView) {
-	c.show(w, r, status, "form", page{Title: v.Label + " " + v.Card.Short, Body: v})
+	c.show(w, r, status, "form", page{Title: v.title(), Body: v})
 }

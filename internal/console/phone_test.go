@@ -163,3 +163,14 @@ func TestItHappened(t *testing.T) {
 	s.get("/e/"+consoletest.Charge).wants(t, http.StatusOK, "It happened<", "It did not happen: run it<", "Look whether it happened<")
 	s.nothingDone()
 }
+
+// TestWhatIsAtStakeIsSaidEverywhere: in the title of the window, on the card, in its forms and in the list.
+func TestWhatIsAtStakeIsSaidEverywhere(t *testing.T) {
+	s := newSite(t, consoletest.Morning(clock))
+	const summary = "Refund 120.00 EUR for order A-1009"
+	s.get("/e/"+consoletest.Refund).wants(t, http.StatusOK, summary+" · Belay</title>", `<h1 class="outside">`+summary+"</h1>", "payments.refund needs approval. Nothing has happened yet.")
+	s.get("/e/"+consoletest.Refund+"/approve").wants(t, http.StatusOK, "<title>Approve f3a7b1-1 "+summary, `<p class="outside">`+summary+"</p>")
+	order(t, shownText(t, s.get("/").body), summary, "payments.refund asks for approval")
+	s.get("/e/"+consoletest.Letter).wants(t, http.StatusOK, "<h1>An entry of this run's log cannot be read.")
+	s.get("/e/"+consoletest.Invoice).wants(t, http.StatusOK, `<h1 class="outside">Which invoice is meant?`)
+}
