@@ -130,8 +130,13 @@ func stepHeader(r *run, m *steps.StepMessage, again bool) map[string][]string {
 	return h
 }
 
-// withdraw takes the claim of an attempt that nobody should execute. If a worker's claim was first, the log has it.
+// withdraw takes the claim of an attempt that nobody should execute. If a worker's claim was first, the log has it. One
+// that needs no claim is taken back.
 func (p *partition) withdraw(r *run, rc *receipt, m *steps.StepMessage) error {
+	if !m.Claimed() {
+		p.takeBack(r, rc, m)
+		return nil
+	}
 	name := attemptName(m)
 	if r.knows(withdrawal, name) {
 		return nil

@@ -53,6 +53,8 @@ func (c *change) find() {
 		a, c.started = e.Attempt, e.Started
 	case steps.Unserved:
 		a = e.Attempt
+	case steps.Withdrawn:
+		a = e.Attempt
 	default:
 		return
 	}

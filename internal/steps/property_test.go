@@ -168,7 +168,11 @@ func (g *player) fire() {
 
 func (g *player) takeClaims() {
 	for _, m := range Wants(g.state, nil).Withdraw {
-		g.say(Claimed{Attempt: m.Attempt})
+		if m.Claimed() {
+			g.say(Claimed{Attempt: m.Attempt})
+			continue
+		}
+		g.say(Withdrawn{m.Attempt})
 	}
 }
 

@@ -131,6 +131,15 @@ func (s *State) Status() RunState {
 	return RunRunning
 }
 
+// Ending is how a live run will end, when that is settled already: a run that is cancelled goes on until its attempts
+// have stopped and what was done is undone. Empty for a run that goes on, and for one that has ended.
+func (s *State) Ending() RunState {
+	if s.final != "" {
+		return ""
+	}
+	return s.ending
+}
+
 // Closed reports whether the log holds the run's end.
 func (s *State) Closed() bool { return s.closed }
 

@@ -11,6 +11,7 @@ type Document struct {
 	ID          string            `json:"id"`
 	Workflow    string            `json:"workflow"`
 	State       RunState          `json:"state"`
+	Ending      RunState          `json:"ending,omitempty"` // how it will end, once nothing of it executes any more and all is undone
 	Reason      string            `json:"reason,omitempty"`
 	Labels      map[string]string `json:"labels"`
 	RetryOf     string            `json:"retry_of,omitempty"`
@@ -54,13 +55,29 @@ type AttemptView struct {
 	Took    Duration     `json:"took,omitempty"`
 	Wait    Duration     `json:"wait"`
 	Crashes int          `json:"crashes,omitempty"`
+	Lost    []LostView   `json:"lost,omitempty"` // executions whose worker ended under them
 	Note    string       `json:"note,omitempty"`
+}
+
+// LostView is an execution whose worker ended without a word.
+type LostView struct {
+	Worker  string     `json:"worker"`  // empty where it ended before the log had heard of it
+	Started *time.Time `json:"started"` // null likewise
+	Found   time.Time  `json:"found"`   // when that was clear
+}
+
+func lostViews(list []Lost) []LostView {
+	var views []LostView
+	for _, l := range list {
+		views = append(views, LostView{Worker: l.Worker, Started: moment(l.Started), Found: l.Found.UTC()})
+	}
+	return views
 }
 
 // Show makes the document of a run.
 func Show(s *State) Document {
 	d := Document{
-		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf,
+		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Ending: s.Ending(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf,
 		Started: s.Submitted.UTC(), Ended: moment(s.Ended), Input: orNull(s.Input), Degraded: s.DegradedSteps(),
 		Steps: make([]StepView, 0, len(s.Units)), Output: orNull(s.Output), Escalations: []string{},
 	}
@@ -99,7 +116,7 @@ func (s *State) attemptViews(i int) []AttemptView {
 		v := AttemptView{
 			Round: rec.Round, Rung: s.Tool(i).Rung(rec.Rung).Name, Try: rec.Try, State: rec.State, Worker: rec.Worker,
 			Queued: rec.Queued.UTC(), Started: rec.began(), Ended: moment(rec.Ended), Took: rec.Took, Wait: rec.Wait,
-			Crashes: rec.Crashes, Note: rec.Note,
+			Crashes: rec.Crashes, Lost: lostViews(rec.Lost), Note: rec.Note,
 		}
 		if f := rec.Fault; f != nil {
 			v.Class, v.Message, v.Detail, v.Status = f.Class, f.Message, f.Detail, f.Status
