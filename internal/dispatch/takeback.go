@@ -30,6 +30,9 @@ func (p *partition) takeBack(r *run, rc *receipt, m *steps.StepMessage) {
 		if err := p.Bus.Purge(ctx, p.names.StepsStream(), subject); err != nil {
 			return err
 		}
+		if err := p.Bus.Tell(stop, nil); err != nil { // once more: a connection that broke before the purge has lost the first
+			return err
+		}
 		time.AfterFunc(wire.HeardBy, func() { p.box.call(func() { p.tookBack(r, a) }) })
 		return nil
 	})

@@ -18,6 +18,7 @@ import (
 //   - differences published add up to all that is wanted;
 //   - an unsafe tool that may have acted is not queued again in the same round;
 //   - the ladder's limits hold;
+//   - whatever a worker may still begin is not over ([world.checkLoose]);
 //
 // and at the end that the fold of the log is the same wherever it is cut.
 func TestInvariants(t *testing.T) { rapid.Check(t, playRun) }
@@ -148,7 +149,7 @@ func (g *player) work() {
 }
 
 func (g *player) begin(m StepMessage, worker string) {
-	if m.Effects == EffectsUnsafe {
+	if m.Claimed() {
 		g.say(Claimed{Attempt: m.Attempt, Worker: worker})
 		return
 	}

@@ -89,6 +89,7 @@ type AttemptRecord struct {
 
 	delivery string    // of the last Started, to tell a repeat from a crash
 	begun    time.Time // when the last Started came
+	unheard  bool      // a delivery before the first one that the log knows may have been lost
 }
 
 // Lost is one execution of an attempt whose worker ended under it.

@@ -26,6 +26,7 @@ type world struct {
 	stopped     map[string]bool
 	ended       map[string]bool        // attempts whose outcome is in the log
 	loose       map[string]StepMessage // attempts that a worker may begin, for all that the log says
+	bound       map[string]bool        // attempts that no worker can begin any more
 	timer       time.Time
 	escalations map[string]bool
 	result      *Closed
@@ -34,7 +35,7 @@ type world struct {
 func newWorld(t interface{ Fatalf(string, ...any) }) *world {
 	return &world{
 		t: t, now: epoch, queue: map[string]StepMessage{}, withdraw: map[string]StepMessage{}, stopped: map[string]bool{},
-		ended: map[string]bool{}, loose: map[string]StepMessage{}, escalations: map[string]bool{},
+		ended: map[string]bool{}, loose: map[string]StepMessage{}, bound: map[string]bool{}, escalations: map[string]bool{},
 	}
 }
 
@@ -64,10 +65,11 @@ func (w *world) bind(e Event) {
 	case Withdrawn:
 		a = e.Attempt
 	case Claimed:
-		if m := w.loose[AttemptName("r", e.Attempt)]; m.Claimed() {
+		if m, ok := w.loose[AttemptName("r", e.Attempt)]; ok && m.Claimed() {
 			a = e.Attempt
 		}
 	}
+	w.bound[AttemptName("r", a)] = true
 	delete(w.loose, AttemptName("r", a))
 }
 
@@ -92,7 +94,9 @@ func (w *world) publish(touched []int) {
 	}
 	for _, m := range want.Steps {
 		name := AttemptName(m.Run, m.Attempt)
-		w.loose[name] = m
+		if !w.bound[name] {
+			w.loose[name] = m
+		}
 		if w.ended[name] {
 			w.t.Fatalf("attempt %s is wanted although its outcome is in the log", name)
 		}

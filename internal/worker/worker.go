@@ -100,6 +100,10 @@ type Worker struct {
 	tools map[string]chan struct{} // the same, per tool with a limit
 	hold  *holds
 	stops *stops
+	ears  *ears
+	parks *parks
+	// What it has read of runs' logs.
+	journals *journals
 
 	ready    chan struct{}   // closed when it takes attempts of all its tools
 	stopping chan struct{}   // closed when nothing new is begun
@@ -113,7 +117,7 @@ func New(o Options) *Worker {
 	o = o.withDefaults()
 	w := &Worker{
 		Options: o, names: o.Bus.Names(), slots: make(chan struct{}, o.Concurrency), tools: map[string]chan struct{}{},
-		hold: newHolds(), hands: newHands(), stops: newStops(), ready: make(chan struct{}), stopping: make(chan struct{}),
+		hold: newHolds(), hands: newHands(), stops: newStops(), parks: newParks(), journals: newJournals(), ready: make(chan struct{}), stopping: make(chan struct{}),
 	}
 	for tool, n := range o.ToolConcurrency {
 		if n > 0 {
@@ -143,14 +147,15 @@ func (w *Worker) Run(ctx context.Context) error {
 	if len(w.Tools) == 0 {
 		return errors.New("worker: no tool to serve: the tools file has none for this binary, or --only leaves none")
 	}
-	unhear, err := w.Bus.Hear(w.names.StopAll(), w.heardStop)
+	hearing, err := w.Bus.Listen(w.names.StopAll(), w.heardStop)
 	if err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
-	defer unhear()
+	defer hearing.Stop()
+	w.ears = &ears{hearing: hearing, born: time.Now()}
 	beating, stopBeating := context.WithCancel(context.Background())
 	defer stopBeating()
-	go w.hold.beat(beating, w.AckWait/3)
+	go w.hold.beat(beating, w.AckWait)
 
 	lost := make(chan toolbox.Key, len(w.Tools))
 	consumptions, err := w.consumeAll(ctx, lost)
