@@ -38,9 +38,14 @@ func (p *partition) takeBack(r *run, rc *receipt, m *steps.StepMessage) {
 	})
 }
 
-// tookBack tells the log that nobody will begin an attempt, if nothing else has ended the wait for that.
+// tookBack tells the log that nobody will begin an attempt, if nothing else has ended the wait for that. One that a
+// worker had begun before may have to be taken back once more.
 func (p *partition) tookBack(r *run, a steps.Attempt) {
-	if !r.live() || !r.withdraws(a) {
+	if !r.live() {
+		return
+	}
+	if !r.withdraws(a) {
+		delete(r.made, made{withdrawal, a.Step + "/" + a.Token()})
 		return
 	}
 	p.append(r, steps.Withdrawn{Attempt: a}, func(err error) {

@@ -118,6 +118,7 @@ type Failed struct {
 	Worker  string    `json:"worker"`
 	Fault   Fault     `json:"fault"`
 	Stopped bool      `json:"stopped,omitempty"` // its worker heard in time that nobody wants it, and never began it
+	Start   string    `json:"start,omitempty"`   // with Stopped: the [Started.Delivery] that came to nothing by that
 	Started time.Time `json:"started,omitzero"`
 	Took    Duration  `json:"took,omitempty"`
 }

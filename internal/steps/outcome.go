@@ -214,14 +214,19 @@ func (c *change) putDown(e Failed) bool {
 		return true // it was over before
 	}
 	u := &c.Units[i]
-	switch {
-	case u.State == StepRunning: // another delivery than the one that was begun; that one is waited for
-		return u.giving != nil || c.stopping(i)
-	case u.giving == nil:
+	wanted := u.giving == nil && !c.stopping(i)
+	if wanted {
 		return false
 	}
+	if rec := u.record(); u.State == StepRunning && (e.Start == "" || e.Start != rec.delivery) {
+		return true // another delivery than the one that was begun; that one is waited for
+	}
+	f := e.Fault
+	if u.giving != nil {
+		f = *u.giving
+	}
 	u.record().Worker = e.Worker
-	c.withdrawn(i, *u.giving)
+	c.withdrawn(i, f)
 	return true
 }
 

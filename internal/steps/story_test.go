@@ -142,7 +142,7 @@ func (st *story) event(w []string) {
 	case "withdrawn":
 		st.add(Withdrawn{a})
 	case "stopped": // its worker had it in hand and put it down
-		st.add(Failed{Attempt: a, Worker: orElse(at(3), "w"), Stopped: true, Fault: Fault{Class: Unavailable, Acted: ActedNo, Message: "never begun"}})
+		st.add(Failed{Attempt: a, Worker: orElse(at(3), "w"), Start: at(4), Stopped: true, Fault: Fault{Class: Unavailable, Acted: ActedNo, Message: "never begun"}})
 	case "decide":
 		st.add(Decided{Escalation: at(1), Verb: Verb(at(2)), By: "ann", Params: json.RawMessage(at(3)), Answer: json.RawMessage(at(3))})
 		return

@@ -57,7 +57,7 @@ func (j *job) putDown() { j.report(j.neverBegun()) }
 
 func (j *job) neverBegun() steps.Event {
 	f := steps.Fault{Class: steps.Unavailable, Acted: steps.ActedNo, Message: "never begun, because the run is ending or has given this attempt up"}
-	return steps.Failed{Attempt: j.m.Attempt, Worker: j.worker, Fault: f, Stopped: j.worker == j.Name} // what is claimed cannot be withdrawn
+	return steps.Failed{Attempt: j.m.Attempt, Worker: j.worker, Fault: f, Start: j.start, Stopped: j.worker == j.Name} // what is claimed cannot be withdrawn
 }
 
 // wait lets time pass with the message in hand. If something ended the wait, the message has been dealt with.
