@@ -249,6 +249,7 @@ func (g *player) check() {
 	if got, want := g.have(), wanted(Wants(g.state, nil), g.state); got != want {
 		g.Fatalf("after %+v differences add up to\n%s\nbut wanted is\n%s", g.log[len(g.log)-1], got, want)
 	}
+	g.checkWanted()
 	due := Wants(g.state, nil).Timer
 	if !due.IsZero() && (g.timer.IsZero() || g.timer.After(due)) {
 		g.Fatalf("after %+v the timer is at %v, but due at %v", g.log[len(g.log)-1], g.timer, due)
@@ -263,6 +264,25 @@ func (g *player) check() {
 	}
 	if g.add(last.Event); picture(g.state) != before {
 		g.Fatalf("%+v in the log twice changed\n%s\nto\n%s", last, before, picture(g.state))
+	}
+}
+
+// checkWanted: a worker that asks whether an attempt is wanted is told what the dispatcher goes by.
+func (g *player) checkWanted() {
+	all := Wants(g.state, nil)
+	for _, m := range all.Steps {
+		if got := Wanted(g.state, m); got != WantsThis {
+			g.Fatalf("%s is queued, and a worker is told %d", m.Step, got)
+		}
+		m.Params = json.RawMessage(`{"forged":1}`)
+		if got := Wanted(g.state, m); got != NeverDid {
+			g.Fatalf("%s with other parameters: a worker is told %d", m.Step, got)
+		}
+	}
+	for _, m := range append(all.Withdraw, all.Gone...) {
+		if got := Wanted(g.state, m); got != WantsNot {
+			g.Fatalf("%s is to be taken back, and a worker is told %d", m.Step, got)
+		}
 	}
 }
 

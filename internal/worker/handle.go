@@ -186,6 +186,9 @@ func (j *job) mayExecute() bool {
 	if (held || !d.Fresh()) && !j.ask(d) {
 		return false
 	}
+	if j.m.Effects.Unsafe() && !j.wanted() {
+		return false
+	}
 	switch {
 	case held:
 		return j.claim() && j.approvalUnused()

@@ -13,6 +13,8 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/fleet"
+	"belay/internal/plan"
+	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/toolbox"
 	"belay/internal/wire"
@@ -32,6 +34,7 @@ type Observer interface {
 // Options say how a [Worker] works. Bus and Tools are required.
 type Options struct {
 	Bus     *bus.Bus
+	Runs    *runlog.Log // the logs of runs; default: read through Bus
 	Tools   map[toolbox.Key]toolbox.Rung
 	Name    string // in the log of runs; unique among workers
 	Version string // that it announces
@@ -78,6 +81,9 @@ func (o Options) withDefaults() Options {
 	if o.Observer == nil {
 		o.Observer = nobody{}
 	}
+	if o.Runs == nil {
+		o.Runs = runlog.New(o.Bus, plan.NewCache(64))
+	}
 	if o.Keys == nil {
 		o.Keys = noKeys{}
 	}
@@ -104,6 +110,7 @@ type Worker struct {
 	parks *parks
 	// What it has read of runs' logs.
 	journals *journals
+	folds    *folds
 
 	ready    chan struct{}   // closed when it takes attempts of all its tools
 	stopping chan struct{}   // closed when nothing new is begun
@@ -117,7 +124,7 @@ func New(o Options) *Worker {
 	o = o.withDefaults()
 	w := &Worker{
 		Options: o, names: o.Bus.Names(), slots: make(chan struct{}, o.Concurrency), tools: map[string]chan struct{}{},
-		hold: newHolds(), hands: newHands(), stops: newStops(), parks: newParks(), journals: newJournals(), ready: make(chan struct{}), stopping: make(chan struct{}),
+		hold: newHolds(), hands: newHands(), stops: newStops(), parks: newParks(), journals: newJournals(), folds: newFolds(), ready: make(chan struct{}), stopping: make(chan struct{}),
 	}
 	for tool, n := range o.ToolConcurrency {
 		if n > 0 {
