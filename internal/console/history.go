@@ -29,6 +29,7 @@ type tryView struct {
 	Worker  string
 	Why     string // worth a retry, or not
 	Note    string
+	Lost    []string // executions that were lost with their workers
 }
 
 // history groups attempts by round and rung, and folds what ended alike into one line.
@@ -50,6 +51,9 @@ func appendTry(tries []tryView, a steps.AttemptView) []tryView {
 		Number: strconv.Itoa(a.Try), Count: 1, State: a.State, Class: string(a.Class), Status: a.Status, Message: a.Message, Detail: a.Detail,
 		Took: took(time.Duration(a.Took)), Worker: a.Worker, Why: reaction(a.Class), Note: a.Note,
 	}
+	for _, l := range a.Lost {
+		t.Lost = append(t.Lost, l.Words())
+	}
 	if a.Wait > 0 {
 		t.Wait = took(time.Duration(a.Wait))
 	}
@@ -64,5 +68,5 @@ func appendTry(tries []tryView, a steps.AttemptView) []tryView {
 }
 
 func (t tryView) sameEnd(u tryView) bool {
-	return t.Class != "" && t.Class == u.Class && t.Status == u.Status && t.Message == u.Message && t.State == u.State
+	return len(t.Lost) == 0 && len(u.Lost) == 0 && t.Class != "" && t.Class == u.Class && t.Status == u.Status && t.Message == u.Message && t.State == u.State
 }

@@ -31,7 +31,6 @@ type Delivered struct {
 	StepMessage
 	Again   bool          // this may not be the first delivery
 	Anew    bool          // it stands for a message that may have been lost with the queue
-	Unheard bool          // an earlier delivery may have ended its worker before the log heard of it
 	Claim   string        // the name under which this delivery has tried to claim the attempt; empty before
 	Start   string        // the name under which the log knows that this delivery starts; empty before
 	Taken   time.Time     // when it came into hand, by the worker's clock
@@ -159,4 +158,12 @@ func (h *history) crashes() (Verdict, time.Duration) {
 		return Rest, rest
 	}
 	return Execute, 0
+}
+
+// Heard reports whether the log has heard that an attempt was begun.
+func Heard(log []Record, a Attempt) bool {
+	return slices.ContainsFunc(log, func(r Record) bool {
+		s, is := r.Event.(Started)
+		return is && s.Attempt == a
+	})
 }

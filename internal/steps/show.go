@@ -24,6 +24,15 @@ type Document struct {
 	Escalations []string          `json:"escalations"` // ids of the open ones
 }
 
+// Standing says in words where a run stands: its state, and how a live one is coming to its end.
+func Standing(state, ending RunState) string {
+	words := map[RunState]string{RunCancelled: "cancelling", RunAborted: "aborting", RunFailed: "failing"}
+	if w := words[ending]; w != "" {
+		return string(state) + " (" + w + ")"
+	}
+	return string(state)
+}
+
 // StepView is one unit of a run.
 type StepView struct {
 	ID       string          `json:"id"`
@@ -64,6 +73,15 @@ type LostView struct {
 	Worker  string     `json:"worker"`  // empty where it ended before the log had heard of it
 	Started *time.Time `json:"started"` // null likewise
 	Found   time.Time  `json:"found"`   // when that was clear
+}
+
+// Words say which execution was lost, and when.
+func (l LostView) Words() string {
+	const layout = "15:04:05"
+	if l.Started == nil {
+		return "one before that was lost as well; its worker ended before the log had heard of it (found " + l.Found.Format(layout) + ")"
+	}
+	return "begun " + l.Started.Format(layout) + " by " + orElse(l.Worker, "a worker") + ", which ended under it (found " + l.Found.Format(layout) + ")"
 }
 
 func lostViews(list []Lost) []LostView {

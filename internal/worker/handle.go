@@ -24,6 +24,7 @@ type job struct {
 	awaited bool   // Started is in the log already
 	start   string // the name of that start, where it is counted
 
+	heard    bool // the log has heard of a start of the attempt
 	executed bool // it was begun here, and its outcome is not stored yet
 
 	word  *word     // what is said of the attempt while it is in hand
@@ -204,21 +205,21 @@ func (j *job) mayExecute() bool {
 func (j *job) delivered() steps.Delivered {
 	return steps.Delivered{
 		StepMessage: j.m, Again: j.again() || j.Time.Before(j.conn), Anew: len(j.Header[wire.HeaderAgain]) > 0,
-		Claim: j.worker, Start: j.start, Unheard: j.unheard(), Taken: j.taken, Now: time.Now(), AckWait: j.AckWait,
+		Claim: j.worker, Start: j.start, Taken: j.taken, Now: time.Now(), AckWait: j.AckWait,
 	}
 }
 
 // again reports whether the message was in another hand before.
 func (j *job) again() bool { return j.Count > 1 && !j.back }
 
-// unheard reports whether an earlier delivery may have been lost with its worker: the message comes so late that it was
+// unheard reports whether an earlier delivery may have been lost with its worker before the log heard of it: the message comes so late that it was
 // not just handed back, as one is that is too early.
 func (j *job) unheard() bool {
 	from := j.Time
 	if t := j.m.NotBefore.Add(-early); t.After(from) {
 		from = t
 	}
-	return j.again() && j.taken.Sub(from) >= j.AckWait
+	return j.again() && !j.heard && j.taken.Sub(from) >= j.AckWait
 }
 
 // ask reads the run's log and does what [steps.Redelivered] says; true means execute.
@@ -229,6 +230,7 @@ func (j *job) ask(d steps.Delivered) bool {
 		j.park(time.Second)
 		return false
 	}
+	j.heard = steps.Heard(log, j.m.Attempt)
 	verdict, pause := steps.Redelivered(steps.SinceGrant(log, j.m), d)
 	switch verdict {
 	case steps.Execute:
