@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"belay/internal/bus"
@@ -68,10 +67,8 @@ func (p *partition) publishAll(r *run, rc *receipt, w *steps.WantList) error {
 			return err
 		}
 	}
-	for i := range w.Withdraw {
-		if err := p.withdraw(r, rc, &w.Withdraw[i]); err != nil {
-			return err
-		}
+	if err := p.withdrawAll(r, rc, w.Withdraw); err != nil {
+		return err
 	}
 	for i := range w.Gone {
 		p.purgeStep(r, rc, &w.Gone[i])
@@ -98,7 +95,7 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 	}
 	r.sent[m.Step] = &sent{m.Attempt, time.Now()}
 	p.routes.add(route{m.Tool, m.RungName})
-	if slices.Contains(r.queued, m.Attempt) {
+	if _, there := r.queued[m.Attempt]; there {
 		return nil
 	}
 	body := wire.EncodeStep(*m)
@@ -130,13 +127,8 @@ func stepHeader(r *run, m *steps.StepMessage, again bool) map[string][]string {
 	return h
 }
 
-// withdraw takes the claim of an attempt that nobody should execute. If a worker's claim was first, the log has it. One
-// that needs no claim is taken back.
+// withdraw takes the claim of an attempt that nobody should execute. If a worker's claim was first, the log has it.
 func (p *partition) withdraw(r *run, rc *receipt, m *steps.StepMessage) error {
-	if !m.Claimed() {
-		p.takeBack(r, rc, m)
-		return nil
-	}
 	name := attemptName(m)
 	if r.knows(withdrawal, name) {
 		return nil
