@@ -79,6 +79,11 @@ func (j *job) park(pause time.Duration) {
 	if !j.again() && !j.executed {
 		j.parks.put(j.Delivery, j.conn, pause)
 	}
+	j.handOn(pause)
+}
+
+// handOn hands the message back as one that somebody may have begun: when it comes again, that is a redelivery.
+func (j *job) handOn(pause time.Duration) {
 	if err := j.Park(pause); err != nil {
 		j.Log.Debug("could not hand a message back; it comes again after the ack wait", "attempt", j.name(), "error", err)
 	}
@@ -242,7 +247,7 @@ func (j *job) ask(d steps.Delivered) bool {
 	case steps.PutDown:
 		j.putDown()
 	case steps.ParkIt:
-		j.park(pause)
+		j.handOn(pause)
 	case steps.ReportUnknown:
 		j.report(j.failed(steps.Fault{Class: steps.Unknown, Acted: steps.ActedMaybe, Message: "the worker that had claimed it ended without a word: it may have happened"}, 0))
 	case steps.ReportCrashed:

@@ -174,6 +174,17 @@ func TestParkedHereIsNoRedelivery(t *testing.T) {
 	}
 }
 
+// TestClaimedByOneWhoEndedIsUnknownInTime, also where the queue was lost with the server and this is the first delivery:
+// after one ack wait the message counts as delivered again.
+func TestClaimedByOneWhoEndedIsUnknownInTime(t *testing.T) {
+	r := newRig(t)
+	r.submit(steps.EffectsUnsafe)
+	r.log(steps.Claimed{Attempt: message("").Attempt, Worker: "dead"})
+	r.start(Options{}, ok(func() { t.Error("executed") }))
+	r.queue(message(steps.EffectsUnsafe))
+	r.fault(steps.Unknown)
+}
+
 // TestLeaseThatRanOutBeginsNothing: what the server has not heard of for the ack wait may be in another hand.
 func TestLeaseThatRanOutBeginsNothing(t *testing.T) {
 	h := newHolds()
