@@ -108,7 +108,7 @@ func TestWaitingInHandHearsStops(t *testing.T) {
 			run := fails(nil)
 			run.Executor = blocking(busy)
 			started := func() {
-				r.start(Options{Concurrency: 1, StartedAfter: time.Millisecond, StopGrace: time.Millisecond}, run)
+				r.start(Options{Concurrency: 1, StartedAfter: time.Millisecond, StopGrace: time.Millisecond, DrainTimeout: time.Millisecond}, run)
 			}
 			if tt.name == "for a rest" {
 				tt.do(r, &m)
