@@ -139,15 +139,6 @@ func (b *Bus) Tell(subject string, data []byte) error {
 	return nil
 }
 
-// Hear listens to core NATS subjects until stop is called.
-func (b *Bus) Hear(subject string, f func(subject string, data []byte)) (stop func(), err error) {
-	sub, err := b.nc.Subscribe(subject, func(m *nats.Msg) { f(m.Subject, m.Data) })
-	if err != nil {
-		return nil, fmt.Errorf("listen to %s: %w", subject, err)
-	}
-	return func() { _ = sub.Unsubscribe() }, nil
-}
-
 func (b *Bus) disconnected(_ *nats.Conn, err error) {
 	if err != nil {
 		b.log.Warn("lost the NATS connection; reconnecting", "error", err)

@@ -115,6 +115,9 @@ func (a *app) printCard(c handoff.Card) error {
 			p(": %s", plain(at.Note))
 		}
 		p(" (%s, %s)\n", cmp.Or(byName(at.Worker), "no worker"), time.Duration(at.Took).Round(time.Millisecond))
+		for _, l := range at.Lost {
+			p("          %s\n", plain(l.Words()))
+		}
 		if at.Detail != "" {
 			for line := range strings.Lines(cutMiddle(strings.TrimSpace(at.Detail), 1500)) {
 				p("          %s\n", plain(strings.TrimSuffix(line, "\n")))

@@ -116,7 +116,7 @@ func (a *app) listRuns(ctx context.Context, f runlog.Filter) error {
 		if r.Ended != nil {
 			took = lasted(r.Ended.Sub(r.Started))
 		}
-		rows = append(rows, []any{cutFront(short(r.ID), 24), cut(r.Workflow, 20), r.State, ago(r.Started), took})
+		rows = append(rows, []any{cutFront(short(r.ID), 24), cut(r.Workflow, 20), steps.Standing(r.State, r.Ending), ago(r.Started), took})
 	}
 	return a.list([]any{"RUN", "WORKFLOW", "STATE", "STARTED", "TOOK"}, rows)
 }
@@ -174,7 +174,7 @@ func (a *app) showStray(run string, f *runlog.Frozen) error {
 
 func (a *app) showRun(s *steps.State) error {
 	doc := steps.Show(s)
-	fmt.Fprintf(a.Out, "run       %s\nworkflow  %s\nstate     %s", doc.ID, doc.Workflow, doc.State)
+	fmt.Fprintf(a.Out, "run       %s\nworkflow  %s\nstate     %s", doc.ID, doc.Workflow, steps.Standing(doc.State, doc.Ending))
 	if doc.Reason != "" {
 		fmt.Fprintf(a.Out, " (%s)", doc.Reason)
 	}
@@ -191,6 +191,9 @@ func (a *app) showRun(s *steps.State) error {
 				why = string(at.Class) + ": " + at.Message
 			}
 			rows = append(rows, []any{fmt.Sprintf("  %d-%s-%d", at.Round, at.Rung, at.Try), "", byName(at.Worker), waited(at), time.Duration(at.Took).Round(time.Millisecond), cut(plain(why), 60)})
+			for _, l := range at.Lost {
+				rows = append(rows, []any{"    lost", "", byName(l.Worker), "", "", plain(l.Words())})
+			}
 		}
 	}
 	if err := a.table([]any{"STEP", "STATE", "TOOL/WORKER", "RUNG/WAIT", "TOOK", "WHY"}, rows); err != nil {

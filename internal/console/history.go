@@ -29,6 +29,7 @@ type tryView struct {
 	Worker  string
 	Why     string // worth a retry, or not
 	Note    string
+	Lost    []string // executions that were lost with their workers
 
 	whole string // the message, of which a page may show only the beginning
 }
@@ -52,6 +53,9 @@ func (r *room) appendTry(tries []tryView, a steps.AttemptView) []tryView {
 		Number: strconv.Itoa(a.Try), Count: 1, State: a.State, Class: string(a.Class), Status: a.Status, whole: a.Message,
 		Took: took(time.Duration(a.Took)), Worker: a.Worker, Why: reaction(a.Class), Note: a.Note,
 	}
+	for _, l := range a.Lost {
+		t.Lost = append(t.Lost, l.Words())
+	}
 	if a.Wait > 0 {
 		t.Wait = took(time.Duration(a.Wait))
 	}
@@ -68,5 +72,5 @@ func (r *room) appendTry(tries []tryView, a steps.AttemptView) []tryView {
 }
 
 func (t tryView) sameEnd(u tryView) bool {
-	return t.Class != "" && t.Class == u.Class && t.Status == u.Status && t.whole == u.whole && t.State == u.State
+	return len(t.Lost) == 0 && len(u.Lost) == 0 && t.Class != "" && t.Class == u.Class && t.Status == u.Status && t.whole == u.whole && t.State == u.State
 }

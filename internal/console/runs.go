@@ -36,6 +36,7 @@ type choice struct {
 type runLine struct {
 	Short, Path, Workflow string
 	State                 steps.RunState
+	Standing              string
 	Labels                []row
 	Started               moment
 	Age                   string
@@ -79,7 +80,7 @@ func runsPath(state, workflow string) string {
 }
 
 func runLineOf(s runlog.Summary, now time.Time) runLine {
-	l := runLine{Short: tail(s.ID), Path: runPath(s.ID), Workflow: s.Workflow, State: s.State, Labels: labels(s.Labels), Started: at(s.Started, now), Age: age(now.Sub(s.Started))}
+	l := runLine{Short: tail(s.ID), Path: runPath(s.ID), Workflow: s.Workflow, State: s.State, Standing: steps.Standing(s.State, s.Ending), Labels: labels(s.Labels), Started: at(s.Started, now), Age: age(now.Sub(s.Started))}
 	end := now
 	if s.Ended != nil {
 		end = *s.Ended
@@ -91,6 +92,7 @@ func runLineOf(s runlog.Summary, now time.Time) runLine {
 type runView struct {
 	ID, Short, Path, Workflow string
 	State                     steps.RunState
+	Standing                  string
 	Reason                    string
 	Labels                    []row
 	Started, Ended            moment
@@ -126,7 +128,7 @@ func (c *Console) run(w http.ResponseWriter, r *http.Request) {
 func (c *Console) makeRun(d steps.Document, only string, acts map[string][]handoff.TrailLine) runView {
 	now, in := c.o.Now(), newRoom()
 	v := runView{
-		ID: d.ID, Short: tail(d.ID), Path: runPath(d.ID), Workflow: d.Workflow, State: d.State, Reason: in.said(d.Reason), Labels: labels(d.Labels),
+		ID: d.ID, Short: tail(d.ID), Path: runPath(d.ID), Workflow: d.Workflow, State: d.State, Standing: steps.Standing(d.State, d.Ending), Reason: in.said(d.Reason), Labels: labels(d.Labels),
 		Started: at(d.Started, now), Input: in.shown(d.Input, valuePath(runPath(d.ID), "input")), Output: in.shown(d.Output, valuePath(runPath(d.ID), "output")),
 	}
 	end := now
@@ -175,7 +177,7 @@ func markOfRun(d steps.Document) string {
 			ended++
 		}
 	}
-	return string(d.State) + " " + strconv.Itoa(attempts) + " " + strconv.Itoa(ended) + " " + strconv.Itoa(len(d.Escalations))
+	return string(d.State) + string(d.Ending) + " " + strconv.Itoa(attempts) + " " + strconv.Itoa(ended) + " " + strconv.Itoa(len(d.Escalations))
 }
 
 // document is the run as programs read it.

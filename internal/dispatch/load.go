@@ -81,7 +81,7 @@ func (p *partition) loaded(r *run, now found, err error) {
 		return
 	}
 	fold := now.fold
-	r.fold, r.sent, r.made, r.queued = fold, nil, nil, now.queued
+	r.fold, r.sent, r.made, r.queued = fold, nil, nil, setOf(now.queued)
 	r.timer.loaded()
 	rc := &receipt{sweep: true, run: r, again: fold.State != nil && fold.State.Submitted.Before(now.made)}
 	switch {
@@ -101,6 +101,14 @@ func (p *partition) loaded(r *run, now found, err error) {
 	for _, e := range waiting {
 		p.placeRead(r, fold.Seq, e)
 	}
+}
+
+func setOf(list []steps.Attempt) map[steps.Attempt]struct{} {
+	set := make(map[steps.Attempt]struct{}, len(list))
+	for _, a := range list {
+		set[a] = struct{}{}
+	}
+	return set
 }
 
 // wasRead lets go on who waits for the run to be read.

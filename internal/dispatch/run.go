@@ -17,15 +17,15 @@ type run struct {
 	sent map[string]*sent  // by unit: the last attempt whose step message was published; pointers, since a map has room for eight at least
 	made map[made]struct{} // everything else that was published or removed
 
-	out     int             // publishes and purges that have not answered
-	late    []*receipt      // events that the fold has already; acknowledged when out is 0
-	result  *heldResult     // the end of the run; published when out is 0
-	gone    bool            // no longer in the partition's memory
-	waiting []event         // events that came while it was being read
-	queued  []steps.Attempt // while its wants are made sure of after a reading: attempts that are in the queue
-	state   readingState    // whether it is being read
-	since   uint64          // while reading: records from this sequence on are observed
-	onRead  []func()        // called once it is read, or given up
+	out     int                        // publishes and purges that have not answered
+	late    []*receipt                 // events that the fold has already; acknowledged when out is 0
+	result  *heldResult                // the end of the run; published when out is 0
+	gone    bool                       // no longer in the partition's memory
+	waiting []event                    // events that came while it was being read
+	queued  map[steps.Attempt]struct{} // while its wants are made sure of after a reading: attempts that are in the queue
+	state   readingState               // whether it is being read
+	since   uint64                     // while reading: records from this sequence on are observed
+	onRead  []func()                   // called once it is read, or given up
 
 	timer timer
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"belay/internal/bus"
@@ -69,10 +68,8 @@ func (p *partition) publishAll(r *run, rc *receipt, w *steps.WantList) error {
 			return err
 		}
 	}
-	for i := range w.Withdraw {
-		if err := p.withdraw(r, rc, &w.Withdraw[i]); err != nil {
-			return err
-		}
+	if err := p.withdrawAll(r, rc, w.Withdraw); err != nil {
+		return err
 	}
 	for i := range w.Gone {
 		p.purgeStep(r, rc, &w.Gone[i])
@@ -99,7 +96,7 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 	}
 	r.sent[m.Step] = &sent{m.Attempt, time.Now()}
 	p.routes.add(route{m.Tool, m.RungName})
-	if slices.Contains(r.queued, m.Attempt) {
+	if _, there := r.queued[m.Attempt]; there {
 		return nil
 	}
 	p.expect(rc)

@@ -292,7 +292,7 @@ func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bo
 	if len(tools) == 0 && dispatches {
 		return nil // runs can be submitted and looked at; people were told what is missing
 	}
-	o.Options.Bus, o.Options.Tools = e.Bus, tools
+	o.Options.Bus, o.Options.Runs, o.Options.Tools = e.Bus, e.Runs, tools
 	if o.Options.Keys, err = e.trusted(o.Trust); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (l lines) tell() {
 	switch e := l.r.Event.(type) {
 	case steps.Submitted:
 		l.say(slog.LevelInfo, "run submitted", slog.String("by", e.By))
-	case steps.Succeeded, steps.Failed, steps.Unserved:
+	case steps.Succeeded, steps.Failed, steps.Unserved, steps.Withdrawn:
 		l.outcome()
 	case steps.Started:
 		l.attemptLine(slog.LevelDebug, "attempt started", e.Attempt, e.Worker)

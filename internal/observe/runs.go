@@ -53,6 +53,8 @@ func (c *change) find() {
 		a, c.started = e.Attempt, e.Started
 	case steps.Unserved:
 		a = e.Attempt
+	case steps.Withdrawn:
+		a = e.Attempt
 	default:
 		return
 	}
@@ -64,10 +66,17 @@ func (c *change) find() {
 	attempts := c.s.Units[i].Attempts
 	for n := len(attempts) - 1; n >= 0; n-- {
 		if t := &attempts[n]; t.Round == a.Round && t.Rung == a.Rung && t.Try == a.Try && t.Ended.Equal(c.s.Now) {
-			c.attempt = t
+			if !takenBack(t) {
+				c.attempt = t
+			}
 			return
 		}
 	}
+}
+
+// takenBack reports whether an attempt ended because nobody wanted it any more: that is no failure.
+func takenBack(t *steps.AttemptRecord) bool {
+	return t.State == steps.AttemptWithdrawn && (t.Fault == nil || t.Fault.Class != steps.NoWorker)
 }
 
 // moved lists the units whose state this record has changed.

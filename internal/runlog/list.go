@@ -28,6 +28,7 @@ type Summary struct {
 	ID       string            `json:"id"`
 	Workflow string            `json:"workflow"`
 	State    steps.RunState    `json:"state"`
+	Ending   steps.RunState    `json:"ending,omitempty"` // how it will end, once what it executes has stopped
 	Labels   map[string]string `json:"labels"`
 	Started  time.Time         `json:"started"`
 	Ended    *time.Time        `json:"ended"`
@@ -166,7 +167,7 @@ func (l *Log) folded(ctx context.Context, run string) (Summary, error) {
 		sum.Labels = s.Labels
 	}
 	if !frozen {
-		sum.State = s.Status()
+		sum.State, sum.Ending = s.Status(), s.Ending()
 	}
 	if !s.Ended.IsZero() {
 		ended := s.Ended.UTC()

@@ -103,3 +103,22 @@ func (l *Log) Follow(ctx context.Context, run string, f func(*steps.State, steps
 func badID(run string) error {
 	return fmt.Errorf("%w: %q: use 1 to 64 letters, digits, - and _", ErrBadID, run)
 }
+
+// ReadOn takes in what was added to a run's log since a fold was made, nil for one that is yet to be, and gives the fold
+// of all of it.
+func (l *Log) ReadOn(ctx context.Context, run string, f *Fold) (*Fold, error) {
+	if f == nil {
+		return l.Read(ctx, run, nil)
+	}
+	entries, err := l.bus.ReadLog(ctx, run, f.Seq)
+	if err != nil {
+		return nil, fmt.Errorf("read on in the log of run %s: %w", run, err)
+	}
+	for _, e := range entries {
+		l.Take(f, e)
+	}
+	if f.Stale {
+		return l.Read(ctx, run, nil)
+	}
+	return f, nil
+}

@@ -264,7 +264,15 @@ func TestList(t *testing.T) {
 	if _, err := l.Cancel(t.Context(), "stopped", steps.Cancelled{By: "mia", Reason: ""}); err != nil {
 		t.Fatal(err)
 	}
-	appendAll(t, l, "stopped", steps.Closed{State: steps.RunCancelled})
+	appendAll(t, l, "stopped", steps.Withdrawn{Attempt: steps.Attempt{Step: "a", Try: 1}}, steps.Closed{State: steps.RunCancelled})
+	submit(t, l, "stopping", submitted(t))
+	if _, err := l.Cancel(t.Context(), "stopping", steps.Cancelled{By: "mia"}); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := l.summary(t.Context(), listed{id: "stopping", open: true}); err != nil || s.State != steps.RunRunning || s.Ending != steps.RunCancelled {
+		t.Errorf("a run whose attempts may still begin is %s, ending %q, %v", s.State, s.Ending, err)
+	}
+	appendAll(t, l, "stopping", steps.Withdrawn{Attempt: steps.Attempt{Step: "a", Try: 1}}, steps.Closed{State: steps.RunCancelled})
 	submit(t, l, "stuck", submitted(t))
 	p := wire.Partition("stuck", b.Partitions())
 	if _, err := b.PublishWait(t.Context(), b.Names().RunsStream(p), bus.Message{Subject: b.Names().Log(p, "stuck", "outcome"), Header: map[string][]string{}, Data: []byte("{")}); err != nil {
@@ -278,14 +286,14 @@ func TestList(t *testing.T) {
 		f    Filter
 		want string
 	}{
-		"all, newest first": {Filter{}, "stuck waiting, stopped cancelled, done succeeded, labelled running, open running"},
-		"limit":             {Filter{Limit: 2}, "stuck waiting, stopped cancelled"},
+		"all, newest first": {Filter{}, "stuck waiting, stopping cancelled, stopped cancelled, done succeeded, labelled running, open running"},
+		"limit":             {Filter{Limit: 3}, "stuck waiting, stopping cancelled, stopped cancelled"},
 		"state":             {Filter{State: steps.RunSucceeded}, "done succeeded"},
 		"running":           {Filter{State: steps.RunRunning}, "labelled running, open running"},
 		"workflow":          {Filter{Workflow: "other"}, "done succeeded"},
 		"labels":            {Filter{Labels: map[string]string{"team": "payments"}}, "labelled running"},
 		"other labels":      {Filter{Labels: map[string]string{"team": "x"}}, ""},
-		"since":             {Filter{Since: done.Submitted}, "stuck waiting, stopped cancelled, done succeeded"},
+		"since":             {Filter{Since: done.Submitted}, "stuck waiting, stopping cancelled, stopped cancelled, done succeeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			list, err := l.List(t.Context(), c.f)

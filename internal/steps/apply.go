@@ -52,6 +52,8 @@ func (c *change) apply(e Event) {
 		c.onFired()
 	case Unserved:
 		c.onUnserved(e)
+	case Withdrawn:
+		c.onWithdrawn(e)
 	case Decided:
 		c.onDecided(e)
 	case Cancelled:

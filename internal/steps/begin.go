@@ -214,6 +214,7 @@ func (c *change) queue(i int, wait time.Duration) {
 		return
 	}
 	u.Try++
+	u.acts = c.Tool(i).Effects
 	st := StepQueued
 	if wait > 0 {
 		u.notBefore = c.Now.Add(wait)

@@ -32,6 +32,9 @@ func (s *State) clone() *State {
 // detach gives a copied unit its own of everything that is written in place.
 func (u *Unit) detach() {
 	u.Attempts, u.grants, u.counts = slices.Clone(u.Attempts), slices.Clone(u.grants), slices.Clone(u.counts)
+	for n := range u.Attempts {
+		u.Attempts[n].Lost = slices.Clone(u.Attempts[n].Lost)
+	}
 	if u.fan != nil {
 		f := *u.fan
 		u.fan = &f

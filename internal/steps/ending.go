@@ -43,7 +43,7 @@ func (c *change) stop(i int) {
 	case u.fan != nil, u.State == StepPending, u.State == StepHeld:
 		c.supersede(i)
 		c.set(i, StepCancelled)
-	case c.probing(i):
+	case c.probing(i) && !c.since(2):
 		c.unprobe(i, Attempt{})
 		c.stopUnknown(i)
 	case u.State == StepRunning:

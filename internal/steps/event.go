@@ -95,6 +95,7 @@ type Started struct {
 	Attempt
 	Worker   string `json:"worker"`
 	Delivery string `json:"delivery,omitempty"` // set on a redelivery: counts towards the crash budget
+	Unheard  bool   `json:"unheard,omitempty"`  // an earlier delivery came to no end before the log had heard of it
 }
 
 // Progress is a word from a running attempt, for people.
@@ -119,6 +120,8 @@ type Failed struct {
 	Attempt
 	Worker  string    `json:"worker"`
 	Fault   Fault     `json:"fault"`
+	Stopped bool      `json:"stopped,omitempty"` // its worker heard in time that nobody wants it, and never began it
+	Start   string    `json:"start,omitempty"`   // with Stopped: the [Started.Delivery] that came to nothing by that
 	Started time.Time `json:"started,omitzero"`
 	Took    Duration  `json:"took,omitempty"`
 }
@@ -145,6 +148,11 @@ type Fired struct{}
 
 // Unserved says that no worker has asked for a queued attempt's tool and rung for a minute.
 type Unserved struct{ Attempt }
+
+// Withdrawn says that nobody executes an attempt that needs no claim, and nobody will: its message is out of the queue,
+// and every worker that might have had it in hand has heard so. Of an attempt that must be claimed, the dispatcher's own
+// [Claimed] says it.
+type Withdrawn struct{ Attempt }
 
 // Verb is what a person may decide.
 type Verb string
@@ -198,5 +206,6 @@ func (Objected) event()  {}
 func (Claimed) event()   {}
 func (Fired) event()     {}
 func (Unserved) event()  {}
+func (Withdrawn) event() {}
 func (Decided) event()   {}
 func (Closed) event()    {}

@@ -198,6 +198,9 @@ func (s *State) onTry(i int) string {
 // runCourse says in words where the run stands, as it follows the course of unit i.
 func (s *State) runCourse(i int) string {
 	text := "the run goes on"
+	if s.Ending() != "" {
+		text = "the run is ending: " + s.Reason
+	}
 	switch s.Status() {
 	case RunWaiting:
 		text = "the run waits for a person"

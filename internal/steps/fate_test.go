@@ -47,7 +47,12 @@ func TestAftermath(t *testing.T) {
 		"somebody cancels its run": {`fail fetch 0-0-1 not_found no
 			decide r-1 skip
 			ok mail 0-0-1 {}
-			cancel`, FateFailed, "", "fetch was skipped; the run was cancelled by ann"},
+			cancel
+			withdrawn beside 0-0-1`, FateFailed, "", "fetch was skipped; the run was cancelled by ann"},
+		"its run is being cancelled": {`fail fetch 0-0-1 not_found no
+			decide r-1 skip
+			ok mail 0-0-1 {}
+			cancel`, FateUnderWay, "", "fetch was skipped; the run is ending: cancelled by ann"},
 		"an answer stands for it": {`fail fetch 0-0-1 not_found no
 			decide r-1 answer {}
 			ok mail 0-0-1 {}`, FateDone, "", "fetch has the answer of ann; the run succeeded"},

@@ -51,7 +51,9 @@ func foresee(s *State, o Foresight) []Happening {
 	for i := range s.Units {
 		if u := &s.Units[i]; u.State.InQueue() && u.fan == nil {
 			v.out[s.Attempt(i)] = true
-			v.retry(i)
+			if u.giving == nil && !s.stopping(i) {
+				v.retry(i)
+			}
 		}
 	}
 	v.run()
@@ -84,6 +86,9 @@ type seer struct {
 }
 
 func (v *seer) run() {
+	before := v.note()
+	v.machines() // what is being taken back is taken back at once
+	v.compare(before)
 	for range mostForeseen {
 		if v.s.final != "" {
 			v.say(v.s.Now, Happening{What: HappensEnd, State: v.s.final, Text: "the run ends " + string(v.s.final) + v.from()})
@@ -163,7 +168,7 @@ func (v *seer) machines() {
 		again = false
 		w := Wants(v.s, nil)
 		for _, m := range w.Withdraw {
-			v.apply(v.s.Now, Claimed{Attempt: m.Attempt})
+			v.apply(v.s.Now, withdrawal(m))
 			again = true
 		}
 		for _, m := range w.Steps {
@@ -179,6 +184,14 @@ func (v *seer) machines() {
 			v.apply(v.s.Now, Succeeded{Attempt: m.Attempt, Output: json.RawMessage("null")})
 		}
 	}
+}
+
+// withdrawal is what the log says once m is taken back.
+func withdrawal(m StepMessage) Event {
+	if m.Claimed() {
+		return Claimed{Attempt: m.Attempt}
+	}
+	return Withdrawn{m.Attempt}
 }
 
 // matters reports whether more than that unit i works must be known to say what follows.

@@ -7,15 +7,24 @@ func (c *change) onStarted(e Started) {
 		return
 	}
 	rec := c.Units[i].record()
-	if rec.State == AttemptRunning && rec.Worker == e.Worker && rec.delivery == e.Delivery {
+	if rec.knowsStart(e) {
 		return
 	}
 	// An attempt that had to wait was handed back until its time, so its first start is a redelivery as well.
 	if e.Delivery != "" && (rec.Wait == 0 || rec.State == AttemptRunning) {
 		rec.Crashes++
 	}
+	rec.noteStart(e, c.Now)
+	c.begun(i)
 	c.running(i, e.Worker)
-	rec.delivery = e.Delivery
+}
+
+// begun lets an attempt that was to be taken back go on, because a worker had begun it before it heard so: what it does
+// is for its outcome to say. It is told to stop, and given time for that.
+func (c *change) begun(i int) {
+	if u := &c.Units[i]; u.giving != nil && u.State != StepRunning {
+		u.giving = nil
+	}
 }
 
 func (c *change) running(i int, worker string) {
@@ -99,6 +108,9 @@ func (c *change) taintedBy(i int) string {
 
 // onFailed ends an attempt with a fault and lets the policy say what comes next.
 func (c *change) onFailed(e Failed) {
+	if e.Stopped && c.since(2) && c.putDown(e) {
+		return
+	}
 	i, ok := c.settles(e.Attempt, e.Worker)
 	if !ok || !c.Units[i].is(e.Attempt) && e.Fault.MayHaveActed() {
 		c.late(e.Attempt, e.Fault.Error())
@@ -107,6 +119,9 @@ func (c *change) onFailed(e Failed) {
 	}
 	c.unprobe(i, e.Attempt)
 	rec := c.Units[i].record()
+	if e.Fault.Class == Crashed {
+		rec.lose(c.Now)
+	}
 	rec.Took, rec.Worker = e.Took, orElse(e.Worker, rec.Worker)
 	c.supersede(i)
 	c.failed(i, e.Fault)
@@ -131,7 +146,7 @@ func (c *change) onClaimed(e Claimed) {
 	case e.Worker != "":
 		u.giving = nil // it was first: what it does is for its outcome to say
 		c.running(i, e.Worker)
-	case u.giving != nil:
+	case u.giving != nil && (c.claimed(i) || !c.since(2)):
 		c.withdrawn(i, *u.giving)
 	}
 }
@@ -141,6 +156,10 @@ func (c *change) withdrawn(i int, f Fault) {
 	rec := c.Units[i].record()
 	rec.State, rec.Ended, rec.Fault = AttemptWithdrawn, c.Now, &f
 	c.Units[i].giving = nil
+	if c.probing(i) && c.since(2) {
+		c.react(i, f)
+		return
+	}
 	if c.ending != "" && c.Units[i].kind != undo {
 		c.set(i, StepCancelled)
 		return
@@ -148,23 +167,71 @@ func (c *change) withdrawn(i int, f Fault) {
 	c.react(i, f)
 }
 
-// giveBack gives up the current attempt of unit i although no outcome has come. An attempt of an unsafe tool that may
-// still be claimed is withdrawn first; what follows waits for that event.
+// giveBack gives up the current attempt of unit i although no outcome has come. One that a worker may still begin is
+// withdrawn first; what follows waits until the log says that it is.
 func (c *change) giveBack(i int, f Fault) {
 	u := &c.Units[i]
 	switch {
 	case u.State == StepRunning && c.effects(i).Unsafe():
 		c.failed(i, Fault{Class: Unknown, Acted: ActedMaybe, Message: f.Message})
-	case u.State != StepRunning && c.claimed(i):
+	case u.State == StepRunning && (c.claimed(i) || !c.since(2)):
+		c.givenUp(i, f)
+	case c.claimed(i), c.since(2):
 		u.giving = &f
 		c.touch(i)
-	case u.State == StepRunning:
-		c.failed(i, f)
-		u.record().State = AttemptGivenUp
 	default:
 		c.withdrawn(i, f)
 	}
 }
+
+// givenUp ends an attempt that was begun, without its outcome.
+func (c *change) givenUp(i int, f Fault) {
+	rec := c.Units[i].record()
+	c.failed(i, f)
+	rec.State = AttemptGivenUp
+}
+
+// onWithdrawn ends an attempt that is out of the queue and of every hand. One that had been begun was lost, or does not
+// obey; nobody begins it again.
+func (c *change) onWithdrawn(e Withdrawn) {
+	i, ok := c.current(e.Attempt)
+	if !ok || c.Units[i].giving == nil || c.claimed(i) || !c.since(2) {
+		return
+	}
+	f := *c.Units[i].giving
+	if c.Units[i].State == StepRunning {
+		c.givenUp(i, f)
+		return
+	}
+	c.withdrawn(i, f)
+}
+
+// putDown hears from a worker that it had an attempt in hand and never began it. It reports whether that is all that
+// the word says: about an attempt that the run still wants it is a failure like others.
+func (c *change) putDown(e Failed) bool {
+	i, ok := c.current(e.Attempt)
+	if !ok {
+		return true // it was over before
+	}
+	u := &c.Units[i]
+	wanted := u.giving == nil && !c.stopping(i)
+	if wanted {
+		return false
+	}
+	if rec := u.record(); u.State == StepRunning && (e.Start == "" || e.Start != rec.delivery) {
+		return true // another delivery than the one that was begun; that one is waited for
+	}
+	f := e.Fault
+	if u.giving != nil {
+		f = *u.giving
+	}
+	u.record().Worker = e.Worker
+	c.withdrawn(i, f)
+	return true
+}
+
+// stopping reports whether unit i is to come to rest because the run is ending.
+func (s *State) stopping(i int) bool { return s.ending != "" && s.Units[i].kind != undo }
 
 // current finds the unit whose attempt a is out. Anything else is late: an old round or try.
 func (c *change) current(a Attempt) (int, bool) {

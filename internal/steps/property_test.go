@@ -18,6 +18,7 @@ import (
 //   - differences published add up to all that is wanted;
 //   - an unsafe tool that may have acted is not queued again in the same round;
 //   - the ladder's limits hold;
+//   - whatever a worker may still begin is not over ([world.checkLoose]);
 //
 // and at the end that the fold of the log is the same wherever it is cut.
 func TestInvariants(t *testing.T) { rapid.Check(t, playRun) }
@@ -152,7 +153,7 @@ func (g *player) work() {
 }
 
 func (g *player) begin(m StepMessage, worker string) {
-	if m.Effects == EffectsUnsafe {
+	if m.Claimed() {
 		g.say(Claimed{Attempt: m.Attempt, Worker: worker})
 		return
 	}
@@ -194,7 +195,7 @@ func (g *player) fire() {
 
 func (g *player) takeClaims() {
 	for _, m := range Wants(g.state, nil).Withdraw {
-		g.say(Claimed{Attempt: m.Attempt})
+		g.say(withdrawal(m))
 	}
 }
 
@@ -276,6 +277,7 @@ func (g *player) check() {
 	if got, want := g.have(), wanted(Wants(g.state, nil), g.state); got != want {
 		g.Fatalf("after %+v differences add up to\n%s\nbut wanted is\n%s", g.log[len(g.log)-1], got, want)
 	}
+	g.checkWanted()
 	due := Wants(g.state, nil).Timer
 	if !due.IsZero() && (g.timer.IsZero() || g.timer.After(due)) {
 		g.Fatalf("after %+v the timer is at %v, but due at %v", g.log[len(g.log)-1], g.timer, due)
@@ -290,6 +292,25 @@ func (g *player) check() {
 	}
 	if g.add(last.Event); picture(g.state) != before {
 		g.Fatalf("%+v in the log twice changed\n%s\nto\n%s", last, before, picture(g.state))
+	}
+}
+
+// checkWanted: a worker that asks whether an attempt is wanted is told what the dispatcher goes by.
+func (g *player) checkWanted() {
+	all := Wants(g.state, nil)
+	for _, m := range all.Steps {
+		if got := Wanted(g.state, m); got != WantsThis {
+			g.Fatalf("%s is queued, and a worker is told %d", m.Step, got)
+		}
+		m.Params = json.RawMessage(`{"forged":1}`)
+		if got := Wanted(g.state, m); got != NeverDid {
+			g.Fatalf("%s with other parameters: a worker is told %d", m.Step, got)
+		}
+	}
+	for _, m := range append(all.Withdraw, all.Gone...) {
+		if got := Wanted(g.state, m); got != WantsNot {
+			g.Fatalf("%s is to be taken back, and a worker is told %d", m.Step, got)
+		}
 	}
 }
 

@@ -16,12 +16,14 @@ const (
 	Execute       Verdict = iota + 1 // go on: claim it if its tool is unsafe, then execute
 	Drop                             // its outcome is in the log, or nobody wants it any more: acknowledge
 	ParkIt                           // come back later
+	Rest                             // wait in hand: it has ended its worker before
+	PutDown                          // nobody wants it, and the log does not know that nobody will execute it: say so
 	ReportUnknown                    // somebody had claimed it and ended without a word: it may have happened
 	ReportCrashed                    // it has ended its worker too often
 )
 
 func (v Verdict) String() string {
-	return [...]string{"none", "execute", "drop", "park", "report unknown", "report crashed"}[v]
+	return [...]string{"none", "execute", "drop", "park", "rest", "put down", "report unknown", "report crashed"}[v]
 }
 
 // Delivered is what a worker knows of the message in its hand.
@@ -30,6 +32,8 @@ type Delivered struct {
 	Again   bool          // this may not be the first delivery
 	Anew    bool          // it stands for a message that may have been lost with the queue
 	Claim   string        // the name under which this delivery has tried to claim the attempt; empty before
+	Start   string        // the name under which the log knows that this delivery starts; empty before
+	Taken   time.Time     // when it came into hand, by the worker's clock
 	Now     time.Time     // the worker's clock
 	AckWait time.Duration // how long a silent worker keeps a message
 }
@@ -41,7 +45,8 @@ func (d Delivered) Fresh() bool { return !d.Again && !d.Anew }
 // unsafe tool its claim says so.
 func (d Delivered) CountsStarts() bool { return !d.Fresh() && !d.Claimed() }
 
-// Redelivered decides what to do with a delivery, given the run's log. For ParkIt the duration says for how long.
+// Redelivered decides what to do with a delivery, given what the run's log says of its step and of the run as a whole.
+// For ParkIt and Rest the duration says for how long.
 // It needs no fold: whatever ended this attempt names it.
 func Redelivered(log []Record, d Delivered) (Verdict, time.Duration) {
 	h := history{Delivered: d}
@@ -52,6 +57,10 @@ func Redelivered(log []Record, d Delivered) (Verdict, time.Duration) {
 		h.note(r)
 	}
 	switch {
+	case h.cancelled && (h.claimed == "" || h.claimed == d.Claim):
+		return PutDown, 0
+	case h.cancelled:
+		return Drop, 0 // whoever claimed it says what became of it, or the run settles that
 	case h.claimed == "" || h.claimed == d.Claim:
 		return h.crashes()
 	case d.Again && d.Effects.Unsafe():
@@ -64,14 +73,9 @@ func Redelivered(log []Record, d Delivered) (Verdict, time.Duration) {
 
 type history struct {
 	Delivered
-	claimed string // by whom the attempt is claimed
-	starts  []start
-}
-
-// start is an attempt of this step and round that was begun by a redelivery and has come to no end yet.
-type start struct {
-	Started
-	at time.Time
+	cancelled bool
+	claimed   string    // by whom the attempt is claimed
+	starts    []Started // of this step and round, that have come to no end yet
 }
 
 // over reports whether an event says that nobody wants this attempt to be executed any more.
@@ -79,8 +83,8 @@ func (h *history) over(e Event) bool {
 	switch e := e.(type) {
 	case Closed:
 		return true
-	case Cancelled:
-		return !strings.HasSuffix(h.Step, "~undo")
+	case Withdrawn:
+		return e.Attempt == h.Attempt
 	case Succeeded:
 		return e.Attempt == h.Attempt
 	case Failed:
@@ -101,8 +105,12 @@ func (h *history) note(r Record) {
 		if e.Attempt == h.Attempt && h.claimed == "" {
 			h.claimed = e.Worker
 		}
+	case Cancelled:
+		h.cancelled = !strings.HasSuffix(h.Step, "~undo")
+	case Withdrawn:
+		h.ended(e.Attempt)
 	case Started:
-		h.began(e, r.Time)
+		h.began(e)
 	case Succeeded:
 		h.ended(e.Attempt)
 	case Failed:
@@ -112,13 +120,14 @@ func (h *history) note(r Record) {
 	}
 }
 
-// began notes a start once, however often it was stored.
-func (h *history) began(e Started, at time.Time) {
-	if e.Step != h.Step || e.Round != h.Round || e.Delivery == "" {
+// began notes a start once, however often it was stored; not that of the delivery in hand.
+func (h *history) began(e Started) {
+	if e.Step != h.Step || e.Round != h.Round || e.Delivery != "" && e.Delivery == h.Start {
 		return
 	}
-	if !slices.ContainsFunc(h.starts, func(s start) bool { return s.Delivery == e.Delivery }) {
-		h.starts = append(h.starts, start{e, at})
+	known := func(s Started) bool { return s.Delivery == e.Delivery && (e.Delivery != "" || s.Attempt == e.Attempt) }
+	if !slices.ContainsFunc(h.starts, known) {
+		h.starts = append(h.starts, e)
 	}
 }
 
@@ -133,9 +142,13 @@ func (h *history) ended(a Attempt) {
 	}
 }
 
-// crashes counts the starts of this step and round that came to no end. A poison message is tried ever more slowly.
+// crashes counts the executions of this step and round that came to no end; one that the log had not heard of counts
+// when another one did not either. A poison message is tried ever more slowly.
 func (h *history) crashes() (Verdict, time.Duration) {
 	n := len(h.starts)
+	if slices.ContainsFunc(h.starts, func(s Started) bool { return s.Unheard }) {
+		n++
+	}
 	switch {
 	case n >= CrashBudget:
 		return ReportCrashed, 0
@@ -143,9 +156,16 @@ func (h *history) crashes() (Verdict, time.Duration) {
 		return Execute, 0
 	}
 	pause := min(time.Second<<n, time.Minute)
-	rest := min(pause, pause-h.Now.Sub(h.starts[n-1].at)) // the log's clock may be ahead of the worker's
-	if rest > 0 {
-		return ParkIt, rest
+	if rest := pause - h.Now.Sub(h.Taken); rest > 0 {
+		return Rest, rest
 	}
 	return Execute, 0
+}
+
+// Heard reports whether the log has heard that an attempt was begun.
+func Heard(log []Record, a Attempt) bool {
+	return slices.ContainsFunc(log, func(r Record) bool {
+		s, is := r.Event.(Started)
+		return is && s.Attempt == a
+	})
 }

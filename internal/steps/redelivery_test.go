@@ -13,6 +13,9 @@ func TestRedelivered(t *testing.T) {
 	start := func(of Attempt, delivery string, ago time.Duration) Record {
 		return Record{Time: now.Add(-ago), Event: Started{Attempt: of, Worker: "w", Delivery: delivery}}
 	}
+	unheard := func(of Attempt, delivery string) Record {
+		return Record{Time: now.Add(-time.Minute), Event: Started{Attempt: of, Worker: "w", Delivery: delivery, Unheard: true}}
+	}
 	ev := func(e Event) Record { return Record{Time: now.Add(-time.Minute), Event: e} }
 	failed := func(of Attempt, c Class) Record { return ev(Failed{Attempt: of, Fault: Fault{Class: c}}) }
 	tests := []struct {
@@ -22,6 +25,8 @@ func TestRedelivered(t *testing.T) {
 		first   bool
 		claim   string
 		step    string
+		start   string
+		held    time.Duration // since when it is in hand
 		want    Verdict
 		park    time.Duration
 	}{
@@ -32,7 +37,7 @@ func TestRedelivered(t *testing.T) {
 		{name: "another try's outcome", log: []Record{failed(older, Timeout)}, want: Execute},
 		{name: "another step's outcome", log: []Record{ev(Succeeded{Attempt: Attempt{Step: "r", Try: 1}})}, want: Execute},
 		{name: "the run has ended", log: []Record{ev(Closed{})}, want: Drop},
-		{name: "the run was cancelled", log: []Record{ev(Cancelled{})}, want: Drop},
+		{name: "the run was cancelled", log: []Record{ev(Cancelled{})}, want: PutDown},
 		{name: "a compensation runs after the cancel", log: []Record{ev(Cancelled{})}, step: "s~undo", want: Execute},
 		{name: "given up for want of a worker", log: []Record{ev(Unserved{a})}, want: Drop},
 		{name: "unsafe, given up for want of a worker, not yet withdrawn", effects: EffectsUnsafe, log: []Record{ev(Unserved{a})}, want: Execute},
@@ -48,12 +53,22 @@ func TestRedelivered(t *testing.T) {
 		{name: "claimed and ended", effects: EffectsUnsafe, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"}), failed(a, Timeout)}, want: Drop},
 		{name: "claimed and the run ended", effects: EffectsUnsafe, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"}), ev(Closed{})}, want: Drop},
 
-		{name: "started once, long ago, unawaited", log: []Record{start(a, "", time.Minute)}, want: Execute},
-		{name: "one crash a moment ago", log: []Record{start(a, "d1", time.Second)}, want: ParkIt, park: time.Second},
-		{name: "one start, stored twice", log: []Record{start(a, "d1", time.Second), start(a, "d1", 0)}, want: ParkIt, park: time.Second},
-		{name: "two crashes, rested", log: []Record{start(a, "d1", time.Minute), start(a, "d2", 5*time.Second)}, want: Execute},
-		{name: "two crashes, not rested", log: []Record{start(a, "d1", time.Minute), start(a, "d2", time.Second)}, want: ParkIt, park: 3 * time.Second},
-		{name: "the log's clock is an hour ahead", log: []Record{start(a, "d1", -time.Hour)}, want: ParkIt, park: 2 * time.Second},
+		{name: "started once, long ago, unawaited, and it has rested", log: []Record{start(a, "", time.Minute)}, held: 2 * time.Second, want: Execute},
+		{name: "one crash, found a moment ago", log: []Record{start(a, "d1", time.Minute)}, held: time.Second, want: Rest, park: time.Second},
+		{name: "one crash, and it has rested", log: []Record{start(a, "d1", time.Minute)}, held: 2 * time.Second, want: Execute},
+		{name: "one start, stored twice", log: []Record{start(a, "d1", time.Minute), start(a, "d1", 0)}, held: time.Second, want: Rest, park: time.Second},
+		{name: "two crashes, rested", log: []Record{start(a, "d1", time.Minute), start(a, "d2", 5*time.Second)}, held: 4 * time.Second, want: Execute},
+		{name: "two crashes, not rested", log: []Record{start(a, "d1", time.Minute), start(a, "d2", time.Minute)}, held: time.Second, want: Rest, park: 3 * time.Second},
+		{name: "the first execution counts, once the log has heard of it", log: []Record{start(a, "", time.Minute), start(a, "", time.Minute)}, want: Rest, park: 2 * time.Second},
+		{name: "an unheard one alone does not", log: []Record{}, want: Execute},
+		{name: "an unheard one and two crashes are three", log: []Record{unheard(a, "d1"), start(a, "d2", time.Minute)}, want: ReportCrashed},
+		{name: "the start of the delivery in hand is no crash", start: "d1", log: []Record{start(a, "d1", 0)}, want: Execute},
+		{name: "taken back", log: []Record{ev(Withdrawn{a})}, want: Drop},
+		{name: "another try was taken back, and its start with it", log: []Record{start(older, "d1", time.Minute), ev(Withdrawn{older})}, want: Execute},
+		{name: "put down elsewhere", log: []Record{ev(Failed{Attempt: a, Stopped: true})}, want: Drop},
+		{name: "unsafe, cancelled, claimed by another", effects: EffectsUnsafe, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"}), ev(Cancelled{})}, want: Drop},
+		{name: "unsafe, cancelled, not claimed", effects: EffectsUnsafe, log: []Record{ev(Cancelled{})}, want: PutDown},
+		{name: "cancelled, and its outcome is there", log: []Record{ev(Cancelled{}), failed(a, Timeout)}, want: Drop},
 		{name: "three crashes", log: []Record{start(a, "d1", time.Hour), start(a, "d2", time.Hour), start(a, "d3", time.Hour)}, want: ReportCrashed},
 		{name: "three crashes of an older try count", log: []Record{start(older, "d1", time.Hour), start(older, "d2", time.Hour), start(older, "d3", time.Hour)}, want: ReportCrashed},
 		{name: "and after it was reported", log: []Record{
@@ -64,11 +79,11 @@ func TestRedelivered(t *testing.T) {
 		}, want: Execute},
 		{name: "a crash, then an end, is one crash", log: []Record{
 			start(older, "d1", time.Second), start(older, "d2", 0), failed(older, Unavailable),
-		}, want: ParkIt, park: time.Second},
+		}, want: Rest, park: 2 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := Delivered{StepMessage: StepMessage{Attempt: a, Effects: tt.effects}, Again: !tt.first, Claim: tt.claim, Now: now, AckWait: 30 * time.Second}
+			d := Delivered{StepMessage: StepMessage{Attempt: a, Effects: tt.effects}, Again: !tt.first, Claim: tt.claim, Start: tt.start, Taken: now.Add(-tt.held), Now: now, AckWait: 30 * time.Second}
 			if tt.effects == "" {
 				d.Effects = EffectsNone
 			}

@@ -94,6 +94,7 @@ type Unit struct {
 	doubt      int          // 1 + index of the attempt that a probe looks after, 0 = none
 	counts     []classCount // faults on this rung
 	objections int          // attempts that came back because a worker's tools file is another one
+	acts       Effects      // of the current attempt, by what was known of its tool when it was queued
 	known      int          // policies of its tool by which it has the approvals that it needs
 	named      int          // waits that the other side has named on this rung
 	waiting    int          // needs not yet done
@@ -147,6 +148,15 @@ func (s *State) Status() RunState {
 		return RunWaiting
 	}
 	return RunRunning
+}
+
+// Ending is how a live run will end, when that is settled already: a run that is cancelled goes on until its attempts
+// have stopped and what was done is undone. Empty for a run that goes on, and for one that has ended.
+func (s *State) Ending() RunState {
+	if s.final != "" {
+		return ""
+	}
+	return s.ending
 }
 
 // Closed reports whether the log holds the run's end.
@@ -228,8 +238,11 @@ func (s *State) probing(i int) bool {
 
 // effects are those of unit i's current attempt.
 func (s *State) effects(i int) Effects {
-	if s.probing(i) {
+	switch u := &s.Units[i]; {
+	case s.probing(i):
 		return EffectsNone
+	case u.State.InQueue():
+		return u.acts
 	}
 	return s.Tool(i).Effects
 }

@@ -12,6 +12,7 @@ type Document struct {
 	ID          string            `json:"id"`
 	Workflow    string            `json:"workflow"`
 	State       RunState          `json:"state"`
+	Ending      RunState          `json:"ending,omitempty"` // how it will end, once nothing of it executes any more and all is undone
 	Reason      string            `json:"reason,omitempty"`
 	Labels      map[string]string `json:"labels"`
 	RetryOf     string            `json:"retry_of,omitempty"`
@@ -25,6 +26,15 @@ type Document struct {
 	Asked       []AskedView       `json:"asked"`       // every question to people, the first one first
 
 	Stricter []PolicyDifference `json:"stricter,omitempty"` // what workers' tools files ask beyond the submitted one
+}
+
+// Standing says in words where a run stands: its state, and how a live one is coming to its end.
+func Standing(state, ending RunState) string {
+	words := map[RunState]string{RunCancelled: "cancelling", RunAborted: "aborting", RunFailed: "failing"}
+	if w := words[ending]; w != "" {
+		return string(state) + " (" + w + ")"
+	}
+	return string(state)
 }
 
 // StepView is one unit of a run.
@@ -58,13 +68,38 @@ type AttemptView struct {
 	Took    Duration     `json:"took,omitempty"`
 	Wait    Duration     `json:"wait"`
 	Crashes int          `json:"crashes,omitempty"`
+	Lost    []LostView   `json:"lost,omitempty"` // executions whose worker ended under them
 	Note    string       `json:"note,omitempty"`
+}
+
+// LostView is an execution whose worker ended without a word.
+type LostView struct {
+	Worker  string     `json:"worker"`  // empty where it ended before the log had heard of it
+	Started *time.Time `json:"started"` // null likewise
+	Found   time.Time  `json:"found"`   // when that was clear
+}
+
+// Words say which execution was lost, and when.
+func (l LostView) Words() string {
+	const layout = "15:04:05"
+	if l.Started == nil {
+		return "one before that was lost as well; its worker ended before the log had heard of it (found " + l.Found.Format(layout) + ")"
+	}
+	return "begun " + l.Started.Format(layout) + " by " + orElse(l.Worker, "a worker") + ", which ended under it (found " + l.Found.Format(layout) + ")"
+}
+
+func lostViews(list []Lost) []LostView {
+	var views []LostView
+	for _, l := range list {
+		views = append(views, LostView{Worker: l.Worker, Started: moment(l.Started), Found: l.Found.UTC()})
+	}
+	return views
 }
 
 // Show makes the document of a run.
 func Show(s *State) Document {
 	d := Document{
-		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf,
+		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Ending: s.Ending(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf,
 		Started: s.Submitted.UTC(), Ended: moment(s.Ended), Input: Viewed(s.Input), Degraded: s.DegradedSteps(),
 		Steps: make([]StepView, 0, len(s.Units)), Output: Viewed(s.Output), Escalations: []string{}, Asked: s.askedViews(), Stricter: s.Differences(),
 	}
@@ -103,7 +138,7 @@ func (s *State) attemptViews(i int) []AttemptView {
 		v := AttemptView{
 			Round: rec.Round, Rung: s.Tool(i).Rung(rec.Rung).Name, Try: rec.Try, State: rec.State, Worker: rec.Worker,
 			Queued: rec.Queued.UTC(), Started: rec.began(), Ended: moment(rec.Ended), Took: rec.Took, Wait: rec.Wait,
-			Crashes: rec.Crashes, Note: rec.Note,
+			Crashes: rec.Crashes, Lost: lostViews(rec.Lost), Note: rec.Note,
 		}
 		if f := rec.Fault; f != nil {
 			v.Class, v.Message, v.Detail, v.Status = f.Class, f.Message, f.Detail, f.Status

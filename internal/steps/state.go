@@ -85,9 +85,19 @@ type AttemptRecord struct {
 	Took    Duration // wall time that the worker measured
 	Wait    Duration // the wait before it
 	Crashes int      // redeliveries that started it again
+	Lost    []Lost   // executions whose worker ended without a word
 	Note    string   // progress, or what became of a late outcome
 
-	delivery string // of the last Started, to tell a repeat from a crash
+	delivery string    // of the last Started, to tell a repeat from a crash
+	begun    time.Time // when the last Started came
+	unheard  bool      // a delivery before the first one that the log knows may have been lost
+}
+
+// Lost is one execution of an attempt whose worker ended under it.
+type Lost struct {
+	Worker  string    // empty where it ended before the log had heard of it
+	Started time.Time // the log's; zero where it had not heard of it
+	Found   time.Time // when another worker took its place, or it was clear that none would
 }
 
 // EscalationKind says what a person is asked.

@@ -133,6 +133,8 @@ func (st *story) event(w []string) {
 	case "objected": // objected STEP ATTEMPT WORKER k=v...: what its tools file says of the tool
 		t := parseTool("t", options(w[4:]))
 		st.add(objection(a, at(3), t))
+	case "unheard": // the first one that the log hears of, behind another
+		st.add(Started{Attempt: a, Worker: at(3), Delivery: at(4), Unheard: true})
 	case "claimed":
 		st.add(Claimed{Attempt: a, Worker: at(3)})
 	case "ok":
@@ -147,6 +149,10 @@ func (st *story) event(w []string) {
 		st.add(Failed{Attempt: a, Worker: "w", Fault: Fault{Class: Class(at(3)), Acted: Acted(at(4)), Message: "it failed", Final: true}})
 	case "unserved":
 		st.add(Unserved{a})
+	case "withdrawn":
+		st.add(Withdrawn{a})
+	case "stopped": // its worker had it in hand and put it down
+		st.add(Failed{Attempt: a, Worker: orElse(at(3), "w"), Start: at(4), Stopped: true, Fault: Fault{Class: Unavailable, Acted: ActedNo, Message: "never begun"}})
 	case "decide":
 		st.add(Decided{Escalation: at(1), Verb: Verb(at(2)), By: "ann", Params: json.RawMessage(at(3)), Answer: json.RawMessage(at(3))})
 		return
@@ -259,6 +265,9 @@ func (st *story) unitLine(i int) string {
 		}
 		if rec.Crashes > 0 {
 			line += fmt.Sprintf(" crashes %d", rec.Crashes)
+		}
+		for _, l := range rec.Lost {
+			line += " lost by " + orElse(l.Worker, "somebody")
 		}
 		if rec.Note != "" {
 			line += " note: " + rec.Note

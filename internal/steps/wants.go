@@ -9,7 +9,7 @@ import (
 // The dispatcher publishes it in any order, and acknowledges the event only when all of it is stored.
 type WantList struct {
 	Steps       []StepMessage // in the queue, unless their outcome is in the log
-	Withdraw    []StepMessage // take their claims by compare-and-set; what follows waits for that event
+	Withdraw    []StepMessage // see to it that nobody begins them, then say so in the log; what follows waits for that event
 	Gone        []StepMessage // given up: purge their step messages
 	Stop        []StepMessage // executed by somebody: tell them to stop
 	Timer       time.Time     // the next moment at which Fired changes something; zero = none
@@ -121,6 +121,9 @@ func (w *WantList) addGivenUp(s *State, i int) {
 		}
 		m := StepMessage{Run: s.Run, Attempt: Attempt{u.ID, rec.Round, rec.Rung, rec.Try}, Tool: s.Tool(i).Name, RungName: s.Tool(i).Rung(rec.Rung).Name}
 		w.Gone = append(w.Gone, m)
+		if rec.State == AttemptWithdrawn && s.since(2) {
+			continue // nobody has it
+		}
 		if !s.Tool(i).Effects.Unsafe() || rec.Rung == len(s.Tool(i).Rungs) {
 			w.Stop = append(w.Stop, m) // somebody may execute it without having said so yet
 		}

@@ -43,6 +43,7 @@ const (
 	ForDependency WaitFor = "dependency" // steps that it needs
 	ForSlot       WaitFor = "slot"       // other items of the same step, max_parallel of which run at once
 	ForRun        WaitFor = "run"        // the run's deadline is with a person
+	ForStop       WaitFor = "stop"       // nobody wants it any more, and it is being taken out of the queue and of every hand
 )
 
 // Wait is one thing that a run waits for. Items of a for_each step that wait for the same are one.
@@ -197,6 +198,11 @@ func (s *State) waitsInQueue(i int, w *Wait, o Foresight) {
 	w.Since, w.Until = moment(rec.Queued), moment(u.Deadline)
 	asks, unserved := o.unserved(w.Tool, w.Rung)
 	switch {
+	case (u.giving != nil || s.stopping(i)) && u.State == StepRunning:
+		w.For, w.Worker, w.Since, w.Until = ForStop, workerOf(rec), moment(rec.Started), nil
+		w.Text = what + " to be stopped by " + w.Worker + ", which executes it"
+	case u.giving != nil || s.stopping(i):
+		w.For, w.Until, w.Text = ForStop, nil, what+" to be taken out of the queue"
 	case u.State == StepRunning:
 		w.For, w.Worker, w.Since = ForOutcome, workerOf(rec), moment(rec.Started)
 		w.Text = "the outcome of " + what + ", which " + w.Worker + " executes"

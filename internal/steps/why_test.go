@@ -147,7 +147,7 @@ func TestACloneSharesOnlyWhatIsNeverWritten(t *testing.T) {
 			"decoded", "carried", "faults", "alarms", "completed", "denials", "heard"},
 		reflect.TypeFor[Unit]():          {"Params", "Output", "Deadline", "Attempts", "Degraded", "Fault", "Rejected", "notBefore", "giving", "grants", "counts", "fan"},
 		reflect.TypeFor[Escalation]():    {"Approvals", "votes", "Question", "Deadline", "Fault", "Allowed", "Opened", "Ended", "Decision"},
-		reflect.TypeFor[AttemptRecord](): {"Fault", "Queued", "Started", "Ended"},
+		reflect.TypeFor[AttemptRecord](): {"Fault", "Queued", "Started", "Ended", "Lost", "begun"},
 		reflect.TypeFor[fan]():           {"items"},
 	}
 	for typ, fields := range known {

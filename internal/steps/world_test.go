@@ -24,7 +24,9 @@ type world struct {
 	queue       map[string]StepMessage
 	withdraw    map[string]StepMessage
 	stopped     map[string]bool
-	ended       map[string]bool // attempts whose outcome is in the log
+	ended       map[string]bool        // attempts whose outcome is in the log
+	loose       map[string]StepMessage // attempts that a worker may begin, for all that the log says
+	bound       map[string]bool        // attempts that no worker can begin any more
 	timer       time.Time
 	escalations map[string]bool
 	result      *Closed
@@ -33,7 +35,7 @@ type world struct {
 func newWorld(t interface{ Fatalf(string, ...any) }) *world {
 	return &world{
 		t: t, now: epoch, queue: map[string]StepMessage{}, withdraw: map[string]StepMessage{}, stopped: map[string]bool{},
-		ended: map[string]bool{}, escalations: map[string]bool{},
+		ended: map[string]bool{}, loose: map[string]StepMessage{}, bound: map[string]bool{}, escalations: map[string]bool{},
 	}
 }
 
@@ -47,7 +49,44 @@ func (w *world) add(e Event) []int {
 		w.t.Fatalf("touched is nil after %T: that would mean all units", e)
 	}
 	w.publish(touched)
+	w.bind(e)
+	w.checkLoose()
 	return touched
+}
+
+// bind notes after which events no worker can begin an attempt any more: its outcome, its claim, its withdrawal.
+func (w *world) bind(e Event) {
+	var a Attempt
+	switch e := e.(type) {
+	case Succeeded:
+		a = e.Attempt
+	case Failed:
+		a = e.Attempt
+	case Withdrawn:
+		a = e.Attempt
+	case Objected:
+		a = e.Attempt
+	case Claimed:
+		if m, ok := w.loose[AttemptName("r", e.Attempt)]; ok && m.Claimed() {
+			a = e.Attempt
+		}
+	}
+	w.bound[AttemptName("r", a)] = true
+	delete(w.loose, AttemptName("r", a))
+}
+
+// checkLoose: whatever a worker may still begin is what its unit stands on, in a run that has not ended. A probe that the
+// true outcome has overtaken acts on nothing.
+func (w *world) checkLoose() {
+	if w.state == nil || !w.state.since(2) {
+		return
+	}
+	for name, m := range w.loose {
+		i := w.state.Unit(m.Step)
+		if m.RungName != VerifyRung && (i < 0 || !w.state.Units[i].is(m.Attempt) || w.state.Status().Ended()) {
+			w.t.Fatalf("after %+v a worker may still begin %s, which is over", w.log[len(w.log)-1], name)
+		}
+	}
 }
 
 func (w *world) publish(touched []int) {
@@ -57,6 +96,9 @@ func (w *world) publish(touched []int) {
 	}
 	for _, m := range want.Steps {
 		name := AttemptName(m.Run, m.Attempt)
+		if !w.bound[name] {
+			w.loose[name] = m
+		}
 		if w.ended[name] {
 			w.t.Fatalf("attempt %s is wanted although its outcome is in the log", name)
 		}

@@ -130,6 +130,8 @@ func nameOf(e steps.Event) (name, kind string) {
 		return "fired", KindClock
 	case steps.Unserved:
 		return "unserved", KindClock
+	case steps.Withdrawn:
+		return "withdrawn", KindClock
 	case steps.Closed:
 		return "closed", KindResult
 	}
@@ -148,6 +150,7 @@ var readers = map[string]func([]byte) (steps.Event, error){
 	KindDecision + "/decided":  read[steps.Decided],
 	KindClock + "/fired":       read[steps.Fired],
 	KindClock + "/unserved":    read[steps.Unserved],
+	KindClock + "/withdrawn":   read[steps.Withdrawn],
 	KindResult + "/closed":     read[steps.Closed],
 }
 

@@ -41,6 +41,7 @@ var events = map[string]steps.Event{
 	"decided":   steps.Decided{Escalation: "r-1", Verb: steps.VerbEdit, By: "zoe", Via: "cli", Reason: "agreed", Params: raw(`{"amount":0.10}`), Answer: raw(`null`)},
 	"fired":     steps.Fired{},
 	"unserved":  steps.Unserved{Attempt: attempt},
+	"takenback": steps.Withdrawn{Attempt: attempt},
 	"closed":    steps.Closed{State: steps.RunState("degraded"), Reason: "done"},
 }
 

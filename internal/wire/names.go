@@ -77,6 +77,11 @@ func (n Names) Step(tool, rung, run string, a steps.Attempt) string {
 // StepsOf matches every step message of a run.
 func (n Names) StepsOf(run string) string { return n.Prefix + ".steps.*.*." + run + ".>" }
 
+// StepsOfRung matches every step message of a run for one rung of a tool.
+func (n Names) StepsOfRung(tool, rung, run string) string {
+	return n.Prefix + ".steps." + toolToken(tool) + "." + rung + "." + run + ".>"
+}
+
 // ParseStep is the reverse of [Names.Step].
 func (n Names) ParseStep(subject string) (tool, rung, run string, a steps.Attempt, ok bool) {
 	t, ok := n.tokens(subject, "steps", 5)

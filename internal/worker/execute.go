@@ -21,7 +21,11 @@ func (j *job) execute() steps.Event {
 	}
 	ctx, cancel := context.WithCancelCause(j.life)
 	defer cancel(nil)
-	defer j.stops.add(&j.m, cancel)()
+	if !j.begin(cancel) {
+		return j.neverBegun()
+	}
+	defer j.stops.ended(j.word)
+	j.executed = true
 	ctx = j.Observer.Began(ctx, j.m, j.Header, j.Count)
 	if end, ok := j.deadline(); ok {
 		var stop context.CancelFunc

@@ -22,6 +22,15 @@ type job struct {
 	rung    toolbox.Rung
 	worker  string // who signs what the log is told: the worker's name, for unsafe tools with a token of this delivery
 	awaited bool   // Started is in the log already
+	start   string // the name of that start, where it is counted
+
+	heard    bool // the log has heard of a start of the attempt
+	executed bool // it was begun here, and its outcome is not stored yet
+
+	word  *word     // what is said of the attempt while it is in hand
+	taken time.Time // when it came into hand
+	conn  time.Time // the connection that it came by
+	back  bool      // it was in hand here before, and in no other since
 }
 
 // take takes a message in hand. It must not block: the next message comes through the same goroutine.
@@ -30,7 +39,8 @@ func (w *Worker) take(k toolbox.Key, rung toolbox.Rung, d bus.Delivery) {
 		_ = d.Park(0) // it is for others now; lost, it comes to them only later
 		return
 	}
-	j := &job{Worker: w, held: w.hold.take(d), rung: rung, worker: w.Name}
+	conn := w.Bus.ConnectedAt()
+	j := &job{Worker: w, held: w.hold.take(d), rung: rung, worker: w.Name, taken: time.Now(), conn: conn, back: w.parks.back(d, conn)}
 	m, err := wire.DecodeStep(d.Data)
 	if err != nil {
 		j.unreadable(k, err)
@@ -41,6 +51,7 @@ func (w *Worker) take(k toolbox.Key, rung toolbox.Rung, d bus.Delivery) {
 		return
 	}
 	j.m = m
+	j.word = w.stops.listen(j.name())
 	go j.handle()
 }
 
@@ -56,12 +67,23 @@ func (j *job) stranger(k toolbox.Key, m steps.StepMessage) string {
 
 // release ends the work on a message.
 func (j *job) release() {
+	if j.word != nil {
+		j.stops.leave(j.name(), j.word)
+	}
 	j.hold.drop(j.held)
 	j.hands.put()
 }
 
 // park hands the message back, to come again after a pause.
 func (j *job) park(pause time.Duration) {
+	if !j.again() && !j.executed {
+		j.parks.put(j.Delivery, j.conn, pause)
+	}
+	j.handOn(pause)
+}
+
+// handOn hands the message back as one that somebody may have begun: when it comes again, that is a redelivery.
+func (j *job) handOn(pause time.Duration) {
 	if err := j.Park(pause); err != nil {
 		j.Log.Debug("could not hand a message back; it comes again after the ack wait", "attempt", j.name(), "error", err)
 	}
@@ -71,16 +93,16 @@ func (j *job) park(pause time.Duration) {
 func (j *job) name() string { return steps.AttemptName(j.m.Run, j.m.Attempt) }
 
 func (j *job) handle() {
-	if !j.waitForTime() {
+	if !j.waitForTime() || !j.rest() {
 		return
 	}
 	free, ok := j.slot()
 	if !ok {
-		j.park(0)
+		j.giveUpWaiting()
 		return
 	}
 	defer free()
-	if !j.mayExecute() {
+	if !j.mayExecute() || !j.mayBegin() {
 		return
 	}
 	if mutant("ack-first") {
@@ -103,15 +125,13 @@ func (j *job) waitForTime() bool {
 		j.park(wait)
 		return false
 	}
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-j.stopping:
-		j.park(wait)
-		return false
-	}
+	return j.wait(wait)
+}
+
+// rest lets a message that has ended its worker before wait in hand, and takes no slot for that.
+func (j *job) rest() bool {
+	d := j.delivered()
+	return d.Claimed() || d.Fresh() || j.ask(d)
 }
 
 // slot waits for a free slot of the tool and of the worker; free gives them back.
@@ -134,17 +154,28 @@ func (j *job) slot() (free func(), ok bool) {
 	}, true
 }
 
-func (w *Worker) enter(slots chan struct{}) bool {
+func (j *job) enter(slots chan struct{}) bool {
 	select {
-	case <-w.stopping:
+	case <-j.stopping:
 		return false
 	default:
 	}
 	select {
 	case slots <- struct{}{}:
 		return true
-	case <-w.stopping:
-		return false
+	case <-j.stopping:
+	case <-j.word.heard:
+	}
+	return false
+}
+
+// giveUpWaiting deals with a message that waits for a slot no longer.
+func (j *job) giveUpWaiting() {
+	select {
+	case <-j.word.heard:
+		j.putDown()
+	default:
+		j.park(0)
 	}
 }
 
@@ -164,13 +195,16 @@ func (j *job) mayExecute() bool {
 	if (held || !d.Fresh()) && !j.ask(d) {
 		return false
 	}
+	if j.m.Effects.Unsafe() && !j.wanted() {
+		return false
+	}
 	switch {
 	case held:
 		return j.claim() && j.approvalUnused()
 	case j.m.Claimed():
 		return j.claim()
 	case d.CountsStarts():
-		return j.tellStarted()
+		return j.tellStarted() && j.ask(j.delivered()) // what ended it before the log knew of this start is found there
 	}
 	return true
 }
@@ -178,9 +212,22 @@ func (j *job) mayExecute() bool {
 // delivered is what is known of the message in hand.
 func (j *job) delivered() steps.Delivered {
 	return steps.Delivered{
-		StepMessage: j.m, Again: j.Count > 1 || j.Time.Before(j.Bus.ConnectedAt()), Anew: len(j.Header[wire.HeaderAgain]) > 0,
-		Claim: j.worker, Now: time.Now(), AckWait: j.AckWait,
+		StepMessage: j.m, Again: j.again() || j.Time.Before(j.conn), Anew: len(j.Header[wire.HeaderAgain]) > 0,
+		Claim: j.worker, Start: j.start, Taken: j.taken, Now: time.Now(), AckWait: j.AckWait,
 	}
+}
+
+// again reports whether the message was in another hand before.
+func (j *job) again() bool { return j.Count > 1 && !j.back }
+
+// unheard reports whether an earlier delivery may have been lost with its worker before the log heard of it: the message comes so late that it was
+// not just handed back, as one is that is too early.
+func (j *job) unheard() bool {
+	from := j.Time
+	if t := j.m.NotBefore.Add(-early); t.After(from) {
+		from = t
+	}
+	return j.again() && !j.heard && j.taken.Sub(from) >= j.AckWait
 }
 
 // ask reads the run's log and does what [steps.Redelivered] says; true means execute.
@@ -191,14 +238,19 @@ func (j *job) ask(d steps.Delivered) bool {
 		j.park(time.Second)
 		return false
 	}
+	j.heard = steps.Heard(log, j.m.Attempt)
 	verdict, pause := steps.Redelivered(steps.SinceGrant(log, j.m), d)
 	switch verdict {
 	case steps.Execute:
 		return true
+	case steps.Rest:
+		return j.wait(pause)
 	case steps.Drop:
 		j.ack()
+	case steps.PutDown:
+		j.putDown()
 	case steps.ParkIt:
-		j.park(pause)
+		j.handOn(pause)
 	case steps.ReportUnknown:
 		j.report(j.failed(steps.Fault{Class: steps.Unknown, Acted: steps.ActedMaybe, Message: "the worker that had claimed it ended without a word: it may have happened"}, 0))
 	case steps.ReportCrashed:
@@ -212,27 +264,6 @@ func (j *job) crashes() string {
 		return "the worker that had claimed it ended without a word"
 	}
 	return fmt.Sprintf("its worker ended under it %d times", steps.CrashBudget)
-}
-
-func (j *job) readLog() ([]steps.Record, error) {
-	ctx, cancel := context.WithTimeout(j.life, 10*time.Second)
-	defer cancel()
-	entries, err := j.Bus.ReadLog(ctx, j.m.Run, 0)
-	if err != nil {
-		return nil, err
-	}
-	log := make([]steps.Record, 0, len(entries))
-	for _, e := range entries {
-		_, run, kind, ok := j.names.ParseLog(e.Subject)
-		if !ok {
-			continue
-		}
-		// An entry that cannot be read freezes the run in the dispatcher; it says nothing about this attempt.
-		if ev, err := wire.DecodeEvent(kind, e.Data); err == nil {
-			log = append(log, steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: ev})
-		}
-	}
-	return log, nil
 }
 
 // claim wins the right to execute an attempt of an unsafe tool. The log stores only the first claim.
@@ -255,13 +286,14 @@ func (j *job) claim() bool {
 
 // tellStarted stores that a message that may have been executed before is executed now; crashes are counted by it.
 func (j *job) tellStarted() bool {
-	_, err := j.append(steps.Started{Attempt: j.m.Attempt, Worker: j.worker, Delivery: uuid.NewString()})
+	start := uuid.NewString()
+	_, err := j.append(steps.Started{Attempt: j.m.Attempt, Worker: j.worker, Delivery: start, Unheard: j.unheard()})
 	if err != nil {
 		j.Log.Warn("cannot store that the attempt starts; the message comes again", "attempt", j.name(), "error", err)
 		j.park(time.Second)
 		return false
 	}
-	j.awaited = true
+	j.awaited, j.start = true, start
 	return true
 }
 

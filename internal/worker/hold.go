@@ -18,13 +18,22 @@ type holds struct {
 // held is one message in hand.
 type held struct {
 	bus.Delivery
-	of *holds
+	of      *holds
+	renewed time.Time // when the server was last told that it is in hand; under the lock of holds
+}
+
+// ours reports whether the server can still think that the message is in this hand. Only what it was told in time
+// counts: after an ack wait of silence the message is another's, and to be told then changes nothing.
+func (m *held) ours(ackWait time.Duration) bool {
+	m.of.mu.Lock()
+	defer m.of.mu.Unlock()
+	return time.Since(m.renewed) < ackWait
 }
 
 func newHolds() *holds { return &holds{all: map[*held]struct{}{}} }
 
 func (h *holds) take(d bus.Delivery) *held {
-	m := &held{d, h}
+	m := &held{d, h, time.Now()}
 	h.mu.Lock()
 	h.all[m] = struct{}{}
 	h.mu.Unlock()
@@ -37,8 +46,8 @@ func (h *holds) drop(m *held) {
 	h.mu.Unlock()
 }
 
-func (h *holds) beat(ctx context.Context, every time.Duration) {
-	tick := time.NewTicker(every)
+func (h *holds) beat(ctx context.Context, ackWait time.Duration) {
+	tick := time.NewTicker(ackWait / 3)
 	defer tick.Stop()
 	var all []*held
 	for {
@@ -54,7 +63,18 @@ func (h *holds) beat(ctx context.Context, every time.Duration) {
 		}
 		h.mu.Unlock()
 		for _, m := range all {
-			_ = m.InProgress() // a beat that is lost is followed by two more before the message goes
+			if m.InProgress() == nil { // a beat that is lost is followed by two more before the message goes
+				h.renew(m, ackWait)
+			}
 		}
+	}
+}
+
+// renew notes that the server was told in time. What it has given up on already does not come back by that.
+func (h *holds) renew(m *held, ackWait time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if now := time.Now(); now.Sub(m.renewed) < ackWait {
+		m.renewed = now
 	}
 }

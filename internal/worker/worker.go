@@ -14,6 +14,8 @@ import (
 	"belay/internal/bus"
 	"belay/internal/executor"
 	"belay/internal/fleet"
+	"belay/internal/plan"
+	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/toolbox"
 	"belay/internal/wire"
@@ -33,6 +35,7 @@ type Observer interface {
 // Options say how a [Worker] works. Bus and Tools are required.
 type Options struct {
 	Bus     *bus.Bus
+	Runs    *runlog.Log // the logs of runs; default: read through Bus
 	Tools   map[toolbox.Key]toolbox.Rung
 	Name    string // in the log of runs; unique among workers
 	Version string // that it announces
@@ -79,6 +82,9 @@ func (o Options) withDefaults() Options {
 	if o.Observer == nil {
 		o.Observer = nobody{}
 	}
+	if o.Runs == nil {
+		o.Runs = runlog.New(o.Bus, plan.NewCache(64))
+	}
 	if o.Keys == nil {
 		o.Keys = noKeys{}
 	}
@@ -101,6 +107,11 @@ type Worker struct {
 	tools map[string]chan struct{} // the same, per tool with a limit
 	hold  *holds
 	stops *stops
+	ears  *ears
+	parks *parks
+	// What it has read of runs' logs.
+	journals *journals
+	folds    *folds
 
 	schemas toolbox.Schemas // that come with messages
 
@@ -116,7 +127,7 @@ func New(o Options) *Worker {
 	o = o.withDefaults()
 	w := &Worker{
 		Options: o, names: o.Bus.Names(), slots: make(chan struct{}, o.Concurrency), tools: map[string]chan struct{}{},
-		hold: newHolds(), hands: newHands(), stops: newStops(), ready: make(chan struct{}), stopping: make(chan struct{}),
+		hold: newHolds(), hands: newHands(), stops: newStops(), parks: newParks(), journals: newJournals(), folds: newFolds(), ready: make(chan struct{}), stopping: make(chan struct{}),
 	}
 	for tool, n := range o.ToolConcurrency {
 		if n > 0 {
@@ -146,14 +157,15 @@ func (w *Worker) Run(ctx context.Context) error {
 	if len(w.Tools) == 0 {
 		return errors.New("worker: no tool to serve: the tools file has none for this binary, or --only leaves none")
 	}
-	unhear, err := w.Bus.Hear(w.names.StopAll(), w.heardStop)
+	hearing, err := w.Bus.Listen(w.names.StopAll(), w.heardStop)
 	if err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
-	defer unhear()
+	defer hearing.Stop()
+	w.ears = &ears{hearing: hearing, born: time.Now()}
 	beating, stopBeating := context.WithCancel(context.Background())
 	defer stopBeating()
-	go w.hold.beat(beating, w.AckWait/3)
+	go w.hold.beat(beating, w.AckWait)
 
 	lost := make(chan toolbox.Key, len(w.Tools))
 	consumptions, err := w.consumeAll(ctx, lost)

@@ -113,6 +113,21 @@ func (r *rig) log(e steps.Event) {
 	r.put(r.Names().RunsStream(0), subject, body)
 }
 
+// submit writes the run that [message] is of into the log.
+func (r *rig) submit(effects steps.Effects) {
+	r.t.Helper()
+	document, err := json.Marshal(steps.Definition{
+		Plan: steps.Plan{Name: "p", Steps: []steps.Step{{ID: "s", Tool: tool.Tool, OnFailure: steps.OnFailureEscalate}}},
+		Tools: map[string]steps.Tool{tool.Tool: {
+			Name: tool.Tool, Effects: effects, Rungs: []steps.Rung{{Name: tool.Rung, Executor: "go", Retry: steps.RetryPolicy{MaxAttempts: 1, Factor: 2}}},
+		}},
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.log(steps.Submitted{Epoch: steps.Epoch, Document: document, Input: json.RawMessage(`{}`)})
+}
+
 // until follows the run's log until want says that it has what the test waits for, and returns everything up to there.
 func (r *rig) until(want func(steps.Event) bool) []steps.Event {
 	r.t.Helper()
@@ -206,6 +221,7 @@ func (r *rig) connectOpen() *bus.Bus {
 
 func TestOneOfTwoWorkersExecutesAnUnsafeAttempt(t *testing.T) {
 	r := newRig(t)
+	r.submit(steps.EffectsUnsafe)
 	var effects atomic.Int64
 	for _, name := range []string{"w1", "w2"} {
 		r.start(Options{Name: name}, ok(func() { effects.Add(1) }))
@@ -224,6 +240,7 @@ func TestOneOfTwoWorkersExecutesAnUnsafeAttempt(t *testing.T) {
 
 func TestClaimedAndSilentIsUnknown(t *testing.T) {
 	r := newRig(t)
+	r.submit(steps.EffectsUnsafe)
 	r.queue(message(steps.EffectsUnsafe))
 	r.takeSilently()
 	r.log(steps.Claimed{Attempt: message("").Attempt, Worker: "dead"})
@@ -236,6 +253,7 @@ func TestClaimedAndSilentIsUnknown(t *testing.T) {
 
 func TestWithdrawnIsNotExecuted(t *testing.T) {
 	r := newRig(t)
+	r.submit(steps.EffectsUnsafe)
 	r.log(steps.Claimed{Attempt: message("").Attempt})
 	r.start(Options{}, ok(func() { t.Error("executed although it was withdrawn") }))
 	r.queue(message(steps.EffectsUnsafe))
@@ -318,6 +336,7 @@ func TestStopWordEndsAnAttempt(t *testing.T) {
 
 func TestPastItsDeadlineIsNotExecuted(t *testing.T) {
 	r := newRig(t)
+	r.submit(steps.EffectsUnsafe)
 	r.start(Options{}, ok(func() { t.Error("executed after the end of the step's budget") }))
 	m := message(steps.EffectsUnsafe)
 	m.Deadline = time.Now().Add(-time.Second)
@@ -355,6 +374,7 @@ func TestUnreadableMessageFailsItsAttempt(t *testing.T) {
 func TestSchemasAreHeld(t *testing.T) {
 	bad := func(json.RawMessage) error { return errors.New("n is missing") }
 	r := newRig(t)
+	r.submit(steps.EffectsUnsafe)
 	rung := ok(func() { t.Error("executed with parameters that do not fit") })
 	rung.CheckInput = bad
 	r.start(Options{}, rung)
