@@ -18,7 +18,7 @@ type Options struct {
 	Secure bool     // they are reached by https, perhaps through a proxy: cookies say so
 	Tokens *Tokens
 	OIDC   *OIDCOptions // nil: only tokens sign in
-	Page   SignInPage
+	Page   SignInPage   // shows who is not signed in how to
 	Now    func() time.Time
 	Log    *slog.Logger
 }
