@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"belay/internal/dlq"
 	"belay/internal/handoff"
 	"belay/internal/herald"
+	"belay/internal/steps"
 )
 
 func (a *app) escCommand() *cobra.Command {
@@ -73,21 +75,30 @@ func (a *app) listEscalations(list []handoff.Item) error {
 		fmt.Fprintln(a.Out, nothingWaits)
 		return nil
 	}
-	var rows [][]any
+	head, rows := []any{"ID", "KIND", "WORKFLOW", "STEP", "DUE", "SINCE", "WHO"}, [][]any{}
 	for _, e := range list {
 		rows = append(rows, []any{
-			a.idCell(e.ID), e.Kind, a.cell(e.Workflow, 8), a.cell(forPeople(e.Step), 10), left(e.Deadline), ago(e.Opened), a.cell(holder(e.Claim), 8), a.about(e.Summary), plain(whyAsked(e)),
+			a.idCell(e.ID), e.Kind, a.cell(e.Workflow, 8), a.cell(forPeople(e.Step), 10), left(e.Deadline), ago(e.Opened), a.cell(holder(e.Claim), 8),
 		})
 	}
-	return a.listWhole([]any{"ID", "KIND", "WORKFLOW", "STEP", "DUE", "SINCE", "WHO", "ABOUT", "WHY"}, rows)
+	if terminal(a.Out) {
+		for i, e := range list {
+			rows[i] = append(rows[i], besideVotes(e, cmp.Or(e.Summary, e.Message)))
+		}
+		return a.listCut(append(head, "ABOUT"), rows, steps.CutSummary)
+	}
+	for i, e := range list {
+		rows[i] = append(rows[i], cmp.Or(plain(e.Summary), "-"), besideVotes(e, e.Message))
+	}
+	return a.table(append(head, "ABOUT", "WHY"), rows)
 }
 
-// whyAsked is why an item waits, and for whom else where some have approved.
-func whyAsked(e handoff.Item) string {
-	if e.Approved == "" {
-		return e.Message
+// besideVotes is a text about an item, behind who has approved it where others must too.
+func besideVotes(e handoff.Item, text string) string {
+	if e.Approved != "" {
+		text = e.Approved + ": " + text
 	}
-	return e.Approved + ": " + e.Message
+	return plain(text)
 }
 
 // holder is who is at an item.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -87,14 +86,6 @@ func (a *app) cell(s string, n int) string {
 		return cut(s, n)
 	}
 	return s
-}
-
-// about is what the call in question does: cut on a terminal, but never inside a number, whole elsewhere.
-func (a *app) about(summary string) string {
-	if terminal(a.Out) {
-		summary = steps.CutSummary(summary, 24)
-	}
-	return cmp.Or(plain(summary), "-")
 }
 
 // idCell is the id of an escalation in a list: its end on a terminal, whole elsewhere.

@@ -38,7 +38,10 @@ func (a *app) table(head []any, rows [][]any) error {
 const listWidth = 80
 
 // list prints a table whose last column gets what the others leave of the width.
-func (a *app) list(head []any, rows [][]any) error {
+func (a *app) list(head []any, rows [][]any) error { return a.listCut(head, rows, cut) }
+
+// listCut is list with another way to cut the last column.
+func (a *app) listCut(head []any, rows [][]any, cut func(s string, n int) string) error {
 	last := len(head) - 1
 	room := listWidth
 	for i := range last {
