@@ -73,8 +73,22 @@ func (a *app) printLetter(l dlq.Letter) {
 
 // printCard shows a card in the order in which a person needs it.
 func (a *app) printCard(c handoff.Card) error {
-	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
 	d := c.Dossier
+	a.printQuestion(d)
+	a.printStory(d)
+	for _, at := range d.Attempts {
+		a.printAttempt(at)
+	}
+	a.printPeople(c)
+	if d.State == steps.EscalationOpen {
+		a.printOffers(d)
+	}
+	return nil
+}
+
+// printQuestion says what is asked, and until when.
+func (a *app) printQuestion(d steps.Dossier) {
+	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
 	p("%s  %s, %s, asked at %s\n", d.ID, d.Kind, d.State, d.Opened.Local().Format("2006-01-02 15:04:05"))
 	if d.Summary != "" {
 		p("%s\n", plain(d.Summary))
@@ -84,6 +98,11 @@ func (a *app) printCard(c handoff.Card) error {
 		p("%s left, then %s\n", left(d.Deadline), expiries[d.OnExpiry])
 	}
 	p("\n")
+}
+
+// printStory says what was asked of the run, what was done, and what is in question.
+func (a *app) printStory(d steps.Dossier) {
+	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
 	p("asked     %s of %s, by %s\n", cut(plain(string(d.Input)), 300), d.Workflow, plain(cmp.Or(d.By, "unknown")))
 	p("plan      ")
 	for i, l := range d.Plan {
@@ -96,38 +115,43 @@ func (a *app) printCard(c handoff.Card) error {
 	for _, l := range d.Done {
 		p("done      %s by %s, side effect %s, key %s\n          -> %s\n", forPeople(l.Step), l.Tool, l.SideEffect, l.Key, cut(plain(string(l.Output)), 300))
 	}
-	if f := d.Failing; f != nil {
-		what := "failing"
-		if d.Kind == steps.KindApproval || d.Question != nil {
-			what = "step"
-		}
-		p("%-9s %s by %s, side effect %s, key %s\n", what, forPeople(f.Step), strings.TrimSuffix(f.Tool+"/"+f.Rung, "/"), f.Effects, f.Key)
-		p("target    %s\nparams    %s\n", plain(f.Target), plain(string(f.Params)))
+	f := d.Failing
+	if f == nil {
+		return
 	}
-	for _, at := range d.Attempts {
-		p("attempt   %d-%s-%d %s", at.Round, at.Rung, at.Try, at.State)
-		if at.Wait > 0 {
-			p(" after %s", wait(at.Wait))
-		}
-		if at.Class != "" {
-			p(": %s: %s", at.Class, plain(at.Message))
-		} else if at.State == steps.AttemptReturned {
-			p(": %s", plain(at.Note))
-		}
-		p(" (%s, %s)\n", cmp.Or(byName(at.Worker), "no worker"), time.Duration(at.Took).Round(time.Millisecond))
-		for _, l := range at.Lost {
-			p("          %s\n", plain(l.Words()))
-		}
-		if at.Detail != "" {
-			for line := range strings.Lines(cutMiddle(strings.TrimSpace(at.Detail), 1500)) {
-				p("          %s\n", plain(strings.TrimSuffix(line, "\n")))
-			}
-		}
+	what := "failing"
+	if d.Kind == steps.KindApproval || d.Question != nil {
+		what = "step"
 	}
-	a.printPeople(c)
-	if d.State != steps.EscalationOpen {
-		return nil
+	p("%-9s %s by %s, side effect %s, key %s\n", what, forPeople(f.Step), strings.TrimSuffix(f.Tool+"/"+f.Rung, "/"), f.Effects, f.Key)
+	p("target    %s\nparams    %s\n", plain(f.Target), plain(string(f.Params)))
+}
+
+// printAttempt says how one attempt went, and what was lost under it.
+func (a *app) printAttempt(at steps.AttemptView) {
+	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
+	p("attempt   %d-%s-%d %s", at.Round, at.Rung, at.Try, at.State)
+	if at.Wait > 0 {
+		p(" after %s", wait(at.Wait))
 	}
+	switch {
+	case at.Class != "":
+		p(": %s: %s", at.Class, plain(at.Message))
+	case at.State == steps.AttemptReturned:
+		p(": %s", plain(at.Note))
+	}
+	p(" (%s, %s)\n", cmp.Or(byName(at.Worker), "no worker"), time.Duration(at.Took).Round(time.Millisecond))
+	for _, l := range at.Lost {
+		p("          %s\n", plain(l.Words()))
+	}
+	for line := range strings.Lines(cutMiddle(strings.TrimSpace(at.Detail), 1500)) {
+		p("          %s\n", plain(strings.TrimSuffix(line, "\n")))
+	}
+}
+
+// printOffers says what may be decided by whoever sits here, and what each decision does.
+func (a *app) printOffers(d steps.Dossier) {
+	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
 	barred := a.barred(&d)
 	if barred != "" {
 		d.Allowed = slices.DeleteFunc(slices.Clone(d.Allowed), func(v steps.Verb) bool { return v == steps.VerbApprove })
@@ -143,7 +167,6 @@ func (a *app) printCard(c handoff.Card) error {
 	if s := d.Suggestion; s != nil {
 		p("          suggested: %s, because %s\n", s.Verb, s.Ground)
 	}
-	return nil
 }
 
 // expiries say what happens when nobody decides in time.

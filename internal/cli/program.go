@@ -46,7 +46,7 @@ func isDir(path string) bool {
 
 // commandLine finds the commands in what is said. The text is the program's own: nothing from outside is looked through
 // but what an error quotes.
-var commandLine = regexp.MustCompile("(?:go run [^ ]*/)?\\b(dispatcher|worker)( (?:run|runs|esc|dev|serve|token|keys|audit|tools|workers|lint|bench|notify|schema|config|help|version|--tools|--server|--trust)\\b)")
+var commandLine = regexp.MustCompile(`(?:go run [^ ]*/)?\b(dispatcher|worker)( (?:run|runs|esc|dev|serve|token|keys|audit|tools|workers|lint|bench|notify|schema|config|help|version|--tools|--server|--trust)\b)`)
 
 // named writes the commands in a text as they can be typed here.
 func (a *app) named(text string) string {

@@ -77,7 +77,7 @@ func TestHelpIsNotGarbled(t *testing.T) {
 
 // TestHelpNamesTheProgram as it was started, whichever page of it.
 func TestHelpNamesTheProgram(t *testing.T) {
-	named := regexp.MustCompile("(?:go run ./cmd/)?(dispatcher|worker) (?:run|runs|esc|dev|serve|token|keys|audit|tools|workers|--tools|--trust)\\b")
+	named := regexp.MustCompile(`(?:go run ./cmd/)?(dispatcher|worker) (?:run|runs|esc|dev|serve|token|keys|audit|tools|workers|--tools|--trust)\b`)
 	for _, root := range programs("go run ./cmd/dispatcher") {
 		everyCommand(root, func(c *cobra.Command) {
 			var help bytes.Buffer

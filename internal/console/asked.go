@@ -57,8 +57,8 @@ func (w *waterfall) askedBar(q steps.AskedView) bar {
 
 // came says what came of a question: who decided what, and why; or since when it waits, and until when.
 func (w *waterfall) came(q steps.AskedView) (what, why string) {
-	switch {
-	case q.State == steps.EscalationOpen:
+	switch q.State {
+	case steps.EscalationOpen:
 		what = "waits since " + steps.Clock(q.Opened, w.now) + " UTC"
 		if q.Deadline != nil {
 			what += ", until " + steps.Clock(*q.Deadline, w.now)
@@ -67,9 +67,9 @@ func (w *waterfall) came(q steps.AskedView) (what, why string) {
 			why = "approved so far by " + strings.Join(q.Approvals, ", ")
 		}
 		return what, why
-	case q.State == steps.EscalationExpired:
+	case steps.EscalationExpired:
 		return "nobody decided in time", ""
-	case q.State == steps.EscalationSuperseded:
+	case steps.EscalationSuperseded:
 		return "events answered it", ""
 	}
 	who := []string{q.By}

@@ -85,12 +85,6 @@ func marked(s string) template.HTML {
 
 func bytesMore(n int) string { return count(n, "byte more", "bytes more") }
 
-// pretty indents JSON and leaves every token as it is written. What is no JSON comes back unchanged.
-func pretty(raw json.RawMessage) string {
-	text, _ := indented(raw, len(raw)*steepest+valueRoom)
-	return text
-}
-
 // steepest is how many times longer indentation may make a document that is not to be cut.
 const steepest = 4
 

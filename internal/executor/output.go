@@ -73,6 +73,8 @@ func TooLarge(seen string, max int) steps.Fault {
 }
 
 // Unusable is the fault of an answer that cannot be used; seen is what there was of it, for people.
+//
+//go:noinline
 func Unusable(message, seen string) steps.Fault {
 	return steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Message: message, Detail: seen}
 }

@@ -245,14 +245,6 @@ func patch(before, after json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(ops)
 }
 
-func verbs(allowed []steps.Verb) string {
-	words := make([]string, len(allowed))
-	for i, v := range allowed {
-		words[i] = string(v)
-	}
-	return strings.Join(words, ", ")
-}
-
 func checkParams(s *steps.State, e *steps.Escalation, params json.RawMessage) error {
 	if err := steps.CheckDepth(params); err != nil {
 		return fmt.Errorf("%w: the parameters: %w", ErrInvalid, err)

@@ -30,7 +30,7 @@ func (f *toolsFile) lintTool(t *ToolDef) {
 		f.lintArgv(r, params)
 		f.lintOptions(t, r)
 	}
-	t.Warnings = Problems(slices.Clone(f.warnings[before:])).sorted()
+	t.Warnings = slices.Clone(f.warnings[before:]).sorted()
 }
 
 func (f *toolsFile) lintTimes(t *ToolDef, r *RungDef) {

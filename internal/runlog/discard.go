@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"belay/internal/bus"
@@ -26,8 +25,8 @@ func (l *Log) FindStray(ctx context.Context, letter string) (*Stray, error) {
 		return nil, nil
 	}
 	of := letter[:i]
-	seq, err := strconv.ParseUint(letter[i+len(letterMark):], 10, 64)
-	if err != nil {
+	seq, ok := letterSeq(of, letter)
+	if !ok {
 		return nil, nil
 	}
 	for _, stream := range l.streams() {

@@ -141,10 +141,10 @@ func (v *seer) goesOn(i int, was *Unit, why string) Happening {
 	case len(was.Attempts) > 0:
 		what, text = HappensRung, "it goes on with rung "+v.s.RungName(i)
 	}
-	switch {
-	case u.State == StepSucceeded:
+	switch u.State {
+	case StepSucceeded:
 		text += ", and is done if that works"
-	case u.State == StepUnknown:
+	case StepUnknown:
 		text += "; nobody knows whether it has acted"
 	}
 	return Happening{What: what, Text: why + text}

@@ -66,7 +66,7 @@ func (c *change) hear(i int, e Objected) (_ PolicyDifference, heard bool) {
 	u.objections++
 	h := c.heard[t.Name]
 	if h == nil {
-		h = &heardPolicy{tool: *t, asks: c.Program.Asks[t.Name], digests: slices.Clone(c.Program.policies[t.Name]), pinned: *t}
+		h = &heardPolicy{tool: *t, asks: c.Program.Asks[t.Name], digests: slices.Clone(c.Program.policies[t.Name].Heard), pinned: *t}
 	}
 	digest, diff := e.Policy.Digest(), PolicyDifference{Tool: t.Name, Worker: e.Worker}
 	if n := slices.Index(h.digests, digest); n >= 0 {
@@ -218,9 +218,9 @@ func (s *State) addPolicies(m *StepMessage, i int) {
 		if !s.probing(i) {
 			n = s.Units[i].known
 		}
-		m.Policies = h.digests[:n:n]
+		m.Policies = &Policies{Heard: h.digests[:n:n]}
 		if !s.probing(i) {
-			m.InputSchema, m.OutputSchema = h.pinned.InputSchema, h.pinned.OutputSchema
+			m.Policies.InputSchema, m.Policies.OutputSchema = h.pinned.InputSchema, h.pinned.OutputSchema
 		}
 	}
 }

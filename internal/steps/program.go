@@ -17,7 +17,7 @@ type Program struct {
 
 	Reshapes  map[string]map[int]Expr // by tool and rung: what makes an output of a person's answer
 	Summaries map[string]Saying       // by tool
-	policies  map[string][]string     // by tool: the digest of its policy
+	policies  map[string]*Policies    // by tool: as it was submitted
 }
 
 // Asks are a tool's expressions about one call of it.
@@ -52,9 +52,9 @@ func Link(p *Program) *Program {
 		index[p.Plan.Steps[i].ID] = i
 	}
 	p.index = index
-	p.policies = make(map[string][]string, len(p.Tools))
+	p.policies = make(map[string]*Policies, len(p.Tools))
 	for name, t := range p.Tools {
-		p.policies[name] = []string{t.Policy().Digest()}
+		p.policies[name] = &Policies{Heard: []string{t.Policy().Digest()}}
 	}
 	for i := range p.Nodes {
 		n := &p.Nodes[i]

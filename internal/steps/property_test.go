@@ -167,7 +167,7 @@ func (g *player) object(m StepMessage) {
 	g.ended[AttemptName(m.Run, m.Attempt)] = true
 	g.add(objection(m.Attempt, rapid.SampledFrom([]string{"w1", "w2"}).Draw(g.T, "worker"), tool))
 	i := g.state.Unit(m.Step)
-	if slices.Contains(m.Policies, tool.Policy().Digest()) {
+	if slices.Contains(m.Policies.Heard, tool.Policy().Digest()) {
 		return
 	}
 	if u := &g.state.Units[i]; g.state.Tool(i).Effects.Unsafe() && u.State.InQueue() && !g.state.probing(i) {
@@ -239,7 +239,7 @@ func (g *player) decision(n int, v Verb, by string) Decided {
 func (g *player) checkApproved() {
 	for _, m := range Wants(g.state, nil).Steps {
 		t := g.state.Tool(g.state.Unit(m.Step))
-		if len(m.Policies) < g.state.policiesOf(g.state.Unit(m.Step)) {
+		if len(m.Policies.Heard) < g.state.policiesOf(g.state.Unit(m.Step)) {
 			continue // it was queued before the rule was heard of; the worker that brought it up hands it back
 		}
 		if t.Approval == nil || t.Approval.When == "json:false" || m.RungName == VerifyRung || t.Rung(m.Rung).Harmless() {

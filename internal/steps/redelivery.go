@@ -38,12 +38,9 @@ type Delivered struct {
 	AckWait time.Duration // how long a silent worker keeps a message
 }
 
-// Fresh reports whether nobody can have begun the attempt before: its log need not be read.
-func (d Delivered) Fresh() bool { return !d.Again && !d.Anew }
-
-// CountsStarts reports whether the log is to be told that the attempt starts, so that crashes can be counted. For an
-// unsafe tool its claim says so.
-func (d Delivered) CountsStarts() bool { return !d.Fresh() && !d.Claimed() }
+// Fresh reports whether nobody can have begun the attempt before: its log need not be read, nor told that the attempt
+// starts. Again and anew are those of [Delivered].
+func Fresh(again, anew bool) bool { return !again && !anew }
 
 // Redelivered decides what to do with a delivery, given what the run's log says of its step and of the run as a whole.
 // For ParkIt and Rest the duration says for how long.

@@ -120,21 +120,21 @@ func TestAMessageMadeAnew(t *testing.T) {
 	a := Attempt{Step: "s", Try: 1}
 	claimed := []Record{{Time: epoch, Event: Claimed{Attempt: a, Worker: "w1"}}}
 	for _, tt := range []struct {
-		effects             Effects
-		again, anew         bool
-		fresh, countsStarts bool
-		claimed             Verdict
+		effects     Effects
+		again, anew bool
+		fresh       bool
+		claimed     Verdict
 	}{
-		{EffectsNone, false, false, true, false, ParkIt},
-		{EffectsNone, false, true, false, true, ParkIt},
-		{EffectsNone, true, false, false, true, ReportCrashed},
-		{EffectsUnsafe, false, true, false, false, ParkIt},
-		{EffectsUnsafe, true, true, false, false, ReportUnknown},
+		{EffectsNone, false, false, true, ParkIt},
+		{EffectsNone, false, true, false, ParkIt},
+		{EffectsNone, true, false, false, ReportCrashed},
+		{EffectsUnsafe, false, true, false, ParkIt},
+		{EffectsUnsafe, true, true, false, ReportUnknown},
 	} {
 		d := Delivered{StepMessage: StepMessage{Attempt: a, Effects: tt.effects}, Again: tt.again, Anew: tt.anew, Now: epoch, AckWait: time.Second}
 		verdict, _ := Redelivered(claimed, d)
-		if d.Fresh() != tt.fresh || d.CountsStarts() != tt.countsStarts || verdict != tt.claimed {
-			t.Errorf("%+v: fresh %v, counts starts %v, claimed: %v", tt, d.Fresh(), d.CountsStarts(), verdict)
+		if Fresh(tt.again, tt.anew) != tt.fresh || verdict != tt.claimed {
+			t.Errorf("%+v: fresh %v, claimed: %v", tt, Fresh(tt.again, tt.anew), verdict)
 		}
 	}
 }

@@ -34,9 +34,15 @@ type StepMessage struct {
 	Grants    []Grant         `json:"grants,omitempty"`    // the approvals that it acts on
 	// Definition is the tool's as it was pinned into the run, beside Grants, so that a worker can say what is different.
 	Definition map[string]string `json:"definition,omitempty"`
-	// Policies are digests of every [ToolPolicy] that the run goes by: the submitter's, then those that workers brought up.
-	// A worker whose own is not among them says so before it acts. Empty for runs of epoch 1.
-	Policies []string `json:"policies,omitempty"`
+	// Policies are what the run goes by; nil for runs of epoch 1.
+	Policies *Policies `json:"policies,omitempty"`
+}
+
+// Policies tell a worker by which policies of its tool a run goes.
+type Policies struct {
+	// Heard are digests of every [ToolPolicy]: the submitter's, then those that workers brought up. A worker whose own is not
+	// among them says so before it acts.
+	Heard []string `json:"heard"`
 	// The submitted schemas, where a worker's policy is another one: inputs and outputs must fit them and the worker's own.
 	InputSchema  json.RawMessage `json:"input_schema,omitempty"`
 	OutputSchema json.RawMessage `json:"output_schema,omitempty"`

@@ -34,12 +34,12 @@ func (s *State) openedBy(seq uint64, unit int) int {
 }
 
 func (s *State) didRun(d Decided) string {
-	switch {
-	case d.Verb == VerbAbort:
+	switch d.Verb {
+	case VerbAbort:
 		return s.endingNow()
-	case d.Verb == VerbAnswer:
+	case VerbAnswer:
 		return "your answer is the run's output"
-	case d.Verb == VerbRetry:
+	case VerbRetry:
 		return "the run has its time again and goes on"
 	}
 	return "noted; the run goes on"

@@ -159,20 +159,27 @@ func appendStep(m steps.StepMessage) []byte {
 	o.seconds("timeout", m.Timeout)
 	o.time("not_before", m.NotBefore)
 	o.time("deadline", m.Deadline)
-	if len(m.Policies) > 0 {
-		o.texts("policies", m.Policies)
+	if m.Policies != nil {
+		o.policies(m.Policies)
 	}
 	if len(m.Grants) > 0 {
 		o.approvals(m)
 	}
-	if len(m.InputSchema) > 0 {
-		o.raw("input_schema", m.InputSchema)
-	}
-	if len(m.OutputSchema) > 0 {
-		o.raw("output_schema", m.OutputSchema)
-	}
 	o.raw("params", m.Params) // last: scan.go finds its end there
 	return append(o.b, '}')
+}
+
+func (o *object) policies(p *steps.Policies) {
+	o.key("policies")
+	in := object{append(o.b, '{')}
+	in.texts("heard", p.Heard)
+	if len(p.InputSchema) > 0 {
+		in.raw("input_schema", p.InputSchema)
+	}
+	if len(p.OutputSchema) > 0 {
+		in.raw("output_schema", p.OutputSchema)
+	}
+	o.b = append(in.b, '}')
 }
 
 // approvals are rare, and left to encoding/json.

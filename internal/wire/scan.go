@@ -228,9 +228,9 @@ func scanStep(body []byte) (m steps.StepMessage, ok bool) {
 	m.Timeout = s.seconds(`,"timeout":`)
 	m.NotBefore = s.time(`,"not_before":`)
 	m.Deadline = s.time(`,"deadline":`)
-	if s.next(`,"policies":[`) {
-		m.Policies = []string{s.text("")} // a step message with more of them is rare, and left to encoding/json
-		s.skip(`]`)
+	if s.next(`,"policies":{"heard":[`) {
+		m.Policies = &steps.Policies{Heard: []string{s.text("")}} // more of them are rare, and left to encoding/json
+		s.skip(`]}`)
 	}
 	m.Params = s.rest(`,"params":`)
 	return m, s.ok

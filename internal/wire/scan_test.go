@@ -16,7 +16,7 @@ func usual() (steps.Succeeded, steps.StepMessage) {
 	return steps.Succeeded{Attempt: a, Worker: "w-1", Output: json.RawMessage(`{"a":[1,2.5,"}"],"b":null}`), Age: steps.Duration(90 * time.Minute), Started: at, Took: steps.Duration(1234567)},
 		steps.StepMessage{
 			Run: "r-1", Attempt: a, Workflow: "w", Tool: "pay.charge", RungName: "primary", Effects: steps.EffectsUnsafe, Params: json.RawMessage(`{"x":"y"}`),
-			Key: "r-1/s/0", Timeout: steps.Duration(1500 * time.Millisecond), NotBefore: at, Deadline: at.Add(time.Hour), Policies: []string{"0123456789abcdef"},
+			Key: "r-1/s/0", Timeout: steps.Duration(1500 * time.Millisecond), NotBefore: at, Deadline: at.Add(time.Hour), Policies: &steps.Policies{Heard: []string{"0123456789abcdef"}},
 		}
 }
 

@@ -55,6 +55,7 @@ func (j *job) begin(cancel context.CancelCauseFunc) bool {
 // putDown says that the attempt was in hand and never begun, because nobody wants it any more.
 func (j *job) putDown() { j.report(j.neverBegun()) }
 
+//go:noinline
 func (j *job) neverBegun() steps.Event {
 	f := steps.Fault{Class: steps.Unavailable, Acted: steps.ActedNo, Message: "never begun, because the run is ending or has given this attempt up"}
 	return steps.Failed{Attempt: j.m.Attempt, Worker: j.worker, Fault: f, Start: j.start, Stopped: j.worker == j.Name} // what is claimed cannot be withdrawn
@@ -67,7 +68,7 @@ func (j *job) wait(d time.Duration) bool {
 	select {
 	case <-t.C:
 		return true
-	case <-j.word.heard:
+	case <-j.stops.heard(j.word):
 		j.putDown()
 	case <-j.stopping:
 		j.park(d)

@@ -24,7 +24,7 @@ const (
 func (j *job) claimSurely() bool {
 	ctx, cancel := context.WithTimeout(j.life, claimPatience)
 	defer cancel()
-	err := error(bus.ErrUncertain)
+	err := bus.ErrUncertain
 	for ctx.Err() == nil {
 		log, entries, readErr := j.history(ctx)
 		if readErr != nil {
@@ -35,7 +35,7 @@ func (j *job) claimSurely() bool {
 			continue
 		}
 		if verdict, _ := steps.Redelivered(steps.SinceGrant(log, j.m), j.delivered()); verdict != steps.Execute {
-			return j.ask(j.delivered()) && j.claimSurely() // it deals with the message, as long as the log says the same
+			return j.ask() && j.claimSurely() // it deals with the message, as long as the log says the same
 		}
 		if err = j.claimBehind(ctx, entries); err == nil {
 			return true

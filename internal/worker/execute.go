@@ -15,9 +15,12 @@ import (
 
 // execute runs the attempt under its deadline and returns its outcome, [steps.Succeeded] or [steps.Failed]; nil when
 // the message is to be handed back without one.
+//
+// Every attempt has a goroutine of its own, whose stack grows by being copied: the frames on the way from here to the
+// executor are kept small, so what is rare is made elsewhere.
 func (j *job) execute() steps.Event {
-	if f, ok := j.refuse(); ok {
-		return j.failed(f, 0)
+	if outcome := j.refuse(); outcome != nil {
+		return outcome
 	}
 	ctx, cancel := context.WithCancelCause(j.life)
 	defer cancel(nil)
@@ -44,25 +47,30 @@ func (j *job) execute() steps.Event {
 	return outcome
 }
 
-// refuse finds what makes executing pointless.
-func (j *job) refuse() (steps.Fault, bool) {
+// refuse is the outcome of an attempt that it is pointless to execute; nil lets it pass.
+func (j *job) refuse() steps.Event {
 	if !j.m.Deadline.IsZero() && !time.Now().Before(j.m.Deadline) {
-		return steps.Fault{Class: steps.DeadlineExceeded, Acted: steps.ActedNo, Message: "the step's budget was used up before the attempt could start"}, true
+		return j.notExecuted(steps.DeadlineExceeded, "the step's budget was used up before the attempt could start")
 	}
 	if j.approvalNeeded() {
 		if f := j.notApproved(nil); f != nil { // it may have expired meanwhile
-			return *f, true
+			return j.failed(*f, 0)
 		}
 	}
 	if check := j.rung.CheckInput; check != nil {
 		if err := check(j.m.Params); err != nil {
-			return steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "the parameters do not fit the tool's input_schema: " + err.Error()}, true
+			return j.notExecuted(steps.InvalidInput, "the parameters do not fit the tool's input_schema: "+err.Error())
 		}
 	}
-	if err := j.schemas.Check(j.m.InputSchema, j.m.Params); err != nil {
-		return steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "the parameters do not fit the input_schema that the run was submitted with: " + err.Error()}, true
+	if err := j.submittedInput(); err != nil {
+		return j.notExecuted(steps.InvalidInput, "the parameters do not fit the input_schema that the run was submitted with: "+err.Error())
 	}
-	return steps.Fault{}, false
+	return nil
+}
+
+//go:noinline
+func (j *job) notExecuted(c steps.Class, why string) steps.Event {
+	return j.failed(steps.Fault{Class: c, Acted: steps.ActedNo, Message: why}, 0)
 }
 
 // deadline is when the attempt must end: the rung's timeout, or the end of the step's budget if that is sooner.
@@ -205,6 +213,7 @@ func (j *job) interrupted(ctx context.Context) steps.Fault {
 	return steps.Fault{Class: steps.ToolError, Acted: steps.ActedMaybe, Message: cause.Error()}
 }
 
+//go:noinline
 func (j *job) failed(f steps.Fault, took time.Duration) steps.Event {
 	return steps.Failed{
 		Attempt: j.m.Attempt, Worker: j.worker, Fault: f, Started: time.Now().Add(-took).UTC(), Took: steps.Duration(took),

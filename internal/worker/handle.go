@@ -51,7 +51,7 @@ func (w *Worker) take(k toolbox.Key, rung toolbox.Rung, d bus.Delivery) {
 		return
 	}
 	j.m = m
-	j.word = w.stops.listen(j.name())
+	j.word = w.stops.listen(j.attempt())
 	go j.handle()
 }
 
@@ -68,7 +68,7 @@ func (j *job) stranger(k toolbox.Key, m steps.StepMessage) string {
 // release ends the work on a message.
 func (j *job) release() {
 	if j.word != nil {
-		j.stops.leave(j.name(), j.word)
+		j.stops.leave(j.attempt(), j.word)
 	}
 	j.hold.drop(j.held)
 	j.hands.put()
@@ -89,6 +89,8 @@ func (j *job) handOn(pause time.Duration) {
 	}
 	j.release()
 }
+
+func (j *job) attempt() attempt { return attempt{j.m.Run, j.m.Attempt} }
 
 func (j *job) name() string { return steps.AttemptName(j.m.Run, j.m.Attempt) }
 
@@ -129,10 +131,7 @@ func (j *job) waitForTime() bool {
 }
 
 // rest lets a message that has ended its worker before wait in hand, and takes no slot for that.
-func (j *job) rest() bool {
-	d := j.delivered()
-	return d.Claimed() || d.Fresh() || j.ask(d)
-}
+func (j *job) rest() bool { return j.m.Claimed() || j.fresh() || j.ask() }
 
 // slot waits for a free slot of the tool and of the worker; free gives them back.
 func (j *job) slot() (free func(), ok bool) {
@@ -163,8 +162,13 @@ func (j *job) enter(slots chan struct{}) bool {
 	select {
 	case slots <- struct{}{}:
 		return true
+	default:
+	}
+	select {
+	case slots <- struct{}{}:
+		return true
 	case <-j.stopping:
-	case <-j.word.heard:
+	case <-j.stops.heard(j.word):
 	}
 	return false
 }
@@ -172,7 +176,7 @@ func (j *job) enter(slots chan struct{}) bool {
 // giveUpWaiting deals with a message that waits for a slot no longer.
 func (j *job) giveUpWaiting() {
 	select {
-	case <-j.word.heard:
+	case <-j.stops.heard(j.word):
 		j.putDown()
 	default:
 		j.park(0)
@@ -191,8 +195,7 @@ func (j *job) mayExecute() bool {
 	if held && !j.asApproved(nil) {
 		return false
 	}
-	d := j.delivered()
-	if (held || !d.Fresh()) && !j.ask(d) {
+	if (held || !j.fresh()) && !j.ask() {
 		return false
 	}
 	if j.m.Effects.Unsafe() && !j.wanted() {
@@ -203,16 +206,24 @@ func (j *job) mayExecute() bool {
 		return j.claim() && j.approvalUnused()
 	case j.m.Claimed():
 		return j.claim()
-	case d.CountsStarts():
-		return j.tellStarted() && j.ask(j.delivered()) // what ended it before the log knew of this start is found there
+	case !j.fresh(): // of what is claimed, the claim says that it starts
+		return j.tellStarted() && j.ask() // what ended it before the log knew of this start is found there
 	}
 	return true
 }
 
+// fresh reports whether nobody can have begun the attempt before: the run's log need not be read.
+func (j *job) fresh() bool { return steps.Fresh(j.redelivered(), j.anew()) }
+
+// redelivered reports whether this may not be the first delivery, anew whether the message stands for one that may have
+// been lost with the queue.
+func (j *job) redelivered() bool { return j.again() || j.Time.Before(j.conn) }
+func (j *job) anew() bool        { return len(j.Header[wire.HeaderAgain]) > 0 }
+
 // delivered is what is known of the message in hand.
 func (j *job) delivered() steps.Delivered {
 	return steps.Delivered{
-		StepMessage: j.m, Again: j.again() || j.Time.Before(j.conn), Anew: len(j.Header[wire.HeaderAgain]) > 0,
+		StepMessage: j.m, Again: j.redelivered(), Anew: j.anew(),
 		Claim: j.worker, Start: j.start, Taken: j.taken, Now: time.Now(), AckWait: j.AckWait,
 	}
 }
@@ -231,7 +242,7 @@ func (j *job) unheard() bool {
 }
 
 // ask reads the run's log and does what [steps.Redelivered] says; true means execute.
-func (j *job) ask(d steps.Delivered) bool {
+func (j *job) ask() bool {
 	log, err := j.readLog()
 	if err != nil {
 		j.Log.Warn("cannot read the run's log; the message comes again", "attempt", j.name(), "error", err)
@@ -239,7 +250,7 @@ func (j *job) ask(d steps.Delivered) bool {
 		return false
 	}
 	j.heard = steps.Heard(log, j.m.Attempt)
-	verdict, pause := steps.Redelivered(steps.SinceGrant(log, j.m), d)
+	verdict, pause := steps.Redelivered(steps.SinceGrant(log, j.m), j.delivered())
 	switch verdict {
 	case steps.Execute:
 		return true

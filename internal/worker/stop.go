@@ -18,14 +18,20 @@ var errStopped error = steps.Fault{Class: steps.Unavailable, Message: "stopped, 
 // executes; those about attempts that are not in hand are remembered, since a message may be on its way yet.
 type stops struct {
 	mu     sync.Mutex
-	inHand map[string]*word
-	said   [2]map[string]struct{} // the words of this while and of the one before
+	inHand map[attempt]*word
+	said   [2]map[attempt]struct{} // the words of this while and of the one before
 	turned time.Time
+}
+
+// attempt finds an attempt of any run.
+type attempt struct {
+	run string
+	steps.Attempt
 }
 
 // word is what one message in hand hears.
 type word struct {
-	heard   chan struct{} // closed when its attempt is not wanted any more
+	heard   chan struct{} // closed when its attempt is not wanted any more; nil until somebody waits for that
 	stopped bool
 	stop    func() // while it executes: ends it
 	next    *word  // of another delivery of the same attempt
@@ -37,11 +43,11 @@ const (
 	rememberMax = 1 << 17
 )
 
-func newStops() *stops { return &stops{inHand: map[string]*word{}, turned: time.Now()} }
+func newStops() *stops { return &stops{inHand: map[attempt]*word{}, turned: time.Now()} }
 
 // listen takes an attempt in hand.
-func (s *stops) listen(name string) *word {
-	w := &word{heard: make(chan struct{})}
+func (s *stops) listen(name attempt) *word {
+	w := &word{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.next, s.inHand[name] = s.inHand[name], w
@@ -54,7 +60,7 @@ func (s *stops) listen(name string) *word {
 }
 
 // leave puts it down.
-func (s *stops) leave(name string, w *word) {
+func (s *stops) leave(name attempt, w *word) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	first := s.inHand[name]
@@ -92,14 +98,30 @@ func (s *stops) ended(w *word) {
 }
 
 func (w *word) say() {
-	if !w.stopped {
-		w.stopped = true
+	if w.stopped {
+		return
+	}
+	w.stopped = true
+	if w.heard != nil {
 		close(w.heard)
 	}
 }
 
+// heard is closed when w's attempt is not wanted any more.
+func (s *stops) heard(w *word) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.heard == nil {
+		w.heard = make(chan struct{})
+		if w.stopped {
+			close(w.heard)
+		}
+	}
+	return w.heard
+}
+
 // say passes a word on; the functions that it returns end what executes.
-func (s *stops) say(name string) (end []func()) {
+func (s *stops) say(name attempt) (end []func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remember(name)
@@ -112,12 +134,12 @@ func (s *stops) say(name string) (end []func()) {
 	return end
 }
 
-func (s *stops) remember(name string) {
+func (s *stops) remember(name attempt) {
 	if time.Since(s.turned) > rememberFor || len(s.said[0]) >= rememberMax {
 		s.said[0], s.said[1], s.turned = nil, s.said[0], time.Now()
 	}
 	if s.said[0] == nil {
-		s.said[0] = map[string]struct{}{}
+		s.said[0] = map[attempt]struct{}{}
 	}
 	s.said[0][name] = struct{}{}
 }
@@ -127,7 +149,7 @@ func (w *Worker) heardStop(subject string, _ []byte) {
 	if !ok {
 		return
 	}
-	for _, end := range w.stops.say(steps.AttemptName(run, a)) {
+	for _, end := range w.stops.say(attempt{run, a}) {
 		end()
 	}
 }

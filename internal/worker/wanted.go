@@ -66,7 +66,7 @@ func (j *job) wanted() bool {
 	case want == steps.WantsThis:
 		return true
 	case want == steps.WantsNot:
-		return j.ask(j.delivered()) && j.notNow()
+		return j.ask() && j.notNow()
 	default:
 		j.refuseStray()
 	}

@@ -4,6 +4,7 @@ package command_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +41,7 @@ func stopped(t *testing.T, script string, grace time.Duration) (executor.Result,
 func stoppedFault(t *testing.T, script string, grace time.Duration) steps.Fault {
 	t.Helper()
 	res, err := stopped(t, script, grace)
-	f, ok := err.(steps.Fault)
+	f, ok := errors.AsType[steps.Fault](err)
 	if !ok {
 		t.Fatalf("%s: %s, %v, want a fault", script, res.Output, err)
 	}

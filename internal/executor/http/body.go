@@ -101,9 +101,9 @@ func decodeText(body []byte, contentType string) ([]byte, error) {
 	case bytes.HasPrefix(body, []byte("\xff\xfe")), bytes.HasPrefix(body, []byte("\xfe\xff")):
 		return unicode.UTF16(unicode.BigEndian, unicode.ExpectBOM).NewDecoder().Bytes(body)
 	}
-	_, params, err := mime.ParseMediaType(contentType)
+	_, params, _ := mime.ParseMediaType(contentType) // one that cannot be read names no charset
 	name := strings.ToLower(strings.TrimSpace(params["charset"]))
-	if err != nil || name == "" || name == "us-ascii" || name == "ascii" {
+	if name == "" || name == "us-ascii" || name == "ascii" {
 		return body, nil
 	}
 	e, err := charset(name, body)
