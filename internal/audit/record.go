@@ -28,12 +28,13 @@ type Record struct {
 	Who     string          `json:"who"`
 	Via     string          `json:"via,omitempty"` // cli, console, api
 	Action  string          `json:"action"`
-	On      string          `json:"on,omitempty"`     // the escalation, run, token or key
-	Run     string          `json:"run,omitempty"`    // of the escalation
-	Seq     uint64          `json:"seq,omitempty"`    // of the decision in the run's log
-	Counts  *bool           `json:"counts,omitempty"` // of what stands in the run's log: whether it counted
-	Effect  string          `json:"effect,omitempty"` // what came of it, or why nothing did, in the words that they were told
-	Over    string          `json:"over,omitempty"`   // who had claimed the escalation then
+	On      string          `json:"on,omitempty"`      // the escalation, run, token or key
+	Run     string          `json:"run,omitempty"`     // of the escalation
+	Seq     uint64          `json:"seq,omitempty"`     // of the decision in the run's log
+	Counts  *bool           `json:"counts,omitempty"`  // of what stands in the run's log: whether it counted
+	Effect  string          `json:"effect,omitempty"`  // what came of it, or why nothing did, in the words that they were told
+	Over    string          `json:"over,omitempty"`    // who had claimed the escalation then
+	Reopens string          `json:"reopens,omitempty"` // the escalation whose rejection of the same call was taken back
 	Reason  string          `json:"reason,omitempty"`
 	Summary string          `json:"summary,omitempty"` // what the call in question does, in one line
 	Digest  string          `json:"digest,omitempty"`  // of what was approved

@@ -303,7 +303,7 @@ func (r *Recorder) complete(ctx context.Context, rec *Record, ev steps.Event) {
 		return
 	}
 	w := steps.Tell(s, steps.Deed{Event: ev, Seq: rec.Seq})
-	rec.Counts, rec.Effect = new(w.Counts()), w.Text
+	rec.Counts, rec.Effect, rec.Reopens = new(w.Counts()), w.Text, d.Reopens
 	n := s.FindEscalation(d.Escalation)
 	if !decided || n < 0 {
 		return

@@ -4,8 +4,9 @@ package steps
 // machine and for ever, so that a log that was folded one way is never folded another:
 //
 //	1  everything before epochs were written down
-//	2  a stop is confirmed before a run ends; a worker's stricter policy counts; denials stick; waits that the other
-//	   side names are bounded; names that differ only in case, width or blanks are one person's
+//	2  nothing is over before nobody can begin it any more; a worker's stricter policy counts; a rejection sticks to its
+//	   call; waits that the other side names are bounded; a fault that the same call brings again is not retried; one
+//	   person's name may be written in several ways
 //
 // A log that asks for a newer one is not folded at all: its run waits until the program is upgraded.
 const Epoch = 2
