@@ -198,7 +198,7 @@ func (j *job) mayExecute() bool {
 	if (held || !j.fresh()) && !j.ask() {
 		return false
 	}
-	if j.m.Effects.Unsafe() && !j.wanted() {
+	if j.m.Effects.Unsafe() && !mutant("no-wanted") && !j.wanted() {
 		return false
 	}
 	switch {

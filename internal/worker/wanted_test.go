@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +142,9 @@ func TestAStopThatComesFirstIsRemembered(t *testing.T) {
 	if err := r.Tell(r.Names().Stop(m.Run, m.Attempt), nil); err != nil {
 		t.Fatal(err)
 	}
+	for !r.newest.stops.knows(attempt{m.Run, m.Attempt}) { // it and the message may be handled side by side
+		runtime.Gosched()
+	}
 	r.queue(m)
 	all := r.until(func(e steps.Event) bool { _, is := e.(steps.Failed); return is })
 	if f := all[1].(steps.Failed); !f.Stopped || f.Step != m.Step {
@@ -239,4 +243,12 @@ func (r *rig) waitsInHand() {
 		}
 	}
 	r.t.Fatal("no worker takes it")
+}
+
+// knows reports whether a word about an attempt was heard.
+func (s *stops) knows(name attempt) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, is := s.said[0][name]
+	return is
 }

@@ -19,6 +19,7 @@ import (
 
 // rig is a real server with a bus, and workers that the test starts.
 type rig struct {
+	newest *Worker // the one that was started last
 	t      testing.TB
 	server *bus.Server
 	*bus.Bus
@@ -69,7 +70,8 @@ func (r *rig) start(o Options, rung toolbox.Rung) (stop func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- New(o).Run(ctx) }()
+	r.newest = New(o)
+	go func(w *Worker) { done <- w.Run(ctx) }(r.newest)
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
