@@ -63,6 +63,7 @@ func TestWhatTheLogWantsIsExecuted(t *testing.T) {
 	if _, ok := all[len(all)-1].(steps.Succeeded); !ok {
 		t.Fatalf("%+v", all)
 	}
+	r.drained()
 	// Once it is over, the same message is only taken out of the queue.
 	r.queue(m)
 	r.drained()
