@@ -67,8 +67,8 @@ type AttemptView struct {
 	Ended   *time.Time   `json:"ended"`
 	Took    Duration     `json:"took,omitempty"`
 	Wait    Duration     `json:"wait"`
-	Crashes int          `json:"crashes,omitempty"`
-	Lost    []LostView   `json:"lost,omitempty"` // executions whose worker ended under them
+	Crashes int          `json:"crashes,omitempty"` // executions that ended with their worker
+	Lost    []LostView   `json:"lost,omitempty"`    // executions whose worker ended under them
 	Note    string       `json:"note,omitempty"`
 }
 
@@ -138,7 +138,7 @@ func (s *State) attemptViews(i int) []AttemptView {
 		v := AttemptView{
 			Round: rec.Round, Rung: s.Tool(i).Rung(rec.Rung).Name, Try: rec.Try, State: rec.State, Worker: rec.Worker,
 			Queued: rec.Queued.UTC(), Started: rec.began(), Ended: moment(rec.Ended), Took: rec.Took, Wait: rec.Wait,
-			Crashes: rec.Crashes, Lost: lostViews(rec.Lost), Note: rec.Note,
+			Crashes: max(rec.Crashes, len(rec.Lost)), Lost: lostViews(rec.Lost), Note: rec.Note,
 		}
 		if f := rec.Fault; f != nil {
 			v.Class, v.Message, v.Detail, v.Status = f.Class, f.Message, f.Detail, f.Status

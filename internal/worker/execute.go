@@ -84,12 +84,18 @@ func (j *job) deadline() (time.Time, bool) {
 	return end, !end.IsZero()
 }
 
-// tellLong lets the log know of an attempt that takes a while, without waiting for the answer.
+// tellLong lets the log know of an attempt that takes a while, without waiting for the answer. Of a program it knows at
+// once: that costs little beside starting one, and a program may take its worker down with it.
 func (j *job) tellLong() (stop func()) {
 	if j.awaited || j.m.Claimed() {
 		return func() {}
 	}
-	t := time.AfterFunc(j.StartedAfter, func() { j.tell(steps.Started{Attempt: j.m.Attempt, Worker: j.worker}) })
+	started := steps.Started{Attempt: j.m.Attempt, Worker: j.worker}
+	if _, program := j.rung.Executor.(executor.Graceful); program {
+		j.tell(started)
+		return func() {}
+	}
+	t := time.AfterFunc(j.StartedAfter, func() { j.tell(started) })
 	return func() { t.Stop() }
 }
 
