@@ -96,6 +96,9 @@ func cost(t *testing.T, c *console.Console, path, form string) uint64 {
 
 // TestNoPageIsExpensive measures memory, so nothing runs beside it.
 func TestNoPageIsExpensive(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures, which the race detector would too")
+	}
 	for name, v := range hostile() {
 		w := consoletest.Empty(clock)
 		card := hostileCard(v, 3_000)
