@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,9 +158,9 @@ func withTwo(t *testing.T, chat channelFunc, test func(*diary, *Sender)) (logged
 }
 
 func TestTheNextChannelTakesOver(t *testing.T) {
-	down := true
+	var back atomic.Bool
 	chat := func(context.Context, Notice) error {
-		if down {
+		if !back.Load() {
 			return temporary("not now")
 		}
 		return nil
@@ -167,7 +168,7 @@ func TestTheNextChannelTakesOver(t *testing.T) {
 	logged := withTwo(t, chat, func(d *diary, s *Sender) {
 		s.Send(spared("a", "mail", "pager"))
 		time.Sleep(10 * time.Second)
-		down = false
+		back.Store(true)
 		time.Sleep(time.Hour)
 		d.want(t, "0s mail a: <nil>", "15s chat a: <nil>") // and the first one, once it is back
 	})
