@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -90,7 +91,10 @@ func newCanaryWorld(t *testing.T) *canaryWorld {
 	service := httptest.NewServer(http.HandlerFunc(shop))
 	t.Cleanup(service.Close)
 	w := &canaryWorld{t: t, dir: t.TempDir(), seen: map[string][]byte{}}
-	w.env = append(os.Environ(), "HOME="+w.dir, "XDG_STATE_HOME="+w.dir+"/state", "OTEL_TRACES_EXPORTER=console", "CANARY="+canary, "CANARY_USER=mia:"+canary)
+	others := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "NATS_") || strings.HasPrefix(v, "BELAY_") || strings.HasPrefix(v, "XDG_") || strings.HasPrefix(v, "OTEL_")
+	})
+	w.env = append(others, "HOME="+w.dir, "XDG_STATE_HOME="+w.dir+"/state", "OTEL_TRACES_EXPORTER=console", "CANARY="+canary, "CANARY_USER=mia:"+canary)
 	for name, text := range map[string]string{"tools.yaml": fmt.Sprintf(canaryTools, service.URL, canary), "plan.yaml": canaryPlan} {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
