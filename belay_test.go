@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,9 +13,12 @@ import (
 	"time"
 
 	"belay"
-	"belay/internal/bus"
+	"belay/belaytype"
+	"belay/embedded"
+	busembedded "belay/internal/bus/embedded"
 	"belay/internal/dispatch"
 	"belay/internal/engine"
+	"belay/worker"
 )
 
 const toolsFile = `
@@ -27,6 +31,14 @@ tools:
     effects: unsafe
     rungs:
       - {name: primary, go: {}, retry: {max_attempts: 2, initial: 1ms}}
+  fixed:
+    effects: none
+    rungs:
+      - {name: primary, static: {output: 7}}
+  refused:
+    effects: none
+    rungs:
+      - {name: primary, http: {url: "http://127.0.0.1:1/"}, retry: {max_attempts: 1}}
   ladder:
     effects: none
     rungs:
@@ -46,7 +58,7 @@ func open(t *testing.T, handlers ...belay.Handler) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := belay.Open(t.Context(), belay.Options{Embedded: t.TempDir(), Tools: tools, Handlers: handlers})
+	c, err := embedded.Open(t.Context(), t.TempDir(), embedded.Options{Tools: tools, Handlers: handlers, Interval: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,12 +75,26 @@ func (b *rig) plan(tool string) *belay.Plan {
 	return p
 }
 
+// submit starts a run, and fails the test if that does not work.
+func (b *rig) submit(tool string, s belay.Submission) *belay.Run {
+	b.t.Helper()
+	r, err := b.Submit(b.t.Context(), b.plan(tool), s)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
 // rest runs one step of a tool until it ends or asks a person.
-func (b *rig) rest(tool string, input any) belay.Document {
+func (b *rig) rest(tool string, input any) *belaytype.Document {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
 	defer cancel()
-	doc, err := b.Submit(ctx, b.plan(tool), belay.Submission{Input: input}).Rest(ctx)
+	r, err := b.Submit(ctx, b.plan(tool), belay.Submission{Input: input})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	doc, err := r.Rest(ctx)
 	var ended *belay.Ended
 	if err != nil && !errors.As(err, &ended) {
 		b.t.Fatal(err)
@@ -82,6 +108,7 @@ type params struct {
 
 // TestHowAHandlerFailsDecidesWhatHappensNext: the same function, another error each time.
 func TestHowAHandlerFailsDecidesWhatHappensNext(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name     string
 		tool     string
@@ -89,19 +116,19 @@ func TestHowAHandlerFailsDecidesWhatHappensNext(t *testing.T) {
 		panics   bool
 		attempts int
 		class    string
-		state    belay.State
+		state    belaytype.RunState
 	}{
-		{name: "a plain error is not repeated", tool: "work", err: errors.New("no"), attempts: 1, class: "tool_error", state: belay.Waiting},
-		{name: "permanent", tool: "work", err: belay.Permanent(errors.New("no")), attempts: 1, class: "tool_error", state: belay.Waiting},
-		{name: "try again", tool: "work", err: belay.TryAgain(errors.New("no")), attempts: 2, class: "unavailable", state: belay.Waiting},
-		{name: "try again, wrapped", tool: "work", err: fmt.Errorf("in the end: %w", belay.TryAgain(errors.New("no"))), attempts: 2, class: "unavailable", state: belay.Waiting},
-		{name: "a person is asked before another rung", tool: "ladder", err: belay.NeedHuman(errors.New("no")), attempts: 1, class: "needs_human", state: belay.Waiting},
-		{name: "every rung of a ladder", tool: "ladder", err: belay.Permanent(errors.New("no")), attempts: 2, class: "tool_error", state: belay.Waiting},
-		{name: "a panic", tool: "work", panics: true, attempts: 1, class: "tool_error", state: belay.Waiting},
-		{name: "unsafe, may have acted", tool: "pay", err: belay.TryAgain(errors.New("no")), attempts: 1, class: "unknown", state: belay.Waiting},
-		{name: "unsafe, nothing happened", tool: "pay", err: belay.NothingHappened(belay.TryAgain(errors.New("no"))), attempts: 2, class: "unavailable", state: belay.Waiting},
-		{name: "unsafe, nothing happened, the other way round", tool: "pay", err: belay.TryAgain(belay.NothingHappened(errors.New("no"))), attempts: 2, class: "unavailable", state: belay.Waiting},
-		{name: "no reason given", tool: "work", err: belay.Permanent(nil), attempts: 1, class: "tool_error", state: belay.Waiting},
+		{name: "a plain error is not repeated", tool: "work", err: errors.New("no"), attempts: 1, class: "tool_error", state: belaytype.Waiting},
+		{name: "permanent", tool: "work", err: belay.Permanent(errors.New("no")), attempts: 1, class: "tool_error", state: belaytype.Waiting},
+		{name: "try again", tool: "work", err: belay.TryAgain(errors.New("no")), attempts: 2, class: "unavailable", state: belaytype.Waiting},
+		{name: "try again, wrapped", tool: "work", err: fmt.Errorf("in the end: %w", belay.TryAgain(errors.New("no"))), attempts: 2, class: "unavailable", state: belaytype.Waiting},
+		{name: "a person is asked before another rung", tool: "ladder", err: belay.NeedHuman(errors.New("no")), attempts: 1, class: "needs_human", state: belaytype.Waiting},
+		{name: "every rung of a ladder", tool: "ladder", err: belay.Permanent(errors.New("no")), attempts: 2, class: "tool_error", state: belaytype.Waiting},
+		{name: "a panic", tool: "work", panics: true, attempts: 1, class: "tool_error", state: belaytype.Waiting},
+		{name: "unsafe, may have acted", tool: "pay", err: belay.TryAgain(errors.New("no")), attempts: 1, class: "unknown", state: belaytype.Waiting},
+		{name: "unsafe, nothing happened", tool: "pay", err: belay.NothingHappened(belay.TryAgain(errors.New("no"))), attempts: 2, class: "unavailable", state: belaytype.Waiting},
+		{name: "unsafe, nothing happened, the other way round", tool: "pay", err: belay.TryAgain(belay.NothingHappened(errors.New("no"))), attempts: 2, class: "unavailable", state: belaytype.Waiting},
+		{name: "no reason given", tool: "work", err: belay.Permanent(nil), attempts: 1, class: "tool_error", state: belaytype.Waiting},
 	}
 	var now atomic.Int64
 	handler := func(context.Context, params) (int, error) {
@@ -125,6 +152,7 @@ func TestHowAHandlerFailsDecidesWhatHappensNext(t *testing.T) {
 }
 
 func TestRetryAfterWaitsThatLongAndBurnsNoTry(t *testing.T) {
+	t.Parallel()
 	var calls atomic.Int64
 	b := open(t, belay.Handle("work", func(context.Context, params) (int64, error) {
 		if n := calls.Add(1); n <= 3 {
@@ -133,7 +161,7 @@ func TestRetryAfterWaitsThatLongAndBurnsNoTry(t *testing.T) {
 		return calls.Load(), nil
 	}))
 	doc := b.rest("work", nil)
-	if doc.State != belay.Succeeded || string(doc.Output) != "4" || len(doc.Steps[0].Attempts) != 4 {
+	if doc.State != belaytype.Succeeded || string(doc.Output) != "4" || len(doc.Steps[0].Attempts) != 4 {
 		t.Fatalf("%s %s", doc.State, doc.Output)
 	}
 	for _, a := range doc.Steps[0].Attempts[1:] {
@@ -144,6 +172,7 @@ func TestRetryAfterWaitsThatLongAndBurnsNoTry(t *testing.T) {
 }
 
 func TestParametersAndResults(t *testing.T) {
+	t.Parallel()
 	b := open(t,
 		belay.Handle("work", func(_ context.Context, in params) (any, error) { return in.X, nil }),
 		belay.Handle("ladder", func(_ context.Context, in map[string]any) (any, error) { return in["x"], nil }),
@@ -159,12 +188,13 @@ func TestParametersAndResults(t *testing.T) {
 		t.Errorf("parameters that do not fit: %s %s", doc.Steps[0].Class, doc.Steps[0].Message)
 	}
 	// An unsafe tool whose result is unusable has acted: a person settles it.
-	if doc := b.rest("pay", nil); doc.State != belay.Waiting || !strings.Contains(doc.Steps[0].Message, "no JSON") {
+	if doc := b.rest("pay", nil); doc.State != belaytype.Waiting || !strings.Contains(doc.Steps[0].Message, "cannot be written as JSON") {
 		t.Errorf("a result that is no JSON: %s %s", doc.State, doc.Steps[0].Message)
 	}
 }
 
 func TestInfoAndProgress(t *testing.T) {
+	t.Parallel()
 	if belay.Info(t.Context()) != (belay.Attempt{}) {
 		t.Error("an attempt outside a handler")
 	}
@@ -177,7 +207,7 @@ func TestInfoAndProgress(t *testing.T) {
 			belay.Progress(ctx, "half of %d", 2)
 			return belay.Info(ctx), nil
 		}).OnRung("spare"))
-	doc, err := b.Submit(t.Context(), b.plan("ladder"), belay.Submission{ID: "info"}).Wait(t.Context())
+	doc, err := b.submit("ladder", belay.Submission{ID: "info"}).Wait(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +215,7 @@ func TestInfoAndProgress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (belay.Attempt{Run: "info", Step: "s", Tool: "ladder", Rung: "spare", Key: "info/s/0", Try: 1}); got != want || doc.State != belay.Degraded {
+	if want := (belay.Attempt{Run: "info", Step: "s", Tool: "ladder", Rung: "spare", Key: "info/s/0", Try: 1}); got != want || doc.State != belaytype.Degraded {
 		t.Errorf("%s %+v, want %+v", doc.State, got, want)
 	}
 	if _, err := belay.Output[int](doc); err == nil || !strings.Contains(err.Error(), "info") {
@@ -194,13 +224,18 @@ func TestInfoAndProgress(t *testing.T) {
 }
 
 func TestSubmitTwiceIsOnce(t *testing.T) {
+	t.Parallel()
 	var calls atomic.Int64
 	b := open(t, belay.Handle("work", func(context.Context, params) (int64, error) { return calls.Add(1), nil }))
 	p := b.plan("work")
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if _, err := b.Submit(t.Context(), p, belay.Submission{ID: "same", Input: params{1}}).Wait(t.Context()); err != nil {
+			r, err := b.Submit(t.Context(), p, belay.Submission{ID: "same", Input: params{1}})
+			if err == nil {
+				_, err = r.Wait(t.Context())
+			}
+			if err != nil {
 				t.Error(err)
 			}
 		})
@@ -209,20 +244,51 @@ func TestSubmitTwiceIsOnce(t *testing.T) {
 	if calls.Load() != 1 {
 		t.Errorf("executed %d times", calls.Load())
 	}
-	r := b.Submit(t.Context(), p, belay.Submission{ID: "same", Input: params{2}})
-	if !errors.Is(r.Err(), belay.ErrConflict) {
-		t.Errorf("another input under the same id: %v", r.Err())
+	if _, err := b.Submit(t.Context(), p, belay.Submission{ID: "same", Input: params{2}}); !errors.Is(err, belay.ErrConflict) {
+		t.Errorf("another input under the same id: %v", err)
 	}
-	if _, err := r.Wait(t.Context()); !errors.Is(err, belay.ErrConflict) {
-		t.Errorf("Wait forgets why the submit failed: %v", err)
-	}
-	list, err := b.List(t.Context(), belay.Filter{})
+	list, err := b.List(t.Context(), belaytype.Filter{})
 	if err != nil || len(list) != 1 || list[0].ID != "same" {
 		t.Errorf("%v %v", list, err)
 	}
 }
 
+// TestWaitGivesWhatTheLogSays, whether the end was reported or read.
+func TestWaitGivesWhatTheLogSays(t *testing.T) {
+	t.Parallel()
+	b := open(t, belay.Handle("work", func(_ context.Context, p params) (int, error) {
+		if p.X%3 == 0 {
+			return 0, errors.New("not this one")
+		}
+		return p.X, nil
+	}))
+	p := b.plan("work")
+	for i := range 9 {
+		r, err := b.Submit(t.Context(), p, belay.Submission{Input: params{i + 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Rest(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.State == belaytype.Waiting {
+			if err := b.Decide(t.Context(), got.Escalations[0], belaytype.Decision{Verb: belaytype.Answer, Answer: 5, By: "bo", Reason: "known"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err = r.Wait(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, err := r.Show(t.Context()); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("Wait gives %+v, Show %+v, %v", got, want, err)
+		}
+	}
+}
+
 func TestWhatCannotBeSubmitted(t *testing.T) {
+	t.Parallel()
 	b := open(t)
 	p := b.plan("work")
 	for name, tt := range map[string]struct {
@@ -231,16 +297,27 @@ func TestWhatCannotBeSubmitted(t *testing.T) {
 	}{
 		"an id of two words": {belay.Submission{ID: "a b"}, "a b"},
 		"no object":          {belay.Submission{Input: 5}, "struct or a map"},
-		"no JSON":            {belay.Submission{Input: make(chan int)}, "no JSON"},
+		"not JSON":           {belay.Submission{Input: make(chan int)}, "cannot be written as JSON"},
 		"unknown input":      {belay.Submission{Input: map[string]any{"y": 1}}, `"y"`},
 		"another type":       {belay.Submission{Input: map[string]any{"x": "one"}}, `"x"`},
 	} {
-		if err := b.Submit(t.Context(), p, tt.s).Err(); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := b.Submit(t.Context(), p, tt.s); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if _, err := b.Submit(t.Context(), nil, belay.Submission{}); err == nil || !strings.Contains(err.Error(), "LoadPlan") {
+		t.Errorf("no plan: %v", err)
+	}
 	if _, err := b.Client.Run("nobody").Wait(t.Context()); !errors.Is(err, belay.ErrNoRun) {
 		t.Error(err)
+	}
+	if _, err := b.Client.Run("nobody").Rest(t.Context()); !errors.Is(err, belay.ErrNoRun) {
+		t.Error(err)
+	}
+	for e, err := range b.Client.Run("nobody").Events(t.Context()) {
+		if !errors.Is(err, belay.ErrNoRun) {
+			t.Errorf("%+v %v", e, err)
+		}
 	}
 	if _, err := b.Client.Run("nobody").Show(t.Context()); !errors.Is(err, belay.ErrNoRun) {
 		t.Error(err)
@@ -248,6 +325,7 @@ func TestWhatCannotBeSubmitted(t *testing.T) {
 }
 
 func TestCancelStopsWhatExecutes(t *testing.T) {
+	t.Parallel()
 	executing, stopped := make(chan struct{}), make(chan error, 1)
 	b := open(t, belay.Handle("work", func(ctx context.Context, _ params) (int, error) {
 		close(executing)
@@ -255,14 +333,14 @@ func TestCancelStopsWhatExecutes(t *testing.T) {
 		stopped <- ctx.Err()
 		return 0, ctx.Err()
 	}))
-	r := b.Submit(t.Context(), b.plan("work"), belay.Submission{})
+	r := b.submit("work", belay.Submission{})
 	<-executing
 	if err := r.Cancel(t.Context(), "ann", "not needed"); err != nil {
 		t.Fatal(err)
 	}
 	doc, err := r.Wait(t.Context())
 	var ended *belay.Ended
-	if !errors.As(err, &ended) || ended.State != belay.Cancelled || !strings.Contains(err.Error(), "not needed") || doc.State != belay.Cancelled {
+	if !errors.As(err, &ended) || ended.State != belaytype.Cancelled || !strings.Contains(err.Error(), "not needed") || doc.State != belaytype.Cancelled {
 		t.Errorf("%v %s", err, doc.State)
 	}
 	if err := <-stopped; !errors.Is(err, context.Canceled) {
@@ -274,10 +352,11 @@ func TestCancelStopsWhatExecutes(t *testing.T) {
 }
 
 func TestAPersonDecides(t *testing.T) {
+	t.Parallel()
 	b := open(t, belay.Handle("work", func(context.Context, params) (int, error) { return 0, belay.Permanent(errors.New("never")) }))
-	r := b.Submit(t.Context(), b.plan("work"), belay.Submission{ID: "ask"})
+	r := b.submit("work", belay.Submission{ID: "ask"})
 	doc, err := r.Rest(t.Context())
-	if err != nil || doc.State != belay.Waiting || len(doc.Escalations) != 1 {
+	if err != nil || doc.State != belaytype.Waiting || len(doc.Escalations) != 1 {
 		t.Fatalf("%v %s %v", err, doc.State, doc.Escalations)
 	}
 	id := doc.Escalations[0]
@@ -285,13 +364,13 @@ func TestAPersonDecides(t *testing.T) {
 	if err != nil || d.ID != id || !strings.Contains(d.Message, "never") {
 		t.Fatalf("%+v %v", d, err)
 	}
-	if err := b.Decide(t.Context(), id, belay.Decision{Verb: "approve", By: "bo"}); err == nil {
+	if err := b.Decide(t.Context(), id, belaytype.Decision{Verb: "approve", By: "bo"}); err == nil {
 		t.Error("a verb that is not offered was taken")
 	}
-	if err := b.Decide(t.Context(), id, belay.Decision{Verb: "answer", By: "bo", Answer: map[string]int{"n": 5}}); err != nil {
+	if err := b.Decide(t.Context(), id, belaytype.Decision{Verb: "answer", By: "bo", Answer: map[string]int{"n": 5}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Decide(t.Context(), id, belay.Decision{Verb: "abort", By: "cy"}); !errors.Is(err, belay.ErrDecided) || !strings.Contains(err.Error(), "bo") {
+	if err := b.Decide(t.Context(), id, belaytype.Decision{Verb: "abort", By: "cy"}); !errors.Is(err, belay.ErrDecided) || !strings.Contains(err.Error(), "bo") {
 		t.Errorf("the second decision: %v", err)
 	}
 	if doc, err = r.Wait(t.Context()); err != nil || string(doc.Output) != `{"n":5}` || doc.Steps[0].AnswerBy != "bo" {
@@ -305,24 +384,26 @@ func TestAPersonDecides(t *testing.T) {
 }
 
 func TestWaitEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	b := open(t, belay.Handle("work", func(context.Context, params) (int, error) { <-release; return 1, nil }))
-	r := b.Submit(t.Context(), b.plan("work"), belay.Submission{})
+	r := b.submit("work", belay.Submission{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := r.Wait(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	close(release)
-	if doc, err := r.Wait(t.Context()); err != nil || doc.State != belay.Succeeded {
+	if doc, err := r.Wait(t.Context()); err != nil || doc.State != belaytype.Succeeded {
 		t.Errorf("%v %s", err, doc.State)
 	}
 }
 
 // TestOverAServer: client, worker and dispatcher are three connections to one server over TCP.
 func TestOverAServer(t *testing.T) {
+	t.Parallel()
 	server, err := engine.Start(t.Context(), engine.Options{
-		Embedded: &bus.ServerOptions{StoreDir: t.TempDir(), Listen: "127.0.0.1:0", Durability: bus.DurabilityInterval},
+		Embedded: &busembedded.Options{StoreDir: t.TempDir(), Listen: "127.0.0.1:0", Durability: busembedded.Interval},
 		Dispatch: &dispatch.Options{Name: "d"},
 	})
 	if err != nil {
@@ -337,7 +418,7 @@ func TestOverAServer(t *testing.T) {
 	working, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- belay.RunWorker(working, belay.WorkerOptions{NATS: at, Tools: tools, Name: "mine"}, belay.Handle("work", func(ctx context.Context, in params) (int, error) { return in.X + 1, nil }))
+		done <- worker.Run(working, worker.Options{NATS: at, Tools: tools, Name: "mine"}, belay.Handle("work", func(ctx context.Context, in params) (int, error) { return in.X + 1, nil }))
 	}()
 	client, err := belay.Open(t.Context(), belay.Options{NATS: at})
 	if err != nil {
@@ -345,7 +426,7 @@ func TestOverAServer(t *testing.T) {
 	}
 	defer client.Close()
 	b := &rig{client, t, tools}
-	doc, err := client.Submit(t.Context(), b.plan("work"), belay.Submission{Input: params{41}}).Wait(t.Context())
+	doc, err := b.submit("work", belay.Submission{Input: params{41}}).Wait(t.Context())
 	if err != nil || string(doc.Output) != "42" || doc.Steps[0].Attempts[0].Worker != "mine" {
 		t.Errorf("%v %s", err, doc.Output)
 	}
@@ -355,20 +436,48 @@ func TestOverAServer(t *testing.T) {
 	}
 }
 
+// TestAWorkerThatIsStoppedWhileItStarts has done what it was told.
+func TestAWorkerThatIsStoppedWhileItStarts(t *testing.T) {
+	t.Parallel()
+	tools, err := belay.ParseTools("tools.yaml", []byte(toolsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if err := worker.Run(stopped, worker.Options{NATS: belay.NATS{Server: "nats://127.0.0.1:1"}, Tools: tools}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhatCannotBeOpened(t *testing.T) {
-	if err := belay.RunWorker(t.Context(), belay.WorkerOptions{}); err == nil || !strings.Contains(err.Error(), "Tools") {
+	t.Parallel()
+	if err := worker.Run(t.Context(), worker.Options{}); err == nil || !strings.Contains(err.Error(), "Tools") {
 		t.Error(err)
 	}
 	if _, err := belay.Open(t.Context(), belay.Options{NATS: belay.NATS{Server: "nats://127.0.0.1:1", Timeout: time.Second}}); !errors.Is(err, belay.ErrUnreachable) {
 		t.Error(err)
 	}
 	dir := t.TempDir()
-	c, err := belay.Open(t.Context(), belay.Options{Embedded: dir})
+	c, err := embedded.Open(t.Context(), dir, embedded.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := belay.Open(t.Context(), belay.Options{Embedded: dir}); err == nil || !strings.Contains(err.Error(), "in use") {
+	if _, err := embedded.Open(t.Context(), dir, embedded.Options{}); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("one folder twice: %v", err)
+	}
+}
+
+// TestParsePlanRefusesWhatDoesNotEnd: what keeps `dispatcher run` from starting a plan keeps this package from it.
+func TestParsePlanRefusesWhatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	tools, err := belay.ParseTools("tools.yaml", []byte("tools: {hang: {effects: none, timeout: 0s, rungs: [{go: {}, timeout: 0s}]}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = belay.ParsePlan("plan.yaml", []byte("name: p\nsteps: [{id: a, tool: hang}]\n"), tools)
+	if problems, ok := errors.AsType[belay.Problems](err); !ok || len(problems) != 1 || problems[0].Line != 1 || !strings.HasPrefix(problems[0].Message, "BLY001: ") {
+		t.Errorf("%v", err)
 	}
 }

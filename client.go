@@ -3,190 +3,120 @@ package belay
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
+	"sync"
+	"time"
 
-	"github.com/google/uuid"
-
+	"belay/belaytype"
+	"belay/internal/approval"
+	"belay/internal/borrow"
 	"belay/internal/bus"
-	"belay/internal/dispatch"
-	"belay/internal/engine"
+	"belay/internal/dlq"
 	"belay/internal/handoff"
-	"belay/internal/observe"
+	"belay/internal/people"
 	"belay/internal/plan"
+	"belay/internal/runindex"
 	"belay/internal/runlog"
-	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
-// Options say what a [Client] works on: a server (NATS), or a store of its own (Embedded).
-type Options struct {
-	NATS
-	// Embedded is a folder for a server that runs in this process, with a dispatcher and, if there are Tools, a worker:
-	// everything that runs need, on one machine. One process at a time can have the folder. What is acknowledged is on
-	// disk.
-	Embedded string
-	Tools    *Tools    // of the embedded worker
-	Handlers []Handler // of the embedded worker
-	APIToken string    // shown to `dispatcher serve` by Decide; not needed with Embedded
-	Log      *slog.Logger
+// Client starts, follows and ends runs, and decides escalations. It is safe for concurrent use.
+type Client struct {
+	bus   *bus.Bus
+	runs  *runlog.Log
+	watch *runlog.Watch
+	open  *dlq.Queue
+	desk  handoff.Remote
+	close func()
+
+	proofs handoff.Proofs // of who submitted a run
 }
 
-// Client starts, follows and ends runs. It is safe for concurrent use.
-type Client struct{ engine *engine.Engine }
-
-// Open connects to the server that o names, or starts the embedded one. Against a server, a dispatcher must have made
-// the streams. Close gives everything back.
+// Open connects to the NATS server that o names. A dispatcher must have made the streams there: `dispatcher serve` and
+// `dispatcher dev` do. Call Close when done. For a client with a server, a dispatcher and a worker of its own in this
+// process see package belay/embedded.
 func Open(ctx context.Context, o Options) (*Client, error) {
-	log := orDiscard(o.Log)
-	eo := engine.Options{Connect: o.NATS.options("belay-client", log), Token: o.APIToken, Log: log}
-	if o.Embedded != "" {
-		eo.Embedded = &bus.ServerOptions{StoreDir: filepath.Join(o.Embedded, "jetstream"), Log: log}
-		eo.Connect.Server, eo.Connect.Context = "", ""
-		eo.People = &engine.PeopleOptions{Keys: filepath.Join(o.Embedded, "keys"), Checkpoints: filepath.Join(o.Embedded, "audit.checkpoints")}
-		eo.Dispatch = &dispatch.Options{Name: "embedded", Observer: &observe.Runs{Log: log}}
-		if o.Tools != nil {
-			eo.Worker = WorkerOptions{Tools: o.Tools}.engine(o.Handlers, slog.New(slog.DiscardHandler)) // the dispatcher's lines say it all
-		}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	e, err := engine.Start(ctx, eo)
-	if err != nil {
-		return nil, fmt.Errorf("belay: %w", err)
-	}
-	return &Client{e}, nil
-}
-
-// Close lets an embedded worker finish what it executes and gives everything back. Runs that are under way go on when
-// the store is opened again, or with the other workers of the server.
-func (c *Client) Close() { c.engine.Stop() }
-
-// Plan is a checked plan with the policies of its tools pinned into it.
-type Plan = plan.Document
-
-// LoadPlan reads a plan and checks it against its tools. The error lists all its mistakes, each with its place.
-func LoadPlan(path string, tools *Tools) (*Plan, error) { return plan.LoadPlan(path, tools) }
-
-// ParsePlan reads the text of a plan; name is for messages.
-func ParsePlan(name string, text []byte, tools *Tools) (*Plan, error) {
-	return plan.ParsePlan(name, text, tools)
-}
-
-// Submission is what a run starts with.
-type Submission struct {
-	ID     string // the run's; letters, digits, - and _, at most 64. Default: a new one. The same content twice is once
-	Input  any    // an object: a struct or a map, checked against the plan's inputs; nil takes their defaults
-	Labels map[string]string
-	By     string // who asks; default the program's name
-}
-
-// Submit starts a run. It returns at once when the run is stored: from then on it reaches its end, whatever fails. An
-// error is kept in the [Run], so that
-//
-//	doc, err := client.Submit(ctx, plan, belay.Submission{ID: "refund-A-1009"}).Wait(ctx)
-//
-// is enough. Another run under the same id is an [ErrConflict].
-func (c *Client) Submit(ctx context.Context, p *Plan, s Submission) *Run {
-	if s.ID == "" {
-		s.ID = newID()
-	}
-	r := c.Run(s.ID)
-	sub, err := submitted(p, s)
+	b, err := bus.Connect(ctx, o.bus())
 	if err == nil {
-		sub.Trace, _ = (*observe.Traces)(nil).Submit(ctx, s.ID, p.Definition.Plan.Name) // of the span that ctx is in
-		_, err = c.engine.Runs.Submit(ctx, s.ID, sub)
-	}
-	if err != nil {
-		r.err = fmt.Errorf("belay: %w", err)
-	}
-	return r
-}
-
-// newID is a UUID that grows with time, so that lists sort by age.
-func newID() string {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return uuid.NewString()
-	}
-	return id.String()
-}
-
-func submitted(p *Plan, s Submission) (steps.Submitted, error) {
-	given := map[string]json.RawMessage{}
-	if s.Input != nil {
-		b, err := json.Marshal(s.Input)
-		if err != nil {
-			return steps.Submitted{}, fmt.Errorf("the input of run %s is no JSON: %w", s.ID, err)
-		}
-		if err := json.Unmarshal(b, &given); err != nil {
-			return steps.Submitted{}, fmt.Errorf("the input of run %s is an object: a struct or a map, not %T", s.ID, s.Input)
+		if err = b.Open(ctx); err != nil {
+			b.Close()
 		}
 	}
-	input, err := p.CheckInput(given)
 	if err != nil {
-		return steps.Submitted{}, fmt.Errorf("run %s: %w", s.ID, err)
+		return nil, fmt.Errorf("belay: %w", public(err))
 	}
-	labels := map[string]string{}
-	for _, from := range []map[string]string{p.Definition.Plan.Labels, s.Labels} {
-		for k, v := range from {
-			labels[k] = v
+	return newClient(b, o.APIToken, func() {
+		b.Close()
+		if o.OnClose != nil {
+			o.OnClose()
 		}
-	}
-	if s.By == "" {
-		s.By = filepath.Base(os.Args[0])
-	}
-	return steps.Submitted{Document: p.JSON, Input: input, Labels: labels, By: s.By}, nil
+	}), nil
 }
 
-// Filter says which runs to list: all that it says must fit.
-type Filter = runlog.Filter
-
-// Summary is a run in a list.
-type Summary = runlog.Summary
-
-// List summarises runs, the newest first.
-func (c *Client) List(ctx context.Context, f Filter) ([]Summary, error) {
-	return c.engine.Runs.List(ctx, f)
+func init() {
+	borrow.Client = func(b *bus.Bus, stop func()) any { return newClient(b, "", stop) }
 }
 
-// Dossier is what a person needs to decide about an escalation.
-type Dossier = steps.Dossier
+// newClient makes a client on a bus; stop is called at the end of its Close.
+func newClient(b *bus.Bus, token string, stop func()) *Client {
+	runs := runlog.New(b, plan.NewCache(256))
+	runs.Picker = runindex.Remote{Bus: b}
+	c := &Client{bus: b, runs: runs, watch: runlog.NewWatch(runs), open: dlq.New(b), desk: handoff.Remote{Bus: b, Token: token}, proofs: approval.NewPublished(b)}
+	c.close = sync.OnceFunc(func() {
+		c.watch.Close()
+		stop()
+	})
+	return c
+}
 
-// Escalation is the whole context of an escalation.
-func (c *Client) Escalation(ctx context.Context, id string) (Dossier, error) {
-	run, ok := handoff.RunOf(id)
-	if !ok {
-		return Dossier{}, fmt.Errorf("belay: %w: %s", ErrNoEscalation, id)
-	}
-	s, err := c.engine.Runs.Load(ctx, run)
+// Close makes pending calls return [ErrClosed] and closes the connection, unless it is [Options.Conn]. Runs continue
+// without the client.
+func (c *Client) Close() { c.close() }
+
+// List returns summaries of runs, the newest first.
+func (c *Client) List(ctx context.Context, f belaytype.Filter) ([]belaytype.Summary, error) {
+	page, err := c.ListPage(ctx, f)
+	return page.Items, err
+}
+
+// ListPage is List for those who go on where it ends, with [belaytype.Filter.After].
+func (c *Client) ListPage(ctx context.Context, f belaytype.Filter) (belaytype.Page, error) {
+	p, err := c.runs.List(ctx, internalFilter(f))
 	if err != nil {
-		return Dossier{}, fmt.Errorf("belay: escalation %s: %w", id, err)
+		return belaytype.Page{}, fmt.Errorf("belay: %w", public(err))
 	}
-	n := s.FindEscalation(id)
-	if n < 0 {
-		return Dossier{}, fmt.Errorf("belay: %w: %s", ErrNoEscalation, id)
-	}
-	d, err := handoff.Dossier(ctx, c.engine.Runs, s, n)
+	return belaytype.Page{Items: each(p.Items, summary), Total: p.Total, Next: p.Next, Short: p.Short}, nil
+}
+
+// Escalations returns the open escalations, the oldest first.
+func (c *Client) Escalations(ctx context.Context) ([]belaytype.Escalation, error) {
+	list, err := c.open.List(ctx)
 	if err != nil {
-		return Dossier{}, fmt.Errorf("belay: %w", err)
+		return nil, fmt.Errorf("belay: %w", public(err))
 	}
-	return d, nil
+	return each(list, func(e dlq.Entry) belaytype.Escalation { return escalation(e.Escalation) }), nil
 }
 
-// Decision is a person's word on an escalation.
-type Decision struct {
-	Verb   string // one that the escalation allows: approve, reject, retry, edit, answer, skip, verify, abort
-	By     string // who decides
-	Reason string // reject needs one
-	Digest string // approve: of what was shown, Dossier.Approval.Digest
-	Params any    // edit: the whole new parameters
-	Answer any    // answer: what stands for the tool's output
+// Escalation returns the dossier of an escalation: everything that a person needs to decide it.
+func (c *Client) Escalation(ctx context.Context, id string) (*belaytype.Dossier, error) {
+	d, err := handoff.Dossier(ctx, c.runs, c.proofs, id)
+	if err != nil {
+		return nil, fmt.Errorf("belay: escalation %s: %w", id, public(err))
+	}
+	shown := dossier(d)
+	return &shown, nil
 }
 
-// Decide makes a decision count, once. [ErrDecided] says that somebody was first; the error says who, what and when.
-func (c *Client) Decide(ctx context.Context, escalation string, d Decision) error {
-	out := handoff.Act{Verb: handoff.Action(d.Verb), Reason: d.Reason, Digest: d.Digest}
-	for into, v := range map[*json.RawMessage]any{&out.Params: d.Params, &out.Answer: d.Answer} {
+// Decide records a decision on an open escalation. [ErrDecided] means that somebody decided first; the
+// [*AlreadyDecided] in it says who, what and when. Repeating the same decision by the same person does no harm.
+func (c *Client) Decide(ctx context.Context, escalation string, d belaytype.Decision) error {
+	act := people.Act{Verb: people.Action(d.Verb), Reason: d.Reason, Digest: d.Digest}
+	for into, v := range map[*json.RawMessage]any{&act.Params: d.Params, &act.Answer: d.Answer} {
 		if v == nil {
 			continue
 		}
@@ -196,18 +126,83 @@ func (c *Client) Decide(ctx context.Context, escalation string, d Decision) erro
 		}
 		*into = b
 	}
-	if _, err := c.engine.People.Act(ctx, handoff.Person{Name: d.By, Via: "api"}, escalation, out); err != nil {
-		return fmt.Errorf("belay: %w", err)
+	if _, err := c.desk.Act(ctx, people.Trusted(d.By, "api"), escalation, act); err != nil {
+		return fmt.Errorf("belay: %w", public(err))
 	}
 	return nil
 }
 
-// Errors that callers tell apart.
+// Errors that callers tell apart with errors.Is.
 var (
-	ErrNoRun        = runlog.ErrNoRun          // no run has this id
-	ErrConflict     = runlog.ErrConflict       // another run has this id
-	ErrEnded        = runlog.ErrEnded          // the run is over
-	ErrNoEscalation = handoff.ErrNoEscalation  // no such escalation
-	ErrDecided      = handoff.ErrDecidedBefore // somebody was first
-	ErrUnreachable  = bus.ErrUnreachable       // no connection to NATS now
+	ErrNoRun        = errors.New("no such run")                        // no run has this id
+	ErrConflict     = errors.New("this id is taken by another run")    // the same id with other content
+	ErrEnded        = errors.New("the run has ended")                  // it cannot be cancelled any more
+	ErrFrozen       = errors.New("the run is frozen")                  // its log has a message that cannot be read; a dead letter asks people what to do
+	ErrTooLarge     = errors.New("too large")                          // the submission, or the contents of a decision
+	ErrNoEscalation = errors.New("no such escalation")                 // none has this id
+	ErrDecided      = errors.New("already decided")                    // somebody decided first, see [AlreadyDecided]
+	ErrNotAllowed   = errors.New("this cannot be decided here")        // the escalation does not allow this verb
+	ErrForbidden    = errors.New("you may not do this")                // by the token's role or by a rule of the tool
+	ErrInvalid      = errors.New("the decision does not fit")          // to the escalation: its reason, parameters or answer
+	ErrClaimed      = errors.New("somebody else has claimed it")       // the console and the CLI can take it over, after asking
+	ErrNoDispatcher = errors.New("no dispatcher answers")              // none is there to carry out a decision
+	ErrUnreachable  = errors.New("no connection to NATS")              // at the moment
+	ErrUncertain    = errors.New("it may or may not have been stored") // repeat it: it counts once
+	ErrClosed       = errors.New("the client is closed")               // by Close
 )
+
+// AlreadyDecided is an [ErrDecided] with details: somebody decided first, or the escalation was closed without a decision.
+type AlreadyDecided struct {
+	Decision *belaytype.Decided        // nil: nobody decided
+	State    belaytype.EscalationState // how the escalation ended
+	At       time.Time                 // when
+	Next     string                    // the escalation that asks the same question now, if this one expired
+	Text     string                    // all of it as a sentence
+}
+
+// Error is the sentence in Text.
+func (d *AlreadyDecided) Error() string { return d.Text }
+
+// Is makes errors.Is(err, ErrDecided) true.
+func (d *AlreadyDecided) Is(target error) bool { return target == ErrDecided }
+
+// publicError is an internal error that also matches a sentinel of this package.
+type publicError struct {
+	error
+	is error
+}
+
+func (o publicError) Is(target error) bool { return target == o.is }
+func (o publicError) Unwrap() error        { return o.error }
+
+var sentinels = []struct{ internal, public error }{
+	{runlog.ErrNoRun, ErrNoRun}, {runlog.ErrConflict, ErrConflict}, {runlog.ErrEnded, ErrEnded}, {runlog.ErrFrozen, ErrFrozen}, {runlog.ErrTooLarge, ErrTooLarge},
+	{runlog.ErrClosed, ErrClosed}, {handoff.ErrNoEscalation, ErrNoEscalation}, {handoff.ErrNotAllowed, ErrNotAllowed}, {people.ErrForbidden, ErrForbidden},
+	{handoff.ErrInvalid, ErrInvalid}, {handoff.ErrClaimed, ErrClaimed}, {handoff.ErrNoDesk, ErrNoDispatcher}, {bus.ErrTooLarge, ErrTooLarge},
+	{bus.ErrUncertain, ErrUncertain}, {bus.ErrUnreachable, ErrUnreachable},
+}
+
+// public turns an internal error into one that callers can match with errors.Is and errors.As.
+func public(err error) error {
+	if d, ok := errors.AsType[*handoff.DecidedBefore](err); ok {
+		text := d.Error()
+		return fmt.Errorf("%s%w", prefixOf(err.Error(), text), &AlreadyDecided{decided(d.Decision), belaytype.EscalationState(d.State), d.At, d.Next, text})
+	}
+	if p, ok := errors.AsType[yamldoc.Problems](err); ok {
+		return Problems(each(p, problem))
+	}
+	for _, s := range sentinels {
+		if errors.Is(err, s.internal) {
+			return publicError{err, s.public}
+		}
+	}
+	return err
+}
+
+// prefixOf returns text without the suffix end, or "" if it does not end so.
+func prefixOf(text, end string) string {
+	if n := len(text) - len(end); n >= 0 && text[n:] == end {
+		return text[:n]
+	}
+	return ""
+}

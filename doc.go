@@ -1,21 +1,20 @@
-// Package belay is how Go programs use Belay: tools written in Go, runs started and followed, escalations decided.
+// Package belay is the Go API of Belay: it submits, follows and cancels runs, decides escalations, and makes tools of
+// functions.
 //
-// A tool is a function. Register it under the name that it has in the tools file, whose rung says `go: {}`, and build it
-// into a worker of your own:
+// A [Client] works against the NATS server that `dispatcher serve` or `dispatcher dev` runs on:
 //
-//	func main() {
-//		belay.Main(belay.Handle("orders.lookup", func(ctx context.Context, in Order) (Found, error) {
-//			return find(ctx, in.ID)
-//		}))
-//	}
+//	client, err := belay.Open(ctx, belay.Options{NATS: belay.NATS{Server: "nats://127.0.0.1:4222"}})
+//	run, err := client.Submit(ctx, plan, belay.Submission{ID: "refund-A-1009", Input: order})
+//	doc, err := run.Wait(ctx)
 //
-// [Main] is the stock worker with these handlers: all its flags, its settings, its metrics, its draining. [RunWorker] is
-// the same as a function, for a program that does other things too.
+// Submit returns once the run is stored. From then on the run reaches its end whatever fails, this program included.
 //
-// How a tool fails decides what happens next. A plain error may have had its effect, and is not repeated. [Permanent],
-// [TryAgain], [RetryAfter] and [NeedHuman] say more; [NothingHappened] says that it is safe to repeat. A panic is a
-// fault like any other. The context ends at the attempt's deadline and when the run is cancelled: return soon after.
+// A client returns the types of package belay/belaytype. The other packages are for programs that do more:
 //
-// A [Client] starts and follows runs, against a NATS server or with a server, a dispatcher and a worker of its own in
-// this process.
+//   - belay/worker: a worker that executes your own functions as tools, see [Handle]
+//   - belay/embedded: server, dispatcher and worker in this process, and a client of them
+//   - belay/belaytest: the same for tests, with tools that return what the test says
+//
+// This package links none of those. [Do] needs no server at all: it retries functions and falls back to others within
+// this process, by the same rules, and is not durable.
 package belay

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"belay"
+	"belay/embedded"
 )
 
 // A tool in Go fails, is tried again, and gives its result: the run never knew.
@@ -51,13 +52,17 @@ output: "${ steps.lookup.output }"
 	if err != nil {
 		panic(err)
 	}
-	client, err := belay.Open(ctx, belay.Options{Embedded: dir, Tools: tools, Handlers: []belay.Handler{lookup}})
+	client, err := embedded.Open(ctx, dir, embedded.Options{Tools: tools, Handlers: []belay.Handler{lookup}})
 	if err != nil {
 		panic(err)
 	}
 	defer client.Close()
 
-	doc, err := client.Submit(ctx, plan, belay.Submission{ID: "total-A-1009", Input: order{"A-1009"}}).Wait(ctx)
+	run, err := client.Submit(ctx, plan, belay.Submission{ID: "total-A-1009", Input: order{"A-1009"}})
+	if err != nil {
+		panic(err)
+	}
+	doc, err := run.Wait(ctx)
 	if err != nil {
 		panic(err)
 	}

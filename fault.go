@@ -4,37 +4,37 @@ import (
 	"errors"
 	"time"
 
+	"belay/belaytype"
 	"belay/internal/steps"
 )
 
-// Permanent says that the same call would fail again: it is never repeated, the next rung is tried.
+// Permanent says that the same call would fail again: it is not retried, and the next rung is tried.
 func Permanent(err error) error { return classed(err, steps.ToolError) }
 
-// TryAgain says that the other side cannot serve now. It is tried again as the rung's retry says; an unsafe tool only
-// together with [NothingHappened], because it may have acted.
+// TryAgain says that the other side cannot serve the call now. It is retried as the rung's retry policy says; an unsafe
+// tool only together with [NothingHappened], because it may have acted.
 func TryAgain(err error) error { return classed(err, steps.Unavailable) }
 
-// RetryAfter says that the other side asks to come back after a while. It did not act, and this counts as no failed try.
-// The wait is never shorter than the rung's retry.initial, and after retry.max_named_waits of them (20 by default) the
-// next rung is tried.
+// RetryAfter says that the other side did not act, and asks to be called again after wait. This does not count as a failed
+// try. The wait is never shorter than the rung's retry.initial, and after retry.max_named_waits of them (20 by default)
+// the next rung is tried.
 func RetryAfter(wait time.Duration, err error) error {
 	f := faultOf(err)
 	f.Class, f.Acted, f.RetryAfter = steps.RateLimited, steps.ActedNo, steps.Duration(max(0, wait))
 	return fault{f, err}
 }
 
-// NeedHuman says that no machine can settle this: a person is asked at once, whatever rungs are left.
+// NeedHuman says that a person has to decide: an escalation opens at once, even if there are more rungs.
 func NeedHuman(err error) error { return classed(err, steps.NeedsHuman) }
 
-// NothingHappened says that the attempt surely had no effect on the world, so that repeating it is safe. It can be put
-// around the others.
+// NothingHappened says that the attempt certainly had no effect, so that repeating it is safe. It can wrap the others.
 func NothingHappened(err error) error {
 	f := faultOf(err)
 	f.Acted = steps.ActedNo
 	return fault{f, err}
 }
 
-// fault is a handler's error with what it means.
+// fault is a handler's error together with the fault that it stands for.
 type fault struct {
 	steps.Fault
 	cause error
@@ -51,13 +51,34 @@ func classed(err error, c steps.Class) error {
 	return fault{f, err}
 }
 
-// faultOf keeps what has been said of an error already.
+// named makes a [belaytype.Fault] that err wraps the fault of the attempt. Such a fault may be of any class.
+func named(err error) error {
+	if _, ok := errors.AsType[steps.Fault](err); ok {
+		return err
+	}
+	if f, ok := errors.AsType[belaytype.Fault](err); ok {
+		return fault{inside(f), err}
+	}
+	return err
+}
+
+func inside(f belaytype.Fault) steps.Fault {
+	return steps.Fault{
+		Class: steps.Class(f.Class), Acted: steps.Acted(f.Acted), Message: f.Message, Detail: f.Detail, Status: f.Status,
+		RetryAfter: steps.Duration(f.RetryAfter), Final: f.Final,
+	}
+}
+
+// faultOf returns the fault that err wraps already, or else a tool_error.
 func faultOf(err error) steps.Fault {
 	if err == nil {
 		err = errors.New("no reason given")
 	}
 	if f, ok := errors.AsType[steps.Fault](err); ok {
 		return f
+	}
+	if f, ok := errors.AsType[belaytype.Fault](err); ok {
+		return inside(f)
 	}
 	return steps.Fault{Class: steps.ToolError, Acted: steps.ActedMaybe, Message: err.Error()}
 }

@@ -6,40 +6,57 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"belay/internal/executor"
-	"belay/internal/executor/gofunc"
 	"belay/internal/steps"
-	"belay/internal/toolbox"
 )
 
-// Handler is a tool written in Go. [Handle] makes one.
+// Handler is a tool written in Go. [Handle] makes one; a worker (packages belay/worker and belay/embedded) executes it.
 type Handler struct {
-	key  toolbox.Key
-	call gofunc.Handler
+	tool, rung string
+	call       func(ctx context.Context, c Call) (json.RawMessage, error)
 }
 
-// Handle makes f the handler of a tool: of every rung of it that says `go: {}`. The step's parameters are decoded into In
-// as JSON, what f returns is encoded; use any for documents without a type, whose numbers are json.Number. Parameters
-// that do not fit are an invalid_input, and f is not called.
+// Handle makes f the handler of a tool, for each of its rungs that says `go: {}`. The step's parameters are decoded from
+// JSON into In, and what f returns is encoded as JSON; with In = any, numbers are json.Number. Parameters that do not fit
+// In fail as invalid_input without a call of f.
+//
+// The error of f decides what happens next. A plain error is not retried, and the tool counts as having acted.
+// [Permanent], [TryAgain], [RetryAfter] and [NeedHuman] say more; [NothingHappened] says that repeating is safe. A panic
+// counts as a plain error. The context ends at the attempt's deadline and when the run is cancelled: return soon after.
 func Handle[In, Out any](tool string, f func(ctx context.Context, in In) (Out, error)) Handler {
-	return Handler{toolbox.Key{Tool: tool}, func(ctx context.Context, req executor.Request) (json.RawMessage, error) {
+	return Handler{tool: tool, call: func(ctx context.Context, c Call) (json.RawMessage, error) {
 		var in In
-		if err := decode(req.Params, &in); err != nil {
+		if err := decode(c.Params, &in); err != nil {
 			return nil, steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: fmt.Sprintf("the parameters do not fit %T: %v", in, err)}
 		}
-		out, err := f(context.WithValue(ctx, attemptKey{}, &req), in)
+		out, err := f(context.WithValue(ctx, callKey{}, &c), in)
 		if err != nil {
-			return nil, err
+			return nil, named(err)
 		}
 		return encode(out)
 	}}
 }
 
-// OnRung gives the handler to one rung of its tool only.
+// OnRung limits the handler to one rung of its tool.
 func (h Handler) OnRung(rung string) Handler {
-	h.key.Rung = rung
+	h.rung = rung
 	return h
 }
+
+// Tool is the tool that the handler is for.
+func (h Handler) Tool() string { return h.tool }
+
+// Rung is the only rung that the handler is for; empty = all of its tool.
+func (h Handler) Rung() string { return h.rung }
+
+// Call is one execution of a [Handler].
+type Call struct {
+	Attempt
+	Params   json.RawMessage      // the step's parameters, an object
+	Progress func(message string) // receives the messages of [Progress]; nil = nothing does
+}
+
+// Call executes the handler, as a worker does.
+func (h Handler) Call(ctx context.Context, c Call) (json.RawMessage, error) { return h.call(ctx, c) }
 
 func decode(params json.RawMessage, into any) error {
 	d := json.NewDecoder(bytes.NewReader(params))
@@ -50,42 +67,34 @@ func decode(params json.RawMessage, into any) error {
 func encode(out any) (json.RawMessage, error) {
 	b, err := json.Marshal(out)
 	if err != nil {
-		return nil, steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Message: fmt.Sprintf("the result is no JSON: %v", err)}
+		return nil, steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Message: fmt.Sprintf("the result cannot be written as JSON: %v", err)}
 	}
 	return b, nil
 }
 
-// Attempt is what a handler is executed for.
+// Attempt identifies what a handler is executed for.
 type Attempt struct {
-	Run, Step, Tool, Rung string
-	// Key is the idempotency key: the same for every attempt of this step, on every rung. Hand it to whatever acts.
+	Run, Step, Tool, Rung string // the run's id, the step's id, the tool and the rung by name
+	// Key is the idempotency key: the same for every attempt of this step, on every rung. Pass it on to the service that acts.
 	Key string
 	Try int // from 1 on this rung
 }
 
-type attemptKey struct{}
+type callKey struct{}
 
-// Info is the attempt that ctx belongs to. It is empty outside a handler.
+// Info returns the attempt that ctx belongs to. It is empty outside a handler.
 func Info(ctx context.Context) Attempt {
-	req, ok := ctx.Value(attemptKey{}).(*executor.Request)
+	c, ok := ctx.Value(callKey{}).(*Call)
 	if !ok {
 		return Attempt{}
 	}
-	return Attempt{Run: req.Run, Step: req.Step, Tool: req.Tool, Rung: req.Rung, Key: req.Key, Try: req.Try}
+	return c.Attempt
 }
 
-// Progress tells people how the attempt goes, at most once a second; more is left out. It never blocks, and does nothing
-// outside a handler.
+// Progress shows people how the attempt is going. At most one message a second is reported, the others are dropped. It
+// never blocks, and does nothing outside a handler.
 func Progress(ctx context.Context, format string, args ...any) {
-	if req, ok := ctx.Value(attemptKey{}).(*executor.Request); ok && req.Progress != nil {
-		req.Progress(fmt.Sprintf(format, args...))
+	if c, ok := ctx.Value(callKey{}).(*Call); ok && c.Progress != nil {
+		c.Progress(fmt.Sprintf(format, args...))
 	}
-}
-
-func handlersByKey(all []Handler) map[toolbox.Key]gofunc.Handler {
-	m := make(map[toolbox.Key]gofunc.Handler, len(all))
-	for _, h := range all {
-		m[h.key] = h.call
-	}
-	return m
 }

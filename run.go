@@ -4,125 +4,115 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 
+	"belay/belaytype"
+	"belay/internal/runlog"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 )
 
-// Document is everything about a run: its state, its steps with all attempts, its output. It is what
-// `dispatcher runs show -o json` prints.
-type Document = steps.Document
-
-// State is where a run stands.
-type State = steps.RunState
-
-// The states of a run. All but the first two are ends.
-const (
-	Running   = steps.RunRunning   // a machine can move it on
-	Waiting   = steps.RunWaiting   // only a person can
-	Succeeded = steps.RunSucceeded // every step done as meant
-	Degraded  = steps.RunDegraded  // every step done, some by a fallback
-	Failed    = steps.RunFailed    // ended by the plan's own policy
-	Aborted   = steps.RunAborted   // ended by a decision on an escalation
-	Cancelled = steps.RunCancelled // ended by a cancel
-)
-
-// Run is a run that was submitted.
+// Run is a handle on a run. All waits of a client share one subscription, however many there are.
 type Run struct {
 	client *Client
 	id     string
-	err    error // of its submit
+	known  runlog.Known
 }
 
-// Run is a handle on a run that was submitted before, here or elsewhere.
+// Run returns a handle on a run that was submitted before, here or elsewhere. It does not check that the run exists: the
+// methods of the handle do.
 func (c *Client) Run(id string) *Run { return &Run{client: c, id: id} }
 
 // ID is the run's id.
 func (r *Run) ID() string { return r.id }
 
-// Err is why the run could not be submitted; nil if it was.
-func (r *Run) Err() error { return r.err }
-
-// Ended is the error of a run that ended without doing what it was for.
+// Ended is the error of a run that failed, was aborted or was cancelled.
 type Ended struct {
-	Run    string
-	State  State // Failed, Aborted or Cancelled
-	Reason string
+	Run    string             // the run's id
+	State  belaytype.RunState // Failed, Aborted or Cancelled
+	Reason string             // why: the fault that ended it, or the words of whoever did
 }
 
+// Error says which run ended how, and why.
 func (e *Ended) Error() string { return fmt.Sprintf("run %s %s: %s", e.Run, e.State, e.Reason) }
 
-// Wait follows the run to its end, also while people decide. A run that failed, was aborted or cancelled is an [*Ended];
-// one that is degraded is none: look at the document's Degraded. When ctx ends first, the run goes on and can be waited
-// for again.
-func (r *Run) Wait(ctx context.Context) (Document, error) { return r.follow(ctx, State.Ended) }
-
-// Rest is Wait that also comes back while only a person can move the run on: the document's state is [Waiting] then, and
-// its Escalations say what is asked.
-func (r *Run) Rest(ctx context.Context) (Document, error) {
-	return r.follow(ctx, func(s State) bool { return s.Ended() || s == Waiting })
+// Wait waits for the end of the run, however long people take to decide. For a run that failed, was aborted or was
+// cancelled it returns the document and an [*Ended]. A degraded run is not an error: see the document's Degraded. When
+// ctx ends first, the run goes on, and you can wait for it again.
+func (r *Run) Wait(ctx context.Context) (*belaytype.Document, error) {
+	d, err := r.client.watch.Ended(ctx, r.id, r.known)
+	if err != nil {
+		return nil, fmt.Errorf("belay: wait for run %s: %w", r.id, public(err))
+	}
+	return shown(d)
 }
 
-func (r *Run) follow(ctx context.Context, enough func(State) bool) (Document, error) {
-	if r.err != nil {
-		return Document{}, r.err
-	}
-	// A waiting run may be about to go on, because a decision is in the log: only a state at its head counts.
-	head, err := r.client.engine.Runs.Load(ctx, r.id)
-	if err != nil {
-		return Document{}, fmt.Errorf("belay: wait for run %s: %w", r.id, err)
-	}
-	atHead := head.Seq
-	var doc Document
-	err = r.client.engine.Runs.Follow(ctx, r.id, func(s *steps.State, rec steps.Record, _ []int) bool {
-		// A closed run is at its end, also where the log goes on: a worker that was told to stop says so after that.
-		if !s.Closed() && (rec.Seq < atHead || !enough(s.Status())) {
-			return true
+// Rest is like Wait, but also returns when only a person can move the run on: then the document's state is Waiting, and
+// its Escalations are the questions.
+func (r *Run) Rest(ctx context.Context) (*belaytype.Document, error) {
+	var rests *steps.State
+	err := r.client.watch.Follow(ctx, r.id, nil, func(s *steps.State) bool {
+		if st := s.Status(); s.Closed() || st == steps.RunWaiting {
+			rests = s
 		}
-		doc = steps.Show(s)
-		return false
+		return rests == nil
 	})
 	if err != nil {
-		return Document{}, fmt.Errorf("belay: wait for run %s: %w", r.id, err)
+		return nil, fmt.Errorf("belay: wait for run %s: %w", r.id, public(err))
 	}
-	return doc, ended(doc)
+	return shown(view.Show(rests))
 }
 
-func ended(doc Document) error {
-	switch doc.State {
-	case Failed, Aborted, Cancelled:
-		return &Ended{doc.ID, doc.State, doc.Reason}
+// Events iterates over the entries of the run's log: from the first one, then live, until the run has ended. An error, of
+// ctx or of a run that cannot be read, is the last element. A slow loop delays nobody else.
+//
+//	for e, err := range run.Events(ctx) {
+func (r *Run) Events(ctx context.Context) iter.Seq2[belaytype.Event, error] {
+	return func(yield func(belaytype.Event, error) bool) {
+		going := true
+		err := r.client.watch.Follow(ctx, r.id, func(s *steps.State, rec steps.Record) bool {
+			going = yield(event(s, rec), nil)
+			return going
+		}, nil)
+		if err != nil && going {
+			yield(belaytype.Event{}, fmt.Errorf("belay: events of run %s: %w", r.id, public(err)))
+		}
 	}
-	return nil
 }
 
-// Show is the run as it is now.
-func (r *Run) Show(ctx context.Context) (Document, error) {
-	if r.err != nil {
-		return Document{}, r.err
+// shown returns the document of a run, and an [*Ended] if it failed, was aborted or was cancelled.
+func shown(v view.Document) (*belaytype.Document, error) {
+	d := document(v)
+	switch d.State {
+	case belaytype.Failed, belaytype.Aborted, belaytype.Cancelled:
+		return &d, &Ended{d.ID, d.State, d.Reason}
 	}
-	s, err := r.client.engine.Runs.Load(ctx, r.id)
+	return &d, nil
+}
+
+// Show returns the run as it is now.
+func (r *Run) Show(ctx context.Context) (*belaytype.Document, error) {
+	s, err := r.client.runs.Load(ctx, r.id)
 	if err != nil {
-		return Document{}, fmt.Errorf("belay: show run %s: %w", r.id, err)
+		return nil, fmt.Errorf("belay: show run %s: %w", r.id, public(err))
 	}
-	return steps.Show(s), nil
+	d := document(view.Show(s))
+	return &d, nil
 }
 
-// Cancel asks the run to stop: what executes is stopped, what was done is undone where the plan says how. It returns
-// when that is stored; Wait waits for the end.
+// Cancel asks the run to stop: attempts that are executing are stopped, and steps that are done are compensated where the
+// plan says how. It returns when the request is stored; Wait waits for the end. It returns [ErrEnded] if the run is over.
 func (r *Run) Cancel(ctx context.Context, by, reason string) error {
-	if r.err != nil {
-		return r.err
-	}
-	if _, err := r.client.engine.Runs.Cancel(ctx, r.id, steps.Cancelled{By: by, Via: "go", Reason: reason}); err != nil {
-		return fmt.Errorf("belay: %w", err)
+	if _, err := r.client.runs.Cancel(ctx, r.id, steps.Cancelled{By: by, Via: "go", Reason: reason}); err != nil {
+		return fmt.Errorf("belay: %w", public(err))
 	}
 	return nil
 }
 
 // Output decodes the output of a run that has ended.
-func Output[T any](doc Document) (out T, err error) {
-	if err := json.Unmarshal(doc.Output, &out); err != nil {
-		return out, fmt.Errorf("belay: the output of run %s does not fit %T: %w", doc.ID, out, err)
+func Output[T any](d *belaytype.Document) (out T, err error) {
+	if err := json.Unmarshal(d.Output, &out); err != nil {
+		return out, fmt.Errorf("belay: the output of run %s does not fit %T: %w", d.ID, out, err)
 	}
 	return out, nil
 }

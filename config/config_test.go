@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
-	"belay/internal/plan"
+	"belay/internal/yamldoc"
 )
 
 // settings are the flags of a small program: two global ones and a section.
@@ -57,6 +57,7 @@ func write(t *testing.T, text string) string {
 func none(string) string { return "" }
 
 func TestEveryMistakeIsReportedWithItsPlace(t *testing.T) {
+	t.Parallel()
 	path := write(t, `server: 5
 sever: x
 worker:
@@ -71,7 +72,7 @@ token:
 wrkr: {}
 `)
 	_, err := Load(path, newSettings().schema())
-	var problems plan.Problems
+	var problems yamldoc.Problems
 	if !errors.As(err, &problems) {
 		t.Fatalf("%T %v", err, err)
 	}
@@ -86,14 +87,14 @@ wrkr: {}
 	}
 	want := []string{
 		`f:2:1: unknown key "sever" in the settings`,
-		`f:4:13: ack_wait: "soon": it is a duration like 30s, 5m or 720h`,
-		`f:5:13: a single value is needed here, not a list`,
-		`f:6:16: tool_limits: "a=many": it gives names whole numbers`,
-		`f:7:9: loud: "perhaps": it is true or false`,
-		`f:8:3: the key "loud" is here twice, first in line 7`,
+		`f:4:13: ack_wait: "soon" is not a duration like 30s, 5m or 720h`,
+		`f:5:13: expected a single value, not a list`,
+		`f:6:16: tool_limits: "a=many" is not a list of names with whole numbers, like a=1,b=2`,
+		`f:7:9: loud: "perhaps" is not true or false`,
+		`f:8:3: the key "loud" occurs twice, first in line 7`,
 		`f:9:3: unknown key "token" in section worker`,
 		`f:10:1: unknown key "config" in the settings`,
-		`f:11:7: a value is missing here`,
+		`f:11:7: the value is missing`,
 		`f:12:1: unknown key "wrkr" in the settings`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -102,9 +103,10 @@ wrkr: {}
 }
 
 func TestWhatIsNoSettingsFile(t *testing.T) {
+	t.Parallel()
 	for name, text := range map[string]string{"a list": "- server", "a word": "server", "no YAML": "server: [", "two documents": "server: a\n---\nserver: b"} {
 		_, err := Load(write(t, text), newSettings().schema())
-		var problems plan.Problems
+		var problems yamldoc.Problems
 		if !errors.As(err, &problems) || problems[0].Line == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -121,6 +123,7 @@ func TestWhatIsNoSettingsFile(t *testing.T) {
 
 // TestWhichOneCounts goes down the order: whatever is above is taken away one by one.
 func TestWhichOneCounts(t *testing.T) {
+	t.Parallel()
 	path := write(t, "server: from-file\nworker:\n  ack_wait: 3s\n  only: [a, b]\n  tool_limits: {pay: 2}\n")
 	env := map[string]string{"BELAY_SERVER": "from-belay", "NATS_URL": "from-nats", "NATS_TOKEN": "t"}
 	tests := []struct {
@@ -162,6 +165,7 @@ func TestWhichOneCounts(t *testing.T) {
 
 // TestASectionIsForItsCommandOnly: what a worker is told is not what another command is told.
 func TestASectionIsForItsCommandOnly(t *testing.T) {
+	t.Parallel()
 	file, err := Load(write(t, "worker: {ack_wait: 3s}\n"), newSettings().schema())
 	if err != nil {
 		t.Fatal(err)
@@ -173,15 +177,17 @@ func TestASectionIsForItsCommandOnly(t *testing.T) {
 }
 
 func TestAWrongVariableIsNamed(t *testing.T) {
+	t.Parallel()
 	_, err := (&File{}).Fill(newSettings().all(), "worker", func(k string) string {
 		return map[string]string{"BELAY_ACK_WAIT": "soon", "BELAY_LOUD": "x"}[k]
 	})
-	if err == nil || !strings.Contains(err.Error(), `BELAY_ACK_WAIT: "soon": it is a duration`) || !strings.Contains(err.Error(), "BELAY_LOUD") {
+	if err == nil || !strings.Contains(err.Error(), `BELAY_ACK_WAIT: "soon" is not a duration`) || !strings.Contains(err.Error(), "BELAY_LOUD") {
 		t.Error(err)
 	}
 }
 
 func TestFind(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	getenv := func(k string) string { return map[string]string{"XDG_CONFIG_HOME": dir}[k] }
 	if got := Find("", getenv); got != "" {

@@ -1,5 +1,3 @@
-// Package examples holds plans to run with one command each, and the tests that they do what their first lines say:
-// the real program, against the real shop.
 package examples
 
 import (
@@ -8,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +14,9 @@ import (
 	"syscall"
 	"testing"
 
+	"belay/internal/freeport"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 )
 
 // program is the dispatcher, built once, with a state directory, a ledger and a shop of its own.
@@ -32,7 +31,7 @@ func TestExamples(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", p.bin, "belay/cmd/dispatcher").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for name, test := range map[string]func(*program){"basic": basic, "retry": retry, "fallback": fallback, "handoff": handoff, "approve": approve, "undo": undo, "goworker": goworker} {
+	for name, test := range map[string]func(*program){"basic": basic, "retry": retry, "fallback": fallback, "handoff": handoff, "approve": approve, "undo": undo, "agent": agent, "goworker": goworker, "natsworker": natsworker, "remote": remote} {
 		t.Run(name, func(t *testing.T) {
 			own := &program{t: t, bin: p.bin, home: t.TempDir()}
 			own.ownShop()
@@ -53,7 +52,7 @@ func (p *program) ownShop() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	shop := "127.0.0.1:" + freePort(p.t)
+	shop := freeport.Address(p.t)
 	const start, address = "[go, run, ./shop]", "127.0.0.1:8391"
 	if !bytes.Contains(text, []byte(start)) || !bytes.Contains(text, []byte(address)) {
 		p.t.Fatalf("tools.yaml does not start the shop at %s with %s any more", address, start)
@@ -69,20 +68,6 @@ func (p *program) ownShop() {
 	}
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 // environment is this process's without what would lead to somebody else's server, store or settings.
 func (p *program) environment() []string {
 	foreign := []string{"NATS_", "BELAY_", "XDG_STATE_HOME=", "XDG_CONFIG_HOME=", "OTEL_", "TMPDIR="}
@@ -93,13 +78,13 @@ func (p *program) environment() []string {
 }
 
 // example runs a plan with the shop of this test.
-func (p *program) example(exit int, plan string) steps.Document {
+func (p *program) example(exit int, plan string) view.Document {
 	p.t.Helper()
 	return p.run(exit, "run", plan, "--tools", p.tools)
 }
 
 // run runs a command line and returns the document that it prints.
-func (p *program) run(exit int, args ...string) steps.Document {
+func (p *program) run(exit int, args ...string) view.Document {
 	p.t.Helper()
 	var out, log bytes.Buffer
 	cmd := exec.Command(p.bin, append(args, "-o", "json", "--data-dir", p.home)...)
@@ -113,7 +98,7 @@ func (p *program) run(exit int, args ...string) steps.Document {
 	if got := cmd.ProcessState.ExitCode(); got != exit {
 		p.t.Fatalf("%v ended with %d, not %d\n%s\n%s", args, got, exit, out.Bytes(), log.Bytes())
 	}
-	var doc steps.Document
+	var doc view.Document
 	if err := json.Unmarshal(out.Bytes(), &doc); err != nil {
 		p.t.Fatalf("%v prints no document: %v\n%s", args, err, out.Bytes())
 	}
@@ -145,9 +130,9 @@ func (p *program) did(want ...string) {
 	}
 }
 
-func (p *program) step(doc steps.Document, id string) steps.StepView {
+func (p *program) step(doc view.Document, id string) view.Step {
 	p.t.Helper()
-	i := slices.IndexFunc(doc.Steps, func(s steps.StepView) bool { return s.ID == id })
+	i := slices.IndexFunc(doc.Steps, func(s view.Step) bool { return s.ID == id })
 	if i < 0 {
 		p.t.Fatalf("no step %s", id)
 	}
@@ -155,7 +140,7 @@ func (p *program) step(doc steps.Document, id string) steps.StepView {
 }
 
 // classes are the faults of a step's attempts, "" for one without.
-func classes(s steps.StepView) []steps.Class {
+func classes(s view.Step) []steps.Class {
 	var all []steps.Class
 	for _, a := range s.Attempts {
 		all = append(all, a.Class)
@@ -256,6 +241,177 @@ func goworker(p *program) {
 	}
 	doc := p.run(11, "run", "goworker/plan.yaml", "--input", `lines=[{"cents": -5}]`)
 	if s := p.step(doc, "total"); s.Class != steps.NeedsHuman || !strings.Contains(s.Message, "line 1 of invoice 2026-17 is a credit of 5 cents") {
+		p.t.Errorf("%s %s", s.Class, s.Message)
+	}
+}
+
+// agent runs a model's loop: a refund waits for its approval, and once it is given the agent answers.
+func agent(p *program) {
+	here, err := os.Getwd()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	text, err := os.ReadFile("agent/tools.yaml")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	model, shop := freeport.Address(p.t), freeport.Address(p.t)
+	for _, change := range [][2]string{
+		{"[go, run, ../../cmd/dispatcher, scripted-model, --script, script.yaml", "[" + p.bin + ", scripted-model, --script, " + filepath.Join(here, "agent/script.yaml")},
+		{"[go, run, ../shop]", fmt.Sprintf("[go, run, ./shop, -listen, %q], dir: %q", shop, here)},
+		{"127.0.0.1:8392", model}, {"127.0.0.1:8391", shop},
+	} {
+		if !bytes.Contains(text, []byte(change[0])) {
+			p.t.Fatalf("agent/tools.yaml has no %s", change[0])
+		}
+		text = bytes.ReplaceAll(text, []byte(change[0]), []byte(change[1]))
+	}
+	p.tools = filepath.Join(p.home, "agent-tools.yaml")
+	if err := os.WriteFile(p.tools, text, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	doc := p.run(11, "run", "agent/plan.yaml", "--tools", p.tools, "--id", "ticket")
+	if len(doc.Agents) != 1 || len(doc.Agents[0].Turns) != 3 || doc.Spent == nil || doc.Spent.USD == 0 {
+		p.t.Errorf("%+v, spent %+v", doc.Agents, doc.Spent)
+	}
+	doc = p.run(0, "esc", "decide", doc.Escalations[0], "approve")
+	if string(doc.Output) != `"We have refunded order A-1009."` {
+		p.t.Errorf("%s %s", doc.State, doc.Output)
+	}
+	p.did("refunded")
+}
+
+// natsworker runs workers without a line of Belay in them. Each refund happens once; when a worker is killed after it has
+// booked one, the next worker says that the outcome is unknown.
+func natsworker(p *program) {
+	bin := filepath.Join(p.home, "natsworker")
+	if out, err := exec.Command("go", "build", "-o", bin, "./natsworker").CombinedOutput(); err != nil {
+		p.t.Fatalf("%v\n%s", err, out)
+	}
+	p.conforms(bin)
+	address := freeport.Address(p.t)
+	p.background(p.bin, "dev", "--no-worker", "--nats-listen", address, "--listen", "")
+	foreign := []string{bin, "-server", "nats://" + address, "-ledger", filepath.Join(p.home, "refunds.txt"), "-ack-wait", "1s"}
+	slow, booked := p.foreign(append(foreign, "-name", "slow", "-pause", "1h")...)
+	go func() {
+		booked.Scan()
+		_ = slow.Kill()
+		quick, booked := p.foreign(append(foreign, "-name", "quick")...)
+		p.t.Cleanup(func() { _ = quick.Signal(syscall.SIGTERM) })
+		for booked.Scan() { // or it would wait for a reader
+		}
+	}()
+	doc := p.run(11, "run", "natsworker/plan.yaml")
+	if s := p.step(doc, "refund"); s.Class != steps.Unknown || len(s.Attempts) != 1 {
+		p.t.Errorf("%s after %d attempts: %s", s.Class, len(s.Attempts), s.Message)
+	}
+	doc = p.run(0, "run", "natsworker/plan.yaml")
+	if got := strings.Join(strings.Fields(string(doc.Output)), ""); got != `{"notes":3,"refunded":4200}` {
+		p.t.Errorf("%s %s", doc.State, got)
+	}
+	if got := classes(p.step(doc, "find")); !slices.Equal(got, []steps.Class{""}) && !slices.Equal(got, []steps.Class{steps.Unavailable, ""}) {
+		p.t.Errorf("the search ended as %q", got)
+	}
+	p.submitOverNATS(foreign)
+	b, err := os.ReadFile(filepath.Join(p.home, "refunds.txt"))
+	if err != nil || strings.Count(string(b), "\n") != 3 {
+		p.t.Errorf("3 refunds are in the ledger as %q, %v", b, err)
+	}
+}
+
+// conforms lets the program itself say whether the example keeps the rules.
+func (p *program) conforms(bin string) {
+	p.t.Helper()
+	address := freeport.Address(p.t)
+	check := exec.Command(p.bin, "conformance", "worker", "--tool", "notes.search", "--nats-listen", address)
+	check.Env = p.environment()
+	log, err := check.StderrPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var out bytes.Buffer
+	check.Stdout = &out
+	if err := check.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	lines := bufio.NewScanner(log)
+	lines.Scan() // it listens
+	worker, _ := p.foreign(bin, "-server", "nats://"+address)
+	for lines.Scan() {
+	}
+	err = check.Wait()
+	_ = worker.Signal(syscall.SIGTERM)
+	if err != nil || strings.Count(out.String(), "ok     ") < 19 {
+		p.t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+// submitOverNATS starts a run with nothing but NATS, once: to repeat it is refused.
+func (p *program) submitOverNATS(foreign []string) {
+	p.t.Helper()
+	lint := exec.Command(p.bin, "lint", "natsworker/plan.yaml", "--print")
+	lint.Env = p.environment()
+	document, err := lint.Output()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	file := filepath.Join(p.home, "document.json")
+	if err := os.WriteFile(file, document, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	args := append(foreign[1:], "-submit", "refund-1009", "-document", file, "-input", `{"order": "A-9", "cents": 1}`)
+	if out, err := exec.Command(foreign[0], args...).CombinedOutput(); err != nil {
+		p.t.Fatalf("%v\n%s", err, out)
+	}
+	if out, err := exec.Command(foreign[0], args...).CombinedOutput(); err == nil || !strings.Contains(string(out), "wrong last sequence") {
+		p.t.Errorf("submitted twice: %v, %s", err, out)
+	}
+	if doc := p.run(0, "runs", "watch", "refund-1009"); doc.State != steps.RunSucceeded {
+		p.t.Errorf("%s %s", doc.State, doc.Reason)
+	}
+}
+
+// foreign starts a program that is not of Belay, and reads what it prints.
+func (p *program) foreign(args ...string) (*os.Process, *bufio.Scanner) {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env, cmd.Stderr = p.environment(), p.t.Output()
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		p.t.Error(err)
+		return &os.Process{}, bufio.NewScanner(strings.NewReader(""))
+	}
+	p.t.Cleanup(func() { _ = cmd.Wait() })
+	return cmd.Process, bufio.NewScanner(out)
+}
+
+func remote(p *program) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		p.t.Skip("python3 is missing")
+	}
+	work := freeport.Address(p.t)
+	p.background(p.bin, "dev", "--tools", "remote/tools.yaml", "--nats-listen", "127.0.0.1:0", "--listen", "", "--work-listen", work)
+	token, err := os.ReadFile(filepath.Join(p.home, "work-token"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	worker := exec.Command(python, "remote/worker.py")
+	worker.Env = append(p.environment(), "BELAY_WORK_URL=http://"+work, "BELAY_WORK_TOKEN="+strings.TrimSpace(string(token)))
+	if err := worker.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() {
+		_ = worker.Process.Kill()
+		_ = worker.Wait()
+	})
+	if doc := p.run(0, "run", "remote/plan.yaml"); string(doc.Output) != "1649" {
+		p.t.Errorf("%s %s", doc.State, doc.Output)
+	}
+	doc := p.run(11, "run", "remote/plan.yaml", "--input", `lines=[{"cents": -5}]`)
+	if s := p.step(doc, "total"); s.Class != steps.NeedsHuman || !strings.Contains(s.Message, "it has a credit in it") {
 		p.t.Errorf("%s %s", s.Class, s.Message)
 	}
 }

@@ -7,8 +7,9 @@ import (
 	"os"
 
 	"belay/internal/cli"
+	"belay/internal/cli/dispatcher"
 )
 
 func main() {
-	os.Exit(cli.Dispatcher(context.Background(), os.Args[1:], cli.System()))
+	os.Exit(dispatcher.Run(context.Background(), os.Args[1:], cli.System()))
 }

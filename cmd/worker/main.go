@@ -6,8 +6,9 @@ import (
 	"os"
 
 	"belay/internal/cli"
+	"belay/internal/cli/worker"
 )
 
 func main() {
-	os.Exit(cli.Worker(context.Background(), os.Args[1:], cli.System()))
+	os.Exit(worker.Run(context.Background(), os.Args[1:], cli.System(), nil))
 }

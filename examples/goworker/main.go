@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"belay"
+	"belay/worker"
 )
 
 type invoice struct {
@@ -23,7 +24,7 @@ type total struct {
 }
 
 func add(ctx context.Context, in invoice) (total, error) {
-	t := total{Key: belay.Info(ctx).Key} // hand it on to whatever acts
+	t := total{Key: belay.Info(ctx).Key} // pass it on to the service that acts
 	for i, l := range in.Lines {
 		belay.Progress(ctx, "line %d of %d", i+1, len(in.Lines))
 		if l.Cents < 0 {
@@ -35,5 +36,5 @@ func add(ctx context.Context, in invoice) (total, error) {
 }
 
 func main() {
-	belay.Main(belay.Handle("invoice.add", add))
+	worker.Main(belay.Handle("invoice.add", add))
 }

@@ -1,6 +1,6 @@
-// Command shop is the outside world of the examples: a real HTTP service on the loopback with the moods of real ones.
-// It answers 503 before it answers well, hangs, asks to wait, refuses bad input, and really keeps what it is told: a
-// refund is one line in a file, so anybody can count them.
+// Command shop is the outside world of the examples: a real HTTP service on the loopback, with the failures of real ones.
+// It answers 503 before it succeeds, hangs, asks to wait, refuses bad input, and has real side effects: a refund is a line
+// in a file, so anybody can count them.
 //
 //	go run ./shop [-listen 127.0.0.1:8391] [-ledger FILE]
 package main
@@ -26,7 +26,7 @@ func main() {
 	log.Fatal(http.ListenAndServe(*listen, s.routes()))
 }
 
-// shop counts the calls of every idempotency key, so that its moods are the same for every run.
+// shop counts the calls of every idempotency key, so that it fails in the same way in every run.
 type shop struct {
 	mu     sync.Mutex
 	ledger string
@@ -92,7 +92,7 @@ func (s *shop) warehouse(w http.ResponseWriter, r *http.Request) {
 	answer(w, map[string]any{"sku": r.PathValue("sku"), "shelf": "C4"})
 }
 
-// carrier asks the first call of every key to come back in a second.
+// carrier asks the first call of every key to retry in a second.
 func (s *shop) carrier(w http.ResponseWriter, r *http.Request) {
 	if s.count(r) == 1 {
 		w.Header().Set("Retry-After", "1")
@@ -102,7 +102,7 @@ func (s *shop) carrier(w http.ResponseWriter, r *http.Request) {
 	answer(w, map[string]any{"zip": r.PathValue("zip"), "days": 2})
 }
 
-// recommendations is broken, and stays so.
+// recommendations is always broken.
 func (s *shop) recommendations(w http.ResponseWriter, _ *http.Request) {
 	fail(w, http.StatusInternalServerError, "the model is not loaded")
 }
@@ -164,7 +164,7 @@ func accept(map[string]any) error { return nil }
 
 func checkAddress(params map[string]any) error {
 	if zip, _ := params["zip"].(string); len(zip) != 5 {
-		return fmt.Errorf("zip %q has not five digits", zip)
+		return fmt.Errorf("zip %q must have five digits", zip)
 	}
 	return nil
 }

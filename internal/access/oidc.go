@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -15,28 +13,30 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"belay/internal/people"
 )
 
 // OIDCOptions say who vouches for people, and what their groups may do.
 type OIDCOptions struct {
-	Issuer       string            // URL of the provider
-	ClientID     string            // of this console there
-	ClientSecret string            // empty for a public client
-	PublicURL    string            // where people reach the console; the provider sends them to <PublicURL>/login/callback
-	Claim        string            // of the token that lists groups; default "groups"
-	Roles        map[Role][]string // groups by role; "*" is everybody who can sign in
+	Issuer       string                   // URL of the provider
+	ClientID     string                   // of this console there
+	ClientSecret string                   // empty for a public client
+	PublicURL    string                   // where people reach the console; the provider sends them to <PublicURL>/login/callback
+	Claim        string                   // of the token that lists groups; default "groups"
+	Roles        map[people.Role][]string // groups by role, but for submitter; "*" is everybody who can sign in
 }
 
-// oidcSignIn is the way to sign in through a provider: authorization code with PKCE. It is found when it is needed, so a
-// provider that is down keeps nothing from starting.
-type oidcSignIn struct {
+// OIDC is the way to sign in through a provider: authorization code with PKCE. The provider is looked up when it is first
+// needed: one that is down keeps nothing from starting.
+type OIDC struct {
 	OIDCOptions
 	mu       sync.Mutex
 	provider *oidc.Provider
 }
 
 // find asks the provider who it is, once it answers.
-func (s *oidcSignIn) find(ctx context.Context) (*oidc.Provider, *oauth2.Config, error) {
+func (s *OIDC) find(ctx context.Context) (*oidc.Provider, *oauth2.Config, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.provider == nil {
@@ -49,22 +49,23 @@ func (s *oidcSignIn) find(ctx context.Context) (*oidc.Provider, *oauth2.Config, 
 	}
 	return s.provider, &oauth2.Config{
 		ClientID: s.ClientID, ClientSecret: s.ClientSecret, Endpoint: s.provider.Endpoint(),
-		RedirectURL: strings.TrimSuffix(s.PublicURL, "/") + callbackPath, Scopes: []string{oidc.ScopeOpenID, "email", "profile", "groups"},
+		RedirectURL: strings.TrimSuffix(s.PublicURL, "/") + CallbackPath, Scopes: []string{oidc.ScopeOpenID, "email", "profile", "groups"},
 	}, nil
 }
 
-const (
-	startPath    = "/login/start"
-	callbackPath = "/login/callback"
-	signInTime   = 10 * time.Minute
-)
+// CallbackPath is where the provider sends people back to, below the public URL.
+const CallbackPath = "/login/callback"
 
-// attempt is one way to the provider and back. It travels in a cookie, so that only the browser that began can end it.
-type attempt struct {
-	State    string `json:"s"`
-	Nonce    string `json:"n"`
-	Verifier string `json:"v"`
-	Next     string `json:"x"`
+// ErrAttempt says that a sign-in did not begin in this browser, or too long ago.
+var ErrAttempt = errors.New("it did not begin in this browser, or it took too long; begin again")
+
+// Attempt is one way to the provider and back. It travels in a cookie, so that only the browser that began can end it.
+type Attempt struct {
+	State    string `json:"s"` // comes back with the browser
+	Nonce    string `json:"n"` // comes back in the provider's token
+	Verifier string `json:"v"` // proves to the provider that whoever ends it began it (PKCE)
+	Next     string `json:"x"` // the path that is shown afterwards
+	URL      string `json:"-"` // where the browser is sent
 }
 
 func random() string {
@@ -73,76 +74,29 @@ func random() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// start sends a browser to the provider.
-func (g *Gate) start(w http.ResponseWriter, r *http.Request) {
-	_, config, err := g.oidc.find(r.Context())
+// Begin begins a sign-in: the browser goes to the attempt's URL, and comes back to [CallbackPath] with a code.
+func (s *OIDC) Begin(ctx context.Context, next string) (Attempt, error) {
+	_, config, err := s.find(ctx)
 	if err != nil {
-		g.Log.Warn("nobody can sign in", "error", err)
-		g.showLogin(w, http.StatusBadGateway, loginData{Next: local(r.FormValue("next")), Problem: "The sign-in provider does not answer now. Try again."})
-		return
+		return Attempt{}, err
 	}
-	a := attempt{random(), random(), oauth2.GenerateVerifier(), local(r.FormValue("next"))}
-	text, err := json.Marshal(a)
-	if err != nil {
-		g.showLogin(w, http.StatusInternalServerError, loginData{Problem: err.Error()})
-		return
-	}
-	g.cookie(w, g.cookieName()+"-way", base64.RawURLEncoding.EncodeToString(text), signInTime)
-	http.Redirect(w, r, config.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)), http.StatusSeeOther)
+	a := Attempt{State: random(), Nonce: random(), Verifier: oauth2.GenerateVerifier(), Next: next}
+	a.URL = config.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier))
+	return a, nil
 }
 
-// callback is where the provider sends people back to.
-func (g *Gate) callback(w http.ResponseWriter, r *http.Request) {
-	next, who, err := g.signedIn(r)
-	g.cookie(w, g.cookieName()+"-way", "", -time.Second)
+// Finish ends a sign-in with the code that the browser brought, and returns whom the provider vouches for.
+func (s *OIDC) Finish(ctx context.Context, code string, a Attempt, now func() time.Time) (people.Actor, error) {
+	claims, err := s.claims(ctx, code, a, now)
 	if err != nil {
-		g.Log.Warn("a sign-in was refused", "error", err)
-		g.showLogin(w, http.StatusForbidden, loginData{Next: next, Problem: "You were not signed in: " + err.Error()})
-		return
+		return people.Actor{}, err
 	}
-	now := g.Now()
-	g.Tokens.tidy(r.Context(), now)
-	text, made, err := g.Tokens.Make(r.Context(), Token{Name: "sign-in", Owner: who.Name, Role: who.Role, By: g.oidc.Issuer, Expires: now.Add(session), SignIn: true}, now)
-	if err == nil {
-		err = g.Tokens.await(r.Context(), made.ID)
-	}
-	if err != nil {
-		g.showLogin(w, http.StatusServiceUnavailable, loginData{Next: next, Problem: err.Error()})
-		return
-	}
-	g.cookie(w, g.cookieName(), text, session)
-	http.Redirect(w, r, next, http.StatusSeeOther)
-}
-
-// errWay is of a sign-in that did not begin in this browser, or too long ago.
-var errWay = errors.New("it did not begin in this browser, or it took too long; begin again")
-
-// signedIn checks what the provider says, and gives the person.
-func (g *Gate) signedIn(r *http.Request) (next string, who Identity, err error) {
-	var a attempt
-	c, err := r.Cookie(g.cookieName() + "-way")
-	if err != nil {
-		return "/", who, errWay
-	}
-	text, err := base64.RawURLEncoding.DecodeString(c.Value)
-	if err != nil || json.Unmarshal(text, &a) != nil || a.State == "" || a.State != r.FormValue("state") {
-		return "/", who, errWay
-	}
-	next = local(a.Next)
-	if denied := r.FormValue("error"); denied != "" {
-		return next, who, fmt.Errorf("the provider says %.40q", denied)
-	}
-	claims, err := g.claims(r.Context(), r.FormValue("code"), a)
-	if err != nil {
-		return next, who, err
-	}
-	who, err = g.oidc.identity(claims)
-	return next, who, err
+	return s.identity(claims)
 }
 
 // claims trades the code for a token and checks that.
-func (g *Gate) claims(ctx context.Context, code string, a attempt) (map[string]any, error) {
-	provider, config, err := g.oidc.find(ctx)
+func (s *OIDC) claims(ctx context.Context, code string, a Attempt, now func() time.Time) (map[string]any, error) {
+	provider, config, err := s.find(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -151,22 +105,22 @@ func (g *Gate) claims(ctx context.Context, code string, a attempt) (map[string]a
 		return nil, errors.New("the provider does not take the code") // its words may hold secrets
 	}
 	raw, _ := tokens.Extra("id_token").(string)
-	id, err := provider.Verifier(&oidc.Config{ClientID: g.oidc.ClientID, Now: g.Now}).Verify(ctx, raw)
+	id, err := provider.Verifier(&oidc.Config{ClientID: s.ClientID, Now: now}).Verify(ctx, raw)
 	if err != nil {
 		return nil, fmt.Errorf("the provider's token is not valid: %w", err)
 	}
 	if id.Nonce != a.Nonce {
-		return nil, errWay
+		return nil, ErrAttempt
 	}
 	claims := map[string]any{}
 	return claims, id.Claims(&claims)
 }
 
 // identity is the person that claims are about: by a verified address, and the highest role of their groups.
-func (s *oidcSignIn) identity(claims map[string]any) (Identity, error) {
+func (s *OIDC) identity(claims map[string]any) (people.Actor, error) {
 	name, _ := claims["email"].(string)
 	if verified, _ := claims["email_verified"].(bool); !verified || name == "" {
-		return Identity{}, errors.New("the provider has not verified your address")
+		return people.Actor{}, errors.New("the provider has not verified your address")
 	}
 	key := s.Claim
 	if key == "" {
@@ -179,15 +133,10 @@ func (s *oidcSignIn) identity(claims map[string]any) (Identity, error) {
 			groups = append(groups, text)
 		}
 	}
-	for _, role := range slices.Backward(Roles()) {
+	for _, role := range slices.Backward(people.Roles()) {
 		if slices.ContainsFunc(s.Roles[role], func(g string) bool { return slices.Contains(groups, g) }) {
-			return Identity{Name: name, Role: role}, nil
+			return people.Actor{Name: name, Role: role}, nil
 		}
 	}
-	return Identity{}, fmt.Errorf("%s is in no group that may do anything here", name)
-}
-
-// cookie sets a cookie of this host alone; a negative time takes it away.
-func (g *Gate) cookie(w http.ResponseWriter, name, value string, keep time.Duration) {
-	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: int(keep.Seconds()), HttpOnly: true, Secure: g.Secure, SameSite: http.SameSiteLaxMode})
+	return people.Actor{}, fmt.Errorf("%s is in no group that may do anything here", name)
 }

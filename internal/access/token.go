@@ -17,7 +17,8 @@ import (
 	"time"
 
 	"belay/internal/bus"
-	"belay/internal/handoff"
+	"belay/internal/exactjson"
+	"belay/internal/people"
 )
 
 // ErrToken is all that is said to somebody whose token opens nothing: unknown, wrong, expired or revoked.
@@ -25,15 +26,17 @@ var ErrToken = errors.New("the token is not valid")
 
 // Token is what is known of a token: not the token itself.
 type Token struct {
-	ID      string    `json:"id"`
-	Name    string    `json:"name"`  // what it is for
-	Owner   string    `json:"owner"` // the person: [Identity.Name]
-	Role    Role      `json:"role"`
-	By      string    `json:"by"` // who made it
-	Made    time.Time `json:"made"`
-	Expires time.Time `json:"expires,omitzero"`
-	Revoked time.Time `json:"revoked,omitzero"`
-	SignIn  bool      `json:"sign_in,omitempty"` // of a browser, made when somebody signed in
+	ID      string      `json:"id"`                // names it for revoking; no secret
+	Name    string      `json:"name"`              // what it is for
+	Owner   string      `json:"owner"`             // the person: [people.Actor.Name]
+	Role    people.Role `json:"role"`              // what its owner may do with it
+	By      string      `json:"by"`                // who made it
+	Made    time.Time   `json:"made"`              // when it was made
+	Expires time.Time   `json:"expires,omitzero"`  // opens nothing from then on; zero: never expires
+	Revoked time.Time   `json:"revoked,omitzero"`  // opens nothing since then; zero: not revoked
+	SignIn  bool        `json:"sign_in,omitempty"` // of a browser, made when somebody signed in
+
+	Limits people.Limits `json:"limits,omitzero"` // what a submitter may start; zero for every other role
 }
 
 // Good reports whether the token opens anything at a time.
@@ -53,6 +56,7 @@ type Tokens struct {
 	mu     sync.RWMutex
 	known  map[string]stored
 	news   chan struct{} // closed when something becomes known
+	now    func() time.Time
 }
 
 const keyPrefix = "token."
@@ -63,7 +67,7 @@ func OpenTokens(ctx context.Context, b *bus.Bus) (*Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tokens{bucket: bucket, known: map[string]stored{}, news: make(chan struct{})}, nil
+	return &Tokens{bucket: bucket, known: map[string]stored{}, news: make(chan struct{}), now: time.Now}, nil
 }
 
 // Watch keeps what is known current until ctx ends. Ready is called once, when all tokens are known; an error means that
@@ -120,15 +124,15 @@ func (t *Tokens) learn(it bus.Item) {
 	defer t.mu.Unlock()
 	close(t.news)
 	t.news = make(chan struct{})
-	if it.Value == nil || json.Unmarshal(it.Value, &s) != nil || s.ID != id {
+	if it.Value == nil || exactjson.Unmarshal(it.Value, &s) != nil || s.ID != id {
 		delete(t.known, id)
 		return
 	}
 	t.known[id] = s
 }
 
-// Check finds out whose token it is. The error is [ErrToken] whatever is wrong; why says it, for the log.
-func (t *Tokens) Check(text string, now time.Time) (who Identity, why string, err error) {
+// Check finds out whose token it is; the actor's rights end with the token. The error is [ErrToken] whatever is wrong; why says it, for the log.
+func (t *Tokens) Check(text string, now time.Time) (who people.Actor, why string, err error) {
 	id, secret, ok := parse(text)
 	if !ok {
 		return who, "malformed", ErrToken
@@ -145,27 +149,28 @@ func (t *Tokens) Check(text string, now time.Time) (who Identity, why string, er
 	case !s.Good(now):
 		return who, "expired", ErrToken
 	}
-	return Identity{Name: s.Owner, Role: s.Role, Token: id}, "", nil
+	return people.Actor{Name: s.Owner, Role: s.Role, Limits: s.Limits, Token: id, Valid: func() error { return t.valid(id) }}, "", nil
 }
 
-// Rights are what somebody may do while their token opens anything: what was asked for with it may go on for a while.
-func (t *Tokens) Rights(who Identity, now func() time.Time) func(handoff.Action) error {
-	return func(a handoff.Action) error {
-		t.mu.RLock()
-		s, known := t.known[who.Token]
-		t.mu.RUnlock()
-		if !known || !s.Good(now()) {
-			return ErrToken
-		}
-		return who.May(a)
+// valid says why a token opens nothing any more; nil while it does. What was asked for with it may go on for a while.
+func (t *Tokens) valid(id string) error {
+	t.mu.RLock()
+	s, known := t.known[id]
+	t.mu.RUnlock()
+	if !known || !s.Good(t.now()) {
+		return ErrToken
 	}
+	return nil
 }
 
 // Make makes a token. The text is all that anybody ever sees of its secret: it opens what the role may, for whom it was
 // made, until it expires (zero = never) or is revoked.
 func (t *Tokens) Make(ctx context.Context, m Token, now time.Time) (text string, made Token, err error) {
-	if m.Role.rank() == 0 {
-		return "", m, fmt.Errorf("there is no role %q; there are viewer, operator, approver and admin", m.Role)
+	if !m.Role.Known() {
+		return "", m, fmt.Errorf("unknown role %q: use one of %s", m.Role, roles())
+	}
+	if err := m.Limits.Check(m.Role); err != nil {
+		return "", m, err
 	}
 	if m.Owner == "" {
 		m.Owner = m.Name
@@ -187,6 +192,15 @@ func (t *Tokens) Make(ctx context.Context, m Token, now time.Time) (text string,
 	return "belay_" + m.ID + "_" + secret, m, nil
 }
 
+// roles names those that there are.
+func roles() string {
+	var names []string
+	for _, r := range people.Roles() {
+		names = append(names, string(r))
+	}
+	return strings.Join(names, ", ")
+}
+
 // List are all tokens that were made by hand, the oldest first, also those that open nothing any more.
 func (t *Tokens) List(ctx context.Context) ([]Token, error) {
 	all, err := t.bucket.All(ctx)
@@ -196,7 +210,7 @@ func (t *Tokens) List(ctx context.Context) ([]Token, error) {
 	var list []Token
 	for _, it := range all {
 		var s stored
-		if strings.HasPrefix(it.Key, keyPrefix) && json.Unmarshal(it.Value, &s) == nil && !s.SignIn {
+		if strings.HasPrefix(it.Key, keyPrefix) && exactjson.Unmarshal(it.Value, &s) == nil && !s.SignIn {
 			list = append(list, s.Token)
 		}
 	}
@@ -215,7 +229,7 @@ func (t *Tokens) Revoke(ctx context.Context, id string, now time.Time) error {
 			return err
 		}
 		var s stored
-		if !ok || json.Unmarshal(it.Value, &s) != nil {
+		if !ok || exactjson.Unmarshal(it.Value, &s) != nil {
 			return fmt.Errorf("%w: %q", ErrNoToken, id)
 		}
 		if s.Revoked.IsZero() { // else it is written again: that it can be read does not prove that it is stored
@@ -229,6 +243,16 @@ func (t *Tokens) Revoke(ctx context.Context, id string, now time.Time) error {
 			return err
 		}
 	}
+}
+
+// SignIn makes the token of a browser whose person a provider vouches for, good for a while. It is listed nowhere.
+func (t *Tokens) SignIn(ctx context.Context, who people.Actor, issuer string, keep time.Duration, now time.Time) (text string, err error) {
+	t.tidy(ctx, now)
+	text, made, err := t.Make(ctx, Token{Name: "sign-in", Owner: who.Name, Role: who.Role, By: issuer, Expires: now.Add(keep), SignIn: true}, now)
+	if err == nil {
+		err = t.await(ctx, made.ID)
+	}
+	return text, err
 }
 
 // await waits until a token that was just made is known here.
@@ -266,8 +290,8 @@ func (t *Tokens) tidy(ctx context.Context, now time.Time) {
 	}
 }
 
-// signOut ends the token of a browser that signed in through a provider. One that somebody typed in stays good.
-func (t *Tokens) signOut(ctx context.Context, text string, now time.Time) {
+// SignOut ends the token of a browser that signed in through a provider. One that somebody typed in stays good.
+func (t *Tokens) SignOut(ctx context.Context, text string, now time.Time) {
 	id, _, ok := parse(text)
 	if _, _, err := t.Check(text, now); !ok || err != nil {
 		return

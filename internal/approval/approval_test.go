@@ -14,6 +14,7 @@ import (
 
 	"belay/internal/bus/bustest"
 	"belay/internal/steps"
+	"belay/internal/wire"
 )
 
 var now = time.Date(2026, 1, 1, 3, 0, 0, 0, time.UTC)
@@ -46,6 +47,7 @@ func public(t *testing.T, s *Signer) PublicKey {
 }
 
 func TestAGrantIsCheckedByItsKey(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir)
 	g := signed(t, s)
@@ -65,6 +67,7 @@ func TestAGrantIsCheckedByItsKey(t *testing.T) {
 
 // TestNothingOfAGrantCanBeChanged flips one byte of what is signed, of the signature, or of the key.
 func TestNothingOfAGrantCanBeChanged(t *testing.T) {
+	t.Parallel()
 	s := open(t, t.TempDir())
 	k, g := public(t, s), signed(t, s)
 	rapid.Check(t, func(t *rapid.T) {
@@ -93,7 +96,96 @@ func TestNothingOfAGrantCanBeChanged(t *testing.T) {
 	})
 }
 
+// submitted is a submission as an API has it.
+func submitted() steps.Submitted {
+	return steps.Submitted{
+		Document: []byte(`{ "plan": {"name": "p"} }`), Input: []byte(`{"n": 1}`), Labels: map[string]string{"a": "b"}, ToolsFile: "/t", By: "shop", Via: "api", Request: "5f1c", Token: "0001",
+		RetryOf: "r-0", KeyRun: "r-0", Reason: "again",
+		Carried: []steps.Carried{{Step: "s", State: "succeeded", Output: []byte(`{"a": 1}`), Degraded: &steps.Degraded{Rung: "cache", Age: 1234567891}}},
+	}
+}
+
+// TestNothingOfASubmissionCanBeChanged: one that its log gives back is proven; one that differs in anything is not, nor is
+// another run's, nor what a key has signed that nobody has published, or that is revoked.
+func TestNothingOfASubmissionCanBeChanged(t *testing.T) {
+	ring, s := NewPublished(bustest.Connect(t)), open(t, t.TempDir())
+	key, err := s.PublishTo(t.Context(), ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := submitted()
+	if err := s.Prove("r", &e, now); err != nil {
+		t.Fatal(err)
+	}
+	genuine := func(run string, e steps.Submitted) bool {
+		t.Helper()
+		of := e.Submission(run)
+		of.Key, of.At = e.Proof.Key, e.Proof.At
+		ok, err := ring.Genuine(t.Context(), of, *e.Proof)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	kind, body, err := wire.EncodeEvent(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := wire.DecodeEvent(kind, body)
+	if err != nil || !genuine("r", read.(steps.Submitted)) {
+		t.Fatalf("%v: what the log has is not genuine: %s", err, body)
+	}
+	if genuine("r2", e) {
+		t.Error("it proves another run")
+	}
+	for what, change := range map[string]func(*steps.Submitted){
+		"epoch": func(e *steps.Submitted) { e.Epoch = 1 }, "document": func(e *steps.Submitted) { e.Document = []byte(`{"plan":{"name":"q"}}`) },
+		"input": func(e *steps.Submitted) { e.Input = []byte(`{"n":2}`) }, "labels": func(e *steps.Submitted) { e.Labels = map[string]string{"a": "c"} },
+		"tools file": func(e *steps.Submitted) { e.ToolsFile = "/u" }, "by": func(e *steps.Submitted) { e.By = "anna" }, "via": func(e *steps.Submitted) { e.Via = "cli" },
+		"request": func(e *steps.Submitted) { e.Request = "5f1d" }, "token": func(e *steps.Submitted) { e.Token = "0002" }, "no token": func(e *steps.Submitted) { e.Token = "" },
+		"retry of": func(e *steps.Submitted) { e.RetryOf = "" }, "key run": func(e *steps.Submitted) { e.KeyRun = "r-1" }, "reason": func(e *steps.Submitted) { e.Reason = "" },
+		"carried":   func(e *steps.Submitted) { e.Carried = []steps.Carried{{Step: "s", State: "skipped"}} },
+		"time":      func(e *steps.Submitted) { e.Proof.At = e.Proof.At.Add(time.Millisecond) },
+		"key":       func(e *steps.Submitted) { e.Proof.Key = "0123456789abcdef" },
+		"strange":   func(e *steps.Submitted) { e.Proof.Key = "a.b" },
+		"signature": func(e *steps.Submitted) { e.Proof.Signature[7] ^= 1 },
+		"empty":     func(e *steps.Submitted) { e.Proof.Signature = nil },
+	} {
+		other := e
+		other.Proof = &steps.Proof{Key: e.Proof.Key, At: e.Proof.At, Signature: append([]byte{}, e.Proof.Signature...)}
+		if change(&other); genuine("r", other) {
+			t.Errorf("another %s is taken", what)
+		}
+	}
+	foreign := submitted()
+	if err := open(t, t.TempDir()).Prove("r", &foreign, now); err != nil || genuine("r", foreign) {
+		t.Errorf("%v: what a stranger signed is taken", err)
+	}
+	if foreign.Proof.Key = key.ID; genuine("r", foreign) {
+		t.Error("what a stranger signed in our name is taken")
+	}
+	if err := ring.Revoke(t.Context(), key.ID); err != nil || genuine("r", e) {
+		t.Errorf("%v: what a revoked key signed is taken", err)
+	}
+}
+
+// TestAnApprovalIsNoSubmission, and the other way round: what was signed for one purpose says nothing for another.
+func TestAnApprovalIsNoSubmission(t *testing.T) {
+	s := open(t, t.TempDir())
+	k, g := public(t, s), signed(t, s)
+	e := submitted()
+	if err := s.Prove("r", &e, now); err != nil {
+		t.Fatal(err)
+	}
+	of := e.Submission("r")
+	of.Key, of.At = e.Proof.Key, e.Proof.At
+	if k.signed(of.Key, of.Statement(), g.Signature) || k.signed(g.Key, g.Statement(), e.Proof.Signature) || !k.signed(of.Key, of.Statement(), e.Proof.Signature) {
+		t.Error("one passes for the other")
+	}
+}
+
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s, other := open(t, dir), open(t, dir)
 	before := public(t, s)
@@ -114,6 +206,7 @@ func TestRotation(t *testing.T) {
 }
 
 func TestOneKeyIsMadeBySeveralAtOnce(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ids := make(chan string, 16)
 	var wg sync.WaitGroup
@@ -144,13 +237,14 @@ func TestOneKeyIsMadeBySeveralAtOnce(t *testing.T) {
 }
 
 func TestAKeyThatOthersCanReadIsRefused(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		text string
 		mode os.FileMode
 		says string
 	}{
 		"readable": {"", 0o644, "chmod 600"},
-		"no PEM":   {"hello", 0o600, "no PEM"},
+		"no PEM":   {"hello", 0o600, "not a PEM"},
 		"rubbish":  {"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", 0o600, "signing key"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,6 +267,7 @@ func TestAKeyThatOthersCanReadIsRefused(t *testing.T) {
 }
 
 func TestPinnedKeys(t *testing.T) {
+	t.Parallel()
 	s, foreign := open(t, t.TempDir()), open(t, t.TempDir())
 	path := filepath.Join(t.TempDir(), "keys")
 	write := func(text string) {
@@ -193,7 +288,7 @@ func TestPinnedKeys(t *testing.T) {
 		t.Errorf("%v; the key is not pinned", err)
 	}
 	_, text, _ := strings.Cut(line, " ")
-	for says, bad := range map[string]string{"has none": "# none\n", ":1: a line is": "hello", ":2: the key is": line + "\nbelay-0000000000000000 " + text} {
+	for says, bad := range map[string]string{"has none": "# none\n", ":1: a line must be": "hello", ":2: the key is": line + "\nbelay-0000000000000000 " + text} {
 		write(bad)
 		if _, err := Pinned(path); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v; want one that says %q", err, says)
@@ -205,6 +300,7 @@ func TestPinnedKeys(t *testing.T) {
 }
 
 func TestPublishedKeys(t *testing.T) {
+	t.Parallel()
 	b := bustest.Connect(t)
 	ring, s := NewPublished(b), open(t, t.TempDir())
 	g := signed(t, s)
@@ -256,6 +352,7 @@ func TestPublishedKeys(t *testing.T) {
 
 // TestAKeyUnderAnothersIdChecksNothing: whoever can write the bucket still cannot sign in another's name.
 func TestAKeyUnderAnothersIdChecksNothing(t *testing.T) {
+	t.Parallel()
 	b := bustest.Connect(t)
 	ring, s, evil := NewPublished(b), open(t, t.TempDir()), open(t, t.TempDir())
 	k := public(t, evil)

@@ -13,43 +13,57 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/exactjson"
 	"belay/internal/steps"
 )
 
-// PublicKey checks what one signing key has signed.
+// PublicKey is the public half of a signing key.
 type PublicKey struct {
-	ID   string            `json:"id"` // of the key: the same key has the same id everywhere
-	Key  ed25519.PublicKey `json:"key"`
-	Host string            `json:"host,omitempty"` // where it signs, for people
+	ID   string            `json:"id"`             // made from the key, so that it is the same everywhere
+	Key  ed25519.PublicKey `json:"key"`            // the 32 bytes of the key
+	Host string            `json:"host,omitempty"` // the host of the signer, for people
 	Made time.Time         `json:"made,omitzero"`  // when it was published
 
-	Revoked time.Time `json:"revoked,omitzero"` // what it has signed counts no more; kept, for what it signed of the past
+	Revoked time.Time `json:"revoked,omitzero"` // when it was revoked: its signatures count no more. The key is kept to identify them
 }
 
-// String is a line of a file of pinned keys.
+// String returns k as a line of a file of pinned keys.
 func (k PublicKey) String() string {
 	return "belay-" + k.ID + " " + base64.StdEncoding.EncodeToString(k.Key)
 }
 
-// check says why a grant is not signed by k.
+// check returns an error if k has not signed g.
 func (k PublicKey) check(g steps.Grant) error {
-	if newPublic(k.Key).ID != g.Key || len(k.Key) != ed25519.PublicKeySize || !ed25519.Verify(k.Key, g.Statement(), g.Signature) {
-		return fmt.Errorf("its signature is not of key %.16s", g.Key)
+	if !k.signed(g.Key, g.Statement(), g.Signature) {
+		return fmt.Errorf("its signature was not made with key %.16s", g.Key)
 	}
 	return nil
 }
 
+// signed reports whether k, under this id, has signed a statement.
+func (k PublicKey) signed(id string, statement, signature []byte) bool {
+	return newPublic(k.Key).ID == id && len(k.Key) == ed25519.PublicKeySize && ed25519.Verify(k.Key, statement, signature)
+}
+
 // Keys are the public keys that are trusted.
 type Keys interface {
-	// Check is nil when a trusted key has signed g.
+	// Check returns nil if a trusted key has signed g.
 	Check(ctx context.Context, g steps.Grant) error
 }
 
-// errUnknownKey is of a grant that nobody who is trusted has signed.
+// errUnknownKey says that the key of a grant is not among the trusted ones.
 var errUnknownKey = errors.New("no trusted key has signed it")
 
-// Pinned trusts the keys in a file, and no other: a line for each, as `dispatcher keys export` writes them. Lines that
-// begin with # say nothing.
+// Trusted returns the keys that a worker trusts: those in a file or, if file is empty, those that dispatchers publish.
+func Trusted(b *bus.Bus, file string) (Keys, error) {
+	if file != "" {
+		return Pinned(file)
+	}
+	return NewPublished(b), nil
+}
+
+// Pinned trusts only the keys in a file: a line for each, as `dispatcher keys export` writes them. Lines that begin with #
+// are comments.
 func Pinned(path string) (Keys, error) {
 	list, err := ReadPinned(path)
 	if err != nil {
@@ -62,7 +76,7 @@ func Pinned(path string) (Keys, error) {
 	return keys, nil
 }
 
-// ReadPinned reads the keys of such a file.
+// ReadPinned reads a file of pinned keys.
 func ReadPinned(path string) ([]PublicKey, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -95,11 +109,11 @@ func parsePublic(line string) (PublicKey, error) {
 	name, text, _ := strings.Cut(line, " ")
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
 	if err != nil || len(raw) != ed25519.PublicKeySize {
-		return PublicKey{}, errors.New("a line is belay-<id>, a space and a public key, as `dispatcher keys export` writes it")
+		return PublicKey{}, errors.New("a line must be belay-<id>, a space and a public key, as `dispatcher keys export` writes it")
 	}
 	k := newPublic(raw)
 	if name != "belay-"+k.ID {
-		return k, fmt.Errorf("the key is belay-%s, not %.40s", k.ID, name)
+		return k, fmt.Errorf("the key is belay-%s, not %.40q", k.ID, name)
 	}
 	return k, nil
 }
@@ -114,37 +128,55 @@ func (p pinned) Check(_ context.Context, g steps.Grant) error {
 	return k.check(g)
 }
 
-// Published are the keys in a bucket: every dispatcher puts its own there. Each check asks the server, so that a key
-// that was revoked is so at once.
+// Published are the keys in a bucket, where every dispatcher puts its own. Each check asks the server, so that revoking a
+// key has effect at once.
 type Published struct {
 	open func(ctx context.Context) (*bus.Bucket, error)
 }
 
-// NewPublished makes the ring of the keys in b's bucket, which is opened when it is needed.
+// NewPublished returns the keys in b's bucket, which is opened when it is needed.
 func NewPublished(b *bus.Bus) *Published {
 	return &Published{open: func(ctx context.Context) (*bus.Bucket, error) {
 		return b.Bucket(ctx, b.Names().KeysBucket(), "Belay: public keys that approvals are checked with")
 	}}
 }
 
-// Check is nil when a key in the bucket has signed g.
+// Check returns nil if a key in the bucket has signed g and is not revoked.
 func (p *Published) Check(ctx context.Context, g steps.Grant) error {
-	bucket, err := p.open(ctx)
+	k, ok, err := p.find(ctx, g.Key)
 	if err != nil {
 		return err
 	}
-	if g.Key == "" || strings.Trim(g.Key, "0123456789abcdef") != "" {
-		return errUnknownKey
-	}
-	it, ok, err := bucket.Get(ctx, g.Key)
-	if err != nil {
-		return err
-	}
-	var k PublicKey
-	if !ok || json.Unmarshal(it.Value, &k) != nil || !k.Revoked.IsZero() {
+	if !ok {
 		return errUnknownKey
 	}
 	return k.check(g)
+}
+
+// Genuine reports whether a key in the bucket that is not revoked has signed who submitted a run. An error means that this
+// cannot be told now.
+func (p *Published) Genuine(ctx context.Context, of steps.Submission, proof steps.Proof) (bool, error) {
+	k, ok, err := p.find(ctx, proof.Key)
+	if err != nil {
+		return false, fmt.Errorf("check who submitted run %s: %w", of.Run, err)
+	}
+	return ok && k.signed(of.Key, of.Statement(), proof.Signature), nil
+}
+
+// find returns a key in the bucket; ok is false when it is not there or is revoked.
+func (p *Published) find(ctx context.Context, id string) (k PublicKey, ok bool, err error) {
+	bucket, err := p.open(ctx)
+	if err != nil {
+		return k, false, err
+	}
+	if id == "" || strings.Trim(id, "0123456789abcdef") != "" {
+		return k, false, nil
+	}
+	it, ok, err := bucket.Get(ctx, id)
+	if err != nil {
+		return k, false, err
+	}
+	return k, ok && exactjson.Unmarshal(it.Value, &k) == nil && k.Revoked.IsZero(), nil
 }
 
 // Publish puts a key into the bucket, if it is not there yet.
@@ -159,11 +191,11 @@ func (p *Published) Publish(ctx context.Context, k PublicKey) error {
 	}
 	return bucket.Put(ctx, k.ID, body, func(it bus.Item) bool {
 		var there PublicKey
-		return json.Unmarshal(it.Value, &there) == nil && newPublic(there.Key).ID == k.ID // it may have been revoked
+		return exactjson.Unmarshal(it.Value, &there) == nil && newPublic(there.Key).ID == k.ID // it may have been revoked
 	})
 }
 
-// PublishTo lets workers know the key that signs here.
+// PublishTo publishes the public half of the signing key for workers.
 func (s *Signer) PublishTo(ctx context.Context, p *Published) (PublicKey, error) {
 	k, err := s.Public()
 	if err != nil {
@@ -176,7 +208,7 @@ func (s *Signer) PublishTo(ctx context.Context, p *Published) (PublicKey, error)
 	return k, p.Publish(ctx, k)
 }
 
-// List are all keys in the bucket, in no order.
+// List returns all keys in the bucket, in no particular order.
 func (p *Published) List(ctx context.Context) ([]PublicKey, error) {
 	bucket, err := p.open(ctx)
 	if err != nil {
@@ -189,14 +221,14 @@ func (p *Published) List(ctx context.Context) ([]PublicKey, error) {
 	keys := make([]PublicKey, 0, len(all))
 	for _, it := range all {
 		var k PublicKey
-		if json.Unmarshal(it.Value, &k) == nil && newPublic(k.Key).ID == it.Key {
+		if exactjson.Unmarshal(it.Value, &k) == nil && newPublic(k.Key).ID == it.Key {
 			keys = append(keys, k)
 		}
 	}
 	return keys, nil
 }
 
-// Revoke ends a key: no approval that it has signed counts any more.
+// Revoke revokes a key: approvals that it has signed count no more.
 func (p *Published) Revoke(ctx context.Context, id string) error {
 	bucket, err := p.open(ctx)
 	if err != nil {
@@ -204,10 +236,10 @@ func (p *Published) Revoke(ctx context.Context, id string) error {
 	}
 	it, ok, err := bucket.Get(ctx, id)
 	var k PublicKey
-	if err != nil || !ok || json.Unmarshal(it.Value, &k) != nil {
+	if err != nil || !ok || exactjson.Unmarshal(it.Value, &k) != nil {
 		return errors.Join(err, fmt.Errorf("there is no key %q: `dispatcher keys ls` lists them", id))
 	}
-	if k.Revoked.IsZero() { // else it is written again: that it can be read does not prove that it is stored
+	if k.Revoked.IsZero() { // if it is revoked already, it is still written again: being readable does not prove that it is stored
 		k.Revoked = time.Now().UTC().Truncate(time.Second)
 	}
 	body, err := json.Marshal(k)

@@ -1,9 +1,9 @@
-// Package approval signs people's approvals and checks them.
+// Package approval signs people's approvals, and who submitted a run, and checks both.
 //
 // A [Signer] keeps one Ed25519 key in a file that only its dispatcher can read; the key is made at the first start. Its
-// public half is published in a bucket of the same NATS server, where every worker finds it: see [Published]. Who wants
-// to trust nothing that crosses NATS pins the public keys in a file of the worker: see [Pinned]. A key's id is made from
-// the key, so nobody can put another key under a known id.
+// public half is published in a bucket of the same NATS server, where every worker finds it: see [Published]. A worker that
+// should trust nothing that crosses NATS gets the public keys in a file: see [Pinned]. A key's id is made from the key, so
+// nobody can put another key under a known id.
 package approval
 
 import (
@@ -27,7 +27,7 @@ import (
 // fileName is the signing key's file in its folder: PKCS #8, PEM.
 const fileName = "approval.key"
 
-// Signer signs grants. It is safe for concurrent use, and takes a key that was rotated by another process at once.
+// Signer signs grants. It is safe for concurrent use, and notices at once when another process has rotated the key.
 type Signer struct {
 	path string
 	mu   sync.Mutex
@@ -35,7 +35,7 @@ type Signer struct {
 	read time.Time // modification time of the file when it was read
 }
 
-// Open reads the signing key in a folder, and makes both where there are none.
+// Open reads the signing key in a folder. It makes the folder and the key if they do not exist.
 func Open(dir string) (*Signer, error) {
 	s := &Signer{path: filepath.Join(dir, fileName)}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -52,8 +52,7 @@ func Open(dir string) (*Signer, error) {
 	return s, nil
 }
 
-// Rotate makes a new key in place of the old one. What the old one has signed stays valid until it expires, or until the
-// old key is revoked.
+// Rotate replaces the key by a new one. What the old one has signed stays valid until it expires or the old key is revoked.
 func (s *Signer) Rotate() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +63,7 @@ func (s *Signer) Rotate() error {
 	return nil
 }
 
-// make stores a first key, unless another process is first.
+// make stores the first key, unless another process has done so already.
 func (s *Signer) make() error {
 	err := s.write(func(temporary string) error { return os.Link(temporary, s.path) })
 	if errors.Is(err, fs.ErrExist) {
@@ -77,7 +76,7 @@ func (s *Signer) replace() error {
 	return s.write(func(temporary string) error { return os.Rename(temporary, s.path) })
 }
 
-// write makes a key in a file of its own and puts that into place.
+// write makes a key in a temporary file and moves that into place.
 func (s *Signer) write(put func(temporary string) error) error {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -102,7 +101,7 @@ func (s *Signer) write(put func(temporary string) error) error {
 	return nil
 }
 
-// current is the key in the file.
+// current returns the key in the file.
 func (s *Signer) current() (ed25519.PrivateKey, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,7 +130,7 @@ func load(path string) (ed25519.PrivateKey, error) {
 	}
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, fmt.Errorf("the signing key %s is no PEM file", path)
+		return nil, fmt.Errorf("the signing key %s is not a PEM file", path)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
@@ -139,15 +138,15 @@ func load(path string) (ed25519.PrivateKey, error) {
 	}
 	private, ok := key.(ed25519.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("the signing key %s is no Ed25519 key", path)
+		return nil, fmt.Errorf("the signing key %s is not an Ed25519 key", path)
 	}
 	return private, nil
 }
 
-// Key is the signing key itself, for others that sign in the same name.
+// Key returns the signing key itself, for other signatures of this dispatcher.
 func (s *Signer) Key() (ed25519.PrivateKey, error) { return s.current() }
 
-// Public is the key that checks what is signed now.
+// Public returns the public half of the current signing key.
 func (s *Signer) Public() (PublicKey, error) {
 	key, err := s.current()
 	if err != nil {
@@ -156,7 +155,7 @@ func (s *Signer) Public() (PublicKey, error) {
 	return publicOf(key), nil
 }
 
-// Sign completes a grant: when it was given and expires, that it counts once, whose key signs, and the signature.
+// Sign completes a grant with the time, the expiry, a nonce, the id of the key, and the signature.
 func (s *Signer) Sign(g steps.Grant, now time.Time, validFor time.Duration) (steps.Grant, error) {
 	key, err := s.current()
 	if err != nil {
@@ -168,6 +167,19 @@ func (s *Signer) Sign(g steps.Grant, now time.Time, validFor time.Duration) (ste
 	g.Issued, g.Expires = now.UTC().Truncate(time.Millisecond), now.UTC().Add(validFor).Truncate(time.Millisecond)
 	g.Signature = ed25519.Sign(key, g.Statement())
 	return g, nil
+}
+
+// Prove signs that the token of whoever submits a run was shown. It brings e into the form in which it is to be stored.
+func (s *Signer) Prove(run string, e *steps.Submitted, now time.Time) error {
+	key, err := s.current()
+	if err != nil {
+		return fmt.Errorf("sign the submission: %w", err)
+	}
+	e.Prepare()
+	of := e.Submission(run)
+	of.Key, of.At = publicOf(key).ID, now.UTC().Truncate(time.Millisecond)
+	e.Proof = &steps.Proof{Key: of.Key, At: of.At, Signature: ed25519.Sign(key, of.Statement())}
+	return nil
 }
 
 func publicOf(key ed25519.PrivateKey) PublicKey { return newPublic(key.Public().(ed25519.PublicKey)) }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,7 +16,11 @@ import (
 
 	"pgregory.net/rapid"
 
+	"belay/internal/bus"
 	"belay/internal/bus/bustest"
+	"belay/internal/plan"
+	"belay/internal/runlog"
+	"belay/internal/wire"
 )
 
 func newKey(t testing.TB) ed25519.PrivateKey {
@@ -77,6 +82,7 @@ func rechained(records [][]byte) [][]byte {
 }
 
 func TestATrailThatWasLeftAlone(t *testing.T) {
+	t.Parallel()
 	key := newKey(t)
 	trail := written(t, key, 20, 5, 20)
 	r := Verify(trail, trail.Checkpoints[:1], public(key))
@@ -89,6 +95,7 @@ func TestATrailThatWasLeftAlone(t *testing.T) {
 }
 
 func TestEveryChangeIsNamed(t *testing.T) {
+	t.Parallel()
 	key, evil := newKey(t), newKey(t)
 	without := func(list [][]byte, i int) [][]byte { return slices.Delete(slices.Clone(list), i, i+1) }
 	for name, c := range map[string]struct {
@@ -101,7 +108,7 @@ func TestEveryChangeIsNamed(t *testing.T) {
 		"the first one removed": {func(x *Trail) { x.Records = without(x.Records, 0) }, "record 0 is missing"},
 		"the last ones cut":     {func(x *Trail) { x.Records = x.Records[:15] }, "the trail was cut: it has 15 records"},
 		"two changed places":    {func(x *Trail) { x.Records[3], x.Records[4] = x.Records[4], x.Records[3] }, "record 3 is missing"},
-		"one added":             {func(x *Trail) { x.Records = slices.Insert(x.Records, 3, x.Records[2]) }, "record 3 says that it is 2"},
+		"one added":             {func(x *Trail) { x.Records = slices.Insert(x.Records, 3, x.Records[2]) }, "record 3 has index 2"},
 		"edited and chained": {func(x *Trail) {
 			x.Records[7] = bytes.Replace(x.Records[7], []byte("mia"), []byte("eve"), 1)
 			x.Records = rechained(x.Records)
@@ -113,7 +120,7 @@ func TestEveryChangeIsNamed(t *testing.T) {
 		"signed by another key":  {func(x *Trail) { x.Checkpoints = written(t, evil, 20, 20).Checkpoints }, "not signed by a known key"},
 		"a checkpoint edited":    {func(x *Trail) { x.Checkpoints[1] = strings.Replace(x.Checkpoints[1], "\n20\n", "\n19\n", 1) }, "checkpoint 1 of the trail"},
 		"no checkpoint":          {func(x *Trail) { x.Checkpoints[0] = "hello" }, "checkpoint 0 of the trail"},
-		"of another trail":       {func(x *Trail) { x.Origin = Origin("other") }, "no checkpoint of belay/audit/other"},
+		"of another trail":       {func(x *Trail) { x.Origin = Origin("other") }, "not a checkpoint of belay/audit/other"},
 		"written from the start": {func(x *Trail) { *x = Trail{Origin: x.Origin, Records: rechained(x.Records[1:])} }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -137,6 +144,7 @@ func TestEveryChangeIsNamed(t *testing.T) {
 
 // TestNoChangeIsMissed: against a later checkpoint that was kept, any single change of the records is found.
 func TestNoChangeIsMissed(t *testing.T) {
+	t.Parallel()
 	key := newKey(t)
 	trail := written(t, key, 30, 30)
 	rapid.Check(t, func(t *rapid.T) {
@@ -166,6 +174,7 @@ func TestNoChangeIsMissed(t *testing.T) {
 }
 
 func TestExportAndImport(t *testing.T) {
+	t.Parallel()
 	key := newKey(t)
 	trail := written(t, key, 10, 10)
 	var b bytes.Buffer
@@ -188,6 +197,7 @@ func TestExportAndImport(t *testing.T) {
 }
 
 func TestKeptCheckpoints(t *testing.T) {
+	t.Parallel()
 	key := newKey(t)
 	trail := written(t, key, 10, 5, 10)
 	path := filepath.Join(t.TempDir(), "checkpoints")
@@ -205,8 +215,66 @@ func TestKeptCheckpoints(t *testing.T) {
 	}
 }
 
+// TestACheckpointThatWasNotKept: the recorder ended after a checkpoint was stored and before it was kept outside the store.
+// Without the repair the file would cover fewer records than the store until the next one came, and a trail that was cut
+// back to those would pass.
+func TestACheckpointThatWasNotKept(t *testing.T) {
+	t.Parallel()
+	b, key, file := bustest.Start(t, 1), newKey(t), filepath.Join(t.TempDir(), "checkpoints")
+	log := New(b)
+	recorder := func(file string) *Recorder {
+		r := NewRecorder(b, runlog.New(b, plan.NewCache(1)), log)
+		r.Key, r.File, r.Logger = func() (ed25519.PrivateKey, error) { return key, nil }, file, slog.New(slog.DiscardHandler)
+		return r
+	}
+	covered := func() int64 {
+		t.Helper()
+		kept, err := Kept(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trail, err := log.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := Verify(Trail{Origin: trail.Origin, Records: trail.Records}, kept, public(key))
+		if !r.OK() {
+			t.Errorf("%+v", r)
+		}
+		return r.Covered
+	}
+	sweep := func(r *Recorder, ok bool) {
+		t.Helper()
+		if err := r.Sweep(t.Context()); (err == nil) != ok {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 {
+		if err := log.Append(t.Context(), Record{ID: fmt.Sprint(i), Who: "mia", Action: "note"}); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			sweep(recorder(file), true)
+		}
+	}
+	sweep(recorder(t.TempDir()), false) // stored; a directory takes no checkpoint
+	if n := covered(); n != 1 {
+		t.Fatalf("%d records are covered before the repair", n)
+	}
+	r := recorder(file)
+	sweep(r, true)
+	sweep(r, true)
+	if kept, err := Kept(file); err != nil || len(kept) != 2 {
+		t.Errorf("%d checkpoints are kept: %v", len(kept), err)
+	}
+	if n := covered(); n != 3 {
+		t.Errorf("%d of 3 records are covered", n)
+	}
+}
+
 // TestManyWriters append at once, from several processes, and lose nothing.
 func TestManyWriters(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t, 1)
 	var wg sync.WaitGroup
 	for w := range 8 {
@@ -222,14 +290,14 @@ func TestManyWriters(t *testing.T) {
 	wg.Wait()
 	key := newKey(t)
 	signs := checkpoints{log: New(b)}
-	text, err := signs.make(t.Context(), key, time.Now())
+	text, err := signs.make(t.Context(), key, time.Now(), 200)
 	if err != nil || text == "" {
 		t.Fatal(text, err)
 	}
-	if again, err := signs.make(t.Context(), key, time.Now()); err != nil || again != "" {
+	if again, err := signs.make(t.Context(), key, time.Now(), 200); err != nil || again != "" {
 		t.Errorf("nothing has come, and it is signed again: %q, %v", again, err)
 	}
-	if again, err := (&checkpoints{log: New(b)}).make(t.Context(), key, time.Now()); err != nil || again != "" {
+	if again, err := (&checkpoints{log: New(b)}).make(t.Context(), key, time.Now(), 200); err != nil || again != "" {
 		t.Errorf("another process signs it again: %q, %v", again, err)
 	}
 	trail, err := New(b).Read(t.Context())
@@ -266,4 +334,46 @@ func BenchmarkAppend(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// TestDecisionsAfterTheLogHasLostItsEnd: a server whose disk has failed gives the sequences of what it lost to other entries.
+// A decision among them is recorded, although the recorder had looked further already and found nobody deciding.
+func TestDecisionsAfterTheLogHasLostItsEnd(t *testing.T) {
+	t.Parallel()
+	f := bustest.StartForgetful(t, 1)
+	runs, log := runlog.New(f.Bus, plan.NewCache(1)), New(f.Bus)
+	key := newKey(t)
+	r := NewRecorder(f.Bus, runs, log)
+	r.Key, r.Logger = func() (ed25519.PrivateKey, error) { return key, nil }, slog.New(slog.DiscardHandler)
+	write := func(kind string, n int) {
+		t.Helper()
+		for range n {
+			m := bus.Message{Subject: f.Bus.Names().Log(0, "r", kind), Data: []byte("{}")}
+			if _, err := f.Bus.PublishWait(t.Context(), f.Bus.Names().RunsStream(0), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	sweep := func(want int) {
+		t.Helper()
+		begun := time.Now()
+		for err := r.Sweep(t.Context()); err != nil; err = r.Sweep(t.Context()) {
+			if time.Since(begun) > 20*time.Second { // the server has just been started again
+				t.Fatal(err)
+			}
+		}
+		if trail, err := log.Read(t.Context()); err != nil || len(trail.Records) != want {
+			t.Errorf("%d records, not %d: %v", len(trail.Records), want, err)
+		}
+	}
+	write(wire.KindOutcome, 5)
+	sweep(0) // makes the bucket
+	f.Keep()
+	write(wire.KindOutcome, 50)
+	sweep(0)
+	f.Forget()
+	write(wire.KindDecision, 2)
+	sweep(2)
+	write(wire.KindOutcome, 5)
+	sweep(2)
 }

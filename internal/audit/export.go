@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"belay/internal/exactjson"
 )
 
 // exported is one line of an export.
@@ -16,12 +18,12 @@ type exported struct {
 	Type       string              `json:"type"` // header, record or checkpoint
 	Version    int                 `json:"version,omitempty"`
 	Origin     string              `json:"origin,omitempty"`
-	Keys       []ed25519.PublicKey `json:"keys,omitempty"` // that signed the checkpoints, as the exporter knows them
+	Keys       []ed25519.PublicKey `json:"keys,omitempty"` // that signed the checkpoints, according to the exporter
 	Record     json.RawMessage     `json:"record,omitempty"`
 	Checkpoint string              `json:"checkpoint,omitempty"`
 }
 
-// Export writes a trail as lines of JSON: a header, all records byte for byte as they are stored, all checkpoints.
+// Export writes a trail as lines of JSON: a header, all records byte for byte as they are stored, and all checkpoints.
 func Export(w io.Writer, t Trail, keys []ed25519.PublicKey) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -40,23 +42,27 @@ func Export(w io.Writer, t Trail, keys []ed25519.PublicKey) error {
 	return nil
 }
 
-// Import reads what [Export] wrote. The keys are the exporter's word: who checks brings keys of their own.
+// Import reads what [Export] wrote. The keys are only the exporter's claim: to check the trail, use keys from elsewhere.
 func Import(r io.Reader) (Trail, []ed25519.PublicKey, error) {
 	var t Trail
 	var keys []ed25519.PublicKey
 	d := json.NewDecoder(r)
 	for n := 1; ; n++ {
 		var line exported
-		err := d.Decode(&line)
+		var text json.RawMessage
+		err := d.Decode(&text)
 		if errors.Is(err, io.EOF) && n > 1 {
 			return t, keys, nil
+		}
+		if err == nil {
+			err = exactjson.Unmarshal(text, &line)
 		}
 		if err != nil {
 			return t, keys, fmt.Errorf("exported audit trail, entry %d: %w", n, err)
 		}
 		switch {
 		case n == 1 && (line.Type != "header" || line.Version != 1):
-			return t, keys, errors.New("this is no exported audit trail of this version: it begins with no header")
+			return t, keys, errors.New("this is not an audit trail that this version exported: the header line is missing")
 		case n == 1:
 			t.Origin, keys = line.Origin, line.Keys
 		case line.Type == "record":
@@ -72,7 +78,7 @@ func Import(r io.Reader) (Trail, []ed25519.PublicKey, error) {
 // separator stands between the checkpoints in a file.
 const separator = "\n---\n"
 
-// Keep appends a checkpoint to a file outside the store: against it a trail that was cut or written anew does not hold.
+// Keep appends a checkpoint to a file outside the store, so that a trail that was cut or rewritten is found out.
 func Keep(path, text string) error {
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {

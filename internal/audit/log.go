@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/exactjson"
 	"belay/internal/wire"
 )
 
-// Log is the trail in the stream. It is safe for concurrent use, also by several processes: a record is appended by
-// compare-and-set, and who loses tries again behind the winner.
+// Log is the trail in the stream. It is safe for concurrent use, also by several processes: records are appended by
+// compare-and-set, and the loser appends after the winner.
 type Log struct {
 	bus   *bus.Bus
 	names wire.Names
@@ -23,7 +24,7 @@ type Log struct {
 	head  head
 }
 
-// head is the end of the trail, as far as it is known.
+// head is the end of the trail as last seen.
 type head struct {
 	known bool
 	next  int64  // index of the next record
@@ -34,11 +35,11 @@ type head struct {
 // New makes a Log on a connected bus.
 func New(b *bus.Bus) *Log { return &Log{bus: b, names: b.Names()} }
 
-// doubts is how often a record is written whose storing the server did not confirm.
+// doubts is how often a record is written until the server confirms it.
 const doubts = 3
 
 // Append adds a record; Index and Prev are filled in. It returns once the record is stored. One that was not confirmed is
-// appended again, and may then be there twice, with the same ID: that it can be read does not prove that it is stored.
+// appended again, and may then be there twice, with the same ID: being readable does not prove that it is stored.
 func (l *Log) Append(ctx context.Context, r Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,7 +59,7 @@ func (l *Log) Append(ctx context.Context, r Record) error {
 	}
 }
 
-// try appends behind the known head; false means that somebody else was first.
+// try appends after the known head; false means that another process was first.
 func (l *Log) try(ctx context.Context, r Record) (bool, error) {
 	r.Index, r.Prev = l.head.next, l.head.prev
 	body, err := json.Marshal(r)
@@ -93,7 +94,7 @@ func (l *Log) find(ctx context.Context) error {
 		return nil
 	}
 	var r Record
-	if err := json.Unmarshal(e.Data, &r); err != nil {
+	if err := exactjson.Unmarshal(e.Data, &r); err != nil {
 		return fmt.Errorf("the last audit record cannot be read, so none can follow it: %w", err)
 	}
 	l.head = head{true, r.Index + 1, sum(e.Data), e.Seq}
@@ -120,7 +121,7 @@ func (l *Log) Read(ctx context.Context) (Trail, error) {
 	return t, nil
 }
 
-// checkpoints makes signed checkpoints of the trail as it grows.
+// checkpoints signs checkpoints of the trail as it grows.
 type checkpoints struct {
 	log  *Log
 	tree tree
@@ -128,23 +129,31 @@ type checkpoints struct {
 	size int64  // of the last checkpoint
 }
 
-// resume begins where the last checkpoint stands: a process that starts signs nothing that is signed. One that is not
-// genuine is found by whoever checks the trail.
+// resume continues after the last checkpoint, so that a new process does not sign everything again. A forged checkpoint is
+// found when the trail is verified.
 func (c *checkpoints) resume(ctx context.Context) error {
 	l := c.log
 	e, ok, err := l.bus.Last(ctx, l.names.AuditStream(), l.names.AuditCheckpoint())
 	if err != nil || !ok {
 		return err
 	}
-	text, _, _ := strings.Cut(string(e.Data), "\n\n")
-	if size, _, _, err := parseCheckpoint(Origin(l.names.Prefix), text+"\n"); err == nil {
-		c.size = size
-	}
+	c.size = sizeOf(Origin(l.names.Prefix), string(e.Data))
 	return nil
 }
 
-// make stores a checkpoint of all records, unless nothing has come since the last one; the text is empty then.
-func (c *checkpoints) make(ctx context.Context, key ed25519.PrivateKey, now time.Time) (text string, err error) {
+// sizeOf is how many records a signed checkpoint covers; 0 if it is not one. It is not verified.
+func sizeOf(origin, checkpoint string) int64 {
+	text, _, _ := strings.Cut(checkpoint, "\n\n")
+	size, _, _, err := parseCheckpoint(origin, text+"\n")
+	if err != nil {
+		return 0
+	}
+	return size
+}
+
+// make stores a checkpoint of all records and returns it; it returns "" if there are no new records and the last checkpoint
+// covers no more than the first kept records, which are covered outside the store.
+func (c *checkpoints) make(ctx context.Context, key ed25519.PrivateKey, now time.Time, kept int64) (text string, err error) {
 	l := c.log
 	if c.seq == 0 {
 		if err := c.resume(ctx); err != nil {
@@ -161,7 +170,7 @@ func (c *checkpoints) make(ctx context.Context, key ed25519.PrivateKey, now time
 		}
 		c.seq = e.Seq
 	}
-	if c.tree.size == c.size {
+	if c.tree.size == c.size && kept >= c.size {
 		return "", nil
 	}
 	root, err := c.tree.root(c.tree.size)

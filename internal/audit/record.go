@@ -1,14 +1,14 @@
-// Package audit keeps the trail of what people did, so that it can be checked: every decision with who, when, through
-// what, before and after, why.
+// Package audit keeps a verifiable trail of what people did: every decision with who, when, through which channel, what it
+// changed, and why.
 //
-// A record carries its index and the hash of the record before it, so that an edited, removed, added or moved one is
-// named. All records are the leaves of a Merkle tree (RFC 6962, golang.org/x/mod/sumdb/tlog), and signed checkpoints say
-// how large the tree was and what its root: who has cut the trail, or written a new one from the start, cannot make it
-// agree with a checkpoint that somebody else has kept. Checkpoints are stored beside the records and appended to a file
-// of every dispatcher; `audit export` hands both to others.
+// A record has its index and the hash of the record before it, so that a check can name a record that was edited, removed,
+// added or moved. All records are the leaves of a Merkle tree (RFC 6962, golang.org/x/mod/sumdb/tlog), and signed
+// checkpoints have the size and the root of the tree: whoever cuts the trail, or writes a new one from the start, cannot
+// make it agree with a checkpoint that somebody else has kept. Checkpoints are stored beside the records, and appended to
+// a file of every dispatcher; `audit export` writes both.
 //
-// record.go says what a record is, verify.go checks a trail (pure, over what was read), log.go appends, recorder.go
-// records the decisions that stand in the logs of runs, export.go writes and reads a trail as a file.
+// record.go defines a record, verify.go checks a trail (without I/O), log.go appends, recorder.go records the decisions in
+// the logs of runs, export.go writes and reads a trail as a file.
 package audit
 
 import (
@@ -21,33 +21,34 @@ import (
 
 // Record is one thing that a person did.
 type Record struct {
-	Index   int64           `json:"index"` // from 0
-	Prev    string          `json:"prev"`  // SHA-256 of the record before, in hex; empty for the first
-	ID      string          `json:"id"`    // of what is recorded: the same thing is recorded once
-	At      time.Time       `json:"at"`
-	Who     string          `json:"who"`
-	Via     string          `json:"via,omitempty"` // cli, console, api
-	Action  string          `json:"action"`
+	Index   int64           `json:"index"`             // from 0
+	Prev    string          `json:"prev"`              // SHA-256 of the record before, in hex; empty for the first
+	ID      string          `json:"id"`                // of what is recorded; the same ID twice is the same act
+	At      time.Time       `json:"at"`                // when it was done, by the clock of the log or of the process that did it
+	Who     string          `json:"who"`               // the name in the token or sign-in, or as given on the local machine
+	Via     string          `json:"via,omitempty"`     // cli, console, api
+	Token   string          `json:"token,omitempty"`   // id of the API token of a submission
+	Action  string          `json:"action"`            // a verb, or what was done to a run, token or key
 	On      string          `json:"on,omitempty"`      // the escalation, run, token or key
 	Run     string          `json:"run,omitempty"`     // of the escalation
 	Seq     uint64          `json:"seq,omitempty"`     // of the decision in the run's log
-	Counts  *bool           `json:"counts,omitempty"`  // of what stands in the run's log: whether it counted
-	Effect  string          `json:"effect,omitempty"`  // what came of it, or why nothing did, in the words that they were told
+	Counts  *bool           `json:"counts,omitempty"`  // whether it counted, if it is in a run's log
+	Effect  string          `json:"effect,omitempty"`  // what it did, or why it did nothing, in the words of the reply
 	Over    string          `json:"over,omitempty"`    // who had claimed the escalation then
-	Reopens string          `json:"reopens,omitempty"` // the escalation whose rejection of the same call was taken back
-	Reason  string          `json:"reason,omitempty"`
+	Reopens string          `json:"reopens,omitempty"` // the escalation whose rejection of the same call this withdrew
+	Reason  string          `json:"reason,omitempty"`  // as they wrote it; empty if they gave none
 	Summary string          `json:"summary,omitempty"` // what the call in question does, in one line
 	Digest  string          `json:"digest,omitempty"`  // of what was approved
 	Grant   string          `json:"grant,omitempty"`   // nonce of the signed approval
-	Before  json.RawMessage `json:"before,omitempty"`
-	After   json.RawMessage `json:"after,omitempty"`
-	Patch   json.RawMessage `json:"patch,omitempty"` // from before to after
+	Before  json.RawMessage `json:"before,omitempty"`  // the parameters before an edit; over 64 KiB only size and hash
+	After   json.RawMessage `json:"after,omitempty"`   // the new parameters or settings, or the answer that was given; bounded like Before
+	Patch   json.RawMessage `json:"patch,omitempty"`   // from before to after
 }
 
-// most is how much of before and after is kept; more is named by its size and hash.
+// most is the largest Before or After that is kept, in bytes; of a larger one only size and hash are.
 const most = 64 << 10
 
-// bounded is raw, or what names it where it is too large.
+// bounded returns raw, or its size and hash if it is too large.
 func bounded(raw json.RawMessage) json.RawMessage {
 	if len(raw) <= most {
 		return raw
@@ -60,11 +61,11 @@ func sum(b []byte) string {
 	return hex.EncodeToString(s[:])
 }
 
-// Trail is a trail as it was read: the bytes of its records, in their order, and the checkpoints.
+// Trail is a trail as it was read: the bytes of its records, in order, and the checkpoints.
 type Trail struct {
-	Origin      string // belay/audit/<prefix>
-	Records     [][]byte
-	Checkpoints []string
+	Origin      string   // belay/audit/<prefix>
+	Records     [][]byte // as they are stored: hashes are over these bytes
+	Checkpoints []string // signed notes, each over the records before it
 }
 
 // Origin names the trail of a prefix.

@@ -3,39 +3,44 @@ package audit
 import (
 	"context"
 	"crypto/ed25519"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"math"
 	"strconv"
 	"sync"
 	"time"
 
 	"belay/internal/bus"
-	"belay/internal/lease"
+	"belay/internal/exactjson"
 	"belay/internal/runlog"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/wire"
 )
 
-// Recorder records every decision, cancel and retry that stands in the log of a run, and signs checkpoints.
-// It goes by the log, so a crash between a decision and its record loses nothing: whoever comes next begins where the
-// last one stopped. Of several dispatchers one records.
+// Recorder records every decision, cancel and retry in the logs of runs, and signs checkpoints. It reads the logs, so a
+// crash between a decision and its record loses nothing: the next recorder begins where the last one stopped. Only one
+// dispatcher at a time records.
 type Recorder struct {
-	Bus  *bus.Bus
-	Runs *runlog.Log
-	Log  *Log
-	Key  func() (ed25519.PrivateKey, error) // that signs checkpoints
-	File string                             // where checkpoints are kept outside the store; empty = nowhere
-	Say  *slog.Logger
+	Bus    *bus.Bus                           // holds the cursors, and the lease by which one dispatcher records
+	Runs   *runlog.Log                        // where acts are read
+	Log    *Log                               // where records are written
+	Key    func() (ed25519.PrivateKey, error) // that signs checkpoints
+	File   string                             // to which checkpoints are appended, outside the store; empty = none
+	Logger *slog.Logger                       // logs sweeps that failed; they are repeated
 
 	mu     sync.Mutex // one sweep at a time
 	bucket *bus.Bucket
 	signs  checkpoints
+	kept   int64 // how many records the checkpoints in File cover; unknown before the first sweep
 	wake   chan struct{}
-	looked map[string]uint64 // by cursor: up to where nothing is left to record
+	looked map[string]uint64 // by cursor: up to which sequence everything is recorded
+	conn   time.Time         // when the connection was made over which that was found
 }
 
-// NewRecorder makes a recorder of what people do in these runs. Key and Say are to be set.
+// NewRecorder makes a recorder of what people do in these runs. Set Key and Say.
 func NewRecorder(b *bus.Bus, runs *runlog.Log, log *Log) *Recorder {
 	return &Recorder{Bus: b, Runs: runs, Log: log, wake: make(chan struct{}, 1), looked: map[string]uint64{}}
 }
@@ -47,8 +52,8 @@ const (
 	actCursor = "audit.acts."
 	term      = 15 * time.Second
 	settle    = 100 * time.Millisecond
-	recent    = 1000  // records in which one is looked for that may be there already
-	often     = 10000 // sequences after which it is written down that nothing was found
+	recent    = 1000  // newest records that are searched for one that may be there already
+	behind    = 10000 // sequences by which a stored cursor stays behind, where nothing was recorded
 )
 
 // Run records until ctx ends.
@@ -56,17 +61,22 @@ func (r *Recorder) Run(ctx context.Context) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	hold := lease.New(r.bucket, leaseKey, term)
+	deaf, err := r.Bus.Hear(r.Bus.Names().Acts(), func(string, []byte) { r.Nudge() })
+	if err != nil {
+		return err
+	}
+	defer deaf()
+	lease := bus.NewLease(r.bucket, leaseKey, term)
 	for p := range r.Bus.Partitions() {
 		go r.follow(ctx, p)
 	}
 	for {
-		mine, err := hold.Hold(ctx)
+		mine, err := lease.Renew(ctx)
 		if err == nil && mine {
 			err = r.Sweep(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			r.Say.Warn("decisions are not recorded in the audit trail now; trying again, nothing is lost", "error", err)
+			r.Logger.Warn("cannot record decisions in the audit trail; trying again, nothing is lost", "error", err)
 		}
 		if !r.rest(ctx) {
 			break
@@ -74,11 +84,11 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	hold.Resign(end)
+	lease.Resign(end)
 	return nil
 }
 
-// Nudge lets the recorder look soon: something was done that is to be recorded.
+// Nudge makes the recorder look soon, because something was done.
 func (r *Recorder) Nudge() {
 	select {
 	case r.wake <- struct{}{}:
@@ -86,10 +96,11 @@ func (r *Recorder) Nudge() {
 	}
 }
 
-// follow wakes the recorder when a decision comes.
+// follow wakes the recorder when a decision is stored. Of what is done to runs as a whole it hears on a subject of its own:
+// the logs have that among all submissions.
 func (r *Recorder) follow(ctx context.Context, p int) {
 	if err := r.Bus.FollowKind(ctx, p, wire.KindDecision, r.Nudge, func(bus.Entry) { r.Nudge() }); err != nil && ctx.Err() == nil {
-		r.Say.Debug("decisions are looked for from time to time only", "error", err)
+		r.Logger.Debug("cannot follow decisions; polling for them", "error", err)
 	}
 }
 
@@ -122,13 +133,17 @@ func (r *Recorder) open(ctx context.Context) (err error) {
 	return err
 }
 
-// Sweep records what has come, and signs.
+// Sweep records what is new, and signs a checkpoint.
 func (r *Recorder) Sweep(ctx context.Context) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if conn := r.Bus.ConnectedAt(); !conn.Equal(r.conn) {
+		clear(r.looked)
+		r.conn = conn
+	}
 	var read []*position
 	for p := range r.Bus.Partitions() {
 		at, err := r.partition(ctx, p)
@@ -141,53 +156,86 @@ func (r *Recorder) Sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := r.signs.make(ctx, key, time.Now())
+	kept, err := r.covered()
 	if err != nil {
 		return err
 	}
-	// The checkpoint was confirmed, and so what was found in the trail before it is stored: now it need not be read again.
+	text, err := r.signs.make(ctx, key, time.Now(), kept)
+	if err != nil {
+		return err
+	}
+	if err := r.keep(text); err != nil {
+		return err
+	}
+	// The checkpoint is stored, and therefore also the records before it: these entries need not be read again.
 	for _, at := range read {
 		if err := r.note(ctx, at); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// covered is how many records the checkpoints outside the store cover. A process that ended between the two may have
+// stored a checkpoint and not kept it there.
+func (r *Recorder) covered() (int64, error) {
+	if r.File == "" {
+		return math.MaxInt64, nil // nothing is missing there
+	}
+	if r.kept > 0 {
+		return r.kept, nil
+	}
+	all, err := Kept(r.File)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("checkpoints outside the store: %w", err)
+	}
+	for _, text := range all {
+		r.kept = max(r.kept, sizeOf(Origin(r.Bus.Names().Prefix), text))
+	}
+	return r.kept, nil
+}
+
+// keep appends a checkpoint to those outside the store.
+func (r *Recorder) keep(text string) error {
 	if text == "" || r.File == "" {
 		return nil
 	}
-	return Keep(r.File, text)
+	if err := Keep(r.File, text); err != nil {
+		return err
+	}
+	r.kept = sizeOf(Origin(r.Bus.Names().Prefix), text)
+	return nil
 }
 
-// position is up to where one kind of entry is recorded.
+// position is up to which sequence one kind of entry is recorded. A server whose disk fails may lose the end of a log that
+// was read, and give its sequences to other entries: so how far was looked counts for one connection, and what is stored is
+// the last entry that was recorded, or stays well behind.
 type position struct {
 	key      string
-	last     uint64 // the last sequence that was looked at
-	revision uint64 // of what the bucket says
-	worth    bool   // writing down: something was recorded, or much was looked at
+	looked   uint64 // the last sequence that was looked at
+	keep     uint64 // what is stored in the bucket, for the next recorder; 0 = what is there
+	revision uint64 // of the value in the bucket
 }
 
-// note writes down where a read ended, so that the next one begins there.
+// note stores where a read ended, so that the next one begins there.
 func (r *Recorder) note(ctx context.Context, to *position) error {
-	r.looked[to.key] = to.last
-	if !to.worth {
+	r.looked[to.key] = to.looked
+	if to.keep == 0 {
 		return nil
 	}
-	if _, err := r.bucket.Swap(ctx, to.key, strconv.AppendUint(nil, to.last, 10), to.revision); err != nil {
-		return fmt.Errorf("where the audit trail stands: %w", err)
+	if _, err := r.bucket.Swap(ctx, to.key, strconv.AppendUint(nil, to.keep, 10), to.revision); err != nil {
+		return fmt.Errorf("cursor of the audit trail: %w", err)
 	}
 	return nil
 }
 
-// partition records what people did in one partition and is not recorded yet: decisions, and what they did to runs as a
-// whole, which their headers tell from plans.
+// partition records what people did in one partition since the last sweep: decisions, and acts on whole runs, which are
+// distinguished from other submissions by their headers.
 func (r *Recorder) partition(ctx context.Context, p int) ([]*position, error) {
 	names := r.Bus.Names()
 	stream := names.RunsStream(p)
 	decided, err := r.since(ctx, cursor+strconv.Itoa(p), func(after uint64) ([]bus.Entry, uint64, error) {
-		entries, err := r.Bus.ReadSubject(ctx, stream, names.LogKind(p, wire.KindDecision), after)
-		if err != nil || len(entries) == 0 {
-			return nil, after, err
-		}
-		return entries, entries[len(entries)-1].Seq, nil
+		return r.decisions(ctx, p, after)
 	})
 	if err != nil {
 		return nil, err
@@ -198,7 +246,26 @@ func (r *Recorder) partition(ctx context.Context, p int) ([]*position, error) {
 	return []*position{decided, acted}, err
 }
 
-// since records what a read gives that begins where the last one ended, and says where this one did.
+// decisions reads the decisions of a partition after a sequence, and says how far it has looked. Where nobody decides
+// anything it looks further all the same, or each sweep would look at everything again.
+func (r *Recorder) decisions(ctx context.Context, p int, after uint64) (entries []bus.Entry, last uint64, err error) {
+	stream, subject := r.Bus.Names().RunsStream(p), r.Bus.Names().LogKind(p, wire.KindDecision)
+	head, err := r.Bus.LastSeq(ctx, p)
+	if err != nil || head <= after {
+		return nil, after, err
+	}
+	// The leader knows; a replica may be behind.
+	if _, ok, err := r.Bus.Next(ctx, stream, subject, after+1); err != nil || !ok {
+		return nil, head, err
+	}
+	entries, err = r.Bus.ReadSubject(ctx, stream, subject, after)
+	if err != nil || len(entries) == 0 {
+		return nil, after, err
+	}
+	return entries, entries[len(entries)-1].Seq, nil
+}
+
+// since reads on from where the last read ended, records what it returns, and says where this one ended.
 func (r *Recorder) since(ctx context.Context, key string, read func(after uint64) (entries []bus.Entry, last uint64, err error)) (*position, error) {
 	at, _, err := r.bucket.Get(ctx, key)
 	if err != nil {
@@ -212,10 +279,17 @@ func (r *Recorder) since(ctx context.Context, key string, read func(after uint64
 	if err := r.append(ctx, entries); err != nil {
 		return nil, err
 	}
-	return &position{key: key, last: last, revision: at.Revision, worth: len(entries) > 0 || last >= stored+often}, nil
+	to := &position{key: key, looked: last, revision: at.Revision}
+	switch {
+	case len(entries) > 0:
+		to.keep = entries[len(entries)-1].Seq
+	case last >= stored+2*behind:
+		to.keep = last - behind
+	}
+	return to, nil
 }
 
-// append records entries of runs' logs, each of them once.
+// append records entries of runs' logs, each once.
 func (r *Recorder) append(ctx context.Context, entries []bus.Entry) error {
 	if len(entries) == 0 {
 		return nil
@@ -225,9 +299,12 @@ func (r *Recorder) append(ctx context.Context, entries []bus.Entry) error {
 		return err
 	}
 	for _, e := range entries {
-		rec := r.record(ctx, e)
+		rec, event := r.record(e)
 		if known[rec.ID] {
 			continue
+		}
+		if err := r.complete(ctx, &rec, event); err != nil {
+			return err
 		}
 		if err := r.Log.Append(ctx, rec); err != nil {
 			return err
@@ -236,7 +313,8 @@ func (r *Recorder) append(ctx context.Context, entries []bus.Entry) error {
 	return nil
 }
 
-// recorded are the newest records: a recorder that ended between a record and its cursor has left some of them there.
+// recorded returns the ids of the newest records: a recorder that ended after a record, but before storing its cursor, left
+// some there.
 func (r *Recorder) recorded(ctx context.Context) (map[string]bool, error) {
 	mark, err := r.Bus.Mark(ctx, r.Bus.Names().AuditStream())
 	if err != nil {
@@ -253,20 +331,22 @@ func (r *Recorder) recorded(ctx context.Context) (map[string]bool, error) {
 	known := make(map[string]bool, len(entries))
 	for _, e := range entries {
 		var rec Record
-		if json.Unmarshal(e.Data, &rec) == nil {
+		if exactjson.Unmarshal(e.Data, &rec) == nil {
 			known[rec.ID] = true
 		}
 	}
 	return known, nil
 }
 
-// record makes the record of what somebody did, as it stands in a run's log. What cannot be read is recorded as just that.
-func (r *Recorder) record(ctx context.Context, e bus.Entry) Record {
+// record makes the record of an entry of a run's log, as far as the entry says what is in it. An entry that cannot be read is
+// recorded as unreadable, and has no event.
+func (r *Recorder) record(e bus.Entry) (Record, steps.Event) {
 	_, run, kind, _ := r.Bus.Names().ParseLog(e.Subject)
+	// The id is made from the subject alone, so that an unreadable entry has one too.
 	rec := Record{ID: kind + "/" + run + "/" + strconv.FormatUint(e.Seq, 10), At: e.Time.UTC(), Run: run, Seq: e.Seq, Action: "unreadable " + kind}
-	ev, err := wire.DecodeEvent(kind, e.Data)
+	_, ev, err := runlog.Parse(r.Bus.Names(), e)
 	if err != nil {
-		return rec
+		return rec, nil
 	}
 	switch d := ev.(type) {
 	case steps.Decided:
@@ -274,10 +354,12 @@ func (r *Recorder) record(ctx context.Context, e bus.Entry) Record {
 	case steps.Cancelled:
 		rec.Who, rec.Via, rec.Action, rec.On, rec.Reason = d.By, d.Via, "cancel run", run, d.Reason
 	case steps.Submitted:
-		rec.Who, rec.Via, rec.Action, rec.On, rec.Reason = d.By, d.Via, "retry run", d.RetryOf, d.Reason
+		rec.Who, rec.Via, rec.Token, rec.Action, rec.On, rec.Reason = d.By, d.Via, d.Token, "retry run", d.RetryOf, d.Reason
+		if d.RetryOf == "" {
+			rec.Action, rec.On = "submit run", run
+		}
 	}
-	r.complete(ctx, &rec, ev)
-	return rec
+	return rec, ev
 }
 
 func (rec *Record) decision(d steps.Decided) {
@@ -291,26 +373,31 @@ func (rec *Record) decision(d steps.Decided) {
 	}
 }
 
-// complete adds what only the run's fold tells: whether it counted, what came of it, and what was there before it. The
-// fold ends with the event, so that what came later does not colour the record.
-func (r *Recorder) complete(ctx context.Context, rec *Record, ev steps.Event) {
+// complete adds what only the run's state tells: whether the act counted, what it did, and what was there before. The fold
+// ends with the event, so that later ones do not affect the record. An error means that the log cannot be read now: a record
+// is never changed, so it is not made without this either.
+func (r *Recorder) complete(ctx context.Context, rec *Record, ev steps.Event) error {
 	d, decided := ev.(steps.Decided)
-	if _, letter := runlog.LetterRun(d.Escalation); letter {
-		return // it is about an entry that no fold takes in
+	if ev == nil || steps.IsDeadLetter(d.Escalation) {
+		return nil // it is about an entry that the fold ignores
 	}
 	s, err := r.Runs.At(ctx, rec.Run, rec.Seq)
-	if err != nil || s == nil {
-		return
+	if errors.Is(err, runlog.ErrFrozen) || err == nil && s == nil {
+		return nil
 	}
-	w := steps.Tell(s, steps.Deed{Event: ev, Seq: rec.Seq})
+	if err != nil {
+		return err
+	}
+	w := view.Tell(s, view.Act{Event: ev, Seq: rec.Seq})
 	rec.Counts, rec.Effect, rec.Reopens = new(w.Counts()), w.Text, d.Reopens
 	n := s.FindEscalation(d.Escalation)
 	if !decided || n < 0 {
-		return
+		return nil
 	}
-	dossier := steps.MakeDossier(s, n)
+	dossier := view.DossierOf(s, n)
 	rec.Summary = dossier.Summary
 	if f := dossier.Failing; f != nil && d.Verb != steps.VerbEdit {
 		rec.Before = f.Params
 	}
+	return nil
 }

@@ -1,9 +1,7 @@
 package audit
 
 import (
-	"bytes"
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -12,6 +10,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"belay/internal/exactjson"
 )
 
 // tree is the Merkle tree over records.
@@ -42,26 +42,26 @@ func (t *tree) add(record []byte) error {
 	return nil
 }
 
-// root is that of the first size records.
+// root returns the root of the tree over the first size records.
 func (t *tree) root(size int64) (tlog.Hash, error) { return tlog.TreeHash(size, t) }
 
-// Report is what a check has found.
+// Report is the result of a check.
 type Report struct {
-	Records     int64     `json:"records"`
-	Checkpoints int       `json:"checkpoints"` // that agree and are signed by a known key
-	Covered     int64     `json:"covered"`     // records that the largest of them covers
-	Last        time.Time `json:"last,omitzero"`
-	Faults      []string  `json:"faults"` // empty: all is as it was
+	Records     int64     `json:"records"`       // that were read
+	Checkpoints int       `json:"checkpoints"`   // that agree and are signed by a known key
+	Covered     int64     `json:"covered"`       // records that the largest of them covers
+	Last        time.Time `json:"last,omitzero"` // of the newest record; zero if there is none
+	Faults      []string  `json:"faults"`        // empty: nothing was changed
 }
 
-// OK reports whether nothing was found.
+// OK reports whether the check found no fault.
 func (r *Report) OK() bool { return len(r.Faults) == 0 }
 
 func (r *Report) fault(format string, args ...any) {
 	r.Faults = append(r.Faults, fmt.Sprintf(format, args...))
 }
 
-// maxFaults is how many faults of the chain are told: after the first everything may look wrong.
+// maxFaults is how many faults of the chain are reported: after the first, everything may look wrong.
 const maxFaults = 20
 
 // Verify checks a trail: that every record follows the one before, and that all checkpoints, those of the trail and
@@ -82,7 +82,7 @@ func Verify(t Trail, elsewhere []string, keys []ed25519.PublicKey) Report {
 	return r
 }
 
-// chain checks the records one after the other, and makes their tree.
+// chain checks the records in order, and makes their tree.
 func chain(r *Report, records [][]byte) *tree {
 	hashes, prev := &tree{}, ""
 	for i, raw := range records {
@@ -101,22 +101,20 @@ func chain(r *Report, records [][]byte) *tree {
 // link checks that record i follows the one before it.
 func link(r *Report, i int, raw []byte, prev string) {
 	var rec Record
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&rec); err != nil {
+	if err := exactjson.Strict(raw, &rec); err != nil {
 		r.fault("record %d cannot be read: %v", i, err)
 		return
 	}
 	r.Last = rec.At
 	switch {
 	case rec.Index > int64(i):
-		r.fault("record %d is missing: the one in its place says that it is %d", i, rec.Index)
+		r.fault("record %d is missing: the record in its place has index %d", i, rec.Index)
 	case rec.Index < int64(i):
-		r.fault("record %d says that it is %d: one was added before it, or the order was changed", i, rec.Index)
+		r.fault("record %d has index %d: a record was added before it, or the order was changed", i, rec.Index)
 	case rec.Prev != prev && i > 0:
-		r.fault("record %d was edited, or put in place of another: record %d follows something else", i-1, i)
+		r.fault("record %d was edited or replaced: record %d has the hash of another one", i-1, i)
 	case rec.Prev != prev:
-		r.fault("record 0 follows something that is not there")
+		r.fault("record 0 has the hash of a record before it, which is missing")
 	}
 }
 
@@ -138,7 +136,7 @@ func checkpoint(r *Report, origin string, hashes *tree, name, text string, known
 		return
 	}
 	if size > hashes.size {
-		r.fault("the trail was cut: it has %d records, %s of %s is signed for %d", hashes.size, name, at, size)
+		r.fault("the trail was cut: it has %d records, but %s of %s was signed for %d", hashes.size, name, at, size)
 		return
 	}
 	have, err := hashes.root(size)
@@ -146,14 +144,14 @@ func checkpoint(r *Report, origin string, hashes *tree, name, text string, known
 	case err != nil:
 		r.fault("%s: %v", name, err)
 	case have != root:
-		r.fault("the first %d records are not those that %s of %s is signed for: at least one of them was edited, removed or moved", size, name, at)
+		r.fault("the first %d records are not those that %s of %s was signed for: at least one was edited, removed or moved", size, name, at)
 	default:
 		r.Checkpoints++
 		r.Covered = max(r.Covered, size)
 	}
 }
 
-// checkpointText is what is signed: origin, size, root, and when.
+// checkpointText is the text that is signed: origin, size, root and time.
 func checkpointText(origin string, size int64, root tlog.Hash, at time.Time) string {
 	return fmt.Sprintf("%s\n%d\n%s\n%s\n", origin, size, root, at.UTC().Format(time.RFC3339))
 }
@@ -161,13 +159,19 @@ func checkpointText(origin string, size int64, root tlog.Hash, at time.Time) str
 func parseCheckpoint(origin, text string) (size int64, root tlog.Hash, at string, err error) {
 	lines := strings.Split(text, "\n")
 	if len(lines) != 5 || lines[0] != origin {
-		return 0, root, "", fmt.Errorf("it is no checkpoint of %s", origin)
+		return 0, root, "", fmt.Errorf("it is not a checkpoint of %s", origin)
 	}
 	if size, err = strconv.ParseInt(lines[1], 10, 64); err != nil || size < 0 {
-		return 0, root, "", errors.New("its size is no number")
+		return 0, root, "", errors.New("its size is not a number")
 	}
-	root, err = tlog.ParseHash(lines[2])
-	return size, root, lines[3], err
+	if root, err = tlog.ParseHash(lines[2]); err != nil {
+		return 0, root, "", errors.New("its root is not a hash")
+	}
+	when, err := time.Parse(time.RFC3339, lines[3])
+	if err != nil || checkpointText(origin, size, root, when) != text {
+		return 0, root, "", errors.New("it is not written as a checkpoint is")
+	}
+	return size, root, lines[3], nil
 }
 
 // keyName is the name under which a key signs checkpoints.

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"testing"
 
+	"belay/internal/bus/embedded"
 	"belay/internal/wire"
 )
 
 func BenchmarkPublish(b *testing.B) {
-	for _, durability := range []string{DurabilityFsync, DurabilityInterval} {
+	for _, durability := range []string{embedded.Fsync, embedded.Interval} {
 		for _, depth := range []int{1, 64, 1000, 4000} {
 			b.Run(fmt.Sprintf("%s/depth=%d", durability, depth), func(b *testing.B) { benchPublish(b, durability, depth) })
 		}
@@ -38,7 +39,7 @@ func benchPublish(b *testing.B, durability string, depth int) {
 }
 
 func BenchmarkReadLog(b *testing.B) {
-	_, bus := start(b, b.TempDir(), DurabilityInterval)
+	_, bus := start(b, b.TempDir(), embedded.Interval)
 	p := wire.Partition("r", bus.Partitions())
 	for range 8 {
 		if _, err := bus.PublishWait(context.Background(), bus.Names().RunsStream(p), Message{Subject: bus.Names().Log(p, "r", wire.KindOutcome), Data: make([]byte, 256)}); err != nil {
@@ -54,7 +55,7 @@ func BenchmarkReadLog(b *testing.B) {
 
 // A run's eight entries among a hundred thousand of others.
 func BenchmarkReadLogSpread(b *testing.B) {
-	_, bus := start(b, b.TempDir(), DurabilityInterval)
+	_, bus := start(b, b.TempDir(), embedded.Interval)
 	p := wire.Partition("r", bus.Partitions())
 	for range 8 {
 		if _, errs := publishAll(bus, bus.Names().RunsStream(p), 12_500, func(i int) Message {
@@ -75,7 +76,7 @@ func BenchmarkReadLogSpread(b *testing.B) {
 }
 
 func BenchmarkConsumeLog(b *testing.B) {
-	for _, durability := range []string{DurabilityFsync, DurabilityInterval} {
+	for _, durability := range []string{embedded.Fsync, embedded.Interval} {
 		b.Run(durability, func(b *testing.B) {
 			_, bus := start(b, b.TempDir(), durability)
 			message := func(i int) Message {

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Bucket is a key-value bucket in JetStream: small things that several processes share and change one at a time, like
+// Bucket is a key-value bucket in JetStream, for small values that several processes share and change one at a time, like
 // claims, tokens and public keys. It is safe for concurrent use.
 type Bucket struct {
 	kv  jetstream.KeyValue
@@ -19,50 +20,70 @@ type Bucket struct {
 
 // Item is one value of a [Bucket].
 type Item struct {
-	Key      string
-	Value    []byte
+	Key      string    // without the name of the bucket
+	Value    []byte    // as it was written
 	Revision uint64    // for [Bucket.Swap]; grows with every change
-	Time     time.Time // of the last change, the server's
+	Time     time.Time // of the last change, by the server's clock
 }
 
 // BucketOption says how a bucket is made.
 type BucketOption func(*jetstream.KeyValueConfig)
 
-// KeepFor lets values go some time after they were written.
+// KeepFor makes values expire some time after they were written.
 func KeepFor(d time.Duration) BucketOption {
 	return func(c *jetstream.KeyValueConfig) { c.TTL = d }
 }
 
-// Bucket opens the bucket of this name, and makes it where there is none. Values are kept until they are deleted,
-// unless an option says otherwise.
+// Bucket opens the bucket of this name, and makes it if it does not exist. Values are kept until they are deleted, unless
+// an option says otherwise.
+//
+// It asks the server once: opening a bucket that is open already takes no round trip, until an operation on it fails.
 func (b *Bus) Bucket(ctx context.Context, name, description string, options ...BucketOption) (*Bucket, error) {
-	kv, err := b.js.KeyValue(ctx, name)
+	if open, ok := b.buckets.Load(name); ok {
+		return open.(*Bucket), nil
+	}
+	kv, err := b.keyValue(ctx, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		kv, err = b.makeBucket(ctx, name, description, options)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", name, b.away(err))
+		return nil, fmt.Errorf("open bucket %s: %w", name, err)
 	}
-	return &Bucket{kv, b}, nil
+	bucket := &Bucket{kv, b}
+	b.buckets.Store(name, bucket)
+	return bucket, nil
+}
+
+// BucketIfThere is [Bus.Bucket] for a bucket that is not made if it does not exist: then it returns nil.
+func (b *Bus) BucketIfThere(ctx context.Context, name string) (*Bucket, error) {
+	if open, ok := b.buckets.Load(name); ok {
+		return open.(*Bucket), nil
+	}
+	kv, err := b.keyValue(ctx, name)
+	switch {
+	case errors.Is(err, jetstream.ErrBucketNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("open bucket %s: %w", name, err)
+	}
+	bucket := &Bucket{kv, b}
+	b.buckets.Store(name, bucket)
+	return bucket, nil
 }
 
 func (b *Bus) makeBucket(ctx context.Context, name, description string, options []BucketOption) (jetstream.KeyValue, error) {
-	replicas := 1
-	if b.replicated {
-		replicas = 3
-	}
-	config := jetstream.KeyValueConfig{Bucket: name, Description: description, History: 1, Storage: jetstream.FileStorage, Replicas: replicas}
+	config := jetstream.KeyValueConfig{Bucket: name, Description: description, History: 1, Storage: jetstream.FileStorage, Replicas: max(b.replicas, 1)}
 	for _, o := range options {
 		o(&config)
 	}
-	kv, err := b.js.CreateKeyValue(ctx, config)
+	kv, err := insist(ctx, b, func(ctx context.Context) (jetstream.KeyValue, error) { return b.js.CreateKeyValue(ctx, config) })
 	if errors.Is(err, jetstream.ErrBucketExists) {
-		return b.js.KeyValue(ctx, name) // somebody else was first
+		return b.keyValue(ctx, name) // another process was first
 	}
 	return kv, err
 }
 
-// Get reads a key; ok is false when it is not there.
+// Get reads a key; ok is false if it is not there.
 func (k *Bucket) Get(ctx context.Context, key string) (it Item, ok bool, err error) {
 	e, err := k.kv.Get(ctx, key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
@@ -78,9 +99,9 @@ func shown(e jetstream.KeyValueEntry) Item {
 	return Item{Key: e.Key(), Value: e.Value(), Revision: e.Revision(), Time: e.Created()}
 }
 
-// Swap writes a key if its revision is still the one given, 0 for a key that is not there. [ErrConflict] means that
-// somebody else was first; [ErrUncertain] that it may have been written: read its revision and write it again, since
-// that it can be read does not prove that it is stored.
+// Swap writes a key if its revision is still the given one, 0 for a key that is not there. [ErrConflict] means that another
+// process was first. [ErrUncertain] means that it may have been written: read its revision and write it again, because
+// being readable does not prove that it is stored.
 func (k *Bucket) Swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	var rev uint64
 	var err error
@@ -95,8 +116,8 @@ func (k *Bucket) Swap(ctx context.Context, key string, value []byte, revision ui
 	return rev, nil
 }
 
-// Put writes a key, whatever is there, unless keep says of that to leave it. What is left is written again all the same:
-// that it can be read does not prove that it is stored. Keep may be nil.
+// Put writes a key whatever its revision, unless keep returns true for the present value. That value is then written again,
+// because being readable does not prove that it is stored. Keep may be nil.
 func (k *Bucket) Put(ctx context.Context, key string, value []byte, keep func(Item) bool) error {
 	for {
 		it, ok, err := k.Get(ctx, key)
@@ -113,7 +134,7 @@ func (k *Bucket) Put(ctx context.Context, key string, value []byte, keep func(It
 	}
 }
 
-// Delete removes a key, whatever its revision. One that is not there is no error.
+// Delete removes a key, whatever its revision. It returns nil if there is none.
 func (k *Bucket) Delete(ctx context.Context, key string) error {
 	if err := k.kv.Purge(ctx, key); err != nil {
 		return k.failed("delete", key, err)
@@ -121,8 +142,34 @@ func (k *Bucket) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
+// DeleteRevision removes a key if its revision is still the one given; [ErrConflict] means that somebody has written it since.
+func (k *Bucket) DeleteRevision(ctx context.Context, key string, revision uint64) error {
+	if err := k.kv.Purge(ctx, key, jetstream.LastRevision(revision)); err != nil {
+		return k.failed("delete", key, err)
+	}
+	return nil
+}
+
 // All reads every key.
 func (k *Bucket) All(ctx context.Context) ([]Item, error) {
+	if k.bus.replicated() {
+		return k.watchAll(ctx)
+	}
+	entries, err := k.bus.readMany(ctx, "KV_"+k.kv.Bucket(), "$KV."+k.kv.Bucket()+".>", 0)
+	if err != nil {
+		return nil, k.failed("list", "", err)
+	}
+	all := make([]Item, 0, len(entries))
+	for _, e := range entries {
+		if len(e.Header["KV-Operation"]) == 0 { // else the mark of a key that was deleted
+			all = append(all, Item{Key: strings.TrimPrefix(e.Subject, "$KV."+k.kv.Bucket()+"."), Value: e.Data, Revision: e.Seq, Time: e.Time})
+		}
+	}
+	return all, nil
+}
+
+// watchAll is All by a consumer, which the stream's leader makes: a direct get may be answered by a replica that is behind.
+func (k *Bucket) watchAll(ctx context.Context) ([]Item, error) {
 	w, err := k.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, k.failed("list", "", err)
@@ -135,7 +182,7 @@ func (k *Bucket) All(ctx context.Context) ([]Item, error) {
 			if !ok {
 				return nil, k.failed("list", "", jetstream.ErrNoHeartbeat)
 			}
-			if e == nil { // all that was there
+			if e == nil { // the end of the present values
 				return all, nil
 			}
 			all = append(all, shown(e))
@@ -145,8 +192,8 @@ func (k *Bucket) All(ctx context.Context) ([]Item, error) {
 	}
 }
 
-// Watch calls on for every key that is there and then for every change, until ctx ends; a deleted key comes with a nil
-// Value. Ready is called once, after the last key that was there when it began; it may be nil.
+// Watch calls on for every present key and then for every change, until ctx ends; a deleted key has a nil Value. Ready is
+// called once, after the last key that was present at the beginning; it may be nil.
 func (k *Bucket) Watch(ctx context.Context, on func(Item), ready func()) error {
 	return k.watch(ctx, on, ready)
 }
@@ -180,7 +227,7 @@ func (k *Bucket) watch(ctx context.Context, on func(Item), ready func(), options
 	}
 }
 
-// WatchNew is [Bucket.Watch] for what changes from now on.
+// WatchNew is [Bucket.Watch] for changes from now on.
 func (k *Bucket) WatchNew(ctx context.Context, on func(Item)) error {
 	return k.watch(ctx, on, nil, jetstream.UpdatesOnly())
 }
@@ -199,6 +246,9 @@ func (k *Bucket) refused(what, key string, size int, err error) error {
 		err = &TooLarge{What: key, Size: int64(size), Most: k.bus.MaxPayload()}
 	case what == "write":
 		err = fmt.Errorf("%w: %w", ErrUncertain, err)
+	}
+	if !errors.Is(err, ErrConflict) {
+		k.bus.buckets.Delete(k.kv.Bucket()) // it may be gone: whoever opens it next asks the server
 	}
 	return fmt.Errorf("%s %s in bucket %s: %w", what, key, k.kv.Bucket(), k.bus.away(err))
 }

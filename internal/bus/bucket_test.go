@@ -23,6 +23,7 @@ func openBucket(t *testing.T) *bus.Bucket {
 }
 
 func TestABucketIsSwappedByOne(t *testing.T) {
+	t.Parallel()
 	k := openBucket(t)
 	if _, ok, err := k.Get(t.Context(), "a"); ok || err != nil {
 		t.Fatalf("an empty bucket has a: %v, %v", ok, err)
@@ -61,6 +62,7 @@ func TestABucketIsSwappedByOne(t *testing.T) {
 }
 
 func TestABucketIsListedAndWatched(t *testing.T) {
+	t.Parallel()
 	k := openBucket(t)
 	if all, err := k.All(t.Context()); err != nil || len(all) != 0 {
 		t.Fatalf("%v, %v", all, err)
@@ -104,6 +106,7 @@ func TestABucketIsListedAndWatched(t *testing.T) {
 }
 
 func TestABucketWhoseValuesGo(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t, 1)
 	for range 2 { // made, then found
 		k, err := b.Bucket(t.Context(), "gone_soon", "", bus.KeepFor(time.Second))
@@ -125,6 +128,7 @@ func TestABucketWhoseValuesGo(t *testing.T) {
 
 // TestTheEndOfAWatchIsNoError: the library closes what it watches with when ctx ends, at about the same moment.
 func TestTheEndOfAWatchIsNoError(t *testing.T) {
+	t.Parallel()
 	k := openBucket(t)
 	for range 500 {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -136,6 +140,7 @@ func TestTheEndOfAWatchIsNoError(t *testing.T) {
 
 // What is there is written again, whether it is kept or replaced: that it can be read does not prove that it is stored.
 func TestPutWritesWhatIsThereAgain(t *testing.T) {
+	t.Parallel()
 	k := openBucket(t)
 	put := func(value string, keep func(bus.Item) bool) bus.Item {
 		t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -18,34 +19,38 @@ type Bus struct {
 	nc         *nats.Conn
 	js         jetstream.JetStream
 	names      wire.Names
-	place      string // the other end, without credentials
+	place      string // what it is connected to, without credentials
 	partitions int
-	replicated bool // the log has replicas, and some may be behind
+	replicas   int // of the log; where there is more than one, some may be behind
 	timeout    time.Duration
-	log        *slog.Logger
+	logger     *slog.Logger
 	replies    *replies
+	foreign    bool          // nc belongs to the caller: it is not closed
+	left       chan struct{} // closed by Close
+	buckets    sync.Map      // those that are open, by name
+	published  published
 
 	mu         sync.Mutex
 	connected  time.Time
-	reconnects uint64 // when connected was noted
+	reconnects uint64 // the client's count when connected was set
 	publishers map[string]*publisher
 	closing    bool
-	server     string // id of the server process at the other end
+	server     string // id of the connected server process
 	moved      chan struct{}
 }
 
-// Connect connects, or says within the timeout why it cannot.
+// Connect connects, or returns an error within the timeout.
 func Connect(ctx context.Context, o Options) (*Bus, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Prefix == "" {
 		o.Prefix = wire.Default.Prefix
 	}
-	b := &Bus{names: wire.Names{Prefix: o.Prefix}, timeout: o.Timeout, log: o.Log, publishers: map[string]*publisher{}, moved: make(chan struct{}, 1)}
+	b := &Bus{names: wire.Names{Prefix: o.Prefix}, timeout: o.Timeout, logger: o.Logger, publishers: map[string]*publisher{}, moved: make(chan struct{}, 1), foreign: o.Conn != nil, left: make(chan struct{})}
 	d := o.dial(ctx, b)
 	if d.err != nil {
 		return nil, d.err
@@ -53,8 +58,11 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	b.nc, b.place, b.connected = d.nc, d.place, time.Now()
 	b.noteServer()
 	if err := b.start(ctx, d.domain); err != nil {
-		b.nc.Close()
+		b.leave()
 		return nil, err
+	}
+	if b.foreign {
+		go b.watchForeign(b.nc.StatusChanged(nats.CONNECTED, nats.CLOSED))
 	}
 	return b, nil
 }
@@ -81,15 +89,15 @@ func (b *Bus) start(ctx context.Context, domain string) (err error) {
 	return err
 }
 
-// Names are the names of this bus.
+// Names returns the names of this bus's prefix.
 func (b *Bus) Names() wire.Names { return b.names }
 
-// Partitions is the number of log partitions, known after Setup or Open.
+// Partitions returns the number of log partitions, which is known after Setup or Open.
 func (b *Bus) Partitions() int { return b.partitions }
 
-// ConnectedAt is when the current connection was made, or a little later, but never earlier: whoever handles a message
-// of a new connection must not take it for one of the old connection. The client tells of a reconnect only some time
-// after the first messages, so its count is asked.
+// ConnectedAt returns when the current connection was made, or a little later, but never earlier: a handler must not mistake
+// a message of a new connection for one of the old. The client reports a reconnect only some time after the first messages,
+// so its counter of reconnects is read.
 func (b *Bus) ConnectedAt() time.Time {
 	n := b.nc.Stats().Reconnects
 	b.mu.Lock()
@@ -100,14 +108,23 @@ func (b *Bus) ConnectedAt() time.Time {
 	return b.connected
 }
 
-// URL is the server at the other end, without credentials.
+// URL returns the URL of the connected server, without credentials.
 func (b *Bus) URL() string { return b.nc.ConnectedUrlRedacted() }
 
-// NATS and JetStream are for the few packages that speak NATS themselves.
+// NATS and JetStream are for the few packages that use NATS themselves.
 func (b *Bus) NATS() *nats.Conn               { return b.nc }
 func (b *Bus) JetStream() jetstream.JetStream { return b.js }
 
-// Close takes no more publishes, waits a moment for those on their way, and closes the connection.
+// OnThisMachine reports whether the server is the only one, and shares this machine: then it shares its cores and disk too.
+func (b *Bus) OnThisMachine() bool {
+	if b.Clustered() {
+		return false
+	}
+	host, _, err := net.SplitHostPort(b.nc.ConnectedAddr())
+	return err == nil && net.ParseIP(host).IsLoopback()
+}
+
+// Close accepts no more publishes, waits a moment for those in flight, and closes the connection.
 func (b *Bus) Close() {
 	b.mu.Lock()
 	if b.closing {
@@ -117,21 +134,49 @@ func (b *Bus) Close() {
 	b.closing = true
 	all := b.publishers
 	b.mu.Unlock()
-	for _, p := range all { // nobody adds to the map any more
+	for _, p := range all { // nothing is added to the map any more
 		p.close()
 	}
-	_ = b.nc.FlushTimeout(time.Second) // acks are on their way without an answer; a dead server keeps nobody
-	b.nc.Close()
+	_ = b.nc.FlushTimeout(time.Second) // acks have no answer; a dead server does not block this for longer
+	b.leave()
 }
 
-// gone says that this bus will never be connected again.
+// leave closes the connection or, if it belongs to the caller, only this bus's subscriptions on it.
+func (b *Bus) leave() {
+	close(b.left)
+	if !b.foreign {
+		b.nc.Close()
+		return
+	}
+	if b.replies != nil {
+		b.replies.stop()
+	}
+}
+
+// watchForeign notices reconnects of a connection that belongs to the caller, and so do its handlers.
+func (b *Bus) watchForeign(status chan nats.Status) {
+	defer b.nc.RemoveStatusListener(status)
+	for {
+		select {
+		case <-b.left:
+			return
+		case s := <-status:
+			if s == nats.CLOSED {
+				return
+			}
+			b.reconnected(b.nc)
+		}
+	}
+}
+
+// gone reports whether this bus will never be connected again.
 func (b *Bus) gone() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.closing || b.nc.IsClosed()
 }
 
-// Tell says something on a core NATS subject; nothing stores it.
+// Tell sends a message on a core NATS subject; nothing stores it.
 func (b *Bus) Tell(subject string, data []byte) error {
 	if err := b.nc.Publish(subject, data); err != nil {
 		return fmt.Errorf("tell %s: %w", subject, err)
@@ -141,19 +186,19 @@ func (b *Bus) Tell(subject string, data []byte) error {
 
 func (b *Bus) disconnected(_ *nats.Conn, err error) {
 	if err != nil {
-		b.log.Warn("lost the NATS connection; reconnecting", "error", err)
+		b.logger.Warn("lost the NATS connection; reconnecting", "error", err)
 	}
 }
 
 func (b *Bus) reconnected(nc *nats.Conn) {
 	if b.nc == nil {
-		return // lost and found again while it was made
+		return // reconnected during Connect
 	}
 	b.ConnectedAt()
 	b.noteServer()
-	b.log.Info("reconnected to NATS", "server", nc.ConnectedUrlRedacted())
+	b.logger.Info("reconnected to NATS", "server", nc.ConnectedUrlRedacted())
 }
 
 func (b *Bus) trouble(_ *nats.Conn, _ *nats.Subscription, err error) {
-	b.log.Warn("NATS reports an error", "error", err)
+	b.logger.Warn("NATS reports an error", "error", err)
 }

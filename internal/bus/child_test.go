@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
+
+	"belay/internal/bus/embedded"
 )
 
 // publishForEver is a process of its own that publishes and prints each subject once it is confirmed.
 func publishForEver(dir, durability string) {
-	s, err := StartServer(ServerOptions{StoreDir: dir, Durability: durability})
+	s, err := embedded.Start(embedded.Options{StoreDir: dir, Durability: durability})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

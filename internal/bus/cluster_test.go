@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"belay/internal/freeport"
 	"belay/internal/wire"
 )
 
@@ -23,7 +24,7 @@ func startCluster(t *testing.T) *cluster {
 	var routes []*url.URL
 	var addresses []string
 	for range 3 {
-		a := freePort(t)
+		a := freeport.Address(t)
 		addresses = append(addresses, a)
 		routes = append(routes, &url.URL{Scheme: "nats", Host: a})
 	}
@@ -78,6 +79,7 @@ func setUpCluster(t *testing.T, c *cluster) *Bus {
 }
 
 func TestLossOfALeader(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
@@ -122,12 +124,13 @@ func TestLossOfALeader(t *testing.T) {
 
 // A direct get may be answered by any replica; what was confirmed is read whichever it is.
 func TestConfirmedIsReadFromEveryReplica(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	c := startCluster(t)
 	b := setUpCluster(t, c)
-	if !b.replicated {
+	if !b.replicated() {
 		t.Fatal("the bus does not know that the log has replicas")
 	}
 	info, err := b.js.Stream(t.Context(), b.Names().RunsStream(0))
@@ -164,11 +167,11 @@ func TestConfirmedIsReadFromEveryReplica(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer opened.Close()
-	if err := opened.Open(t.Context()); err != nil || !opened.replicated {
-		t.Errorf("opened: %v, replicated %v", err, opened.replicated)
+	if err := opened.Open(t.Context()); err != nil || !opened.replicated() {
+		t.Errorf("opened: %v, replicated %v", err, opened.replicated())
 	}
 	alter(t, b, b.Names().RunsStream(0), func(c *jetstream.StreamConfig) { c.Replicas = 1 }) // the operator's business
-	if err := b.Open(t.Context()); err != nil || b.replicated {
-		t.Errorf("with one replica: %v, replicated %v", err, b.replicated)
+	if err := b.Open(t.Context()); err != nil || b.replicated() {
+		t.Errorf("with one replica: %v, replicated %v", err, b.replicated())
 	}
 }

@@ -15,34 +15,36 @@ import (
 	"github.com/synadia-io/orbit.go/natscontext"
 )
 
-// Options say how to connect, with the words of the nats CLI. Without InProcess, Server and Context it is the context
-// that is selected there; a connection never falls back to localhost silently.
+// Options say how to connect, with the names of the nats CLI. Without InProcess, Server and Context it is the context that
+// is selected in that CLI; a connection never falls back to localhost silently.
 type Options struct {
-	Server      string // one or more nats:// URLs, comma separated
-	Context     string // a context of the nats CLI
-	Creds, NKey string // files
-	User        string
-	Password    string
-	Token       string
-	TLSCert     string
-	TLSKey      string
-	TLSCA       string
-	TLSFirst    bool
-	Name        string // shown by the server's connection list
-	InboxPrefix string
-	Domain      string        // JetStream domain
-	Timeout     time.Duration // of one request; default 5 s
-	InProcess   *Server       // connect inside the process instead
-	Prefix      string        // of all names; default "belay"
-	Log         *slog.Logger
+	Server      string                     // one or more nats:// URLs, comma separated
+	Context     string                     // a context of the nats CLI
+	Creds, NKey string                     // files
+	User        string                     // with Password
+	Password    string                     // with User
+	Token       string                     // instead of a user with a password
+	TLSCert     string                     // file of this client's certificate, with TLSKey
+	TLSKey      string                     // file
+	TLSCA       string                     // file of the authorities to trust; empty = those of the system
+	TLSFirst    bool                       // TLS handshake before the server's greeting
+	Name        string                     // shown by the server's connection list
+	InboxPrefix string                     // of the subjects of replies; default _INBOX
+	Domain      string                     // JetStream domain
+	Timeout     time.Duration              // of one request; default 5 s
+	InProcess   nats.InProcessConnProvider // connect to a server in this process instead
+	Line        *Line                      // can be cut on purpose; nil = it cannot. Not with InProcess or Conn
+	Conn        *nats.Conn                 // use this connection; it is not closed, and none of its handlers is set
+	Prefix      string                     // of all names; default "belay"
+	Logger      *slog.Logger               // logs lost and restored connections; nil = nothing is logged
 }
 
 const defaultTimeout = 5 * time.Second
 
-// ErrUnreachable says that no connection could be made, or that there is none now.
+// ErrUnreachable says that no connection could be made, or that it is lost at the moment.
 var ErrUnreachable = errors.New("cannot connect")
 
-// dialled is a connection, the JetStream domain it is for, and what to call its other end.
+// dialled is a connection, its JetStream domain, and what to call its other end.
 type dialled struct {
 	nc     *nats.Conn
 	domain string
@@ -50,7 +52,7 @@ type dialled struct {
 	err    error
 }
 
-// dial makes the connection. It returns when ctx ends, whatever the network does.
+// dial makes the connection. It returns when ctx ends, even if the network hangs.
 func (o Options) dial(ctx context.Context, b *Bus) dialled {
 	result := make(chan dialled, 1)
 	go func() { result <- o.dialNow(b) }()
@@ -73,13 +75,28 @@ func (o Options) dialNow(b *Bus) dialled {
 		return dialled{err: err}
 	}
 	switch {
+	case o.Conn != nil:
+		return o.adopt()
 	case o.InProcess != nil:
-		nc, err := nats.Connect("", append(opts, nats.InProcessServer(inside{o.InProcess}))...)
+		nc, err := nats.Connect("", append(opts, nats.InProcessServer(o.InProcess))...)
 		return o.to("the embedded server", nc, err)
 	case o.Server != "":
 		return o.dialServer(opts)
 	}
 	return o.dialContext(opts)
+}
+
+// adopt uses a connection of the caller. It refuses one that buffers publishes while it is disconnected: these would be
+// stored after they were reported as uncertain.
+func (o Options) adopt() dialled {
+	switch nc := o.Conn; {
+	case nc.Opts.ReconnectBufSize >= 0:
+		return dialled{err: errors.New("this NATS connection buffers what is published while it is disconnected: make it with nats.ReconnectBufSize(-1)")}
+	case !nc.IsConnected():
+		return dialled{err: fmt.Errorf("%w: the NATS connection that was given is %s", ErrUnreachable, strings.ToLower(nc.Status().String()))}
+	default:
+		return dialled{nc: nc, domain: o.Domain, place: nc.ConnectedUrlRedacted()}
+	}
 }
 
 func (o Options) dialServer(opts []nats.Option) dialled {
@@ -116,7 +133,7 @@ func (o Options) to(place string, nc *nats.Conn, err error) dialled {
 	return d
 }
 
-// contextName is the context asked for, or else the one selected with the nats CLI.
+// contextName returns the given context, or else the one that is selected with the nats CLI.
 func contextName(name string) (string, error) {
 	if name != "" {
 		return name, nil
@@ -132,8 +149,8 @@ func contextName(name string) (string, error) {
 	return name, nil
 }
 
-// connection lists what every connection has: it never gives up, notices a dead peer within seconds, and keeps no
-// publish for later, because one that was given up as uncertain must not be stored afterwards.
+// connection returns the options of every connection: it never gives up, notices a dead peer within seconds, and buffers no
+// publishes, because one that was reported as uncertain must not be stored afterwards.
 func (o Options) connection(b *Bus) ([]nats.Option, error) {
 	opts := []nats.Option{
 		nats.Name(o.Name), nats.Timeout(o.Timeout), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
@@ -159,11 +176,13 @@ func (o Options) connection(b *Bus) ([]nats.Option, error) {
 	add(o.TLSCert != "", func() nats.Option { return nats.ClientCert(o.TLSCert, o.TLSKey) })
 	add(o.TLSCA != "", func() nats.Option { return nats.RootCAs(o.TLSCA) })
 	add(o.TLSFirst, nats.TLSHandshakeFirst)
+	add(o.Line != nil, func() nats.Option { return nats.SetCustomDialer(o.Line) })
 	add(o.InboxPrefix != "", func() nats.Option { return nats.CustomInboxPrefix(o.InboxPrefix) })
 	return opts, nil
 }
 
-// redact takes user, password and token out of server URLs. What cannot be read is not repeated: it may be a password.
+// redact removes user, password and token from server URLs. Its error does not repeat what cannot be parsed: it may be a
+// password.
 func redact(servers string) (string, error) {
 	list := strings.Split(servers, ",")
 	for i, s := range list {
@@ -173,7 +192,7 @@ func redact(servers string) (string, error) {
 		}
 		u, err := url.Parse(s)
 		if err != nil || u.Host == "" || strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
-			return "", fmt.Errorf("NATS server %d of %d is no address like nats://host:4222 (a / ? # or %% in a password is written percent-encoded)", i+1, len(list))
+			return "", fmt.Errorf("NATS server %d of %d is not an address like nats://host:4222 (a / ? # or %% in a password is written percent-encoded)", i+1, len(list))
 		}
 		u.User, u.RawQuery, u.Fragment = nil, "", ""
 		list[i] = u.String()

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"belay/internal/bus/embedded"
+	"belay/internal/freeport"
 )
 
 // contexts makes an empty home for contexts of the nats CLI and returns a function that writes one.
@@ -32,7 +35,8 @@ func contexts(t *testing.T) (write func(name, content string)) {
 }
 
 func TestWhatCannotBeReachedIsNamedWithoutSecrets(t *testing.T) {
-	address := freePort(t)
+	t.Parallel()
+	address := freeport.Address(t)
 	for name, o := range map[string]Options{
 		"user":     {Server: "nats://zoe:secret@" + address},
 		"bare":     {Server: "zoe:secret@" + address},
@@ -58,6 +62,7 @@ func TestWhatCannotBeReachedIsNamedWithoutSecrets(t *testing.T) {
 }
 
 func TestServerThatSaysNothing(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0") // connections are made and nobody takes them
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +82,7 @@ func TestServerThatSaysNothing(t *testing.T) {
 
 func TestContexts(t *testing.T) {
 	write := contexts(t)
-	s := serve(t, ServerOptions{StoreDir: t.TempDir(), Durability: DurabilityInterval, Listen: "127.0.0.1:0"})
+	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval, Listen: "127.0.0.1:0"})
 	refused := func(o Options, words ...string) {
 		t.Helper()
 		b, err := Connect(t.Context(), o)
@@ -155,6 +160,7 @@ func startGuarded(t *testing.T) string {
 }
 
 func TestServerWithoutJetStream(t *testing.T) {
+	t.Parallel()
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +176,8 @@ func TestServerWithoutJetStream(t *testing.T) {
 }
 
 func TestOldServerIsRefused(t *testing.T) {
-	s := serve(t, ServerOptions{StoreDir: t.TempDir(), Durability: DurabilityInterval, Listen: "127.0.0.1:0"})
+	t.Parallel()
+	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval, Listen: "127.0.0.1:0"})
 	url := agedBy(t, s, "2.14.9")
 	_, err := Connect(t.Context(), Options{Server: url})
 	if err == nil || !strings.Contains(err.Error(), "2.14.9") || !strings.Contains(err.Error(), oldest) {
@@ -180,7 +187,7 @@ func TestOldServerIsRefused(t *testing.T) {
 }
 
 // agedBy stands before a server and calls it another version.
-func agedBy(t *testing.T, s *Server, version string) (url string) {
+func agedBy(t *testing.T, s *embedded.Server, version string) (url string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -223,6 +230,7 @@ func relay(client net.Conn, address, version string) {
 }
 
 func TestVersions(t *testing.T) {
+	t.Parallel()
 	for v, want := range map[string]bool{"2.14.9": true, "2.15.0": false, "2.15.2": false, "3.0.0": false, "v2.9.1-beta": true, "odd": false} {
 		if older(v, oldest) != want {
 			t.Errorf("older(%s) is not %v", v, want)
@@ -231,7 +239,8 @@ func TestVersions(t *testing.T) {
 }
 
 func TestTellAndHear(t *testing.T) {
-	s, a := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	s, a := start(t, t.TempDir(), embedded.Interval)
 	other := connect(t, s)
 	heard := make(chan string, 10)
 	stop, err := other.Hear("belay.stop.>", func(subject string, data []byte) { heard <- subject + " " + string(data) })

@@ -10,15 +10,15 @@ import (
 	"belay/internal/wire"
 )
 
-// Consumption is a consumer at work. It outlives lost connections, restarts of the server, and its consumer being
-// deleted, which is then made again.
+// Consumption is a running consumer. It survives lost connections and restarts of the server, and makes its consumer again
+// if that was deleted.
 type Consumption interface {
-	Stop()                 // take no more; what was delivered stays the handler's, what waited in here goes back
-	Done() <-chan struct{} // closed after Stop, when nothing is delivered any more, or when the bus was closed
+	Stop()                 // accept no more messages; those that the handler has stay with it, the others go back to the server
+	Done() <-chan struct{} // closed when nothing is delivered any more, after Stop or when the bus was closed
 }
 
-// How pulls live. A pin must be renewed well within its time; the server's own default of 30 s would stall that long
-// after a leader change, and a heartbeat each second notices a lost pull.
+// How long pulls live. A pin must be renewed well within its lifetime; the server's default of 30 s would stall that long
+// after a leader change. A heartbeat each second reveals a lost pull.
 const (
 	dispatcherExpiry = 2 * time.Second
 	workerExpiry     = 5 * time.Second
@@ -26,10 +26,11 @@ const (
 	logPrefetch      = 2048
 	timerPrefetch    = 512
 	leastPrefetch    = 16
+	demandPause      = 5 * time.Millisecond // without demand, before pulls are withdrawn
 )
 
-// ConsumeLog calls f for every event of a partition, in order, one at a time, as long as this connection is the one
-// that the consumer is pinned to. The context is for the beginning only, here and below.
+// ConsumeLog calls f for every event of a partition, in order, one at a time, while the consumer is pinned to this
+// connection. Here and below, the context is only for the start.
 func (b *Bus) ConsumeLog(ctx context.Context, partition int, f func(Delivery)) (Consumption, error) {
 	p := pull{Batch: logPrefetch, Expires: dispatcherExpiry, Heartbeat: heartbeat, Group: wire.PinGroup}
 	return b.consume(ctx, b.names.RunsStream(partition), b.logConsumer(), p, f)
@@ -43,17 +44,18 @@ func (b *Bus) ConsumeTimers(ctx context.Context, f func(Delivery)) (Consumption,
 			return
 		}
 		if err := d.Ack(); err != nil {
-			b.log.Debug("cancelled timer comes again", "error", err)
+			b.logger.Debug("a cancelled timer will be redelivered", "error", err)
 		}
 	}
 	p := pull{Batch: timerPrefetch, Expires: workerExpiry, Heartbeat: heartbeat}
 	return b.consume(ctx, b.names.TimersStream(), b.timerConsumer(), p, due)
 }
 
-// StepsOptions say how a worker takes step messages.
+// StepsOptions say how a worker pulls step messages.
 type StepsOptions struct {
-	Prefetch int           // messages in hand beside those executed; at least 16
-	AckWait  time.Duration // how long a message stays without a word from its worker; default 30 s
+	Prefetch int           // messages in hand besides those executing; at least 16
+	AckWait  time.Duration // how long a message stays with a worker that sends no heartbeat; default 30 s
+	Demand   *Demand       // in place of Prefetch, for a number of messages that changes; nil = Prefetch
 }
 
 // ConsumeSteps calls f for every message of one (tool, rung). The consumer is shared by all workers; the first makes it.
@@ -61,7 +63,7 @@ func (b *Bus) ConsumeSteps(ctx context.Context, tool, rung string, o StepsOption
 	if o.AckWait <= 0 {
 		o.AckWait = 30 * time.Second
 	}
-	p := pull{Batch: max(o.Prefetch, leastPrefetch), Expires: workerExpiry, Heartbeat: heartbeat}
+	p := pull{Batch: max(o.Prefetch, leastPrefetch), Expires: workerExpiry, Heartbeat: heartbeat, demand: o.Demand}
 	return b.consume(ctx, b.names.StepsStream(), b.stepConsumer(tool, rung, o.AckWait), p, f)
 }
 
@@ -75,17 +77,18 @@ func (b *Bus) consume(ctx context.Context, stream string, cfg jetstream.Consumer
 	return c, nil
 }
 
-// Backlog is how one (tool, rung) stands.
+// Backlog is the state of the queue of one (tool, rung).
 type Backlog struct {
-	Tool, Rung string
-	Pending    uint64 // messages that nobody has
-	InFlight   uint64 // messages that a worker has, or that are parked
-	Waiting    int    // pulls that wait for messages: somebody serves it
+	Tool, Rung string        // of the queued steps
+	Pending    uint64        // messages that no worker has
+	InFlight   uint64        // messages that a worker has in hand or had when it died, or that are parked
+	Waiting    int           // pulls that wait for messages; if there are any, a worker serves it
+	AckWait    time.Duration // how long a message stays with a worker that sends no heartbeat
 }
 
 // Backlogs lists one entry per step consumer.
 func (b *Bus) Backlogs(ctx context.Context) ([]Backlog, error) {
-	s, err := b.js.Stream(ctx, b.names.StepsStream())
+	s, err := b.stream(ctx, b.names.StepsStream())
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", b.names.StepsStream(), b.away(err))
 	}
@@ -96,7 +99,7 @@ func (b *Bus) Backlogs(ctx context.Context) ([]Backlog, error) {
 		if !ok {
 			continue
 		}
-		all = append(all, Backlog{Tool: tool, Rung: rung, Pending: c.NumPending, InFlight: uint64(c.NumAckPending), Waiting: c.NumWaiting})
+		all = append(all, Backlog{Tool: tool, Rung: rung, Pending: c.NumPending, InFlight: uint64(c.NumAckPending), Waiting: c.NumWaiting, AckWait: c.Config.AckWait})
 	}
 	if err := list.Err(); err != nil {
 		return nil, fmt.Errorf("consumers of %s: %w", b.names.StepsStream(), b.away(err))

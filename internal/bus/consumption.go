@@ -28,7 +28,7 @@ type consumption struct {
 func (c *consumption) Stop()                 { c.stop.Do(func() { close(c.stopped) }) }
 func (c *consumption) Done() <-chan struct{} { return c.done }
 
-// start makes the consumer when it is missing, checks it, and pulls.
+// start makes the consumer if it is missing, checks it, and pulls.
 func (c *consumption) start(ctx context.Context) (*puller, error) {
 	var drift []error
 	if c.stream == c.names.StepsStream() {
@@ -45,26 +45,26 @@ func (c *consumption) start(ctx context.Context) (*puller, error) {
 	return c.newPuller(c.stream, c.cfg.Durable, c.pull, c.deliver)
 }
 
-// deliver hands a message to the handler; after a stop, back to the server, where it would else stay ours until its ack
-// wait passes.
+// deliver hands a message to the handler. After a stop it hands it back to the server, which would otherwise redeliver it
+// only after its ack wait.
 func (c *consumption) deliver(m *nats.Msg) {
 	d, err := delivery(m)
 	if c.stream == c.names.StepsStream() {
 		d.bound(c.nc)
 	}
 	if err != nil {
-		c.log.Error("a delivery cannot be read", "stream", c.stream, "consumer", c.cfg.Durable, "error", err)
+		c.logger.Error("a delivery cannot be read", "stream", c.stream, "consumer", c.cfg.Durable, "error", err)
 		return
 	}
 	select {
 	case <-c.stopped:
-		_ = d.Park(0) // lost, it comes again all the same, only later
+		_ = d.Park(0) // if this is lost, the message is redelivered later
 	default:
 		c.handle(d)
 	}
 }
 
-// keep pulls until it is stopped, and begins again when the consumer was deleted or nobody answered for it.
+// keep pulls until it is stopped, and restarts when the consumer was deleted or does not answer.
 func (c *consumption) keep(l *puller) {
 	defer close(c.done)
 	for l != nil {
@@ -74,14 +74,39 @@ func (c *consumption) keep(l *puller) {
 			c.handOver(l)
 			return
 		case <-l.ended:
-			l = c.again()
+			l = c.restart()
+		case <-c.pull.demand.none():
+			l = c.withdraw(l)
 		}
 	}
 }
 
-// again tries to start until it does; nil when nobody wants it any more.
-func (c *consumption) again() *puller {
-	log := c.log.With("stream", c.stream, "consumer", c.cfg.Durable)
+// withdraw ends pulls for which there is no demand any more: their messages would count as in hand, although nobody
+// executes them. It waits a moment first, in case demand returns.
+func (c *consumption) withdraw(l *puller) *puller {
+	pause := time.NewTimer(demandPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-c.stopped:
+		return l
+	case <-l.ended:
+		return l
+	}
+	if c.pull.demand.now() > 0 || l.outstanding() == 0 || !c.nc.IsConnected() {
+		return l
+	}
+	l.stop()
+	next, err := c.newPuller(c.stream, c.cfg.Durable, c.pull, c.deliver)
+	if err != nil {
+		return c.restart()
+	}
+	return next
+}
+
+// restart tries to start until that succeeds; it returns nil after a stop.
+func (c *consumption) restart() *puller {
+	log := c.logger.With("stream", c.stream, "consumer", c.cfg.Durable)
 	for pause := 50 * time.Millisecond; !c.gone(); pause = min(2*pause, 5*time.Second) {
 		timer := time.NewTimer(pause)
 		select {
@@ -92,7 +117,7 @@ func (c *consumption) again() *puller {
 		}
 		l, err := c.tryStart()
 		if err == nil {
-			log.Info("consuming again")
+			log.Info("consuming, after the consumer was gone")
 			return l
 		}
 		log.Warn("cannot consume; trying again", "error", err)
@@ -106,7 +131,7 @@ func (c *consumption) tryStart() (*puller, error) {
 	return c.start(ctx)
 }
 
-// handOver gives up the pin, if it is ours, so that whoever stands by takes over now and not after the pin's time.
+// handOver gives up the pin, if it is ours, so that another dispatcher takes over now and not when the pin expires.
 func (c *consumption) handOver(l *puller) {
 	pin := l.lastPin()
 	if pin == "" || !c.nc.IsConnected() {
@@ -115,7 +140,7 @@ func (c *consumption) handOver(l *puller) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := c.unpin(ctx, pin); err != nil {
-		c.log.Debug("could not give up the pin; it ends by itself", "stream", c.stream, "error", err)
+		c.logger.Debug("could not give up the pin; it will expire", "stream", c.stream, "error", err)
 	}
 }
 
@@ -124,14 +149,7 @@ func (c *consumption) unpin(ctx context.Context, pin string) error {
 	if err != nil || pinnedTo(consumer.CachedInfo()) != pin {
 		return err
 	}
-	var a struct {
-		Error *apiError `json:"error"`
-	}
-	err = c.ask(ctx, "CONSUMER.UNPIN."+c.stream+"."+c.cfg.Durable, map[string]string{"group": wire.PinGroup}, &a)
-	if err == nil && a.Error != nil {
-		err = a.Error
-	}
-	if err != nil {
+	if _, err := ask[refusal](ctx, c.Bus, "CONSUMER.UNPIN."+c.stream+"."+c.cfg.Durable, map[string]string{"group": wire.PinGroup}); err != nil {
 		return fmt.Errorf("unpin: %w", err)
 	}
 	return nil

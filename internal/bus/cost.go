@@ -2,39 +2,39 @@ package bus
 
 import "time"
 
-// cost knows what a batch and a single message of a group take. A batch is synced to disk once, but has a price of its
-// own whatever its size; where the line is between batches and single messages depends on the disk, so it is measured
-// as it goes.
+// cost measures how long a batch takes, and how long a single message of a group. A batch is synced to disk once, but has a
+// fixed cost whatever its size. When a batch is faster than single messages depends on the disk, so it is measured
+// continuously.
 type cost struct {
 	groups        int
 	batch, single average
 }
 
 const (
-	guessBatch  = 2 * time.Millisecond  // a batch, before one was measured
-	guessSingle = 20 * time.Microsecond // a single message among others: so low that single ones are tried first
-	telling     = 8                     // messages in a group before its time tells what one of them takes, not what a round trip does
-	perMessage  = 8 * time.Microsecond  // what each message adds to a batch, nearly the same everywhere
-	tryEvery    = 64                    // groups; then single messages are measured again, or their price would never be known
-	tryWith     = 32                    // messages; more would cost too much where it turns out dear
+	guessBatch  = 2 * time.Millisecond  // for a batch, before one was measured
+	guessSingle = 20 * time.Microsecond // for a single message: so low that single ones are tried first
+	telling     = 8                     // messages in a group, at least, for its time to say what one of them takes, and not what a round trip takes
+	perMessage  = 8 * time.Microsecond  // what each message adds to a batch; nearly the same everywhere
+	tryEvery    = 64                    // groups; then single messages are measured again
+	tryWith     = 32                    // messages; more would take too long on a slow disk
 )
 
 func newCost() cost {
 	return cost{batch: average{value: guessBatch}, single: average{value: guessSingle}}
 }
 
-// tries says whether the next group is to go singly for the sake of measuring.
+// tries reports whether the next group goes as single messages, to measure them.
 func (c *cost) tries() bool {
 	c.groups++
 	return c.groups%tryEvery == 2
 }
 
-// batchPays says whether n messages are stored sooner as a batch.
+// batchPays reports whether n messages are stored sooner as a batch.
 func (c *cost) batchPays(n int) bool {
 	return n > 1 && time.Duration(n)*(c.single.value-perMessage) > c.batch.value
 }
 
-// What is not measured sinks back towards its guess, so that a choice made in a bad moment is tried again.
+// The other average moves back towards its guess, so that a choice made in a bad moment is tried again.
 func (c *cost) batchTook(n int, d time.Duration) {
 	c.batch.add(max(0, d-time.Duration(n)*perMessage))
 	c.single.sink(guessSingle)

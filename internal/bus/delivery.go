@@ -11,35 +11,43 @@ import (
 
 // Entry is a stored message.
 type Entry struct {
-	Seq     uint64
-	Time    time.Time // the stream's own timestamp
-	Subject string
-	Header  map[string][]string // as whoever published it wrote them; the server may have added some
-	Data    []byte
+	Seq     uint64              // in its stream, from 1
+	Time    time.Time           // the stream's timestamp
+	Subject string              // the full subject; [wire.Names] parses it
+	Header  map[string][]string // as published; the server may have added some
+	Data    []byte              // the body, at most max_payload bytes
 }
 
-// Delivery is a message handed to a consumer. It stays the consumer's until it is acknowledged, parked, or its ack wait
-// passes. What is said of it travels without an answer: a word that is lost means that the message comes again.
+// IsFirst reports whether the entry is certainly the first on its subject: the server stored it on the condition that there
+// was none.
+func (e Entry) IsFirst() bool {
+	v := e.Header[headerExpected]
+	return len(v) == 1 && v[0] == "0"
+}
+
+// Delivery is a message that a consumer has in hand, until it is acknowledged or parked, or its ack wait passes. Acks and
+// parks have no answer: if one is lost, the message is redelivered. So acknowledge only after everything that the message
+// caused is stored.
 type Delivery struct {
 	Entry
-	Count uint64 // how often it was delivered; starts again at 1 when the server was killed
-	Pin   string // the pin under which it came, on pinned consumers
+	Count uint64 // how often it was delivered, from 1; starts again when the server was killed
+	Pin   string // the pin that it was delivered to, on pinned consumers
 	msg   *nats.Msg
 
-	nc     *nats.Conn // set when the message goes with its server
-	server string     // the server process that it came from
+	nc     *nats.Conn // set if the message is lost with its server
+	server string     // the server process that delivered it
 }
 
-// ErrGone says that a message went with the server that it came from: nothing can be said of it any more.
+// ErrGone is returned for a message that was lost with its server: it cannot be acknowledged any more.
 var ErrGone = errors.New("the server was restarted, and the step queue with it")
 
 // bound ties the delivery to the server process that it came from.
 func (d *Delivery) bound(nc *nats.Conn) { d.nc, d.server = nc, nc.ConnectedServerId() }
 
-// Ack says that everything the message caused is stored.
+// Ack acknowledges the message: everything that it caused is stored.
 func (d Delivery) Ack() error { return d.say("acknowledge", "+ACK") }
 
-// Park hands the message back, to come again after a pause. A pause of zero means at once.
+// Park hands the message back, to be redelivered after a pause; 0 means at once.
 func (d Delivery) Park(pause time.Duration) error {
 	if pause <= 0 {
 		return d.say("hand back", "-NAK")
@@ -71,8 +79,8 @@ func delivery(m *nats.Msg) (Delivery, error) {
 	}, nil
 }
 
-// serverSays is a header that the server put on a message. It puts its own after those of the publisher, who may have
-// written the same key: only the last value is the server's.
+// serverSays returns a header that the server added to a message. The publisher may have used the same key, and the server
+// appends: only the last value is the server's.
 func serverSays(h map[string][]string, key string) string {
 	v := h[key]
 	if len(v) == 0 {

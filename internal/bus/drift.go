@@ -10,15 +10,15 @@ import (
 	"belay/internal/wire"
 )
 
-// field is one setting of a stream or consumer that must be as Belay made it.
+// field is one setting of a stream or consumer that must not be changed.
 type field struct {
 	name       string
 	want, have any
 }
 
-// compareStreams lists the differences that matter. Replicas and placement are the operator's, and so is a limit in
-// bytes on the log: when it is reached a publish is refused, and that is told. Where a subject holds one message only, a
-// full stream is refused in nearly the same words as a message that is there already.
+// compareStreams lists the differences that matter. Replicas and placement are up to the operator, and so is a limit in
+// bytes on the log: publishes beyond it are refused and reported. Streams with one message per subject must have no limit,
+// because the server refuses a full stream in nearly the same words as a message that is there already.
 func compareStreams(want, have jetstream.StreamConfig) []error {
 	if want.MaxMsgsPerSubject < 0 {
 		want.MaxBytes = have.MaxBytes
@@ -67,7 +67,7 @@ func compareConsumers(stream string, want, have jetstream.ConsumerConfig) []erro
 	})
 }
 
-// comparePartitions compares the number of partitions that somebody asks for with what the log was made with.
+// comparePartitions compares a configured number of partitions with the number that the log was made with.
 func comparePartitions(want, have int) []error {
 	if want <= 0 || want == have {
 		return nil
@@ -75,11 +75,11 @@ func comparePartitions(want, have int) []error {
 	return []error{&Drift{"the log", partitionsField, have, want}}
 }
 
-// Drift says that a stream or a consumer is not as this program was told that it should be. Nothing was changed.
+// Drift says that a stream or a consumer is not set up as this program needs it. Nothing was changed.
 type Drift struct {
 	What       string // "stream BELAY_STEPS", "consumer pay~~primary of stream BELAY_STEPS"
-	Field      string
-	Have, Want any
+	Field      string // the server's name of the setting
+	Have, Want any    // what is set, and what should be
 }
 
 const (
@@ -91,7 +91,7 @@ func (d *Drift) Error() string {
 	if d.Field == partitionsField {
 		return fmt.Sprintf("%s has %v partitions, %v are configured: the number is fixed when the streams are made; leave it out", d.What, d.Have, d.Want)
 	}
-	cure := "set it back (nats stream edit, nats consumer edit) or, if it holds nothing of worth, delete it and start again"
+	cure := "set it back (nats stream edit, nats consumer edit) or, if its contents do not matter, delete it and start again"
 	if d.Field == ackWaitField {
 		cure = "give all workers the same --ack-wait"
 	}

@@ -9,23 +9,23 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// What a publish may come back with. Any other error was refused for a reason that trying again does not change.
+// The errors of a publish. Any other error is a refusal that repeating does not change.
 var (
-	ErrConflict  = errors.New("the subject's last sequence is another one")         // Expect was not met; nothing was stored
-	ErrQueued    = errors.New("a message on this subject is there already")         // one message per subject; nothing was stored
-	ErrFull      = errors.New("the stream or its disk is full")                     // nothing was stored; try later
-	ErrUncertain = errors.New("no answer: the message may have been stored or not") // publish again; that it can be read proves nothing
-	ErrTooLarge  = errors.New("larger than the NATS server takes")                  // a [TooLarge]; nothing was stored
+	ErrConflict  = errors.New("the subject has another last sequence")                  // Expect was not met; nothing was stored
+	ErrQueued    = errors.New("there is already a message on this subject")             // one message per subject; nothing was stored
+	ErrFull      = errors.New("the stream or its disk is full")                         // nothing was stored; it may work later
+	ErrUncertain = errors.New("no answer: the message may or may not have been stored") // publish it again; being readable proves nothing
+	ErrTooLarge  = errors.New("larger than the NATS server accepts")                    // a [TooLarge]; nothing was stored
 )
 
-// TooLarge is an [ErrTooLarge]: the message, and what the server takes.
+// TooLarge is an [ErrTooLarge] with the sizes.
 type TooLarge struct {
 	What       string // the subject or the key that it was for
 	Size, Most int64  // bytes
 }
 
 func (t *TooLarge) Error() string {
-	return fmt.Sprintf("refused: %d bytes for %s, the NATS server takes %d (its max_payload): make it smaller, or raise max_payload in the server's configuration", t.Size, t.What, t.Most)
+	return fmt.Sprintf("refused: %d bytes for %s, the NATS server accepts %d (its max_payload): make it smaller, or raise max_payload in the server's configuration", t.Size, t.What, t.Most)
 }
 
 // Is makes errors.Is(err, ErrTooLarge) true.
@@ -45,7 +45,7 @@ type apiError struct {
 	Description string `json:"description"`
 }
 
-// Codes of the server that a publisher meets.
+// Error codes of the server that matter to a publisher.
 const (
 	codeWrongLastSequence    = 10071
 	codeWrongLastSequenceAny = 10164
@@ -55,12 +55,14 @@ const (
 	codeMemoryExceeded       = 10028
 	codeAccountExceeded      = 10002
 	codeNoMessage            = 10037
+	codeNotClustered         = 10074
+	codeNoPeers              = 10005
 )
 
 // verdict reads the server's answer.
 func verdict(stream string, m *nats.Msg) (pubAck, error) {
 	if m.Header.Get("Status") == "503" {
-		return pubAck{}, fmt.Errorf("publish to %s: %w (no stream takes this subject now)", stream, ErrUncertain)
+		return pubAck{}, fmt.Errorf("publish to %s: %w (no stream has this subject now)", stream, ErrUncertain)
 	}
 	var a pubAck
 	if err := json.Unmarshal(m.Data, &a); err != nil {

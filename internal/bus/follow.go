@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,59 +12,117 @@ import (
 	"belay/internal/wire"
 )
 
-// follower reads one subject as it grows, with consumers that nobody else sees: each lives until a message is missing,
-// and the next one begins after the last message seen.
+// follower reads one subject as it grows, with consumers of its own: each lives until a message is missing, and the next
+// one begins after the last message seen.
 type follower struct {
 	*Bus
 	ctx             context.Context
 	stream, subject string
 	f               func(Entry)
 
+	drained func() // if not nil, called when there is nothing more to read for now
+
 	last  uint64 // sequence of the last message given to f
-	count uint64 // messages of the present consumer
+	count uint64 // messages from the current consumer
 }
 
-// FollowLog calls f for every entry of a run's log after a sequence, in order, as they come, until ctx ends; then it
-// returns nil. It outlives lost connections and restarts of the server; an error says that it could not begin.
+// FollowLog calls f for every entry of a run's log after a sequence, in order, as they arrive, until ctx ends; then it
+// returns nil. It survives lost connections and restarts of the server; an error means that it could not start.
 func (b *Bus) FollowLog(ctx context.Context, run string, after uint64, f func(Entry)) error {
 	p := wire.Partition(run, b.partitions)
 	w := &follower{Bus: b, ctx: ctx, stream: b.names.RunsStream(p), subject: b.names.LogOf(p, run), f: f, last: after}
+	if err := w.follow(func() {}); err != nil {
+		return fmt.Errorf("follow run %s: %w", run, err)
+	}
+	return nil
+}
+
+// FollowPartition is FollowLog for the entries of all runs of a partition that are stored from now on: those of one kind,
+// or all if kind is empty. Began is called once no new entry can be missed.
+func (b *Bus) FollowPartition(ctx context.Context, partition int, kind string, began func(), f func(Entry)) error {
+	subject := b.names.RunsSubjects(partition)
+	if kind != "" {
+		subject = b.names.LogKind(partition, kind)
+	}
+	begun := false
+	follow := func() error {
+		last, err := b.LastSeq(ctx, partition)
+		if err != nil {
+			return err
+		}
+		w := &follower{Bus: b, ctx: ctx, stream: b.names.RunsStream(partition), subject: subject, f: f, last: last}
+		return w.follow(func() { begun = true; began() })
+	}
+	err := follow()
+	for !begun && errors.Is(err, ErrUnreachable) && b.AwaitConnection(ctx) == nil { // it was lost just as this began
+		err = follow()
+	}
+	if err != nil {
+		return fmt.Errorf("follow partition %d: %w", partition, err)
+	}
+	return nil
+}
+
+// Scan calls f for every message of a stream on a subject, wildcards allowed, after a sequence, in order, and returns at
+// the end of what is there. It is for many messages: [Bus.ReadPage] counts those that are left for each page.
+func (b *Bus) Scan(ctx context.Context, stream, subject string, after uint64, f func(Entry)) error {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w := &follower{Bus: b, ctx: inner, stream: stream, subject: subject, f: f, drained: cancel, last: after}
+	err := w.follow(func() {})
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("read %s from %s: %w", subject, stream, err)
+	}
+	return nil
+}
+
+// follow follows until the context ends; an error means that it could not start, or that the bus was closed.
+func (w *follower) follow(began func()) error {
 	l, err := w.start()
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("follow run %s: %w", run, b.away(err))
+	if err != nil && w.ctx.Err() == nil {
+		return err
+	}
+	if err == nil {
+		began()
 	}
 	for l != nil {
 		select {
-		case <-ctx.Done():
+		case <-w.ctx.Done():
 			w.end(l)
 			return nil
+		case <-w.left:
+			l.stop()
+			return errClosed
 		case <-l.ended:
 			l.stop()
-			l = w.again()
+			l = w.restart()
 		}
 	}
-	if ctx.Err() == nil {
-		return fmt.Errorf("follow run %s: %w", run, errClosed)
+	if w.ctx.Err() == nil {
+		return errClosed
 	}
 	return nil
 }
 
 func (w *follower) start() (*puller, error) {
-	ctx, cancel := w.replies.whileConnected(w.ctx, w.timeout)
-	defer cancel()
-	c, err := w.js.CreateConsumer(ctx, w.stream, jetstream.ConsumerConfig{
+	c, err := w.createConsumer(w.ctx, w.stream, jetstream.ConsumerConfig{
 		FilterSubject: w.subject, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: w.last + 1,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 30 * time.Second,
 	})
 	if err != nil {
 		return nil, err
 	}
-	w.count = 0
+	if w.count = 0; w.drained != nil && c.CachedInfo().NumPending == 0 {
+		w.drained()
+	}
 	var l *puller
 	ready := make(chan struct{})
-	l, err = w.newPuller(w.stream, c.CachedInfo().Name, pull{Batch: pageSize, Expires: workerExpiry, Heartbeat: heartbeat}, func(m *nats.Msg) {
+	l, err = w.newPuller(w.stream, c.CachedInfo().Name, pull{Batch: pageSize, Expires: workerExpiry, Heartbeat: heartbeat, once: true}, func(m *nats.Msg) {
 		<-ready
-		if !w.take(m) {
+		if !w.deliver(m) {
 			l.finish()
 		}
 	})
@@ -71,8 +130,8 @@ func (w *follower) start() (*puller, error) {
 	return l, err
 }
 
-// take gives f the next message; false when one before it is missing, so that a new consumer must bring it.
-func (w *follower) take(m *nats.Msg) bool {
+// deliver gives f the next message; it returns false if one before it is missing, which needs a new consumer.
+func (w *follower) deliver(m *nats.Msg) bool {
 	meta, err := m.Metadata()
 	if err != nil || meta.Sequence.Consumer != w.count+1 {
 		return false
@@ -81,11 +140,14 @@ func (w *follower) take(m *nats.Msg) bool {
 	if w.last = meta.Sequence.Stream; w.ctx.Err() == nil {
 		w.f(Entry{Seq: w.last, Time: meta.Timestamp, Subject: m.Subject, Header: m.Header, Data: m.Data})
 	}
+	if w.drained != nil && meta.NumPending == 0 {
+		w.drained()
+	}
 	return true
 }
 
-// again tries to start until it does; nil when nobody follows any more.
-func (w *follower) again() *puller {
+// restart tries to start until that succeeds; it returns nil when the context has ended.
+func (w *follower) restart() *puller {
 	for pause := 50 * time.Millisecond; !w.gone(); pause = min(2*pause, 2*time.Second) {
 		timer := time.NewTimer(pause)
 		select {
@@ -98,12 +160,12 @@ func (w *follower) again() *puller {
 		if err == nil {
 			return l
 		}
-		w.log.Debug("cannot follow; trying again", "subject", w.subject, "error", err)
+		w.logger.Debug("cannot follow; trying again", "subject", w.subject, "error", err)
 	}
 	return nil
 }
 
-// end leaves no consumer behind where it can.
+// end deletes the consumer, if it can.
 func (w *follower) end(l *puller) {
 	l.stop()
 	if !w.nc.IsConnected() {
@@ -112,6 +174,6 @@ func (w *follower) end(l *puller) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := w.js.DeleteConsumer(ctx, w.stream, l.consumer); err != nil {
-		w.log.Debug("a follower's consumer goes by itself", "subject", w.subject, "error", err)
+		w.logger.Debug("could not delete a follower's consumer; it will expire", "subject", w.subject, "error", err)
 	}
 }

@@ -3,12 +3,14 @@ package bus
 import (
 	"testing"
 
+	"belay/internal/bus/embedded"
 	"belay/internal/wire"
 )
 
 // A worker may write outcomes, with whatever headers it likes. None of them may make its message look like another.
 func TestHeadersOfAPublisherAreNotTakenForTheServers(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	p := wire.Partition("r", b.Partitions())
 	stream, outcome := b.Names().RunsStream(p), b.Names().Log(p, "r", wire.KindOutcome)
 	forged := map[string][]string{

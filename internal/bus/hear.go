@@ -8,13 +8,13 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Hearing is somebody who listens to core NATS subjects.
+// Hearing is a subscription to core NATS subjects.
 type Hearing struct {
 	bus *Bus
 	sub *nats.Subscription
 }
 
-// Hear listens to core NATS subjects until stop is called.
+// Hear calls f for messages on core NATS subjects until stop is called.
 func (b *Bus) Hear(subject string, f func(subject string, data []byte)) (stop func(), err error) {
 	h, err := b.Listen(subject, f)
 	if err != nil {
@@ -23,38 +23,38 @@ func (b *Bus) Hear(subject string, f func(subject string, data []byte)) (stop fu
 	return h.Stop, nil
 }
 
-// Listen is Hear for those who must know how far they have heard.
+// Listen is Hear for callers that need [Hearing.CaughtUp].
 func (b *Bus) Listen(subject string, f func(subject string, data []byte)) (*Hearing, error) {
 	sub, err := b.nc.Subscribe(subject, func(m *nats.Msg) { f(m.Subject, m.Data) })
 	if err != nil {
 		return nil, fmt.Errorf("listen to %s: %w", subject, err)
 	}
-	if err := sub.SetPendingLimits(-1, -1); err != nil { // a word that is dropped is not heard
+	if err := sub.SetPendingLimits(-1, -1); err != nil { // never drop messages
 		return nil, fmt.Errorf("listen to %s: %w", subject, err)
 	}
 	return &Hearing{b, sub}, nil
 }
 
-// Stop ends the listening.
+// Stop ends the subscription.
 func (h *Hearing) Stop() { _ = h.sub.Unsubscribe() }
 
-// CaughtUp returns once everything has been heard that the server had passed on to this connection before the call. It
-// costs a ping, which the server answers behind all that; what was lost with an earlier connection is not heard.
+// CaughtUp returns once every message has been handled that the server had sent on this connection before the call. It
+// costs a ping, whose answer comes after these messages; those that were lost with an earlier connection are not received.
 func (h *Hearing) CaughtUp(ctx context.Context) error {
 	if err := h.bus.nc.FlushWithContext(ctx); err != nil {
-		return fmt.Errorf("hear what was said: %w", h.bus.away(err))
+		return fmt.Errorf("catch up with messages: %w", h.bus.away(err))
 	}
 	for {
-		waiting, _, err := h.sub.Pending() // counts what is being handled, too
+		waiting, _, err := h.sub.Pending() // includes messages that are being handled
 		if err != nil {
-			return fmt.Errorf("hear what was said: %w", err)
+			return fmt.Errorf("catch up with messages: %w", err)
 		}
 		if waiting == 0 {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("hear what was said: %w", context.Cause(ctx))
+			return fmt.Errorf("catch up with messages: %w", context.Cause(ctx))
 		case <-time.After(100 * time.Microsecond):
 		}
 	}

@@ -8,28 +8,28 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// markedPage is how many headers one pull asks for, and markedPause how long it waits for the first of them.
+// One pull asks for markedPage headers, and waits markedPause for the first of them.
 const (
 	markedPage  = 1000
 	markedPause = 2 * time.Second
 )
 
-// ReadMarked reads the messages on a subject after a sequence, wildcards allowed, that bear a header, and says up to
-// which sequence it has looked. Of the others only the headers travel.
+// ReadMarked reads the messages on a subject after a sequence, wildcards allowed, that have a header, and returns up to
+// which sequence it has looked. Of the other messages only the headers are transferred.
 func (b *Bus) ReadMarked(ctx context.Context, stream, subject, header string, after uint64) (marked []Entry, last uint64, err error) {
 	mark, err := b.Mark(ctx, stream)
 	if err != nil || mark.Last <= after {
 		return nil, after, err
 	}
-	c, err := b.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
+	c, err := b.createConsumer(ctx, stream, jetstream.ConsumerConfig{
 		FilterSubject: subject, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1, HeadersOnly: true,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
 	})
 	if err != nil {
-		return nil, after, fmt.Errorf("read headers of %s: %w", stream, b.away(err))
+		return nil, after, fmt.Errorf("read headers of %s: %w", stream, err)
 	}
 	name := c.CachedInfo().Name
-	defer func() { _ = b.js.DeleteConsumer(context.WithoutCancel(ctx), stream, name) }() // else it goes by itself
+	defer func() { _ = b.js.DeleteConsumer(context.WithoutCancel(ctx), stream, name) }() // if this fails, it expires
 	seqs, err := markedIn(c, header, mark.Last)
 	if err != nil {
 		return nil, after, fmt.Errorf("read headers of %s: %w", stream, b.away(err))
@@ -46,7 +46,7 @@ func (b *Bus) ReadMarked(ctx context.Context, stream, subject, header string, af
 	return marked, mark.Last, nil
 }
 
-// markedIn are the sequences of the messages up to last that bear a header.
+// markedIn returns the sequences of the messages up to last that have a header.
 func markedIn(c jetstream.Consumer, header string, last uint64) (seqs []uint64, err error) {
 	left := c.CachedInfo().NumPending
 	for left > 0 {
@@ -69,7 +69,7 @@ func markedIn(c jetstream.Consumer, header string, last uint64) (seqs []uint64, 
 			return nil, err
 		}
 		if got == 0 {
-			return nil, fmt.Errorf("%d messages did not come", left)
+			return nil, fmt.Errorf("%d messages did not arrive", left)
 		}
 		left -= got
 	}

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"testing"
 
+	"belay/internal/bus/embedded"
 	"belay/internal/wire"
 )
 
 // TestReadMarked finds the few messages that bear a header among many, and goes on from where it was.
 func TestReadMarked(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	p := wire.Partition("r", b.Partitions())
 	stream, all := b.Names().RunsStream(p), b.Names().LogKind(p, wire.KindPlan)
 	if none, last, err := b.ReadMarked(t.Context(), stream, all, wire.HeaderAct, 0); err != nil || len(none) != 0 || last != 0 {

@@ -12,16 +12,16 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-// Instance is a process that has announced itself, and what it says of itself now.
+// Instance is a process that has announced itself, with its present state.
 type Instance struct {
-	ID      string
-	Started time.Time
-	About   map[string]string
-	State   json.RawMessage
+	ID      string            // new with every announcement
+	Started time.Time         // when it announced itself, by its own clock
+	About   map[string]string // as of the announcement
+	State   json.RawMessage   // its present state; null if it reports none
 }
 
-// Announce makes this process an instance of a NATS service (`nats micro ls` shows it) that says state of itself to
-// whoever asks, until gone is called. The version should be a semantic one; another stands in about alone.
+// Announce makes this process an instance of a NATS service (`nats micro ls` shows it) that reports its state to whoever
+// asks, until gone is called. A version that is not a semantic one is only in about.
 func (b *Bus) Announce(name, version, description string, about map[string]string, state func() any) (gone func(), err error) {
 	if !semantic.MatchString(version) {
 		version = "0.0.0"
@@ -34,25 +34,25 @@ func (b *Bus) Announce(name, version, description string, about map[string]strin
 	}
 	answer := micro.HandlerFunc(func(r micro.Request) {
 		if err := r.RespondJSON(state()); err != nil {
-			b.log.Debug("a question about this process was not answered", "error", err)
+			b.logger.Debug("could not report the state of this process", "error", err)
 		}
 	})
 	subject := b.names.Prefix + "." + name + "." + s.Info().ID
 	if err := s.AddEndpoint("state", answer, micro.WithEndpointSubject(subject)); err != nil {
 		return nil, fmt.Errorf("announce %s: %w", name, errors.Join(b.away(err), s.Stop()))
 	}
-	return func() { _ = s.Stop() }, nil // what is left of it ends with the connection
+	return func() { _ = s.Stop() }, nil // otherwise it ends with the connection
 }
 
 var semantic = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?$`)
 
-// How long answers are waited for: after the last one, and in all.
+// How long to wait for answers: after the last one, and in all.
 const (
 	quiet   = 100 * time.Millisecond
 	longest = time.Second
 )
 
-// Discover asks all instances of a service what they say of themselves. Who does not answer soon is left out.
+// Discover asks all instances of a service for their state. Those that do not answer soon are left out.
 func (b *Bus) Discover(ctx context.Context, name string) ([]Instance, error) {
 	inbox := b.nc.NewRespInbox()
 	sub, err := b.nc.SubscribeSync(inbox)
@@ -66,7 +66,7 @@ func (b *Bus) Discover(ctx context.Context, name string) ([]Instance, error) {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	var all []Instance
-	for wait := longest; ; wait = quiet { // the first answer may be far away
+	for wait := longest; ; wait = quiet { // the first answer may take longer
 		next, stop := context.WithTimeout(ctx, wait)
 		m, err := sub.NextMsgWithContext(next)
 		stop()
@@ -79,7 +79,7 @@ func (b *Bus) Discover(ctx context.Context, name string) ([]Instance, error) {
 	}
 }
 
-// isNobody reports the server's word that nobody listens.
+// isNobody reports whether a message is the server's answer that there are no responders.
 func isNobody(m *nats.Msg) bool { return len(m.Data) == 0 && m.Header.Get("Status") == "503" }
 
 func instance(data []byte) (Instance, bool) {

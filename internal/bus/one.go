@@ -19,42 +19,44 @@ type stored struct {
 		Data    []byte    `json:"data"`
 		Time    time.Time `json:"time"`
 	} `json:"message"`
-	Error *apiError `json:"error"`
+	refusal
 }
 
-// Last is the newest message on a subject, wildcards allowed; ok is false when there is none. The leader of the stream
-// answers, so it is never one from before.
+// Last returns the newest message on a subject, wildcards allowed; ok is false if there is none. The stream's leader
+// answers, so it is never an outdated one.
 func (b *Bus) Last(ctx context.Context, stream, subject string) (e Entry, ok bool, err error) {
-	if e, ok, err = b.get(ctx, stream, map[string]any{"last_by_subj": subject}); err != nil {
+	if e, ok, err = b.ofLeader(ctx, stream, map[string]any{"last_by_subj": subject}); err != nil {
 		return e, false, fmt.Errorf("last of %s in %s: %w", subject, stream, err)
 	}
 	return e, ok, nil
 }
 
-// First is the oldest message on a subject, wildcards allowed; ok is false when there is none.
+// First returns the oldest message on a subject, wildcards allowed; ok is false if there is none.
 func (b *Bus) First(ctx context.Context, stream, subject string) (e Entry, ok bool, err error) {
-	if e, ok, err = b.get(ctx, stream, map[string]any{"seq": 1, "next_by_subj": subject}); err != nil {
-		return e, false, fmt.Errorf("first of %s in %s: %w", subject, stream, err)
+	return b.Next(ctx, stream, subject, 1)
+}
+
+// Next returns the oldest message on a subject, wildcards allowed, from a sequence on; ok is false if there is none.
+func (b *Bus) Next(ctx context.Context, stream, subject string, from uint64) (e Entry, ok bool, err error) {
+	if e, ok, err = b.ofLeader(ctx, stream, map[string]any{"seq": from, "next_by_subj": subject}); err != nil {
+		return e, false, fmt.Errorf("first of %s in %s from %d on: %w", subject, stream, from, err)
 	}
 	return e, ok, nil
 }
 
-// At is the message with a sequence; ok is false when there is none.
+// At returns the message with a sequence; ok is false if there is none.
 func (b *Bus) At(ctx context.Context, stream string, seq uint64) (e Entry, ok bool, err error) {
-	if e, ok, err = b.get(ctx, stream, map[string]any{"seq": seq}); err != nil {
+	if e, ok, err = b.ofLeader(ctx, stream, map[string]any{"seq": seq}); err != nil {
 		return e, false, fmt.Errorf("message %d of %s: %w", seq, stream, err)
 	}
 	return e, ok, nil
 }
 
-// get asks the stream's leader for one message.
-func (b *Bus) get(ctx context.Context, stream string, which map[string]any) (e Entry, ok bool, err error) {
-	var a stored
-	if err = b.ask(ctx, "STREAM.MSG.GET."+stream, which, &a); err == nil && a.Error != nil {
-		if a.Error.ErrCode == codeNoMessage {
-			return e, false, nil
-		}
-		err = a.Error
+// ofLeader asks the stream's leader for one message.
+func (b *Bus) ofLeader(ctx context.Context, stream string, which map[string]any) (e Entry, ok bool, err error) {
+	a, err := ask[stored](ctx, b, "STREAM.MSG.GET."+stream, which)
+	if a.Error != nil && a.Error.ErrCode == codeNoMessage {
+		return e, false, nil
 	}
 	if err == nil && a.Message == nil {
 		err = errors.New("no message in the answer")
@@ -79,7 +81,7 @@ func (b *Bus) Purge(ctx context.Context, stream, subject string) error {
 	return b.purge(ctx, stream, map[string]any{"filter": subject}, subject)
 }
 
-// PurgeTo removes the messages on a subject up to a sequence, that one included.
+// PurgeTo removes the messages on a subject up to and including a sequence.
 func (b *Bus) PurgeTo(ctx context.Context, stream, subject string, seq uint64) error {
 	return b.purge(ctx, stream, map[string]any{"filter": subject, "seq": seq + 1}, subject)
 }
@@ -93,14 +95,7 @@ func (b *Bus) purge(ctx context.Context, stream string, which map[string]any, su
 	if !strings.HasPrefix(subject, b.names.Prefix+".") {
 		return fmt.Errorf("purge %q from %s: not one of Belay's subjects; nothing was removed", subject, stream)
 	}
-	var a struct {
-		Error *apiError `json:"error"`
-	}
-	err := b.ask(ctx, "STREAM.PURGE."+stream, which, &a)
-	if err == nil && a.Error != nil {
-		err = a.Error
-	}
-	if err != nil {
+	if _, err := ask[refusal](ctx, b, "STREAM.PURGE."+stream, which); err != nil {
 		return fmt.Errorf("purge %s from %s: %w", subject, stream, err)
 	}
 	return nil

@@ -7,18 +7,21 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
+
+	"belay/internal/wire"
 )
 
-// Message is something to be stored.
+// Message is a message to store.
 type Message struct {
-	Subject string
-	Header  map[string][]string
-	Data    []byte
-	Expect  *uint64 // last sequence expected on this subject; 0 = there must be none; nil = whatever
+	Subject string              // a subject of the stream, from [wire.Names]
+	Run     string              // the run that it is about, sent as [wire.HeaderRun]; empty = none. A field, because a map would cost more
+	Header  map[string][]string // other headers, case-sensitive; nil = none
+	Data    []byte              // the body, at most max_payload bytes
+	Expect  *uint64             // last sequence expected on this subject; 0 = there must be none; nil = any
 }
 
-// Publish stores m in stream. It returns at once; done is called exactly once, from another goroutine, and must not
-// block. The error is one of those of this package, or a refusal for good.
+// Publish stores m in stream. It returns at once; done is called exactly once, from another goroutine, and must not block.
+// Its error is one of this package's, or a permanent refusal.
 //
 // What is published to one stream is stored in the order of the calls.
 func (b *Bus) Publish(stream string, m Message, done func(seq uint64, err error)) {
@@ -29,7 +32,7 @@ func (b *Bus) Publish(stream string, m Message, done func(seq uint64, err error)
 	b.publisher(stream).add(item{m, done})
 }
 
-// PublishWait is Publish for those who can wait.
+// PublishWait is Publish for callers that can wait.
 func (b *Bus) PublishWait(ctx context.Context, stream string, m Message) (uint64, error) {
 	type result struct {
 		seq uint64
@@ -45,7 +48,8 @@ func (b *Bus) PublishWait(ctx context.Context, stream string, m Message) (uint64
 	}
 }
 
-// unfit says why a message can never be stored. It is asked before grouping: one such message would fail its group.
+// unfit returns an error if a message can never be stored. It is checked before grouping, because such a message would fail
+// its whole group.
 func (b *Bus) unfit(m Message) error {
 	if m.Subject == "" || strings.ContainsAny(m.Subject, " \t\r\n*>") {
 		return fmt.Errorf("refused: %q is not a subject to publish to", m.Subject)
@@ -56,26 +60,26 @@ func (b *Bus) unfit(m Message) error {
 	return nil
 }
 
-// MaxPayload is the largest message that the server takes, headers included.
+// MaxPayload is the size of the largest message that the server accepts, including headers.
 func (b *Bus) MaxPayload() int64 { return b.nc.MaxPayload() }
 
-// Least is the smallest max_payload with which a server takes everything that Belay lets in: it is NATS's own default.
+// Least is the smallest max_payload with which a server accepts everything that Belay accepts: it is NATS's default.
 const Least = 1 << 20
 
-// Small says what goes wrong with this server's max_payload, nil when it is large enough.
+// Small returns an error if this server's max_payload is too small.
 func (b *Bus) Small() error {
 	if most := b.MaxPayload(); most < Least {
-		return fmt.Errorf("the NATS server at %s takes messages of up to %d bytes (max_payload), Belay sends up to %d: "+
+		return fmt.Errorf("the NATS server at %s accepts messages of up to %d bytes (max_payload), Belay sends up to %d: "+
 			"larger plans, parameters and outputs are refused; set max_payload: %d in the server's configuration", b.place, most, Least, Least)
 	}
 	return nil
 }
 
-// roomForHeaders is more than the headers that a publisher adds to a message.
+// roomForHeaders is more than the size of the headers that a publisher adds to a message.
 const roomForHeaders = 256
 
 func (m *Message) size() int {
-	n := len(m.Data) + roomForHeaders
+	n := len(m.Data) + len(m.Run) + roomForHeaders
 	for key, values := range m.Header {
 		for _, v := range values {
 			n += len(key) + len(v) + len(": \r\n")
@@ -84,22 +88,35 @@ func (m *Message) size() int {
 	return n
 }
 
-// wire is the message with its headers, beside those of a batch. The server refuses a batch without headers.
+// outgoing is a message as it is sent, with the most common header in the same allocation.
+type outgoing struct {
+	nats.Msg
+	run [1]string
+}
+
+// headerExpected is in a stored message if the server checked the last sequence of its subject before it stored it.
+const headerExpected = "Nats-Expected-Last-Subject-Sequence"
+
+// wire returns the message with its headers, in addition to those of a batch. The server refuses a batch without headers.
 func (m *Message) wire(h nats.Header) *nats.Msg {
 	if h == nil {
-		h = make(nats.Header, len(m.Header)+1)
+		h = make(nats.Header, len(m.Header)+2)
 	}
 	for k, v := range m.Header {
 		h[k] = v
 	}
 	if m.Expect != nil {
-		h["Nats-Expected-Last-Subject-Sequence"] = []string{strconv.FormatUint(*m.Expect, 10)}
+		h[headerExpected] = []string{strconv.FormatUint(*m.Expect, 10)}
 	}
-	return &nats.Msg{Subject: m.Subject, Header: h, Data: m.Data}
+	out := &outgoing{Msg: nats.Msg{Subject: m.Subject, Header: h, Data: m.Data}, run: [1]string{m.Run}}
+	if m.Run != "" {
+		h[wire.HeaderRun] = out.run[:]
+	}
+	return &out.Msg
 }
 
-// batch makes the headers of one message in a batch after the other, in one map: the client writes a message's headers
-// out before it returns.
+// batch makes the headers of the messages in a batch, one after the other in the same map: the client has written a
+// message's headers when it returns.
 type batch struct {
 	h           nats.Header
 	id, seq, on []string
@@ -109,7 +126,7 @@ func newBatch(id string) *batch {
 	return &batch{h: make(nats.Header, 12), id: []string{id}, seq: []string{""}, on: []string{"1"}}
 }
 
-// header is what the server needs to know of message n; the keys are the server's own spelling.
+// header returns what the server needs to know about message n; the keys are the server's.
 func (b *batch) header(n int, commit bool) nats.Header {
 	clear(b.h)
 	b.seq[0] = strconv.Itoa(n)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"belay/internal/bus/embedded"
 	"belay/internal/steps"
 )
 
@@ -16,7 +17,8 @@ func plan(i int) Message {
 }
 
 func TestEveryMessageOfARefusedBatchHasItsOwnVerdict(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	stream := b.Names().RunsStream(0)
 	if _, err := b.PublishWait(t.Context(), stream, plan(7)); err != nil {
 		t.Fatal(err)
@@ -34,7 +36,8 @@ func TestEveryMessageOfARefusedBatchHasItsOwnVerdict(t *testing.T) {
 }
 
 func TestOneOfManyCreatorsWins(t *testing.T) {
-	s, a := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	s, a := start(t, t.TempDir(), embedded.Interval)
 	other := connect(t, s)
 	const n = 200
 	var won [n]atomic.Int32
@@ -62,7 +65,8 @@ func TestOneOfManyCreatorsWins(t *testing.T) {
 }
 
 func TestExpectedSequence(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	stream := b.Names().RunsStream(0)
 	seq, err := b.PublishWait(t.Context(), stream, plan(1))
 	if err != nil {
@@ -79,7 +83,8 @@ func TestExpectedSequence(t *testing.T) {
 }
 
 func TestSequencesOfABatchAreTheirOwn(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	seqs, errs := publishAll(b, b.Names().RunsStream(0), 500, func(i int) Message {
 		return Message{Subject: fmt.Sprintf("belay.runs.0.r%d.outcome", i%3), Data: fmt.Appendf(nil, "%d", i)}
 	})
@@ -102,7 +107,8 @@ func TestSequencesOfABatchAreTheirOwn(t *testing.T) {
 }
 
 func TestMessagesAreStoredInTheOrderOfThePublishes(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	const n = 5000
 	seqs, errs := publishAll(b, b.Names().RunsStream(0), n, func(i int) Message {
 		return Message{Subject: fmt.Sprintf("belay.runs.0.r%d.outcome", i%100)}
@@ -118,7 +124,8 @@ func TestMessagesAreStoredInTheOrderOfThePublishes(t *testing.T) {
 }
 
 func TestQueuedTwiceIsQueuedOnce(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	m := Message{Subject: b.Names().Step("t", "primary", "r", steps.Attempt{Step: "a", Try: 1}), Data: []byte("{}")}
 	if _, err := b.PublishWait(t.Context(), b.Names().StepsStream(), m); err != nil {
 		t.Fatal(err)
@@ -135,7 +142,8 @@ func TestQueuedTwiceIsQueuedOnce(t *testing.T) {
 }
 
 func TestWhatCanNeverBeStoredHarmsNobodyElse(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	bad := map[int]Message{
 		10: {Subject: "belay.runs.0.big.plan", Data: make([]byte, 1<<20)},
 		20: {Subject: "belay.runs.0.big.plan", Data: make([]byte, 1<<19), Header: map[string][]string{"X": {string(make([]byte, 1<<19))}}},
@@ -157,7 +165,8 @@ func TestWhatCanNeverBeStoredHarmsNobodyElse(t *testing.T) {
 }
 
 func TestLargeMessagesGoInSeveralGroups(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	_, errs := publishAll(b, b.Names().RunsStream(0), 60, func(i int) Message {
 		m := plan(i)
 		m.Data = make([]byte, 512<<10)
@@ -169,7 +178,8 @@ func TestLargeMessagesGoInSeveralGroups(t *testing.T) {
 }
 
 func TestFullStoreTellsThePublisher(t *testing.T) {
-	s := serve(t, ServerOptions{StoreDir: t.TempDir(), Durability: DurabilityInterval, MaxStore: 1 << 20})
+	t.Parallel()
+	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval, MaxStore: 1 << 20})
 	b := connect(t, s)
 	setUp(t, b, SetupOptions{Partitions: 1})
 	_, errs := publishAll(b, b.Names().RunsStream(0), 30, func(i int) Message {
@@ -189,7 +199,8 @@ func TestFullStoreTellsThePublisher(t *testing.T) {
 }
 
 func TestFullStreamIsNotQueued(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	s, err := b.js.Stream(t.Context(), b.Names().StepsStream())
 	if err != nil {
 		t.Fatal(err)
@@ -208,7 +219,8 @@ func TestFullStreamIsNotQueued(t *testing.T) {
 }
 
 func TestWithoutAServerItIsUncertain(t *testing.T) {
-	r := startRestartable(t, DurabilityInterval)
+	t.Parallel()
+	r := startRestartable(t, embedded.Interval)
 	b := dial(t, Options{Server: r.URL(), Timeout: 2 * time.Second})
 	setUp(t, b, SetupOptions{Partitions: 1})
 	r.Shutdown()
@@ -227,7 +239,8 @@ func TestWithoutAServerItIsUncertain(t *testing.T) {
 }
 
 func TestMissingStreamIsUncertain(t *testing.T) {
-	s := serve(t, ServerOptions{StoreDir: t.TempDir(), Durability: DurabilityInterval})
+	t.Parallel()
+	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
 	b := connect(t, s)
 	if _, err := b.PublishWait(t.Context(), b.Names().RunsStream(0), plan(1)); !errors.Is(err, ErrUncertain) {
 		t.Errorf("without streams it says %v", err)
@@ -235,7 +248,8 @@ func TestMissingStreamIsUncertain(t *testing.T) {
 }
 
 func TestClosedBusAnswers(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	done := make(chan error, 200)
 	for i := range 100 {
 		b.Publish(b.Names().RunsStream(0), plan(i), func(_ uint64, err error) { done <- err })
@@ -259,7 +273,8 @@ func TestClosedBusAnswers(t *testing.T) {
 
 // Every publish that was confirmed is there after the restarts, and no answer is missing.
 func TestRestartsUnderPublishersLoseNothing(t *testing.T) {
-	r := startRestartable(t, DurabilityFsync)
+	t.Parallel()
+	r := startRestartable(t, embedded.Fsync)
 	b := dial(t, Options{Server: r.URL(), Timeout: 2 * time.Second})
 	setUp(t, b, SetupOptions{Partitions: 1})
 	stop := make(chan struct{})

@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// How a publisher groups. While one group is on its way the next one gathers. More than one on its way at once made
-// nothing faster, and a message could overtake another on its subject: a timer its cancel, for one.
+// How a publisher groups. While one group is in flight the next one gathers. More than one in flight was not faster, and a
+// message could overtake another on its subject, for example a timer its cancellation.
 const (
 	maxBatch      = 1000    // the server's limit
 	maxBatchBytes = 4 << 20 // of one group
@@ -93,7 +93,7 @@ func (p *publisher) fly() {
 	}
 }
 
-// next takes the next group, nil when there is none and the flight ends.
+// next removes and returns the next group; nil if there is none, which ends the flight.
 func (p *publisher) next(most int) []item {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,7 +119,7 @@ func (p *publisher) next(most int) []item {
 	return group
 }
 
-// close takes no more and waits a moment for what is on its way.
+// close accepts no more messages, and waits a moment for those in flight.
 func (p *publisher) close() {
 	p.mu.Lock()
 	p.closing = true
@@ -136,8 +136,9 @@ func (p *publisher) close() {
 	}
 }
 
-// sendSingly publishes every message by itself and waits for all answers.
+// sendSingly publishes each message separately, and waits for all answers.
 func (p *publisher) sendSingly(group []item) {
+	p.count(len(group), len(group))
 	var wg sync.WaitGroup
 	wg.Add(len(group))
 	for i := range group {
@@ -150,8 +151,8 @@ func (p *publisher) sendSingly(group []item) {
 	wg.Wait()
 }
 
-// sendBatch publishes all messages of a group or none. If the server refuses one it refuses all; then each is sent by
-// itself, for a verdict of its own.
+// sendBatch publishes all messages of a group or none. If the server refuses one, it refuses all; then each is sent
+// separately, to get its own verdict.
 func (p *publisher) sendBatch(group []item) {
 	p.batches++
 	b := newBatch(p.prefix + strconv.FormatUint(p.batches, 36))
@@ -159,7 +160,7 @@ func (p *publisher) sendBatch(group []item) {
 	last := len(group) - 1
 	for i := range last {
 		err := p.nc.PublishMsg(group[i].wire(b.header(i+1, false)))
-		if errors.Is(err, nats.ErrMaxPayload) { // another server takes less; the group is never committed
+		if errors.Is(err, nats.ErrMaxPayload) { // connected to a server with a smaller limit; the group is never committed
 			p.sendSingly(group)
 			return
 		}
@@ -176,6 +177,7 @@ func (p *publisher) sendBatch(group []item) {
 	})
 	switch err := <-answer; {
 	case err == nil:
+		p.count(len(group), 1)
 		p.cost.batchTook(len(group), time.Since(began))
 		for i := range group {
 			group[i].done(ack.Seq-uint64(last-i), nil)

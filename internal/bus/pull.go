@@ -12,11 +12,11 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// puller asks one consumer for messages, again and again, and delivers them in order, one at a time.
+// puller pulls messages from one consumer, continuously, and delivers them in order, one at a time.
 //
-// It is not the client library's own because that takes a message with an empty body and a header "Status" for the
-// server's word: any worker could stop a dispatcher with one. What the server says to a pull comes on the inbox itself,
-// what it delivers comes on the message's own subject.
+// It does not use the client library's implementation, which mistakes a message with an empty body and a header "Status"
+// for a status of the server: any worker could stop a dispatcher with one. Here, only what arrives on the inbox itself is a
+// status; a message arrives on its own subject.
 type puller struct {
 	*Bus
 	stream, consumer string
@@ -26,18 +26,18 @@ type puller struct {
 	inbox string
 	next  string // the subject that pulls go to
 	sub   *nats.Subscription
-	heard atomic.Int64 // when the server last gave a sign of life, in Unix nanoseconds
+	heard atomic.Int64 // when the server was last heard of, in Unix nanoseconds
 	busy  atomic.Bool  // a message is being handled
 
 	mu    sync.Mutex
-	asked int    // messages that were asked for and are not handled yet
+	asked int    // messages that were asked for and have not been handled yet
 	pin   string // of the last message
 
 	end   sync.Once
-	ended chan struct{} // no more comes: the consumer is gone, or stop was called
+	ended chan struct{} // closed when no more messages arrive: the consumer is gone, or stop was called
 }
 
-// pull is what is asked of the server, in its own words.
+// pull is a pull request, with the server's names.
 type pull struct {
 	Batch     int           `json:"batch"`
 	MaxBytes  int           `json:"max_bytes"`
@@ -45,11 +45,30 @@ type pull struct {
 	Heartbeat time.Duration `json:"idle_heartbeat"`
 	Group     string        `json:"group,omitempty"`
 	Pin       string        `json:"id,omitempty"`
+
+	once   bool    // a lost message is not redelivered: end when the connection was lost, so that a new consumer delivers it
+	demand *Demand // in place of Batch
+}
+
+// batch is how many messages may be asked for and not handled yet.
+func (p pull) batch() int {
+	if p.demand == nil {
+		return p.Batch
+	}
+	return p.demand.now()
+}
+
+// refill is how few of these are left when more are asked for.
+func (p pull) refill() int {
+	if p.demand == nil {
+		return p.Batch / 2
+	}
+	return p.demand.now() - 1
 }
 
 const (
-	pullBytes = 32 << 20               // that one pull may bring
-	watchTick = 250 * time.Millisecond // between looks at whether the server is alive
+	pullBytes = 32 << 20               // for one pull
+	watchTick = 250 * time.Millisecond // between checks that the server is alive
 )
 
 func (b *Bus) newPuller(stream, consumer string, p pull, deliver func(*nats.Msg)) (*puller, error) {
@@ -58,12 +77,12 @@ func (b *Bus) newPuller(stream, consumer string, p pull, deliver func(*nats.Msg)
 		Bus: b, stream: stream, consumer: consumer, pull: p, deliver: deliver, inbox: b.nc.NewInbox(),
 		next: b.api("CONSUMER.MSG.NEXT." + stream + "." + consumer), ended: make(chan struct{}),
 	}
-	sub, err := b.nc.Subscribe(l.inbox, l.take)
+	sub, err := b.nc.Subscribe(l.inbox, l.receive)
 	if err != nil {
 		return nil, fmt.Errorf("consume %s of stream %s: %w", consumer, stream, err)
 	}
 	l.sub = sub
-	if err := sub.SetPendingLimits(-1, -1); err != nil { // what was asked for has room
+	if err := sub.SetPendingLimits(-1, -1); err != nil { // never drop messages
 		return nil, fmt.Errorf("consume %s of stream %s: %w", consumer, stream, err)
 	}
 	l.askAnew()
@@ -71,7 +90,7 @@ func (b *Bus) newPuller(stream, consumer string, p pull, deliver func(*nats.Msg)
 	return l, nil
 }
 
-// stop takes no more. What is on its way is still delivered, for at most a moment.
+// stop asks for no more messages. Those in flight are still delivered, for at most a moment.
 func (l *puller) stop() {
 	l.finish()
 	if !l.sub.IsValid() {
@@ -97,9 +116,9 @@ func (l *puller) stop() {
 
 func (l *puller) finish() { l.end.Do(func() { close(l.ended) }) }
 
-func (l *puller) take(m *nats.Msg) {
+func (l *puller) receive(m *nats.Msg) {
 	if m.Subject == l.inbox {
-		l.told(m)
+		l.status(m)
 		l.heard.Store(time.Now().UnixNano())
 		return
 	}
@@ -113,25 +132,25 @@ func (l *puller) take(m *nats.Msg) {
 	l.busy.Store(false)
 }
 
-// told reads what the server says about a pull.
-func (l *puller) told(m *nats.Msg) {
+// status reads what the server says about a pull.
+func (l *puller) status(m *nats.Msg) {
 	switch status, text := m.Header.Get("Status"), m.Header.Get("Description"); {
 	case status == "100": // it is alive
 	case status == "408", strings.HasPrefix(text, "Batch Completed"), strings.HasPrefix(text, "Message Size Exceeds"):
 		l.handled(notDelivered(m))
-	case status == "423": // the pin has gone to somebody else
+	case status == "423": // another consumer has the pin now
 		l.setPin("")
 		l.handled(notDelivered(m))
 	case status == "409" && strings.HasPrefix(text, "Leadership Change"):
 		l.forget()
-	case status == "409" && strings.HasPrefix(text, "Server Shutdown"): // asked again when there is another
+	case status == "409" && strings.HasPrefix(text, "Server Shutdown"): // the next server is asked again
 	default:
-		l.log.Debug("a pull was refused", "stream", l.stream, "consumer", l.consumer, "status", status, "text", text)
+		l.logger.Debug("a pull was refused", "stream", l.stream, "consumer", l.consumer, "status", status, "text", text)
 		l.gone()
 	}
 }
 
-// gone ends the pulling. Whoever began it looks whether the consumer is there, and begins anew.
+// gone ends the pulling. Its caller then checks that the consumer exists, and starts again.
 func (l *puller) gone() {
 	l.finish()
 	_ = l.sub.Unsubscribe()
@@ -155,24 +174,31 @@ func (l *puller) setPin(pin string) {
 	l.pin = pin
 }
 
-// handled counts messages that no longer wait to be handled, and asks for more once half of them are.
+// outstanding returns how many messages are asked for.
+func (l *puller) outstanding() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asked
+}
+
+// handled counts handled messages, and asks for more once half of them are.
 func (l *puller) handled(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asked = max(0, l.asked-n)
-	if l.asked <= l.pull.Batch/2 {
+	if l.asked <= l.pull.refill() {
 		l.ask()
 	}
 }
 
-// forget takes all pulls for lost; the next look asks anew. Asking at once would hit a server that is just changing.
+// forget treats all pulls as lost; the next check pulls again. Pulling at once would reach a server that is just changing.
 func (l *puller) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asked = 0
 }
 
-// askAnew asks as if nothing had been asked before.
+// askAnew pulls as if nothing had been asked for before.
 func (l *puller) askAnew() {
 	waiting, _, _ := l.sub.Pending()
 	l.mu.Lock()
@@ -181,7 +207,7 @@ func (l *puller) askAnew() {
 	l.ask()
 }
 
-// ask fills up what is asked for. The lock is held.
+// ask pulls as many messages as are missing. The lock is held.
 func (l *puller) ask() {
 	select {
 	case <-l.ended:
@@ -189,7 +215,8 @@ func (l *puller) ask() {
 	default:
 	}
 	p := l.pull
-	p.Batch, p.Pin = l.pull.Batch-l.asked, l.pin
+	wanted := l.pull.batch()
+	p.Batch, p.Pin = wanted-l.asked, l.pin
 	if p.Batch <= 0 {
 		return
 	}
@@ -198,12 +225,19 @@ func (l *puller) ask() {
 		panic(fmt.Sprintf("bus: a pull cannot be encoded: %v", err))
 	}
 	if err := l.nc.PublishRequest(l.next, l.inbox, body); err != nil {
-		return // not connected: asked anew when it is
+		return // not connected: watch pulls again later
 	}
-	l.asked = l.pull.Batch
+	l.asked = wanted
 }
 
-// watch asks anew when the connection was lost and made again, and when the server is silent: it then knows of no pull.
+// more pulls if the demand has risen.
+func (l *puller) more() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ask()
+}
+
+// watch pulls again after a reconnect, and when the server is silent, because then it does not know of any pull.
 func (l *puller) watch(status chan nats.Status) {
 	defer l.nc.RemoveStatusListener(status)
 	tick := time.NewTicker(watchTick)
@@ -218,7 +252,13 @@ func (l *puller) watch(status chan nats.Status) {
 				l.gone()
 				return
 			}
+			if l.pull.once {
+				l.finish()
+				return
+			}
 			l.renew()
+		case <-l.pull.demand.raised():
+			l.more()
 		case <-tick.C:
 			if l.silent() {
 				l.renew()

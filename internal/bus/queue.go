@@ -8,19 +8,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// The step queue lives in the server's memory. The log is the truth and says at any time which steps must be queued, so
-// a queue that is gone with its server is made again from it; on disk it would cost a second synced write, and a third
-// for the acknowledgement, in every step. Three things follow, and are seen to here and in delivery.go: somebody has to
-// make the stream again, the dispatchers have to hear of it, and what a worker has in hand from before must not be
-// acknowledged any more, because the new queue gives out the same sequences again.
+// The step queue is kept in the server's memory. The log says at any time which steps must be queued, so a queue that was
+// lost with its server is rebuilt from it; on disk it would cost a second synced write, and a third for the acknowledgement,
+// in every step. Three things follow, which this file and delivery.go take care of: somebody has to make the stream again,
+// the dispatchers have to notice, and what a worker has in hand from before must not be acknowledged any more, because the
+// new queue uses the same sequences again.
 
-// RestoreQueue makes the step queue when it is not there. What should be in it is for the dispatchers to say.
+// RestoreQueue makes the step queue if it does not exist. The dispatchers fill it.
 func (b *Bus) RestoreQueue(ctx context.Context) error {
-	_, err := b.js.Stream(ctx, b.names.StepsStream())
+	_, err := b.stream(ctx, b.names.StepsStream())
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return wrapStream(b.names.StepsStream(), err)
 	}
-	log, err := b.js.Stream(ctx, b.names.RunsStream(0))
+	log, err := b.stream(ctx, b.names.RunsStream(0))
 	if err != nil {
 		return wrapStream(b.names.RunsStream(0), err)
 	}
@@ -40,11 +40,11 @@ func wrapStream(name string, err error) error {
 	return fmt.Errorf("stream %s: %w", name, err)
 }
 
-// Moved tells that this bus is connected to another server process than before: the step queue may be gone. It holds
-// one word at most.
+// Moved has a value after this bus was connected to another server process than before: the step queue may be lost. It has
+// at most one value.
 func (b *Bus) Moved() <-chan struct{} { return b.moved }
 
-// noteServer remembers which server process is at the other end, and tells when it is another one.
+// noteServer remembers the connected server process, and signals if it is another one than before.
 func (b *Bus) noteServer() {
 	id := b.nc.ConnectedServerId()
 	b.mu.Lock()

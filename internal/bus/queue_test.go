@@ -4,10 +4,13 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"belay/internal/bus/embedded"
 )
 
 func TestTheQueueGoesWithItsServer(t *testing.T) {
-	r := startRestartable(t, DurabilityFsync)
+	t.Parallel()
+	r := startRestartable(t, embedded.Fsync)
 	b := dial(t, Options{Server: r.URL()})
 	setUp(t, b, SetupOptions{Partitions: 1})
 	tasks := make(chan Delivery, 100)

@@ -10,11 +10,13 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"belay/internal/bus/embedded"
 	"belay/internal/wire"
 )
 
 func TestReadAndFollow(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	p := wire.Partition("r", b.Partitions())
 	stream := b.Names().RunsStream(p)
 	for i := range 1200 { // more than two pages
@@ -55,7 +57,8 @@ func TestReadAndFollow(t *testing.T) {
 }
 
 func TestPagesOfLargeMessages(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	p := wire.Partition("r", b.Partitions())
 	for i := range 40 {
 		m := Message{Subject: b.Names().Log(p, "r", wire.KindOutcome), Data: make([]byte, 500<<10)}
@@ -76,7 +79,8 @@ func TestPagesOfLargeMessages(t *testing.T) {
 }
 
 func TestFollowOutlivesARestart(t *testing.T) {
-	r := startRestartable(t, DurabilityFsync)
+	t.Parallel()
+	r := startRestartable(t, embedded.Fsync)
 	b := dial(t, Options{Server: r.URL()})
 	setUp(t, b, SetupOptions{Partitions: 1})
 	ctx, stop := context.WithCancel(t.Context())
@@ -109,7 +113,8 @@ func TestFollowOutlivesARestart(t *testing.T) {
 }
 
 func TestFollowLeavesNoConsumerBehind(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	p := wire.Partition("r", b.Partitions())
 	ctx, stop := context.WithCancel(t.Context())
 	if _, err := b.PublishWait(t.Context(), b.Names().RunsStream(p), Message{Subject: b.Names().Log(p, "r", wire.KindPlan)}); err != nil {
@@ -128,7 +133,8 @@ func TestFollowLeavesNoConsumerBehind(t *testing.T) {
 }
 
 func TestFollowWithoutStreamsIsAnError(t *testing.T) {
-	s := serve(t, ServerOptions{StoreDir: t.TempDir(), Durability: DurabilityInterval})
+	t.Parallel()
+	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
 	b := connect(t, s)
 	b.partitions = 1
 	if err := b.FollowLog(t.Context(), "r", 0, func(Entry) {}); err == nil {
@@ -152,7 +158,8 @@ func TestFollowWithoutStreamsIsAnError(t *testing.T) {
 }
 
 func TestRunsAndSubjects(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	stream := b.Names().RunsStream(0)
 	for _, s := range []string{"b.plan", "a.plan", "a.outcome", "a.result", "c.plan", "orphan.outcome"} {
 		if _, err := b.PublishWait(t.Context(), stream, Message{Subject: "belay.runs.0." + s}); err != nil {
@@ -180,7 +187,8 @@ func TestRunsAndSubjects(t *testing.T) {
 }
 
 func TestLastAndPurge(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	stream, subject := b.Names().RunsStream(0), b.Names().Log(0, "r", wire.KindOutcome)
 	if _, ok, err := b.Last(t.Context(), stream, subject); ok || err != nil {
 		t.Fatalf("of an empty subject: %v, %v", ok, err)

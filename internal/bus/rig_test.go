@@ -5,24 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"testing"
 	"time"
+
+	"belay/internal/bus/embedded"
+	"belay/internal/freeport"
 )
 
 // start makes an embedded server on dir and a bus on it, both gone at the end of the test.
-func start(t testing.TB, dir, durability string) (*Server, *Bus) {
+func start(t testing.TB, dir, durability string) (*embedded.Server, *Bus) {
 	t.Helper()
-	s := serve(t, ServerOptions{StoreDir: dir, Durability: durability})
+	s := serve(t, embedded.Options{StoreDir: dir, Durability: durability})
 	b := connect(t, s)
 	setUp(t, b, SetupOptions{})
 	return s, b
 }
 
-func serve(t testing.TB, o ServerOptions) *Server {
+func serve(t testing.TB, o embedded.Options) *embedded.Server {
 	t.Helper()
-	s, err := StartServer(o)
+	s, err := embedded.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,14 +32,14 @@ func serve(t testing.TB, o ServerOptions) *Server {
 	return s
 }
 
-func connect(t testing.TB, s *Server) *Bus {
+func connect(t testing.TB, s *embedded.Server) *Bus {
 	t.Helper()
 	return dial(t, Options{InProcess: s})
 }
 
 func dial(t testing.TB, o Options) *Bus {
 	t.Helper()
-	o.Log = slog.New(slog.DiscardHandler)
+	o.Logger = slog.New(slog.DiscardHandler)
 	b, err := Connect(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -56,13 +58,13 @@ func setUp(t testing.TB, b *Bus, o SetupOptions) {
 // restartable is a server with a port, so that connections find it again after a restart.
 type restartable struct {
 	t testing.TB
-	*Server
-	o ServerOptions
+	*embedded.Server
+	o embedded.Options
 }
 
 func startRestartable(t testing.TB, durability string) *restartable {
 	t.Helper()
-	r := &restartable{t: t, o: ServerOptions{StoreDir: t.TempDir(), Durability: durability, Listen: freePort(t)}}
+	r := &restartable{t: t, o: embedded.Options{StoreDir: t.TempDir(), Durability: durability, Listen: freeport.Address(t)}}
 	r.begin()
 	t.Cleanup(func() { r.Shutdown() })
 	return r
@@ -70,26 +72,17 @@ func startRestartable(t testing.TB, durability string) *restartable {
 
 func (r *restartable) begin() {
 	r.t.Helper()
-	var err error
-	if r.Server, err = StartServer(r.o); err != nil {
+	s, err := embedded.Start(r.o)
+	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.Server = s
 }
 
 func (r *restartable) restart() {
 	r.t.Helper()
 	r.Shutdown()
 	r.begin()
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func zero() *uint64 { return new(uint64) }

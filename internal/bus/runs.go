@@ -10,9 +10,10 @@ import (
 	"belay/internal/wire"
 )
 
-// streamInfo is what is asked about a stream. Subjects come in pages.
+// streamInfo is the part of a stream's info that is needed. Its subjects come in pages.
 type streamInfo struct {
 	Created time.Time `json:"created"`
+	Now     time.Time `json:"ts"`
 	Total   int       `json:"total"`
 	State   struct {
 		FirstTime time.Time         `json:"first_ts"`
@@ -20,18 +21,14 @@ type streamInfo struct {
 		Messages  uint64            `json:"messages"`
 		Subjects  map[string]uint64 `json:"subjects"`
 	} `json:"state"`
-	Error *apiError `json:"error"`
+	refusal
 }
 
-func (b *Bus) streamInfo(ctx context.Context, stream, filter string, offset int) (info streamInfo, err error) {
-	err = b.ask(ctx, "STREAM.INFO."+stream, map[string]any{"subjects_filter": filter, "offset": offset}, &info)
-	if err == nil && info.Error != nil {
-		err = info.Error
-	}
-	return info, err
+func (b *Bus) streamInfo(ctx context.Context, stream, filter string, offset int) (streamInfo, error) {
+	return ask[streamInfo](ctx, b, "STREAM.INFO."+stream, map[string]any{"subjects_filter": filter, "offset": offset})
 }
 
-// LastSeq is the last sequence of a log partition.
+// LastSeq returns the last sequence of a log partition.
 func (b *Bus) LastSeq(ctx context.Context, partition int) (uint64, error) {
 	name := b.names.RunsStream(partition)
 	info, err := b.streamInfo(ctx, name, "", 0)
@@ -41,10 +38,28 @@ func (b *Bus) LastSeq(ctx context.Context, partition int) (uint64, error) {
 	return info.State.LastSeq, nil
 }
 
-// Mark tells two contents of a stream apart: adding changes it, and so does removing.
-type Mark struct{ Last, Messages uint64 }
+// StreamInfo tells one stream from another of the same name, and how far it goes.
+type StreamInfo struct {
+	Created time.Time // when it was made
+	LastSeq uint64    // of the last message that it ever had
+}
 
-// Mark is the present one of a stream.
+// About is a stream as it is now.
+func (b *Bus) About(ctx context.Context, stream string) (StreamInfo, error) {
+	info, err := b.streamInfo(ctx, stream, "", 0)
+	if err != nil {
+		return StreamInfo{}, fmt.Errorf("state of stream %s: %w", stream, err)
+	}
+	return StreamInfo{info.Created, info.State.LastSeq}, nil
+}
+
+// Mark identifies the contents of a stream: adding a message changes it, and so does removing one.
+type Mark struct {
+	Last     uint64 // sequence of the last message that it ever had
+	Messages uint64 // how many it has now
+}
+
+// Mark returns the current mark of a stream.
 func (b *Bus) Mark(ctx context.Context, stream string) (Mark, error) {
 	info, err := b.streamInfo(ctx, stream, "", 0)
 	if err != nil {
@@ -53,7 +68,7 @@ func (b *Bus) Mark(ctx context.Context, stream string) (Mark, error) {
 	return Mark{info.State.LastSeq, info.State.Messages}, nil
 }
 
-// Oldest is when the oldest message in a stream was stored; zero when the stream is empty.
+// Oldest returns when the oldest message in a stream was stored; zero if the stream is empty.
 func (b *Bus) Oldest(ctx context.Context, stream string) (time.Time, error) {
 	info, err := b.streamInfo(ctx, stream, "", 0)
 	if err != nil {
@@ -65,15 +80,15 @@ func (b *Bus) Oldest(ctx context.Context, stream string) (time.Time, error) {
 	return info.State.FirstTime, nil
 }
 
-// Subjects lists the subjects in a stream that match a filter, sorted. Beyond the first hundred thousand one can be
-// missed while others are removed.
+// Subjects lists the subjects in a stream that match a filter, sorted. Beyond the first hundred thousand it can miss one if
+// others are removed at the same time.
 func (b *Bus) Subjects(ctx context.Context, stream, filter string) ([]string, error) {
 	all, _, err := b.subjects(ctx, stream, filter)
 	return all, err
 }
 
-// Queued lists the subjects in the step queue that match a filter, and when the queue was made: it goes with its server,
-// so what was queued earlier than that may be lost.
+// Queued lists the subjects in the step queue that match a filter, and returns when the queue was made: it is lost with its
+// server, so what was queued before that may be lost.
 func (b *Bus) Queued(ctx context.Context, filter string) (subjects []string, made time.Time, err error) {
 	return b.subjects(ctx, b.names.StepsStream(), filter)
 }
@@ -94,8 +109,8 @@ func (b *Bus) subjects(ctx context.Context, stream, filter string) ([]string, ti
 
 // RunInfo is a run in a partition.
 type RunInfo struct {
-	Run  string
-	Open bool
+	Run  string // its id
+	Open bool   // it has not ended
 }
 
 // Runs lists the runs of a partition, by id.
@@ -116,7 +131,7 @@ func (b *Bus) Runs(ctx context.Context, partition int) ([]RunInfo, error) {
 	return all, nil
 }
 
-// OpenRuns lists the runs of a partition that have no result. One that ends between the two reads may be among them.
+// OpenRuns lists the runs of a partition that have not ended. One that ends between the two reads may be among them.
 func (b *Bus) OpenRuns(ctx context.Context, partition int) ([]string, error) {
 	all, err := b.Runs(ctx, partition)
 	if err != nil {

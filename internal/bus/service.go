@@ -8,14 +8,14 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// ErrNobody says that nobody serves a subject now.
+// ErrNobody says that no process answers on a subject now.
 var ErrNobody = errors.New("nobody answers")
 
-// answerers is the queue group of all processes that answer requests: each request reaches one of them.
+// answerers is the queue group of all processes that answer requests: each request goes to one of them.
 const answerers = "belay"
 
-// Answer gives the requests on a subject to f, each in a goroutine of its own, until ctx ends; then it waits for those
-// under way. Ready is called once requests can come. f's context ends when ctx does.
+// Answer calls f for every request on a subject, in a goroutine of its own, until ctx ends; then it waits for those that are
+// being answered. Ready is called once requests can arrive. The context of f ends with ctx.
 func (b *Bus) Answer(ctx context.Context, subject string, ready func(), f func(ctx context.Context, request []byte) []byte) error {
 	work := make(chan struct{}, maxAnswers)
 	sub, err := b.nc.QueueSubscribe(subject, answerers, func(m *nats.Msg) {
@@ -23,7 +23,7 @@ func (b *Bus) Answer(ctx context.Context, subject string, ready func(), f func(c
 		go func() {
 			defer func() { <-work }()
 			if err := m.Respond(f(ctx, m.Data)); err != nil {
-				b.log.Debug("an answer was not sent", "subject", subject, "error", err)
+				b.logger.Debug("an answer was not sent", "subject", subject, "error", err)
 			}
 		}()
 	})
@@ -31,7 +31,7 @@ func (b *Bus) Answer(ctx context.Context, subject string, ready func(), f func(c
 		return fmt.Errorf("answer on %s: %w", subject, b.away(err))
 	}
 	if err := b.nc.Flush(); err != nil {
-		b.log.Debug("requests may come a little later", "subject", subject, "error", err)
+		b.logger.Debug("cannot confirm that requests can arrive", "subject", subject, "error", err)
 	}
 	ready()
 	<-ctx.Done()
@@ -42,11 +42,11 @@ func (b *Bus) Answer(ctx context.Context, subject string, ready func(), f func(c
 	return nil
 }
 
-// maxAnswers is how many requests of a kind one process has in hand.
+// maxAnswers is how many requests on a subject one process answers at the same time.
 const maxAnswers = 64
 
-// Request asks whoever answers on a subject. [ErrNobody] means that the request reached no one; after any other error it
-// may have been answered all the same.
+// Request sends a request to a process that answers on a subject. [ErrNobody] means that it reached no process; after any
+// other error it may have been carried out.
 func (b *Bus) Request(ctx context.Context, subject string, request []byte) ([]byte, error) {
 	ctx, cancel := b.replies.whileConnected(ctx, b.timeout)
 	defer cancel()

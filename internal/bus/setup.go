@@ -12,15 +12,15 @@ import (
 	"belay/internal/wire"
 )
 
-// SetupOptions say how streams are made. Existing ones keep what they have, and are checked.
+// SetupOptions say how streams are made. Existing ones are checked, and not changed.
 type SetupOptions struct {
-	Partitions int // of the log, fixed when the streams are made; 0 = as they are, or New
-	New        int // partitions of streams that are made now, where Partitions does not say; default 4
-	Replicas   int // default 1
+	Partitions int // of the log, fixed when the streams are made; 0 = those of existing streams, or else New
+	New        int // partitions of new streams if Partitions is 0; default 4
+	Replicas   int // of new streams; default 1
 }
 
-// Setup makes the streams that are missing and checks those that are there. A difference is an error that names all
-// of them; nothing existing is changed.
+// Setup makes the streams that are missing and checks the others. It returns an error with all differences; it changes no
+// existing stream.
 func (b *Bus) Setup(ctx context.Context, o SetupOptions) error {
 	var drift []error
 	found, err := b.storedPartitions(ctx)
@@ -46,7 +46,7 @@ func (b *Bus) Setup(ctx context.Context, o SetupOptions) error {
 	return errors.Join(drift...)
 }
 
-// Open finds the streams that somebody set up, and checks them.
+// Open finds the existing streams, and checks them.
 func (b *Bus) Open(ctx context.Context) error {
 	n, err := b.storedPartitions(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -58,14 +58,14 @@ func (b *Bus) Open(ctx context.Context) error {
 	b.partitions = n
 	var wrong []error
 	for _, want := range b.streams(SetupOptions{Partitions: n}) {
-		s, err := b.js.Stream(ctx, want.Name)
+		s, err := b.stream(ctx, want.Name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound) && want.Name == b.names.StepsStream():
-			continue // it went with its server, and is made again by whoever needs it
+			continue // it was lost with its server, and is made again when it is needed
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			wrong = append(wrong, fmt.Errorf("stream %s is missing at %s: restart `dispatcher serve`, which makes what is missing", want.Name, b.place))
 		case err != nil:
-			return fmt.Errorf("stream %s: %w", want.Name, b.away(err))
+			return fmt.Errorf("stream %s: %w", want.Name, err)
 		default:
 			wrong = append(wrong, b.check(want, s)...)
 		}
@@ -75,9 +75,9 @@ func (b *Bus) Open(ctx context.Context) error {
 
 func (b *Bus) storedPartitions(ctx context.Context) (int, error) {
 	name := b.names.RunsStream(0)
-	s, err := b.js.Stream(ctx, name)
+	s, err := b.stream(ctx, name)
 	if err != nil {
-		return 0, fmt.Errorf("stream %s: %w", name, b.away(err))
+		return 0, fmt.Errorf("stream %s: %w", name, err)
 	}
 	text := s.CachedInfo().Config.Metadata[wire.MetaPartitions]
 	n, err := strconv.Atoi(text)
@@ -88,25 +88,36 @@ func (b *Bus) storedPartitions(ctx context.Context) (int, error) {
 }
 
 func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig, drift *[]error) error {
-	s, err := b.js.Stream(ctx, want.Name)
+	s, err := b.stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		s, err = b.js.CreateStream(ctx, want)
+		s, err = b.createStream(ctx, want)
 	}
-	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // somebody else made it meanwhile, and another way
-		s, err = b.js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process has made it meanwhile, with other settings
+		s, err = b.stream(ctx, want.Name)
 	}
 	if err != nil {
-		return fmt.Errorf("stream %s: %w", want.Name, b.away(err))
+		return fmt.Errorf("stream %s: %w", want.Name, tooFewServers(want.Replicas, err))
 	}
 	*drift = append(*drift, b.check(want, s)...)
 	return nil
 }
 
-// check compares a stream, and notes whether the log has replicas.
+// ErrReplicas says that the server cannot keep as many replicas as were asked for.
+var ErrReplicas = errors.New("as many replicas need a cluster of at least as many servers with JetStream: start those, or ask for fewer replicas")
+
+func tooFewServers(replicas int, err error) error {
+	var api *jetstream.APIError
+	if replicas > 1 && errors.As(err, &api) && (api.ErrorCode == codeNotClustered || api.ErrorCode == codeNoPeers) {
+		return fmt.Errorf("%d replicas: %w (%w)", replicas, ErrReplicas, err)
+	}
+	return err
+}
+
+// check compares a stream, and notes how many replicas the log has.
 func (b *Bus) check(want jetstream.StreamConfig, s jetstream.Stream) []error {
 	have := s.CachedInfo().Config
 	if want.Name == b.names.RunsStream(0) {
-		b.replicated = have.Replicas > 1
+		b.replicas = have.Replicas
 	}
 	return compareStreams(want, have)
 }
@@ -120,16 +131,25 @@ func (b *Bus) ensureDispatcherConsumers(ctx context.Context, partitions int, dri
 	return b.ensureConsumer(ctx, b.names.TimersStream(), b.timerConsumer(), drift)
 }
 
+// replicated reports whether the log has replicas.
+func (b *Bus) replicated() bool { return b.replicas > 1 }
+
+// Replicas is how many servers have the log.
+func (b *Bus) Replicas() int { return b.replicas }
+
+// Clustered reports whether the server is one of a cluster.
+func (b *Bus) Clustered() bool { return b.nc.ConnectedClusterName() != "" }
+
 func (b *Bus) ensureConsumer(ctx context.Context, stream string, want jetstream.ConsumerConfig, drift *[]error) error {
-	c, err := b.js.Consumer(ctx, stream, want.Durable)
+	c, err := b.consumer(ctx, stream, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		c, err = b.js.CreateConsumer(ctx, stream, want)
+		c, err = b.createConsumer(ctx, stream, want)
 	}
-	if errors.Is(err, jetstream.ErrConsumerExists) { // somebody else made it meanwhile
-		c, err = b.js.Consumer(ctx, stream, want.Durable)
+	if errors.Is(err, jetstream.ErrConsumerExists) { // another process has made it meanwhile
+		c, err = b.consumer(ctx, stream, want.Durable)
 	}
 	if err != nil {
-		return fmt.Errorf("consumer %s of stream %s: %w", want.Durable, stream, b.away(err))
+		return fmt.Errorf("consumer %s of stream %s: %w", want.Durable, stream, err)
 	}
 	*drift = append(*drift, compareConsumers(stream, want, c.CachedInfo().Config)...)
 	return nil

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"belay/internal/bus/embedded"
 )
 
 // alter changes a stream as an operator might.
@@ -38,7 +40,8 @@ func says(t *testing.T, err error, words ...string) {
 }
 
 func TestDriftIsNamedAndNotMended(t *testing.T) {
-	s, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	s, b := start(t, t.TempDir(), embedded.Interval)
 	alter(t, b, b.Names().RunsStream(1), func(c *jetstream.StreamConfig) { c.MaxAge, c.MaxMsgsPerSubject = time.Hour, 7 })
 	alter(t, b, b.Names().StepsStream(), func(c *jetstream.StreamConfig) { c.MaxBytes, c.DiscardNewPerSubject = 1<<30, false })
 	alter(t, b, b.Names().EscalationsStream(), func(c *jetstream.StreamConfig) { c.AllowMsgTTL = true })
@@ -66,15 +69,17 @@ func TestDriftIsNamedAndNotMended(t *testing.T) {
 }
 
 func TestLimitsThatAreTheOperators(t *testing.T) {
-	s, b := start(t, t.TempDir(), DurabilityInterval)
-	alter(t, b, b.Names().RunsStream(0), func(c *jetstream.StreamConfig) { c.MaxBytes, c.Description = 10<<30, "ours" })
+	t.Parallel()
+	s, b := start(t, t.TempDir(), embedded.Interval)
+	alter(t, b, b.Names().RunsStream(0), func(c *jetstream.StreamConfig) { c.MaxBytes, c.Description = 64<<20, "ours" })
 	if err := connect(t, s).Setup(t.Context(), SetupOptions{}); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestNumberOfPartitionsIsFixed(t *testing.T) {
-	s := serve(t, ServerOptions{StoreDir: t.TempDir(), Durability: DurabilityInterval})
+	t.Parallel()
+	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
 	b := connect(t, s)
 	setUp(t, b, SetupOptions{Partitions: 2})
 	says(t, connect(t, s).Setup(t.Context(), SetupOptions{Partitions: 3}), "2 partitions", "3 are configured")
@@ -92,7 +97,8 @@ func TestNumberOfPartitionsIsFixed(t *testing.T) {
 }
 
 func TestDifferentAckWaitIsRefused(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	c, err := b.ConsumeSteps(t.Context(), "a.b", "primary", StepsOptions{AckWait: time.Second}, func(Delivery) {})
 	if err != nil {
 		t.Fatal(err)
@@ -103,12 +109,14 @@ func TestDifferentAckWaitIsRefused(t *testing.T) {
 }
 
 func TestOpenWithoutStreamsSaysWhatToDo(t *testing.T) {
-	s := serve(t, ServerOptions{StoreDir: t.TempDir(), Durability: DurabilityInterval})
+	t.Parallel()
+	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
 	says(t, connect(t, s).Open(t.Context()), "dispatcher serve", "the embedded server")
 }
 
 func TestWhatIsMissing(t *testing.T) {
-	s, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	s, b := start(t, t.TempDir(), embedded.Interval)
 	for _, name := range []string{b.Names().RunsStream(3), b.Names().TimersStream()} {
 		if err := b.js.DeleteStream(t.Context(), name); err != nil {
 			t.Fatal(err)
@@ -123,7 +131,8 @@ func TestWhatIsMissing(t *testing.T) {
 }
 
 func TestStreamsOfAnotherKindAreNotOurs(t *testing.T) {
-	s := serve(t, ServerOptions{StoreDir: t.TempDir(), Durability: DurabilityInterval})
+	t.Parallel()
+	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
 	b := connect(t, s)
 	if _, err := b.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: b.Names().RunsStream(0), Subjects: []string{"other.>"}}); err != nil {
 		t.Fatal(err)
@@ -133,7 +142,8 @@ func TestStreamsOfAnotherKindAreNotOurs(t *testing.T) {
 }
 
 func TestSeveralSetUpAtOnce(t *testing.T) {
-	s := serve(t, ServerOptions{StoreDir: t.TempDir(), Durability: DurabilityInterval})
+	t.Parallel()
+	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
 	var wg sync.WaitGroup
 	errs := make([]error, 6)
 	for i := range errs {
@@ -147,7 +157,8 @@ func TestSeveralSetUpAtOnce(t *testing.T) {
 }
 
 func TestTwoPrefixesLiveSideBySide(t *testing.T) {
-	s, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	s, b := start(t, t.TempDir(), embedded.Interval)
 	other := dial(t, Options{InProcess: s, Prefix: "acme.belay"})
 	setUp(t, other, SetupOptions{Partitions: 1})
 	if _, err := other.PublishWait(t.Context(), other.Names().RunsStream(0), Message{Subject: other.Names().Log(0, "r", "plan")}); err != nil {
@@ -165,7 +176,8 @@ func TestTwoPrefixesLiveSideBySide(t *testing.T) {
 
 // What a worker may write to must not let its headers reach beyond its subjects.
 func TestWorkersStreamsAllowNoHeadersThatReachFurther(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	outcome := b.Names().Log(0, "r", "outcome")
 	put(t, b, "r")
 	for name, h := range map[string]map[string][]string{

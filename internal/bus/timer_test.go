@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"belay/internal/bus/embedded"
 )
 
 // timers sets and cancels timers of partition 0 and waits for the answers.
@@ -53,7 +55,8 @@ func (t timers) fire() <-chan fired {
 }
 
 func TestTimersFireAndAreTakenBack(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	x := timers{t, b}
 	due := x.fire()
 	at := time.Now().Add(2 * time.Second)
@@ -78,7 +81,8 @@ func TestTimersFireAndAreTakenBack(t *testing.T) {
 }
 
 func TestTimersOutliveARestart(t *testing.T) {
-	r := startRestartable(t, DurabilityFsync)
+	t.Parallel()
+	r := startRestartable(t, embedded.Fsync)
 	b := dial(t, Options{Server: r.URL()})
 	setUp(t, b, SetupOptions{Partitions: 1})
 	x := timers{t, b}
@@ -107,7 +111,8 @@ func TestTimersOutliveARestart(t *testing.T) {
 }
 
 func TestManyTimersAtOnce(t *testing.T) {
-	_, b := start(t, t.TempDir(), DurabilityInterval)
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
 	due := timers{t, b}.fire()
 	const n = 2000
 	done := make(chan error, 3*n)
@@ -142,6 +147,7 @@ func TestManyTimersAtOnce(t *testing.T) {
 }
 
 func TestTimersAreRoundedUp(t *testing.T) {
+	t.Parallel()
 	for at, want := range map[string]string{
 		"2026-01-02T03:04:05Z": "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000000001Z": "2026-01-02T03:04:06Z",
 		"2026-01-02T03:04:59.9+02:00": "2026-01-02T01:05:00Z",

@@ -9,21 +9,21 @@ import (
 	"belay/internal/wire"
 )
 
-// How a pinned consumer hands over: a dispatcher that asks for nothing during the TTL loses the pin, and what it had
-// in hand comes again after the ack wait.
+// How a pinned consumer hands over: a dispatcher that does not pull during the TTL loses the pin, and what it had in hand
+// is redelivered after the ack wait.
 const (
 	pinnedTTL       = 4 * time.Second
 	dispatcherWait  = 5 * time.Second
 	maxEventsInHand = 20_000
 )
 
-// streams lists every stream with its configuration. A stream that workers may write to allows no schedules, rollup or
-// TTL: their headers would let a worker write where it may not.
+// streams lists every stream with its configuration. A stream that workers may write to does not allow schedules, rollups or
+// TTLs: with their headers a worker could write where it must not.
 func (b *Bus) streams(o SetupOptions) []jetstream.StreamConfig {
 	base := jetstream.StreamConfig{
 		Storage: jetstream.FileStorage, Replicas: o.Replicas, Discard: jetstream.DiscardNew, MaxMsgs: -1, MaxBytes: -1,
 		MaxMsgsPerSubject: -1, MaxMsgSize: -1, MaxConsumers: -1, AllowDirect: true, AllowAtomicPublish: true,
-		// The log needs no message ids; the window is kept small because the server remembers ids for that long.
+		// The log uses no message ids; the window is small because the server remembers ids for that long.
 		Duplicates: time.Second,
 		Metadata:   map[string]string{wire.MetaPartitions: strconv.Itoa(o.Partitions)},
 	}
@@ -41,7 +41,7 @@ func (b *Bus) streams(o SetupOptions) []jetstream.StreamConfig {
 	timers := base
 	timers.Name, timers.Subjects, timers.Description = b.names.TimersStream(), []string{b.names.TimersSubjects()}, "one schedule per run"
 	timers.Retention, timers.MaxMsgsPerSubject, timers.AllowMsgSchedules = jetstream.WorkQueuePolicy, 1, true
-	timers.Discard = jetstream.DiscardOld // of one subject: an earlier time replaces a later one
+	timers.Discard = jetstream.DiscardOld // per subject: a new time replaces the old one
 	escalations := base
 	escalations.Name, escalations.Subjects = b.names.EscalationsStream(), []string{b.names.EscalationsSubjects()}
 	escalations.MaxMsgsPerSubject, escalations.DiscardNewPerSubject = 1, true
@@ -52,8 +52,7 @@ func (b *Bus) streams(o SetupOptions) []jetstream.StreamConfig {
 	return append(all, steps, timers, escalations, audit)
 }
 
-// logConsumer is the consumer of a log partition. Its MaxDeliver is unlimited: an event is answered, however often it
-// takes.
+// logConsumer is the consumer of a log partition. Its MaxDeliver is unlimited: an event is redelivered until it is handled.
 func (b *Bus) logConsumer() jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: wire.DispatcherConsumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: dispatcherWait, MaxDeliver: -1,
@@ -69,7 +68,7 @@ func (b *Bus) timerConsumer() jetstream.ConsumerConfig {
 	}
 }
 
-// stepConsumer is the work queue of one (tool, rung). No limit on what is in hand: parked messages would fill it.
+// stepConsumer is the work queue of one (tool, rung). It has no limit on messages in hand: parked ones would use it up.
 func (b *Bus) stepConsumer(tool, rung string, ackWait time.Duration) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: b.names.StepConsumer(tool, rung), FilterSubject: b.names.StepFilter(tool, rung),

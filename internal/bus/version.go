@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// oldest is the lowest server version that has what the streams need.
+// oldest is the oldest server version that has everything that the streams need.
 const oldest = "2.15.0"
 
-// older compares versions like 2.15.2; one that cannot be read is not refused.
+// older compares versions like 2.15.2; it returns false for one that it cannot read.
 func older(v, least string) bool {
 	a, ok := numbers(v)
 	b, _ := numbers(least)

@@ -74,7 +74,9 @@ func TestDiskThatFails(t *testing.T) {
 	t.Logf("%d windows: %d runs accepted, %d not, %d lost; %d charges, %d doubled; %d answers by people; not explained by the disk: %v; cut off: %d files",
 		n, len(load.accepted), load.refused, len(lost), charges, len(twice), c.answered, c.strange, load.cut)
 	if len(lost) > 0 {
-		t.Errorf("lost: %v", lost)
+		var log strings.Builder
+		err := load.runs.Export(t.Context(), lost[0], &log)
+		t.Errorf("lost: %v; the log of the first: %s%v", lost, log.String(), err)
 	}
 	if len(twice) > 0 {
 		t.Errorf("charged twice: %v", twice)

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"belay/internal/freeport"
 )
 
 // fleet is the real programs, as processes: one with the NATS server (and a dispatcher), dispatchers, workers. One that
@@ -30,6 +32,8 @@ type fleet struct {
 	down  bool
 
 	workerArgs []string // beside the usual ones
+
+	crash func(member) []string // more of the environment of a process that starts; may be nil
 
 	onEnd func(member) // called when a process has ended, before it is started again; may be nil
 }
@@ -57,8 +61,14 @@ func build(t *testing.T, tags string) string {
 
 func startFleet(t *testing.T, bin, mutant, tools string, workerArgs ...string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, dir: t.TempDir(), bin: bin, mutant: mutant, workerArgs: workerArgs, procs: map[member]*process{}, kills: map[string]int{}}
-	f.url = "nats://" + freeAddr(t)
+	f := &fleet{bin: bin, mutant: mutant, workerArgs: workerArgs}
+	return f.begin(t, tools)
+}
+
+func (f *fleet) begin(t *testing.T, tools string) *fleet {
+	t.Helper()
+	f.t, f.dir, f.procs, f.kills = t, t.TempDir(), map[member]*process{}, map[string]int{}
+	f.url = "nats://" + freeport.Address(t)
 	for name, text := range map[string]string{"tools.yaml": tools, "plan.yaml": planText} {
 		if err := os.WriteFile(filepath.Join(f.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -74,15 +84,6 @@ func startFleet(t *testing.T, bin, mutant, tools string, workerArgs ...string) *
 		f.start(member{"worker", n})
 	}
 	return f
-}
-
-func freeAddr(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (f *fleet) args(m member) []string {
@@ -117,6 +118,9 @@ func (f *fleet) start(m member) {
 	p := &process{Cmd: exec.Command(filepath.Join(f.bin, args[0]), args[1:]...), ended: make(chan struct{})}
 	p.Stdout, p.Stderr = out, out
 	p.Env = append(environment(), "BELAY_MUTANT="+f.mutant, "XDG_STATE_HOME="+f.dir, "XDG_CONFIG_HOME="+f.dir)
+	if f.crash != nil {
+		p.Env = append(p.Env, f.crash(m)...)
+	}
 	if err := p.Start(); err != nil {
 		f.t.Error(err)
 		return

@@ -1,4 +1,6 @@
-// Package cli is the command line of the two programs, dispatcher and worker. A command parses its flags, opens what it
-// needs (session.go: a named server, a running one, or everything embedded), calls the packages that do the work, and
-// prints. Data goes to stdout, everything else to stderr when -o json is given; exit codes are a contract (exit.go).
+// Package cli is what the command lines of the two programs share: global flags, settings, exit codes, printing,
+// signals and logs. The commands are in cli/dispatcher and cli/worker, which import this package and not each other.
+//
+// Data goes to stdout; with -o json everything else goes to stderr. The exit codes in exit.go are a contract with
+// scripts.
 package cli

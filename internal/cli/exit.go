@@ -11,123 +11,124 @@ import (
 	"syscall"
 
 	"belay/internal/bus"
-	"belay/internal/handoff"
-	"belay/internal/plan"
 	"belay/internal/runlog"
-	"belay/internal/steps"
+	"belay/internal/text"
+	"belay/internal/yamldoc"
 )
 
-// Exit codes. Others script against them.
+// The exit codes. Scripts rely on them.
 const (
-	exitOK          = 0
-	exitUnexpected  = 1
-	exitRunFailed   = 10
-	exitWaiting     = 11
-	exitAborted     = 12 // or cancelled
-	exitUsage       = 64
-	exitInvalid     = 65
-	exitNotFound    = 66
-	exitUnreachable = 69
-	exitTryAgain    = 75
-	exitNotAllowed  = 77
-	exitConfig      = 78
-	exitInterrupted = 130
+	ExitOK          = 0
+	ExitUnexpected  = 1
+	ExitRunFailed   = 10
+	ExitWaiting     = 11
+	ExitAborted     = 12
+	ExitUsage       = 64
+	ExitInvalid     = 65
+	ExitNotFound    = 66
+	ExitUnreachable = 69
+	ExitTemporary   = 75
+	ExitNotAllowed  = 77
+	ExitConfig      = 78
+	ExitInterrupted = 130
 )
 
 const exitCodeHelp = `Exit codes:
-  0    succeeded (degraded too); esc decide: the decision counted
-  1    unexpected error
+  0    success, also of a degraded run; esc decide: the decision counts
+  1    unexpected error; drill, rehearse: something that must never be, or is worse than it was
   10   the run failed
   11   the run waits for a person
   12   the run was aborted or cancelled
-  64   usage: unknown command or flag, a missing argument
+  64   usage error: unknown command or flag, missing argument
   65   invalid plan, tools file, input or decision
   66   no such run, escalation or file
-  69   NATS cannot be reached
-  75   conflict or timeout: try again; esc decide: somebody was first, has claimed it, or you have approved it already;
-       esc redrive: it did not help, or is under way
-  77   not allowed: another role, or whoever submitted the run
-  78   a mistake in the settings, or streams that are set up otherwise
+  69   NATS cannot be reached; tools import: the server cannot
+  75   conflict or timeout, worth a retry; esc decide: somebody else decided first or has claimed it, or you have approved
+       it before; esc redrive: runs stopped or failed again, or are still under way
+  77   not allowed: it takes another role, or somebody other than the submitter
+  78   wrong settings, or streams that were set up with other settings
   130  interrupted
 `
 
-// exitOf is the code of a run's state.
-func exitOf(s steps.RunState) int {
-	switch s {
-	case steps.RunFailed:
-		return exitRunFailed
-	case steps.RunWaiting:
-		return exitWaiting
-	case steps.RunAborted, steps.RunCancelled:
-		return exitAborted
+// ExitError is an error with its exit code; without an error the code alone ends the program.
+type ExitError struct {
+	Code int   // one of the exit codes
+	Err  error // what is printed; nil = all has been said
+}
+
+// Error implements error.
+func (e *ExitError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit code %d", e.Code)
 	}
-	return exitOK
+	return e.Err.Error()
 }
 
-// exitError is an error with its exit code; without an error the code alone ends the program.
-type exitError struct {
-	code int
-	err  error
+// Unwrap is the error without its code.
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// WithCode gives an error its exit code.
+func WithCode(code int, err error) error { return &ExitError{code, err} }
+
+// Usage is an error in how the command was typed; the message is made as by [fmt.Errorf].
+func Usage(format string, args ...any) error {
+	return &ExitError{ExitUsage, fmt.Errorf(format, args...)}
 }
 
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit code %d", e.code)
-	}
-	return e.err.Error()
-}
-func (e *exitError) Unwrap() error { return e.err }
-
-func usage(format string, args ...any) error {
-	return &exitError{exitUsage, fmt.Errorf(format, args...)}
-}
-
-// quiet ends with a code and no message: all has been said.
-func quiet(code int) error {
-	if code == exitOK {
+// Quiet is an error with a code and no message, because everything has been printed. It is nil for [ExitOK].
+func Quiet(code int) error {
+	if code == ExitOK {
 		return nil
 	}
-	return &exitError{code: code}
+	return &ExitError{Code: code}
 }
 
-// codeOf finds the exit code and a word for an error.
-func codeOf(err error) (code int, word string) {
-	var e *exitError
-	var problems plan.Problems
+// codeOf finds the exit code of an error, and its code in JSON.
+func (a *App) codeOf(err error) (code int, word string) {
+	var e *ExitError
+	var problems yamldoc.Problems
 	var op *net.OpError
 	var drift *bus.Drift
-	switch {
-	case errors.As(err, &e):
-		return e.code, wordOf(e.code)
-	case errors.As(err, &problems), errors.Is(err, handoff.ErrInvalid), errors.Is(err, runlog.ErrTooLarge), errors.Is(err, bus.ErrTooLarge), errors.Is(err, runlog.ErrBadID):
-		return exitInvalid, "invalid"
-	case errors.As(err, &drift):
-		return exitConfig, "config"
-	case errors.Is(err, handoff.ErrForbidden):
-		return exitNotAllowed, "not_allowed"
-	case errors.Is(err, handoff.ErrNotAllowed):
-		return exitUsage, "usage"
-	case errors.Is(err, runlog.ErrNoRun), errors.Is(err, handoff.ErrNoEscalation), errors.Is(err, fs.ErrNotExist):
-		return exitNotFound, "not_found"
-	case errors.Is(err, runlog.ErrConflict), errors.Is(err, runlog.ErrEnded), errors.Is(err, runlog.ErrAmbiguous), errors.Is(err, handoff.ErrDecidedBefore),
-		errors.Is(err, handoff.ErrChanged), errors.Is(err, handoff.ErrClaimed), errors.Is(err, handoff.ErrApproved),
-		errors.Is(err, handoff.ErrCameBack), errors.Is(err, handoff.ErrUnderWay),
-		errors.Is(err, bus.ErrLocked), errors.Is(err, bus.ErrUncertain), errors.Is(err, bus.ErrFull), errors.Is(err, syscall.EADDRINUSE):
-		return exitTryAgain, "conflict"
-	case errors.Is(err, bus.ErrUnreachable), errors.Is(err, handoff.ErrNoDesk), errors.As(err, &op):
-		return exitUnreachable, "unreachable"
-	case errors.Is(err, context.Canceled):
-		return exitInterrupted, "interrupted"
-	case errors.Is(err, context.DeadlineExceeded):
-		return exitTryAgain, "timeout"
+	if errors.As(err, &e) {
+		return e.Code, wordOf(e.Code)
 	}
-	return exitUnexpected, "unexpected"
+	if a.CodeOf != nil {
+		if code = a.CodeOf(err); code != ExitOK {
+			return code, wordOf(code)
+		}
+	}
+	switch {
+	case errors.As(err, &problems), errors.Is(err, runlog.ErrTooLarge), errors.Is(err, bus.ErrTooLarge), errors.Is(err, runlog.ErrBadID):
+		return ExitInvalid, "invalid"
+	case errors.As(err, &drift), errors.Is(err, bus.ErrReplicas):
+		return ExitConfig, "config"
+	case errors.Is(err, runlog.ErrNoRun), errors.Is(err, fs.ErrNotExist):
+		return ExitNotFound, "not_found"
+	case errors.Is(err, runlog.ErrConflict), errors.Is(err, runlog.ErrEnded), errors.Is(err, runlog.ErrAmbiguous),
+		errors.Is(err, bus.ErrUncertain), errors.Is(err, bus.ErrFull), errors.Is(err, syscall.EADDRINUSE):
+		return ExitTemporary, "conflict"
+	case errors.Is(err, bus.ErrUnreachable), errors.As(err, &op):
+		return ExitUnreachable, "unreachable"
+	case errors.Is(err, context.Canceled):
+		return ExitInterrupted, "interrupted"
+	case errors.Is(err, context.DeadlineExceeded):
+		return ExitTemporary, "timeout"
+	}
+	return ExitUnexpected, "unexpected"
+}
+
+// Unreachable gives an error of connecting its exit code, if it has none.
+func (a *App) Unreachable(err error) error {
+	if code, _ := a.codeOf(err); code == ExitUnexpected {
+		return WithCode(ExitUnreachable, err)
+	}
+	return err
 }
 
 func wordOf(code int) string {
 	words := map[int]string{
-		exitUsage: "usage", exitInvalid: "invalid", exitNotFound: "not_found", exitUnreachable: "unreachable",
-		exitNotAllowed: "not_allowed", exitTryAgain: "conflict", exitInterrupted: "interrupted", exitConfig: "config",
+		ExitUsage: "usage", ExitInvalid: "invalid", ExitNotFound: "not_found", ExitUnreachable: "unreachable",
+		ExitNotAllowed: "not_allowed", ExitTemporary: "conflict", ExitInterrupted: "interrupted", ExitConfig: "config",
 	}
 	if w, ok := words[code]; ok {
 		return w
@@ -135,25 +136,34 @@ func wordOf(code int) string {
 	return "unexpected"
 }
 
-// report tells the operator of an error, once, and returns the exit code.
-func (a *app) report(err error) int {
+// report prints an error, once, and returns its exit code.
+func (a *App) report(err error) int {
 	if err == nil {
-		return exitOK
+		return ExitOK
 	}
-	code, word := codeOf(err)
-	var e *exitError
-	if errors.As(err, &e) && e.err == nil {
+	code, word := a.codeOf(err)
+	var e *ExitError
+	if errors.As(err, &e) && e.Err == nil {
 		return code
 	}
-	text := a.named(err.Error())
-	if a.json() {
+	detail := a.Named(err.Error())
+	if a.JSON() {
 		_ = json.NewEncoder(a.Err).Encode(map[string]any{"error": map[string]any{
-			"code": word, "detail": text, "exit_code": code, "retryable": code == exitTryAgain || code == exitUnreachable,
+			"code": word, "detail": detail, "exit_code": code, "retryable": code == ExitTemporary || code == ExitUnreachable,
 		}})
 		return code
 	}
-	for line := range strings.SplitSeq(text, "\n") { // it may quote what came from outside
-		fmt.Fprintln(a.Err, plain(line))
+	for line := range strings.SplitSeq(detail, "\n") { // it may quote what came from outside
+		fmt.Fprintln(a.Err, text.Line(line))
 	}
 	return code
+}
+
+// UnlessStopped is err of a command that serves until it is told to stop; nil if it was told so before it was ready. A
+// stop is what such a command waits for, whenever it comes, and a supervisor must not take it for a failure.
+func UnlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }

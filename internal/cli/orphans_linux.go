@@ -8,31 +8,31 @@ import (
 	"syscall"
 )
 
-// The first process of a container inherits every process there whose parent has ended, and must take its exit status:
-// until then it stays as a zombie, and enough of them keep new processes from being started. Taking the status of a
-// program that was started here would be just as wrong: whoever started it waits for it.
+// The first process of a container inherits every process there whose parent has ended, and must collect its exit
+// status: until then it stays a zombie, and enough zombies keep new processes from starting. It must not collect the
+// status of a program that was started here, because whoever started that waits for it.
 //
-// The kernel tells the two apart. A child belongs to the thread that started it, what is inherited goes to the main
-// thread, and a wait can be for one thread's children alone. So as the first process the main goroutine keeps the main
-// thread to itself, which then starts nothing, and everything else runs in other goroutines.
+// The kernel tells the two apart. A child belongs to the thread that started it, inherited ones go to the main thread,
+// and a wait can be limited to one thread's children. So in a first process the main goroutine keeps the main thread to
+// itself and starts nothing on it; everything else runs in other goroutines.
 
-// onlyMine is __WNOTHREAD of wait(2): wait for no other thread's children.
+// onlyMine is __WNOTHREAD of wait(2): wait for this thread's children only.
 const onlyMine = 0x20000000
 
 func init() {
 	if firstProcess() {
-		runtime.LockOSThread() // in an init function this ties the main goroutine to the main thread
+		runtime.LockOSThread() // in an init function, this ties the main goroutine to the main thread
 	}
 }
 
 func firstProcess() bool { return os.Getpid() == 1 }
 
-// reaping runs main and returns its exit code. In the first process it takes what orphans leave behind meanwhile.
+// reaping runs main and returns its exit code. In a first process it meanwhile collects the exit statuses of orphans.
 func reaping(main func() int) int {
 	if !firstProcess() || syscall.Gettid() != os.Getpid() {
 		return main()
 	}
-	ended := make(chan os.Signal, 1) // one is enough: reap takes all there are
+	ended := make(chan os.Signal, 1) // one is enough: reap collects all
 	signal.Notify(ended, syscall.SIGCHLD)
 	defer signal.Stop(ended)
 	code := make(chan int, 1)
@@ -47,7 +47,7 @@ func reaping(main func() int) int {
 	}
 }
 
-// reap takes the exit status of every child of this thread that has ended.
+// reap collects the exit status of every child of this thread that has ended.
 func reap() {
 	for {
 		pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG|onlyMine, nil)

@@ -2,5 +2,5 @@
 
 package cli
 
-// reaping runs main and returns its exit code. Containers, whose first process has orphans, are Linux.
+// reaping runs main and returns its exit code. Only in Linux containers does a first process inherit orphans.
 func reaping(main func() int) int { return main() }

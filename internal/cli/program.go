@@ -12,8 +12,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// startedAs is how a program was started, so that hints can be typed as they stand: by its name, or, for whoever has
-// nothing but the source, by `go run`.
+// startedAs says how a program was started, so that hints can be typed as they stand: by its name, or by `go run`.
 func startedAs(argv0, executable, mainPackage string) string {
 	for part := range strings.SplitSeq(filepath.ToSlash(filepath.Dir(executable)), "/") {
 		if strings.HasPrefix(part, "go-build") && mainPackage != "" {
@@ -23,7 +22,7 @@ func startedAs(argv0, executable, mainPackage string) string {
 	return cmp.Or(strings.TrimSuffix(filepath.Base(argv0), ".exe"), "dispatcher")
 }
 
-// thisProgram is how this process was started.
+// thisProgram says how this process was started.
 func thisProgram() string {
 	executable, err := os.Executable()
 	if err != nil {
@@ -44,12 +43,11 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// commandLine finds the commands in what is said. The text is the program's own: nothing from outside is looked through
-// but what an error quotes.
-var commandLine = regexp.MustCompile(`(?:go run [^ ]*/)?\b(dispatcher|worker)( (?:run|runs|esc|dev|serve|token|keys|audit|tools|workers|lint|bench|notify|schema|config|help|version|--tools|--server|--trust)\b)`)
+// commandLine finds commands in the program's own texts. It sees text from outside only where an error quotes it.
+var commandLine = regexp.MustCompile(`(?:go run [^ ]*/)?\b(dispatcher|worker)( (?:run|runs|esc|dev|serve|mcp|token|keys|audit|tools|workers|lint|bench|notify|schema|config|help|version|docs|--tools|--server|--trust)\b)`)
 
-// named writes the commands in a text as they can be typed here.
-func (a *app) named(text string) string {
+// Named rewrites the commands in a text so that they can be typed here.
+func (a *App) Named(text string) string {
 	if a.Program == "" || a.Program == a.kind {
 		return text
 	}
@@ -62,9 +60,9 @@ func (a *app) named(text string) string {
 	})
 }
 
-// nameOf is how the dispatcher or the worker is started: this one as it was, the other one, where both are run from
-// source, from beside it.
-func (a *app) nameOf(name string) string {
+// nameOf says how to start the dispatcher or the worker: this one as it was started, the other one likewise if both run
+// from source.
+func (a *App) nameOf(name string) string {
 	if name == a.kind {
 		return a.Program
 	}
@@ -74,17 +72,17 @@ func (a *app) nameOf(name string) string {
 	return name
 }
 
-// name lets help speak of the program as it was started.
-func (a *app) name(c *cobra.Command) {
+// name rewrites the commands in all help texts so that they can be typed here.
+func (a *App) name(c *cobra.Command) {
 	switch {
 	case !c.HasParent():
 		c.SetUsageTemplate(strings.Replace(c.UsageTemplate(), "{{if .Runnable}}", `{{if and .Runnable (not (index .Annotations "noun"))}}`, 1))
 		c.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: cmp.Or(a.Program, c.Name())}
-	case c.HasSubCommands(): // alone it does nothing but say so
+	case c.HasSubCommands(): // without a verb it only fails
 		c.Annotations = map[string]string{"noun": "yes"}
 	}
-	c.Short, c.Long, c.Example = a.named(c.Short), a.named(c.Long), a.named(c.Example)
-	rename := func(f *pflag.Flag) { f.Usage = a.named(f.Usage) }
+	c.Short, c.Long, c.Example = a.Named(c.Short), a.Named(c.Long), a.Named(c.Example)
+	rename := func(f *pflag.Flag) { f.Usage = a.Named(f.Usage) }
 	c.Flags().VisitAll(rename)
 	c.PersistentFlags().VisitAll(rename)
 	for _, sub := range c.Commands() {
@@ -92,10 +90,10 @@ func (a *app) name(c *cobra.Command) {
 	}
 }
 
-// flags are those that another command needs to find the same store.
-func (a *app) flags() string {
+// Flags are the flags that a hint must repeat, so that its command finds the same store.
+func (a *App) Flags() string {
 	text := ""
-	for _, f := range []struct{ name, value string }{{"data-dir", a.dataDir}, {"server", a.conn.Server}, {"context", a.conn.Context}, {"prefix", a.given["prefix"]}} {
+	for _, f := range []struct{ name, value string }{{"data-dir", a.DataDir}, {"server", a.Conn.Server}, {"context", a.Conn.Context}, {"prefix", a.given["prefix"]}} {
 		if f.value != "" && a.given[f.name] != "" {
 			text += " --" + f.name + " " + f.value
 		}

@@ -12,25 +12,28 @@ import (
 	"github.com/spf13/pflag"
 
 	"belay/config"
+	"belay/internal/injection"
+	"belay/internal/text"
 )
 
-// sections are the commands that have a section of their own in a settings file: they keep running.
+// sections are the commands with a section of their own in a settings file: those that keep running.
 var sections = []string{"serve", "dev", "worker"}
 
 // settingsSchema is what a settings file may hold, whichever program reads it. Its flags belong to no running command.
 func settingsSchema() config.Schema {
-	dispatcher, work := (&app{}).dispatcherRoot(), (&app{}).workerRoot()
-	schema := config.Schema{"": dispatcher.PersistentFlags()}
-	for _, c := range append(dispatcher.Commands(), work) {
-		if slices.Contains(sections, c.Name()) {
-			schema[c.Name()] = c.LocalNonPersistentFlags()
-		}
+	schema := config.Schema{}
+	for _, section := range append([]string{""}, sections...) {
+		schema[section] = pflag.NewFlagSet(section, pflag.ContinueOnError)
 	}
+	(&App{}).globalFlags(schema[""])
+	(&ServeFlags{}).Add(schema["serve"])
+	(&DevFlags{}).Add(schema["dev"])
+	(&WorkerFlags{}).Add(schema["worker"])
 	return schema
 }
 
-// settle fills in what was not given as a flag, from the environment and the settings file.
-func (a *app) settle(c *cobra.Command) error {
+// fill sets the flags that were not given, from the environment and the settings file.
+func (a *App) fill(c *cobra.Command) error {
 	if !c.Flags().Changed("config") {
 		a.configFile = a.Getenv(config.Variable("config"))
 	}
@@ -41,35 +44,43 @@ func (a *app) settle(c *cobra.Command) error {
 		return err
 	}
 	if _, err := file.Fill(c.Flags(), c.Name(), a.Getenv); err != nil {
-		return &exitError{exitConfig, err}
+		return WithCode(ExitConfig, err)
 	}
 	return nil
 }
 
-func (a *app) settingsFile() (*config.File, error) {
+// Typed reports whether a flag stands on the command line, and does not come from the environment or the settings file.
+func (a *App) Typed(flag string) bool {
+	_, typed := a.given[flag]
+	return typed
+}
+
+func (a *App) settingsFile() (*config.File, error) {
 	path := config.Find(a.configFile, a.Getenv)
 	file, err := config.Load(path, settingsSchema())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usage("there is no settings file %s (named by --config or BELAY_CONFIG): %w", path, fs.ErrNotExist)
+		return nil, Usage("there is no settings file %s, which --config or BELAY_CONFIG names: %w", path, fs.ErrNotExist)
 	}
 	if err != nil {
-		return nil, &exitError{exitConfig, err}
+		return nil, WithCode(ExitConfig, err)
 	}
 	return file, nil
 }
 
-func (a *app) configCommand() *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "Look at the settings and where they come from", RunE: needSubcommand}
+func (a *App) configCommand() *cobra.Command {
+	c := &cobra.Command{Use: "config", Short: "Show the settings and where they come from", RunE: NeedSubcommand}
 	var origin, all bool
 	view := &cobra.Command{
-		Use: "view", Short: "Print the settings that count", Args: cobra.NoArgs,
-		Long: "Prints the settings that somebody has set, for all commands and for each that keeps running.\n\n" +
-			"flag > BELAY_<FLAG> > settings file > NATS_* > default. The file is the one that --config or BELAY_CONFIG names, or else\n" +
+		Use: "view", Short: "Print the settings in effect", Args: cobra.NoArgs,
+		Long: "Prints every setting that differs from its default: those of all commands, then those of each program that keeps running.\n\n" +
+			"A flag takes precedence over BELAY_<FLAG> in the environment, that over the settings file, and that over the NATS_*\n" +
+			"variables of the nats CLI. The settings file is the one that --config or BELAY_CONFIG names, or else\n" +
 			"$XDG_CONFIG_HOME/belay/config.yaml.",
-		RunE: func(*cobra.Command, []string) error { return a.viewSettings(origin, all) },
+		Example: "  dispatcher config view --show-origin\n  dispatcher config view --all -o json",
+		RunE:    func(*cobra.Command, []string) error { return a.viewSettings(origin, all) },
 	}
-	view.Flags().BoolVar(&origin, "show-origin", false, "say where each comes from")
-	view.Flags().BoolVar(&all, "all", false, "print defaults too")
+	view.Flags().BoolVar(&origin, "show-origin", false, "say where each value comes from")
+	view.Flags().BoolVar(&all, "all", false, "print the defaults too")
 	c.AddCommand(view)
 	return c
 }
@@ -81,8 +92,8 @@ type settingRow struct {
 	Origin  config.Origin `json:"origin"`
 }
 
-// viewSettings fills in the flags of all commands as if each were run now with the global flags that were given here.
-func (a *app) viewSettings(origin, all bool) error {
+// viewSettings fills the flags of all commands, as if each were run now with the global flags that were given here.
+func (a *App) viewSettings(origin, all bool) error {
 	file, err := a.settingsFile()
 	if err != nil {
 		return err
@@ -106,17 +117,17 @@ func (a *app) viewSettings(origin, all bool) error {
 		})
 	}
 	if err != nil {
-		return &exitError{exitConfig, err}
+		return WithCode(ExitConfig, err)
 	}
 	return a.printSettings(rows, origin)
 }
 
-func (a *app) printSettings(rows []settingRow, origin bool) error {
-	if a.json() {
-		return a.printJSON(rows)
+func (a *App) printSettings(rows []settingRow, origin bool) error {
+	if a.JSON() {
+		return a.PrintJSON(rows)
 	}
 	if len(rows) == 0 {
-		fmt.Fprintln(a.Err, "Nothing is set; everything has its default (config view --all).")
+		fmt.Fprintln(a.Err, "Nothing is set: every setting has its default (config view --all prints them).")
 	}
 	section := ""
 	for _, r := range rows {
@@ -132,12 +143,12 @@ func (a *app) printSettings(rows []settingRow, origin bool) error {
 		if origin {
 			from = "  # " + string(r.Origin)
 		}
-		fmt.Fprintf(a.Out, "%s%s: %s%s\n", indent, r.Key, plain(r.Value), from)
+		fmt.Fprintf(a.Out, "%s%s: %s%s\n", indent, r.Key, text.Line(r.Value), from)
 	}
 	return nil
 }
 
-// secretFlags are never shown.
+// secretFlags are those whose values are never shown.
 var secretFlags = []string{"password", "token", "api-token", "oidc-client-secret"}
 
 func shownSetting(fl *pflag.Flag) string {
@@ -158,7 +169,7 @@ func withoutPasswords(servers string) string {
 	for i, p := range parts {
 		if u, err := url.Parse(strings.TrimSpace(p)); err == nil && u.User != nil {
 			parts[i] = u.Redacted()
-			if _, has := u.User.Password(); !has { // a token stands where a name would
+			if _, has := u.User.Password(); !has { // a token stands where a user name would
 				u.User = url.User("xxxxx")
 				parts[i] = u.String()
 			}
@@ -167,8 +178,8 @@ func withoutPasswords(servers string) string {
 	return strings.Join(parts, ",")
 }
 
-// settingsJSONSchema describes settings files for editors, from the flags.
-func settingsJSONSchema() map[string]any {
+// SettingsSchema describes settings files for editors, from the flags.
+func SettingsSchema() map[string]any {
 	schema := settingsSchema()
 	properties := flagProperties(schema[""])
 	for _, section := range sections {
@@ -188,7 +199,7 @@ func flagProperties(flags *pflag.FlagSet) map[string]any {
 	flags.VisitAll(func(fl *pflag.Flag) {
 		if config.InFile(fl.Name) {
 			p := flagType(fl.Value.Type())
-			p["description"] = fl.Usage
+			_, p["description"] = pflag.UnquoteUsage(fl)
 			all[config.Key(fl.Name)] = p
 		}
 	})
@@ -207,6 +218,12 @@ func flagType(kind string) map[string]any {
 		return map[string]any{"type": "array", "items": map[string]any{"type": "string"}}
 	case "stringToInt":
 		return map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "integer"}}
+	case "objects":
+		keys := map[string]any{}
+		for _, k := range injection.Keys() {
+			keys[k] = map[string]any{}
+		}
+		return map[string]any{"type": "array", "items": map[string]any{"type": "object", "additionalProperties": false, "properties": keys, "required": []string{"tool", "for"}}}
 	}
 	if words := strings.Split(kind, "|"); len(words) > 1 {
 		return map[string]any{"enum": words}

@@ -19,6 +19,7 @@ var commented = regexp.MustCompile(`(?m)^# ?( *[a-z_]+:( .*)?)$`)
 // TestTheSampleHasEverySetting: the shipped sample loads as it is, and with every setting taken out of its comment; it
 // leaves out none.
 func TestTheSampleHasEverySetting(t *testing.T) {
+	t.Parallel()
 	if _, err := config.Load(sample, settingsSchema()); err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +49,7 @@ func TestTheSampleHasEverySetting(t *testing.T) {
 }
 
 func TestPasswordsInServerURLsAreHidden(t *testing.T) {
+	t.Parallel()
 	got := withoutPasswords("nats://ann:pw@a:4222, nats://s3cret@b, nats://c:4222")
 	if strings.Contains(got, "pw") || strings.Contains(got, "s3cret") || !strings.Contains(got, "ann") || !strings.Contains(got, "nats://c:4222") {
 		t.Error(got)

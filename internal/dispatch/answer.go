@@ -5,10 +5,11 @@ import (
 	"errors"
 
 	"belay/internal/bus"
+	"belay/internal/crashpoint"
 	"belay/internal/steps"
 )
 
-// answer is what became of one publish or purge.
+// answer is the result of one publish or purge.
 type answer struct {
 	receipt *receipt
 	err     error
@@ -26,6 +27,7 @@ func (p *partition) answered(a answer) {
 		p.forget(r)
 		return
 	}
+	crashpoint.At(crashpoint.Published)
 	if rc.left == 0 {
 		p.finish(rc)
 	}
@@ -34,7 +36,8 @@ func (p *partition) answered(a answer) {
 	}
 }
 
-// quiet is reached when nothing of a run is on its way: now its end may be stored, or what waited is acknowledged.
+// quiet is called when nothing of a run is in flight any more: its end can be stored, and events that waited are
+// acknowledged.
 func (p *partition) quiet(r *run) {
 	if h := r.result; h != nil {
 		r.result = nil
@@ -47,7 +50,7 @@ func (p *partition) quiet(r *run) {
 	r.late = nil
 }
 
-// publish sends one message; a refusal that means "is there already" is as good as stored.
+// publish sends one message; the refusal there, which means that it is there already, counts as stored.
 func (p *partition) publish(rc *receipt, stream string, m bus.Message, there error) {
 	p.expect(rc)
 	p.Bus.Publish(stream, m, func(_ uint64, err error) {
@@ -65,13 +68,13 @@ func (p *partition) expect(rc *receipt) {
 	rc.left++
 }
 
-// purge removes what is no longer wanted, beside the loop.
+// purge removes what is no longer wanted, outside the loop.
 func (p *partition) purge(rc *receipt, remove func(context.Context) error) {
 	p.expect(rc)
 	p.startPurge(rc, remove)
 }
 
-// startPurge is [partition.purge] of what is counted already.
+// startPurge is [partition.purge] of something that [partition.expect] has counted.
 func (p *partition) startPurge(rc *receipt, remove func(context.Context) error) {
 	go func() {
 		p.purges <- struct{}{}
@@ -81,7 +84,7 @@ func (p *partition) startPurge(rc *receipt, remove func(context.Context) error) 
 	}()
 }
 
-// append adds an event to a run's log for its own sake; done is called in the partition's goroutine.
+// append adds an event to a run's log that no other event has caused; done is called in the partition's goroutine.
 func (p *partition) append(r *run, e steps.Event, done func(error)) {
 	m, stream, err := p.Log.Message(r.id, e)
 	if err != nil {

@@ -62,7 +62,6 @@ func (r *rig) submitAsync(run string, doc json.RawMessage) {
 	if err != nil {
 		r.Fatal(err)
 	}
-	m.Expect = new(uint64)
 	r.bus.Publish(stream, m, func(_ uint64, err error) {
 		if err != nil && !errors.Is(err, bus.ErrUncertain) {
 			r.Errorf("submit: %v", err)

@@ -2,23 +2,23 @@ package dispatch
 
 import "time"
 
-// clock knows how far this machine's clock is ahead of the log's, as well as that can be told: no event arrives
-// before it was stored, so the smallest age of a new event is the best guess. The guess forgets, because clocks move.
+// clock estimates how far this machine's clock is ahead of the log's: no event arrives before it was stored, so the smallest
+// age of a new event is the best estimate. Old values expire, because clocks drift.
 type clock struct {
 	now, before window
 	turn        time.Time
 }
 
-// window is the smallest age seen in a stretch of time.
+// window is the smallest age seen within some time.
 type window struct {
 	age  time.Duration
 	seen bool
 }
 
-// clockWindow is how long a guess is kept; it is used for up to twice as long.
+// clockWindow is how long a window lasts; it is used for up to twice as long.
 const clockWindow = time.Minute
 
-// learn takes in the time at which the log stored an event that has just arrived for the first time.
+// learn notes when the log stored an event that has just arrived for the first time.
 func (c *clock) learn(stored time.Time) {
 	now := time.Now()
 	if now.After(c.turn) {
@@ -29,7 +29,7 @@ func (c *clock) learn(stored time.Time) {
 	}
 }
 
-// ahead is 0 until something was learnt.
+// ahead is the estimate; 0 before the first event.
 func (c *clock) ahead() time.Duration {
 	switch {
 	case c.now.seen && c.before.seen:

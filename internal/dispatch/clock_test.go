@@ -7,6 +7,7 @@ import (
 )
 
 func TestClockLearnsHowFarItIsAhead(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var c clock
 		if at := time.Now(); !c.local(at).Equal(at) {
@@ -30,6 +31,7 @@ func TestClockLearnsHowFarItIsAhead(t *testing.T) {
 }
 
 func TestClockForgetsAGuess(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var c clock
 		c.learn(time.Now())

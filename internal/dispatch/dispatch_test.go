@@ -15,6 +15,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/dlq"
 	"belay/internal/handoff"
+	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/wire"
@@ -64,6 +65,7 @@ func (o *records) onlyOnce(t *testing.T, r *rig) {
 }
 
 func TestRunsGoToTheEnd(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	obs := &records{}
 	r.dispatcher(func(o *Options) { o.Observer = obs })
@@ -88,6 +90,7 @@ func TestRunsGoToTheEnd(t *testing.T) {
 }
 
 func TestRunsSubmittedWhileNobodyDispatched(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for i := range 10 {
 		r.submit(fmt.Sprintf("run-%d", i), chain(2, nil))
@@ -105,6 +108,7 @@ func TestRunsSubmittedWhileNobodyDispatched(t *testing.T) {
 
 // The first dispatcher dies with steps in flight; the second takes over, and no step is executed twice.
 func TestKilledDispatcherIsTakenOver(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	first := r.dispatcher(nil)
 	const runs, length = 20, 4
@@ -133,6 +137,7 @@ func TestKilledDispatcherIsTakenOver(t *testing.T) {
 }
 
 func TestTwoDispatchersAtOnce(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.dispatcher(nil)
 	second := r.dispatcher(nil)
@@ -151,6 +156,7 @@ func TestTwoDispatchersAtOnce(t *testing.T) {
 }
 
 func TestStopFinishesWhatIsOnItsWay(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	d := r.dispatcher(nil)
 	w := r.worker(nil)
@@ -167,6 +173,7 @@ func TestStopFinishesWhatIsOnItsWay(t *testing.T) {
 
 // An operator purges the step queue: what is still wanted comes back, what is not does not.
 func TestPurgedQueueHeals(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.dispatcher(func(o *Options) { o.QueueEvery = 50 * time.Millisecond })
 	r.submit("run", chain(2, nil))
@@ -183,6 +190,7 @@ func TestPurgedQueueHeals(t *testing.T) {
 
 // Without its stream no step can be stored: the event is handed back until the stream is there again.
 func TestFailedPublishIsDoneAgain(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	said := make(words, 64)
 	r.dispatcher(func(o *Options) { o.Logger = slog.New(said) })
@@ -225,6 +233,7 @@ func (w words) hear(part string) {
 }
 
 func TestPoisonFreezesOnlyItsRun(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.dispatcher(nil)
 	n := r.bus.Names()
@@ -235,11 +244,11 @@ func TestPoisonFreezesOnlyItsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := runlog.LetterID("bad", seq)
+	id := steps.DeadLetterID("bad", seq)
 	r.eventually("a dead letter", func() bool { _, err := r.box.Get(t.Context(), id); return err == nil })
-	letter, err := r.box.Get(t.Context(), id)
-	if err != nil || letter.Kind != steps.KindDeadLetter || letter.Run != "bad" || string(letter.Origin.Raw) != "\x00garbage" {
-		t.Errorf("letter %+v, %v", letter, err)
+	dead, err := r.box.Get(t.Context(), id)
+	if err != nil || dead.Kind != steps.KindDeadLetter || dead.Run != "bad" || string(dead.Origin.Raw) != "\x00garbage" {
+		t.Errorf("dead letter %+v, %v", dead, err)
 	}
 	w := r.worker(nil)
 	for i := range 10 { // of both partitions
@@ -250,27 +259,28 @@ func TestPoisonFreezesOnlyItsRun(t *testing.T) {
 	if _, err := r.log.Load(t.Context(), "bad"); !errors.Is(err, runlog.ErrFrozen) {
 		t.Errorf("the run is not frozen: %v", err)
 	}
-	desk, mia := handoff.NewDesk(r.log, r.box, handoff.NewClaims(r.bus), nil), handoff.Person{Name: "mia"}
-	if _, err := desk.Act(t.Context(), mia, id, handoff.Act{Verb: "retry"}); err != nil {
+	desk, mia := handoff.NewDesk(r.log, r.box, handoff.NewClaims(r.bus), nil), people.Trusted("mia", "")
+	if _, err := desk.Act(t.Context(), mia, id, people.Act{Verb: "retry"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.box.Get(t.Context(), id); err != nil {
-		t.Errorf("a retry that helped nothing took the letter away: %v", err)
+		t.Errorf("a retry that helped nothing removed the dead letter: %v", err)
 	}
-	if _, err := desk.Act(t.Context(), mia, id, handoff.Act{Verb: "skip"}); err != nil {
+	if _, err := desk.Act(t.Context(), mia, id, people.Act{Verb: "skip"}); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.end("bad"); s.Status() != steps.RunSucceeded {
 		t.Errorf("the run is %s", s.Status())
 	}
 	w.onlyOnce(12)
-	r.eventually("the letter is removed", func() bool {
+	r.eventually("the dead letter is removed", func() bool {
 		_, err := r.box.Get(t.Context(), id)
-		return errors.Is(err, dlq.ErrNoLetter)
+		return errors.Is(err, dlq.ErrNotFound)
 	})
 }
 
 func TestUnservedToolReachesAPerson(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.dispatcher(func(o *Options) { o.UnservedAfter = 200 * time.Millisecond })
 	r.submit("run", chain(2, nil))
@@ -278,25 +288,26 @@ func TestUnservedToolReachesAPerson(t *testing.T) {
 	if got := s.Escalations[0].Fault.Class; got != steps.NoWorker {
 		t.Errorf("class %s, want no_worker", got)
 	}
-	r.eventually("a letter, and the step is out of the queue", func() bool {
+	r.eventually("a dead letter, and the step is out of the queue", func() bool {
 		_, err := r.box.Get(t.Context(), "run-1")
 		return err == nil && len(r.queuedSteps()) == 0
 	})
 	r.worker(nil)
-	if _, err := handoff.NewDesk(r.log, r.box, handoff.NewClaims(r.bus), nil).Act(t.Context(), handoff.Person{Name: "mia"}, "run-1", handoff.Act{Verb: "retry"}); err != nil {
+	if _, err := handoff.NewDesk(r.log, r.box, handoff.NewClaims(r.bus), nil).Act(t.Context(), people.Trusted("mia", ""), "run-1", people.Act{Verb: "retry"}); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.end("run"); s.Status() != steps.RunSucceeded {
 		t.Errorf("the run is %s", s.Status())
 	}
-	r.eventually("the letter is removed", func() bool {
+	r.eventually("the dead letter is removed", func() bool {
 		_, err := r.box.Get(t.Context(), "run-1")
-		return errors.Is(err, dlq.ErrNoLetter)
+		return errors.Is(err, dlq.ErrNotFound)
 	})
 }
 
 // TestUnservedIsSaidLongBeforePeopleAreAsked, and no more once a worker serves it.
 func TestUnservedIsSaidLongBeforePeopleAreAsked(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	d := New(Options{Bus: r.bus, Log: r.log, UnservedAfter: 40 * time.Second})
 	ctx, stop := context.WithCancel(t.Context())
@@ -318,6 +329,7 @@ func TestUnservedIsSaidLongBeforePeopleAreAsked(t *testing.T) {
 }
 
 func TestCancelWithdrawsWhatNobodyExecutes(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.dispatcher(nil)
 	r.submit("run", chain(2, tool(func(t *steps.Tool) { t.Effects = steps.EffectsUnsafe })))
@@ -343,6 +355,7 @@ func TestCancelWithdrawsWhatNobodyExecutes(t *testing.T) {
 }
 
 func TestCancelTellsWhoExecutes(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.dispatcher(nil)
 	heard := make(chan string, 16)
@@ -372,6 +385,7 @@ func TestCancelTellsWhoExecutes(t *testing.T) {
 }
 
 func TestTimerSurvivesARestart(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	first := r.dispatcher(func(o *Options) { o.TimerDelay = time.Millisecond })
 	r.submit("run", chain(1, tool(func(t *steps.Tool) { t.Timeout = steps.Duration(3 * time.Second) })))
@@ -390,6 +404,7 @@ func TestTimerSurvivesARestart(t *testing.T) {
 
 // The dispatcher dies before the timer was made durable, and nothing else ever happens in the log.
 func TestTimerInMemoryOnlySurvivesInASilentLog(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	first := r.dispatcher(func(o *Options) { o.TimerDelay = time.Hour })
 	r.submit("run", chain(1, tool(func(t *steps.Tool) { t.Timeout = steps.Duration(time.Second) })))
@@ -403,6 +418,7 @@ func TestTimerInMemoryOnlySurvivesInASilentLog(t *testing.T) {
 }
 
 func TestStandbyLeavesAHeldPartitionAlone(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.dispatcher(nil)
 	r.submit("run", chain(1, nil))
@@ -420,6 +436,7 @@ func TestStandbyLeavesAHeldPartitionAlone(t *testing.T) {
 }
 
 func TestTimersOfRunsThatEndAreTakenBack(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.dispatcher(func(o *Options) { o.TimerDelay = time.Millisecond })
 	r.submit("run", chain(1, tool(func(t *steps.Tool) { t.Timeout = steps.Duration(time.Hour) })))
@@ -432,6 +449,7 @@ func TestTimersOfRunsThatEndAreTakenBack(t *testing.T) {
 }
 
 func TestLateAndForeignEventsAreAcknowledged(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.dispatcher(nil)
 	w := r.worker(nil)
@@ -448,7 +466,7 @@ func TestLateAndForeignEventsAreAcknowledged(t *testing.T) {
 		t.Errorf("queued again: %v", left)
 	}
 	w.onlyOnce(2)
-	// People are told of the one that belongs to no run, and only of that.
+	// There is a dead letter about the one that belongs to no run, and only of that.
 	if got := r.subjects(n.EscalationsStream(), n.EscalationsSubjects()); len(got) != 1 || !strings.Contains(got[0], "dead_letter.none.never-submitted-dl") {
 		t.Errorf("escalations %v", got)
 	}
@@ -456,12 +474,18 @@ func TestLateAndForeignEventsAreAcknowledged(t *testing.T) {
 
 // A submission that was stored without the condition that there was none starts nothing anew.
 func TestSecondSubmissionStartsNothing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.dispatcher(nil)
 	w := r.worker(nil)
 	r.submit("run", chain(2, nil))
 	r.end("run")
-	if _, err := r.log.Append(t.Context(), "run", steps.Submitted{Document: chain(2, nil), Input: json.RawMessage(`{}`)}); err != nil {
+	m, stream, err := r.log.Message("run", steps.Submitted{Document: chain(2, nil), Input: json.RawMessage(`{}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Expect = nil
+	if _, err := r.bus.PublishWait(t.Context(), stream, m); err != nil {
 		t.Fatal(err)
 	}
 	r.eventually("everything acknowledged", func() bool { return r.unacked() == 0 })
@@ -470,6 +494,7 @@ func TestSecondSubmissionStartsNothing(t *testing.T) {
 
 // What comes late about a run that was removed is nobody's question, and goes with what is left of the run.
 func TestLateEventsOfARemovedRunAskNobody(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.dispatcher(func(o *Options) { o.Retention = time.Second })
 	r.worker(nil)
@@ -494,6 +519,7 @@ func TestLateEventsOfARemovedRunAskNobody(t *testing.T) {
 }
 
 func TestJanitorRemovesOnlyWhatIsOverForLong(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.dispatcher(func(o *Options) { o.Retention = 100 * time.Millisecond })
 	r.submit("open", chain(2, tool(func(t *steps.Tool) { t.Name = "t" })))

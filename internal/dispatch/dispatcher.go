@@ -15,22 +15,26 @@ import (
 	"belay/internal/wire"
 )
 
-// Observer is told of every record that was applied for the first time: logs, metrics and progress derive from it.
-// Calls come from several goroutines, for one run in the order of its log. After a failed publish or a take-over a
-// record may come twice. The state goes on changing after the call; keep nothing of it.
+// Observer is called with every record that was applied for the first time: logs, metrics and progress derive from it.
+// Calls come from several goroutines, for one run in the order of its log. After a failed publish or a take-over there may
+// be two calls for a record. The state goes on changing after the call; keep nothing of it.
 type Observer interface {
 	Applied(state *steps.State, r steps.Record, touched []int)
 }
 
 // Options say how a [Dispatcher] works. Bus and Log are required; zero durations mean the defaults.
 type Options struct {
-	Bus      *bus.Bus
-	Log      *runlog.Log
-	Name     string // in logs
-	Observer Observer
-	Logger   *slog.Logger
+	Bus      *bus.Bus     // connected, with its streams set up
+	Log      *runlog.Log  // of all runs, on the same bus
+	Name     string       // in logs; unique among dispatchers
+	Observer Observer     // called for every event that was applied; default none
+	Logger   *slog.Logger // default: nothing is logged
 
-	TimerDelay    time.Duration // how long a run stays open before its timer is made durable; default 2 s
+	// OpenRuns lists the runs of a partition that have not ended; one that has may be among them. By default the server is
+	// asked, which takes longer the more runs are kept.
+	OpenRuns func(ctx context.Context, partition int) ([]string, error)
+
+	TimerDelay    time.Duration // how long a run stays open before its timer is made durable; default 30 s
 	SweepEvery    time.Duration // how often every open run is folded anew; default 10 min
 	QueueEvery    time.Duration // how often the step queue is compared with what is wanted; default 30 s
 	UnservedAfter time.Duration // how long a queued step may wait without any worker for its tool; default 60 s
@@ -44,12 +48,15 @@ func (o Options) withDefaults() Options {
 			*d = def
 		}
 	}
-	set(&o.TimerDelay, 2*time.Second)
+	set(&o.TimerDelay, 30*time.Second)
 	set(&o.SweepEvery, 10*time.Minute)
 	set(&o.QueueEvery, 30*time.Second)
 	set(&o.UnservedAfter, time.Minute)
 	set(&o.Retention, 30*24*time.Hour)
 	set(&o.DrainTimeout, 10*time.Second)
+	if o.OpenRuns == nil {
+		o.OpenRuns = o.Bus.OpenRuns
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -66,21 +73,21 @@ type nobody struct{}
 
 func (nobody) Applied(*steps.State, steps.Record, []int) {}
 
-// Dispatcher moves the runs of all partitions on whose pin it is given. Several may run side by side; each partition's
+// Dispatcher moves runs on, in all partitions that are pinned to it. Several can run at the same time; each partition's
 // events go to one of them at a time.
 type Dispatcher struct {
 	Options
-	names   wire.Names
-	letters *dlq.Box
-	routes  *routes
-	missing *missing
-	purges  chan struct{} // a slot per purge under way
-	parts   []*partition
+	names       wire.Names
+	escalations *dlq.Queue
+	routes      *routes
+	missing     *missing
+	purges      chan struct{} // a slot per purge under way
+	parts       []*partition
 }
 
 // New makes a Dispatcher. The bus must be set up or open.
 func New(o Options) *Dispatcher {
-	d := &Dispatcher{Options: o.withDefaults(), names: o.Bus.Names(), letters: dlq.New(o.Bus), routes: newRoutes(), missing: &missing{list: map[route]*Unserved{}}, purges: make(chan struct{}, maxPurges)}
+	d := &Dispatcher{Options: o.withDefaults(), names: o.Bus.Names(), escalations: dlq.New(o.Bus), routes: newRoutes(), missing: newMissing(), purges: make(chan struct{}, maxPurges)}
 	for p := range o.Bus.Partitions() {
 		d.parts = append(d.parts, newPartition(d, p))
 	}
@@ -89,8 +96,8 @@ func New(o Options) *Dispatcher {
 
 const maxPurges = 8
 
-// Run dispatches until ctx ends. Then it takes no more events, waits for what is on its way (at most DrainTimeout),
-// and returns nil; what was not stored by then is done by whoever takes over.
+// Run dispatches until ctx ends. Then it accepts no more events, waits for publishes in flight (at most DrainTimeout), and
+// returns nil; the dispatcher that takes over does what was not stored by then.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	if len(d.parts) == 0 {
 		return errors.New("dispatch: the bus has no partitions: set it up or open it first")
@@ -128,7 +135,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	return nil
 }
 
-// every calls f again and again until ctx ends. A failure is logged; the next time is the retry.
+// every calls f once per pause until ctx ends. A failure is logged; the next call is the retry.
 func (d *Dispatcher) every(ctx context.Context, pause time.Duration, what string, f func(context.Context) error) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()

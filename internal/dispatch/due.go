@@ -8,8 +8,7 @@ import (
 	"belay/internal/wire"
 )
 
-// timers turns durable schedules that are due into Fired events. Any dispatcher may do that for any run: what a Fired
-// means is the fold's business.
+// timers turns due schedules into Fired events. Any dispatcher can do that for any run: the fold decides what a Fired means.
 type timers struct {
 	*Dispatcher
 	work    context.Context
@@ -17,7 +16,7 @@ type timers struct {
 	stopped chan struct{}
 }
 
-// maxDue is how many due timers are dealt with side by side.
+// maxDue is how many due timers are handled at the same time.
 const maxDue = 32
 
 func (d *Dispatcher) newTimers(work context.Context) *timers {
@@ -28,22 +27,22 @@ func (t *timers) due(d bus.Delivery) {
 	select {
 	case t.slots <- struct{}{}:
 	case <-t.stopped:
-		_ = d.Park(0) // for another dispatcher; lost, it comes to it only later
+		_ = d.Park(0) // for another dispatcher; if this is lost, it is redelivered later
 		return
 	}
 	go func() {
 		defer func() { <-t.slots }()
 		if err := t.fire(d); err != nil {
-			t.Logger.Warn("could not pass a timer on; it comes again", "subject", d.Subject, "error", err)
+			t.Logger.Warn("could not pass a timer on; it will be redelivered", "subject", d.Subject, "error", err)
 			err = d.Park(parkFor)
 			if err != nil {
-				t.Logger.Warn("could not hand a timer back; it comes again after the ack deadline", "subject", d.Subject, "error", err)
+				t.Logger.Warn("could not hand a timer back; it will be redelivered after the ack wait", "subject", d.Subject, "error", err)
 			}
 		}
 	}()
 }
 
-// wait takes nothing more and waits for what is under way: it has all slots then.
+// wait accepts nothing more, and waits for timers that are being handled: when they are done it has all slots.
 func (t *timers) wait() {
 	close(t.stopped)
 	for range maxDue {
@@ -51,8 +50,8 @@ func (t *timers) wait() {
 	}
 }
 
-// fire appends Fired for a run that is open. For one that has ended, or is no longer kept, it must not: an entry in a
-// log that was removed would stay there for ever.
+// fire appends Fired for an open run. It must not do so for one that has ended or was removed: an entry in a removed log
+// would stay there for ever.
 func (t *timers) fire(d bus.Delivery) error {
 	p, run, ok := t.names.ParseTimer(d.Subject)
 	if !ok || !wire.ValidName(run) || wire.Partition(run, len(t.parts)) != p {
@@ -71,7 +70,7 @@ func (t *timers) fire(d bus.Delivery) error {
 	return d.Ack()
 }
 
-// stray tells people of a timer that belongs to no run. One of a run that has ended is nobody's concern.
+// stray opens a dead letter for a timer that belongs to no run. A timer of a run that has ended is ignored.
 func (t *timers) stray(d bus.Delivery) error {
 	s, err := t.Log.Stray(t.work, t.names.TimersStream(), d.Subject)
 	if err != nil {
@@ -79,7 +78,7 @@ func (t *timers) stray(d bus.Delivery) error {
 	}
 	if s != nil {
 		t.Logger.Error("a timer belongs to no run; decide its dead letter", "subject", d.Subject, "escalation", s.ID, "error", s.Why)
-		if err := putNow(t.work, t.letters, s); err != nil {
+		if err := putNow(t.work, t.escalations, s); err != nil {
 			return err
 		}
 	}

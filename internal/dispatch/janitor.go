@@ -4,19 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"belay/internal/bus"
-	"belay/internal/steps"
+	"belay/internal/runlog"
 	"belay/internal/wire"
 )
 
-// janitorEvery is how often ended runs are looked through for those that are kept long enough.
+// janitorEvery is how often ended runs are searched for those whose retention time is over.
 const janitorEvery = time.Hour
 
-// janitor removes ended runs after the retention time from the partitions that this dispatcher holds.
+// janitor removes ended runs after the retention time from the partitions that are pinned to this dispatcher.
 func (d *Dispatcher) janitor(ctx context.Context) {
 	if d.Retention < 0 {
 		return
@@ -31,59 +30,54 @@ func (d *Dispatcher) janitor(ctx context.Context) {
 }
 
 // clean removes the ended runs of a partition whose time is over. A result is the mark of an ended run, and it goes
-// last: an interrupted removal is taken up again, and never looks like a run that is still open. A mark stays behind for
-// another while, so that what comes late about a run is not taken for what belongs to none.
+// last: an interrupted removal is continued, and never looks like a run that is still open. A removal mark stays for
+// another markKept, so that what arrives late about a run is not mistaken for what belongs to none.
 func (p *partition) clean(ctx context.Context) error {
-	if held, err := p.holds(ctx); err != nil || !held {
+	if here, err := p.pinnedHere(ctx); err != nil || !here {
 		return err
 	}
-	results, err := p.Bus.Subjects(ctx, p.stream(), p.names.LogKind(p.p, wire.KindResult))
-	if err != nil {
-		return err
+	_, err := p.upTo(ctx, wire.KindResult, 0, time.Now().Add(-p.Retention), func(run string, e bus.Entry) error {
+		return p.cleanRun(ctx, run, e.Subject)
+	})
+	if err == nil {
+		p.marksSeen, err = p.upTo(ctx, wire.KindClock, p.marksSeen, time.Now().Add(-min(markKept, p.Retention)), func(run string, e bus.Entry) error {
+			if !runlog.IsRemovalMark(e) {
+				return nil
+			}
+			return p.cleanMark(ctx, run)
+		})
 	}
-	for _, s := range results {
-		_, run, _, ok := p.names.ParseLog(s)
-		if !ok {
-			continue
-		}
-		if err := p.cleanRun(ctx, run, s); err != nil {
-			return fmt.Errorf("run %s: %w", run, err)
-		}
-	}
-	return p.cleanMarks(ctx)
+	return err
 }
 
 // markKept is how long the mark of a removed run stays.
 const markKept = 24 * time.Hour
 
-// cleanMarks removes what is left of runs that were removed a while ago, and what has come late about them.
-func (p *partition) cleanMarks(ctx context.Context) error {
-	marked, err := p.Bus.Subjects(ctx, p.stream(), p.names.LogKind(p.p, wire.KindClock))
-	if err != nil {
-		return err
-	}
-	kept, err := p.Bus.Runs(ctx, p.p)
-	if err != nil {
-		return err
-	}
-	for _, s := range marked {
-		_, run, _, ok := p.names.ParseLog(s)
-		_, there := slices.BinarySearchFunc(kept, run, func(r bus.RunInfo, id string) int { return strings.Compare(r.Run, id) })
-		if !ok || there {
-			continue
+// upTo calls f with the log's entries of a kind that were stored before a time, and stand behind a sequence; it returns the
+// sequence of the last one. They are in the order of their times, so what is kept costs nothing.
+func (p *partition) upTo(ctx context.Context, kind string, after uint64, before time.Time, f func(run string, e bus.Entry) error) (last uint64, err error) {
+	for more := true; more; {
+		var page []bus.Entry
+		if page, more, err = p.Bus.ReadPage(ctx, p.stream(), p.names.LogKind(p.p, kind), after+1); err != nil {
+			return after, err
 		}
-		if err := p.cleanMark(ctx, run, s); err != nil {
-			return fmt.Errorf("what is left of run %s: %w", run, err)
+		for _, e := range page {
+			if !e.Time.Before(before) {
+				return after, nil
+			}
+			if _, run, _, ok := p.names.ParseLog(e.Subject); ok {
+				if err := f(run, e); err != nil {
+					return after, fmt.Errorf("run %s: %w", run, err)
+				}
+			}
+			after = e.Seq
 		}
 	}
-	return nil
+	return after, nil
 }
 
-func (p *partition) cleanMark(ctx context.Context, run, subject string) error {
-	mark, ok, err := p.Bus.Last(ctx, p.stream(), subject)
-	if err != nil || !ok || len(mark.Header[wire.HeaderRemoved]) == 0 || time.Since(mark.Time) < min(markKept, p.Retention) {
-		return err
-	}
+// cleanMark removes what is left of a run that was removed a while ago, and what has come late about it.
+func (p *partition) cleanMark(ctx context.Context, run string) error {
 	last, ok, err := p.Bus.Last(ctx, p.stream(), p.names.LogOf(p.p, run))
 	if err != nil || !ok {
 		return err
@@ -95,14 +89,12 @@ func (p *partition) cleanMark(ctx context.Context, run, subject string) error {
 	return p.Bus.PurgeTo(ctx, p.stream(), p.names.LogOf(p.p, run), last.Seq)
 }
 
-// mark leaves a word that a run was there and has ended. It is a Fired, which means nothing to a run that has ended, nor
-// to programs that do not know the mark.
+// mark notes in a run's log that the run existed and has ended.
 func (p *partition) mark(ctx context.Context, run string) (subject string, err error) {
-	m, stream, err := p.Log.Message(run, steps.Fired{})
+	m, stream, err := p.Log.RemovalMark(run)
 	if err != nil {
 		return "", err
 	}
-	m.Header[wire.HeaderRemoved] = []string{"1"}
 	_, err = p.Bus.PublishWait(ctx, stream, m)
 	return m.Subject, err
 }
@@ -129,7 +121,7 @@ func (p *partition) cleanRun(ctx context.Context, run, resultSubject string) err
 			return err
 		}
 	}
-	p.log.Debug("removed a run that ended long ago", "run_id", run, "ended", end.Time)
+	p.logger.Debug("removed a run that ended long ago", "run_id", run, "ended", end.Time)
 	return nil
 }
 

@@ -8,11 +8,11 @@ import (
 	"belay/internal/steps"
 )
 
-// listing is what the step queue held at a moment, by run.
+// listing is the contents of the step queue at some time, by run.
 type listing struct {
-	queued map[string][]steps.Attempt // nil until it is there
+	queued map[string][]steps.Attempt // nil until it is read
 	made   time.Time                  // when the queue was made
-	old    map[string]struct{}        // runs that left memory since it was begun: it may tell too little about them
+	old    map[string]struct{}        // runs that left memory since it was begun: it may miss attempts of theirs
 }
 
 // listQueue lists the attempts in the step queue that belong to this partition.
@@ -30,7 +30,7 @@ func (p *partition) listQueue(ctx context.Context, filter string) (*listing, err
 	return l, nil
 }
 
-// of is the listing if it tells all about r, else nil: a run that was in memory meanwhile may have been queued something.
+// of returns the listing if it has all attempts of r, else nil: a run that was in memory meanwhile may have queued more.
 func (l *listing) of(r *run) *listing {
 	if l == nil || l.queued == nil || r.fold != nil {
 		return nil

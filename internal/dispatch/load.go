@@ -7,10 +7,10 @@ import (
 	"belay/internal/steps"
 )
 
-// maxReads is how many logs a partition reads side by side.
+// maxReads is how many logs a partition reads at the same time.
 const maxReads = 8
 
-// read folds a run to the head of its log, beside the loop. Records from the sequence on are observed.
+// read folds a run to the head of its log, outside the loop. Records from sequence since on are observed.
 func (p *partition) read(r *run, since uint64) {
 	if r.state == reading {
 		return
@@ -38,7 +38,7 @@ func (p *partition) startReads() {
 	}
 }
 
-// found is what there is of a run: its fold, and the attempts whose step messages were in the queue before that.
+// found is what was read of a run: its fold, and the attempts whose step messages were in the queue before that.
 type found struct {
 	fold   *runlog.Fold
 	queued []steps.Attempt
@@ -71,7 +71,7 @@ func (p *partition) loaded(r *run, now found, err error) {
 	p.startReads()
 	r.wasRead()
 	if r.gone {
-		return // what waited for it was handed back
+		return // the events that waited for it were handed back
 	}
 	waiting := r.waiting
 	r.state, r.waiting = idle, nil
@@ -83,19 +83,19 @@ func (p *partition) loaded(r *run, now found, err error) {
 	fold := now.fold
 	r.fold, r.sent, r.made, r.queued = fold, nil, nil, setOf(now.queued)
 	r.timer.loaded()
-	rc := &receipt{sweep: true, run: r, again: fold.State != nil && fold.State.Submitted.Before(now.made)}
+	rc := &receipt{sweep: true, run: r, requeued: fold.State != nil && fold.State.Submitted.Before(now.made)}
 	switch {
 	case fold.Poison != nil:
 		p.freeze(r, rc)
 	case fold.State == nil:
-		if fold.Orphan != nil {
-			p.putLetter(r, rc, runlog.OrphanLetter(fold))
+		if s := fold.Stray(); s != nil {
+			p.putEscalation(r, rc, strayDeadLetter(s))
 		}
 		p.removeDecided(r, rc)
 		p.drop(r) // events of a run that was never submitted, or is no longer kept
 	default:
 		p.ensure(r, nil, rc)
-		p.afterLetters(r)
+		p.afterDeadLetters(r)
 	}
 	r.queued = nil
 	for _, e := range waiting {
@@ -111,7 +111,7 @@ func setOf(list []steps.Attempt) map[steps.Attempt]struct{} {
 	return set
 }
 
-// wasRead lets go on who waits for the run to be read.
+// wasRead calls those that wait for the run to be read.
 func (r *run) wasRead() {
 	for _, f := range r.onRead {
 		f()
@@ -119,9 +119,9 @@ func (r *run) wasRead() {
 	r.onRead = nil
 }
 
-// afterLetters removes dead letters that no longer hold the run.
-func (p *partition) afterLetters(r *run) {
-	if r.gone || r.fold == nil || len(r.fold.Letters) == 0 {
+// afterDeadLetters removes dead letters that no longer freeze the run.
+func (p *partition) afterDeadLetters(r *run) {
+	if r.gone || r.fold == nil || len(r.fold.DeadLetters) == 0 {
 		return
 	}
 	rc := &receipt{sweep: true, run: r}
@@ -132,16 +132,16 @@ func (p *partition) afterLetters(r *run) {
 func (p *partition) placeRead(r *run, head uint64, e event) {
 	switch {
 	case e.d.Seq <= head:
-		p.settle(r, &receipt{d: e.d, run: r})
+		p.ackWhenStored(r, &receipt{d: e.d, run: r})
 	case r.gone || !e.fresh:
-		// The log that was read does not have it: a replica that lags, or an entry removed meanwhile. It comes again.
+		// The log that was read does not have it: the replica lags, or the entry was removed meanwhile. It is redelivered.
 		p.handBack(&receipt{d: e.d, run: r})
 	default:
 		p.place(r, e)
 	}
 }
 
-// abandon gives up on a run whose log could not be read.
+// abandon gives up a run whose log could not be read.
 func (p *partition) abandon(r *run, waiting []event) {
 	r.waiting = waiting
 	if len(waiting) == 0 {
@@ -156,14 +156,14 @@ type redo struct {
 	at time.Time
 }
 
-// retryAfter is how long a run rests after a failure that no event will bring back.
+// retryAfter is how long to wait after a failure for which no event will be redelivered.
 const retryAfter = 2 * time.Second
 
 func (p *partition) retryLater(id string) {
 	p.later = append(p.later, redo{id, time.Now().Add(retryAfter)})
 }
 
-// retry reads the runs whose rest is over and says when the next one is.
+// retry reads the runs whose wait is over, and returns when the next one's is.
 func (p *partition) retry(now time.Time) (next time.Time) {
 	for len(p.later) > 0 && !p.later[0].at.After(now) {
 		id := p.later[0].id
@@ -176,7 +176,7 @@ func (p *partition) retry(now time.Time) (next time.Time) {
 	return p.later[0].at
 }
 
-// open reads a run that is not in memory, for its own sake.
+// open reads a run that is not in memory, without an event.
 func (p *partition) open(id string) {
 	if p.runs[id] == nil && p.pinned {
 		p.read(p.admit(id), p.delivered+1)

@@ -11,16 +11,18 @@ import (
 // partition is one partition of the log: its goroutine owns all runs in it.
 type partition struct {
 	*Dispatcher
-	p    int
-	log  *slog.Logger
-	work context.Context // for what must go on while the dispatcher drains
-	box  *mailbox
+	p      int
+	logger *slog.Logger
+	work   context.Context // for what must go on while the dispatcher drains
+	box    *inbox
 
 	runs    map[string]*run
-	putting map[string]*putting // letters on their way, by id
-	out     int                 // publishes and purges that have not answered, of all runs
+	putting map[string]*putting // escalations that are being published, by id
+	out     int                 // unanswered publishes and purges of all runs
 
-	// The pin under which events come. See the package comment on which events are new.
+	marksSeen uint64 // how far the janitor has looked for removal marks
+
+	// The pin with which events are delivered. See the package comment on which events are new.
 	pinned    bool
 	pin       string
 	note      uint64 // the log's last sequence when the pin changed; the largest number until it is known
@@ -35,18 +37,18 @@ type partition struct {
 	unsaved []unsaved // timers that may have to be made durable
 
 	listed    *listing      // while open runs are swept after a take-over
-	taken     chan struct{} // holds one word: the partition was taken over
-	complains time.Time     // no complaint about failed publishes before
+	takenOver chan struct{} // has a value if the partition was taken over and not swept since
+	complains time.Time     // no log line about failed publishes before this time
 }
 
 func newPartition(d *Dispatcher, p int) *partition {
 	return &partition{
-		Dispatcher: d, p: p, log: d.Logger.With("partition", p), box: newMailbox(),
-		runs: make(map[string]*run), putting: make(map[string]*putting), taken: make(chan struct{}, 1),
+		Dispatcher: d, p: p, logger: d.Logger.With("partition", p), box: newInbox(),
+		runs: make(map[string]*run), putting: make(map[string]*putting), takenOver: make(chan struct{}, 1),
 	}
 }
 
-// run turns the loop until ctx ends and then drains it.
+// run runs the loop until ctx ends, and then drains it.
 func (p *partition) run(ctx, work context.Context) {
 	p.work = work
 	consumed := make(chan struct{})
@@ -56,7 +58,7 @@ func (p *partition) run(ctx, work context.Context) {
 	}()
 	clock := time.NewTimer(0)
 	defer clock.Stop()
-	var m mail
+	var m arrivals
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
@@ -70,9 +72,9 @@ func (p *partition) run(ctx, work context.Context) {
 	p.drain(m)
 }
 
-// turn handles all mail. Answers come first: they free memory and acknowledge.
-func (p *partition) turn(m mail) mail {
-	m = p.box.take(m)
+// turn handles everything that has arrived. Answers come first, because they free memory and acknowledge events.
+func (p *partition) turn(m arrivals) arrivals {
+	m = p.box.collect(m)
 	for _, a := range m.answers {
 		p.answered(a)
 	}
@@ -80,13 +82,13 @@ func (p *partition) turn(m mail) mail {
 		f()
 	}
 	for _, d := range m.events {
-		p.take(d)
+		p.handle(d)
 	}
 	return m
 }
 
-// drain goes on until nothing is on its way, or for as long as a stop may take.
-func (p *partition) drain(m mail) {
+// drain goes on until nothing is in flight, at most for DrainTimeout.
+func (p *partition) drain(m arrivals) {
 	timeout := time.NewTimer(p.DrainTimeout)
 	defer timeout.Stop()
 	m = p.turn(m)
@@ -95,13 +97,13 @@ func (p *partition) drain(m mail) {
 		case <-p.box.wake:
 			m = p.turn(m)
 		case <-timeout.C:
-			p.log.Warn("stopped before everything on its way was stored; whoever takes over does it", "publishes", p.out)
+			p.logger.Warn("stopped before every publish was confirmed; the dispatcher that takes over repeats them", "publishes", p.out)
 			return
 		}
 	}
 }
 
-// consume takes events from the log until ctx ends, and starts again when the consumer was taken away.
+// consume consumes the log until ctx ends, and starts again if the consumer was deleted.
 func (p *partition) consume(ctx context.Context) {
 	for ctx.Err() == nil {
 		c, err := p.Bus.ConsumeLog(ctx, p.p, p.box.event)
@@ -109,7 +111,7 @@ func (p *partition) consume(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			p.log.Error("cannot consume the log; trying again", "error", err)
+			p.logger.Error("cannot consume the log; trying again", "error", err)
 			pause(ctx, time.Second)
 			continue
 		}
@@ -118,7 +120,7 @@ func (p *partition) consume(ctx context.Context) {
 			c.Stop()
 			<-c.Done()
 		case <-c.Done():
-			p.log.Warn("the log's consumer ended; starting it again")
+			p.logger.Warn("the log's consumer ended; starting it again")
 			pause(ctx, time.Second)
 		}
 	}
@@ -148,22 +150,22 @@ func (p *partition) do(ctx context.Context, f func()) error {
 	}
 }
 
-// newPin forgets every fold: while another dispatcher had the pin, the log went on without them.
+// newPin drops every fold: while another dispatcher had the pin, the log went on without them.
 func (p *partition) newPin(pin string) {
-	p.log.Info("took the partition over", "pin", pin)
+	p.logger.Info("took the partition over", "pin", pin)
 	p.forgetAll()
 	p.listed = nil
 	p.pinned, p.pin, p.delivered, p.note = true, pin, 0, math.MaxUint64
 	p.clock = clock{}
-	go p.takeNote(pin)
+	go p.noteHead(pin)
 	select {
-	case p.taken <- struct{}{}:
+	case p.takenOver <- struct{}{}:
 	default:
 	}
 }
 
-// takeNote finds out where the log ended at the take-over. Until that is known no event is new.
-func (p *partition) takeNote(pin string) {
+// noteHead reads where the log ended at the take-over. Until that is known, no event counts as new.
+func (p *partition) noteHead(pin string) {
 	for p.work.Err() == nil {
 		seq, err := p.Bus.LastSeq(p.work, p.p)
 		if err == nil {
@@ -174,7 +176,7 @@ func (p *partition) takeNote(pin string) {
 			})
 			return
 		}
-		p.log.Warn("cannot read where the log ends; trying again", "error", err)
+		p.logger.Warn("cannot read where the log ends; trying again", "error", err)
 		pause(p.work, time.Second)
 	}
 }
@@ -185,22 +187,21 @@ func (p *partition) forgetAll() {
 	}
 }
 
-// release forgets everything when the partition's events have gone to another dispatcher, so that their timers are no
-// longer kept here too.
+// release drops everything when another dispatcher gets the partition's events, so that no timer is kept twice.
 func (p *partition) release() {
-	p.log.Info("lost the partition to another dispatcher")
+	p.logger.Info("lost the partition to another dispatcher")
 	p.forgetAll()
 	p.pinned, p.pin = false, ""
 }
 
-// complain logs a failure, but not each of thousands with the same cause.
+// complain logs a failure, at most once a second: thousands may have the same cause.
 func (p *partition) complain(run string, err error) {
 	now := time.Now()
 	if now.Before(p.complains) || errors.Is(err, context.Canceled) {
 		return
 	}
 	p.complains = now.Add(time.Second)
-	p.log.Warn("could not store what an event caused; it will be done again", "run_id", run, "error", err)
+	p.logger.Warn("could not store what an event caused; trying again", "run_id", run, "error", err)
 }
 
 // stream is the log stream of this partition.

@@ -11,20 +11,22 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/bus/embedded"
 	"belay/internal/dlq"
 	"belay/internal/plan"
 	"belay/internal/runlog"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/wire"
 )
 
 // rig is a real server with the product's streams on it, and hands to submit, work and look.
 type rig struct {
 	testing.TB
-	server *bus.Server
+	server *embedded.Server
 	bus    *bus.Bus
 	log    *runlog.Log
-	box    *dlq.Box
+	box    *dlq.Queue
 }
 
 const testPartitions = 2
@@ -36,7 +38,7 @@ func newRig(t testing.TB) *rig {
 
 func newRigWith(t testing.TB, durability string) *rig {
 	t.Helper()
-	server, err := bus.StartServer(bus.ServerOptions{StoreDir: t.TempDir(), Durability: durability})
+	server, err := embedded.Start(embedded.Options{StoreDir: t.TempDir(), Durability: durability})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +145,7 @@ func (r *rig) until(run, what string, ok func(*steps.State) bool) *steps.State {
 	if err != nil || !ok(last) {
 		shown := ""
 		if last != nil {
-			raw, _ := json.Marshal(steps.Show(last))
+			raw, _ := json.Marshal(view.Show(last))
 			shown = string(raw)
 		}
 		r.Fatalf("run %s: never %s: %v\n%s", run, what, err, shown)

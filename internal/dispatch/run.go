@@ -1,6 +1,8 @@
 package dispatch
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"belay/internal/bus"
@@ -8,8 +10,8 @@ import (
 	"belay/internal/steps"
 )
 
-// run is one folded run in a partition's memory, and what is known to exist outside because of it. Only the
-// partition's goroutine touches it.
+// run is one folded run in a partition's memory, and what is known to exist outside because of it. Only the partition's
+// goroutine uses it.
 type run struct {
 	id   string
 	fold *runlog.Fold // nil until it is read
@@ -17,15 +19,15 @@ type run struct {
 	sent map[string]*sent  // by unit: the last attempt whose step message was published; pointers, since a map has room for eight at least
 	made map[made]struct{} // everything else that was published or removed
 
-	out     int                        // publishes and purges that have not answered
+	out     int                        // unanswered publishes and purges
 	late    []*receipt                 // events that the fold has already; acknowledged when out is 0
-	result  *heldResult                // the end of the run; published when out is 0
+	result  *pendingResult             // the end of the run; published when out is 0
 	gone    bool                       // no longer in the partition's memory
-	waiting []event                    // events that came while it was being read
-	queued  map[steps.Attempt]struct{} // while its wants are made sure of after a reading: attempts that are in the queue
+	waiting []event                    // events that arrived while it was being read, in the order of the log
+	queued  map[steps.Attempt]struct{} // after its log was read, while missing wants are published: attempts that are in the queue
 	state   readingState               // whether it is being read
 	since   uint64                     // while reading: records from this sequence on are observed
-	onRead  []func()                   // called once it is read, or given up
+	onRead  []func()                   // called once it is read, or abandoned
 
 	timer timer
 }
@@ -44,7 +46,7 @@ type sent struct {
 	at      time.Time
 }
 
-// made names one thing outside, beside step messages and the timer.
+// made names one thing that was published, other than step messages and the timer.
 type made struct {
 	kind thing
 	name string
@@ -55,8 +57,8 @@ type thing uint8
 const (
 	withdrawal thing = iota + 1
 	purged
-	letter
-	letterRemoved
+	escalation
+	escalationRemoved
 	result
 	unservedWord
 )
@@ -67,20 +69,33 @@ type event struct {
 	fresh bool
 }
 
-// heldResult is a Closed that waits until all else is stored, because after it nothing is wanted any more.
-type heldResult struct {
+// pendingResult is a Closed that waits until everything else is stored, because after it nothing is wanted any more.
+type pendingResult struct {
 	closed  steps.Closed
 	receipt *receipt
 }
 
-// receipt is an event on its way to its acknowledgement: sent only after everything that the event caused is stored.
+// receipt is an event that is not acknowledged yet. The order must always be: everything that the event caused is stored,
+// then the event is acknowledged; a failed publish hands it back instead. A result is stored after everything else of its
+// run, because nothing is wanted after it.
 type receipt struct {
-	d      bus.Delivery
-	sweep  bool // no event: the run was read for its own sake
-	again  bool // what the run wants queued now may have been in a queue that is lost
-	run    *run
-	left   int // what has not answered
-	failed bool
+	d        bus.Delivery
+	sweep    bool // there is no event: the run was read without one
+	requeued bool // what the run wants to be queued may have been in a queue that was lost
+	run      *run
+	left     int  // unanswered publishes and purges
+	failed   bool // handed back; a later answer changes nothing
+}
+
+// wait keeps an event until the run is read. One that was redelivered meanwhile takes its own place: a read may take longer
+// than the server waits for an acknowledgement.
+func (r *run) wait(e event) {
+	i, waits := slices.BinarySearchFunc(r.waiting, e.d.Seq, func(w event, seq uint64) int { return cmp.Compare(w.d.Seq, seq) })
+	if waits {
+		r.waiting[i] = e
+		return
+	}
+	r.waiting = slices.Insert(r.waiting, i, e)
 }
 
 // hasSent reports whether the step message of an attempt was published, and no later one of its unit.
@@ -101,7 +116,7 @@ func (r *run) note(kind thing, name string) {
 	r.made[made{kind, name}] = struct{}{}
 }
 
-// frozen reports whether an entry that nobody can read holds the run.
+// frozen reports whether the run is frozen at an entry that cannot be read.
 func (r *run) frozen() bool { return r.fold != nil && r.fold.Poison != nil }
 
 // live reports whether the run can want something now.

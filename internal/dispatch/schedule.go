@@ -2,8 +2,8 @@ package dispatch
 
 import "time"
 
-// schedule is a heap of runs by the time of their timer. Each run knows its place in it, so that a run that is over
-// leaves at once; a heap that kept the dead until their time would hold millions.
+// schedule is a heap of runs by the time of their timer. Each run knows its place in it, so that a run that has ended is
+// removed at once; otherwise ended runs would stay until their time, in millions.
 type schedule struct{ heap []*run }
 
 // first is the run that is due next, nil when there is none.

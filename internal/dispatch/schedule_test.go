@@ -10,6 +10,7 @@ import (
 
 // The schedule against a list that is sorted each time.
 func TestScheduleIsAHeap(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var s schedule
 		var in []*run

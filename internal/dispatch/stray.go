@@ -7,11 +7,12 @@ import (
 	"belay/internal/bus"
 	"belay/internal/dlq"
 	"belay/internal/runlog"
+	"belay/internal/steps"
 	"belay/internal/wire"
 )
 
-// stray deals with an entry on the log's stream that belongs to no run of this partition: people are told before it is
-// acknowledged. What is alike shares a letter, so a flood of it is one question.
+// stray handles an entry of the log's stream that belongs to no run of this partition: its dead letter is stored before the
+// entry is acknowledged. Alike entries share a dead letter, so a flood of them makes one escalation.
 func (p *partition) stray(d bus.Delivery) {
 	nobody := &run{}
 	rc := &receipt{d: d, run: nobody}
@@ -22,25 +23,25 @@ func (p *partition) stray(d bus.Delivery) {
 		<-p.purges
 		p.box.call(func() {
 			if s != nil {
-				p.log.Error("an entry of the log belongs to no run; decide its dead letter", "subject", d.Subject, "sequence", d.Seq, "escalation", s.ID, "error", s.Why)
-				p.putLetter(nobody, rc, s.Letter())
+				p.logger.Error("an entry of the log belongs to no run; decide its dead letter", "subject", d.Subject, "sequence", d.Seq, "escalation", s.ID, "error", s.Why)
+				p.putEscalation(nobody, rc, strayDeadLetter(s))
 			}
 			p.answered(answer{rc, err})
 		})
 	}()
 }
 
-// strays remembers which runs are known, so that a look at what is queued asks once about each.
+// strays remembers which runs are known, so that a sweep looks up each of them once.
 type strays struct {
 	*Dispatcher
 	known map[string]struct{}
 }
 
-// mostKnown bounds what is remembered; then it is forgotten and asked again.
+// mostKnown bounds how many runs are remembered; beyond it all are forgotten and looked up again.
 const mostKnown = 200_000
 
-// sweep tells people of what lies in the queue of steps, among the timers, the escalations and the audit records and
-// belongs to no run. No consumer takes it, so nobody else would ever look at it.
+// sweep opens dead letters for messages that belong to no run, in the step queue and among timers, escalations and audit
+// records. No consumer gets these messages, so nothing else would ever notice them.
 func (s *strays) sweep(ctx context.Context) error {
 	if s.known == nil || len(s.known) > mostKnown {
 		s.known = make(map[string]struct{})
@@ -75,14 +76,14 @@ func (s *strays) look(ctx context.Context, stream, filter string) error {
 			s.known[run] = struct{}{}
 			continue
 		}
-		if err := putNow(ctx, s.letters, found); err != nil {
+		if err := putNow(ctx, s.escalations, found); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// about is the run that a subject speaks of; sure means that no look is needed: it is a letter.
+// about returns the run that a subject names; sure means that it names an escalation, so that no lookup is needed.
 func (s *strays) about(subject string) (run string, sure bool) {
 	if _, _, run, _, ok := s.names.ParseStep(subject); ok && wire.ValidName(run) {
 		return run, false
@@ -90,14 +91,22 @@ func (s *strays) about(subject string) (run string, sure bool) {
 	if p, run, ok := s.names.ParseTimer(subject); ok && wire.ValidName(run) && wire.Partition(run, len(s.parts)) == p {
 		return run, false
 	}
-	_, _, _, letter := s.names.ParseEscalation(subject)
-	return subject, letter
+	_, _, _, escalation := s.names.ParseEscalation(subject)
+	return subject, escalation
 }
 
-// putNow stores the letter about a stray and waits for it.
-func putNow(ctx context.Context, letters *dlq.Box, s *runlog.Stray) error {
+// strayDeadLetter is the dead letter about a message that belongs to no run. Deciding it removes the message: there is no
+// run whose log could have the decision.
+func strayDeadLetter(s *runlog.Stray) dlq.Entry {
+	l := dlq.DeadLetter(s.ID, s.Run, s.First, s.Why)
+	l.Allowed = []steps.Verb{steps.VerbSkip}
+	return l
+}
+
+// putNow stores the dead letter about a stray and waits for the answer.
+func putNow(ctx context.Context, escalations *dlq.Queue, s *runlog.Stray) error {
 	stored := make(chan error, 1)
-	letters.Put(s.Letter(), func(err error) { stored <- err })
+	escalations.Put(strayDeadLetter(s), func(err error) { stored <- err })
 	select {
 	case err := <-stored:
 		return err

@@ -7,18 +7,18 @@ import (
 	"slices"
 	"time"
 
-	"belay/internal/runlog"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/wire"
 )
 
-// A sweep must not starve live events: it opens few runs side by side and looks at few in one turn of the loop.
+// A sweep must not starve live events: it reads few runs at the same time, and checks few in one turn of the loop.
 const (
 	sweepAtOnce = 4
 	sweepChunk  = 128
 )
 
-// sweeper folds every open run anew when the partition is taken over, and from time to time.
+// sweeper folds every open run again when the partition is taken over, and periodically.
 func (p *partition) sweeper(ctx context.Context) {
 	tick := time.NewTicker(p.SweepEvery)
 	defer tick.Stop()
@@ -27,34 +27,35 @@ func (p *partition) sweeper(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-p.taken:
+		case <-p.takenOver:
 		case <-tick.C:
 			anew = true
 		}
 		for err := p.sweep(ctx, anew); err != nil && ctx.Err() == nil; err = p.sweep(ctx, anew) {
-			p.log.Warn("cannot look through the open runs; trying again", "error", err)
+			p.logger.Warn("cannot sweep the open runs; trying again", "error", err)
 			pause(ctx, retryAfter)
 		}
 	}
 }
 
-// sweep folds every open run to the head of its log and makes sure of all that it wants. It is the same comparison as
-// after an event, for runs that no event comes for. Runs in memory are read again only if anew is set.
+// sweep folds every open run to the head of its log, and publishes what it wants and does not have. It is the same
+// comparison as after an event, for runs that get no event. Runs in memory are read again only if anew is set.
 func (p *partition) sweep(ctx context.Context, anew bool) error {
 	if mutant("no-reconcile") {
 		return nil
 	}
-	if held, err := p.holds(ctx); err != nil || !held {
+	if here, err := p.pinnedHere(ctx); err != nil || !here {
 		return err
 	}
 	if err := p.shareListing(ctx, anew); err != nil {
 		return err
 	}
 	defer p.box.call(func() { p.listed = nil })
-	open, err := p.Bus.OpenRuns(ctx, p.p)
+	open, err := p.OpenRuns(ctx, p.p)
 	if err != nil {
 		return fmt.Errorf("list the open runs: %w", err)
 	}
+	began := time.Now()
 	slots := make(chan struct{}, sweepAtOnce)
 	for _, id := range open {
 		select {
@@ -71,11 +72,12 @@ func (p *partition) sweep(ctx context.Context, anew bool) error {
 			return ctx.Err()
 		}
 	}
-	return p.sweepLetters(ctx, open)
+	p.logger.Debug("read the open runs", "runs", len(open), "took", time.Since(began), "again", anew)
+	return p.sweepEscalations(ctx, open)
 }
 
-// shareListing lists the step queue once for all runs that are not in memory yet. A run in memory may have been queued
-// something since, so it is looked up by itself.
+// shareListing lists the step queue once for all runs that are not in memory yet. A run in memory may have queued more
+// since, so it is looked up separately.
 func (p *partition) shareListing(ctx context.Context, anew bool) error {
 	if anew {
 		return nil
@@ -91,13 +93,13 @@ func (p *partition) shareListing(ctx context.Context, anew bool) error {
 	return p.do(ctx, func() { l.queued, l.made = now.queued, now.made })
 }
 
-// holds reports whether events of the partition come to this dispatcher.
-func (p *partition) holds(ctx context.Context) (bool, error) {
-	held := make(chan bool, 1) // when ctx ends, nobody waits for the answer any more, and it comes all the same
-	if err := p.do(ctx, func() { held <- p.pinned }); err != nil {
+// pinnedHere reports whether the partition is pinned to this dispatcher.
+func (p *partition) pinnedHere(ctx context.Context) (bool, error) {
+	here := make(chan bool, 1) // buffered: if ctx ends, the answer is sent but nobody receives it
+	if err := p.do(ctx, func() { here <- p.pinned }); err != nil {
 		return false, err
 	}
-	return <-held, nil
+	return <-here, nil
 }
 
 // reopen reads a run; done is called once it is read.
@@ -116,60 +118,55 @@ func (p *partition) reopen(id string, anew bool, done func()) {
 	p.read(r, since)
 }
 
-// sweepLetters removes letters of runs that have ended and dead letters of runs that are not frozen: what a crash
+// sweepEscalations removes escalations of runs that have ended and dead letters of runs that are not frozen: what a crash
 // between a decision and the removal left behind.
-func (p *partition) sweepLetters(ctx context.Context, open []string) error {
-	letters, err := p.letters.IDs(ctx)
+func (p *partition) sweepEscalations(ctx context.Context, open []string) error {
+	all, err := p.escalations.IDs(ctx)
 	if err != nil {
 		return err
 	}
-	letters = slices.DeleteFunc(letters, func(v steps.EscalationView) bool { return !p.owns(letterRun(v)) })
-	if len(letters) == 0 {
+	all = slices.DeleteFunc(all, func(v view.Escalation) bool { return !p.owns(runOf(v)) })
+	if len(all) == 0 {
 		return nil
 	}
 	isOpen := make(map[string]bool, len(open))
 	for _, id := range open {
 		isOpen[id] = true
 	}
-	for _, v := range letters {
-		over, err := p.letterOver(ctx, v, isOpen[letterRun(v)])
+	for _, v := range all {
+		over, err := p.isOver(ctx, v, isOpen[runOf(v)])
 		if err != nil {
 			return err
 		}
 		if over {
-			p.removeLetterNow(ctx, v)
+			p.removeNow(ctx, v)
 		}
 	}
 	return nil
 }
 
-// letterRun is the run that a letter is about, "" when it belongs to none.
-func letterRun(v steps.EscalationView) string {
-	if v.Kind == steps.KindDeadLetter {
-		run, _ := runlog.LetterRun(v.ID)
-		return run
+// runOf is the run that an escalation is about, "" when it belongs to none.
+func runOf(v view.Escalation) string {
+	if steps.IsDeadLetter(v.ID) != (v.Kind == steps.KindDeadLetter) {
+		return ""
 	}
-	for i := len(v.ID) - 1; i > 0; i-- {
-		if v.ID[i] == '-' {
-			return v.ID[:i]
-		}
-	}
-	return ""
+	run, _ := steps.RunOfEscalation(v.ID)
+	return run
 }
 
-// letterOver asks the run's own log, since the list of open runs may be older than the letter.
-func (p *partition) letterOver(ctx context.Context, v steps.EscalationView, open bool) (bool, error) {
+// isOver reads the run's own log, since the list of open runs may be older than the escalation.
+func (p *partition) isOver(ctx context.Context, v view.Escalation, open bool) (bool, error) {
 	if open && v.Kind != steps.KindDeadLetter {
-		return false, nil // its run wants it or removes it
+		return false, nil // the run itself removes it
 	}
-	f, err := p.Log.Read(ctx, letterRun(v), nil)
+	f, err := p.Log.Read(ctx, runOf(v), nil)
 	switch {
 	case err != nil:
 		return false, err
 	case f.Removed && f.State == nil:
 		return true, nil
 	case f.Poison != nil || f.State == nil:
-		return false, nil // people remove a letter that belongs to no run
+		return false, nil // it belongs to no run: people remove it
 	case v.Kind == steps.KindDeadLetter:
 		_, err := wants(f.State, nil)
 		return err == nil, nil
@@ -177,15 +174,15 @@ func (p *partition) letterOver(ctx context.Context, v steps.EscalationView, open
 	return f.State.Closed(), nil
 }
 
-func (p *partition) removeLetterNow(ctx context.Context, v steps.EscalationView) {
-	if err := p.letters.Remove(ctx, v); err != nil {
-		p.log.Warn("cannot remove a letter that is over; the next sweep does", "escalation", v.ID, "error", err)
+func (p *partition) removeNow(ctx context.Context, v view.Escalation) {
+	if err := p.escalations.Remove(ctx, v); err != nil {
+		p.logger.Warn("cannot remove an escalation that has ended; the next sweep tries again", "escalation", v.ID, "error", err)
 	}
 }
 
-// sweepQueue compares the step queue with what runs in memory want. A step message that is wanted and not there was
-// taken away (an operator purged the queue): its run is folded to the head of its log, and what is then still wanted
-// is queued again. What was sent less than slack before may not be in the list yet, and is left alone.
+// sweepQueue compares the step queue with what runs in memory want. A step message that is wanted and missing was removed
+// (an operator purged the queue): its run is folded to the head of its log, and what is still wanted then is queued again.
+// What was sent less than slack ago may not be in the list yet, and is ignored.
 func (d *Dispatcher) sweepQueue(ctx context.Context, slack time.Duration) error {
 	if mutant("no-reconcile") {
 		return nil
@@ -210,7 +207,7 @@ func (d *Dispatcher) sweepQueue(ctx context.Context, slack time.Duration) error 
 	return nil
 }
 
-// refillQueue makes the step queue again, and fills it, when the server that held it was restarted.
+// refillQueue makes the step queue again, and fills it, after the server that had it was restarted.
 func (d *Dispatcher) refillQueue(ctx context.Context) {
 	for {
 		select {
@@ -221,19 +218,19 @@ func (d *Dispatcher) refillQueue(ctx context.Context) {
 		for ctx.Err() == nil {
 			err := d.Bus.RestoreQueue(ctx)
 			if err == nil {
-				// Whatever was sent before went with the server, so nothing is too young to be missed.
+				// Everything that was sent before was lost with the server, so there is no slack.
 				err = d.sweepQueue(ctx, 0)
 			}
 			if err == nil {
 				break
 			}
-			d.Logger.Warn("cannot make the step queue again yet; trying again", "error", err)
+			d.Logger.Warn("cannot restore the step queue yet; trying again", "error", err)
 			pause(ctx, 200*time.Millisecond)
 		}
 	}
 }
 
-// queue is what the step queue held at a moment. What was sent shortly before may be missing in it.
+// queue is the contents of the step queue at some time. Messages sent shortly before may be missing.
 type queue struct {
 	there  map[string]struct{}
 	before time.Time
@@ -269,7 +266,7 @@ func (p *partition) checkRun(id string, q queue) {
 	}
 	for i := range w.Steps {
 		if p.missing(r, &w.Steps[i], q) {
-			// Its outcome may be in the log and not here yet, so the log is asked before anything is queued again.
+			// Its outcome may be in the log and not here yet, so the log is read before anything is queued again.
 			p.read(r, r.fold.Seq+1)
 			return
 		}
@@ -285,11 +282,11 @@ func (p *partition) missing(r *run, m *steps.StepMessage, q queue) bool {
 	return !there
 }
 
-// progress is how far events had come when it was last looked at.
+// progress is the last event delivered, and the head of the log, at the last check.
 type progress struct{ delivered, head uint64 }
 
-// checkPin finds out that another dispatcher gets the partition's events now: nothing tells the one that lost them. It
-// has when none came since the last look, while one was in the log by then that never came.
+// checkPin finds out whether another dispatcher gets the partition's events now, because this one is not notified. It does
+// if no event was delivered since the last check, although the log had one by then that was never delivered.
 func (p *partition) checkPin(ctx context.Context) error {
 	head, err := p.Bus.LastSeq(ctx, p.p)
 	if err != nil {

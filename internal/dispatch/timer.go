@@ -3,10 +3,11 @@ package dispatch
 import (
 	"time"
 
+	"belay/internal/crashpoint"
 	"belay/internal/steps"
 )
 
-// timer is what a run knows about its next moment. Moments are in the log's time.
+// timer is the next time at which something happens in a run, by the log's clock.
 type timer struct {
 	at    time.Time // in memory, in the partition's schedule; zero = none
 	index int       // place in the schedule, from 1; 0 = not in it
@@ -15,12 +16,12 @@ type timer struct {
 	perhaps bool      // a dispatcher before this one may have written one
 	waiting bool      // in the partition's list of timers to be made durable
 
-	fired  time.Time // the moment that Fired was last appended for
-	misses int       // how often that helped nothing
-	rest   time.Time // own clock: no Fired before
+	fired  time.Time // the time for which Fired was last appended
+	misses int       // how often that changed nothing
+	rest   time.Time // no Fired before this time, by this machine's clock
 }
 
-// unsaved is a timer that is made durable at a time, if its run is still open then.
+// unsaved is a timer that becomes durable at a time, if its run is still open then.
 type unsaved struct {
 	r  *run
 	at time.Time
@@ -28,14 +29,14 @@ type unsaved struct {
 
 func (t *timer) loaded() { t.perhaps = true }
 
-// heard notes that the durable schedule has fired; the server may be up to a second early.
+// heard notes that the durable schedule has fired; the server can be up to a second early.
 func (t *timer) heard(rec steps.Record) {
 	if _, is := rec.Event.(steps.Fired); is && !t.saved.IsZero() && !rec.Time.Before(t.saved.Add(-time.Second)) {
 		t.saved = time.Time{}
 	}
 }
 
-// arm makes sure that the run's timer is not later than at. One that turns out too early is put right when it comes.
+// arm makes sure that the run's timer is not later than at. A timer that is too early is corrected when it fires.
 func (p *partition) arm(r *run, at time.Time) {
 	if at.IsZero() || !r.timer.at.IsZero() && !at.Before(r.timer.at) {
 		return
@@ -47,7 +48,7 @@ func (p *partition) arm(r *run, at time.Time) {
 	}
 }
 
-// tick does what is due and says how long the loop may sleep.
+// tick does what is due, and returns how long the loop may sleep.
 func (p *partition) tick(now time.Time) time.Duration {
 	next := now.Add(time.Minute)
 	for _, t := range []time.Time{p.retry(now), p.fireDue(now), p.saveTimers(now)} {
@@ -58,7 +59,7 @@ func (p *partition) tick(now time.Time) time.Duration {
 	return max(next.Sub(now), time.Millisecond)
 }
 
-// fireDue fires what is due; the result is when, by this machine's clock, the next one is.
+// fireDue fires timers that are due, and returns when the next one is, by this machine's clock.
 func (p *partition) fireDue(now time.Time) time.Time {
 	for {
 		r := p.due.first()
@@ -76,7 +77,7 @@ func (p *partition) fireDue(now time.Time) time.Time {
 // fire appends Fired, if the fold agrees that its time has come.
 func (p *partition) fire(r *run, now time.Time) {
 	if !r.live() {
-		return // once it is read again its timer is wanted anew
+		return // it will be read again, and want its timer then
 	}
 	w, err := wants(r.fold.State, nil)
 	t := &r.timer
@@ -95,6 +96,7 @@ func (p *partition) fire(r *run, now time.Time) {
 	}
 	t.repeat(w.Timer, now)
 	p.append(r, steps.Fired{}, func(err error) {
+		crashpoint.At(crashpoint.TimerFired)
 		if err != nil && !r.gone {
 			p.complain(r.id, err)
 			p.due.put(r, p.clock.logged(time.Now().Add(retryAfter)))
@@ -102,8 +104,8 @@ func (p *partition) fire(r *run, now time.Time) {
 	})
 }
 
-// repeat makes Fired rest for longer each time that it helped nothing: the log's clock may be behind this one's, and
-// then the fold waits on.
+// repeat waits longer before the next Fired each time that one changed nothing: the log's clock may be behind this one's,
+// and then the fold goes on waiting.
 func (t *timer) repeat(at, now time.Time) {
 	if at.Equal(t.fired) {
 		t.misses++
@@ -113,7 +115,7 @@ func (t *timer) repeat(at, now time.Time) {
 	t.rest = now.Add(100 * time.Millisecond << min(t.misses, 7))
 }
 
-// saveTimers makes the timers of runs that are open for long durable; the result is when the next one is to be looked at.
+// saveTimers makes the timers of long-running runs durable, and returns when to check the next one.
 func (p *partition) saveTimers(now time.Time) time.Time {
 	n := 0
 	for ; n < len(p.unsaved) && !p.unsaved[n].at.After(now); n++ {
@@ -160,8 +162,8 @@ func (p *partition) timerSaved(r *run, at time.Time, err error) {
 	}
 }
 
-// cancelTimer takes the durable schedule of a run that is over back. One that stays by mistake fires once, and that
-// changes nothing. (For a run that is open it would help nothing: the word that cancels looks like a timer that is due.)
+// cancelTimer cancels the durable schedule of a run that has ended. If one is left by mistake, it fires once and changes
+// nothing. (For an open run it would be useless, because the message that cancels looks like a due timer.)
 func (p *partition) cancelTimer(r *run) {
 	if r.timer.saved.IsZero() && !r.timer.perhaps {
 		return

@@ -3,20 +3,20 @@ package dispatch
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
-	"belay/internal/bus"
 	"belay/internal/steps"
 	"belay/internal/wire"
 )
 
-// route is a tool and a rung of it: one consumer of the step queue.
+// route is a tool and one of its rungs: one consumer of the step queue.
 type route struct{ tool, rung string }
 
-// routes are those that this dispatcher has queued steps for.
+// routes are the routes for which this dispatcher has queued steps.
 type routes struct {
 	mu   sync.RWMutex
 	seen map[route]struct{}
@@ -46,22 +46,33 @@ func (t *routes) all() []route {
 	return list
 }
 
-// Unserved is a rung that no worker asks for although steps of it are queued.
+// Unserved is a rung that no worker serves although steps of it are queued.
 type Unserved struct {
-	Tool, Rung string
-	Steps      uint64    // that wait
-	Since      time.Time // without a break
-	Asks       time.Time // when their runs ask people instead of waiting on
+	Tool, Rung string    // of the tools file
+	Steps      uint64    // in the queue
+	Since      time.Time // since when, without interruption
+	Asks       time.Time // when their runs ask people
 }
 
 // missing are the rungs that no worker serves, as they were last seen.
 type missing struct {
-	mu   sync.Mutex
-	list map[route]*Unserved
+	mu    sync.Mutex
+	list  map[route]*Unserved
+	quiet map[route]*quiet // used only by watchServed
 }
 
-// Unserved lists the rungs that no worker serves. One that was seen only once is not yet among them: a worker that has
-// just taken its last batch looks like that for a moment.
+func newMissing() *missing {
+	return &missing{list: make(map[route]*Unserved), quiet: make(map[route]*quiet)}
+}
+
+// unasked is the queued steps that no worker pulls.
+type unasked struct {
+	steps uint64
+	since time.Time
+}
+
+// Unserved lists the rungs that no worker serves. One that was seen only once is not among them yet: a worker that has just
+// pulled its last batch looks like that for a moment.
 func (d *Dispatcher) Unserved() []Unserved {
 	d.missing.mu.Lock()
 	defer d.missing.mu.Unlock()
@@ -75,8 +86,8 @@ func (d *Dispatcher) Unserved() []Unserved {
 	return list
 }
 
-// watchServed looks for queued steps that nobody asks for: whoever looks is told within seconds, and after UnservedAfter
-// the runs are, so that they ask a person instead of hanging silently.
+// watchServed looks for queued steps that no worker pulls: [Dispatcher.Unserved] lists them within seconds, and after
+// UnservedAfter their runs are notified, so that they ask a person instead of hanging silently.
 func (d *Dispatcher) watchServed(ctx context.Context) {
 	d.every(ctx, max(d.UnservedAfter/40, 10*time.Millisecond), "look for steps that no worker serves", func(ctx context.Context) error {
 		idle, err := d.unserved(ctx)
@@ -84,8 +95,9 @@ func (d *Dispatcher) watchServed(ctx context.Context) {
 			return err
 		}
 		for _, r := range d.seen(idle) {
-			if err := d.tellUnserved(ctx, r); err != nil && ctx.Err() == nil {
-				d.Logger.Warn("could not tell runs that no worker serves them; trying again", "tool", r.tool, "rung", r.rung, "error", err)
+			err := errors.Join(d.tellUnserved(ctx, r), d.tellAbandoned(ctx, r))
+			if err != nil && ctx.Err() == nil {
+				d.Logger.Warn("could not notify runs that no worker serves them; trying again", "tool", r.tool, "rung", r.rung, "error", err)
 			}
 		}
 		return nil
@@ -93,41 +105,53 @@ func (d *Dispatcher) watchServed(ctx context.Context) {
 }
 
 // seen notes what is unserved now, and lists those for which that has lasted long enough.
-func (d *Dispatcher) seen(idle map[route]uint64) (over []route) {
+func (d *Dispatcher) seen(all map[route]unasked) (over []route) {
 	d.missing.mu.Lock()
 	defer d.missing.mu.Unlock()
-	maps.DeleteFunc(d.missing.list, func(r route, _ *Unserved) bool { return idle[r] == 0 })
-	for r, waiting := range idle {
+	maps.DeleteFunc(d.missing.list, func(r route, _ *Unserved) bool { return all[r].steps == 0 })
+	for r, waits := range all {
 		u := d.missing.list[r]
 		if u == nil {
-			now := time.Now()
-			d.missing.list[r] = &Unserved{Tool: r.tool, Rung: r.rung, Since: now, Asks: now.Add(d.UnservedAfter)}
+			d.missing.list[r] = &Unserved{Tool: r.tool, Rung: r.rung, Since: waits.since, Asks: waits.since.Add(d.UnservedAfter)}
 			continue
 		}
 		if u.Steps == 0 {
 			d.Logger.Warn("no worker serves this tool: start one that does, or the steps go to a person",
-				"tool", r.tool, "rung", r.rung, "steps", waiting, "at", u.Asks)
+				"tool", r.tool, "rung", r.rung, "steps", waits.steps, "at", u.Asks)
 		}
-		if u.Steps = waiting; !time.Now().Before(u.Asks) {
+		if u.Steps = waits.steps; !time.Now().Before(u.Asks) {
 			over = append(over, r)
 		}
 	}
 	return over
 }
 
-// unserved lists the routes with steps in the queue, nothing in flight and nobody asking, and how many steps wait.
-func (d *Dispatcher) unserved(ctx context.Context) (map[route]uint64, error) {
+// unserved returns the routes with queued steps that no worker pulls or has in hand.
+func (d *Dispatcher) unserved(ctx context.Context) (map[route]unasked, error) {
 	backlogs, err := d.Bus.Backlogs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	idle := make(map[route]uint64)
+	now := time.Now()
+	all := make(map[route]unasked)
 	consumed := make(map[route]bool, len(backlogs))
 	for _, b := range backlogs {
 		r := route{b.Tool, b.Rung}
 		consumed[r] = true
-		if isIdle(b) {
-			idle[r] = b.Pending
+		switch {
+		case b.Waiting > 0 || b.InFlight == 0:
+			delete(d.missing.quiet, r)
+			if b.Waiting == 0 && b.Pending > 0 {
+				all[r] = unasked{b.Pending, now}
+			}
+		default:
+			q, err := d.lookAtQuiet(ctx, r, b.AckWait)
+			if err != nil {
+				return nil, err
+			}
+			if q.abandoned {
+				all[r] = unasked{b.Pending + b.InFlight, q.since}
+			}
 		}
 	}
 	for _, r := range d.routes.all() {
@@ -139,13 +163,11 @@ func (d *Dispatcher) unserved(ctx context.Context) (map[route]uint64, error) {
 			return nil, err
 		}
 		if len(queued) > 0 {
-			idle[r] = uint64(len(queued))
+			all[r] = unasked{uint64(len(queued)), now}
 		}
 	}
-	return idle, nil
+	return all, nil
 }
-
-func isIdle(b bus.Backlog) bool { return b.Pending > 0 && b.InFlight == 0 && b.Waiting == 0 }
 
 func (d *Dispatcher) queuedFor(ctx context.Context, r route) ([]string, error) {
 	return d.Bus.Subjects(ctx, d.names.StepsStream(), d.names.StepFilter(r.tool, r.rung))

@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/crashpoint"
 	"belay/internal/dlq"
-	"belay/internal/runlog"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/wire"
 )
 
-// ensure publishes what a run wants because of the touched units (nil = all) and does not yet have, and lets the
-// receipt wait for it.
+// ensure publishes what a run wants because of the touched units (nil = all) and does not have yet, and makes the receipt
+// wait for it.
 func (p *partition) ensure(r *run, touched []int, rc *receipt) {
 	s := r.fold.State
 	w, err := wants(s, touched)
@@ -39,24 +40,24 @@ func (p *partition) ensure(r *run, touched []int, rc *receipt) {
 	}
 }
 
-// end publishes the run's result, as soon as nothing else of the run is on its way.
+// end publishes the run's result as soon as nothing else of the run is in flight.
 func (p *partition) end(r *run, rc *receipt, c steps.Closed) {
 	if r.knows(result, "") {
 		return
 	}
 	r.note(result, "")
 	rc.left++
-	r.result = &heldResult{c, rc}
+	r.result = &pendingResult{c, rc}
 	if r.out == 0 {
 		p.quiet(r)
 	}
 }
 
-// wants keeps a bug in the core from taking down every other run with this one.
+// wants turns a panic of the core into an error, so that a bug does not take down every other run.
 func wants(s *steps.State, touched []int) (w steps.WantList, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("working out what the run wants panicked: %v", p)
+			err = fmt.Errorf("computing what the run wants panicked: %v", p)
 		}
 	}()
 	return steps.Wants(s, touched), nil
@@ -78,10 +79,10 @@ func (p *partition) publishAll(r *run, rc *receipt, w *steps.WantList) error {
 		p.tellStop(&w.Stop[i])
 	}
 	for _, n := range w.Escalations {
-		p.putLetter(r, rc, dlq.Letter{EscalationView: steps.ViewEscalation(r.fold.State, n)})
+		p.putEscalation(r, rc, dlq.Entry{Escalation: view.EscalationOf(r.fold.State, n)})
 	}
-	for _, n := range w.Settled {
-		p.removeLetter(r, rc, steps.ViewEscalation(r.fold.State, n))
+	for _, n := range w.Closed {
+		p.removeEscalation(r, rc, view.EscalationOf(r.fold.State, n))
 	}
 	return nil
 }
@@ -102,7 +103,7 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 	p.expect(rc)
 	attempt := m.Attempt
 	p.Bus.Publish(p.names.StepsStream(), bus.Message{
-		Subject: p.names.Step(m.Tool, m.RungName, m.Run, m.Attempt), Header: stepHeader(r, m, rc.again), Data: wire.EncodeStep(*m),
+		Subject: p.names.Step(m.Tool, m.RungName, m.Run, m.Attempt), Header: stepHeader(r, m, rc.requeued), Data: wire.EncodeStep(*m),
 	}, func(_ uint64, err error) {
 		switch {
 		case errors.Is(err, bus.ErrQueued):
@@ -116,8 +117,8 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 	return nil
 }
 
-// tooLarge ends an attempt whose message the server never takes: its parameters go to a person, like those that are
-// larger than any server's.
+// tooLarge ends an attempt whose message is too large for this server: a person is asked, as about parameters that are too
+// large for any server.
 func (p *partition) tooLarge(r *run, rc *receipt, a steps.Attempt, why error) {
 	m, stream, err := p.Log.Message(r.id, steps.Failed{Attempt: a, Fault: steps.Fault{
 		Class: steps.BudgetExceeded, Acted: steps.ActedNo, Message: "the parameters do not fit into a step message: " + why.Error(),
@@ -129,9 +130,9 @@ func (p *partition) tooLarge(r *run, rc *receipt, a steps.Attempt, why error) {
 	p.Bus.Publish(stream, m, func(_ uint64, err error) { p.box.answer(answer{rc, err}) })
 }
 
-// stepHeader marks a message that may stand for one that was lost with an earlier queue, and its worker with it. It makes
-// all values share one array; there is one header per attempt.
-func stepHeader(r *run, m *steps.StepMessage, again bool) map[string][]string {
+// stepHeader marks a message that may replace one that was lost with an earlier queue and its worker. All values share one
+// array, because there is one header per attempt.
+func stepHeader(r *run, m *steps.StepMessage, requeued bool) map[string][]string {
 	v := [7]string{m.Run, m.Step, m.Token(), m.RungName}
 	h := map[string][]string{
 		wire.HeaderRun: v[0:1:1], wire.HeaderStep: v[1:2:2], wire.HeaderAttempt: v[2:3:3], wire.HeaderRung: v[3:4:4],
@@ -144,14 +145,14 @@ func stepHeader(r *run, m *steps.StepMessage, again bool) map[string][]string {
 		v[5] = r.fold.State.Trace
 		h[wire.HeaderTrace] = v[5:6:6]
 	}
-	if again {
+	if requeued {
 		v[6] = "1"
-		h[wire.HeaderAgain] = v[6:7:7]
+		h[wire.HeaderRepeated] = v[6:7:7]
 	}
 	return h
 }
 
-// withdraw takes the claim of an attempt that nobody should execute. If a worker's claim was first, the log has it.
+// withdraw claims an attempt so that no worker can execute it. If a worker's claim was first, that is in the log.
 func (p *partition) withdraw(r *run, rc *receipt, m *steps.StepMessage) error {
 	name := attemptName(m)
 	if r.knows(withdrawal, name) {
@@ -162,7 +163,6 @@ func (p *partition) withdraw(r *run, rc *receipt, m *steps.StepMessage) error {
 		return err
 	}
 	r.note(withdrawal, name)
-	msg.Expect = new(uint64)
 	p.publish(rc, stream, msg, bus.ErrConflict)
 	return nil
 }
@@ -179,18 +179,18 @@ func (p *partition) purgeStep(r *run, rc *receipt, m *steps.StepMessage) {
 
 func attemptName(m *steps.StepMessage) string { return m.Step + "/" + m.Token() }
 
-// tellStop tells whoever executes an attempt to stop. Nothing stores the word, and the core says it again at its ticks.
+// tellStop tells the worker that executes an attempt to stop. The message is not stored; the core repeats it periodically.
 func (p *partition) tellStop(m *steps.StepMessage) {
 	if err := p.Bus.Tell(p.names.Stop(m.Run, m.Attempt), nil); err != nil {
 		p.complain(m.Run, err)
 	}
 }
 
-func (p *partition) putLetter(r *run, rc *receipt, l dlq.Letter) {
-	if r.knows(letter, l.ID) {
+func (p *partition) putEscalation(r *run, rc *receipt, l dlq.Entry) {
+	if r.knows(escalation, l.ID) {
 		return
 	}
-	r.note(letter, l.ID)
+	r.note(escalation, l.ID)
 	p.expect(rc)
 	put := p.putting[l.ID]
 	if put == nil {
@@ -198,17 +198,17 @@ func (p *partition) putLetter(r *run, rc *receipt, l dlq.Letter) {
 		p.putting[l.ID] = put
 	}
 	put.left++
-	p.letters.Put(l, func(err error) { p.box.call(func() { p.letterPut(l.ID, answer{rc, err}) }) })
+	p.escalations.Put(l, func(err error) { p.box.call(func() { p.escalationPut(l.ID, answer{rc, err}) }) })
 }
 
-// putting is a letter on its way into the escalation stream. It is not taken out before it is there: the two travel by
-// different ways, and a letter that came after its removal would ask people what is settled.
+// putting is an escalation that is being published. It is not removed before that is confirmed: the put and the removal
+// take different ways, and if the put arrived last it would ask people about something decided.
 type putting struct {
 	left int      // puts that have not answered
 	then []func() // removals that wait for them
 }
 
-func (p *partition) letterPut(id string, a answer) {
+func (p *partition) escalationPut(id string, a answer) {
 	put := p.putting[id]
 	if put.left--; put.left == 0 {
 		delete(p.putting, id)
@@ -219,14 +219,14 @@ func (p *partition) letterPut(id string, a answer) {
 	p.answered(a)
 }
 
-func (p *partition) removeLetter(r *run, rc *receipt, v steps.EscalationView) {
-	if r.knows(letterRemoved, v.ID) {
+func (p *partition) removeEscalation(r *run, rc *receipt, v view.Escalation) {
+	if r.knows(escalationRemoved, v.ID) {
 		return
 	}
-	r.note(letterRemoved, v.ID)
+	r.note(escalationRemoved, v.ID)
 	p.expect(rc)
 	remove := func() {
-		p.startPurge(rc, func(ctx context.Context) error { return p.letters.Remove(ctx, v) })
+		p.startPurge(rc, func(ctx context.Context) error { return p.escalations.Remove(ctx, v) })
 	}
 	if put := p.putting[v.ID]; put != nil {
 		put.then = append(put.then, remove)
@@ -235,47 +235,47 @@ func (p *partition) removeLetter(r *run, rc *receipt, v steps.EscalationView) {
 	remove()
 }
 
-// besideBody is more than the subject and the headers of a result take.
+// besideBody is more than the size of a result's subject and headers.
 const besideBody = 1 << 10
 
 // publishResult ends the run. The first Closed is the only one; they all say the same.
-func (p *partition) publishResult(r *run, h *heldResult) {
+func (p *partition) publishResult(r *run, h *pendingResult) {
+	crashpoint.At(crashpoint.BeforeResult)
 	msg, stream, err := p.Log.Message(r.id, h.closed)
 	if err != nil {
 		p.troubled(r, h.receipt, err)
 		return
 	}
-	if int64(len(msg.Data))+besideBody > p.Bus.MaxPayload() { // the list is for lists; what is degraded stands in the log
+	if int64(len(msg.Data))+besideBody > p.Bus.MaxPayload() { // without the summary for lists; the log has what is degraded
 		msg, stream, err = p.Log.Message(r.id, steps.Closed{State: h.closed.State})
 		if err != nil {
 			p.troubled(r, h.receipt, err)
 			return
 		}
 	}
-	msg.Expect = new(uint64)
 	h.receipt.left--
 	p.publish(h.receipt, stream, msg, bus.ErrConflict)
 }
 
-// closed lets go of a run whose end is in the log.
+// closed drops a run whose end is in the log.
 func (p *partition) closed(r *run, rc *receipt) {
 	p.cancelTimer(r)
-	p.settle(r, rc)
+	p.ackWhenStored(r, rc)
 	p.drop(r)
 }
 
-// removeDecided takes out the dead letters of a run that people have decided and that hold it no longer.
+// removeDecided removes the dead letters of a run that people have decided and that no longer freeze it.
 func (p *partition) removeDecided(r *run, rc *receipt) {
-	held := ""
+	frozenBy := ""
 	if r.frozen() {
-		held = runlog.LetterID(r.id, r.fold.Poison.Entry.Seq)
+		frozenBy = steps.DeadLetterID(r.id, r.fold.Poison.Entry.Seq)
 	}
 	if r.fold.Orphan != nil {
-		held = runlog.LetterID(r.id, r.fold.Orphan.Entry.Seq)
+		frozenBy = steps.DeadLetterID(r.id, r.fold.Orphan.Entry.Seq)
 	}
-	for _, id := range r.fold.Letters {
-		if id != held {
-			p.removeLetter(r, rc, steps.EscalationView{ID: id, Kind: steps.KindDeadLetter})
+	for _, id := range r.fold.DeadLetters {
+		if id != frozenBy {
+			p.removeEscalation(r, rc, view.Escalation{ID: id, Kind: steps.KindDeadLetter})
 		}
 	}
 }

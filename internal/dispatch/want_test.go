@@ -13,13 +13,15 @@ import (
 )
 
 func TestPanicInTheCoreIsAnError(t *testing.T) {
-	s := &steps.State{Units: []steps.Unit{{State: steps.StepQueued}}} // a unit without a program
+	t.Parallel()
+	s := &steps.State{Units: []steps.Unit{{Attempts: []steps.AttemptRecord{{State: steps.AttemptWithdrawn}}}}} // a unit without a program
 	if _, err := wants(s, nil); err == nil || !strings.Contains(err.Error(), "panicked") {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestOnlyAConditionalSubmissionStartsARun(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		header []string
 		kind   string
@@ -31,7 +33,7 @@ func TestOnlyAConditionalSubmissionStartsARun(t *testing.T) {
 		"a claim":             {[]string{"0"}, wire.KindClaim, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := bus.Delivery{Entry: bus.Entry{Header: map[string][]string{headerExpected: c.header}}}
+			d := bus.Delivery{Entry: bus.Entry{Header: map[string][]string{"Nats-Expected-Last-Subject-Sequence": c.header}}}
 			if got := startsRun(d, c.kind); got != c.want {
 				t.Errorf("%v, want %v", got, c.want)
 			}
@@ -40,12 +42,13 @@ func TestOnlyAConditionalSubmissionStartsARun(t *testing.T) {
 }
 
 func TestHeadersOfAStep(t *testing.T) {
+	t.Parallel()
 	r := &run{id: "r", fold: &runlog.Fold{State: &steps.State{Trace: "00-abc"}}}
 	at := time.Unix(1, 500).UTC()
 	h := stepHeader(r, &steps.StepMessage{Run: "r", Attempt: steps.Attempt{Step: "s", Try: 1}, RungName: "primary", NotBefore: at}, true)
 	want := map[string]string{
 		wire.HeaderRun: "r", wire.HeaderStep: "s", wire.HeaderAttempt: "0-0-1", wire.HeaderRung: "primary",
-		wire.HeaderNotBefore: at.Format(time.RFC3339Nano), wire.HeaderTrace: "00-abc", wire.HeaderAgain: "1",
+		wire.HeaderNotBefore: at.Format(time.RFC3339Nano), wire.HeaderTrace: "00-abc", wire.HeaderRepeated: "1",
 	}
 	if len(h) != len(want) {
 		t.Errorf("%v", h)
@@ -62,6 +65,7 @@ func TestHeadersOfAStep(t *testing.T) {
 }
 
 func TestAListingTellsOnlyAboutRunsThatStayedOutside(t *testing.T) {
+	t.Parallel()
 	var none *listing
 	none.outdated("r")
 	if none.of(&run{id: "r"}) != nil {
@@ -85,10 +89,41 @@ func TestAListingTellsOnlyAboutRunsThatStayedOutside(t *testing.T) {
 }
 
 func TestRemovalOrder(t *testing.T) {
+	t.Parallel()
 	n := wire.Default
 	in := []string{n.Log(0, "r", wire.KindResult), n.Log(0, "r", wire.KindClock), n.Log(0, "r", wire.KindPlan), n.Claim(0, "r", steps.Attempt{Step: "plan", Try: 1})}
 	got := removalOrder(in)
 	if len(got) != len(in) || got[0] != n.Log(0, "r", wire.KindPlan) || got[len(got)-1] != n.Log(0, "r", wire.KindResult) {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestARedeliveredEventWaitsOnce: reading a run, or storing what it wants, may take longer than the server waits before it
+// delivers the event again, and must not gather the deliveries in memory.
+func TestARedeliveredEventWaitsOnce(t *testing.T) {
+	t.Parallel()
+	r := &run{id: "r", state: reading, out: 1}
+	p := &partition{}
+	delivery := func(seq, count uint64) bus.Delivery {
+		return bus.Delivery{Entry: bus.Entry{Seq: seq}, Count: count}
+	}
+	for count := uint64(1); count < 5; count++ {
+		for _, seq := range []uint64{7, 3, 5} {
+			r.wait(event{d: delivery(seq, count)})
+			p.ackWhenStored(r, &receipt{d: delivery(seq, count), run: r})
+		}
+	}
+	var waiting, late []uint64
+	for _, e := range r.waiting {
+		waiting = append(waiting, e.d.Seq)
+		if e.d.Count != 4 {
+			t.Errorf("delivery %d of event %d waits, and not the last one", e.d.Count, e.d.Seq)
+		}
+	}
+	for _, rc := range r.late {
+		late = append(late, rc.d.Seq)
+	}
+	if !slices.Equal(waiting, []uint64{3, 5, 7}) || !slices.Equal(late, []uint64{7, 3, 5}) {
+		t.Errorf("%v wait to be read, %v to be acknowledged", waiting, late)
 	}
 }

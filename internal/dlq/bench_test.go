@@ -7,14 +7,14 @@ import (
 	"belay/internal/bus/bustest"
 )
 
-// BenchmarkList lists 10,000 letters: anew, after one has come and one has gone, and when nothing has changed.
+// BenchmarkList lists 10,000 entries: anew, after one has come and one has gone, and when nothing has changed.
 func BenchmarkList(b *testing.B) {
 	bus := bustest.Start(b, 1)
 	x := New(bus)
 	var wg sync.WaitGroup
 	for n := range 10_000 {
 		wg.Add(1)
-		x.Put(letter("run", n, "t"), func(err error) {
+		x.Put(entry("run", n, "t"), func(err error) {
 			if err != nil {
 				b.Error(err)
 			}
@@ -22,7 +22,7 @@ func BenchmarkList(b *testing.B) {
 		})
 	}
 	wg.Wait()
-	list := func(b *testing.B, x *Box) {
+	list := func(b *testing.B, x *Queue) {
 		if all, err := x.List(b.Context()); err != nil || len(all) != 10_000 {
 			b.Fatal(len(all), err)
 		}
@@ -37,11 +37,11 @@ func BenchmarkList(b *testing.B) {
 		n := 10_000
 		for b.Loop() {
 			done := make(chan error, 1)
-			x.Put(letter("run", n, "t"), func(err error) { done <- err })
+			x.Put(entry("run", n, "t"), func(err error) { done <- err })
 			if err := <-done; err != nil {
 				b.Fatal(err)
 			}
-			if err := x.Remove(b.Context(), letter("run", n-10_000, "t").EscalationView); err != nil {
+			if err := x.Remove(b.Context(), entry("run", n-10_000, "t").Escalation); err != nil {
 				b.Fatal(err)
 			}
 			n++

@@ -1,12 +1,13 @@
-// Package dlq is the escalation stream as a thing: the box that holds one letter per open question to people, dead
-// letters among them.
+// Package dlq is the stream of escalations: one entry per open question to people, dead letters among them.
 //
-// A letter is a summary, enough for a list and a notification. What it is about stands in the run's log, and only the
-// log's fold says whether it is still open: nobody decides by what is in the box. So putting a letter in twice is
-// once, and removing one that is not there is no error. The dispatcher puts and removes; everybody else reads.
+// An entry is a summary, enough for a list and a notice. What is in question is in the run's log, and only the fold of
+// that log says whether it is still open: no decision relies on this stream. So it does no harm to put an entry twice,
+// or to remove one that is not there. The dispatcher puts and removes entries; everybody else only reads them.
 //
-// A dead letter is about a message that no program can read. It keeps the raw bytes, because nothing else can be said
-// about it for sure.
+// A dead letter is the entry about a message that cannot be read. It keeps the raw bytes, because nothing else is
+// certain.
+//
+// Start with dlq.go ([Queue.Put], [Queue.Remove], [Queue.Get]), then list.go ([Queue.List], which people call often).
 package dlq
 
 import (
@@ -20,97 +21,103 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/wire"
 )
 
-// ErrNoLetter says that the box holds no letter with this id.
-var ErrNoLetter = errors.New("no such escalation")
+// ErrNotFound says that the stream has no entry with this id.
+var ErrNotFound = errors.New("no such escalation")
 
-// Letter is what the box holds about one escalation.
-type Letter struct {
-	steps.EscalationView
-	Origin *Origin `json:"origin,omitempty"` // of a dead letter
+// Entry is the message on the stream about one escalation.
+type Entry struct {
+	view.Escalation
+	Origin *Origin `json:"origin,omitempty"` // the message that a dead letter is about; nil for other kinds
 }
 
-// Origin is the unreadable message that a dead letter is about. The message itself stays where it was.
+// Origin is the unreadable message that a dead letter is about. The message itself stays where it is.
 type Origin struct {
 	Subject  string `json:"subject"`
-	Sequence uint64 `json:"sequence"`
-	Size     int    `json:"size"`
-	Raw      []byte `json:"raw"` // its bytes, or the first maxRaw of them
+	Sequence uint64 `json:"sequence"` // in the stream of Subject
+	Size     int    `json:"size"`     // of the whole message, in bytes
+	Raw      []byte `json:"raw"`      // its bytes, at most the first 256 KiB
 }
 
-// maxRaw bounds the bytes that a dead letter copies, so that it always fits into one message itself.
+// maxRaw is how many bytes of the unreadable message a dead letter copies, so that it fits into a message itself.
 const maxRaw = 256 << 10
 
-// Box is the escalation stream. It is safe for concurrent use.
-type Box struct {
+// Queue is the stream of escalations. It is safe for concurrent use.
+//
+// Ordering: the dispatcher acknowledges an event only after the entries that it leads to are stored (when [Queue.Put]
+// calls done), and removes an entry only after its Put has been answered.
+type Queue struct {
 	bus   *bus.Bus
 	names wire.Names
 
 	mu    sync.Mutex
-	known map[string]Letter // by subject, at mark
+	known map[string]Entry // what List has read, by subject, as of mark
 	mark  bus.Mark
-	last  uint64 // of the letters that were read
+	last  uint64    // sequence of the newest entry that was read
+	conn  time.Time // when the connection was made over which it was read
 
-	doubts sync.Map // subjects of letters that were put without an answer
+	doubts sync.Map // subjects of entries whose Put the server did not answer
 }
 
-// New makes a Box on a connected bus.
-func New(b *bus.Bus) *Box { return &Box{bus: b, names: b.Names()} }
+// New makes a Queue on a connected bus.
+func New(b *bus.Bus) *Queue { return &Queue{bus: b, names: b.Names()} }
 
-// Put stores a letter without waiting; done is called once. A letter that is there already is as good as stored.
-func (x *Box) Put(l Letter, done func(error)) {
-	body, err := x.encode(l)
+// Put stores an entry without waiting; done is called once, from another goroutine. If there is an entry already, that
+// counts as stored.
+func (q *Queue) Put(l Entry, done func(error)) {
+	body, err := q.encode(l)
 	if err != nil {
 		done(fmt.Errorf("encode escalation %s: %w", l.ID, err))
 		return
 	}
-	m := bus.Message{Subject: x.Subject(l.EscalationView), Header: map[string][]string{wire.HeaderRun: {l.Run}}, Data: body}
-	x.bus.Publish(x.names.EscalationsStream(), m, func(_ uint64, err error) {
-		switch _, doubt := x.doubts.Load(m.Subject); {
+	m := bus.Message{Subject: q.Subject(l.Escalation), Run: l.Run, Data: body}
+	q.bus.Publish(q.names.EscalationsStream(), m, func(_ uint64, err error) {
+		switch _, doubt := q.doubts.Load(m.Subject); {
 		case errors.Is(err, bus.ErrUncertain):
-			x.doubts.Store(m.Subject, true)
+			q.doubts.Store(m.Subject, true)
 		case errors.Is(err, bus.ErrQueued) && doubt:
-			go x.replace(m, done)
+			go q.replace(m, done)
 			return
 		case errors.Is(err, bus.ErrQueued):
 			err = nil
 		case err == nil && doubt:
-			x.doubts.Delete(m.Subject)
+			q.doubts.Delete(m.Subject)
 		}
 		done(err)
 	})
 }
 
-// replaceTime bounds the removal of a letter that is to be put anew.
+// replaceTime bounds the removal of an entry before it is written once more.
 const replaceTime = 10 * time.Second
 
-// replace puts a letter anew that is there, but was never confirmed: it may stand in the memory of a server whose disk
-// fails, and its subject takes no second one.
-func (x *Box) replace(m bus.Message, done func(error)) {
+// replace removes an entry whose write was never confirmed, and writes it once more: it may be only in the memory of a
+// server whose disk fails, and its subject takes no second message.
+func (q *Queue) replace(m bus.Message, done func(error)) {
 	ctx, cancel := context.WithTimeout(context.Background(), replaceTime)
 	defer cancel()
-	if err := x.bus.Purge(ctx, x.names.EscalationsStream(), m.Subject); err != nil {
-		done(fmt.Errorf("put a letter anew that was not confirmed: %w", err))
+	if err := q.bus.Purge(ctx, q.names.EscalationsStream(), m.Subject); err != nil {
+		done(fmt.Errorf("replace an escalation whose write was not confirmed: %w", err))
 		return
 	}
-	x.bus.Publish(x.names.EscalationsStream(), m, func(_ uint64, err error) {
-		if err == nil || errors.Is(err, bus.ErrQueued) { // somebody else has put it since it was removed, and hears how that went
-			x.doubts.Delete(m.Subject)
+	q.bus.Publish(q.names.EscalationsStream(), m, func(_ uint64, err error) {
+		if err == nil || errors.Is(err, bus.ErrQueued) { // another dispatcher has put it meanwhile, and got its own answer
+			q.doubts.Delete(m.Subject)
 			err = nil
 		}
 		done(err)
 	})
 }
 
-// besideBody is more than the subject and the headers of a letter take.
+// besideBody is room for the subject and the headers of an entry, in bytes.
 const besideBody = 1 << 10
 
-// encode writes a letter down, cut where it is larger than the server takes: a letter that asks something must arrive, and
-// what it is about stands in the log.
-func (x *Box) encode(l Letter) ([]byte, error) {
-	most := int(x.bus.MaxPayload()) - besideBody
+// encode writes an entry as JSON, and cuts it if it is larger than the server accepts: people must be asked, and the
+// log has all of it.
+func (q *Queue) encode(l Entry) ([]byte, error) {
+	most := int(q.bus.MaxPayload()) - besideBody
 	body, err := json.Marshal(stored{wire.Version, l})
 	if err != nil || len(body) <= most {
 		return body, err
@@ -124,7 +131,7 @@ func (x *Box) encode(l Letter) ([]byte, error) {
 	return json.Marshal(stored{wire.Version, l})
 }
 
-// head is the beginning of a text.
+// head returns at most so many bytes of a text, and a mark if it was cut.
 func head(text string, most int) string {
 	if len(text) <= most {
 		return text
@@ -134,40 +141,42 @@ func head(text string, most int) string {
 
 type stored struct {
 	V int `json:"v"`
-	Letter
+	Entry
 }
 
-// Await waits until the letter of an escalation is stored, or ctx ends. The run's log has an escalation first; its letter
-// follows, once a dispatcher has read the log. One that is decided meanwhile may never have a letter.
-func (x *Box) Await(ctx context.Context, v steps.EscalationView) error {
+// Await waits until the entry of an escalation is stored, or ctx ends. An escalation is in the run's log first; a
+// dispatcher that reads the log then puts its entry. One that is decided before that may never get an entry.
+func (q *Queue) Await(ctx context.Context, v view.Escalation) error {
 	follow, found := context.WithCancel(ctx)
 	defer found()
 	look := func() (ok bool, err error) {
-		_, ok, err = x.bus.Last(ctx, x.names.EscalationsStream(), x.Subject(v))
+		_, ok, err = q.bus.Last(ctx, q.names.EscalationsStream(), q.Subject(v))
 		return ok, err
 	}
 	if ok, err := look(); ok || err != nil {
 		return err
 	}
 	var err error
-	ready := func() { // it may have come before anything new was followed
+	ready := func() { // it may have been stored before the following began
 		ok, failed := look()
 		if err = failed; ok || failed != nil {
 			found()
 		}
 	}
-	followed := x.bus.FollowNew(follow, x.names.EscalationsStream(), x.Subject(v), ready, func(bus.Entry) { found() })
+	followed := q.bus.FollowNew(follow, q.names.EscalationsStream(), q.Subject(v), ready, func(bus.Entry) { found() })
 	return errors.Join(followed, err)
 }
 
-// Subject is where a letter is kept.
-func (x *Box) Subject(v steps.EscalationView) string { return x.names.Escalation(v.Kind, v.Tool, v.ID) }
+// Subject returns the subject of the entry of an escalation.
+func (q *Queue) Subject(v view.Escalation) string {
+	return q.names.Escalation(v.Kind, v.Tool, v.ID)
+}
 
-// DeadLetter makes the letter about an unreadable entry of a run's log. The verbs are all that can be done: skip
-// discards the entry, retry reads it again (after an upgrade).
-func DeadLetter(id, run string, e bus.Entry, why error) Letter {
-	return Letter{
-		EscalationView: steps.EscalationView{
+// DeadLetter makes the dead letter about an unreadable message of a run's log. It allows skip, which discards the
+// message, and retry, which reads it once more (after an upgrade).
+func DeadLetter(id, run string, e bus.Entry, why error) Entry {
+	return Entry{
+		Escalation: view.Escalation{
 			ID: id, Kind: steps.KindDeadLetter, State: steps.EscalationOpen, Run: run, Message: why.Error(),
 			Opened: e.Time.UTC(), Allowed: []steps.Verb{steps.VerbRetry, steps.VerbSkip},
 		},
@@ -175,56 +184,56 @@ func DeadLetter(id, run string, e bus.Entry, why error) Letter {
 	}
 }
 
-// Remove takes a letter out. One that is not there is no error.
-func (x *Box) Remove(ctx context.Context, v steps.EscalationView) error {
-	if err := x.bus.Purge(ctx, x.names.EscalationsStream(), x.Subject(v)); err != nil {
+// Remove removes the entry of an escalation. It is not an error if there is none.
+func (q *Queue) Remove(ctx context.Context, v view.Escalation) error {
+	if err := q.bus.Purge(ctx, q.names.EscalationsStream(), q.Subject(v)); err != nil {
 		return fmt.Errorf("remove escalation %s: %w", v.ID, err)
 	}
 	return nil
 }
 
-// IDs lists the letters by what their subjects tell, without reading one: id, kind and tool.
-func (x *Box) IDs(ctx context.Context) ([]steps.EscalationView, error) {
-	subjects, err := x.bus.Subjects(ctx, x.names.EscalationsStream(), x.names.EscalationsSubjects())
+// IDs lists what the subjects alone say about the entries: id, kind and tool.
+func (q *Queue) IDs(ctx context.Context) ([]view.Escalation, error) {
+	subjects, err := q.bus.Subjects(ctx, q.names.EscalationsStream(), q.names.EscalationsSubjects())
 	if err != nil {
 		return nil, fmt.Errorf("list escalations: %w", err)
 	}
-	var list []steps.EscalationView
+	var list []view.Escalation
 	for _, s := range subjects {
-		if kind, tool, id, ok := x.names.ParseEscalation(s); ok {
-			list = append(list, steps.EscalationView{ID: id, Kind: kind, Tool: tool})
+		if kind, tool, id, ok := q.names.ParseEscalation(s); ok {
+			list = append(list, view.Escalation{ID: id, Kind: kind, Tool: tool})
 		}
 	}
 	return list, nil
 }
 
-// Get reads the letter with this id.
-func (x *Box) Get(ctx context.Context, id string) (Letter, error) {
+// Get reads the entry with this id; [ErrNotFound] if there is none.
+func (q *Queue) Get(ctx context.Context, id string) (Entry, error) {
 	if id == "" || strings.ContainsAny(id, ".*> \t\r\n") {
-		return Letter{}, fmt.Errorf("%w: %q is no escalation's id", ErrNoLetter, id)
+		return Entry{}, fmt.Errorf("%w: %q is not the id of an escalation", ErrNotFound, id)
 	}
-	subjects, err := x.bus.Subjects(ctx, x.names.EscalationsStream(), x.names.Escalation("*", "*", id))
+	subjects, err := q.bus.Subjects(ctx, q.names.EscalationsStream(), q.names.Escalation("*", "*", id))
 	if err != nil {
-		return Letter{}, fmt.Errorf("look for escalation %s: %w", id, err)
+		return Entry{}, fmt.Errorf("look for escalation %s: %w", id, err)
 	}
 	for _, s := range subjects {
-		kind, tool, _, _ := x.names.ParseEscalation(s)
-		l, err := x.read(ctx, steps.EscalationView{ID: id, Kind: kind, Tool: tool})
+		kind, tool, _, _ := q.names.ParseEscalation(s)
+		l, err := q.read(ctx, view.Escalation{ID: id, Kind: kind, Tool: tool})
 		if err != nil || l.ID != "" {
 			return l, err
 		}
 	}
-	return Letter{}, fmt.Errorf("%w: %s; it may be decided already: the run's history shows it", ErrNoLetter, id)
+	return Entry{}, fmt.Errorf("%w: %s; it may be decided already: the run's history shows it", ErrNotFound, id)
 }
 
-// read gives an empty letter when it is gone.
-func (x *Box) read(ctx context.Context, v steps.EscalationView) (Letter, error) {
-	e, ok, err := x.bus.Last(ctx, x.names.EscalationsStream(), x.Subject(v))
+// read returns an empty entry if there is none.
+func (q *Queue) read(ctx context.Context, v view.Escalation) (Entry, error) {
+	e, ok, err := q.bus.Last(ctx, q.names.EscalationsStream(), q.Subject(v))
 	if err != nil || !ok {
-		return Letter{}, err
+		return Entry{}, err
 	}
-	return x.letter(e), nil
+	return q.decode(e), nil
 }
 
-// noTool is what a subject says in place of the tool of an escalation without one.
+// noTool stands in the subject of an escalation that has no tool.
 const noTool = "none"

@@ -13,8 +13,9 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/bus/embedded"
 	"belay/internal/dispatch"
-	"belay/internal/handoff"
+	"belay/internal/people"
 	"belay/internal/plan"
 	"belay/internal/steps"
 	"belay/internal/worker"
@@ -71,7 +72,7 @@ func startBehind(t *testing.T) *behind {
 		t.Fatal(err)
 	}
 	o := Options{
-		Embedded: &bus.ServerOptions{StoreDir: t.TempDir(), Durability: bus.DurabilityInterval}, Dispatch: &dispatch.Options{Name: "d1"},
+		Embedded: &embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval}, Dispatch: &dispatch.Options{Name: "d1"},
 		People: &PeopleOptions{Keys: t.TempDir()}, Worker: &WorkerOptions{Options: worker.Options{Name: "w1", Concurrency: 6}, Tools: tools},
 	}
 	e, err := Start(t.Context(), o)
@@ -125,9 +126,9 @@ const onItsWay = 50 * time.Millisecond
 // in hand and early, waiting for a slot, executing, or between two of these. Once an end is to be seen, no call follows.
 func TestNothingBeginsBehindTheEnd(t *testing.T) {
 	b := startBehind(t)
-	person := handoff.Person{Name: "mia", Via: "test"}
+	person := people.Trusted("mia", "test")
 	ended := func(s *steps.State) bool { return s.Status().Ended() }
-	rested := func(s *steps.State) bool { return s.Units[0].State == steps.StepEscalated }
+	rested := func(s *steps.State) bool { return s.Units[0].State() == steps.StepEscalated }
 	asked := func(s *steps.State) bool { return len(s.Escalations) > 0 }
 	ways := []struct {
 		name, plan string
@@ -144,7 +145,7 @@ func TestNothingBeginsBehindTheEnd(t *testing.T) {
 		{"sibling", strings.Replace(mixed, "steps: [", "steps: [{id: w, tool: slow, needs: []}, {id: x, tool: bad, on_failure: fail}, ", 1), 25, nil, nil, ended},
 		{"budget", `{name: p, steps: [{id: s, tool: brief}]}`, 25, nil, nil, rested},
 		{"abort", strings.Replace(mixed, "steps: [", "steps: [{id: x, tool: bad, needs: []}, ", 1), 25, asked, func(t *testing.T, run string) error {
-			_, err := b.Desk.Act(t.Context(), person, run+"-1", handoff.Act{Verb: "abort", Reason: "so"})
+			_, err := b.Desk.Act(t.Context(), person, run+"-1", people.Act{Verb: "abort", Reason: "so"})
 			return err
 		}, ended},
 	}
@@ -163,6 +164,7 @@ func TestNothingBeginsBehindTheEnd(t *testing.T) {
 					b.seen(t, run, way.from)
 				}
 				if way.act != nil {
+					// In real time, at a random moment: servers and workers have clocks of their own.
 					<-time.After(300*time.Millisecond + time.Duration(rand.IntN(2_500_000))*time.Microsecond)
 					if err := way.act(t, run); err != nil {
 						t.Errorf("%s: %v", run, err)
@@ -176,7 +178,7 @@ func TestNothingBeginsBehindTheEnd(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	<-time.After(3 * time.Second) // longer than any backoff
+	<-time.After(3 * time.Second) // in real time, longer than any backoff: nothing signals that a call is never made
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for run, at := range ends {

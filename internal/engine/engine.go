@@ -5,11 +5,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -19,15 +15,17 @@ import (
 	"belay/internal/approval"
 	"belay/internal/audit"
 	"belay/internal/bus"
+	"belay/internal/bus/embedded"
 	"belay/internal/dispatch"
 	"belay/internal/dlq"
-	"belay/internal/fleet"
 	"belay/internal/handoff"
-	"belay/internal/herald"
-	"belay/internal/notify"
+	"belay/internal/ladder"
+	"belay/internal/people"
 	"belay/internal/plan"
+	"belay/internal/runindex"
 	"belay/internal/runlog"
-	"belay/internal/toolbox"
+	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/wire"
 	"belay/internal/worker"
 )
@@ -35,14 +33,15 @@ import (
 // Options say what an [Engine] starts.
 type Options struct {
 	Connect    bus.Options // how to connect; ignored when Embedded is set, but for Name, Prefix, Timeout and Log
-	Embedded   *bus.ServerOptions
+	Embedded   *embedded.Options
 	Partitions int               // when streams are made
+	Replicas   int               // when streams are made; default 1
 	Setup      bool              // make the streams that are missing; without it they must be there
 	Dispatch   *dispatch.Options // its Bus and Log are filled in; nil = no dispatcher
 	Worker     *WorkerOptions    // nil = no worker
 	People     *PeopleOptions    // nil = what people decide is carried out by another process
 	Token      string            // what is shown to that process
-	Log        *slog.Logger
+	Logger     *slog.Logger
 }
 
 // PeopleOptions say how this process carries out what people decide.
@@ -50,40 +49,56 @@ type PeopleOptions struct {
 	Keys  string        // folder of the key that signs approvals; made where there is none
 	LetIn handoff.LetIn // who may ask over NATS; nil = nobody may
 
+	RequireProof bool // a rule not_submitter is not met by a run whose submitter nobody has proven
+
+	Index string // folder of the index of runs; empty = it is in memory only, and is made anew at every start
+
 	Checkpoints string // file in which checkpoints of the audit trail are kept outside the store; empty = none is kept
 
-	Notify   *notify.Setup       // whom to tell that something waits for people; nil = nobody
-	Notified func(notify.Report) // hears of every attempt to tell them; nil = nobody does
+	Notifier Notifier // nil = this process notifies nobody, and does not know who was
+}
+
+// Notifier notifies people of what waits for them. Package notify has one, with all its channels; what needs none of
+// them does not link it.
+type Notifier interface {
+	// Run notifies people until ctx ends, if no other dispatcher does.
+	Run(ctx context.Context, b *bus.Bus, items func(context.Context) ([]handoff.Item, error), logger *slog.Logger) error
+	// Notified gives what tells who got notices of an open escalation.
+	Notified(b *bus.Bus) func(ctx context.Context, v view.Escalation) ([]handoff.TrailLine, error)
 }
 
 // Actor carries out what people want done about an escalation.
 type Actor interface {
-	Act(ctx context.Context, who handoff.Person, id string, a handoff.Act) (handoff.Done, error)
+	Act(ctx context.Context, who people.Actor, id string, a people.Act) (handoff.Done, error)
 }
 
 // WorkerOptions say what the worker serves.
 type WorkerOptions struct {
 	worker.Options // its Bus and Tools are filled in
 	Tools          *plan.Tools
-	Box            toolbox.Options // its Bus is filled in
-	Trust          string          // file of the public keys that approvals are checked with; empty = those that dispatchers publish
+	Box            ladder.Options // its Bus is filled in
+	Trust          string         // file of the public keys that approvals are checked with; empty = those that dispatchers publish
 }
 
 // Engine is what was started.
 type Engine struct {
 	Bus    *bus.Bus
 	Runs   *runlog.Log
-	Server *bus.Server // nil unless embedded
+	Server *embedded.Server // nil unless embedded
 	People Actor
 	Desk   *handoff.Desk // nil where another process has it
-	// Batches are carried out here; nil where another process has the desk.
-	Batches *handoff.Batches
+	// Redrives are carried out here; nil where another process has the desk.
+	Redrives *handoff.Redrives
 	// Recorder keeps the audit trail; nil where another process does.
 	Recorder *audit.Recorder
+	// Prove signs that the token of whoever submits a run was shown; nil where another process has the desk.
+	Prove func(run string, s *steps.Submitted) error
+	// Index knows which runs are kept; nil where another process has it.
+	Index *runindex.Index
 	// Missing are the `go` rungs of the worker's tools file that have no handler in this binary.
-	Missing []toolbox.Key
+	Missing []ladder.Key
 
-	log    *slog.Logger
+	logger *slog.Logger
 	stops  []context.CancelFunc // in the order in which they are to be called
 	dones  []chan struct{}
 	mu     sync.Mutex
@@ -94,10 +109,10 @@ type Engine struct {
 // Start starts the parts in order: server, connection, streams, dispatcher, worker. When one fails, those before it are
 // stopped again.
 func Start(ctx context.Context, o Options) (*Engine, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{log: o.Log, fail: make(chan struct{})}
+	e := &Engine{logger: o.Logger, fail: make(chan struct{})}
 	if err := e.start(ctx, o); err != nil {
 		e.Stop()
 		return nil, err
@@ -107,7 +122,7 @@ func Start(ctx context.Context, o Options) (*Engine, error) {
 
 func (e *Engine) start(ctx context.Context, o Options) (err error) {
 	if o.Embedded != nil {
-		if e.Server, err = bus.StartServer(*o.Embedded); err != nil {
+		if e.Server, err = embedded.Start(*o.Embedded); err != nil {
 			return err
 		}
 		o.Connect.InProcess = e.Server
@@ -116,15 +131,20 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	if err := e.Bus.Small(); err != nil && (o.Dispatch != nil || o.Worker != nil) {
-		e.log.Warn("this NATS server takes smaller messages than Belay needs", "error", err)
+		e.logger.Warn("this NATS server accepts only smaller messages than Belay needs", "error", err)
 	}
 	if o.Setup || o.Embedded != nil {
-		err = e.Bus.Setup(ctx, bus.SetupOptions{Partitions: o.Partitions, New: o.newPartitions()})
+		err = e.Bus.Setup(ctx, bus.SetupOptions{Partitions: o.Partitions, New: e.newPartitions(), Replicas: o.Replicas})
 	} else {
 		err = e.Bus.Open(ctx)
 	}
 	if err != nil {
 		return err
+	}
+	if e.Server != nil {
+		if err := e.Server.StageInMemory(); err != nil {
+			e.logger.Warn("batches are staged on disk, which takes longer", "error", err)
+		}
 	}
 	e.Runs = runlog.New(e.Bus, plan.NewCache(256))
 	if err := e.startPeople(ctx, o.People, o.Token); err != nil {
@@ -141,11 +161,11 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 	return nil
 }
 
-// newPartitions is how many partitions the log of a new store gets. An embedded server has one disk, and every
-// partition its own syncs on it: with few cores they slow one another down (measured on 2 cores with full sync, 64 runs
-// in flight: 5,200 steps/s with one partition, 3,600 with four).
-func (o Options) newPartitions() int {
-	if o.Embedded == nil {
+// newPartitions is how many partitions the log of a new store gets. A server on this machine has the same few cores, and
+// every partition its own syncs: they slow one another down (measured on 2 cores with full sync, 64 runs in flight, embedded:
+// 5,200 steps/s with one partition, 3,600 with four).
+func (e *Engine) newPartitions() int {
+	if e.Server == nil && !e.Bus.OnThisMachine() {
 		return wire.DefaultPartitions
 	}
 	return max(1, min(wire.DefaultPartitions, runtime.GOMAXPROCS(0)/2))
@@ -155,7 +175,11 @@ func (o Options) newPartitions() int {
 func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string) error {
 	if o == nil {
 		e.People = handoff.Remote{Bus: e.Bus, Token: token}
+		e.Runs.Picker = runindex.Remote{Bus: e.Bus}
 		return nil
+	}
+	if err := e.startIndex(ctx, o); err != nil {
+		return err
 	}
 	signer, err := approval.Open(o.Keys)
 	if err != nil {
@@ -169,21 +193,41 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 		return err
 	}
 	e.Desk = handoff.NewDesk(e.Runs, dlq.New(e.Bus), claims, signer)
-	e.Desk.Told = herald.Told(e.Bus)
-	e.Batches = handoff.NewBatches(e.Bus, e.Desk)
-	e.part(e.Batches.Run)
+	e.Desk.Proofs, e.Desk.RequireProof = approval.NewPublished(e.Bus), o.RequireProof
+	e.Prove = func(run string, s *steps.Submitted) error { return signer.Prove(run, s, time.Now()) }
+	e.Redrives = handoff.NewRedrives(e.Bus, e.Desk)
+	e.part(e.Redrives.Run)
 	e.People = e.Desk
 	e.startAudit(signer, o.Checkpoints)
-	if o.Notify != nil {
-		e.startHerald(o)
+	if n := o.Notifier; n != nil {
+		e.Desk.Notified = n.Notified(e.Bus)
+		e.part(func(ctx context.Context) error { return n.Run(ctx, e.Bus, e.Desk.Items, e.logger) })
 	}
 	if o.LetIn == nil {
 		return nil
 	}
-	ready := make(chan struct{})
-	e.part(func(ctx context.Context) error {
-		return handoff.Serve(ctx, e.Bus, e.Desk, o.LetIn, func() { close(ready) })
+	return e.answer(func(ctx context.Context, ready func()) error {
+		return handoff.Serve(ctx, e.Bus, e.Desk, o.LetIn, ready)
 	})
+}
+
+// startIndex keeps the index of runs, and answers those who have none where others can ask at all.
+func (e *Engine) startIndex(ctx context.Context, o *PeopleOptions) (err error) {
+	if e.Index, err = runindex.Open(ctx, e.Bus, o.Index, e.logger); err != nil {
+		return err
+	}
+	e.Runs.Picker = e.Index
+	e.part(e.Index.Run)
+	if o.LetIn == nil {
+		return nil
+	}
+	return e.answer(e.Index.Serve)
+}
+
+// answer starts a part that answers requests, and waits until they can come.
+func (e *Engine) answer(serve func(ctx context.Context, ready func()) error) error {
+	ready := make(chan struct{})
+	e.part(func(ctx context.Context) error { return serve(ctx, func() { close(ready) }) })
 	select {
 	case <-ready:
 		return nil
@@ -196,20 +240,20 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 // nothing, by the desk where it is done.
 func (e *Engine) startAudit(signer *approval.Signer, file string) {
 	trail := audit.New(e.Bus)
-	e.Desk.Acted = func(ctx context.Context, who handoff.Person, a handoff.Act, d handoff.Done) {
+	e.Desk.Acted = func(ctx context.Context, who people.Actor, a people.Act, d handoff.Done) {
 		if a.Verb.Decides() && !d.Discarded { // the recorder finds it in the run's log
 			return
 		}
 		if err := trail.Append(ctx, actRecord(who, a, d)); err != nil {
-			e.log.Warn("an act is not in the audit trail", "act", string(a.Verb), "escalation_id", d.ID, "by", who.Name, "error", err)
+			e.logger.Warn("an act is not in the audit trail", "act", string(a.Verb), "escalation_id", d.ID, "by", who.Name, "error", err)
 		}
 	}
 	e.Recorder = audit.NewRecorder(e.Bus, e.Runs, trail)
-	e.Recorder.Key, e.Recorder.File, e.Recorder.Say = signer.Key, file, e.log
+	e.Recorder.Key, e.Recorder.File, e.Recorder.Logger = signer.Key, file, e.logger
 	e.part(e.Recorder.Run)
 }
 
-func actRecord(who handoff.Person, a handoff.Act, d handoff.Done) audit.Record {
+func actRecord(who people.Actor, a people.Act, d handoff.Done) audit.Record {
 	after, err := json.Marshal(struct {
 		To    string    `json:"to,omitempty"`
 		Until time.Time `json:"until,omitzero"`
@@ -218,43 +262,22 @@ func actRecord(who handoff.Person, a handoff.Act, d handoff.Done) audit.Record {
 	if err != nil || string(after) == "{}" {
 		after = nil
 	}
-	run, _ := handoff.RunOf(d.ID)
+	run, _ := steps.RunOfEscalation(d.ID)
 	return audit.Record{
 		ID: "act/" + uuid.NewString(), At: d.At, Who: who.Name, Via: who.Via, Action: string(a.Verb), On: d.ID, Run: run, Reason: a.Reason, After: after, Effect: d.Effect,
 	}
 }
 
-// startHerald tells people what waits for them, if no other dispatcher does.
-func (e *Engine) startHerald(o *PeopleOptions) {
-	s := o.Notify
-	e.part(func(ctx context.Context) error {
-		return herald.Run(ctx, herald.Options{
-			Bus: e.Bus, Items: e.Desk.Items, Policy: s.Policy, Log: e.log,
-			Sender: func(reports func(notify.Report)) herald.Sender {
-				return notify.NewSender(s.Channels, both(reports, o.Notified), e.log)
-			},
-		})
-	})
-}
-
-// both tell two of a report; the second one may be nil.
-func both(a, b func(notify.Report)) func(notify.Report) {
-	if b == nil {
-		return a
-	}
-	return func(r notify.Report) {
-		a(r)
-		b(r)
-	}
-}
-
 func (e *Engine) startDispatcher(o dispatch.Options) {
 	o.Bus, o.Log = e.Bus, e.Runs
+	if e.Index != nil {
+		o.OpenRuns = e.Index.OpenRuns
+	}
 	if e.Recorder != nil {
 		o.Observer = actsHeard{o.Observer, e.Recorder.Nudge}
 	}
 	if o.Logger == nil {
-		o.Logger = e.log
+		o.Logger = e.logger
 	}
 	d := dispatch.New(o)
 	e.part(func(ctx context.Context) error {
@@ -265,41 +288,36 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 
 // announce lets commands ask a dispatcher what it sees. One that may not be asked works all the same.
 func (e *Engine) announce(d *dispatch.Dispatcher) (gone func()) {
-	gone, err := fleet.AnnounceDispatcher(e.Bus, "", func() fleet.Dispatcher {
-		state := fleet.Dispatcher{Name: d.Name, Unserved: []fleet.Unserved{}}
+	gone, err := bus.AnnounceDispatcher(e.Bus, "", func() bus.Dispatcher {
+		state := bus.Dispatcher{Name: d.Name, Unserved: []bus.Unserved{}}
 		for _, u := range d.Unserved() {
-			state.Unserved = append(state.Unserved, fleet.Unserved(u))
+			state.Unserved = append(state.Unserved, bus.Unserved(u))
 		}
 		return state
 	})
 	if err != nil {
-		e.log.Debug("commands cannot ask this dispatcher what no worker serves", "error", err)
+		e.logger.Debug("commands cannot ask this dispatcher what no worker serves", "error", err)
 		return func() {}
 	}
 	return gone
 }
 
-func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bool) error {
-	o.Box.Bus, o.Box.Log = e.Bus, e.log
-	tools, missing, err := toolbox.Build(ctx, o.Tools, o.Box)
+func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bool) (err error) {
+	o.Options.Bus, o.Options.Runs = e.Bus, e.Runs
+	if o.Options.Keys, err = approval.Trusted(e.Bus, o.Trust); err != nil {
+		return err
+	}
+	if o.Logger == nil {
+		o.Logger = e.logger
+	}
+	w, missing, err := worker.Open(ctx, o.Options, o.Tools, o.Box)
 	if err != nil {
 		return err
 	}
 	e.Missing = missing
-	for _, k := range missing {
-		e.log.Info("this worker does not serve a rung: no Go handler is registered for it in this binary", "tool", k.Tool, "rung", k.Rung)
-	}
-	if len(tools) == 0 && dispatches {
+	if len(w.Tools) == 0 && dispatches {
 		return nil // runs can be submitted and looked at; people were told what is missing
 	}
-	o.Options.Bus, o.Options.Runs, o.Options.Tools = e.Bus, e.Runs, tools
-	if o.Options.Keys, err = e.trusted(o.Trust); err != nil {
-		return err
-	}
-	if o.Log == nil {
-		o.Log = e.log
-	}
-	w := worker.New(o.Options)
 	e.part(w.Run)
 	select {
 	case <-w.Ready():
@@ -309,13 +327,6 @@ func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bo
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-func (e *Engine) trusted(file string) (worker.Keys, error) {
-	if file != "" {
-		return approval.Pinned(file)
-	}
-	return approval.NewPublished(e.Bus), nil
 }
 
 // part runs one long-lived part. One that ends by itself ends the engine.
@@ -375,40 +386,15 @@ func (e *Engine) Stop() {
 		stop()
 		<-e.dones[i]
 	}
+	if e.Index != nil {
+		if err := e.Index.Close(); err != nil {
+			e.logger.Warn("the index of runs was not closed well; what is missing is read from the log at the next start", "error", err)
+		}
+	}
 	if e.Bus != nil {
 		e.Bus.Close()
 	}
 	if e.Server != nil {
 		e.Server.Shutdown()
 	}
-}
-
-// ErrNoServer says that no running server was found through the state directory.
-var ErrNoServer = errors.New("no running dispatcher is noted in the state directory")
-
-// The note by which commands find a running `dev` or `serve`: its server's URL, in the state directory.
-const noteName = "server.url"
-
-// Leave notes where this engine's server is; the returned function takes the note back.
-func Leave(dir, url string) (remove func(), err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("state directory: %w", err)
-	}
-	path := filepath.Join(dir, noteName)
-	if err := os.WriteFile(path, []byte(url), 0o600); err != nil {
-		return nil, fmt.Errorf("note where the server is: %w", err)
-	}
-	return func() { _ = os.Remove(path) }, nil
-}
-
-// Find is the URL of a server that is noted in dir. The process may be gone; connecting tells.
-func Find(dir string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(dir, noteName))
-	if errors.Is(err, os.ErrNotExist) || err == nil && len(b) == 0 {
-		return "", ErrNoServer
-	}
-	if err != nil {
-		return "", fmt.Errorf("read where the server is: %w", err)
-	}
-	return string(b), nil
 }

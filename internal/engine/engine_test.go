@@ -12,10 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"belay/internal/bus"
+	"belay/internal/bus/embedded"
 	"belay/internal/dispatch"
 	"belay/internal/plan"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/worker"
 )
 
@@ -32,7 +33,7 @@ func startRig(t *testing.T, tools string) *rig {
 		t.Fatal(err)
 	}
 	e, err := Start(t.Context(), Options{
-		Embedded: &bus.ServerOptions{StoreDir: t.TempDir(), Durability: bus.DurabilityInterval},
+		Embedded: &embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval},
 		Dispatch: &dispatch.Options{Name: "d1"},
 		Worker:   &WorkerOptions{Options: worker.Options{Name: "w1", AckWait: 2 * time.Second}, Tools: parsed},
 	})
@@ -44,7 +45,7 @@ func startRig(t *testing.T, tools string) *rig {
 }
 
 // run submits a plan and follows it until it ends or waits for a person.
-func (r *rig) run(t *testing.T, id, text string) steps.Document {
+func (r *rig) run(t *testing.T, id, text string) view.Document {
 	t.Helper()
 	doc, err := plan.ParsePlan("plan.yaml", []byte(text), r.tools)
 	if err != nil {
@@ -59,9 +60,9 @@ func (r *rig) run(t *testing.T, id, text string) steps.Document {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	var last steps.Document
+	var last view.Document
 	err = r.Runs.Follow(ctx, id, func(s *steps.State, _ steps.Record, _ []int) bool {
-		last = steps.Show(s)
+		last = view.Show(s)
 		return s.Status() == steps.RunRunning
 	})
 	if err != nil {
@@ -72,6 +73,7 @@ func (r *rig) run(t *testing.T, id, text string) steps.Document {
 }
 
 func TestARunFailsRetriesFallsBackAndEnds(t *testing.T) {
+	t.Parallel()
 	var calls atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if calls.Add(1) == 1 {

@@ -14,8 +14,9 @@ import (
 
 	"belay/internal/approval"
 	"belay/internal/bus"
+	"belay/internal/bus/embedded"
 	"belay/internal/dispatch"
-	"belay/internal/handoff"
+	"belay/internal/people"
 	"belay/internal/plan"
 	"belay/internal/steps"
 	"belay/internal/wire"
@@ -53,6 +54,7 @@ func (b *bank) Began(ctx context.Context, _ steps.StepMessage, _ map[string][]st
 	return ctx
 }
 func (b *bank) Ended(context.Context, steps.StepMessage, steps.Event, time.Duration) {}
+func (b *bank) Injected(steps.StepMessage, string)                                   {}
 func (b *bank) Refused(steps.StepMessage, steps.Fault)                               { b.refused.Add(1) }
 
 func startBank(t *testing.T) *bank {
@@ -71,7 +73,7 @@ func startBank(t *testing.T) *bank {
 	}
 	keys := t.TempDir()
 	e, err := Start(t.Context(), Options{
-		Embedded: &bus.ServerOptions{StoreDir: t.TempDir(), Durability: bus.DurabilityInterval},
+		Embedded: &embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval},
 		Dispatch: &dispatch.Options{Name: "d1"}, People: &PeopleOptions{Keys: keys},
 		Worker: &WorkerOptions{Options: worker.Options{Name: "w1", Observer: b}, Tools: parsed},
 	})
@@ -87,7 +89,7 @@ func startBank(t *testing.T) *bank {
 }
 
 // act does something about an escalation, with the digest that is shown.
-func (b *bank) act(t *testing.T, who, id string, a handoff.Act) error {
+func (b *bank) act(t *testing.T, who, id string, a people.Act) error {
 	t.Helper()
 	c, err := b.Desk.Card(t.Context(), id)
 	if err != nil {
@@ -96,13 +98,13 @@ func (b *bank) act(t *testing.T, who, id string, a handoff.Act) error {
 	if c.Dossier.Approval != nil {
 		a.Digest = c.Dossier.Approval.Digest
 	}
-	_, err = b.People.Act(t.Context(), handoff.Person{Name: who, Via: "test"}, id, a)
+	_, err = b.People.Act(t.Context(), people.Trusted(who, "test"), id, a)
 	return err
 }
 
 func (b *bank) approve(t *testing.T, id string) {
 	t.Helper()
-	if err := b.act(t, "mia", id, handoff.Act{Verb: "approve"}); err != nil {
+	if err := b.act(t, "mia", id, people.Act{Verb: "approve"}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -272,6 +274,7 @@ func (f *forger) bent() steps.Grant {
 // TestWhatNobodyApprovedIsRefused: 1,000 forged, replayed, expired, re-targeted and edited approvals and bare step
 // messages in the queue: none is executed, and people are told. Then the one genuine approval still works, once.
 func TestWhatNobodyApprovedIsRefused(t *testing.T) {
+	t.Parallel()
 	paid, b := attack(t, 1000)
 	if paid != 0 {
 		t.Fatalf("%d payments that nobody approved", paid)
@@ -289,7 +292,7 @@ func TestWhatNobodyApprovedIsRefused(t *testing.T) {
 	b.approve(t, "held-1")
 	for n := range s.Escalations {
 		if id := s.Escalations[n].ID; id != "held-1" {
-			if err := b.act(t, "mia", id, handoff.Act{Verb: "skip"}); err != nil {
+			if err := b.act(t, "mia", id, people.Act{Verb: "skip"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -305,6 +308,7 @@ func TestWhatNobodyApprovedIsRefused(t *testing.T) {
 
 // TestAToolThatChangedAfterTheApproval is refused, and the person is told what is different.
 func TestAToolThatChangedAfterTheApproval(t *testing.T) {
+	t.Parallel()
 	b := startBank(t)
 	other := b.tools.Tools["pay"]
 	b.run(t, "r", heldPlan)
@@ -324,6 +328,7 @@ func TestAToolThatChangedAfterTheApproval(t *testing.T) {
 
 // TestAnApprovalThatWaitedTooLong for its worker is refused.
 func TestAnApprovalThatWaitedTooLong(t *testing.T) {
+	t.Parallel()
 	b := startBank(t)
 	b.run(t, "r", heldPlan)
 	b.Desk.Now = func() time.Time { return time.Now().Add(-2 * time.Hour) }
@@ -334,7 +339,7 @@ func TestAnApprovalThatWaitedTooLong(t *testing.T) {
 		t.Fatalf("paid %d times; %+v", b.paid.Load(), last.Fault)
 	}
 	b.Desk.Now = time.Now
-	if err := b.act(t, "mia", last.ID, handoff.Act{Verb: "retry"}); err != nil { // a retry by somebody who may approve is an approval
+	if err := b.act(t, "mia", last.ID, people.Act{Verb: "retry"}); err != nil { // a retry by somebody who may approve is an approval
 		t.Fatal(err)
 	}
 	if s := b.rest(t, "r"); s.Status() != steps.RunSucceeded || b.paid.Load() != 1 {

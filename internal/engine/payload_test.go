@@ -19,9 +19,11 @@ import (
 	"belay/internal/bus"
 	"belay/internal/dispatch"
 	"belay/internal/handoff"
+	"belay/internal/people"
 	"belay/internal/plan"
 	"belay/internal/runlog"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/wire"
 	"belay/internal/worker"
 )
@@ -67,8 +69,8 @@ func startSmall(t *testing.T) *small {
 		Setup:    true,
 		Dispatch: &dispatch.Options{Name: "d1", Logger: slog.New(slog.DiscardHandler)},
 		People:   &PeopleOptions{Keys: t.TempDir()},
-		Worker:   &WorkerOptions{Options: worker.Options{Name: "w1", AckWait: time.Second, Log: slog.New(slog.DiscardHandler)}, Tools: tools},
-		Log:      slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Worker:   &WorkerOptions{Options: worker.Options{Name: "w1", AckWait: time.Second, Logger: slog.New(slog.DiscardHandler)}, Tools: tools},
+		Logger:   slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +104,7 @@ func (s *small) answer(w http.ResponseWriter, r *http.Request) {
 }
 
 // attempts checks that a step was called once and is with people, and that they are told both figures.
-func (s *small) asked(t *testing.T, d steps.Document, class steps.Class, path string, calls int, figures ...string) {
+func (s *small) asked(t *testing.T, d view.Document, class steps.Class, path string, calls int, figures ...string) {
 	t.Helper()
 	last := d.Steps[len(d.Steps)-1]
 	if d.State != steps.RunWaiting || len(d.Escalations) != 1 {
@@ -127,6 +129,7 @@ func (s *small) asked(t *testing.T, d steps.Document, class steps.Class, path st
 // TestAServerThatTakesLittle: whatever is larger than the server's max_payload is said, with both figures, where it enters,
 // and nothing is done again and again because of it.
 func TestAServerThatTakesLittle(t *testing.T) {
+	t.Parallel()
 	s := startSmall(t)
 	for _, part := range []string{"65536", "1048576", "max_payload"} {
 		if !strings.Contains(s.said(), part) {
@@ -149,7 +152,7 @@ func TestAServerThatTakesLittle(t *testing.T) {
 	})
 	t.Run("an answer", func(t *testing.T) {
 		answer := json.RawMessage(`{"v":"` + strings.Repeat("y", 90000) + `"}`)
-		_, err := s.Desk.Act(t.Context(), handoff.Person{Name: "mia", Via: "cli"}, "out-1", handoff.Act{Verb: handoff.Action(steps.VerbAnswer), Answer: answer})
+		_, err := s.Desk.Act(t.Context(), people.Trusted("mia", "cli"), "out-1", people.Act{Verb: people.Answer, Answer: answer})
 		if !errors.Is(err, handoff.ErrInvalid) || !strings.Contains(err.Error(), "65536") {
 			t.Errorf("an answer of 90 kB: %v", err)
 		}

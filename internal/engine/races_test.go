@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"belay/internal/handoff"
+	"belay/internal/people"
 	"belay/internal/steps"
 )
 
@@ -24,13 +25,14 @@ func (b *bank) race(t *testing.T, run string, at time.Time) (approved bool) {
 		return false
 	}
 	for i, who := range []string{"mia", "bo"} {
-		a := handoff.Act{Verb: []handoff.Action{"approve", "reject"}[i], Reason: "because"}
+		a := people.Act{Verb: []people.Action{"approve", "reject"}[i], Reason: "because"}
 		if i == 0 {
 			a.Digest = shown.Dossier.Approval.Digest
 		}
 		wg.Go(func() {
+			// In real time: the race is with the deadline on the server's clock.
 			<-time.After(time.Until(at) + time.Duration(rand.IntN(60_000))*time.Microsecond)
-			_, errs[i] = b.People.Act(t.Context(), handoff.Person{Name: who, Via: "test"}, id, a)
+			_, errs[i] = b.People.Act(t.Context(), people.Trusted(who, "test"), id, a)
 		})
 	}
 	wg.Wait()

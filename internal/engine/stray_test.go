@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/bus/embedded"
 	"belay/internal/dispatch"
 	"belay/internal/dlq"
 	"belay/internal/handoff"
+	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/wire"
@@ -74,8 +76,8 @@ func allJunk(n wire.Names) []junk {
 	add(n.TimersStream(), n.TimerDue(2, due), "", due, "")
 	add(n.TimersStream(), n.TimerSet(2, set), "{}", set, "")
 	add(n.EscalationsStream(), n.Prefix+".escalations.nothing", "{}", "", ".escalations.nothing")
-	add(n.EscalationsStream(), n.Escalation("failure", "t", "nobody-1"), "", "", "this letter cannot be read")
-	add(n.EscalationsStream(), n.Escalation("failure", "t", "nowhere"), "junk", "", "this letter cannot be read")
+	add(n.EscalationsStream(), n.Escalation("failure", "t", "nobody-1"), "", "", "this escalation cannot be read")
+	add(n.EscalationsStream(), n.Escalation("failure", "t", "nowhere"), "junk", "", "this escalation cannot be read")
 	add(n.AuditStream(), n.Prefix+".audit.gossip", "{}", "", ".audit.gossip")
 	return all
 }
@@ -83,7 +85,7 @@ func allJunk(n wire.Names) []junk {
 func startStray(t *testing.T) *Engine {
 	t.Helper()
 	e, err := Start(t.Context(), Options{
-		Embedded:   &bus.ServerOptions{StoreDir: t.TempDir(), Durability: bus.DurabilityInterval},
+		Embedded:   &embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval},
 		Partitions: strayPartitions,
 		Dispatch:   &dispatch.Options{Name: "d1", QueueEvery: 200 * time.Millisecond},
 		People:     &PeopleOptions{Keys: t.TempDir()},
@@ -104,6 +106,7 @@ func (j *junk) foundIn(items []handoff.Item) bool {
 // TestNothingThatWasTakenIsInvisible: whatever a stream has confirmed is found again where people look, each kind of it by
 // one letter however often it comes, and one decision removes it for good.
 func TestNothingThatWasTakenIsInvisible(t *testing.T) {
+	t.Parallel()
 	e := startStray(t)
 	all := allJunk(e.Bus.Names())
 	for _, j := range all {
@@ -176,9 +179,9 @@ func ids(items []handoff.Item) string {
 // removeAll decides each letter the way that is offered, after it was shown.
 func removeAll(t *testing.T, e *Engine, items []handoff.Item) {
 	t.Helper()
-	mia := handoff.Person{Name: "mia", Via: "cli"}
+	mia := people.Trusted("mia", "cli")
 	for _, i := range items {
-		id, err := handoff.Find(t.Context(), e.Runs, i.ID)
+		id, err := handoff.Find(t.Context(), e.Runs, dlq.New(e.Bus), i.ID)
 		if err != nil || id != i.ID {
 			t.Errorf("find %s: %s, %v", i.ID, id, err)
 		}
@@ -189,7 +192,7 @@ func removeAll(t *testing.T, e *Engine, items []handoff.Item) {
 		if err != nil || c.Dossier.LastError == nil && i.Kind == steps.KindDeadLetter {
 			t.Errorf("card of %s: %+v, %v", i.ID, c.Dossier, err)
 		}
-		if _, err := e.Desk.Act(t.Context(), mia, i.ID, handoff.Act{Verb: handoff.Action(steps.VerbSkip)}); err != nil && !errors.Is(err, handoff.ErrDecidedBefore) && !errors.Is(err, handoff.ErrNoEscalation) {
+		if _, err := e.Desk.Act(t.Context(), mia, i.ID, people.Act{Verb: people.Skip}); err != nil && !errors.Is(err, handoff.ErrDecidedBefore) && !errors.Is(err, handoff.ErrNoEscalation) {
 			t.Errorf("skip %s (%s): %v", i.ID, i.Message, err)
 		}
 	}
@@ -213,6 +216,7 @@ func within(t *testing.T, d time.Duration, ok func() bool, what func() string) {
 // TestARunOnTheWrongPartition: its submission is confirmed by the server and read by nobody; whoever asks for the run is
 // told so, and where it belongs.
 func TestARunOnTheWrongPartition(t *testing.T) {
+	t.Parallel()
 	e := startStray(t)
 	n := e.Bus.Names()
 	run := ofPartition(3, "payroll")
@@ -225,7 +229,7 @@ func TestARunOnTheWrongPartition(t *testing.T) {
 		t.Fatalf("find: %q, %v", id, err)
 	}
 	_, err = e.Runs.Load(t.Context(), run)
-	letter := runlog.LetterID(n.RunsStream(1), 1)
+	letter := steps.DeadLetterID(n.RunsStream(1), 1)
 	for _, part := range []string{letter, "partition 1", "of partition 3"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("show says %v, without %q", err, part)
@@ -235,8 +239,8 @@ func TestARunOnTheWrongPartition(t *testing.T) {
 		l, err := dlq.New(e.Bus).Get(t.Context(), letter)
 		return err == nil && l.Run == run && string(l.Origin.Raw) == body
 	}, func() string { return "no letter " + letter })
-	list, err := e.Runs.List(t.Context(), runlog.Filter{})
-	if err != nil || len(list) != 1 || list[0].ID != run || list[0].State != steps.RunWaiting {
-		t.Errorf("listed: %+v, %v", list, err)
+	page, err := e.Runs.List(t.Context(), runlog.Filter{})
+	if err != nil || len(page.Items) != 1 || page.Items[0].ID != run || page.Items[0].State != steps.RunWaiting {
+		t.Errorf("listed: %+v, %v", page, err)
 	}
 }

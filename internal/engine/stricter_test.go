@@ -94,6 +94,7 @@ func TestTheStricterToolsFileCounts(t *testing.T) {
 
 // TestTheSubmittedSchemasHoldToo: a worker whose file says less checks what the run was submitted with.
 func TestTheSubmittedSchemasHoldToo(t *testing.T) {
+	t.Parallel()
 	var calls atomic.Int64
 	r := stale(t, `tools: {charge: {effects: none, rungs: [{http: {method: POST, url: "URL/charge"}, retry: {max_attempts: 1}}]}}`,
 		`tools: {charge: {effects: none, output_schema: {type: object, required: [id]}, rungs: [{http: {method: POST, url: "URL/charge"}, retry: {max_attempts: 1}}]}}`,
@@ -112,6 +113,7 @@ func TestTheSubmittedSchemasHoldToo(t *testing.T) {
 
 // TestTheSameFileTwiceIsHeardOfNever: what every usual run is like costs nothing.
 func TestTheSameFileTwiceIsHeardOfNever(t *testing.T) {
+	t.Parallel()
 	const tools = `tools:
   charge:
     effects: unsafe

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Head is the first n bytes of b as valid UTF-8, with a mark where something was cut off.
+// Head is the first n bytes of b as valid UTF-8, with … after them if there are more.
 func Head(b []byte, n int) string {
 	if len(b) <= n {
 		return readable(b)
@@ -16,7 +16,7 @@ func Head(b []byte, n int) string {
 	return readable(b[:n]) + "…"
 }
 
-// Tail is the last n bytes of b as valid UTF-8, with a mark where something was cut off.
+// Tail is the last n bytes of b as valid UTF-8, with … before them if there are more.
 func Tail(b []byte, n int) string {
 	if len(b) <= n {
 		return readable(b)

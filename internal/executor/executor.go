@@ -1,58 +1,65 @@
-// Package executor is the seam between a worker and the things that do the work: HTTP services, commands, NATS
-// services, Go functions, caches. A plug-in knows nothing of queues, retries or runs; it executes one request and
-// says how that went. The plug-ins are in the folders below, one each, and never import one another; executortest
-// holds the conformance suite that every one of them passes.
 package executor
 
 import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"belay/internal/steps"
 )
 
 // Request is one attempt, as a plug-in sees it.
 type Request struct {
-	Run, Step, Attempt string // Attempt is `<round>-<rung index>-<try>`
-	Tool, Rung         string
+	Run, Step, Attempt string          // Attempt is `<round>-<rung index>-<try>`
+	Tool, Rung         string          // as the tools file names them
 	Params             json.RawMessage // the step's parameters, an object
 	Key                string          // idempotency key, stable over attempts and rungs
 	Try                int             // from 1 on this rung
-	Progress           func(string)    // tells people what is going on; may be nil; never blocks
+	Progress           func(string)    // reports progress to people; may be nil; never blocks
 }
 
-// Result is what a plug-in gives back when all went well.
+// Result is what a plug-in returns when the attempt succeeded.
 type Result struct {
 	Output json.RawMessage // valid JSON
-	Age    time.Duration   // of a cached result, else 0
+	Age    time.Duration   // how old a cached result is; 0 = it is new
+	Usage  *steps.Usage    // of a model; also beside an error, where it has answered nevertheless
 }
 
-// Executor executes one rung. The context carries the attempt's deadline and its cancel: when it ends, Execute must
-// stop what it started and return soon. The error is a steps.Fault (by value, perhaps wrapped); any other error is
-// taken as tool_error that may have acted. A panic is the caller's to catch.
+// Executor executes one rung. It is called from many goroutines at once. The context carries the attempt's deadline and
+// cancellation: when it ends, Execute must stop what it started and return soon. The error is a [steps.Fault], by value
+// and perhaps wrapped; any other error counts as tool_error that may have acted. The caller recovers panics.
 type Executor interface {
 	Execute(ctx context.Context, req Request) (Result, error)
 }
 
-// Prompt is an [Executor] that itself sees to it that Execute returns when its context ends, whatever the tool does. The
-// worker need not watch over it from a goroutine of its own.
+// Prompt is an [Executor] whose Execute always returns soon after its context ends, whatever the tool does. The worker
+// then saves the goroutine with which it watches other executors.
 type Prompt interface {
 	Executor
 	Prompt()
 }
 
-// Graceful is an [Executor] that ends what it started in two steps: it is told to end, and what is left of it after the
-// grace is killed. Execute returns no sooner than that.
+// Graceful is an [Executor] that stops what it started in two steps: it asks it to end, and kills what is left after
+// the grace. Execute does not return before that.
 type Graceful interface {
 	Executor
 	Grace() time.Duration
 }
 
-// GraceOf is how long x may take to end what it started, beside the time that returning takes anyway.
+// GraceOf is how long x may take to stop what it started, in addition to the time for returning; 0 unless it is
+// [Graceful].
 func GraceOf(x Executor) time.Duration {
 	if g, is := x.(Graceful); is {
 		return g.Grace()
 	}
 	return 0
+}
+
+// Closer is an [Executor] that keeps something running between its calls, for example a program or a session. Close ends
+// it, and returns when it has ended; calls after that fail. It may be called more than once.
+type Closer interface {
+	Executor
+	Close()
 }
 
 // Func makes a function an [Executor].

@@ -18,6 +18,7 @@ import (
 )
 
 func TestOutput(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ raw, format, want string }{
 		{`{"n":12345678901234567890}`, executor.FormatJSON, `{"n":12345678901234567890}`}, {" 1.0\n", "", "1.0"}, {`"a"`, "", `"a"`},
 		{"a<b> \x00\n", executor.FormatText, `{"text":"a<b> \u0000\n"}`}, {"", executor.FormatText, `{"text":""}`},
@@ -67,6 +68,7 @@ func FuzzExcerpts(f *testing.F) {
 }
 
 func TestExcerptsCutBetweenRunes(t *testing.T) {
+	t.Parallel()
 	if got := executor.Head([]byte("aüb"), 2); got != "a…" {
 		t.Errorf("head = %q", got)
 	}
@@ -76,6 +78,7 @@ func TestExcerptsCutBetweenRunes(t *testing.T) {
 }
 
 func TestStopped(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		late, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("custom"))
 		defer cancel()
@@ -97,6 +100,7 @@ func TestStopped(t *testing.T) {
 }
 
 func TestRetryAfterWithoutTheirClock(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		at := time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)
 		if got := executor.RetryAfter(at, "garbage"); got != time.Hour {
@@ -106,6 +110,7 @@ func TestRetryAfterWithoutTheirClock(t *testing.T) {
 }
 
 func TestSecrets(t *testing.T) {
+	t.Parallel()
 	const secret = `p"ss/w+rd=ü`
 	var s executor.Secrets
 	if got := s.Redact("nothing to hide"); got != "nothing to hide" {
@@ -126,6 +131,7 @@ func TestSecrets(t *testing.T) {
 }
 
 func TestHalfASecretIsCutOff(t *testing.T) {
+	t.Parallel()
 	var s executor.Secrets
 	s.Add("KEY", "canary-0123456789")
 	if got := s.Head([]byte("saw canary-0123456789 and then much text, canary-01"), true, 1000); strings.Contains(got, "canary") || !strings.HasPrefix(got, "saw [value of KEY] and") {
@@ -140,6 +146,7 @@ func TestHalfASecretIsCutOff(t *testing.T) {
 }
 
 func TestDecodeKeepsNumbers(t *testing.T) {
+	t.Parallel()
 	v, err := executor.Decode(json.RawMessage(`{"n":12345678901234567890}`))
 	if n := v.(map[string]any)["n"]; err != nil || n != json.Number("12345678901234567890") {
 		t.Errorf("n = %v (%T), %v", n, n, err)

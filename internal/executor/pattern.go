@@ -11,14 +11,14 @@ import (
 // pattern finds one form of one secret, however its characters are escaped.
 type pattern struct {
 	form  form
-	want  []rune // raw bytes that are no UTF-8 as [rawByte] makes them
+	want  []rune // bytes that are not UTF-8 as [rawByte] makes them
 	shown string
 	first [256]bool // bytes that a match may begin with
 
 	before, after bool // base64: the character before, or after, holds a part of the secret too
 }
 
-// form is how a secret is written down.
+// form is how a secret is written.
 type form int
 
 const (

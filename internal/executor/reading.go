@@ -29,7 +29,7 @@ type byteSet string
 
 func (s byteSet) has(c byte) bool { return strings.IndexByte(string(s), c) >= 0 }
 
-// rawByte stands for a byte that is no UTF-8, and for any ASCII character.
+// rawByte stands for a byte that is not UTF-8, or for an ASCII character.
 func rawByte(c byte) rune {
 	if c < utf8.RuneSelf {
 		return rune(c)
@@ -37,7 +37,7 @@ func rawByte(c byte) rune {
 	return unicode.MaxRune + 1 + rune(c)
 }
 
-// runesOf are the characters of a text, bytes that are no UTF-8 among them.
+// runesOf are the characters of a text, including bytes that are not UTF-8.
 func runesOf(s string) []rune {
 	var all []rune
 	for len(s) > 0 {
@@ -140,8 +140,8 @@ func backslashes(b []byte, all []reading) []reading {
 }
 
 // control is the character that is written as a letter after a backslash.
-func control(letter byte) (rune, bool) {
-	i := strings.IndexByte("nrtbf", letter)
+func control(escaped byte) (rune, bool) {
+	i := strings.IndexByte("nrtbf", escaped)
 	if i < 0 {
 		return 0, false
 	}

@@ -10,18 +10,19 @@ import (
 	"belay/internal/steps"
 )
 
-// Secrets are values that an execution uses and nobody may read afterwards: not in a fault, not in an output. A tool
-// that echoes its request must not put a token into the log.
+// Secrets are values that an execution uses and that must not appear in its fault or output: a tool that echoes its
+// request must not put a token into the run's log.
 type Secrets struct {
 	patterns []*pattern
 	starts   *[256]bool // bytes that one of the patterns may begin with
 }
 
-// minSecret is the shortest value that is hidden: replacing shorter ones would garble any text without hiding much.
+// minSecret is the length in bytes of the shortest value that is hidden. Replacing shorter ones would garble texts
+// without hiding much.
 const minSecret = 6
 
-// Add hides value; name is shown instead. It is found as it is, escaped as in JSON, URLs, HTML and source code, in hex,
-// and in base64, also as a part of something longer.
+// Add hides value and shows name instead. It is found verbatim, escaped as in JSON, URLs, HTML and source code, in hex
+// and in base64, also within something longer.
 func (s *Secrets) Add(name, value string) {
 	if len(value) < minSecret {
 		return
@@ -37,7 +38,7 @@ func (s *Secrets) Add(name, value string) {
 	}
 }
 
-// AddAll is [Secrets.Add] for several, by their names.
+// AddAll calls [Secrets.Add] for each value, by its name.
 func (s *Secrets) AddAll(all map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		s.Add(name, all[name])
@@ -52,11 +53,11 @@ func (s *Secrets) Redact(text string) string {
 	return string(s.redact([]byte(text), false))
 }
 
-// RedactBytes hides the secrets in an answer, before anything is made of it.
+// RedactBytes hides the secrets in an answer.
 func (s *Secrets) RedactBytes(b []byte) []byte { return s.redact(b, false) }
 
-// RedactAnswer is [Secrets.RedactBytes] for an answer of this format. JSON stays JSON, though a number with a secret in
-// it becomes a string.
+// RedactAnswer hides the secrets in an answer of this format. JSON stays JSON, but a number that contains a secret
+// becomes a string.
 func (s *Secrets) RedactAnswer(b []byte, format string) []byte {
 	b = bytes.TrimPrefix(b, byteOrderMark)
 	hidden := s.redact(b, false)
@@ -69,13 +70,14 @@ func (s *Secrets) RedactAnswer(b []byte, format string) []byte {
 	return hidden
 }
 
-// Head is the beginning of b, at most n bytes, without secrets. Where b itself is cut off from something longer, it may
-// end with half a secret, which is left out.
+// Head is the first n bytes of b without secrets. With cut, b is itself the beginning of something longer, and half a
+// secret at its end is left out.
 func (s *Secrets) Head(b []byte, cut bool, n int) string {
 	return Head(s.redact(b, cut), n)
 }
 
-// Tail is the end of b, like [Secrets.Head].
+// Tail is the last n bytes of b without secrets. With cut, b is itself the end of something longer, and half a secret
+// at its beginning is left out.
 func (s *Secrets) Tail(b []byte, cut bool, n int) string {
 	if cut {
 		b = b[s.rest(b):]
@@ -83,7 +85,7 @@ func (s *Secrets) Tail(b []byte, cut bool, n int) string {
 	return Tail(s.redact(b, false), n)
 }
 
-// RedactFault hides the secrets in what people read of a fault.
+// RedactFault hides the secrets in the message and the detail of a fault.
 func (s *Secrets) RedactFault(f steps.Fault) steps.Fault {
 	f.Message, f.Detail = s.Redact(f.Message), s.Redact(f.Detail)
 	return f
@@ -187,7 +189,8 @@ func (s *Secrets) redactToken(token []byte) []byte {
 	return quote(hidden)
 }
 
-// token is the length of what b, a part of a valid JSON text, begins with: a string, a number or word, or any other byte.
+// token is the length of what b, a part of a valid JSON text, begins with: a string, a number or word, or any other
+// byte.
 func token(b []byte) int {
 	switch c := b[0]; {
 	case c == '"':

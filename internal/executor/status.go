@@ -10,8 +10,8 @@ import (
 	"belay/internal/steps"
 )
 
-// OfStatus classifies an HTTP status, or the like code of another protocol, that says no. A 4xx is a refusal: the
-// other side did nothing. Any other status leaves open what was done.
+// OfStatus classifies the HTTP status of a failure, or a similar code of another protocol. A 4xx is a refusal: nothing
+// was done. After any other status something may have been done.
 func OfStatus(status int) (steps.Class, steps.Acted) {
 	acted := steps.ActedMaybe
 	if status >= 400 && status < 500 {
@@ -47,12 +47,12 @@ func classOf(status int) steps.Class {
 	return steps.ToolError
 }
 
-// longestWait keeps a nonsensical Retry-After from overflowing; the policy has its own, lower, cap.
+// longestWait keeps an absurd Retry-After from overflowing; the policy has its own, lower limit.
 const longestWait = 365 * 24 * time.Hour
 
-// NamedWait is how long the other side says to wait before it is asked again, in whatever header it does so; header gives
-// the value of one, empty without it. Milliseconds are the more exact. A value that is negative, or none at all, names no
-// wait. So does the pushback of gRPC that forbids another try: how often is the policy's to say.
+// NamedWait is how long the other side asks to wait before the next call, in whichever header; header returns the value
+// of one, or an empty text. A header in milliseconds counts first. No value or a negative one is 0, no wait. That
+// includes the pushback of gRPC that forbids a retry, because the number of tries is the policy's business.
 func NamedWait(header func(name string) string) time.Duration {
 	for _, name := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms", "Grpc-Retry-Pushback-Ms"} {
 		ms, err := strconv.ParseFloat(strings.TrimSpace(header(name)), 64)
@@ -63,8 +63,8 @@ func NamedWait(header func(name string) string) time.Duration {
 	return RetryAfter(header("Retry-After"), header("Date"))
 }
 
-// RetryAfter reads a Retry-After: seconds, or a date as HTTP writes it. A date is taken relative to date, the other
-// side's own clock when it answered, where it said so: clocks differ. Zero means none, or already over.
+// RetryAfter parses a Retry-After header: seconds, or an HTTP date. Because clocks differ, a date counts relative to
+// date, the Date header of the same answer, if there is one. 0 means that there is no wait, or that it is over.
 func RetryAfter(value, date string) time.Duration {
 	value = strings.TrimSpace(value)
 	if s, err := strconv.ParseFloat(value, 64); err == nil {

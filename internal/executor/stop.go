@@ -7,10 +7,10 @@ import (
 	"belay/internal/steps"
 )
 
-// Stopped is the fault of an execution that ended because its context did: timeout where the deadline passed. Whoever
-// cancels for another reason says why with [context.WithCancelCause]; a steps.Fault as the cause gives the class and
-// the message. Without one it counts as unavailable: the tool has done nothing wrong and may be asked again.
-// Acted is the executor's own knowledge of how far it came.
+// Stopped is the fault of an execution that ended because its context did: timeout if the deadline passed. Whoever
+// cancels for another reason gives the cause with [context.WithCancelCause]; if that is a [steps.Fault], its class and
+// message count. Otherwise the class is unavailable, because the tool did nothing wrong and may be called again. Acted
+// is what the executor knows about how far it got.
 func Stopped(ctx context.Context, acted steps.Acted) steps.Fault {
 	cause := context.Cause(ctx)
 	if f, ok := errors.AsType[steps.Fault](cause); ok {
@@ -27,7 +27,7 @@ func Stopped(ctx context.Context, acted steps.Acted) steps.Fault {
 	return steps.Fault{Class: steps.Unavailable, Acted: acted, Message: message}
 }
 
-// BadTemplate is the fault of a template in the tools file that could not be filled in; where names the template.
+// BadTemplate is the fault of a template that could not be filled in; where names its key in the tools file.
 func BadTemplate(where string, err error) steps.Fault {
 	return steps.Fault{Class: steps.BadExpression, Acted: steps.ActedNo, Message: where + ": " + err.Error()}
 }

@@ -10,13 +10,16 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/exactjson"
+	"belay/internal/people"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 )
 
-// Lease is how long a claim lasts; one that has run out is open again.
+// Lease is how long a claim lasts; after that anybody can claim the item.
 const Lease = 15 * time.Minute
 
-// Bounds of what people write about one item.
+// Bounds of the notes on one item.
 const (
 	maxNotes = 50
 	maxText  = 2000 // bytes of a note
@@ -25,14 +28,14 @@ const (
 // InboxDescription is what the bucket of claims is called.
 const InboxDescription = "Belay: who is at which escalation"
 
-// Claims are what people do about open items beside deciding them: who is at it, who is to be, and what they noted. They
-// are kept in a bucket of NATS and changed by compare-and-set. Nothing in there decides anything.
+// Claims are what people do about open items beside deciding them: who has claimed and who is assigned each, and their
+// notes. They are in a bucket and are changed by compare-and-set. No decision depends on them.
 type Claims struct {
 	open    func(ctx context.Context) (*bus.Bucket, error)
 	settled func(ctx context.Context) (*bus.Bucket, error) // of items that are not open any more
 }
 
-// NewClaims keeps claims in b's bucket, which is opened when it is needed.
+// NewClaims returns the claims in b's bucket, which is opened when it is first needed.
 func NewClaims(b *bus.Bus) *Claims {
 	return &Claims{
 		open: func(ctx context.Context) (*bus.Bucket, error) {
@@ -44,11 +47,11 @@ func NewClaims(b *bus.Bus) *Claims {
 	}
 }
 
-// keepSettled is how long cards show what was done on the way to a decision; the audit trail keeps it for good. It is
-// the time for which ended runs are kept by default.
+// keepSettled is how long cards show what was done on the way to a decision, as long as ended runs are kept by default.
+// The audit trail keeps it for good.
 const keepSettled = 30 * 24 * time.Hour
 
-// Prepare makes the buckets that are missing: whoever may only read later finds them.
+// Prepare makes the buckets that are missing, so that processes that may only read find them later.
 func (c *Claims) Prepare(ctx context.Context) error {
 	if _, err := c.open(ctx); err != nil {
 		return err
@@ -64,14 +67,16 @@ type record struct {
 	Snoozed  time.Time `json:"snoozed,omitzero"`
 	Notes    []Note    `json:"notes,omitempty"`
 
-	Votes []string `json:"votes,omitempty"` // who has approved so far, as the log said; for lists, which read no logs
+	Votes []string `json:"votes,omitempty"` // who has approved so far, for lists, which do not read logs
 
-	Acts []TrailLine `json:"acts,omitempty"` // without notes, the oldest first
-	Told []TrailLine `json:"told,omitempty"` // of a settled item: who was told of it
-	last time.Time   // when it was changed
+	Acts     []TrailLine `json:"acts,omitempty"` // without notes, the oldest first
+	Notified []TrailLine `json:"told,omitempty"` // once the item is decided: who was notified of it
+
+	last     time.Time // when it was changed
+	revision uint64    // of the bucket's key; 0 = it is not there
 }
 
-// live is the claim, while its lease lasts.
+// live returns the claim while its lease lasts.
 func (r *record) live(now time.Time) *Claim {
 	if r.Claim == nil || !now.Before(r.Claim.Until) {
 		return nil
@@ -79,6 +84,15 @@ func (r *record) live(now time.Time) *Claim {
 	return r.Claim
 }
 
+// ofOther returns the claim of somebody else while its lease lasts.
+func (r *record) ofOther(name string, now time.Time) *Claim {
+	if claim := r.live(now); claim != nil && !steps.SamePerson(claim.By, name) {
+		return claim
+	}
+	return nil
+}
+
+// all is what people have done about all items, by their ids.
 func (c *Claims) all(ctx context.Context) (map[string]record, error) {
 	bucket, err := c.open(ctx)
 	if err != nil {
@@ -90,50 +104,56 @@ func (c *Claims) all(ctx context.Context) (map[string]record, error) {
 	}
 	all := make(map[string]record, len(items))
 	for _, it := range items {
-		var r record
-		if json.Unmarshal(it.Value, &r) == nil {
-			r.last = it.Time
+		if r, ok := readRecord(it); ok {
 			all[it.Key] = r
 		}
 	}
 	return all, nil
 }
 
-func (c *Claims) get(ctx context.Context, id string) (r record, revision uint64, err error) {
+// get returns the record of an item; an empty one if there is none.
+func (c *Claims) get(ctx context.Context, id string) (r record, err error) {
 	bucket, err := c.open(ctx)
 	if err != nil {
-		return r, 0, err
+		return r, err
 	}
 	it, ok, err := bucket.Get(ctx, id)
 	if err != nil || !ok {
-		return r, 0, err
+		return r, err
 	}
-	if json.Unmarshal(it.Value, &r) != nil {
-		r = record{} // another version's, or nobody's: written anew
-	}
-	return r, it.Revision, nil
+	r, _ = readRecord(it)
+	return r, nil
 }
 
-// do changes the record of an item, as often as it takes to be the one who changes what was read.
-func (c *Claims) do(ctx context.Context, who Person, id string, a Act, now time.Time) (effect string, err error) {
+// readRecord reads a record. If it cannot be read, another version of the program has written it: it counts as empty.
+func readRecord(it bus.Item) (r record, ok bool) {
+	if ok = exactjson.Unmarshal(it.Value, &r) == nil; !ok {
+		r = record{}
+	}
+	r.last, r.revision = it.Time, it.Revision
+	return r, ok
+}
+
+// do changes the record of an item, and repeats that until nobody else has changed it in between. R was read before.
+func (c *Claims) do(ctx context.Context, who people.Actor, id string, a people.Act, now time.Time, r record) (effect string, err error) {
 	for {
-		r, revision, err := c.get(ctx, id)
-		if err != nil {
-			return "", err
-		}
 		before := r.live(now)
 		if effect, err = r.change(who, a, now); err != nil {
 			return "", err
 		}
 		r.did(who, a, now, before)
-		err = c.put(ctx, id, r, revision)
+		err = c.put(ctx, id, r)
 		if !errors.Is(err, bus.ErrConflict) {
 			return effect, err
+		}
+		if r, err = c.get(ctx, id); err != nil {
+			return "", err
 		}
 	}
 }
 
-func (c *Claims) put(ctx context.Context, id string, r record, revision uint64) error {
+// put writes a record down; [bus.ErrConflict] means that somebody has changed it since it was read.
+func (c *Claims) put(ctx context.Context, id string, r record) error {
 	bucket, err := c.open(ctx)
 	if err != nil {
 		return err
@@ -142,28 +162,28 @@ func (c *Claims) put(ctx context.Context, id string, r record, revision uint64) 
 	if err != nil {
 		return fmt.Errorf("write down the claim of %s: %w", id, err)
 	}
-	_, err = bucket.Swap(ctx, id, body, revision)
+	_, err = bucket.Swap(ctx, id, body, r.revision)
 	return err
 }
 
-// settle puts what was done about an item that is not open any more where only its card looks: the inbox stays short.
-func (c *Claims) settle(ctx context.Context, id string, told []TrailLine) error {
-	r, _, err := c.get(ctx, id)
-	if err != nil {
-		return err
+// settle moves the record of an item that is no longer open to the bucket that only cards read, so that the inbox stays
+// short. R was read before; what was changed since then stays for the next call of [Desk.Items].
+func (c *Claims) settle(ctx context.Context, id string, r record, notified []TrailLine) error {
+	revision := r.revision
+	r.Claim, r.Snoozed, r.Notified = nil, time.Time{}, notified
+	if len(r.Acts)+len(r.Notes)+len(r.Notified) > 0 {
+		if err := c.keep(ctx, id, r); err != nil {
+			return err
+		}
 	}
-	r.Claim, r.Snoozed, r.Told = nil, time.Time{}, told
-	if len(r.Acts)+len(r.Notes)+len(r.Told) > 0 {
-		err = c.keep(ctx, id, r)
-	}
-	if err != nil {
-		return err
+	if revision == 0 {
+		return nil // there was nothing to put away
 	}
 	bucket, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
-	return bucket.Delete(ctx, id)
+	return bucket.DeleteRevision(ctx, id, revision)
 }
 
 func (c *Claims) keep(ctx context.Context, id string, r record) error {
@@ -175,10 +195,13 @@ func (c *Claims) keep(ctx context.Context, id string, r record) error {
 	if err != nil {
 		return fmt.Errorf("put away what was done about %s: %w", id, err)
 	}
-	return bucket.Put(ctx, id, body, func(bus.Item) bool { return true }) // what somebody else put away stays
+	if _, err = bucket.Swap(ctx, id, body, 0); !errors.Is(err, bus.ErrConflict) {
+		return err
+	}
+	return bucket.Put(ctx, id, body, func(bus.Item) bool { return true }) // what another process has put away stays as it is
 }
 
-// past is what was done about an item that is not open any more.
+// past returns what was done about an item that is no longer open.
 func (c *Claims) past(ctx context.Context, id string) (r record, err error) {
 	bucket, err := c.settled(ctx)
 	if err != nil {
@@ -188,38 +211,38 @@ func (c *Claims) past(ctx context.Context, id string) (r record, err error) {
 	if err != nil {
 		return r, err
 	}
-	if !ok { // not put away yet, or nothing was done
-		r, _, err = c.get(ctx, id)
+	if !ok { // it was not put away yet, or nothing was done
+		r, err = c.get(ctx, id)
 		r.Claim, r.Snoozed = nil, time.Time{}
 		return r, err
 	}
-	if json.Unmarshal(it.Value, &r) != nil {
+	if exactjson.Unmarshal(it.Value, &r) != nil {
 		r = record{}
 	}
 	return r, nil
 }
 
-// change does a to the record, at a time.
-func (r *record) change(who Person, a Act, now time.Time) (effect string, err error) {
-	deed := steps.Deed{Act: string(a.Verb), By: who.Name, To: a.To, Held: r.live(now), Take: a.Take, Now: now, Until: a.Until}
-	if a.Verb == ActClaim {
+// change applies an act to the record.
+func (r *record) change(who people.Actor, a people.Act, now time.Time) (effect string, err error) {
+	deed := view.Act{Kind: string(a.Verb), By: who.Name, To: a.To, Claim: r.live(now), Take: a.TakeOver, Now: now, Until: a.Until}
+	if a.Verb == people.Claim {
 		deed.Until = now.Add(Lease).UTC()
 	}
-	w := steps.Tell(nil, deed)
+	w := view.Tell(nil, deed)
 	if err := refused(w); err != nil {
 		return "", err
 	}
 	switch a.Verb {
-	case ActClaim:
+	case people.Claim:
 		r.Claim, r.Snoozed = &Claim{By: who.Name, Until: deed.Until}, time.Time{}
-	case ActRelease:
+	case people.Release:
 		r.Claim = nil
-	case ActAssign:
+	case people.Assign:
 		if strings.TrimSpace(a.To) == "" {
-			return "", fmt.Errorf("%w: assign needs to whom", ErrInvalid)
+			return "", fmt.Errorf("%w: assign needs the name of a person", ErrInvalid)
 		}
 		r.Assigned = a.To
-	case ActSnooze:
+	case people.Snooze:
 		err = r.snooze(a, now)
 	default:
 		err = r.note(who, a, now)
@@ -227,7 +250,7 @@ func (r *record) change(who Person, a Act, now time.Time) (effect string, err er
 	return w.Text, err
 }
 
-func (r *record) snooze(a Act, now time.Time) error {
+func (r *record) snooze(a people.Act, now time.Time) error {
 	if !a.Until.After(now) || a.Until.After(now.Add(7*24*time.Hour)) {
 		return fmt.Errorf("%w: snooze needs a time from now until a week from now", ErrInvalid)
 	}
@@ -235,7 +258,7 @@ func (r *record) snooze(a Act, now time.Time) error {
 	return nil
 }
 
-func (r *record) note(who Person, a Act, now time.Time) error {
+func (r *record) note(who people.Actor, a people.Act, now time.Time) error {
 	text := strings.TrimSpace(cmp.Or(a.Text, a.Reason))
 	switch {
 	case text == "":

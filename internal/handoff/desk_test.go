@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"belay/internal/people"
 	"belay/internal/steps"
 )
 
@@ -33,9 +34,9 @@ func held(t *testing.T, l *office, run string, rule steps.Approval) string {
 	return run + "-1"
 }
 
-func (l *office) act(t *testing.T, who, id string, a Act) (Done, error) {
+func (l *office) act(t *testing.T, who, id string, a people.Act) (Done, error) {
 	t.Helper()
-	return l.desk.Act(t.Context(), Person{Name: who, Via: "cli"}, id, a)
+	return l.desk.Act(t.Context(), people.Trusted(who, "cli"), id, a)
 }
 
 func (l *office) digest(t *testing.T, id string) string {
@@ -57,26 +58,27 @@ func (l *office) state(t *testing.T, run string) *steps.State {
 }
 
 func TestApproveIsOfWhatWasShown(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	id := held(t, l, "run", steps.Approval{})
 	for name, c := range map[string]struct {
-		a    Act
+		a    people.Act
 		want error
 	}{
-		"no digest":       {Act{Verb: "approve"}, ErrInvalid},
-		"another digest":  {Act{Verb: "approve", Digest: "x"}, ErrChanged},
-		"another version": {Act{Verb: "approve", Digest: l.digest(t, id), Revision: 99}, ErrChanged},
-		"no reason":       {Act{Verb: "reject", Reason: "  "}, ErrInvalid},
-		"not offered":     {Act{Verb: "skip"}, ErrNotAllowed},
+		"no digest":       {people.Act{Verb: "approve"}, ErrInvalid},
+		"another digest":  {people.Act{Verb: "approve", Digest: "x"}, ErrChanged},
+		"another version": {people.Act{Verb: "approve", Digest: l.digest(t, id), Revision: 99}, ErrChanged},
+		"no reason":       {people.Act{Verb: "reject", Reason: "  "}, ErrInvalid},
+		"not offered":     {people.Act{Verb: "skip"}, ErrNotAllowed},
 	} {
 		if _, err := l.act(t, "mia", id, c.a); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v; want %v", name, err, c.want)
 		}
 	}
-	if _, err := l.act(t, " ", id, Act{Verb: "approve", Digest: l.digest(t, id)}); !errors.Is(err, ErrForbidden) {
+	if _, err := l.act(t, " ", id, people.Act{Verb: "approve", Digest: l.digest(t, id)}); !errors.Is(err, people.ErrForbidden) {
 		t.Errorf("nobody: %v", err)
 	}
-	a := Act{Verb: "approve", Digest: l.digest(t, id)}
+	a := people.Act{Verb: "approve", Digest: l.digest(t, id)}
 	done, err := l.act(t, "mia", id, a)
 	if err != nil || !strings.Contains(done.Effect, "exactly these parameters") {
 		t.Fatalf("%+v, %v", done, err)
@@ -84,7 +86,7 @@ func TestApproveIsOfWhatWasShown(t *testing.T) {
 	if again, err := l.act(t, "mia", id, a); err != nil || again.By != "mia" {
 		t.Errorf("the same again: %+v, %v", again, err)
 	}
-	if _, err := l.act(t, "bo", id, Act{Verb: "reject", Reason: "no"}); !errors.Is(err, ErrDecidedBefore) || !strings.Contains(err.Error(), "mia chose approve") {
+	if _, err := l.act(t, "bo", id, people.Act{Verb: "reject", Reason: "no"}); !errors.Is(err, ErrDecidedBefore) || !strings.Contains(err.Error(), "mia chose approve") {
 		t.Errorf("%v", err)
 	}
 	w := steps.Wants(l.state(t, "run"), nil)
@@ -94,14 +96,15 @@ func TestApproveIsOfWhatWasShown(t *testing.T) {
 }
 
 func TestTwoMustApprove(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	id := held(t, l, "run", steps.Approval{Approvers: 2, NotSubmitter: true})
-	a := Act{Verb: "approve", Digest: l.digest(t, id)}
-	if _, err := l.act(t, "sue", id, a); !errors.Is(err, ErrForbidden) || !strings.Contains(err.Error(), "submitted") {
+	a := people.Act{Verb: "approve", Digest: l.digest(t, id)}
+	if _, err := l.act(t, "sue", id, a); !errors.Is(err, people.ErrForbidden) || !strings.Contains(err.Error(), "submitted") {
 		t.Errorf("who submitted it: %v", err)
 	}
 	done, err := l.act(t, "mia", id, a)
-	if err != nil || !done.Part || done.Effect != "1 of 2 approved, mia; one more person must approve before t runs" {
+	if err != nil || !done.Part || done.Effect != "1 of 2 approved, mia; one more person must approve before t runs; the run says it was submitted by sue, and nobody checked that" {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	for _, same := range []string{"mia", "Mia", " mia ", "ｍｉａ", "MIA\u00a0"} {
@@ -110,7 +113,7 @@ func TestTwoMustApprove(t *testing.T) {
 		}
 	}
 	for _, same := range []string{"Sue", " ＳＵＥ"} {
-		if _, err := l.act(t, same, id, a); !errors.Is(err, ErrForbidden) {
+		if _, err := l.act(t, same, id, a); !errors.Is(err, people.ErrForbidden) {
 			t.Errorf("who submitted it, as %q: %v", same, err)
 		}
 	}
@@ -126,9 +129,10 @@ func TestTwoMustApprove(t *testing.T) {
 }
 
 func TestAnEditIsRecordedAsAPatch(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	id := held(t, l, "run", steps.Approval{})
-	if _, err := l.act(t, "mia", id, Act{Verb: "edit", Params: json.RawMessage(`{"to":"bob", "amount":12345678901234567891, "note":"x"}`), Reason: "ann moved"}); err != nil {
+	if _, err := l.act(t, "mia", id, people.Act{Verb: "edit", Params: json.RawMessage(`{"to":"bob", "amount":12345678901234567891, "note":"x"}`), Reason: "ann moved"}); err != nil {
 		t.Fatal(err)
 	}
 	s := l.state(t, "run")
@@ -140,28 +144,24 @@ func TestAnEditIsRecordedAsAPatch(t *testing.T) {
 	if w := steps.Wants(s, nil); len(w.Steps) != 1 || string(w.Steps[0].Params) != string(d.Params) {
 		t.Errorf("mia may approve, so her edit is an approval: %+v", w)
 	}
-	if _, err := l.act(t, "mia", id, Act{Verb: "edit", Params: json.RawMessage(`{"amount":1,"amount":2}`)}); !errors.Is(err, ErrDecidedBefore) {
+	if _, err := l.act(t, "mia", id, people.Act{Verb: "edit", Params: json.RawMessage(`{"amount":1,"amount":2}`)}); !errors.Is(err, ErrDecidedBefore) {
 		t.Error(err)
 	}
 }
 
 func TestAnEditOfSomebodyWhoMayNotApproveAsksAnew(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	id := held(t, l, "run", steps.Approval{})
-	operator := Person{Name: "op", May: func(a Action) error {
-		if a == "approve" {
-			return errors.New("op is no approver")
-		}
-		return nil
-	}}
-	if _, err := l.desk.Act(t.Context(), operator, id, Act{Verb: "approve", Digest: l.digest(t, id)}); !errors.Is(err, ErrForbidden) {
+	operator := people.Actor{Name: "op", Role: people.Operator}
+	if _, err := l.desk.Act(t.Context(), operator, id, people.Act{Verb: "approve", Digest: l.digest(t, id)}); !errors.Is(err, people.ErrForbidden) {
 		t.Errorf("%v", err)
 	}
-	twice := Act{Verb: "edit", Params: json.RawMessage(`{"amount":1,"amount":2}`)}
+	twice := people.Act{Verb: "edit", Params: json.RawMessage(`{"amount":1,"amount":2}`)}
 	if _, err := l.desk.Act(t.Context(), operator, id, twice); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "twice") {
 		t.Errorf("%v", err)
 	}
-	if _, err := l.desk.Act(t.Context(), operator, id, Act{Verb: "edit", Params: json.RawMessage(`{"amount":1}`)}); err != nil {
+	if _, err := l.desk.Act(t.Context(), operator, id, people.Act{Verb: "edit", Params: json.RawMessage(`{"amount":1}`)}); err != nil {
 		t.Fatal(err)
 	}
 	s := l.state(t, "run")
@@ -172,12 +172,13 @@ func TestAnEditOfSomebodyWhoMayNotApproveAsksAnew(t *testing.T) {
 
 // TestManyApproveNothing: a retry of somebody who may approve is an approval, but not one of many.
 func TestManyApproveNothing(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	id := held(t, l, "run", steps.Approval{})
-	if _, err := l.act(t, "mia", id, Act{Verb: "approve", Digest: l.digest(t, id), Many: true}); !errors.Is(err, ErrNotAllowed) {
+	if _, err := l.act(t, "mia", id, people.Act{Verb: "approve", Digest: l.digest(t, id), Many: true}); !errors.Is(err, ErrNotAllowed) {
 		t.Errorf("%v", err)
 	}
-	if _, err := l.act(t, "mia", id, Act{Verb: "edit", Params: json.RawMessage(`{"amount":1}`), Many: true}); err != nil {
+	if _, err := l.act(t, "mia", id, people.Act{Verb: "edit", Params: json.RawMessage(`{"amount":1}`), Many: true}); err != nil {
 		t.Fatal(err)
 	}
 	if w := steps.Wants(l.state(t, "run"), nil); len(w.Steps) != 0 || len(w.Escalations) != 1 {
@@ -186,48 +187,50 @@ func TestManyApproveNothing(t *testing.T) {
 }
 
 func TestTooLate(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	id := held(t, l, "run", steps.Approval{Deadline: steps.Duration(time.Nanosecond), OnDeadline: steps.ExpiryPark})
-	_, err := l.act(t, "mia", id, Act{Verb: "reject", Reason: "no"})
+	_, err := l.act(t, "mia", id, people.Act{Verb: "reject", Reason: "no"})
 	before, ok := errors.AsType[*DecidedBefore](err)
-	if !ok || before.State != steps.EscalationExpired || before.Again != "run-2" || !strings.Contains(err.Error(), "asked again as run-2") {
+	if !ok || before.State != steps.EscalationExpired || before.Next != "run-2" || !strings.Contains(err.Error(), "asked again as run-2") {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestClaims(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	id := held(t, l, "run", steps.Approval{})
 	now := time.Date(2026, 1, 1, 3, 0, 0, 0, time.UTC)
 	l.desk.Now = func() time.Time { return now }
-	must := func(who string, a Act) {
+	must := func(who string, a people.Act) {
 		t.Helper()
 		if _, err := l.act(t, who, id, a); err != nil {
 			t.Errorf("%s by %s: %v", a.Verb, who, err)
 		}
 	}
-	refused := func(who string, a Act, want error, says string) {
+	refused := func(who string, a people.Act, want error, says string) {
 		t.Helper()
 		if _, err := l.act(t, who, id, a); !errors.Is(err, want) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s by %s: %v; want %v, %q", a.Verb, who, err, want, says)
 		}
 	}
-	must("mia", Act{Verb: ActClaim})
-	refused("bo", Act{Verb: ActClaim}, ErrClaimed, "mia has it until 2026-01-01T03:15:00Z")
-	refused("bo", Act{Verb: ActRelease}, ErrClaimed, "mia")
+	must("mia", people.Act{Verb: people.Claim})
+	refused("bo", people.Act{Verb: people.Claim}, ErrClaimed, "mia has it until 2026-01-01T03:15:00Z")
+	refused("bo", people.Act{Verb: people.Release}, ErrClaimed, "mia")
 	now = now.Add(10 * time.Minute)
-	must("mia", Act{Verb: ActClaim}) // the lease begins anew
+	must("mia", people.Act{Verb: people.Claim}) // the lease begins anew
 	now = now.Add(Lease)
-	must("bo", Act{Verb: ActClaim}) // it has run out
-	must("bo", Act{Verb: ActRelease})
-	must("mia", Act{Verb: ActAssign, To: "bo"})
-	must("mia", Act{Verb: ActNote, Text: " she called "})
-	must("mia", Act{Verb: ActSnooze, Until: now.Add(time.Hour)})
-	refused("mia", Act{Verb: ActAssign}, ErrInvalid, "whom")
-	refused("mia", Act{Verb: ActNote}, ErrInvalid, "text")
-	refused("mia", Act{Verb: ActNote, Text: strings.Repeat("x", maxText+1)}, ErrInvalid, "bytes")
-	refused("mia", Act{Verb: ActSnooze, Until: now}, ErrInvalid, "from now")
-	refused("mia", Act{Verb: ActSnooze, Until: now.Add(8 * 24 * time.Hour)}, ErrInvalid, "week")
+	must("bo", people.Act{Verb: people.Claim}) // it has run out
+	must("bo", people.Act{Verb: people.Release})
+	must("mia", people.Act{Verb: people.Assign, To: "bo"})
+	must("mia", people.Act{Verb: people.Note, Text: " she called "})
+	must("mia", people.Act{Verb: people.Snooze, Until: now.Add(time.Hour)})
+	refused("mia", people.Act{Verb: people.Assign}, ErrInvalid, "name of a person")
+	refused("mia", people.Act{Verb: people.Note}, ErrInvalid, "text")
+	refused("mia", people.Act{Verb: people.Note, Text: strings.Repeat("x", maxText+1)}, ErrInvalid, "bytes")
+	refused("mia", people.Act{Verb: people.Snooze, Until: now}, ErrInvalid, "from now")
+	refused("mia", people.Act{Verb: people.Snooze, Until: now.Add(8 * 24 * time.Hour)}, ErrInvalid, "week")
 	items, err := l.desk.Items(t.Context())
 	if err != nil || len(items) != 0 {
 		t.Fatalf("%v, %v; no dispatcher has put a letter", items, err)
@@ -236,8 +239,8 @@ func TestClaims(t *testing.T) {
 	if err != nil || c.Item.Claim != nil || c.Item.Assigned != "bo" || len(c.Item.Notes) != 1 || c.Item.Notes[0].Text != "she called" || c.Item.Snoozed.IsZero() {
 		t.Errorf("%+v, %v", c.Item, err)
 	}
-	must("bo", Act{Verb: "reject", Reason: "no"})
-	refused("mia", Act{Verb: ActClaim}, ErrDecidedBefore, "bo chose reject")
+	must("bo", people.Act{Verb: "reject", Reason: "no"})
+	refused("mia", people.Act{Verb: people.Claim}, ErrDecidedBefore, "bo chose reject")
 	c, err = l.desk.Card(t.Context(), id)
 	var did []string
 	for _, line := range c.Trail {
@@ -254,11 +257,12 @@ func TestClaims(t *testing.T) {
 
 // TestWhatNobodyDecidedLeavesTheInbox: an item that ended by itself takes what people did about it along.
 func TestWhatNobodyDecidedLeavesTheInbox(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	open := held(t, l, "open", steps.Approval{})
 	over := held(t, l, "over", steps.Approval{})
 	for _, id := range []string{open, over} {
-		if _, err := l.act(t, "mia", id, Act{Verb: ActNote, Text: "it is on my list"}); err != nil {
+		if _, err := l.act(t, "mia", id, people.Act{Verb: people.Note, Text: "it is on my list"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -289,12 +293,13 @@ func TestWhatNobodyDecidedLeavesTheInbox(t *testing.T) {
 
 // TestOneClaimWins: of many at once exactly one gets it.
 func TestOneClaimWins(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	id := held(t, l, "run", steps.Approval{})
 	errs := make(chan error, 16)
 	for i := range cap(errs) {
 		go func() {
-			_, err := l.desk.Act(context.Background(), Person{Name: string(rune('a' + i))}, id, Act{Verb: ActClaim})
+			_, err := l.desk.Act(context.Background(), people.Trusted(string(rune('a'+i)), ""), id, people.Act{Verb: people.Claim})
 			errs <- err
 		}()
 	}
@@ -312,36 +317,37 @@ func TestOneClaimWins(t *testing.T) {
 }
 
 func TestAnotherProcessActs(t *testing.T) {
+	t.Parallel()
 	l, b := newLog(t)
 	id := held(t, l, "run", steps.Approval{})
 	remote := Remote{Bus: b, Token: "secret"}
-	act := func(a Act) (Done, error) {
-		return remote.Act(t.Context(), Person{Name: "mia", Via: "cli"}, id, a)
+	act := func(a people.Act) (Done, error) {
+		return remote.Act(t.Context(), people.Trusted("mia", "cli"), id, a)
 	}
-	if _, err := act(Act{Verb: ActClaim}); !errors.Is(err, ErrNoDesk) {
+	if _, err := act(people.Act{Verb: people.Claim}); !errors.Is(err, ErrNoDesk) {
 		t.Fatalf("nobody is there: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, end := make(chan struct{}), make(chan error, 1)
-	letIn := func(_ context.Context, token, name string) (Person, error) {
+	letIn := func(_ context.Context, token, name string) (people.Actor, error) {
 		if token != "secret" {
-			return Person{}, errors.New("the token is not known")
+			return people.Actor{}, errors.New("the token is not known")
 		}
-		return Person{Name: name}, nil
+		return people.Trusted(name, ""), nil
 	}
 	go func() { end <- Serve(ctx, b, l.desk, letIn, func() { close(ready) }) }()
 	<-ready
-	if _, err := (Remote{Bus: b}).Act(t.Context(), Person{Name: "eve"}, id, Act{Verb: ActClaim}); !errors.Is(err, ErrForbidden) {
+	if _, err := (Remote{Bus: b}).Act(t.Context(), people.Trusted("eve", ""), id, people.Act{Verb: people.Claim}); !errors.Is(err, people.ErrForbidden) {
 		t.Errorf("without a token: %v", err)
 	}
-	if _, err := act(Act{Verb: "approve"}); !errors.Is(err, ErrInvalid) || strings.Count(err.Error(), "approve run-1") != 1 {
+	if _, err := act(people.Act{Verb: "approve"}); !errors.Is(err, ErrInvalid) || strings.Count(err.Error(), "approve run-1") != 1 {
 		t.Errorf("%v", err)
 	}
-	done, err := act(Act{Verb: "approve", Digest: l.digest(t, id)})
+	done, err := act(people.Act{Verb: "approve", Digest: l.digest(t, id)})
 	if err != nil || done.By != "mia" || done.At.IsZero() || done.Effect == "" {
 		t.Errorf("%+v, %v", done, err)
 	}
-	_, err = act(Act{Verb: "reject", Reason: "no"})
+	_, err = act(people.Act{Verb: "reject", Reason: "no"})
 	before, ok := errors.AsType[*DecidedBefore](err)
 	if !ok || before.Decision.By != "mia" || !strings.Contains(err.Error(), "you chose approve") || strings.Count(err.Error(), "already decided") != 1 {
 		t.Errorf("%v", err)
@@ -357,6 +363,7 @@ func TestAnotherProcessActs(t *testing.T) {
 
 // TestEveryErrorHasItsCode both ways.
 func TestEveryErrorHasItsCode(t *testing.T) {
+	t.Parallel()
 	for _, c := range codes {
 		if got := failureOf(c.err); got.Code != c.code || !errors.Is(got.error(), c.err) {
 			t.Errorf("%v is %+v", c.err, got)

@@ -13,6 +13,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/bus/bustest"
 	"belay/internal/dlq"
+	"belay/internal/people"
 	"belay/internal/plan"
 	"belay/internal/runlog"
 	"belay/internal/steps"
@@ -62,11 +63,11 @@ func failing(t *testing.T, l *office, run string) {
 // decided lets somebody decide at a desk, and gives back the decision as the log has it.
 func decided(t testing.TB, l *office, id string, d steps.Decided) (steps.Decided, error) {
 	t.Helper()
-	who := Person{Name: d.By, Via: d.Via}
+	who := people.Trusted(d.By, d.Via)
 	if who.Name == "" {
 		who.Name = "somebody"
 	}
-	done, err := l.desk.Act(t.Context(), who, id, Act{Verb: Action(d.Verb), Reason: d.Reason, Params: d.Params, Answer: d.Answer})
+	done, err := l.desk.Act(t.Context(), who, id, people.Act{Verb: people.Action(d.Verb), Reason: d.Reason, Params: d.Params, Answer: d.Answer})
 	d.Escalation, d.By = done.ID, done.By
 	return d, err
 }
@@ -82,6 +83,7 @@ func fail(t *testing.T, l *office, run string, round int) {
 func deep(levels int) string { return strings.Repeat("[", levels) + strings.Repeat("]", levels) }
 
 func TestDecideRefuses(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	failing(t, l, "run")
 	answer := func(v string) steps.Decided { return steps.Decided{Verb: steps.VerbAnswer, Answer: json.RawMessage(v)} }
@@ -127,6 +129,7 @@ func TestDecideRefuses(t *testing.T) {
 }
 
 func TestDecideCounts(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		d    steps.Decided
 		want steps.RunState
@@ -157,6 +160,7 @@ func TestDecideCounts(t *testing.T) {
 }
 
 func TestDecideTellsTheLoserWhoWon(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	failing(t, l, "run")
 	if _, err := decided(t, l, "run-1", steps.Decided{Verb: steps.VerbSkip, By: "bo"}); err != nil {
@@ -178,6 +182,7 @@ func TestDecideTellsTheLoserWhoWon(t *testing.T) {
 }
 
 func TestDecideLosesAgainstEvents(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	failing(t, l, "run")
 	if _, err := l.Cancel(t.Context(), "run", steps.Cancelled{By: "bo", Reason: ""}); err != nil {
@@ -192,6 +197,7 @@ func TestDecideLosesAgainstEvents(t *testing.T) {
 
 // Many people decide at the same time: exactly one counts, and all others learn who that was.
 func TestDecideRace(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	for round := range 20 {
 		run := fmt.Sprintf("run-%d", round)
@@ -223,6 +229,7 @@ func TestDecideRace(t *testing.T) {
 }
 
 func TestDecideDeadLetter(t *testing.T) {
+	t.Parallel()
 	l, b := newLog(t)
 	failing(t, l, "run")
 	p := wire.Partition("run", b.Partitions())
@@ -231,11 +238,11 @@ func TestDecideDeadLetter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := runlog.LetterID("run", seq)
+	id := steps.DeadLetterID("run", seq)
 	if _, err := decided(t, l, "run-1", steps.Decided{Verb: steps.VerbRetry}); !errors.Is(err, runlog.ErrFrozen) || !strings.Contains(err.Error(), id) {
 		t.Errorf("deciding in a frozen run: %v; want it to name %s", err, id)
 	}
-	if _, err := decided(t, l, runlog.LetterID("run", seq+1), steps.Decided{Verb: steps.VerbSkip}); !errors.Is(err, ErrNoEscalation) {
+	if _, err := decided(t, l, steps.DeadLetterID("run", seq+1), steps.Decided{Verb: steps.VerbSkip}); !errors.Is(err, ErrNoEscalation) {
 		t.Errorf("another letter: %v", err)
 	}
 	if _, err := decided(t, l, id, steps.Decided{Verb: steps.VerbSkip, By: "mia"}); err != nil {
@@ -250,16 +257,17 @@ func TestDecideDeadLetter(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	failing(t, l, "some-abc123")
-	if id, err := Find(t.Context(), l.Log, "c123-1"); err != nil || id != "some-abc123-1" {
+	if id, err := Find(t.Context(), l.Log, l.desk.Open, "c123-1"); err != nil || id != "some-abc123-1" {
 		t.Errorf("%q, %v", id, err)
 	}
-	if id, err := Find(t.Context(), l.Log, "c123-dl9"); err != nil || id != "some-abc123-dl9" {
+	if id, err := Find(t.Context(), l.Log, l.desk.Open, "c123-dl9"); err != nil || id != "some-abc123-dl9" {
 		t.Errorf("%q, %v", id, err)
 	}
 	for _, bad := range []string{"", "abc123", "zzz-1"} {
-		if _, err := Find(t.Context(), l.Log, bad); err == nil {
+		if _, err := Find(t.Context(), l.Log, l.desk.Open, bad); err == nil {
 			t.Errorf("Find(%q) found something", bad)
 		}
 	}

@@ -7,15 +7,15 @@ import (
 	"belay/internal/steps"
 )
 
-// soon is how near a deadline must be to come before what may have happened unseen.
+// soon is how near a deadline must be for its item to come before unknown outcomes.
 const soon = time.Hour
 
 // Urgency orders open items for people, wherever they are listed, by what it costs to let them wait:
 //
-//  1. those whose deadline is over or near: then something happens without a person's word
+//  1. those whose deadline is over or near: something will happen without a decision
 //  2. unknown outcomes: something may have happened, and nobody knows
 //  3. those with a later deadline
-//  4. those that wait without harm
+//  4. those without a deadline
 //
 // Among equals the earlier deadline comes first, then the older one.
 func Urgency(now time.Time) func(a, b Item) int {
@@ -24,7 +24,7 @@ func Urgency(now time.Time) func(a, b Item) int {
 	}
 }
 
-// harm is the rank of an item in that order.
+// harm returns the rank of an item in that order.
 func harm(it *Item, now time.Time) int {
 	switch {
 	case it.Deadline != nil && it.Deadline.Before(now.Add(soon)):
@@ -37,7 +37,7 @@ func harm(it *Item, now time.Time) int {
 	return 4
 }
 
-// due sorts what has a deadline before what has none.
+// due sorts items with a deadline before those without.
 func due(a, b *time.Time) int {
 	switch {
 	case a == nil && b == nil:

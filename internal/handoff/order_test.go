@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 )
 
 // TestWhatHarmsByWaitingComesFirst: an unknown outcome above what has no harm in waiting, however old that is.
 func TestWhatHarmsByWaitingComesFirst(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	item := func(id string, kind steps.EscalationKind, age, left time.Duration) Item {
-		it := Item{EscalationView: steps.EscalationView{ID: id, Kind: kind, Opened: now.Add(-age)}}
+		it := Item{Escalation: view.Escalation{ID: id, Kind: kind, Opened: now.Add(-age)}}
 		if left != 0 {
 			end := now.Add(left)
 			it.Deadline = &end

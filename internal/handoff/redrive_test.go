@@ -2,233 +2,303 @@ package handoff
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"belay/internal/bus"
+	"belay/internal/people"
+	"belay/internal/runlog"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
+	"belay/internal/wire"
 )
 
-// fetching submits n runs that fetch a parcel and mail it, and whose fetch has failed. All fail alike.
-func fetching(t *testing.T, l *office, n int, onFailure steps.OnFailure) []Chosen {
+// many submits runs that wait for approval, and gives the list of their questions.
+func many(t *testing.T, l *office, n int) []Chosen {
 	t.Helper()
-	rung := steps.Rung{Name: "primary", Executor: "go", Retry: steps.RetryPolicy{MaxAttempts: 1}}
-	doc, err := json.Marshal(steps.Definition{
-		Plan: steps.Plan{Name: "post", Steps: []steps.Step{
-			{ID: "fetch", Tool: "t", OnFailure: steps.OnFailureEscalate}, {ID: "mail", Tool: "t", Needs: []string{"fetch"}, OnFailure: onFailure},
-		}},
-		Tools: map[string]steps.Tool{"t": {Name: "t", Effects: steps.EffectsIdempotent, Rungs: []steps.Rung{rung}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	list := make([]Chosen, n)
 	for i := range list {
-		run := fmt.Sprintf("run%d", i)
-		if _, err := l.Submit(t.Context(), run, steps.Submitted{Epoch: steps.Epoch, Document: doc, Input: json.RawMessage(`{}`)}); err != nil {
-			t.Fatal(err)
-		}
-		l.reports(t, run, steps.Failed{Attempt: steps.Attempt{Step: "fetch", Try: 1}, Worker: "w", Fault: notFound("no such parcel")})
-		list[i].ID = run + "-1"
+		list[i].ID = held(t, l, fmt.Sprintf("run%d", i), steps.Approval{})
 	}
 	return list
 }
 
-func notFound(message string) steps.Fault {
-	return steps.Fault{Class: steps.NotFound, Acted: steps.ActedNo, Message: message}
+// crew carries redrives out until stop, which waits for them.
+func crew(t *testing.T, l *office) (b *Redrives, stop func()) {
+	t.Helper()
+	b = NewRedrives(l.bus, l.desk)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if cancel(); !stopped {
+			<-ended
+		}
+		stopped = true
+	}
+	t.Cleanup(stop)
+	return b, stop
 }
 
-// reports stores an event, as a worker does.
-func (l *office) reports(t *testing.T, run string, e steps.Event) {
+// start begins a redrive; a dispatcher that is just starting says to try again.
+func start(t *testing.T, b *Redrives, list []Chosen, a people.Act) Redrive {
 	t.Helper()
-	if _, err := l.Append(t.Context(), run, e); err != nil {
+	for {
+		s, err := b.Start(t.Context(), people.Trusted("mia", "console"), list, a)
+		if err == nil {
+			return s
+		}
+		if !strings.Contains(err.Error(), "stopping") {
+			t.Fatal(err)
+		}
+	}
+}
+
+// ended follows a redrive by its bucket until it ends.
+func ended(t *testing.T, l *office, b *Redrives, id string) Redrive {
+	t.Helper()
+	bucket, err := OpenRedrives(t.Context(), l.bus)
+	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// worked lets a worker report what becomes of every run as soon as it is decided on; nil reports nothing.
-func (l *office) worked(t *testing.T, outcome func(run string) steps.Event) {
-	l.desk.Acted = func(_ context.Context, _ Person, _ Act, d Done) {
-		run, _ := RunOf(d.ID)
-		if e := outcome(run); e != nil {
-			l.reports(t, run, e)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	last, err := b.Get(ctx, id)
+	watched := bucket.Watch(ctx, func(bus.Item) {
+		if err == nil && last.State == RedriveRunning { // what comes after the end was on its way before it
+			last, err = b.Get(ctx, id)
 		}
+		if err != nil || last.State != RedriveRunning {
+			cancel()
+		}
+	}, nil)
+	if err := errors.Join(watched, err); err != nil {
+		t.Fatal(err)
 	}
+	if last.State == RedriveRunning {
+		t.Fatalf("it does not end: %+v", last)
+	}
+	return last
 }
 
-func mailed(string) steps.Event {
-	return steps.Succeeded{Attempt: steps.Attempt{Step: "mail", Try: 1}, Worker: "w", Output: json.RawMessage(`{}`)}
-}
-
-func unmailed(string) steps.Event {
-	return steps.Failed{Attempt: steps.Attempt{Step: "mail", Try: 1}, Worker: "w", Fault: notFound("cannot fetch parcel from null")}
-}
-
-// redriven runs a redrive, and gives what is known last of each item, in the order of the list.
-func redriven(t *testing.T, l *office, list []Chosen, verb Action, patience time.Duration) ([]RedriveResult, error) {
+func open(t *testing.T, runs *runlog.Log, list []Chosen) (n int) {
 	t.Helper()
-	r := Redrive{Desk: l.desk, Runs: l.Log, Patience: patience}
-	last := map[string]RedriveResult{}
-	err := r.Run(t.Context(), Person{Name: "mia", Via: "cli"}, list, Act{Verb: verb}, func(res RedriveResult) { last[res.ID] = res })
-	results := make([]RedriveResult, len(list))
-	for i, c := range list {
-		results[i] = last[c.ID]
-	}
-	return results, err
-}
-
-const long = 30 * time.Second
-
-// TestWavesStopAtWhateverADecisionLedTo: another step, another kind of question; a wave is good when its runs rest well.
-func TestWavesStopAtWhateverADecisionLedTo(t *testing.T) {
-	l, _ := newLog(t)
-	list := fetching(t, l, 9, steps.OnFailureEscalate)
-	l.worked(t, func(run string) steps.Event {
-		if run < "run3" {
-			return mailed(run)
+	for _, c := range list {
+		run, _ := steps.RunOfEscalation(c.ID)
+		s, err := runs.Load(t.Context(), run)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return unmailed(run)
-	})
-	got, err := redriven(t, l, list, "skip", long)
-	if !errors.Is(err, ErrCameBack) {
-		t.Errorf("%v, want that it did not help", err)
+		if s.Escalations[0].State == steps.EscalationOpen {
+			n++
+		}
 	}
-	want := "7 skipped, 4 of them stopped again at mail: cannot fetch parcel from null; 2 not touched"
-	if s := Summary("skip", got); s != want {
-		t.Errorf("%s\nwant %s", s, want)
+	return n
+}
+
+func TestManyAreDecidedInWaves(t *testing.T) {
+	t.Parallel()
+	l, _ := newLog(t)
+	list := many(t, l, 6)
+	list[4].Revision = 99
+	b, _ := crew(t, l)
+	s := start(t, b, list, people.Act{Verb: "reject", Reason: "a mistake"})
+	if s.State != RedriveRunning || len(s.Items) != 6 || s.Items[5].Result != ItemWaiting {
+		t.Errorf("%+v", s)
 	}
-	bad := RedriveResult{ID: "run3-1", Wave: 3, Result: "other", Step: "mail", Next: "run3-2", Detail: "cannot fetch parcel from null"}
-	if got[3] != bad || got[0].Result != "done" || got[0].Detail != "fetch was skipped; the run succeeded" {
-		t.Errorf("%+v\n%+v", got[3], got[0])
+	s = ended(t, l, b, s.ID)
+	var got []string
+	for _, it := range s.Items {
+		got = append(got, fmt.Sprint(it.Wave, " ", it.Result))
 	}
-	if n := open(t, l.Log, list); n != 2 {
-		t.Errorf("%d are open, want the 2 that were not touched", n)
+	if want := "1 done, 2 done, 2 done, 3 done, 3 refused, 3 done"; strings.Join(got, ", ") != want || s.State != RedriveDone || s.By != "mia" || s.Ended.IsZero() {
+		t.Errorf("%v, %+v; want %s", got, s, want)
+	}
+	if n := open(t, l.desk.Runs, list); n != 1 {
+		t.Errorf("%d are open, want the one that is not what was shown", n)
+	}
+	other, err := NewRedrives(l.bus, l.desk).Get(t.Context(), s.ID)
+	if err != nil || other.State != RedriveDone || len(other.Counts()) != 2 {
+		t.Errorf("another dispatcher shows %+v, %v", other, err)
 	}
 }
 
-// TestARunThatFailsOfItIsNoGoodEnd: by the plan's own word, without anybody being asked.
-func TestARunThatFailsOfItIsNoGoodEnd(t *testing.T) {
+// TestARedriveIsStoppedFromElsewhere: by somebody at another dispatcher, after the decision that is on its way.
+func TestARedriveIsStoppedFromElsewhere(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
-	list := fetching(t, l, 2, steps.OnFailureFail)
+	list := many(t, l, 40)
+	b, _ := crew(t, l)
+	elsewhere := NewRedrives(l.bus, l.desk)
+	stopping := make(chan struct{})
+	ids := make(chan string, 1)
+	l.desk.Acted = func(ctx context.Context, _ people.Actor, _ people.Act, _ Done) {
+		select {
+		case <-stopping:
+			return
+		default:
+		}
+		close(stopping)
+		id := <-ids
+		if _, err := elsewhere.Stop(ctx, people.Actor{Name: "eve", Role: people.Viewer}, id); !errors.Is(err, people.ErrForbidden) {
+			t.Errorf("eve: %v", err)
+		}
+		if _, err := elsewhere.Stop(ctx, people.Trusted("bo", ""), id); err != nil {
+			t.Error(err)
+		}
+	}
+	s := start(t, b, list, people.Act{Verb: "reject", Reason: "a mistake"})
+	ids <- s.ID
+	s = ended(t, l, b, s.ID)
+	n := s.Counts()
+	left := n[ItemNotReached]
+	if s.State != RedriveStopped || s.StoppedBy != "bo" || left < 20 || left+n[string(view.FateDone)]+n[string(view.FateUnderWay)] != 40 {
+		t.Errorf("%s by %s, %v", s.State, s.StoppedBy, n)
+	}
+	if got := open(t, l.desk.Runs, list); got != left {
+		t.Errorf("%d are open, and it says that %d were not reached", got, left)
+	}
+	if again, err := b.Stop(t.Context(), people.Trusted("mia", ""), s.ID); err != nil || again.StoppedBy != "bo" {
+		t.Errorf("%+v, %v", again, err)
+	}
+}
+
+// TestADispatcherThatEndsInARedrive leaves the rest as it was, and says so; one that is killed says nothing, and is found out.
+func TestADispatcherThatEndsInARedrive(t *testing.T) {
+	t.Parallel()
+	l, _ := newLog(t)
+	list := many(t, l, 20)
+	b, stop := crew(t, l)
+	first := make(chan struct{}, len(list))
+	l.desk.Acted = func(context.Context, people.Actor, people.Act, Done) { first <- struct{}{} }
+	id := start(t, b, list, people.Act{Verb: "reject", Reason: "a mistake"}).ID
+	<-first
+	stop()
+	s, err := NewRedrives(l.bus, l.desk).Get(t.Context(), id)
+	n := s.Counts()
+	if err != nil || s.State != RedriveInterrupted || n[ItemWaiting] != 0 || n[ItemNotReached] == 0 || open(t, l.desk.Runs, list) != n[ItemNotReached] {
+		t.Errorf("%s, %v, %v", s.State, n, err)
+	}
+	if _, err := b.Start(t.Context(), people.Trusted("mia", ""), list[19:], people.Act{Verb: "reject", Reason: "x"}); err == nil {
+		t.Error("a dispatcher that has ended begins a redrive")
+	}
+	killed := &redriving{of: b, Redrive: Redrive{ID: "01936f2a-7c1e-7b3a-9d40-5e0192f3a7b1", Verb: "retry", State: RedriveRunning}}
+	if killed.bucket, err = OpenRedrives(t.Context(), l.bus); err == nil {
+		err = killed.save(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[time.Duration]RedriveState{redriveGone / 2: RedriveRunning, 2 * redriveGone: RedriveInterrupted} {
+		l.desk.Now = func() time.Time { return time.Now().Add(after) }
+		if s, err := b.Get(t.Context(), killed.ID); err != nil || s.State != want {
+			t.Errorf("after %s it is %s, %v; want %s", after, s.State, err, want)
+		}
+	}
+}
+
+func TestWhatIsNoRedrive(t *testing.T) {
+	t.Parallel()
+	l, _ := newLog(t)
+	list := many(t, l, 1)
+	b, _ := crew(t, l)
+	for name, c := range map[string]struct {
+		who  people.Actor
+		list []Chosen
+		act  people.Act
+		want error
+	}{
+		"approvals":   {people.Trusted("mia", ""), list, people.Act{Verb: "approve"}, ErrNotAllowed},
+		"edits":       {people.Trusted("mia", ""), list, people.Act{Verb: "edit"}, ErrNotAllowed},
+		"of a viewer": {people.Actor{Name: "eve", Role: people.Viewer}, list, people.Act{Verb: "retry"}, people.ErrForbidden},
+		"of nothing":  {people.Trusted("mia", ""), nil, people.Act{Verb: "retry"}, ErrInvalid},
+		"of too much": {people.Trusted("mia", ""), make([]Chosen, MaxRedrive+1), people.Act{Verb: "retry"}, ErrInvalid},
+	} {
+		if _, err := b.Start(t.Context(), c.who, c.list, c.act); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, id := range []string{"", "x", "01936f2a-7c1e-7b3a-9d40-5e0192f3a7b1"} {
+		if _, err := b.Get(t.Context(), id); !errors.Is(err, ErrNoRedrive) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+}
+
+// TestARedriveThatDoesNotHelp stops by itself, and says where its runs stopped again.
+func TestARedriveThatDoesNotHelp(t *testing.T) {
+	t.Parallel()
+	l, _ := newLog(t)
+	list := fetching(t, l, 3, steps.OnFailureEscalate)
 	l.worked(t, unmailed)
-	got, err := redriven(t, l, list, "skip", long)
-	if want := "1 skipped, 1 of them ended otherwise: fetch was skipped; the run failed: mail: not_found: cannot fetch parcel from null; 1 not touched"; Summary("skip", got) != want || !errors.Is(err, ErrCameBack) {
-		t.Errorf("%s, %v", Summary("skip", got), err)
+	b, _ := crew(t, l)
+	s := ended(t, l, b, start(t, b, list, people.Act{Verb: "skip"}).ID)
+	if s.State != RedriveCameBack || s.Summary != "1 skipped, 1 of them stopped again at mail: cannot fetch parcel from null; 2 not touched" || !strings.Contains(s.Note, "did not help") {
+		t.Errorf("%s: %s (%s)", s.State, s.Summary, s.Note)
+	}
+	if s.Items[0].Next != "run0-2" || s.Counts()["done"] != 0 {
+		t.Errorf("%+v", s.Items)
 	}
 }
 
-// TestARefusalOfRightsStopsTheWaves: it would be refused a thousand times.
-func TestARefusalOfRightsStopsTheWaves(t *testing.T) {
-	l, _ := newLog(t)
-	list := fetching(t, l, 12, steps.OnFailureEscalate)
-	l.worked(t, mailed)
-	asked := 0
-	may := func(Action) error {
-		if asked++; asked > 2 {
-			return errors.New("the token has been revoked")
-		}
-		return nil
-	}
-	last := map[string]RedriveResult{}
-	err := (&Redrive{Desk: l.desk, Runs: l.Log, Patience: long}).Run(t.Context(), Person{Name: "mia", May: may}, list, Act{Verb: "skip"}, func(res RedriveResult) { last[res.ID] = res })
-	if !errors.Is(err, ErrForbidden) || asked != 3 {
-		t.Errorf("%v after %d decisions", err, asked)
-	}
-	if r := last["run2-1"]; r.Result != RedriveRefused || r.Code != "forbidden" || r.Detail != "you may not do this: the token has been revoked" || last["run3-1"].Result != RedriveNotReached {
-		t.Errorf("%+v, %+v", r, last["run3-1"])
-	}
-	if last["run0-1"].Result != "done" || last["run1-1"].Result != "done" {
-		t.Errorf("what was decided before: %+v, %+v", last["run0-1"], last["run1-1"])
-	}
-}
-
-// TestWhatSomebodyElseDecidedMeanwhile is said of each, and does not hold the others.
-func TestWhatSomebodyElseDecidedMeanwhile(t *testing.T) {
+// TestARedriveEndsWithTheRightsOfWhoBeganIt: they are asked for at every decision.
+func TestARedriveEndsWithTheRightsOfWhoBeganIt(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	list := fetching(t, l, 4, steps.OnFailureEscalate)
 	l.worked(t, mailed)
-	if _, err := l.act(t, "bo", "run1-1", Act{Verb: "skip"}); err != nil {
-		t.Fatal(err)
-	}
-	got, err := redriven(t, l, list, "skip", long)
-	if !errors.Is(err, ErrDecidedBefore) || got[1].Code != "decided" || !strings.HasPrefix(got[1].Detail, "already decided: bo chose skip at ") || got[3].Result != "done" {
-		t.Errorf("%v, %+v", err, got)
-	}
-	if s := Summary("skip", got); !strings.HasPrefix(s, "3 skipped; 1 decided before: already decided: bo chose skip") {
-		t.Error(s)
-	}
-	again, err := redriven(t, l, list[:1], "skip", long)
-	if err != nil || again[0].Detail != "you had decided so before" {
-		t.Errorf("again: %+v, %v", again, err)
-	}
-}
-
-// TestWhatIsUnderWayIsSaid: a run that is at work for long is waited for so long and no longer, the waves do not grow on
-// what nobody knows, and what it comes to later still stops them.
-func TestWhatIsUnderWayIsSaid(t *testing.T) {
-	l, _ := newLog(t)
-	list := fetching(t, l, 5, steps.OnFailureEscalate)
-	l.worked(t, func(run string) steps.Event {
-		if run == "run2" { // and only now the first one fails
-			l.reports(t, "run0", unmailed(""))
+	b, _ := crew(t, l)
+	var revoked atomic.Bool
+	who := people.Actor{Name: "mia", Role: people.Approver, Valid: func() error {
+		if revoked.Load() {
+			return errors.New("the token has been revoked")
 		}
 		return nil
-	})
-	var told []string
-	r := Redrive{Desk: l.desk, Runs: l.Log, Patience: 500 * time.Millisecond}
-	last := map[string]RedriveResult{}
-	err := r.Run(t.Context(), Person{Name: "mia"}, list, Act{Verb: "skip"}, func(res RedriveResult) {
-		told = append(told, fmt.Sprint(res.ID, " ", res.Wave, " ", res.Result))
-		last[res.ID] = res
-	})
-	if !errors.Is(err, ErrCameBack) || last["run3-1"].Result != RedriveNotReached || last["run2-1"].Result != "under_way" || last["run0-1"].Result != "other" {
-		t.Errorf("%v, %v", err, told)
+	}}
+	mail := l.desk.Acted
+	l.desk.Acted = func(ctx context.Context, who people.Actor, a people.Act, d Done) {
+		mail(ctx, who, a, d)
+		revoked.Store(true)
 	}
-	if first := strings.Join(told[:4], ", "); first != "run0-1 1 decided, run0-1 1 under_way, run1-1 2 decided, run1-1 2 under_way" {
-		t.Error(first)
+	var s Redrive
+	err := errEnding
+	for errors.Is(err, errEnding) {
+		s, err = b.Start(t.Context(), who, list, people.Act{Verb: "skip"})
 	}
-	l.desk.Acted = nil
-	got, err := redriven(t, l, list[3:], "skip", 50*time.Millisecond)
-	if !errors.Is(err, ErrUnderWay) || Summary("skip", got) != "2 skipped, 2 of them still under way" {
-		t.Errorf("%v, %s", err, Summary("skip", got))
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-// TestTheWorstIsSaid: the error of a redrive is the worst that happened.
-func TestTheWorstIsSaid(t *testing.T) {
-	order := []error{nil, ErrInvalid, ErrUnderWay, &DecidedBefore{}, ErrCameBack, errors.New("the disk is full"), fmt.Errorf("%w: %w", context.Canceled, errStopped), ErrNoDesk, ErrForbidden}
-	for i, err := range order {
-		if severity(err) != i {
-			t.Errorf("%v is %d, want %d", err, severity(err), i)
-		}
+	s = ended(t, l, b, s.ID)
+	if s.State != RedriveRefused || !strings.HasPrefix(s.Summary, "1 skipped; 1 refused: you may not do this: the token has been revoked; 2 not touched") {
+		t.Errorf("%s: %s", s.State, s.Summary)
 	}
-	w := &waves{}
-	for _, err := range []error{ErrUnderWay, ErrForbidden, ErrCameBack, nil} {
-		w.note(err)
-	}
-	if !errors.Is(w.worst, ErrForbidden) {
-		t.Error(w.worst)
+	if n := open(t, l.Log, list); n != 3 {
+		t.Errorf("%d are open, want 3", n)
 	}
 }
 
-func TestSummary(t *testing.T) {
-	var items []RedriveResult
-	for n := range 9 {
-		items = append(items, RedriveResult{ID: fmt.Sprint(n), Wave: 1, Result: "other", Step: "mail", Detail: "cannot fetch parcel from null"})
+// TestADeadLetterThatStaysUnreadable: reading it again with the same program does not help.
+func TestADeadLetterThatStaysUnreadable(t *testing.T) {
+	t.Parallel()
+	l, b := newLog(t)
+	failing(t, l, "run")
+	p := wire.Partition("run", b.Partitions())
+	garbage := bus.Message{Subject: b.Names().Log(p, "run", wire.KindOutcome), Header: map[string][]string{}, Data: []byte("{")}
+	seq, err := b.PublishWait(t.Context(), b.Names().RunsStream(p), garbage)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := Summary("skip", items); got != "9 skipped, 9 of them stopped again at mail: cannot fetch parcel from null" {
-		t.Error(got)
+	letter := []Chosen{{ID: steps.DeadLetterID("run", seq)}}
+	got, err := redriven(t, l, letter, "retry", long)
+	if !errors.Is(err, ErrCameBack) || got[0].Result != "back" || got[0].Next != letter[0].ID {
+		t.Errorf("retry: %+v, %v", got, err)
 	}
-	mixed := []RedriveResult{
-		{Result: "done"}, {Result: RedriveDecided}, {Result: "back", Step: "each[1]", Detail: "a"}, {Result: "back", Step: "each[2]", Detail: "b"},
-		{Result: "under_way"}, {Result: "failed", Detail: "the run failed: c"}, {Result: RedriveRefused, Code: "forbidden", Detail: "you may not do this"},
-		{Result: RedriveNotReached}, {Result: RedriveNotReached}, {Result: RedriveWaiting},
-	}
-	want := "6 retried, 2 of them stopped again at each: a, and others, 1 of them still under way, 1 of them ended otherwise: the run failed: c; 1 refused: you may not do this; 2 not touched"
-	if got := Summary("retry", mixed); got != want {
-		t.Errorf("%s\nwant %s", got, want)
+	if got, err = redriven(t, l, letter, "skip", long); err != nil || got[0].Result != "done" {
+		t.Errorf("skip: %+v, %v", got, err)
 	}
 }

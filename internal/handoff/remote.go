@@ -8,16 +8,18 @@ import (
 	"strings"
 
 	"belay/internal/bus"
+	"belay/internal/exactjson"
+	"belay/internal/people"
 	"belay/internal/wire"
 )
 
-// ErrNoDesk says that no dispatcher is there to carry out what people want.
+// ErrNoDesk says that no dispatcher is running that could carry out the act.
 var ErrNoDesk = errors.New("no dispatcher answers: start `dispatcher serve` or `dispatcher dev`")
 
-// LetIn finds out who asks: token is what they showed, name whom they say they are.
-type LetIn func(ctx context.Context, token, name string) (Person, error)
+// LetIn finds out who asks; token is what they showed, name is who they say they are.
+type LetIn func(ctx context.Context, token, name string) (people.Actor, error)
 
-// Serve carries out what other processes ask for over NATS, until ctx ends. Ready is called once they can.
+// Serve carries out the acts that other processes request over NATS, until ctx ends. Ready is called once they can.
 func Serve(ctx context.Context, b *bus.Bus, k *Desk, letIn LetIn, ready func()) error {
 	return b.Answer(ctx, b.Names().People(), ready, func(ctx context.Context, body []byte) []byte {
 		done, err := k.serve(ctx, body, letIn)
@@ -31,24 +33,24 @@ func Serve(ctx context.Context, b *bus.Bus, k *Desk, letIn LetIn, ready func()) 
 
 func (k *Desk) serve(ctx context.Context, body []byte, letIn LetIn) (Done, error) {
 	var r request
-	if err := json.Unmarshal(body, &r); err != nil || r.V != wire.Version {
-		return Done{}, fmt.Errorf("%w: the request is of another version of the program", ErrInvalid)
+	if err := exactjson.Unmarshal(body, &r); err != nil || r.V != wire.Version {
+		return Done{}, fmt.Errorf("%w: the request comes from another version of the program", ErrInvalid)
 	}
 	who, err := letIn(ctx, r.Token, r.Name)
 	if err != nil {
-		return Done{}, fmt.Errorf("%w: %w", ErrForbidden, err)
+		return Done{}, fmt.Errorf("%w: %w", people.ErrForbidden, err)
 	}
 	who.Via = r.Via
 	return k.Act(ctx, who, r.ID, r.Act)
 }
 
 type request struct {
-	V     int    `json:"v"`
-	Token string `json:"token,omitempty"`
-	Name  string `json:"name"`
-	Via   string `json:"via"`
-	ID    string `json:"id"`
-	Act   Act    `json:"act"`
+	V     int        `json:"v"`
+	Token string     `json:"token,omitempty"`
+	Name  string     `json:"name"`
+	Via   string     `json:"via"`
+	ID    string     `json:"id"`
+	Act   people.Act `json:"act"`
 }
 
 type reply struct {
@@ -64,16 +66,16 @@ type failure struct {
 	Before  *DecidedBefore `json:"before,omitempty"`
 }
 
-// Sentinels and what they are called between processes and in the HTTP API.
+// codes are the names of the sentinels between processes and in the HTTP API.
 var codes = []struct {
 	code string
 	err  error
 }{
-	{"no_escalation", ErrNoEscalation}, {"not_allowed", ErrNotAllowed}, {"forbidden", ErrForbidden}, {"decided", ErrDecidedBefore},
+	{"no_escalation", ErrNoEscalation}, {"not_allowed", ErrNotAllowed}, {"forbidden", people.ErrForbidden}, {"decided", ErrDecidedBefore},
 	{"invalid", ErrInvalid}, {"changed", ErrChanged}, {"claimed", ErrClaimed}, {"approved", ErrApproved},
 }
 
-// Code is what an error of [Desk.Act] is called between processes; "internal" for one that no caller can mend.
+// Code returns the name of an error of [Desk.Act] between processes; "internal" if the caller can do nothing about it.
 func Code(err error) string {
 	for _, c := range codes {
 		if errors.Is(err, c.err) {
@@ -92,17 +94,17 @@ func failureOf(err error) *failure {
 	return f
 }
 
-// told is a failure of another process, in its own words.
-type told struct {
+// answered is a failure of another process, in the words of that process.
+type answered struct {
 	failure
 	is error
 }
 
-func (t *told) Error() string        { return t.Message }
-func (t *told) Is(target error) bool { return t.is != nil && target == t.is }
+func (t *answered) Error() string        { return t.Message }
+func (t *answered) Is(target error) bool { return t.is != nil && target == t.is }
 
 func (f *failure) error() error {
-	t := &told{failure: *f}
+	t := &answered{failure: *f}
 	for _, c := range codes {
 		if c.code == f.Code {
 			t.is = c.err
@@ -117,11 +119,11 @@ func (f *failure) error() error {
 // Remote asks the desk of another process.
 type Remote struct {
 	Bus   *bus.Bus
-	Token string // what it shows; empty where nobody asks for one
+	Token string // shown to the dispatcher; empty if it asks for none
 }
 
-// Act is [Desk.Act] in the process of a dispatcher; also [ErrNoDesk].
-func (r Remote) Act(ctx context.Context, who Person, id string, a Act) (Done, error) {
+// Act calls [Desk.Act] in the process of a dispatcher. Without one it is an [ErrNoDesk].
+func (r Remote) Act(ctx context.Context, who people.Actor, id string, a people.Act) (Done, error) {
 	body, err := json.Marshal(request{V: wire.Version, Token: r.Token, Name: who.Name, Via: who.Via, ID: id, Act: a})
 	if err != nil {
 		return Done{}, fmt.Errorf("%s %s: %w", a.Verb, id, err)
@@ -137,8 +139,8 @@ func (r Remote) Act(ctx context.Context, who Person, id string, a Act) (Done, er
 		return Done{}, fmt.Errorf("%s %s: it may have been done, and can be repeated without harm: %w", a.Verb, id, err)
 	}
 	var back reply
-	if err := json.Unmarshal(answer, &back); err != nil || back.V != wire.Version {
-		return Done{}, fmt.Errorf("%s %s: the dispatcher is of another version of the program", a.Verb, id)
+	if err := exactjson.Unmarshal(answer, &back); err != nil || back.V != wire.Version {
+		return Done{}, fmt.Errorf("%s %s: the dispatcher is another version of the program", a.Verb, id)
 	}
 	if back.Failure != nil {
 		return Done{}, back.Failure.error()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"belay/internal/people"
 	"belay/internal/steps"
 )
 
@@ -28,7 +29,7 @@ func denied(t *testing.T, l *office, run string, rule steps.Approval) string {
 	if _, err := l.Submit(t.Context(), run, steps.Submitted{Document: doc, Input: json.RawMessage(`{}`), By: "sue"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.act(t, "mia", run+"-1", Act{Verb: "reject", Reason: "too much"}); err != nil {
+	if _, err := l.act(t, "mia", run+"-1", people.Act{Verb: "reject", Reason: "too much"}); err != nil {
 		t.Fatal(err)
 	}
 	gone := steps.Failed{Attempt: steps.Attempt{Step: "s", Rung: 1, Try: 1}, Worker: "w", Fault: steps.Fault{Class: steps.NotFound, Acted: steps.ActedNo, Message: "nothing cached"}}
@@ -39,31 +40,26 @@ func denied(t *testing.T, l *office, run string, rule steps.Approval) string {
 }
 
 func TestARejectionIsReopenedByAnApproverWithAReason(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
-	noApprover := func(a Action) error {
-		if a == "approve" {
-			return errors.New("an operator")
-		}
-		return nil
-	}
-	retry, because := Act{Verb: "retry"}, Act{Verb: "retry", Reason: "the customer called"}
+	retry, because := people.Act{Verb: "retry"}, people.Act{Verb: "retry", Reason: "the customer called"}
 	for n, c := range []struct {
 		name string
 		rule steps.Approval
-		who  Person
-		act  Act
+		who  people.Actor
+		act  people.Act
 		want error
 		then steps.StepState
 	}{
-		{"no reason", steps.Approval{}, Person{Name: "bo"}, retry, ErrInvalid, steps.StepEscalated},
-		{"no approver", steps.Approval{}, Person{Name: "bo", May: noApprover}, because, ErrForbidden, steps.StepEscalated},
-		{"many at once", steps.Approval{}, Person{Name: "bo"}, Act{Verb: "retry", Reason: "all", Many: true}, ErrNotAllowed, steps.StepEscalated},
-		{"edited back to it", steps.Approval{}, Person{Name: "bo"}, Act{Verb: "edit", Params: json.RawMessage(`{ "amount": 5 }`)}, ErrInvalid, steps.StepEscalated},
-		{"edited to another call", steps.Approval{}, Person{Name: "bo"}, Act{Verb: "edit", Params: json.RawMessage(`{"amount":4}`)}, nil, steps.StepQueued},
-		{"her own, two eyes", steps.Approval{}, Person{Name: "mia"}, because, nil, steps.StepQueued},
-		{"her own, four eyes", steps.Approval{Approvers: 2}, Person{Name: "mia"}, because, ErrForbidden, steps.StepEscalated},
-		{"another, four eyes", steps.Approval{Approvers: 2}, Person{Name: "bo"}, because, nil, steps.StepHeld},
-		{"the submitter", steps.Approval{NotSubmitter: true}, Person{Name: "sue"}, because, ErrForbidden, steps.StepEscalated},
+		{"no reason", steps.Approval{}, people.Trusted("bo", ""), retry, ErrInvalid, steps.StepEscalated},
+		{"no approver", steps.Approval{}, people.Actor{Name: "bo", Role: people.Operator}, because, people.ErrForbidden, steps.StepEscalated},
+		{"many at once", steps.Approval{}, people.Trusted("bo", ""), people.Act{Verb: "retry", Reason: "all", Many: true}, ErrNotAllowed, steps.StepEscalated},
+		{"edited back to it", steps.Approval{}, people.Trusted("bo", ""), people.Act{Verb: "edit", Params: json.RawMessage(`{ "amount": 5 }`)}, ErrInvalid, steps.StepEscalated},
+		{"edited to another call", steps.Approval{}, people.Trusted("bo", ""), people.Act{Verb: "edit", Params: json.RawMessage(`{"amount":4}`)}, nil, steps.StepQueued},
+		{"her own, two eyes", steps.Approval{}, people.Trusted("mia", ""), because, nil, steps.StepQueued},
+		{"her own, four eyes", steps.Approval{Approvers: 2}, people.Trusted("mia", ""), because, people.ErrForbidden, steps.StepEscalated},
+		{"another, four eyes", steps.Approval{Approvers: 2}, people.Trusted("bo", ""), because, nil, steps.StepHeld},
+		{"the submitter", steps.Approval{NotSubmitter: true}, people.Trusted("sue", ""), because, people.ErrForbidden, steps.StepEscalated},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			run := fmt.Sprintf("run%d", n)
@@ -73,7 +69,7 @@ func TestARejectionIsReopenedByAnApproverWithAReason(t *testing.T) {
 				t.Errorf("%v; want %v, and whose rejection it is", err, c.want)
 			}
 			s := l.state(t, run)
-			if got := s.Units[0].State; got != c.then {
+			if got := s.Units[0].State(); got != c.then {
 				t.Errorf("the step is %s, want %s", got, c.then)
 			}
 		})

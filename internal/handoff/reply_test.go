@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"belay/internal/people"
 	"belay/internal/steps"
 )
 
@@ -33,6 +34,7 @@ func asking(t *testing.T, l *office, run string, h steps.Human) string {
 // TestAnAnswerThatDoesNotFitIsRefused while whoever gave it is still there: what is asked for, and what the tool could
 // have given.
 func TestAnAnswerThatDoesNotFitIsRefused(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	plain := asking(t, l, "plain", steps.Human{Options: []string{"A-1"}, Schema: json.RawMessage(`{"enum":["A-1"]}`)})
 	shaped := asking(t, l, "shaped", steps.Human{Schema: json.RawMessage(`{"type":"object"}`), Output: json.RawMessage(`{"id":"${ output.pick }","order":"${ params.order }"}`)})
@@ -43,12 +45,12 @@ func TestAnAnswerThatDoesNotFitIsRefused(t *testing.T) {
 		{shaped, `{}`, `what is made of the answer, {"id":null,"order":"A-1"}, does not fit the output schema of t: id: got null, want string`},
 		{shaped, `{"pick":1}`, "id: got number, want string"},
 	} {
-		_, err := l.act(t, "mia", c.id, Act{Verb: "answer", Answer: json.RawMessage(c.answer)})
+		_, err := l.act(t, "mia", c.id, people.Act{Verb: "answer", Answer: json.RawMessage(c.answer)})
 		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s to %s: %v; want %q", c.answer, c.id, err, c.says)
 		}
 	}
-	if _, err := l.act(t, "mia", shaped, Act{Verb: "answer", Answer: json.RawMessage(`{"pick":"A-7"}`)}); err != nil {
+	if _, err := l.act(t, "mia", shaped, people.Act{Verb: "answer", Answer: json.RawMessage(`{"pick":"A-7"}`)}); err != nil {
 		t.Fatal(err)
 	}
 	s := l.state(t, "shaped")
@@ -59,6 +61,7 @@ func TestAnAnswerThatDoesNotFitIsRefused(t *testing.T) {
 
 // TestOldRunsTakeTheAnswersThatTheyAskFor: nobody could answer them otherwise.
 func TestOldRunsTakeTheAnswersThatTheyAskFor(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	id := asking(t, l, "new", steps.Human{Options: []string{"A-1"}, Schema: json.RawMessage(`{"enum":["A-1"]}`)})
 	s := l.state(t, "new")

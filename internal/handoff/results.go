@@ -6,45 +6,47 @@ import (
 	"strconv"
 	"strings"
 
+	"belay/internal/people"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 )
 
 // RedriveResult is what became of one item.
 type RedriveResult struct {
 	ID     string `json:"id"`
 	Wave   int    `json:"wave"`             // from 1; 0 = not reached
-	Result string `json:"result"`           // a [steps.Fate], or waiting, decided, refused, not_reached
-	Code   string `json:"code,omitempty"`   // of one that was refused: see [Code]; again: the same person had decided so before
+	Result string `json:"result"`           // a [view.Fate], or waiting, decided, refused, not_reached
+	Code   string `json:"code,omitempty"`   // of one that was refused: the code of the error ([Code]); again: the same person had decided so before
 	Step   string `json:"step,omitempty"`   // where its run stopped again; empty: the run as a whole
 	Next   string `json:"next,omitempty"`   // the escalation that asks there
 	Detail string `json:"detail,omitempty"` // in words; of one that stopped again, what is asked now
 }
 
-// What a [RedriveResult] says beside a [steps.Fate].
+// The results of an item that has no [view.Fate] yet.
 const (
-	RedriveRefused    = "refused"
-	RedriveNotReached = "not_reached"
-	RedriveWaiting    = "waiting" // its turn has not come
-	RedriveDecided    = "decided" // what becomes of it is told later
+	ItemRefused    = "refused"
+	ItemNotReached = "not_reached"
+	ItemWaiting    = "waiting" // its turn has not come
+	ItemDecided    = "decided" // its fate is told later
 )
 
-// codeAgain is the code of an item that the same person had decided so before.
-const codeAgain = "again"
+// codeRepeated is the code of an item for which the same person had made the same decision before.
+const codeRepeated = "again"
 
-// Words are the result as people read it; they may hold outside text.
+// Words returns the result as people read it; it may contain outside text.
 func (r RedriveResult) Words() string {
 	switch r.Result {
-	case RedriveRefused:
+	case ItemRefused:
 		return "left as it was: " + r.Detail
-	case RedriveNotReached:
+	case ItemNotReached:
 		return "not touched"
-	case RedriveWaiting:
+	case ItemWaiting:
 		return "waits for its turn"
-	case RedriveDecided:
+	case ItemDecided:
 		return "decided, and at work"
-	case string(steps.FateUnderWay):
+	case string(view.FateUnderWay):
 		return "decided, and still under way"
-	case string(steps.FateBack), string(steps.FateOther):
+	case string(view.FateBack), string(view.FateOther):
 		return r.where() + ": " + r.Detail
 	}
 	if r.Detail == "" {
@@ -53,7 +55,7 @@ func (r RedriveResult) Words() string {
 	return r.Result + ": " + r.Detail
 }
 
-// where its run stopped again.
+// where says where its run stopped once more.
 func (r RedriveResult) where() string {
 	if r.Step == "" {
 		return "stopped again"
@@ -63,16 +65,16 @@ func (r RedriveResult) where() string {
 
 // decided reports whether a decision on the item counts.
 func (r RedriveResult) decided() bool {
-	return r.Result != RedriveRefused && r.Result != RedriveNotReached && r.Result != RedriveWaiting
+	return r.Result != ItemRefused && r.Result != ItemNotReached && r.Result != ItemWaiting
 }
 
 var pastVerbs = map[steps.Verb]string{
-	steps.VerbRetry: "retried", steps.VerbSkip: "skipped", steps.VerbVerify: "verified", steps.VerbReject: "rejected", steps.VerbAbort: "aborted",
+	steps.VerbRetry: "retried", steps.VerbSkip: "skipped", steps.VerbExtend: "extended", steps.VerbFinish: "finished", steps.VerbVerify: "verified", steps.VerbReject: "rejected", steps.VerbAbort: "aborted",
 }
 
-// Summary says in one sentence how a redrive went, from what became of its items: "9 skipped, 9 of them stopped again at
-// mail: cannot fetch parcel from null; 3 not touched". It may hold outside text.
-func Summary(verb Action, items []RedriveResult) string {
+// Summary says in one sentence how a redrive went, from what became of its items: "9 skipped, 9 of them stopped again
+// at mail: cannot fetch parcel from null; 3 not touched". It may contain outside text.
+func Summary(verb people.Action, items []RedriveResult) string {
 	decided, rest := 0, tally{}
 	fates := tally{}
 	for _, r := range items {
@@ -80,16 +82,16 @@ func Summary(verb Action, items []RedriveResult) string {
 			decided++
 		}
 		switch r.Result {
-		case string(steps.FateBack), string(steps.FateOther):
+		case string(view.FateBack), string(view.FateOther):
 			step, _, _ := strings.Cut(r.where(), "[") // the items of one step are one line
 			fates.add(step, r.Detail)
-		case string(steps.FateFailed):
+		case string(view.FateFailed):
 			fates.add("ended otherwise", r.Detail)
-		case string(steps.FateUnderWay):
+		case string(view.FateUnderWay):
 			fates.add("still under way", "")
-		case RedriveRefused:
+		case ItemRefused:
 			rest.add(refusals[r.Code], r.Detail)
-		case RedriveNotReached:
+		case ItemNotReached:
 			rest.add("not touched", "")
 		}
 	}
@@ -103,20 +105,20 @@ func Summary(verb Action, items []RedriveResult) string {
 	return text
 }
 
-// refusals say in words why an item was left as it was.
+// refusals say why an item was left as it was.
 var refusals = map[string]string{
-	"": "left as they were", "internal": "left as they were", "forbidden": "refused", "decided": "decided before", codeAgain: "decided by you before",
+	"": "left as they were", "internal": "left as they were", "forbidden": "refused", "decided": "decided before", codeRepeated: "decided by you before",
 	"changed": "not what was shown any more", "claimed": "claimed by somebody else", "no_escalation": "not there any more",
 	"not_allowed": "where this cannot be decided", "invalid": "where something is missing",
 }
 
-// tally counts alike results, and keeps what the first of each said.
+// tally counts equal results and keeps the text of the first of each.
 type tally []*tallied
 
 type tallied struct {
 	what, why string
 	n         int
-	differ    bool // not all said the same
+	differ    bool // not all have the same text
 }
 
 func (t *tally) add(what, why string) {

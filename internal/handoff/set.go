@@ -11,10 +11,10 @@ import (
 	"belay/internal/steps"
 )
 
-// ApplySet gives parameters with some values replaced, as in `order.id=A-7` or `items.0.amount=12`. A path starts at
-// the parameters; its parts are keys or list indexes. A value takes the type that the tool's input schema gives its
-// path, else the type of the value that it replaces, else it is JSON where it is JSON and text where it is not.
-// Numbers stay exactly as written. All mistakes make one error.
+// ApplySet returns parameters with some values replaced, as in `order.id=A-7` or `items.0.amount=12`. A path starts at
+// the parameters; its parts are keys or list indexes. A value gets the type that the tool's input schema has for the
+// path, or else the type of the value that it replaces; without either it is read as JSON if it is JSON, and as text if
+// it is not. Numbers stay exactly as written.
 func ApplySet(params, schema json.RawMessage, sets ...string) (json.RawMessage, error) {
 	var root any = map[string]any{}
 	if v := steps.Decode(params); v != nil {
@@ -57,7 +57,7 @@ func encode(v any) (json.RawMessage, error) {
 	return bytes.TrimSpace(b.Bytes()), nil
 }
 
-// replace sets the value at path, making objects on the way where there is nothing.
+// replace sets the value at path and makes the objects that are missing on the way.
 func replace(node any, path []string, value any) (any, error) {
 	if len(path) == 0 {
 		return value, nil
@@ -72,7 +72,7 @@ func replace(node any, path []string, value any) (any, error) {
 	case []any:
 		i, err := strconv.Atoi(path[0])
 		if err != nil || i < 0 || i > len(n) {
-			return n, fmt.Errorf("%q is no index of a list of %d; %d appends", path[0], len(n), len(n))
+			return n, fmt.Errorf("%q is not an index of a list of %d items; %d appends one", path[0], len(n), len(n))
 		}
 		if i == len(n) {
 			n = append(n, nil)
@@ -80,10 +80,10 @@ func replace(node any, path []string, value any) (any, error) {
 		n[i], err = replace(n[i], path[1:], value)
 		return n, err
 	}
-	return node, fmt.Errorf("%q lies below a value that is neither an object nor a list", path[0])
+	return node, fmt.Errorf("%q is below a value that is neither an object nor a list", path[0])
 }
 
-// at is the value that stands at path now, nil when there is none.
+// at returns the value at path; nil if there is none.
 func at(node any, path []string) any {
 	for _, part := range path {
 		switch n := node.(type) {
@@ -102,7 +102,7 @@ func at(node any, path []string) any {
 	return node
 }
 
-// typesAt is what a schema says about the type of the value at path; nil when it says nothing.
+// typesAt returns the types that a schema allows at path; nil if it says nothing.
 func typesAt(schema any, path []string) []string {
 	for _, part := range path {
 		s, ok := schema.(map[string]any)
@@ -138,7 +138,7 @@ func typeNames(t any) []string {
 	return nil
 }
 
-// typed reads text as one of the types; without types as what stood there before, or as what it looks like.
+// typed reads text as one of the types; without types as the type of the value before it, or as what it looks like.
 func typed(text string, types []string, before any) (any, error) {
 	_, wasText := before.(string)
 	takesText := slices.Contains(types, "string") || len(types) == 0 && wasText

@@ -8,6 +8,7 @@ import (
 )
 
 func TestApplySet(t *testing.T) {
+	t.Parallel()
 	schema := `{"type":"object","properties":{
 		"order":{"type":"string"},"amount":{"type":"number"},"count":{"type":"integer"},"ok":{"type":"boolean"},
 		"note":{"type":["string","null"]},"items":{"type":"array","items":{"properties":{"sku":{"type":"string"}}}},
@@ -51,6 +52,7 @@ func TestApplySet(t *testing.T) {
 }
 
 func TestApplySetRefuses(t *testing.T) {
+	t.Parallel()
 	schema := `{"properties":{"amount":{"type":"number"},"count":{"type":"integer"},"ok":{"type":"boolean"}}}`
 	for name, c := range map[string]struct{ params, set string }{
 		"no path":               {`{}`, `=1`},
@@ -74,16 +76,5 @@ func TestApplySetRefuses(t *testing.T) {
 				t.Errorf("got %s, %v; want ErrInvalid", got, err)
 			}
 		})
-	}
-}
-
-func TestRunOf(t *testing.T) {
-	for id, want := range map[string]string{
-		"r-1": "r", "019-ab-12": "019-ab", "r-dl7": "r", "x-dl7-2": "x-dl7",
-		"r": "", "r-": "", "-1": "", "r-x": "", "": "", "r-1x": "",
-	} {
-		if run, ok := RunOf(id); ok != (want != "") || run != want && ok {
-			t.Errorf("RunOf(%q) = %q, %v; want %q", id, run, ok, want)
-		}
 	}
 }

@@ -3,22 +3,24 @@ package handoff
 import (
 	"testing"
 
+	"belay/internal/people"
 	"belay/internal/steps"
 )
 
 // TestASettledCardIsAsItWas: decided, expired or answered by events, it shows what was in question then, whatever has
 // happened to its step since.
 func TestASettledCardIsAsItWas(t *testing.T) {
+	t.Parallel()
 	l, _ := newLog(t)
 	expired := held(t, l, "expired", steps.Approval{Deadline: steps.Duration(1), OnDeadline: steps.ExpiryPark})
-	if _, err := l.act(t, "mia", expired, Act{Verb: "reject", Reason: "no"}); err == nil {
+	if _, err := l.act(t, "mia", expired, people.Act{Verb: "reject", Reason: "no"}); err == nil {
 		t.Fatal("it has not expired")
 	}
-	if _, err := l.act(t, "mia", "expired-2", Act{Verb: "edit", Params: []byte(`{"amount":1}`)}); err != nil {
+	if _, err := l.act(t, "mia", "expired-2", people.Act{Verb: "edit", Params: []byte(`{"amount":1}`)}); err != nil {
 		t.Fatal(err)
 	}
 	decided := held(t, l, "decided", steps.Approval{})
-	if _, err := l.act(t, "mia", decided, Act{Verb: "edit", Params: []byte(`{"amount":1}`)}); err != nil {
+	if _, err := l.act(t, "mia", decided, people.Act{Verb: "edit", Params: []byte(`{"amount":1}`)}); err != nil {
 		t.Fatal(err)
 	}
 	superseded := held(t, l, "superseded", steps.Approval{})

@@ -10,42 +10,44 @@ import (
 	"sync"
 	"time"
 
+	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 )
 
-// waves is one [Redrive.Run].
+// waves is one [Waves.Run].
 type waves struct {
-	*Redrive
-	who  Person
-	act  Act
+	*Waves
+	who  people.Actor
+	act  people.Act
 	tell func(RedriveResult)
 
-	following context.Context // of what follows runs; ends with the redrive
+	following context.Context // for whoever follows the runs; ends with the redrive
 	followers sync.WaitGroup
-	heard     chan RedriveResult // what became of items; has room for all of them
+	heard     chan RedriveResult // the fates of items; has room for all of them
 
 	wave, size int
-	left       map[int]int              // by wave: items of which nothing final is known
+	left       map[int]int              // by wave: how many items have no final fate yet
 	unknown    map[string]RedriveResult // those items
-	bad        bool                     // something came back, or failed
-	other      bool                     // not only the same fault came back
-	stop       bool                     // no further decision can count
+	bad        bool                     // a run stopped or failed once more
+	other      bool                     // and not only of the same fault
+	stop       bool                     // no further decision would count
 	worst      error
 }
 
-// over reports whether no further wave may begin.
+// over reports whether no more waves may begin.
 func (w *waves) over(ctx context.Context) bool { return w.bad || w.stop || ctx.Err() != nil }
 
-// note keeps the worst that happened.
+// note keeps the worst error.
 func (w *waves) note(err error) {
 	if severity(err) > severity(w.worst) {
 		w.worst = err
 	}
 }
 
-// decide makes the decisions of the next wave and begins to follow what becomes of them. Reached is how many items it
-// came to: an interrupt, or a refusal that holds for all, ends it before the others.
+// decide makes the decisions of the next wave and begins to follow their runs. Reached is how many items it got to: an
+// interrupt, or a refusal that holds for all of them, ends it early.
 func (w *waves) decide(ctx context.Context, list []Chosen) (reached int) {
 	w.wave++
 	var decided []string
@@ -65,25 +67,25 @@ func (w *waves) decide(ctx context.Context, list []Chosen) (reached int) {
 	return reached
 }
 
-// one decides one item, and reports whether that counts.
+// one decides one item and reports whether the decision counts.
 func (w *waves) one(ctx context.Context, c Chosen) bool {
 	a := w.act
 	a.Revision = c.Revision
-	// Who stops a redrive does not leave a decision on its way of which nobody knows.
+	// A redrive that is stopped still waits for the answer to its last decision.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.Patience)
 	defer cancel()
 	done, err := w.Desk.Act(ctx, w.who, c.ID, a)
 	switch {
-	case done.Again && err == nil: // what became of that is not this redrive's doing
-		w.tell(RedriveResult{ID: c.ID, Wave: w.wave, Result: RedriveRefused, Code: codeAgain, Detail: done.Effect})
+	case done.Repeated && err == nil: // its fate is not this redrive's doing
+		w.tell(RedriveResult{ID: c.ID, Wave: w.wave, Result: ItemRefused, Code: codeRepeated, Detail: done.Effect})
 		return false
 	case err != nil:
 		w.note(err)
-		w.stop = errors.Is(err, ErrForbidden) || errors.Is(err, ErrNoDesk)
-		w.tell(RedriveResult{ID: c.ID, Wave: w.wave, Result: RedriveRefused, Code: Code(err), Detail: strings.TrimPrefix(err.Error(), string(a.Verb)+" "+c.ID+": ")})
+		w.stop = errors.Is(err, people.ErrForbidden) || errors.Is(err, ErrNoDesk)
+		w.tell(RedriveResult{ID: c.ID, Wave: w.wave, Result: ItemRefused, Code: Code(err), Detail: strings.TrimPrefix(err.Error(), string(a.Verb)+" "+c.ID+": ")})
 		return false
 	}
-	res := RedriveResult{ID: c.ID, Wave: w.wave, Result: RedriveDecided}
+	res := RedriveResult{ID: c.ID, Wave: w.wave, Result: ItemDecided}
 	w.unknown[c.ID] = res
 	w.tell(res)
 	return true
@@ -104,8 +106,8 @@ func (w *waves) pace(ctx context.Context, wait bool) error {
 	}
 }
 
-// wait hears what becomes of the wave at hand, until all of it is known or its time is over. What earlier waves have
-// left under way is heard too.
+// wait collects the fates of the wave's items until all are known or its time is over, and those of earlier waves that
+// come meanwhile.
 func (w *waves) wait(ctx context.Context) {
 	patience := time.NewTimer(w.Patience)
 	defer patience.Stop()
@@ -123,7 +125,7 @@ func (w *waves) wait(ctx context.Context) {
 	w.drain()
 }
 
-// drain hears what is known already.
+// drain collects the fates that are known already.
 func (w *waves) drain() {
 	for {
 		select {
@@ -135,13 +137,13 @@ func (w *waves) drain() {
 	}
 }
 
-// hear takes in what became of an item for good; a wave of which all is well lets the next one be larger.
+// hear takes in the final fate of an item; the next wave may be larger once all of a wave went well.
 func (w *waves) hear(res RedriveResult) {
 	res.Wave = w.unknown[res.ID].Wave
 	delete(w.unknown, res.ID)
 	w.left[res.Wave]--
-	if fate := steps.Fate(res.Result); fate.Bad() {
-		w.bad, w.other = true, w.other || fate != steps.FateBack
+	if fate := view.Fate(res.Result); fate.Bad() {
+		w.bad, w.other = true, w.other || fate != view.FateBack
 	}
 	if w.left[res.Wave] == 0 && !w.bad {
 		w.grow()
@@ -149,20 +151,20 @@ func (w *waves) hear(res RedriveResult) {
 	w.tell(res)
 }
 
-// grow lets the next wave be larger.
+// grow makes the next wave larger.
 func (w *waves) grow() { w.size = min(2*w.size, cmp.Or(w.Largest, 64)) }
 
-// underWay tells of the items of a wave that are still at work.
+// underWay tells which items of a wave are still at work.
 func (w *waves) underWay(wave int) {
 	for _, res := range w.unknown {
 		if res.Wave == wave {
-			res.Result = string(steps.FateUnderWay)
+			res.Result = string(view.FateUnderWay)
 			w.tell(res)
 		}
 	}
 }
 
-// end says what is left unknown, and the worst that happened on the whole.
+// end tells what is still unknown, and notes the worst of the whole redrive.
 func (w *waves) end(ctx context.Context) {
 	w.drain()
 	for wave := range w.wave {
@@ -183,11 +185,11 @@ func (w *waves) end(ctx context.Context) {
 	}
 }
 
-// follow hears what becomes of decided items, each of their runs followed once.
+// follow collects the fates of decided items; each of their runs is followed once.
 func (w *waves) follow(decided []string) {
 	runs := map[string][]string{}
 	for _, id := range decided {
-		run, _ := RunOf(id) // it has been decided, so it has one
+		run, _ := steps.RunOfEscalation(id) // it was decided, so it has a run
 		runs[run] = append(runs[run], id)
 	}
 	for run, ids := range runs {
@@ -196,7 +198,7 @@ func (w *waves) follow(decided []string) {
 }
 
 func (w *waves) followRun(run string, ids []string) {
-	ids = slices.DeleteFunc(ids, w.letter)
+	ids = slices.DeleteFunc(ids, w.deadLetter)
 	if len(ids) == 0 {
 		return
 	}
@@ -205,39 +207,39 @@ func (w *waves) followRun(run string, ids []string) {
 		return len(ids) > 0
 	})
 	if !errors.Is(err, runlog.ErrFrozen) {
-		return // the redrive has ended: whatever is left is under way
+		return // the redrive has ended; what is left is under way
 	}
 	for _, id := range ids {
-		w.heard <- RedriveResult{ID: id, Result: string(steps.FateFailed), Detail: err.Error()}
+		w.heard <- RedriveResult{ID: id, Result: string(view.FateFailed), Detail: err.Error()}
 	}
 }
 
-// settled says what became of an item, and reports whether that is known.
+// settled tells the fate of an item, and reports whether it is known.
 func (w *waves) settled(s *steps.State, id string) bool {
 	n := s.FindEscalation(id)
-	if n < 0 || s.Escalations[n].State == steps.EscalationOpen || s.UnderWay(n) {
+	if n < 0 || s.Escalations[n].State == steps.EscalationOpen || view.UnderWay(s, n) {
 		return false
 	}
-	a := steps.AftermathOf(s, n)
-	if a.Fate == steps.FateUnderWay {
+	a := view.AftermathOf(s, n)
+	if a.Fate == view.FateUnderWay {
 		return false
 	}
 	w.heard <- RedriveResult{ID: id, Result: string(a.Fate), Next: a.Next, Step: a.Step, Detail: cmp.Or(a.Message, a.Text)}
 	return true
 }
 
-// letter says what became of a dead letter: whether its run can be read now.
-func (w *waves) letter(id string) bool {
-	run, is := runlog.LetterRun(id)
+// deadLetter tells the fate of a dead letter: whether its run can be read now.
+func (w *waves) deadLetter(id string) bool {
+	run, _, is := steps.ParseDeadLetterID(id)
 	if !is {
 		return false
 	}
-	res := RedriveResult{ID: id, Result: string(steps.FateDone)}
+	res := RedriveResult{ID: id, Result: string(view.FateDone)}
 	_, err := w.Runs.Load(w.following, run)
 	if frozen, ok := errors.AsType[*runlog.Frozen](err); ok {
-		res.Result, res.Next, res.Detail = string(steps.FateOther), frozen.Letter, frozen.Why.Error()
-		if frozen.Letter == id {
-			res.Result = string(steps.FateBack)
+		res.Result, res.Next, res.Detail = string(view.FateOther), frozen.DeadLetter, frozen.Why.Error()
+		if frozen.DeadLetter == id {
+			res.Result = string(view.FateBack)
 		}
 	}
 	w.heard <- res

@@ -6,28 +6,28 @@ import (
 	"time"
 )
 
-// call is a notice that the rules ask for, before it is known whether there is room for it.
+// call is a notice that the rules ask for, before the limit per minute is applied.
 type call struct {
 	moment
 	group   string
 	tier    Tier
-	items   []*Item // what it is about, the oldest first
+	items   []*item // what it is about, the oldest first
 	expired int
 	waiting int
 }
 
-// moment is a time at which something is to be told.
+// moment is a time at which a tier gets a notice.
 type moment struct {
 	what   What
 	at     time.Time
-	anchor []string // what makes the notice this one and no other
+	anchor []string // what identifies the notice
 }
 
 // moments are the times that the rules ask for.
 type moments struct {
 	now  time.Time
-	next time.Time // the first one to come; zero: none
-	due  *moment   // the most pressing one that has come
+	next time.Time // the first one in the future; zero = none
+	due  *moment   // the most urgent one that is due
 }
 
 func (m *moments) later(at time.Time) { m.next = earliest(m.next, at) }
@@ -42,7 +42,7 @@ func (m *moments) at(what What, at time.Time, anchor ...string) {
 	}
 }
 
-// before orders by urgency, then by time. What names all of a group is told rather than what names more of it.
+// before orders by urgency, then by time. A notice about a whole group comes before one about more of it.
 func (a *moment) before(b *moment) bool {
 	if (a.what == More) != (b.what == More) {
 		return b.what == More
@@ -57,15 +57,15 @@ func rank(w What) int {
 	return slices.Index([]What{Expired, Deadline, Returned, Opened, More, Reminder}, w)
 }
 
-// made is the call that is due, with all items of the group that the tier then knows of; where they are more of a kind,
-// those that it did not know.
-func (v *view) made() *call {
+// made returns the call that is due, with all items of the group that the tier knows of then, or only the new ones if the
+// call is about more of a kind.
+func (v *sight) made() *call {
 	if v.due == nil {
 		return nil
 	}
 	c := call{moment: *v.due, group: v.group.name, tier: v.tiers[v.tier]}
 	for _, w := range v.present {
-		news := w.expired(v.now) && v.told.on[Expired].At.Before(w.Deadline)
+		news := w.expired(v.now) && v.known.on[Expired].At.Before(w.due())
 		if news {
 			c.expired++
 		}
@@ -73,20 +73,20 @@ func (v *view) made() *call {
 			c.waiting++
 		}
 		if v.names(c.what, w, news) {
-			c.items = append(c.items, w.Item)
+			c.items = append(c.items, w.item)
 		}
 	}
 	return &c
 }
 
-// names reports whether a call on an occasion is about an item of the group; news says that its deadline has passed, and
-// that the tier does not know that.
-func (v *view) names(what What, w waiting, news bool) bool {
+// names reports whether a call on this occasion is about this item of the group; news says that the item's deadline has
+// passed and the tier has not been notified of that.
+func (v *sight) names(what What, w waiting, news bool) bool {
 	switch {
 	case w.over(v.now):
 		return news && what == Expired
 	case what == More:
-		return !v.told.of(w)
+		return !v.known.of(w)
 	}
 	return true
 }
@@ -95,10 +95,10 @@ func (c *call) id() string {
 	return name(append([]string{string(c.what), c.group, c.tier.Name}, c.anchor...)...)
 }
 
-// notice is the call as a notice of its own.
+// notice makes a notice of one call.
 func (p Policy) notice(c call, now time.Time) Notice { return p.noticeOf(c.id(), []call{c}, now) }
 
-// summary is one notice for several calls to one tier.
+// summary makes one notice of several calls to one tier.
 func (p Policy) summary(calls []call, now time.Time) Notice {
 	parts := []string{"summary"}
 	for i := range calls {
@@ -107,21 +107,21 @@ func (p Policy) summary(calls []call, now time.Time) Notice {
 	return p.noticeOf(name(parts...), calls, now)
 }
 
-// noticeOf is about the most pressing of the calls first.
+// noticeOf makes a notice of calls; the most urgent one gives it its subject.
 func (p Policy) noticeOf(id string, calls []call, now time.Time) Notice {
 	first := calls[0]
 	n := Notice{ID: id, What: first.what, Tier: first.tier.Name, Channels: first.tier.Notify, Spare: p.spare(first.tier), At: now, Groups: len(calls)}
-	var items []*Item
+	var items []*item
 	for _, c := range calls {
 		items = append(items, c.items...)
 		n.Expired, n.Waiting = n.Expired+c.expired, n.Waiting+c.waiting
-		n.Told = append(n.Told, c.records(id, now)...)
+		n.Records = append(n.Records, c.records(id, now)...)
 	}
 	n.about(items)
 	return n
 }
 
-// records are what is remembered of the call: that the tier was told of these items.
+// records returns what is stored of the call: that the tier was notified of these items.
 func (c *call) records(id string, now time.Time) (all []Sent) {
 	for part := range slices.Chunk(c.items, mostMarks) {
 		s := Sent{Key: id + "." + c.group, Notice: id, Group: c.group, Tier: c.tier.Name, What: c.what, At: now}
@@ -137,7 +137,7 @@ func (c *call) records(id string, now time.Time) (all []Sent) {
 	return all
 }
 
-// spare are the channels of the tiers after t, then of those before it: better somebody else is told than nobody.
+// spare returns the channels of the tiers after t, then of those before it: better to notify somebody else than nobody.
 func (p Policy) spare(t Tier) []string {
 	at := slices.IndexFunc(p.Tiers, func(o Tier) bool { return o.Name == t.Name })
 	var names []string
@@ -151,32 +151,32 @@ func (p Policy) spare(t Tier) []string {
 	return names
 }
 
-// mostIDs is how many items a notice names; the list behind its link has the others.
+// mostIDs is how many items a notice names; its link leads to the others.
 const mostIDs = 5
 
-func (n *Notice) about(items []*Item) {
+func (n *Notice) about(items []*item) {
 	n.Count, n.Message = len(items), items[0].Message
 	for _, it := range items {
 		if len(n.IDs) < mostIDs {
 			n.IDs = append(n.IDs, it.ID)
 		}
 		n.Opened = earliest(n.Opened, it.Opened)
-		if first := earliest(n.Deadline, it.Deadline); !first.Equal(n.Deadline) {
-			n.Deadline, n.OnDeadline = first, it.OnDeadline
+		if first := earliest(n.Deadline, it.due()); !first.Equal(n.Deadline) {
+			n.Deadline, n.OnDeadline = first, string(it.OnExpiry)
 		}
 	}
-	n.Kind = shared(items, func(it *Item) string { return it.Kind })
-	n.Workflow = shared(items, func(it *Item) string { return it.Workflow })
-	n.Step = shared(items, func(it *Item) string { return it.Step })
-	n.Tool = shared(items, func(it *Item) string { return it.Tool })
-	n.Class = shared(items, func(it *Item) string { return it.Class })
-	n.Summary = shared(items, func(it *Item) string { return it.Summary })
+	n.Kind = shared(items, func(it *item) string { return string(it.Kind) })
+	n.Workflow = shared(items, func(it *item) string { return it.Workflow })
+	n.Step = shared(items, func(it *item) string { return it.Step })
+	n.Tool = shared(items, func(it *item) string { return it.Tool })
+	n.Class = shared(items, func(it *item) string { return string(it.Class) })
+	n.Summary = shared(items, func(it *item) string { return it.Summary })
 }
 
-// shared is what all items say, or nothing.
-func shared(items []*Item, of func(*Item) string) string {
+// shared returns the value that all items have in common, or "".
+func shared(items []*item, of func(*item) string) string {
 	text := of(items[0])
-	if slices.ContainsFunc(items, func(it *Item) bool { return of(it) != text }) {
+	if slices.ContainsFunc(items, func(it *item) bool { return of(it) != text }) {
 		return ""
 	}
 	return text

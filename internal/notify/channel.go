@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Channel is one way to reach people. Send ends within [sendTimeout], and may be called at the same time by several. Its
-// error is a [*Failure], and has no secret in it.
+// Channel is one way to reach people. Send returns within [sendTimeout], and is safe for concurrent use. Its error is a
+// [*Failure] without secrets.
 type Channel interface {
 	Send(ctx context.Context, n Notice) error
 }
@@ -18,9 +18,9 @@ const sendTimeout = 10 * time.Second
 
 // Failure says why a notice could not be sent.
 type Failure struct {
-	Temporary  bool          // it may be sent again
-	RetryAfter time.Duration // not before so long; zero: the other side said nothing
-	Err        error
+	Temporary  bool          // sending it again may succeed
+	RetryAfter time.Duration // how long the other side asked to wait; 0 = it did not ask
+	Err        error         // the error of the other side or the network, without secrets
 }
 
 func (f *Failure) Error() string { return f.Err.Error() }
@@ -35,7 +35,7 @@ func permanent(format string, args ...any) *Failure {
 	return &Failure{Err: fmt.Errorf(format, args...)}
 }
 
-// failureOf takes an error that is no Failure for a temporary one: trying again a few times is the smaller mistake.
+// failureOf treats an error that is not a Failure as temporary: a few useless retries are the smaller mistake.
 func failureOf(err error) *Failure {
 	if f, ok := errors.AsType[*Failure](err); ok {
 		return f
@@ -43,7 +43,7 @@ func failureOf(err error) *Failure {
 	return temporary("%w", err)
 }
 
-// Test sends a notice that says nothing but that it was sent, once.
+// Test sends a test notice, once.
 func Test(ctx context.Context, c Channel) error {
 	now := time.Now()
 	return c.Send(ctx, Notice{ID: name("trial", instant(now)), What: Trial, At: now})

@@ -10,30 +10,38 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"belay/internal/executor"
-	"belay/internal/plan"
 )
 
-// email sends mail, to each recipient a message of its own: a server that refuses one address refuses the whole
-// message, and the others would not be told.
+// mailServer is a mail server with the addresses that it sends to.
+type mailServer struct {
+	Host string
+	Port int
+	TLS  string // starttls, tls or none
+	From string
+	To   []string
+}
+
+// email sends a separate mail to each recipient: a server that refuses one address refuses the whole message, and then the
+// others would not be notified.
 type email struct {
-	server   plan.NotifyEmail
+	server   mailServer
 	channel  string
 	link     string
 	user     string
 	password string
-	secrets  *executor.Secrets // what no error may tell
-	roots    *x509.CertPool    // whom to trust; nil: whom the system trusts
+	secrets  *executor.Secrets // what no error may contain
+	roots    *x509.CertPool    // trusted authorities; nil = the system's
 }
 
-func newEmail(channel, link string, server plan.NotifyEmail, user, password string) *email {
+func newEmail(channel, link string, server mailServer, user, password string) *email {
 	m := &email{server: server, channel: channel, link: link, user: user, password: password, secrets: &executor.Secrets{}}
 	m.secrets.Add("the user name", user)
 	m.secrets.Add("the password", password)
 	return m
 }
 
-// Send succeeds when everybody has the mail. Where only some have it, the failure is a permanent one: sending again
-// would tell those a second time.
+// Send succeeds if everybody got the mail. If only some did, the failure is permanent: sending again would notify those
+// twice.
 func (m *email) Send(ctx context.Context, n Notice) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
@@ -48,16 +56,16 @@ func (m *email) Send(ctx context.Context, n Notice) error {
 	return m.result(messages, client.DialAndSendWithContext(ctx, messages...))
 }
 
-// result looks at the messages first: once the server has taken one, an error while saying goodbye is none.
+// result looks at the messages first: an error while the connection closes does not matter once they are accepted.
 func (m *email) result(messages []*mail.Msg, err error) error {
 	var refused []string
-	delivered, again := 0, false
+	delivered, temporary := 0, false
 	for i, msg := range messages {
 		switch sent := msg.SendError(); {
 		case msg.IsDelivered():
 			delivered++
 		case sent != nil:
-			again = again || passes(sent)
+			temporary = temporary || passes(sent)
 			refused = append(refused, m.server.To[i]+": "+m.hidden(sent))
 		}
 	}
@@ -65,14 +73,14 @@ func (m *email) result(messages []*mail.Msg, err error) error {
 	case delivered == len(messages):
 		return nil
 	case delivered > 0:
-		return permanent("only %d of %d recipients have the mail: %s", delivered, len(messages), strings.Join(refused, "; "))
+		return permanent("only %d of %d recipients got the mail: %s", delivered, len(messages), strings.Join(refused, "; "))
 	case len(refused) > 0:
-		return &Failure{Temporary: again, Err: errors.New(strings.Join(refused, "; "))}
+		return &Failure{Temporary: temporary, Err: errors.New(strings.Join(refused, "; "))}
 	}
 	return &Failure{Temporary: passes(err), Err: errors.New(m.hidden(err))}
 }
 
-// passes reports whether a later attempt may succeed: unless the server said with a 5xx that it does not.
+// passes reports whether a later attempt may succeed: the server did not refuse with a 5xx.
 func passes(err error) bool {
 	if sent, ok := errors.AsType[*mail.SendError](err); ok && sent.ErrorCode() != 0 {
 		return sent.ErrorCode() < 500
@@ -85,7 +93,7 @@ func passes(err error) bool {
 
 func (m *email) hidden(err error) string {
 	if err == nil {
-		return "the server took no mail and gave no reason"
+		return "the server accepted no mail and gave no reason"
 	}
 	return line(m.secrets.Redact(err.Error()), 300)
 }
@@ -103,7 +111,7 @@ func (m *email) messages(n Notice) ([]*mail.Msg, error) {
 }
 
 func (m *email) message(n Notice, to string) (*mail.Msg, error) {
-	l := n.letter(m.link)
+	l := n.content(m.link)
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	if err := errors.Join(msg.From(m.server.From), msg.To(to)); err != nil {
 		return nil, err
@@ -118,10 +126,10 @@ func (m *email) message(n Notice, to string) (*mail.Msg, error) {
 	return msg, msg.AddAlternativeHTMLTemplate(mailTemplate(), l)
 }
 
-// longestSubject is what mail programs show of a subject, and more.
+// longestSubject is more than mail programs show of a subject, in characters.
 const longestSubject = 180
 
-// domain is that of the sender.
+// domain returns the sender's domain.
 func (m *email) domain() string {
 	at := strings.LastIndexByte(m.server.From, '@')
 	return strings.Trim(m.server.From[at+1:], "> ")

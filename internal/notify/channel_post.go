@@ -17,10 +17,10 @@ import (
 // answerBytes is how much of an answer is read.
 const answerBytes = 4 << 10
 
-// poster posts JSON to one URL, which is a secret itself where it is that of an incoming webhook.
+// poster posts JSON to one URL, which is itself a secret if it is an incoming webhook.
 type poster struct {
 	url     string
-	secrets *executor.Secrets // what no error may tell
+	secrets *executor.Secrets // what no error may contain
 	client  *http.Client
 }
 
@@ -31,18 +31,18 @@ func newPoster(target string) poster {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	p.secrets.Add("the URL", target)
-	if u, err := url.Parse(target); err == nil { // an error may have a part of it only
+	if u, err := url.Parse(target); err == nil { // an error may contain only a part of it
 		p.secrets.Add("the URL", u.RequestURI())
 		p.secrets.Add("the URL", u.Path)
 	}
 	return p
 }
 
-// post sends the body and gives a [*Failure] or nil.
+// post sends the body. Its error is a [*Failure].
 func (p *poster) post(ctx context.Context, body []byte, header http.Header) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
 	if err != nil {
-		return permanent("no request can be made of the URL: correct it")
+		return permanent("the URL is not valid: correct it")
 	}
 	for key, values := range header {
 		req.Header[key] = values
@@ -54,7 +54,7 @@ func (p *poster) post(ctx context.Context, body []byte, header http.Header) erro
 		return temporary("%s", p.hidden(plain(err)))
 	}
 	defer resp.Body.Close()
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, answerBytes)) // what cannot be read of it is no matter: the status counts
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, answerBytes)) // the status counts; the body is only for the message
 	return p.judge(resp, answer)
 }
 
@@ -73,7 +73,7 @@ func (p *poster) judge(resp *http.Response, answer []byte) error {
 	return f
 }
 
-// said is what the other side answered, for the operator.
+// said returns the other side's answer, for the operator.
 func (p *poster) said(answer []byte) string {
 	text := line(p.secrets.Head(answer, len(answer) == answerBytes, answerBytes), 200)
 	if text == "" {
@@ -84,7 +84,7 @@ func (p *poster) said(answer []byte) string {
 
 func (p *poster) hidden(text string) string { return line(p.secrets.Redact(text), 200) }
 
-// plain says what broke without net/http's wrapping, which repeats the URL.
+// plain describes an error without net/http's wrapping, which repeats the URL.
 func plain(err error) string {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
@@ -93,7 +93,7 @@ func plain(err error) string {
 		return "host " + dns.Name + " cannot be resolved: " + dns.Err
 	}
 	if errors.Is(err, io.EOF) {
-		return "the connection was closed before an answer had come"
+		return "the connection was closed before an answer arrived"
 	}
 	return err.Error()
 }

@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// slack posts to an incoming webhook as Slack has them; Mattermost and Discord (its URL with /slack behind it) take the
-// same, and show the plain text where Slack shows blocks. There is a link and no action: whatever scans messages for
-// links presses buttons too.
+// slack posts to a Slack incoming webhook. Mattermost and Discord (with /slack after its URL) accept the same, and show the
+// plain text instead of blocks. There is a link but no action, because programs that scan links press buttons too.
 type slack struct {
 	poster
 	link string
@@ -17,7 +16,7 @@ type slack struct {
 func newSlack(target, link string) *slack { return &slack{newPoster(target), link} }
 
 func (s *slack) Send(ctx context.Context, n Notice) error {
-	l := n.letter(s.link)
+	l := n.content(s.link)
 	body, err := json.Marshal(slackMessage{Text: fallback(l), Blocks: blocks(l)})
 	if err != nil {
 		return permanent("write message: %w", err)
@@ -36,7 +35,7 @@ type slackBlock struct {
 	Elements []slackElement `json:"elements,omitempty"`
 }
 
-// slackText is always plain_text, in which nothing is markup.
+// slackText is always plain_text, which has no markup.
 type slackText struct {
 	Type string `json:"type"`
 	Text string `json:"text"`
@@ -48,13 +47,13 @@ type slackElement struct {
 	URL  string    `json:"url"`
 }
 
-// Slack refuses the whole message for a text that is longer, in characters.
+// The longest texts that Slack accepts, in characters: it refuses the whole message for a longer one.
 const (
 	longestHeader  = 150
 	longestSection = 3000
 )
 
-func blocks(l letter) []slackBlock {
+func blocks(l content) []slackBlock {
 	var facts []string
 	for _, f := range l.Facts {
 		facts = append(facts, f.Name+": "+f.Value)
@@ -70,7 +69,7 @@ func blocks(l letter) []slackBlock {
 	return append(all, slackBlock{Type: "actions", Elements: []slackElement{open}})
 }
 
-// plainText cuts before it escapes: half an entity would be shown as such.
+// plainText cuts before it escapes, so that it never cuts an entity in half.
 func plainText(s string, most int) *slackText {
 	for room := most; ; room = room * 3 / 4 {
 		if text := escaped(clean(s, room-1)); len([]rune(text)) <= most {
@@ -79,8 +78,8 @@ func plainText(s string, most int) *slackText {
 	}
 }
 
-// fallback is markup in some programs. What comes from outside stands between fences, where it is none.
-func fallback(l letter) string {
+// fallback is the plain text, which some programs read as markup. Outside text is fenced, so that it is not.
+func fallback(l content) string {
 	var b strings.Builder
 	b.WriteString(escaped(l.Title) + "\n")
 	for _, f := range l.Facts {
@@ -93,8 +92,8 @@ func fallback(l letter) string {
 	return b.String()
 }
 
-// escaped keeps <!channel> and the like from being commands. An @ gets an invisible space behind it, since not every
-// program needs the angle brackets to call everybody.
+// escaped keeps <!channel> and the like from working as commands. An @ gets an invisible space after it, because some
+// programs notify everybody even without the angle brackets.
 func escaped(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "@", "@\u200b").Replace(s)
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/wneessen/go-mail"
 )
 
-// client is for one attempt. go-mail extends its time with every command, and reads lines of any length; the connection
-// bounds both.
+// client makes the client for one attempt. go-mail extends its timeout with every command, and reads lines of any length;
+// the connection bounds both.
 func (m *email) client(ctx context.Context) (*mail.Client, error) {
 	options := []mail.Option{
 		mail.WithPort(m.server.Port), mail.WithTimeout(sendTimeout), mail.WithoutNoop(),
@@ -26,8 +26,8 @@ func (m *email) client(ctx context.Context) (*mail.Client, error) {
 	return mail.NewClient(m.server.Host, options...)
 }
 
-// policy: what is encrypted from the first byte on has no need of STARTTLS, and does not offer it; go-mail then looks at
-// the connection to learn that passwords are safe.
+// policy returns the STARTTLS policy. A connection that is encrypted from the start neither needs nor offers STARTTLS;
+// go-mail then looks at the connection to decide whether a password is safe.
 func (m *email) policy() mail.TLSPolicy {
 	switch m.server.TLS {
 	case "tls":
@@ -42,7 +42,7 @@ func (m *email) tlsConfig() *tls.Config {
 	return &tls.Config{ServerName: m.server.Host, RootCAs: m.roots, MinVersion: tls.VersionTLS12}
 }
 
-// dial makes a connection that lives no longer than the whole attempt.
+// dial makes a connection that ends with the attempt.
 func (m *email) dial(dialing, attempt context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(dialing, network, address)
@@ -58,10 +58,10 @@ func (m *email) dial(dialing, attempt context.Context, network, address string) 
 	return secure, secure.HandshakeContext(dialing)
 }
 
-// mailAnswerBytes is how much a server may say in one connection; certificates are most of it.
+// mailAnswerBytes bounds what is read from a server in one connection; most of it are certificates.
 const mailAnswerBytes = 256 << 10
 
-// limitedConn reads so much and not more.
+// limitedConn bounds how much can be read from a connection.
 type limitedConn struct {
 	net.Conn
 	limited io.Reader
@@ -69,7 +69,7 @@ type limitedConn struct {
 
 func (c *limitedConn) Read(b []byte) (int, error) { return c.limited.Read(b) }
 
-// mailTemplate is the mail for programs that show HTML. It loads nothing from anywhere.
+// mailTemplate is the mail for programs that show HTML. It loads no external resources.
 func mailTemplate() *template.Template {
 	return template.Must(template.New("mail").Parse(`<!DOCTYPE html>
 <html><body style="font-family: sans-serif">

@@ -13,17 +13,17 @@ import (
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// webhook posts events that are signed as the Standard Webhooks specification says. The id of an event is the notice's,
-// so that a receiver recognises what it gets twice.
+// webhook posts events that are signed as the Standard Webhooks specification says. The id of an event is the notice's, so
+// that a receiver recognises repeats.
 type webhook struct {
 	poster
 	link    string
-	signers []*webhooks.Webhook // each of them signs, so that secrets can be changed one side after the other
+	signers []*webhooks.Webhook // each of them signs, so that secrets can be rotated
 }
 
-// What the specification says of secrets.
+// What the specification says about secrets.
 const (
-	secretPrefix = "whsec_" // before base64; may be left out
+	secretPrefix = "whsec_" // before the base64; optional
 	leastSecret  = 24       // bytes
 )
 
@@ -40,7 +40,7 @@ func newWebhook(target, link string, secrets []string) (*webhook, error) {
 	return w, nil
 }
 
-// signerOf reads a secret: base64 with or without whsec_ before it.
+// signerOf reads a secret: base64, with or without the prefix.
 func signerOf(secret string) (*webhooks.Webhook, error) {
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, secretPrefix))
 	if err != nil || len(raw) < leastSecret {
@@ -59,15 +59,15 @@ type event struct {
 	Data        eventData `json:"data"`
 }
 
-// eventData has no parameters or outputs in it but what the summary says: who may read the channel may not be one who
-// may read those. A tool whose parameters are nobody's business has a summary of its own.
+// eventData has no parameters or outputs except those in the summary: people who read the channel may not be allowed to
+// see them. Give a tool with confidential parameters a summary without them.
 type eventData struct {
 	Title    string     `json:"title"`
 	Text     string     `json:"text"`
 	Link     string     `json:"link"`
 	IDs      []string   `json:"ids"`
 	Count    int        `json:"count"`
-	Waiting  int        `json:"waiting,omitempty"` // with those like them that were told of before
+	Waiting  int        `json:"waiting,omitempty"` // with those of earlier notices
 	Kind     string     `json:"kind,omitempty"`
 	Workflow string     `json:"workflow,omitempty"`
 	Tool     string     `json:"tool,omitempty"`
@@ -89,7 +89,7 @@ func (w *webhook) Send(ctx context.Context, n Notice) error {
 }
 
 func (w *webhook) event(n Notice) event {
-	l := n.letter(w.link)
+	l := n.content(w.link)
 	data := eventData{
 		Title: l.Title, Text: l.text(), Link: l.Link, IDs: append([]string{}, n.IDs...), Count: n.Count, Waiting: n.Waiting,
 		Kind: line(n.Kind, longestWord), Workflow: line(n.Workflow, longestWord), Tool: line(n.Tool, longestWord), Class: line(n.Class, longestWord), Summary: line(n.Summary, longestSummary),
@@ -101,7 +101,7 @@ func (w *webhook) event(n Notice) event {
 	return event{SpecVersion: "1.0", ID: n.ID, Source: w.link, Type: typeOf(n.What), Time: n.At.UTC(), Data: data}
 }
 
-// typeOf is the contract with receivers: there are fewer types than occasions.
+// typeOf is a contract with receivers: there are fewer types than occasions.
 func typeOf(w What) string {
 	switch w {
 	case Opened, More:

@@ -8,122 +8,76 @@ import (
 	"net/url"
 	"os"
 	"strings"
-
-	"belay/internal/plan"
 )
 
-// Setup is a notify file with everything in place.
+// Setup is what a notify file says.
 type Setup struct {
-	Policy   Policy
-	Channels map[string]Channel
+	Policy   Policy             // who is notified of what, and when
+	Channels map[string]Channel // by their names in the file
 }
 
-// Load reads a notify file, and the secrets that it names from the environment. Every mistake is reported at once, as
-// plan.Problems with their places; a variable that is not set is one.
+// Load reads a notify file, and from the environment the secrets that it names. It reports all mistakes at once, as
+// yamldoc.Problems with their positions; a variable that is not set is one of them.
 func Load(path string, getenv func(string) string) (*Setup, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("notify file: %w", err)
 	}
-	b := builder{getenv}
-	file, err := plan.ParseNotify(path, data, b.check)
-	if err != nil {
-		return nil, err
-	}
-	return b.setup(file)
+	return parse(path, data, getenv)
 }
 
-// builder makes channels with the secrets of an environment.
-type builder struct{ getenv func(string) string }
+// environment returns the value of a variable, or "" if it is not set.
+type environment func(variable string) string
 
-func (b builder) setup(file *plan.NotifyFile) (*Setup, error) {
-	s := &Setup{Channels: map[string]Channel{}}
-	for name, c := range file.Channels {
-		channel, err := b.channel(name, file.Link, c)
-		if err != nil {
-			return nil, fmt.Errorf("channel %s: %w", name, err)
-		}
-		s.Channels[name] = channel
-	}
-	for _, t := range file.Tiers {
-		s.Policy.Tiers = append(s.Policy.Tiers, Tier(t))
-	}
-	return s, nil
-}
-
-func (b builder) channel(name, link string, c plan.NotifyChannel) (Channel, error) {
-	switch {
-	case c.Slack != nil:
-		return newSlack(b.value(c.Slack.URLEnv), link), nil
-	case c.Webhook != nil:
-		var secrets []string
-		for _, variable := range c.Webhook.SecretEnv {
-			secrets = append(secrets, b.value(variable))
-		}
-		return newWebhook(c.Webhook.URL, link, secrets)
-	}
-	return newEmail(name, link, *c.Email, b.value(c.Email.UsernameEnv), b.value(c.Email.PasswordEnv)), nil
-}
-
-func (b builder) value(variable string) string { return strings.TrimSpace(b.getenv(variable)) }
-
-// check says what is wrong with a text of the file, or with the value of a variable, which it does not repeat.
-func (b builder) check(what plan.NotifyText, text string) error {
-	switch what {
-	case plan.NotifyLink:
-		_, err := webURL(text)
-		return err
-	case plan.NotifyURL:
-		return target(text)
-	case plan.NotifyOpenHost:
-		return open(text)
-	case plan.NotifyAddress:
-		return address(text)
-	}
-	return b.checkVariable(what, text)
-}
-
-func (b builder) checkVariable(what plan.NotifyText, variable string) error {
-	value := b.value(variable)
+// value returns the value of a variable that must be set and satisfy check (nil = no check). Errors do not repeat it.
+func (env environment) value(variable string, check func(string) error) (string, error) {
+	value := strings.TrimSpace(env(variable))
 	if value == "" {
-		return fmt.Errorf("the environment variable %s is not set", variable)
+		return "", fmt.Errorf("the environment variable %s is not set", variable)
 	}
-	var err error
-	switch what {
-	case plan.NotifyURLEnv:
-		err = target(value)
-	case plan.NotifySecretEnv:
-		_, err = signerOf(value)
+	if check == nil {
+		return value, nil
 	}
-	if err != nil {
-		return fmt.Errorf("the environment variable %s: %w", variable, err)
+	if err := check(value); err != nil {
+		return "", fmt.Errorf("the environment variable %s: %w", variable, err)
 	}
-	return nil
+	return value, nil
 }
 
-// webURL reads a URL. Its errors do not repeat it: it may be a secret.
+func isSecret(text string) error {
+	_, err := signerOf(text)
+	return err
+}
+
+// isURL checks a URL. Its error does not repeat it, because it may be a secret.
+func isURL(text string) error {
+	_, err := webURL(text)
+	return err
+}
+
 func webURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("it is no URL like https://belay.example.com")
+		return nil, errors.New("not a URL like https://belay.example.com")
 	}
 	return u, nil
 }
 
-// target checks a URL that notices are sent to.
-func target(text string) error {
+// isTarget checks a URL that notices are sent to.
+func isTarget(text string) error {
 	u, err := webURL(text)
 	if err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
-		return errors.New("it begins with http, which everybody on the way can read: use https, except for this machine itself")
+		return errors.New("it uses http, which others on the network can read: use https, except for this machine itself")
 	}
 	return err
 }
 
-func open(host string) error {
+// isThisMachine checks a mail server that is reached without TLS.
+func isThisMachine(host string) error {
 	if loopback(host) {
 		return nil
 	}
-	return errors.New("without TLS everybody on the way can read the mail and the password: tls: none is for this machine itself only")
+	return errors.New("without TLS others on the network can read the mail and the password: use tls: none only for this machine itself")
 }
 
 func loopback(host string) bool {
@@ -131,9 +85,9 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func address(text string) error {
+func isAddress(text string) error {
 	if _, err := mail.ParseAddress(text); err != nil || strings.ContainsAny(text, "\r\n") {
-		return errors.New("it is no mail address like ops@example.com")
+		return errors.New("not a mail address like ops@example.com")
 	}
 	return nil
 }

@@ -10,10 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"belay/internal/plan"
+	"belay/internal/yamldoc"
 )
 
-func environment() map[string]string {
+func variables() map[string]string {
 	return map[string]string{
 		"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T/B/s3cr3t", "BELAY_WEBHOOK_SECRET": secretOf('n'), "SMTP_USER": "me", "SMTP_PASSWORD": "hunter22",
 	}
@@ -25,7 +25,8 @@ func getter(env map[string]string) func(string) string {
 
 // TestTheSampleFile: what is shipped works as it is.
 func TestTheSampleFile(t *testing.T) {
-	s, err := Load("../../config/notify.yaml", getter(environment()))
+	t.Parallel()
+	s, err := Load("../../config/notify.yaml", getter(variables()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func TestTheSampleFile(t *testing.T) {
 		t.Error(diff)
 	}
 	chat, hook, lead := s.Channels["ops"].(*slack), s.Channels["hook"].(*webhook), s.Channels["lead"].(*email)
-	if chat.url != environment()["SLACK_WEBHOOK_URL"] || hook.url != "https://pager.example.com/hook" || len(hook.signers) != 1 ||
+	if chat.url != variables()["SLACK_WEBHOOK_URL"] || hook.url != "https://pager.example.com/hook" || len(hook.signers) != 1 ||
 		lead.user != "me" || lead.password != "hunter22" || lead.server.Port != 587 || lead.link != "https://belay.example.com" {
 		t.Errorf("%+v %+v %+v", chat, hook, lead)
 	}
@@ -53,6 +54,7 @@ func fileOf(t *testing.T, text string) string {
 }
 
 func TestEveryMistakeOfMeaning(t *testing.T) {
+	t.Parallel()
 	path := fileOf(t, `link: javascript:alert(1)
 channels:
   a: {slack: {url_env: NOT_SET}}
@@ -64,28 +66,28 @@ channels:
   g: {email: {host: smtp.example.com, username_env: SMTP_USER, password_env: NOT_SET, from: a@b.c, to: [a@b.c]}}
 tiers: [{name: t, notify: [a]}]
 `)
-	env := environment()
+	env := variables()
 	env["OPEN_URL"], env["NO_URL"], env["SHORT"], env["EMPTY"], env["NO_BASE64"] = "http://hooks.example.com/s3cr3t", "s3cr3t", "whsec_czNjcjN0", " ", "s3cr3t!"
 	_, err := Load(path, getter(env))
-	problems, ok := errors.AsType[plan.Problems](err)
+	problems, ok := errors.AsType[yamldoc.Problems](err)
 	if !ok {
 		t.Fatalf("%T %v", err, err)
 	}
-	const inClear = "it begins with http, which everybody on the way can read: use https, except for this machine itself"
+	const inClear = "it uses http, which others on the network can read: use https, except for this machine itself"
 	const weak = "the secret is not base64 of at least 24 bytes: make one with: echo whsec_$(openssl rand -base64 32)"
 	want := []string{
-		"1:7: it is no URL like https://belay.example.com",
+		"1:7: not a URL like https://belay.example.com",
 		"3:24: the environment variable NOT_SET is not set",
 		"4:24: the environment variable OPEN_URL: " + inClear,
-		"5:24: the environment variable NO_URL: it is no URL like https://belay.example.com",
+		"5:24: the environment variable NO_URL: not a URL like https://belay.example.com",
 		"6:22: " + inClear,
 		"6:67: the environment variable EMPTY is not set",
 		"6:67: the environment variable SHORT: " + weak,
-		"7:22: it is no URL like https://belay.example.com",
+		"7:22: not a URL like https://belay.example.com",
 		"7:43: the environment variable NO_BASE64: " + weak,
-		"8:21: without TLS everybody on the way can read the mail and the password: tls: none is for this machine itself only",
-		"8:56: it is no mail address like ops@example.com",
-		"8:69: it is no mail address like ops@example.com",
+		"8:21: without TLS others on the network can read the mail and the password: use tls: none only for this machine itself",
+		"8:56: not a mail address like ops@example.com",
+		"8:69: not a mail address like ops@example.com",
 		"9:78: the environment variable NOT_SET is not set",
 	}
 	got := strings.Split(strings.ReplaceAll(problems.Error(), path+":", ""), "\n")
@@ -101,6 +103,7 @@ tiers: [{name: t, notify: [a]}]
 
 // TestThisMachine: what does not leave it needs no TLS.
 func TestThisMachine(t *testing.T) {
+	t.Parallel()
 	path := fileOf(t, `link: http://console.internal:8222
 channels:
   hook: {webhook: {url: "http://127.0.0.1:9000/hook", secret_env: "BELAY_WEBHOOK_SECRET,OLD"}}
@@ -108,7 +111,7 @@ channels:
   mail: {email: {host: localhost, port: 1025, tls: none, from: Belay <belay@example.com>, to: [a@example.com]}}
 tiers: [{name: t, notify: [hook, six, mail]}]
 `)
-	env := environment()
+	env := variables()
 	env["OLD"] = secretOf('o')
 	s, err := Load(path, getter(env))
 	if err != nil {
@@ -120,6 +123,7 @@ tiers: [{name: t, notify: [hook, six, mail]}]
 }
 
 func TestNoFile(t *testing.T) {
+	t.Parallel()
 	if _, err := Load(filepath.Join(t.TempDir(), "none.yaml"), getter(nil)); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}

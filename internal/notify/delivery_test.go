@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"belay/internal/handoff"
 )
 
 // The ways in which a channel does not work.
@@ -31,7 +33,7 @@ var broken = []channelFunc{
 // office is people who hear by the channels that work, and a storm of items.
 type office struct {
 	Policy
-	items    []Item // all that will ever be opened
+	items    []handoff.Item // all that will ever be opened
 	channels map[string]Channel
 
 	mu    sync.Mutex
@@ -58,11 +60,11 @@ func drawOffice(t *rapid.T) *office {
 		o.channels[name] = channelFunc(o.hear)
 	}
 	for i := range rapid.IntRange(1, 150).Draw(t, "items") {
-		it := Item{ID: fmt.Sprint("i", i), Fingerprint: rapid.SampledFrom([]string{"", "f", "g"}).Draw(t, "fingerprint")}
-		it.Opened = time.Time{}.Add(seconds(t, "opened", 0, 150)) // from when the test begins
+		fingerprint := rapid.SampledFrom([]string{"", "f", "g"}).Draw(t, "fingerprint")
+		it := opened(fmt.Sprint("i", i), fingerprint, time.Time{}.Add(seconds(t, "opened", 0, 150))) // from when the test begins
 		o.items = append(o.items, it)
 	}
-	slices.SortFunc(o.items, func(a, b Item) int { return a.Opened.Compare(b.Opened) })
+	slices.SortFunc(o.items, func(a, b handoff.Item) int { return a.Opened.Compare(b.Opened) })
 	return o
 }
 
@@ -70,7 +72,7 @@ func (o *office) hear(_ context.Context, n Notice) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, it := range o.items {
-		if _, before := o.heard[it.ID]; !before && n.tells(&it) {
+		if _, before := o.heard[it.ID]; !before && n.tells((*item)(&it)) {
 			o.heard[it.ID] = time.Now()
 		}
 	}
@@ -82,7 +84,7 @@ func (o *office) reported(r Report) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if r.Outcome == Delivered {
-		o.sent = append(o.sent, o.under[r.Notice].Told...)
+		o.sent = append(o.sent, o.under[r.Notice].Records...)
 	}
 	if r.Over {
 		delete(o.under, r.Notice)
@@ -92,15 +94,15 @@ func (o *office) reported(r Report) {
 // look hands out what is due of the items that are open by now.
 func (o *office) look(s *Sender) {
 	o.mu.Lock()
-	open := slices.IndexFunc(o.items, func(it Item) bool { return it.Opened.After(time.Now()) })
+	open := slices.IndexFunc(o.items, func(it handoff.Item) bool { return it.Opened.After(time.Now()) })
 	if open < 0 {
 		open = len(o.items)
 	}
-	told := slices.Clone(o.sent)
+	sent := slices.Clone(o.sent)
 	for _, n := range o.under {
-		told = append(told, n.Told...)
+		sent = append(sent, n.Records...)
 	}
-	due := o.Look(o.items[:open], told, time.Now())
+	due := o.Look(o.items[:open], sent, time.Now())
 	for _, n := range due.Notices {
 		o.under[n.ID] = n
 	}
@@ -134,6 +136,7 @@ func (o *office) storm() (late []string) {
 
 // TestEveryEscalationIsHeardOfWithinAMinute: in any storm, whatever channels fail, as long as one works.
 func TestEveryEscalationIsHeardOfWithinAMinute(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
 		o := drawOffice(r)
 		var late []string
@@ -158,6 +161,7 @@ func withTwo(t *testing.T, chat channelFunc, test func(*diary, *Sender)) (logged
 }
 
 func TestTheNextChannelTakesOver(t *testing.T) {
+	t.Parallel()
 	var back atomic.Bool
 	chat := func(context.Context, Notice) error {
 		if !back.Load() {
@@ -178,6 +182,7 @@ func TestTheNextChannelTakesOver(t *testing.T) {
 }
 
 func TestAChannelThatHangsIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	hangs := func(ctx context.Context, _ Notice) error { <-ctx.Done(); return temporary("%w", ctx.Err()) }
 	withTwo(t, hangs, func(d *diary, s *Sender) {
 		s.Send(spared("a", "mail", "pager"))
@@ -187,6 +192,7 @@ func TestAChannelThatHangsIsNotWaitedFor(t *testing.T) {
 }
 
 func TestAChannelThatWorksNeedsNoOther(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(context.Context, Notice) error { return nil }, func(d *diary, s *Sender) {
 		s.Send(spared("a", "mail", "pager"))
 		time.Sleep(time.Hour)
@@ -196,6 +202,7 @@ func TestAChannelThatWorksNeedsNoOther(t *testing.T) {
 
 // TestReportsSayWhenANoticeIsOver: with the last channel that has it, the spare ones among them.
 func TestReportsSayWhenANoticeIsOver(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var got []string
 	synctest.Test(t, func(t *testing.T) {

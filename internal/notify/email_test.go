@@ -20,6 +20,7 @@ import (
 const lead = "lead@example.com"
 
 func TestEmail(t *testing.T) {
+	t.Parallel()
 	p := newPostOffice(t, nil)
 	n := sampleNotice()
 	n.Workflow = "größe\r\nBcc: victim@example.com"
@@ -41,7 +42,7 @@ func TestEmail(t *testing.T) {
 	contentType := header["Content-Type"]
 	delete(header, "Content-Type")
 	want := map[string]string{
-		"Subject": "[Belay] 7 × failed for good: payments.refund in größe Bcc: victim@example.com",
+		"Subject": "[Belay] 7 × failed: payments.refund in größe Bcc: victim@example.com",
 		"From":    `"Belay" <belay@example.com>`, "To": "<lead@example.com>", "Date": "Sun, 04 May 2031 10:00:00 +0000", "Message-Id": "<n1@example.com>",
 		"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All", "List-Id": "<lead.belay.example.com>", "Mime-Version": "1.0",
 	}
@@ -86,6 +87,7 @@ func parts(t *testing.T, contentType string, body io.Reader) (plain, html string
 
 // TestPasswordsTravelEncrypted, and nothing travels at all where encryption was asked for and is not there.
 func TestPasswordsTravelEncrypted(t *testing.T) {
+	t.Parallel()
 	login := "s AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00me\x00hunter22"))
 	p := newPostOffice(t, nil)
 	if err := p.channel("starttls", "me", "hunter22", lead).Send(t.Context(), sampleNotice()); err != nil {
@@ -117,6 +119,7 @@ func TestPasswordsTravelEncrypted(t *testing.T) {
 }
 
 func TestMailWithoutTLS(t *testing.T) {
+	t.Parallel()
 	p := newPostOffice(t, func(p *postOffice) { p.noTLS = true })
 	if err := p.channel("none", "", "", lead).Send(t.Context(), sampleNotice()); err != nil {
 		t.Fatal(err)
@@ -136,6 +139,7 @@ func failedMail(t *testing.T, m *email) *Failure {
 }
 
 func TestRefusedMail(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		command, answer string
 		temporary       bool
@@ -163,6 +167,7 @@ func TestRefusedMail(t *testing.T) {
 
 // TestAMailThatWasTakenIsDelivered: what the server says afterwards is no matter.
 func TestAMailThatWasTakenIsDelivered(t *testing.T) {
+	t.Parallel()
 	for _, answers := range []map[string]string{{"QUIT": "-"}, {"RSET": "-"}, {"RSET": "500 what", "QUIT": "500 what"}} {
 		p := newPostOffice(t, func(p *postOffice) { p.answers = answers })
 		if err := p.channel("starttls", "", "", lead).Send(t.Context(), sampleNotice()); err != nil {
@@ -173,6 +178,7 @@ func TestAMailThatWasTakenIsDelivered(t *testing.T) {
 
 // TestOneBadAddress: the others have the mail, and nobody has it twice.
 func TestOneBadAddress(t *testing.T) {
+	t.Parallel()
 	p := newPostOffice(t, func(p *postOffice) {
 		p.answers["RCPT TO:<gone@example.com>"] = "550 5.1.1 no such user"
 		p.answers["RCPT TO:<full@example.com>"] = "452 4.2.2 mailbox full"
@@ -188,6 +194,7 @@ func TestOneBadAddress(t *testing.T) {
 
 // TestAServerThatTalksForEver or not at all ends with the attempt.
 func TestAServerThatTalksForEver(t *testing.T) {
+	t.Parallel()
 	p := newPostOffice(t, func(p *postOffice) { p.answers["EHLO"] = "250-" + strings.Repeat("x", mailAnswerBytes) })
 	began := time.Now()
 	if f := failedMail(t, p.channel("none", "", "", lead)); !f.Temporary || time.Since(began) > 5*time.Second {

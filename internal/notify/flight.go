@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// How long the channels that have a notice may take before the next one gets it too; and before all have got it, where
-// there are many.
+// How long the channels that have a notice may take before a spare one gets it too, and, if there are many, before all
+// spare ones have got it.
 const (
 	patience    = 4 * time.Second
 	allPatience = 10 * time.Second
 )
 
-// flight is a notice on its way: on all its channels at once, and on one spare channel after another while none of those
-// before has taken it.
+// flight is a notice on its way: on all its channels at once, then on one spare channel after another until one has
+// delivered it.
 type flight struct {
 	Notice
 	sender   *Sender
@@ -21,10 +21,10 @@ type flight struct {
 
 	mu     sync.Mutex
 	spare  []string
-	tried  int             // channels that have got it
-	failed map[string]bool // those of them where an attempt has failed
-	over   int             // and those where nothing more will be attempted
-	took   bool            // one of them has taken it
+	tried  int             // channels that were given it
+	failed map[string]bool // those where an attempt has failed
+	over   int             // how many will attempt nothing more
+	took   bool            // one has delivered it
 	timer  *time.Timer
 }
 
@@ -46,7 +46,7 @@ func (f *flight) begin() {
 	}
 }
 
-// attempted notes one attempt, and tells of it. Where it was the last hope, the next channel takes over at once.
+// attempted notes and reports one attempt. If no other channel can still deliver the notice, a spare one takes over at once.
 func (f *flight) attempted(channel string, o Outcome, err error) {
 	f.mu.Lock()
 	if o == Delivered {
@@ -64,7 +64,7 @@ func (f *flight) attempted(channel string, o Outcome, err error) {
 	f.tell(channel, o, err)
 }
 
-// takeOver gives the notice to the next spare channel, if nobody has it by now.
+// takeOver gives the notice to the next spare channel, if it is not delivered yet.
 func (f *flight) takeOver() {
 	f.mu.Lock()
 	if f.took || len(f.spare) == 0 {
@@ -79,11 +79,11 @@ func (f *flight) takeOver() {
 		f.timer = time.AfterFunc(f.patience, f.takeOver)
 	}
 	f.mu.Unlock()
-	f.sender.log.Warn("no channel has taken a notice so far; the next one takes over", "notice", f.ID, "tier", f.Tier, "next", next, "escalations", f.Count)
+	f.sender.logger.Warn("no channel has delivered a notice yet; a spare one takes over", "notice", f.ID, "tier", f.Tier, "next", next, "escalations", f.Count)
 	f.sender.put(f, next)
 }
 
-// tell reports an attempt, and whether the notice is through with all its channels.
+// tell reports an attempt, and whether nothing more will be attempted on any channel.
 func (f *flight) tell(channel string, o Outcome, err error) {
 	f.mu.Lock()
 	if o != Failed {

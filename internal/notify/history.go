@@ -6,27 +6,28 @@ import (
 	"time"
 )
 
-// history is what was told before.
+// history is every notice that was sent before.
 type history struct {
 	all []Sent
-	by  map[topic]*told
+	by  map[topic]*known
 }
 
 // topic is one group for one tier.
 type topic struct{ group, tier string }
 
-// told is when a tier was last told of a group: at all, of all of it, on each occasion, and of each item.
-type told struct {
+// known is what a tier knows of a group: the last notice about any of it, about all of it and on each occasion, and the
+// time of the last one about each item.
+type known struct {
 	last Sent
 	full Sent
 	on   map[What]Sent
 	item map[mark]time.Time
-	old  time.Time // of the last record that does not say which items it is about
+	old  time.Time // of the last record that does not name its items
 	all  []Sent
 }
 
 func historyOf(sent []Sent) *history {
-	h := &history{by: make(map[topic]*told, len(sent))}
+	h := &history{by: make(map[topic]*known, len(sent))}
 	for _, s := range sent {
 		h.add(s)
 	}
@@ -38,7 +39,7 @@ func (h *history) add(s Sent) {
 	at := topic{s.Group, s.Tier}
 	t := h.by[at]
 	if t == nil {
-		t = &told{on: map[What]Sent{}, item: map[mark]time.Time{}}
+		t = &known{on: map[What]Sent{}, item: map[mark]time.Time{}}
 		h.by[at] = t
 	}
 	if later(s, t.last) {
@@ -59,7 +60,7 @@ func (h *history) add(s Sent) {
 	}
 }
 
-// later orders records by time, and by key where two have the same.
+// later orders records by time, then by key.
 func later(a, b Sent) bool {
 	if c := a.At.Compare(b.At); c != 0 {
 		return c > 0
@@ -67,32 +68,32 @@ func later(a, b Sent) bool {
 	return a.Key > b.Key
 }
 
-// of gives what a tier was told of a group; nothing was told at the zero time.
-func (h *history) of(group, tier string) told {
+// of returns what a tier knows of a group; a zero time means that there was no notice.
+func (h *history) of(group, tier string) known {
 	if t := h.by[topic{group, tier}]; t != nil {
 		return *t
 	}
-	return told{}
+	return known{}
 }
 
-// of reports whether the tier was told of an item since it waits.
-func (t *told) of(w waiting) bool {
+// of reports whether the tier was notified of an item since it has been waiting.
+func (t *known) of(w waiting) bool {
 	if w.since.After(w.Opened) {
 		return t.since(w, w.since)
 	}
 	return t.ever(w)
 }
 
-// ever reports whether the tier was told of an item at all.
-func (t *told) ever(w waiting) bool { return t.since(w, w.Opened) }
+// ever reports whether the tier was notified of an item at all.
+func (t *known) ever(w waiting) bool { return t.since(w, w.Opened) }
 
-// since reports whether the tier was told of an item at that time or later.
-func (t *told) since(w waiting, at time.Time) bool {
+// since reports whether the tier was notified of an item at that time or later.
+func (t *known) since(w waiting, at time.Time) bool {
 	named, ok := t.item[markOf(w.ID)]
 	return ok && !named.Before(at) || !t.old.IsZero() && !t.old.Before(at)
 }
 
-// recent are the notices that were sent within a time before now, one record of each.
+// recent returns the notices that were sent within this time before now, one record of each.
 func (h *history) recent(now time.Time, within time.Duration) (all []Sent) {
 	seen := map[string]bool{}
 	for _, s := range h.all {
@@ -103,8 +104,8 @@ func (h *history) recent(now time.Time, within time.Duration) (all []Sent) {
 	return all
 }
 
-// stale are the records that can change no answer any more: of groups that are gone, of tiers that are gone, and those
-// that later ones have replaced. All count for a minute, since they bound what may be sent in it.
+// stale returns the records that no longer matter: those of groups and tiers that are gone, and those that later ones have
+// replaced. Every record matters for a minute, because it counts towards the limit per minute.
 func (h *history) stale(groups []*group, tiers []Tier, now time.Time) []string {
 	live := map[topic]*group{}
 	for _, g := range groups {
@@ -123,9 +124,9 @@ func (h *history) stale(groups []*group, tiers []Tier, now time.Time) []string {
 	return slices.Sorted(maps.Keys(keys))
 }
 
-// replaced are the records of a group that is still there (nil: all of them) which are neither the last on their
-// occasion nor the last that name an item.
-func (t *told) replaced(g *group) (all []Sent) {
+// replaced returns the records of a group that are neither the last on their occasion nor the last that name an item; all
+// of them if g is nil, because the group is gone.
+func (t *known) replaced(g *group) (all []Sent) {
 	left := map[mark]bool{}
 	if g != nil {
 		for _, it := range g.items {
@@ -151,5 +152,5 @@ func (t *told) replaced(g *group) (all []Sent) {
 	return all
 }
 
-// inMinute reports whether something sent at a time counts among what was sent in the minute before now.
+// inMinute reports whether a time is in the minute before now.
 func inMinute(at, now time.Time) bool { return at.After(now.Add(-time.Minute)) }

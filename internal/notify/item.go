@@ -1,56 +1,50 @@
 package notify
 
-import "time"
+import (
+	"time"
 
-// Item is an open escalation. Times are those of the log and of the claim, not those at which somebody noticed.
-type Item struct {
-	ID          string // of the escalation
-	Fingerprint string // the same for failures that people would take for one: tool, rung, class, target. Empty: it is alone
+	"belay/internal/handoff"
+	"belay/internal/steps"
+)
 
-	Kind, Workflow, Run, Step, Tool, Class string
-	Message                                string // from outside, never trusted
-	Summary                                string // what the call in question does, in one line; values from outside
+// item is an open escalation as the policy looks at it. Its times are those of the log and of the claim, not of their
+// discovery.
+type item handoff.Item
 
-	Opened       time.Time
-	Deadline     time.Time // zero: none
-	OnDeadline   string    // what happens then; with "escalate" or nothing it stays open, else it is over
-	Claimed      bool
-	ClaimedBy    string
-	ClaimUntil   time.Time // end of the lease; zero: it does not end
-	LeaseEnded   time.Time // end of the last lease that ran out, exactly its ClaimUntil; zero: none did
-	SnoozedUntil time.Time
-
-	Tier string // the tier that it begins with, or was moved to, which is told at once; empty: the first
-}
-
-// longestWindow is how long before a deadline people are warned at most.
+// longestWindow is how long before a deadline people are warned at the earliest.
 const longestWindow = time.Hour
 
-// quietUntil is when the item began, or begins, to wait for anybody at all; ok is false while a claim without an end
-// holds it.
-func (it *Item) quietUntil() (at time.Time, ok bool) {
-	at = latest(it.Opened, it.SnoozedUntil, it.LeaseEnded)
-	if it.Claimed {
-		return latest(at, it.ClaimUntil), !it.ClaimUntil.IsZero()
+// quietUntil returns when the item began, or will begin, to wait for anybody: when it was opened, or when the last claim or
+// snooze ends.
+func (it *item) quietUntil() time.Time {
+	at := latest(it.Opened, it.Snoozed)
+	if it.Lease != nil {
+		at = latest(at, it.Lease.Until)
 	}
-	return at, true
+	return at
 }
 
-func (it *Item) expired(now time.Time) bool {
-	return !it.Deadline.IsZero() && !now.Before(it.Deadline)
+// due is the item's deadline; zero: it has none.
+func (it *item) due() time.Time {
+	if it.Deadline == nil {
+		return time.Time{}
+	}
+	return *it.Deadline
 }
 
-// stays reports whether the item is still a question to people after its deadline.
-func (it *Item) stays() bool { return it.OnDeadline == "" || it.OnDeadline == "escalate" }
+func (it *item) expired(now time.Time) bool { return it.Deadline != nil && !now.Before(*it.Deadline) }
 
-func (it *Item) over(now time.Time) bool { return it.expired(now) && !it.stays() }
+// stays reports whether the item stays open after its deadline.
+func (it *item) stays() bool { return it.OnExpiry == "" || it.OnExpiry == steps.ExpiryEscalate }
 
-// window is the last part of the time that people have.
-func (it *Item) window() time.Duration {
-	return max(0, min(longestWindow, it.Deadline.Sub(it.Opened)/5))
+func (it *item) over(now time.Time) bool { return it.expired(now) && !it.stays() }
+
+// window is how long before the deadline people are warned.
+func (it *item) window() time.Duration {
+	return max(0, min(longestWindow, it.due().Sub(it.Opened)/5))
 }
 
-func (it *Item) group() string { return GroupOf(it.ID, it.Fingerprint) }
+func (it *item) group() string { return GroupOf(it.ID, it.Fingerprint) }
 
 // GroupOf is what [Sent] calls the group of an item.
 func GroupOf(id, fingerprint string) string {
@@ -61,7 +55,7 @@ func GroupOf(id, fingerprint string) string {
 }
 
 // older orders items by when they began to wait.
-func older(a, b *Item) int {
+func older(a, b *item) int {
 	if c := a.Opened.Compare(b.Opened); c != 0 {
 		return c
 	}
@@ -81,7 +75,7 @@ func latest(all ...time.Time) time.Time {
 	return last
 }
 
-// earliest is the first of the times that are set; zero when none is.
+// earliest is the first of the times that are set; zero if none is.
 func earliest(all ...time.Time) time.Time {
 	var first time.Time
 	for _, t := range all {

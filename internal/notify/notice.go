@@ -13,55 +13,55 @@ import (
 // What is the occasion of a notice.
 type What string
 
-// The occasions, the most pressing first: where several come together, the first is the one that is named.
+// The occasions, the most urgent first: if several coincide, a notice names the first.
 const (
 	Expired  What = "expired"  // its deadline passed
 	Deadline What = "deadline" // its deadline is near
-	Returned What = "returned" // whoever had claimed or snoozed it does not hold it any more
+	Returned What = "returned" // its claim or snooze has ended
 	Opened   What = "opened"   // new to this tier
-	More     What = "more"     // like others that the tier was told of, and that still wait
-	Reminder What = "reminder" // it still waits
-	Trial    What = "trial"    // nothing happened; somebody tries the channel
+	More     What = "more"     // like others that the tier was notified of and that are still waiting
+	Reminder What = "reminder" // it is still waiting
+	Trial    What = "trial"    // nothing happened; somebody tests the channel
 )
 
-// Notice is one message to one tier, by each of its channels.
+// Notice is one message to one tier, sent through each of its channels.
 type Notice struct {
-	ID       string // the same whenever the same is said, so that who gets it twice can tell
-	What     What
-	Tier     string
-	Channels []string // all of them get it at once
-	Spare    []string // those of the other tiers, each of which gets it in turn while none before has taken it
-	At       time.Time
+	ID       string    // the same if it is sent again, so that receivers recognise repeats
+	What     What      // why it is sent now
+	Tier     string    // name of the tier that gets it
+	Channels []string  // all of them get it at once
+	Spare    []string  // those of the other tiers; each gets it in turn until one has delivered it
+	At       time.Time // when the policy decided to send it
 
-	Groups  int      // how many groups of like items it is about; more than one in a storm
+	Groups  int      // how many groups of items it is about; more than one in a storm
 	Count   int      // how many items in all
-	Expired int      // and of how many the deadline passed
-	Waiting int      // how many wait in all: like these, those that were told of before among them
-	IDs     []string // of the oldest few
+	Expired int      // of how many the deadline has passed
+	Waiting int      // how many are waiting in all, with those of earlier notices
+	IDs     []string // of the oldest items
 
-	Kind, Workflow, Step, Tool, Class string // empty where the items differ
-	Message                           string // of the oldest item, from outside
-	Summary                           string // what the call in question does; empty where the items differ
-	Opened                            time.Time
+	Kind, Workflow, Step, Tool, Class string    // empty if the items differ
+	Message                           string    // of the oldest item; outside text
+	Summary                           string    // what the call in question does; empty if the items differ
+	Opened                            time.Time // of the oldest item
 	Deadline                          time.Time // the first one; zero: none
-	OnDeadline                        string
+	OnDeadline                        string    // what happens then; empty if the items differ
 
-	Told []Sent // to be stored once the notice is on its way
+	Records []Sent // to be stored once the notice has arrived
 }
 
-// Sent is the record that a tier was told of a group, and of which of its items.
+// Sent is the record that a tier was notified of a group, and of which of its items.
 type Sent struct {
-	Key    string    `json:"key"` // unique, and legal as a key of a bucket
-	Notice string    `json:"notice"`
-	Group  string    `json:"group"`
-	Tier   string    `json:"tier"`
-	What   What      `json:"what"`
-	At     time.Time `json:"at"`
-	Items  []byte    `json:"items,omitempty"` // the marks of those that were named or counted, one after the other
+	Key    string    `json:"key"`             // unique, and valid as the key of a bucket
+	Notice string    `json:"notice"`          // its ID
+	Group  string    `json:"group"`           // fingerprint of the group, or the item's ID if it is alone
+	Tier   string    `json:"tier"`            // name of the tier
+	What   What      `json:"what"`            // why it was sent
+	At     time.Time `json:"at"`              // of the notice
+	Items  []byte    `json:"items,omitempty"` // the marks of the items that were named or counted, concatenated
 }
 
-// mark stands for an item in a record. Times do not do: an item that was opened before a notice, and listed after it, is
-// in no notice.
+// mark stands for an item in a record. Times would not do: an item that was opened before a notice but listed after it is
+// not in the notice.
 type mark [9]byte
 
 func markOf(id string) mark {
@@ -77,7 +77,7 @@ func (s *Sent) Names(id, fingerprint string, opened time.Time) bool {
 	if s.Group != GroupOf(id, fingerprint) {
 		return false
 	}
-	if len(s.Items) == 0 { // records were made without once
+	if len(s.Items) == 0 { // old records have none
 		return !s.At.Before(opened)
 	}
 	return slices.Contains(slices.Collect(s.marks()), markOf(id))
@@ -93,7 +93,7 @@ func (s *Sent) marks() iter.Seq[mark] {
 	}
 }
 
-// name makes one short name of several texts. It has no dot, which a webhook's id must not have.
+// name makes one short name of several texts. It has no dot, because a webhook's id must not have one.
 func name(parts ...string) string {
 	var b strings.Builder
 	for _, p := range parts {
@@ -103,5 +103,5 @@ func name(parts ...string) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-// instant writes a time for [name].
+// instant formats a time for [name].
 func instant(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }

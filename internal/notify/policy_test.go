@@ -8,21 +8,29 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"belay/internal/handoff"
+	"belay/internal/steps"
+	"belay/internal/steps/view"
 )
 
 var ten = time.Date(2031, 5, 4, 10, 0, 0, 0, time.UTC) // when all stories here begin
 
-// world holds items and what was told of them, as a caller does, and asks the policy only when it is told to.
+// world holds items and what was notified of them, as a caller does, and asks the policy only when it is notified to.
 type world struct {
 	Policy
 	now     time.Time
-	items   []Item
+	items   []handoff.Item
 	sent    []Sent
 	notices []Notice
 	next    time.Time
+
+	released map[string]time.Time // when a claim on an item was last given back
 }
 
-func newWorld(tiers ...Tier) *world { return &world{Policy: Policy{Tiers: tiers}, now: ten} }
+func newWorld(tiers ...Tier) *world {
+	return &world{Policy: Policy{Tiers: tiers}, now: ten, released: map[string]time.Time{}}
+}
 
 func twoTiers() []Tier {
 	return []Tier{
@@ -34,7 +42,7 @@ func twoTiers() []Tier {
 func (w *world) look() {
 	due := w.Look(w.items, w.sent, w.now)
 	for _, n := range due.Notices {
-		w.notices, w.sent = append(w.notices, n), append(w.sent, n.Told...)
+		w.notices, w.sent = append(w.notices, n), append(w.sent, n.Records...)
 	}
 	w.sent = slices.DeleteFunc(w.sent, func(s Sent) bool { return slices.Contains(due.Forget, s.Key) })
 	w.next = due.Next
@@ -54,33 +62,37 @@ func (w *world) until(at time.Duration) {
 }
 
 // open adds an item that is opened now.
-func (w *world) open(id, fingerprint string) *Item {
-	w.items = append(w.items, Item{ID: id, Fingerprint: fingerprint, Opened: w.now})
+func (w *world) open(id, fingerprint string) *handoff.Item {
+	w.items = append(w.items, opened(id, fingerprint, w.now))
 	return &w.items[len(w.items)-1]
 }
 
+func opened(id, fingerprint string, at time.Time) handoff.Item {
+	return handoff.Item{Escalation: view.Escalation{ID: id, Opened: at}, Fingerprint: fingerprint}
+}
+
 // at changes an item at a time.
-func (w *world) at(at time.Duration, id string, change func(*Item)) {
+func (w *world) at(at time.Duration, id string, change func(*handoff.Item)) {
 	w.until(at)
-	i := slices.IndexFunc(w.items, func(it Item) bool { return it.ID == id })
+	i := slices.IndexFunc(w.items, func(it handoff.Item) bool { return it.ID == id })
 	change(&w.items[i])
 }
 
 func (w *world) decide(at time.Duration, id string) {
 	w.until(at)
-	w.items = slices.DeleteFunc(w.items, func(it Item) bool { return it.ID == id })
+	w.items = slices.DeleteFunc(w.items, func(it handoff.Item) bool { return it.ID == id })
 }
 
-func claim(until time.Duration) func(*Item) {
-	return func(it *Item) { it.Claimed, it.ClaimedBy, it.ClaimUntil = true, "ann", ten.Add(until) }
+func claim(until time.Duration) func(*handoff.Item) {
+	return func(it *handoff.Item) { it.Lease = &handoff.Claim{By: "ann", Until: ten.Add(until)} }
 }
 
-func due(at time.Duration, on string) func(*Item) {
-	return func(it *Item) { it.Deadline, it.OnDeadline = ten.Add(at), on }
+func due(at time.Duration, on steps.OnExpiry) func(*handoff.Item) {
+	return func(it *handoff.Item) { it.Deadline, it.OnExpiry = new(ten.Add(at)), on }
 }
 
-// told writes what was sent, a line each: when, whom, why, how many, which.
-func (w *world) told() []string {
+// lines writes what was sent, a line each: when, whom, why, how many, which.
+func (w *world) lines() []string {
 	var lines []string
 	for _, n := range w.notices {
 		line := fmt.Sprintf("%s %s %s %d: %s", n.At.Format("15:04:05"), n.Tier, n.What, n.Count, strings.Join(n.IDs, " "))
@@ -94,7 +106,7 @@ func (w *world) told() []string {
 
 func (w *world) want(t *testing.T, lines ...string) {
 	t.Helper()
-	if diff := cmp.Diff(lines, w.told()); diff != "" {
+	if diff := cmp.Diff(lines, w.lines()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -102,6 +114,7 @@ func (w *world) want(t *testing.T, lines ...string) {
 const minute = time.Minute
 
 func TestTheSecondTierIsToldWhenNobodyClaims(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()...)
 	w.open("a", "")
 	w.until(19 * minute)
@@ -112,6 +125,7 @@ func TestTheSecondTierIsToldWhenNobodyClaims(t *testing.T) {
 }
 
 func TestTheFirstTierMayWaitToo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}, After: 2 * minute})
 	w.open("a", "")
 	w.until(minute)
@@ -124,6 +138,7 @@ func TestTheFirstTierMayWaitToo(t *testing.T) {
 }
 
 func TestRemindersUntilSomebodyClaims(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()...)
 	w.open("a", "")
 	w.at(56*minute, "a", claim(500*minute))
@@ -132,21 +147,21 @@ func TestRemindersUntilSomebodyClaims(t *testing.T) {
 }
 
 func TestAClaimedItemTellsNobody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()...)
 	due(30*minute, "reject")(w.open("a", ""))
 	claim(500 * minute)(&w.items[0])
-	w.items[0].ClaimUntil = time.Time{} // a claim without an end
 	w.until(400 * minute)
 	w.want(t)
 }
 
-// TestALeaseThatRanOut: those who knew are told once more, at once; those who did not get their whole time again.
+// TestALeaseThatRanOut: those who knew are notified once more, at once; those who did not get their whole time again.
 func TestALeaseThatRanOut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()...)
 	w.open("a", "")
 	w.at(5*minute, "a", claim(35*minute))
 	w.until(52 * minute)
-	w.at(52*minute, "a", func(it *Item) { it.Claimed, it.LeaseEnded = false, it.ClaimUntil }) // noticed late: it tells nobody again
 	w.until(53 * minute)
 	w.want(t, "10:00:00 ops opened 1: a", "10:35:00 ops returned 1: a", "10:50:00 lead opened 1: a")
 	w.at(54*minute, "a", claim(70*minute))
@@ -154,35 +169,28 @@ func TestALeaseThatRanOut(t *testing.T) {
 	w.want(t, "10:00:00 ops opened 1: a", "10:35:00 ops returned 1: a", "10:50:00 lead opened 1: a", "11:10:00 ops returned 1: a", "11:10:00 lead returned 1: a")
 }
 
-// TestALeaseOfWhichOnlyTheEndIsKnown: some stores keep no more than that.
-func TestALeaseOfWhichOnlyTheEndIsKnown(t *testing.T) {
-	w := newWorld(twoTiers()[:1]...)
-	w.open("a", "")
-	w.at(5*minute, "a", func(it *Item) { it.Claimed = true })
-	w.at(35*minute, "a", func(it *Item) { it.Claimed, it.LeaseEnded = false, ten.Add(35*minute) })
-	w.until(36 * minute)
-	w.want(t, "10:00:00 ops opened 1: a", "10:35:00 ops returned 1: a")
-}
-
 func TestARelease(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()[:1]...)
 	w.open("a", "")
 	w.at(5*minute, "a", claim(35*minute))
-	w.at(10*minute, "a", func(it *Item) { *it = Item{ID: "a", Opened: ten} })
+	w.at(10*minute, "a", func(it *handoff.Item) { it.Lease = nil })
 	w.until(30 * minute)
 	w.want(t, "10:00:00 ops opened 1: a", "10:20:00 ops reminder 1: a")
 }
 
 func TestASnooze(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()...)
 	w.open("a", "")
-	w.at(16*minute, "a", func(it *Item) { it.SnoozedUntil = ten.Add(60 * minute) })
+	w.at(16*minute, "a", func(it *handoff.Item) { it.Snoozed = ten.Add(60 * minute) })
 	w.until(61 * minute)
 	w.want(t, "10:00:00 ops opened 1: a", "10:15:00 lead opened 1: a", "11:00:00 ops returned 1: a", "11:00:00 lead returned 1: a")
 }
 
-// TestLikeItemsAreFewNotices: those that join later are told together, soon after, as more of the kind.
+// TestLikeItemsAreFewNotices: those that join later are notified together, soon after, as more of the kind.
 func TestLikeItemsAreFewNotices(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()[:1]...)
 	for i := range 100 {
 		w.until(time.Duration(i) * time.Second)
@@ -192,7 +200,7 @@ func TestLikeItemsAreFewNotices(t *testing.T) {
 	w.want(t, "10:00:00 ops opened 1: f00", "10:00:15 ops more 14: f01 f02 f03 f04 f05", "10:00:30 ops more 15: f15 f16 f17 f18 f19",
 		"10:00:45 ops more 15: f30 f31 f32 f33 f34", "10:01:00 ops more 15: f45 f46 f47 f48 f49", "10:01:15 ops more 15: f60 f61 f62 f63 f64",
 		"10:01:30 ops more 15: f75 f76 f77 f78 f79", "10:01:45 ops more 10: f90 f91 f92 f93 f94", "10:20:00 ops reminder 100: f00 f01 f02 f03 f04")
-	if n := w.notices[2]; n.Waiting != 30 || n.letter("https://x").Title != "15 more like this: a question to people" {
+	if n := w.notices[2]; n.Waiting != 30 || n.content("https://x").Title != "15 more like this: an escalation" {
 		t.Errorf("%+v", n)
 	}
 }
@@ -200,6 +208,7 @@ func TestLikeItemsAreFewNotices(t *testing.T) {
 // TestWhatIsListedLateIsTold: an item that was opened before a notice about others like it, and listed after it, was in
 // no notice.
 func TestWhatIsListedLateIsTold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
 	w.until(10 * time.Second)
 	w.open("a", "f")
@@ -211,6 +220,7 @@ func TestWhatIsListedLateIsTold(t *testing.T) {
 
 // TestWhatWasHeldWhenOthersWereToldIsTold, once it is given back.
 func TestWhatWasHeldWhenOthersWereToldIsTold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
 	w.open("a", "f")
 	claim(40 * minute)(w.open("b", "f"))
@@ -219,8 +229,9 @@ func TestWhatWasHeldWhenOthersWereToldIsTold(t *testing.T) {
 	w.want(t, "10:00:00 ops opened 1: a", "10:05:00 ops more 1: b")
 }
 
-// TestAGroupThatWasSettledBeginsAnew: what comes when all that was told of is settled is not more of it.
+// TestAGroupThatWasSettledBeginsAnew: what comes when all that was notified of is settled is not more of it.
 func TestAGroupThatWasSettledBeginsAnew(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()[:1]...)
 	w.open("a", "f")
 	w.until(minute)
@@ -237,6 +248,7 @@ func TestAGroupThatWasSettledBeginsAnew(t *testing.T) {
 }
 
 func TestAClaimInAGroup(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()[:1]...)
 	w.open("a", "f")
 	w.open("b", "f")
@@ -247,6 +259,7 @@ func TestAClaimInAGroup(t *testing.T) {
 
 // TestManyLeasesRunOut: a tier hears of the first, and soon after of those that have gathered behind it.
 func TestManyLeasesRunOut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()[:1]...)
 	for i := range 50 {
 		w.open(fmt.Sprintf("f%02d", i), "f")
@@ -262,6 +275,7 @@ func TestManyLeasesRunOut(t *testing.T) {
 }
 
 func TestADeadlineIsNear(t *testing.T) {
+	t.Parallel()
 	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
 	due(50*minute, "reject")(w.open("a", ""))
 	due(50*time.Hour, "reject")(w.open("b", ""))
@@ -272,6 +286,7 @@ func TestADeadlineIsNear(t *testing.T) {
 
 // TestDeadlinesOfAGroup: a hundred deadlines one after another are no hundred warnings.
 func TestDeadlinesOfAGroup(t *testing.T) {
+	t.Parallel()
 	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
 	for i := range 100 {
 		due(50*minute+time.Duration(i)*time.Second, "reject")(w.open(fmt.Sprintf("f%02d", i), "f"))
@@ -281,8 +296,9 @@ func TestDeadlinesOfAGroup(t *testing.T) {
 		"10:50:00 ops expired 100: f00 f01 f02 f03 f04", "11:00:00 ops expired 99: f01 f02 f03 f04 f05")
 }
 
-// TestADeadlineThatEscalates: the item goes on waiting, and everybody is told.
+// TestADeadlineThatEscalates: the item goes on waiting, and everybody is notified.
 func TestADeadlineThatEscalates(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()...)
 	due(10*minute, "escalate")(w.open("a", ""))
 	w.until(31 * minute)
@@ -294,6 +310,7 @@ func TestADeadlineThatEscalates(t *testing.T) {
 
 // TestADeadlineThatEnds: a tier whose time had not come hears nothing of what is over.
 func TestADeadlineThatEnds(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()...)
 	due(10*minute, "reject")(w.open("a", ""))
 	w.until(90 * minute)
@@ -301,23 +318,27 @@ func TestADeadlineThatEnds(t *testing.T) {
 }
 
 func TestAnItemThatBeginsWithALaterTier(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()...)
-	w.open("a", "").Tier = "lead"
-	w.open("b", "").Tier = "gone"
+	w.open("a", "").Tier = 1
+	w.open("b", "").Tier = 7 // more often than there are tiers: the last ones keep it
+	w.open("c", "")
 	w.until(minute)
-	w.want(t, "10:00:00 lead opened 1: a", "10:00:00 ops opened 1: b")
+	w.want(t, "10:00:00 lead opened 1: a", "10:00:00 lead opened 1: b", "10:00:00 ops opened 1: c")
 }
 
 func TestAnItemThatIsMovedToALaterTier(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()...)
 	w.open("a", "")
-	w.at(minute, "a", func(it *Item) { it.Tier = "lead" })
+	w.at(minute, "a", func(it *handoff.Item) { it.Tier = 1 })
 	w.until(30 * minute)
 	w.want(t, "10:00:00 ops opened 1: a", "10:01:00 lead opened 1: a")
 }
 
 // TestAStorm: what is too much for half a minute is one notice, and after that one nothing until it is over.
 func TestAStorm(t *testing.T) {
+	t.Parallel()
 	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
 	w.PerMinute = 6
 	for i := range 10 {
@@ -333,6 +354,7 @@ func TestAStorm(t *testing.T) {
 
 // TestASummaryIsOneNotice, of however many groups.
 func TestASummaryIsOneNotice(t *testing.T) {
+	t.Parallel()
 	h := historyOf([]Sent{{Key: "1", Notice: "s", Group: "a", At: ten}, {Key: "2", Notice: "s", Group: "b", At: ten}, {Key: "3", Notice: "t", At: ten.Add(-minute)}})
 	if got := h.recent(ten, minute); len(got) != 1 {
 		t.Errorf("%d notices: %+v", len(got), got)
@@ -341,6 +363,7 @@ func TestASummaryIsOneNotice(t *testing.T) {
 
 // TestAStormOfOneGroupThatComesAndGoes: what is settled by itself again and again cannot fill a channel either.
 func TestAStormOfOneGroupThatComesAndGoes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
 	for i := range 120 {
 		w.until(time.Duration(i) * time.Second)
@@ -354,6 +377,7 @@ func TestAStormOfOneGroupThatComesAndGoes(t *testing.T) {
 }
 
 func TestTheMostPressingComeFirst(t *testing.T) {
+	t.Parallel()
 	w := newWorld(Tier{Name: "ops", Notify: []string{"chat"}})
 	w.PerMinute = 4
 	w.open("a", "")
@@ -365,6 +389,7 @@ func TestTheMostPressingComeFirst(t *testing.T) {
 
 // TestWhatWasToldIsForgotten: reminders of a year are no more records than one, and what is settled leaves none.
 func TestWhatWasToldIsForgotten(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()[:1]...)
 	w.open("a", "")
 	w.until(10*time.Hour + minute)
@@ -380,6 +405,7 @@ func TestWhatWasToldIsForgotten(t *testing.T) {
 
 // TestATierThatIsGone leaves no records either.
 func TestATierThatIsGone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(twoTiers()...)
 	w.open("a", "")
 	w.until(16 * minute)
@@ -391,16 +417,17 @@ func TestATierThatIsGone(t *testing.T) {
 }
 
 func TestWhatIsSharedIsSaid(t *testing.T) {
-	items := []Item{
-		{ID: "1", Fingerprint: "f", Opened: ten, Tool: "pay", Workflow: "refund", Step: "x", Kind: "failure", Class: "timeout", Message: "first", Deadline: ten.Add(minute), OnDeadline: "skip"},
-		{ID: "2", Fingerprint: "f", Opened: ten, Tool: "pay", Workflow: "order", Step: "y", Kind: "failure", Class: "timeout", Message: "second", Deadline: ten.Add(time.Hour), OnDeadline: "reject"},
-		{ID: "3", Fingerprint: "f", Opened: ten, Tool: "pay", Workflow: "order", Kind: "failure", Class: "timeout"},
+	t.Parallel()
+	items := []handoff.Item{
+		{Escalation: view.Escalation{ID: "1", Opened: ten, Tool: "pay", Workflow: "refund", Step: "x", Kind: "failure", Class: "timeout", Message: "first", Deadline: new(ten.Add(minute)), OnExpiry: "skip"}, Fingerprint: "f"},
+		{Escalation: view.Escalation{ID: "2", Opened: ten, Tool: "pay", Workflow: "order", Step: "y", Kind: "failure", Class: "timeout", Message: "second", Deadline: new(ten.Add(time.Hour)), OnExpiry: "reject"}, Fingerprint: "f"},
+		{Escalation: view.Escalation{ID: "3", Opened: ten, Tool: "pay", Workflow: "order", Kind: "failure", Class: "timeout"}, Fingerprint: "f"},
 	}
 	n := Policy{Tiers: twoTiers()}.Look(items, nil, ten).Notices[0]
-	if !slices.Equal(n.Spare, []string{"mail"}) || !n.Told[0].Names("3", "f", ten) || n.Told[0].Names("4", "f", ten) {
+	if !slices.Equal(n.Spare, []string{"mail"}) || !n.Records[0].Names("3", "f", ten) || n.Records[0].Names("4", "f", ten) {
 		t.Errorf("%+v", n)
 	}
-	n.ID, n.Told, n.Channels, n.Spare = "", nil, nil, nil
+	n.ID, n.Records, n.Channels, n.Spare = "", nil, nil, nil
 	want := Notice{What: Opened, Tier: "ops", At: ten, Groups: 1, Count: 3, Waiting: 3, IDs: []string{"1", "2", "3"}, Kind: "failure", Tool: "pay", Class: "timeout", Message: "first",
 		Opened: ten, Deadline: ten.Add(minute), OnDeadline: "skip"}
 	if diff := cmp.Diff(want, n); diff != "" {
@@ -409,6 +436,7 @@ func TestWhatIsSharedIsSaid(t *testing.T) {
 }
 
 func TestNothingIsNothing(t *testing.T) {
+	t.Parallel()
 	for _, p := range []Policy{{}, {Tiers: twoTiers()}} {
 		if due := p.Look(nil, nil, ten); due.Notices != nil || due.Forget != nil || !due.Next.IsZero() {
 			t.Errorf("%+v", due)

@@ -24,7 +24,7 @@ type posted struct {
 	Body   []byte
 }
 
-// receiver answers as it is told and keeps what it got.
+// receiver answers as it is notified and keeps what it got.
 type receiver struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -68,6 +68,7 @@ func secretOf(seed byte) string {
 const console = "https://belay.example.com"
 
 func TestWebhook(t *testing.T) {
+	t.Parallel()
 	r := newReceiver(t, nil)
 	w, err := newWebhook(r.URL+"/hook?key=1", console, []string{secretOf('n'), secretOf('o')})
 	if err != nil {
@@ -100,7 +101,7 @@ func TestWebhook(t *testing.T) {
 	want := map[string]any{
 		"specversion": "1.0", "id": "n1", "source": console, "type": "dev.belay.escalation.opened.v1", "time": "2031-05-04T10:00:00Z",
 		"data": map[string]any{
-			"title": "7 × failed for good: payments.refund in refund", "link": console + "/e/run-1", "ids": []any{"run-1", "run-2"}, "count": 7.0,
+			"title": "7 × failed: payments.refund in refund", "link": console + "/e/run-1", "ids": []any{"run-1", "run-2"}, "count": 7.0,
 			"kind": "failure", "workflow": "refund", "tool": "payments.refund", "class": "timeout", "deadline": "2031-05-04T11:00:00Z",
 			"text": "Step: pay\nFault: timeout\nWaiting since: 2031-05-04 10:00:00 UTC\nDeadline: 2031-05-04 11:00:00 UTC, then reject\nEscalations: run-1, run-2 and 5 more\n" +
 				"\n> <!channel> @here <b>& ```[click](http://evil)\n> Bcc: x@example.com\n> [U+202E]\n",
@@ -112,6 +113,7 @@ func TestWebhook(t *testing.T) {
 }
 
 func TestTypesOfEvents(t *testing.T) {
+	t.Parallel()
 	for what, want := range map[What]string{
 		Opened: "dev.belay.escalation.opened.v1", More: "dev.belay.escalation.opened.v1", Reminder: "dev.belay.escalation.reminder.v1", Returned: "dev.belay.escalation.reminder.v1",
 		Deadline: "dev.belay.escalation.reminder.v1", Expired: "dev.belay.escalation.expired.v1", Trial: "dev.belay.notify.trial.v1",
@@ -123,6 +125,7 @@ func TestTypesOfEvents(t *testing.T) {
 }
 
 func TestSlack(t *testing.T) {
+	t.Parallel()
 	r := newReceiver(t, nil)
 	if err := newSlack(r.URL+"/services/T/B/x", console).Send(t.Context(), sampleNotice()); err != nil {
 		t.Fatal(err)
@@ -136,10 +139,10 @@ func TestSlack(t *testing.T) {
 	facts := "Step: pay\nFault: timeout\nWaiting since: 2031-05-04 10:00:00 UTC\nDeadline: 2031-05-04 11:00:00 UTC, then reject\nEscalations: run-1, run-2 and 5 more"
 	text := func(s string) any { return map[string]any{"type": "plain_text", "text": s} }
 	want := map[string]any{
-		"text": "7 × failed for good: payments.refund in refund\n" + facts + "\n```\n&lt;!channel&gt; " + at + "here &lt;b&gt;&amp; '''[click](http://evil)\nBcc: x" + at +
+		"text": "7 × failed: payments.refund in refund\n" + facts + "\n```\n&lt;!channel&gt; " + at + "here &lt;b&gt;&amp; '''[click](http://evil)\nBcc: x" + at +
 			"example.com\n[U+202E]\n```\n" + console + "/e/run-1",
 		"blocks": []any{
-			map[string]any{"type": "header", "text": text("7 × failed for good: payments.refund in refund")},
+			map[string]any{"type": "header", "text": text("7 × failed: payments.refund in refund")},
 			map[string]any{"type": "section", "text": text(facts)},
 			map[string]any{"type": "section", "text": text("“&lt;!channel&gt; " + at + "here &lt;b&gt;&amp; ```[click](http://evil)\nBcc: x" + at + "example.com\n[U+202E]”")},
 			map[string]any{"type": "actions", "elements": []any{map[string]any{"type": "button", "url": console + "/e/run-1", "text": text("Open in Belay")}}},
@@ -152,9 +155,10 @@ func TestSlack(t *testing.T) {
 
 // TestSlackKeepsItsLimits: a text that is longer once it is escaped would have the whole message refused.
 func TestSlackKeepsItsLimits(t *testing.T) {
+	t.Parallel()
 	n := sampleNotice()
 	n.Tool, n.Workflow, n.Message = strings.Repeat("<&", 400), strings.Repeat("@", 400), strings.Repeat("&\u202e", 9000)
-	for _, b := range blocks(n.letter(console)) {
+	for _, b := range blocks(n.content(console)) {
 		most := map[string]int{"header": longestHeader, "section": longestSection}[b.Type]
 		if b.Text != nil && (len([]rune(b.Text.Text)) > most || b.Text.Text == "") {
 			t.Errorf("%s has %d characters", b.Type, len([]rune(b.Text.Text)))
@@ -163,6 +167,7 @@ func TestSlackKeepsItsLimits(t *testing.T) {
 }
 
 func TestAnswers(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		status    int
 		temporary bool
@@ -207,6 +212,7 @@ func failed(t *testing.T, c Channel) *Failure {
 
 // TestNoFailureTellsASecret: the other side repeats everything that it got, and the path of its URL.
 func TestNoFailureTellsASecret(t *testing.T) {
+	t.Parallel()
 	const path = "/services/T0001/B0001/s3cr3t-path"
 	echo := newReceiver(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(400)
@@ -235,6 +241,7 @@ func TestNoFailureTellsASecret(t *testing.T) {
 
 // TestAnEndlessAnswer is read for a while, and no longer.
 func TestAnEndlessAnswer(t *testing.T) {
+	t.Parallel()
 	r := newReceiver(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(500)
 		for r.Context().Err() == nil {
@@ -250,6 +257,7 @@ func TestAnEndlessAnswer(t *testing.T) {
 }
 
 func TestSendEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	r := newReceiver(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -260,11 +268,12 @@ func TestSendEndsWithItsContext(t *testing.T) {
 }
 
 func TestTestIsHarmless(t *testing.T) {
+	t.Parallel()
 	r := newReceiver(t, nil)
 	if err := Test(t.Context(), newSlack(r.URL, console)); err != nil {
 		t.Fatal(err)
 	}
-	if body := string(r.only(t).Body); !strings.Contains(body, "Nothing waits for you") || strings.Contains(body, "/e/") {
+	if body := string(r.only(t).Body); !strings.Contains(body, "Nothing is waiting for you") || strings.Contains(body, "/e/") {
 		t.Error(body)
 	}
 }

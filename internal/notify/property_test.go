@@ -10,19 +10,22 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"belay/internal/handoff"
+	"belay/internal/steps"
 )
 
 // change is something that happens to an item.
 type change struct {
 	at time.Duration
 	id string
-	do func(*Item)
+	do func(*handoff.Item)
 }
 
 // script is a whole story, made by chance.
 type script struct {
 	policy  Policy
-	items   []Item
+	items   []handoff.Item
 	changes []change
 }
 
@@ -52,30 +55,30 @@ func seconds(t *rapid.T, what string, from, to int) time.Duration {
 
 // draw makes an item and what happens to it.
 func (s *script) draw(t *rapid.T, id string) {
-	opened := seconds(t, "opened", 0, 3600)
-	it := Item{ID: id, Fingerprint: rapid.SampledFrom([]string{"", "f", "g"}).Draw(t, "fingerprint"), Opened: ten.Add(opened)}
-	it.Tier = rapid.SampledFrom([]string{"", "", "tier1", "gone"}).Draw(t, "tier")
+	from := seconds(t, "opened", 0, 3600)
+	it := opened(id, rapid.SampledFrom([]string{"", "f", "g"}).Draw(t, "fingerprint"), ten.Add(from))
+	it.Tier = rapid.SampledFrom([]int{0, 0, 1, 9}).Draw(t, "tier")
 	if rapid.Bool().Draw(t, "has deadline") {
-		it.Deadline = it.Opened.Add(seconds(t, "deadline", 1, 7200))
-		it.OnDeadline = rapid.SampledFrom([]string{"escalate", "reject"}).Draw(t, "on deadline")
+		it.Deadline = new(it.Opened.Add(seconds(t, "deadline", 1, 7200)))
+		it.OnExpiry = rapid.SampledFrom([]steps.OnExpiry{"escalate", "reject"}).Draw(t, "on deadline")
 	}
 	s.items = append(s.items, it)
-	s.changes = append(s.changes, change{opened, id, nil})
-	at := opened
+	s.changes = append(s.changes, change{from, id, nil})
+	at := from
 	for range rapid.IntRange(0, 3).Draw(t, "changes") {
 		at += seconds(t, "after", 0, 1800)
 		end := ten.Add(at + seconds(t, "for", 1, 1800))
-		s.changes = append(s.changes, change{at, id, rapid.SampledFrom([]func(*Item){
-			func(it *Item) { it.Claimed, it.ClaimUntil = true, end },
-			func(it *Item) { it.SnoozedUntil = end },
+		s.changes = append(s.changes, change{at, id, rapid.SampledFrom([]func(*handoff.Item){
+			func(it *handoff.Item) { it.Lease = &handoff.Claim{By: "ann", Until: end} },
+			func(it *handoff.Item) { it.Snoozed = end },
 			release,
-			func(it *Item) { it.OnDeadline = "decided" },
+			func(it *handoff.Item) { it.State = steps.EscalationDecided },
 		}).Draw(t, "change")})
 	}
 }
 
-// release is what a store does when it looks at a claim: one that ran out becomes an ended lease.
-func release(it *Item) { it.Claimed, it.ClaimUntil = false, time.Time{} }
+// release gives a claim back; of one that has run out the end stays known.
+func release(it *handoff.Item) { it.Lease = nil }
 
 // play tells the whole story to a fresh world; after every look it calls check.
 func (s *script) play(check func(*world)) *world {
@@ -107,41 +110,43 @@ func (w *world) untilChecked(at time.Duration, check func(*world)) {
 }
 
 func (w *world) apply(s *script, c change) {
-	i := slices.IndexFunc(w.items, func(it Item) bool { return it.ID == c.id })
+	i := slices.IndexFunc(w.items, func(it handoff.Item) bool { return it.ID == c.id })
 	switch {
 	case c.do == nil:
-		all := slices.IndexFunc(s.items, func(it Item) bool { return it.ID == c.id })
+		all := slices.IndexFunc(s.items, func(it handoff.Item) bool { return it.ID == c.id })
 		w.items = append(w.items, s.items[all])
 	case i >= 0:
+		claimed := w.items[i].Lease != nil
 		c.do(&w.items[i])
-		if w.items[i].OnDeadline == "decided" {
+		if claimed && w.items[i].Lease == nil {
+			w.released[c.id] = ten.Add(c.at)
+		}
+		if w.items[i].State == steps.EscalationDecided {
 			w.items = slices.Delete(w.items, i, i+1)
 		}
 	}
 }
 
 // waits lists the items that wait for anybody now, with the time from which they do.
-func (w *world) waits() map[*Item]time.Time {
-	all := map[*Item]time.Time{}
+func (w *world) waits() map[*item]time.Time {
+	all := map[*item]time.Time{}
 	for i := range w.items {
-		it := &w.items[i]
-		held := it.Claimed && w.now.Before(it.ClaimUntil) || w.now.Before(it.SnoozedUntil)
-		if !held && !it.over(w.now) {
-			since, _ := it.quietUntil()
+		it := (*item)(&w.items[i])
+		if since := it.quietUntil(); !w.now.Before(since) && !it.over(w.now) {
 			all[it] = since
 		}
 	}
 	return all
 }
 
-// lately is the end of what was told, a line each.
+// lately is the end of what was notified, a line each.
 func (w *world) lately() string {
-	lines := w.told()
+	lines := w.lines()
 	return strings.Join(lines[max(0, len(lines)-30):], "\n")
 }
 
-// lastTold is when the tier was last told of the item.
-func (w *world) lastTold(tier string, it *Item) time.Time {
+// lastNotified is when the tier was last notified of the item.
+func (w *world) lastNotified(tier string, it *item) time.Time {
 	for _, n := range slices.Backward(w.notices) {
 		if n.Tier == tier && n.tells(it) {
 			return n.At
@@ -150,11 +155,12 @@ func (w *world) lastTold(tier string, it *Item) time.Time {
 	return time.Time{}
 }
 
-func (n *Notice) tells(it *Item) bool {
-	return slices.ContainsFunc(n.Told, func(s Sent) bool { return s.Names(it.ID, it.Fingerprint, it.Opened) })
+func (n *Notice) tells(it *item) bool {
+	return slices.ContainsFunc(n.Records, func(s Sent) bool { return s.Names(it.ID, it.Fingerprint, it.Opened) })
 }
 
 func TestEveryItemIsToldOfInTime(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawScript(t)
 		s.policy.PerMinute = 1000
@@ -168,16 +174,17 @@ func TestEveryItemIsToldOfInTime(t *testing.T) {
 	})
 }
 
-// checkTold: the tier was told of this item itself, no later than that after its time.
-func (w *world) checkTold(t *rapid.T, tier Tier, it *Item, since time.Time, late time.Duration) {
-	if told := w.lastTold(tier.Name, it); told.Before(since) && w.now.After(since.Add(tier.After+late)) {
-		t.Fatalf("%s: %s was not told of %s, which has waited since %s\n%s", w.now, tier.Name, it.ID, since, w.lately())
+// checkTold: the tier was notified of this item itself, no later than that after its time, and after it was given back.
+func (w *world) checkTold(t *rapid.T, tier Tier, it *item, since time.Time, late time.Duration) {
+	if last := w.lastNotified(tier.Name, it); last.Before(since) && w.now.After(latest(since.Add(tier.After), w.released[it.ID]).Add(late)) {
+		t.Fatalf("%s: %s was not notified of %s, which has waited since %s\n%s", w.now, tier.Name, it.ID, since, w.lately())
 	}
 }
 
 // TestEveryItemIsToldOfInAStorm: as long as each tier has a notice in half a minute, a storm makes people learn of an
 // item so much later, and no more.
 func TestEveryItemIsToldOfInAStorm(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawScript(t)
 		s.policy.PerMinute = max(s.policy.PerMinute, 2*len(s.policy.Tiers))
@@ -193,18 +200,19 @@ func TestEveryItemIsToldOfInAStorm(t *testing.T) {
 }
 
 func TestNobodyIsToldOfWhatSomebodyHolds(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s, seen := drawScript(t), 0
 		s.play(func(w *world) {
 			open := map[string]bool{}
 			for i := range w.items {
 				it := &w.items[i]
-				open[it.ID] = !(it.Claimed && w.now.Before(it.ClaimUntil)) && !w.now.Before(it.SnoozedUntil)
+				open[it.ID] = (it.Lease == nil || !w.now.Before(it.Lease.Until)) && !w.now.Before(it.Snoozed)
 			}
 			for _, n := range w.notices[seen:] {
 				for _, id := range n.IDs {
 					if !open[id] {
-						t.Fatalf("%s: told of %s, which waits for nobody\n%s", w.now, id, w.lately())
+						t.Fatalf("%s: notified of %s, which waits for nobody\n%s", w.now, id, w.lately())
 					}
 				}
 			}
@@ -214,6 +222,7 @@ func TestNobodyIsToldOfWhatSomebodyHolds(t *testing.T) {
 }
 
 func TestAskingTwiceGivesNothingNew(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s, ids := drawScript(t), map[string]bool{}
 		w := s.play(func(w *world) {
@@ -233,6 +242,7 @@ func TestAskingTwiceGivesNothingNew(t *testing.T) {
 
 // TestTheAnswerDependsOnNothingElse: on another machine, with everything in another order, it is the same.
 func TestTheAnswerDependsOnNothingElse(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s, seen := drawScript(t), 0
 		s.play(func(w *world) {
@@ -257,6 +267,7 @@ func (w *world) sentBefore() []Sent {
 
 // TestNoticesDoNotGrowWithAGroup: five of everything make no more notices than one.
 func TestNoticesDoNotGrowWithAGroup(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawScript(t)
 		for i := range s.items {
@@ -288,6 +299,7 @@ func (s *script) times(n int) script {
 }
 
 func TestNoChannelGetsMoreThanItsShare(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawScript(t)
 		w := s.play(func(*world) {})

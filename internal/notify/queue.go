@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// queue is what waits for one channel.
+// queue holds the notices for one channel.
 type queue struct {
 	name    string
 	channel Channel
-	wake    chan struct{} // has one in it when jobs or closed may have changed
+	wake    chan struct{} // signals that jobs or closed may have changed
 
 	mu     sync.Mutex
-	jobs   []job     // in the order of their times
-	opens  time.Time // the channel asked for nothing before
+	jobs   []job     // in order of time
+	opens  time.Time // the channel asked to get nothing before this time
 	closed bool
 }
 
-// job is a notice that is to be sent at a time.
+// job is a notice to be sent at a time.
 type job struct {
 	notice   *flight
 	at       time.Time
@@ -27,7 +27,7 @@ type job struct {
 	attempts int // that failed
 }
 
-// put queues a notice; false when the queue is closed.
+// put queues a notice, and returns false if the queue is closed.
 func (q *queue) put(f *flight) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -39,7 +39,7 @@ func (q *queue) put(f *flight) bool {
 	return true
 }
 
-// insert puts a job behind those that are due before it or together with it.
+// insert puts a job after those that are due before it or at the same time.
 func (q *queue) insert(j job) {
 	i, _ := slices.BinarySearchFunc(q.jobs, j, func(a, b job) int {
 		if a.at.After(b.at) {
@@ -79,7 +79,7 @@ func (q *queue) run(ctx context.Context) {
 	}
 }
 
-// left takes all jobs.
+// left removes and returns all jobs.
 func (q *queue) left() []job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -88,7 +88,7 @@ func (q *queue) left() []job {
 	return jobs
 }
 
-// next waits for the time of the first job and takes it.
+// next waits until the first job is due, removes it and returns it.
 func (q *queue) next(ctx context.Context) (job, bool) {
 	for ctx.Err() == nil {
 		j, wait, state := q.first()
@@ -103,16 +103,16 @@ func (q *queue) next(ctx context.Context) (job, bool) {
 	return job{}, false
 }
 
-// state is what the first job of a queue is in for.
+// state is the state of a queue.
 type state int
 
 const (
 	idle state = iota // nothing is due yet
 	ready
-	drained // nothing will come
+	drained // closed and empty
 )
 
-// first takes the first job if it is due, or says how long that will be; zero: nobody knows.
+// first removes and returns the first job if it is due, or says how long until then; 0 = the queue is empty.
 func (q *queue) first() (j job, wait time.Duration, s state) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -143,7 +143,7 @@ func (q *queue) sleep(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// try makes one attempt. What failed for a while goes back into the queue, so that it does not hold up the others.
+// try makes one attempt. A notice that failed temporarily goes back into the queue, so that it does not delay the others.
 func (q *queue) try(ctx context.Context, j job) {
 	sending, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
@@ -158,11 +158,11 @@ func (q *queue) try(ctx context.Context, j job) {
 		return
 	}
 	j.notice.attempted(q.name, Failed, f)
-	q.again(j, f)
+	q.requeue(j, f)
 }
 
-// again queues a job for its next attempt. A channel that says when to come again means all that come.
-func (q *queue) again(j job, f *Failure) {
+// requeue queues a job for its next attempt. If the channel asked to wait, all its notices wait.
+func (q *queue) requeue(j job, f *Failure) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	j.at = time.Now().Add(wait(j.attempts, f))

@@ -69,6 +69,7 @@ func withSender(t *testing.T, channels func(*diary) map[string]Channel, test fun
 func to(id string, channels ...string) Notice { return Notice{ID: id, Channels: channels} }
 
 func TestATemporaryFailureIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	attempts := 0
 	withSender(t, func(d *diary) map[string]Channel {
 		return map[string]Channel{"chat": channelFunc(func(_ context.Context, n Notice) error {
@@ -86,6 +87,7 @@ func TestATemporaryFailureIsTriedAgain(t *testing.T) {
 }
 
 func TestWhatNeverSucceedsIsGivenUp(t *testing.T) {
+	t.Parallel()
 	attempts := 0
 	logged := withSender(t, func(*diary) map[string]Channel {
 		return map[string]Channel{"chat": channelFunc(func(context.Context, Notice) error { attempts++; return errors.New("broken") })}
@@ -100,6 +102,7 @@ func TestWhatNeverSucceedsIsGivenUp(t *testing.T) {
 }
 
 func TestAPermanentFailureIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
 	withSender(t, func(*diary) map[string]Channel {
 		return map[string]Channel{"chat": channelFunc(func(context.Context, Notice) error { return permanent("no such room") })}
 	}, func(d *diary, s *Sender) {
@@ -111,6 +114,7 @@ func TestAPermanentFailureIsNotTriedAgain(t *testing.T) {
 
 // TestOneNoticeThatFailsHoldsUpNoOther: not in its channel, and a channel that hangs not in others.
 func TestOneNoticeThatFailsHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
 	withSender(t, func(*diary) map[string]Channel {
 		return map[string]Channel{
 			"chat": channelFunc(func(_ context.Context, n Notice) error {
@@ -132,6 +136,7 @@ func TestOneNoticeThatFailsHoldsUpNoOther(t *testing.T) {
 
 // TestAnOldNoticeIsGivenUp: behind a channel that hangs, notices do not gather for ever.
 func TestAnOldNoticeIsGivenUp(t *testing.T) {
+	t.Parallel()
 	done := 0
 	withSender(t, func(*diary) map[string]Channel {
 		return map[string]Channel{"hangs": channelFunc(func(ctx context.Context, _ Notice) error { <-ctx.Done(); return temporary("%w", ctx.Err()) })}
@@ -148,6 +153,7 @@ func TestAnOldNoticeIsGivenUp(t *testing.T) {
 }
 
 func TestRetryAfterHoldsTheWholeChannel(t *testing.T) {
+	t.Parallel()
 	first := true
 	withSender(t, func(d *diary) map[string]Channel {
 		return map[string]Channel{"chat": channelFunc(func(context.Context, Notice) error {
@@ -169,6 +175,7 @@ func TestRetryAfterHoldsTheWholeChannel(t *testing.T) {
 }
 
 func TestARetryAfterOfAYearIsNotKept(t *testing.T) {
+	t.Parallel()
 	attempts := 0
 	withSender(t, func(d *diary) map[string]Channel {
 		return map[string]Channel{"chat": channelFunc(func(context.Context, Notice) error {
@@ -185,6 +192,7 @@ func TestARetryAfterOfAYearIsNotKept(t *testing.T) {
 }
 
 func TestStopWaitsForWhatIsQueued(t *testing.T) {
+	t.Parallel()
 	attempts := 0
 	withSender(t, func(d *diary) map[string]Channel {
 		return map[string]Channel{"chat": channelFunc(func(_ context.Context, n Notice) error {
@@ -203,6 +211,7 @@ func TestStopWaitsForWhatIsQueued(t *testing.T) {
 }
 
 func TestStopGivesUpInTheEnd(t *testing.T) {
+	t.Parallel()
 	withSender(t, func(*diary) map[string]Channel {
 		return map[string]Channel{
 			"fails": channelFunc(func(context.Context, Notice) error { return temporary("not now") }),

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"belay/internal/plan"
 )
 
 // postOffice is a mail server of a few lines. Answers replace what it says to a command, named by its whole text or by
@@ -163,7 +161,7 @@ func (p *postOffice) heard() (said, mails []string) {
 // channel is an email channel to this office.
 func (p *postOffice) channel(mode, user, password string, to ...string) *email {
 	addr := p.listener.Addr().(*net.TCPAddr)
-	m := newEmail("lead", console, plan.NotifyEmail{Host: "127.0.0.1", Port: addr.Port, TLS: mode, From: "Belay <belay@example.com>", To: to}, user, password)
+	m := newEmail("lead", console, mailServer{Host: "127.0.0.1", Port: addr.Port, TLS: mode, From: "Belay <belay@example.com>", To: to}, user, password)
 	m.roots = p.roots
 	return m
 }

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// room is how many notices each channel can still get in this minute.
+// room counts how many notices each channel can still get in this minute.
 type room struct {
 	now     time.Time
 	left    map[string]int
-	reserve map[string]int       // kept for a summary to each tier, where not all calls have room
+	reserve map[string]int       // kept for a summary to each tier, if not all calls have room
 	opens   map[string]time.Time // when there is room for one more
 	within  time.Duration        // how long a notice counts
-	held    map[string]bool      // an older call waits for it
+	kept    map[string]bool      // reserved for an older call
 }
 
-// share is how many notices a channel gets within which time: half of a minute's within half a minute, so that what has
-// to wait for room does not wait for a minute.
+// share returns how many notices a channel gets within which time: half of the limit within half a minute, so that a notice
+// without room does not have to wait for a whole minute.
 func (p Policy) share() (most int, within time.Duration) {
 	n := cmp.Or(p.PerMinute, DefaultPerMinute)
 	if n < 2 {
@@ -27,9 +27,9 @@ func (p Policy) share() (most int, within time.Duration) {
 	return n / 2, time.Minute / 2
 }
 
-// bounded makes notices of the calls, no more than people can read: where not every call of a tier has room in its
-// channels, the least pressing ones become one notice, and where there is not even room for that they wait, until the
-// time that is given back. Those that have waited longest are then the first.
+// bounded makes notices of the calls, no more than people can read. If not every call of a tier has room in its channels,
+// the least urgent ones become one notice; if there is no room even for that, they wait until the returned time. Then those
+// that have waited longest are the first.
 func (p Policy) bounded(calls []call, past *history, now time.Time) (notices []Notice, open time.Time) {
 	slices.SortStableFunc(calls, func(a, b call) int {
 		return cmp.Or(cmp.Compare(rank(a.what), rank(b.what)), a.at.Compare(b.at))
@@ -54,8 +54,7 @@ func (p Policy) bounded(calls []call, past *history, now time.Time) (notices []N
 	return notices, open
 }
 
-// byAge orders the calls of each tier by their oldest. A tier that gets its channels last because it comes last would
-// get none at all while others always want them.
+// byAge orders the tiers by their oldest call: in a fixed order, the last tier would get no room while others want it.
 func byAge(rest map[string][]call) [][]call {
 	all := slices.Collect(maps.Values(rest))
 	oldest := func(calls []call) (at time.Time) {
@@ -70,16 +69,16 @@ func byAge(rest map[string][]call) [][]call {
 	return all
 }
 
-// hold keeps a tier's channels from those who have waited for less long.
+// hold reserves a tier's channels against calls that have waited less long.
 func (r *room) hold(t Tier) {
 	for _, c := range t.Notify {
-		r.held[c] = true
+		r.kept[c] = true
 	}
 }
 
 func (p Policy) room(calls []call, past *history, now time.Time) room {
 	most, within := p.share()
-	r := room{now: now, left: map[string]int{}, reserve: map[string]int{}, opens: map[string]time.Time{}, within: within, held: map[string]bool{}}
+	r := room{now: now, left: map[string]int{}, reserve: map[string]int{}, opens: map[string]time.Time{}, within: within, kept: map[string]bool{}}
 	for _, t := range p.Tiers {
 		for _, c := range t.Notify {
 			r.left[c] = most
@@ -92,7 +91,7 @@ func (p Policy) room(calls []call, past *history, now time.Time) room {
 	return r
 }
 
-// keep keeps room in each channel that not all calls have room in: a notice for each tier that wants it.
+// keep reserves room for a summary to each tier, in each channel that does not have room for all calls.
 func (r *room) keep(calls []call) {
 	wanted, by := map[string]int{}, map[string]map[string]bool{}
 	for _, call := range calls {
@@ -111,7 +110,7 @@ func (r *room) keep(calls []call) {
 	}
 }
 
-// channels are those that a tier has now, which is what counts when what it was told is held against them.
+// channels returns the present channels of a tier: earlier notices to it count against these.
 func (p Policy) channels(tier string) []string {
 	for _, t := range p.Tiers {
 		if t.Name == tier {
@@ -128,10 +127,10 @@ func (r *room) used(channels []string, at time.Time) {
 	}
 }
 
-// take uses one notice of each of a tier's channels, if all of them have one that is not kept.
+// take uses room for one notice in each of a tier's channels, if all of them have some that is not reserved.
 func (r *room) take(t Tier, keep map[string]int) bool {
 	for _, c := range t.Notify {
-		if r.left[c] <= keep[c] || r.held[c] {
+		if r.left[c] <= keep[c] || r.kept[c] {
 			return false
 		}
 	}
@@ -139,7 +138,7 @@ func (r *room) take(t Tier, keep map[string]int) bool {
 	return true
 }
 
-// opening is when the first of the tier's channels without room has some again.
+// opening returns when the first of the tier's channels without room will have some.
 func (r *room) opening(t Tier) (at time.Time) {
 	for _, c := range t.Notify {
 		if r.left[c] <= 0 {

@@ -7,15 +7,17 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"belay/internal/genai"
 	"belay/internal/steps"
 )
 
-// Attempts hears of every attempt that a worker executes. It is safe for concurrent use. Each part may be left out.
+// Attempts observes the attempts that a worker executes. It is safe for concurrent use. A nil field leaves that part
+// out.
 type Attempts struct {
-	Log     *slog.Logger
-	Metrics *AttemptMetrics
-	Traces  *Traces
-	Worker  string
+	Logger  *slog.Logger    // one line per change
+	Metrics *AttemptMetrics // counts and durations
+	Traces  *Traces         // a span per attempt
+	Worker  string          // the worker's name, in lines and spans
 }
 
 // Began implements the worker's observer.
@@ -39,10 +41,17 @@ func (o *Attempts) Ended(ctx context.Context, m steps.StepMessage, outcome steps
 	o.Traces.finished(ctx, fault)
 }
 
-// Refused implements the worker's observer. The worker has a line for it in its log.
+// Refused implements the worker's observer. The line about it is the worker's own.
 func (o *Attempts) Refused(m steps.StepMessage, _ steps.Fault) {
 	if o.Metrics != nil {
 		o.Metrics.refused.WithLabelValues(m.Tool, m.RungName).Inc()
+	}
+}
+
+// Injected implements the worker's observer. The line about it is the worker's own.
+func (o *Attempts) Injected(m steps.StepMessage, what string) {
+	if o.Metrics != nil {
+		o.Metrics.injected.WithLabelValues(m.Tool, m.RungName, what).Inc()
 	}
 }
 
@@ -51,7 +60,7 @@ func (o *Attempts) line(ctx context.Context, m steps.StepMessage, fault *steps.F
 	if fault != nil {
 		level, msg = slog.LevelWarn, "attempt failed"
 	}
-	if o.Log == nil || !o.Log.Enabled(ctx, level) {
+	if o.Logger == nil || !o.Logger.Enabled(ctx, level) {
 		return
 	}
 	attrs := []slog.Attr{
@@ -61,8 +70,11 @@ func (o *Attempts) line(ctx context.Context, m steps.StepMessage, fault *steps.F
 	attrs = append(attrs, traceAttrs(ctx)...)
 	if fault != nil {
 		attrs = append(attrs, slog.String("error.type", string(fault.Class)), slog.String("error", fault.Message))
+		if fault.Injected != "" {
+			attrs = append(attrs, slog.String("fault_id", fault.Injected))
+		}
 	}
-	o.Log.LogAttrs(ctx, level, msg, attrs...)
+	o.Logger.LogAttrs(ctx, level, msg, attrs...)
 }
 
 // AttemptMetrics count what a worker executes.
@@ -70,19 +82,34 @@ type AttemptMetrics struct {
 	took        *prometheus.HistogramVec
 	redelivered *prometheus.CounterVec
 	refused     *prometheus.CounterVec
+	injected    *prometheus.CounterVec
 	executing   *prometheus.GaugeVec
+	asked       *prometheus.HistogramVec
+	tokens      *prometheus.HistogramVec
 }
 
 // NewAttemptMetrics registers the metrics of a worker.
 func NewAttemptMetrics(r prometheus.Registerer) *AttemptMetrics {
 	m := &AttemptMetrics{
 		took:        histogram("belay_step_attempt_duration_seconds", "How long executing an attempt took.", executionBuckets, "tool", "rung", "outcome", "error_type"),
-		redelivered: counter("belay_redeliveries_total", "Attempts executed on another than the first delivery: retries that waited, and what another worker did not finish.", "tool", "rung"),
-		refused:     counter("belay_step_refusals_total", "Step messages that were not executed, because no person has approved what they ask for.", "tool", "rung"),
-		executing:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "belay_step_attempts_executing", Help: "Attempts being executed now."}, []string{"tool", "rung"}),
+		redelivered: counter("belay_redeliveries_total", "Deliveries of attempts after the first: after a wait, or because another worker did not finish.", "tool", "rung"),
+		refused:     counter("belay_step_refusals_total", "Step messages that were refused because nobody had approved the call.", "tool", "rung"),
+		injected:    counter("belay_faults_injected_total", "Faults on purpose: attempts that were given one, by its class, or slow, kill or partition.", "tool", "rung", "class"),
+		executing:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "belay_step_attempts_executing", Help: "Attempts that are being executed."}, []string{"tool", "rung"}),
+		asked:       histogram(genai.OperationDuration, "How long calls of models took.", callBuckets, genai.LabelOperation, genai.LabelProvider, genai.LabelModel, genai.LabelError),
+		tokens:      histogram(genai.TokenUsage, "Tokens that a call of a model took.", tokenBuckets, genai.LabelOperation, genai.LabelProvider, genai.LabelModel, genai.LabelToken),
 	}
-	r.MustRegister(m.took, m.redelivered, m.refused, m.executing)
+	r.MustRegister(m.took, m.redelivered, m.refused, m.injected, m.executing, m.asked, m.tokens)
 	return m
+}
+
+// Asked counts a call of a model.
+func (m *AttemptMetrics) Asked(c genai.Call) {
+	m.asked.WithLabelValues(genai.Chat, c.Provider, c.Model, string(c.Class)).Observe(c.Took.Seconds())
+	if c.Usage != nil {
+		m.tokens.WithLabelValues(genai.Chat, c.Provider, c.Model, genai.TokenInput).Observe(float64(c.Usage.Input))
+		m.tokens.WithLabelValues(genai.Chat, c.Provider, c.Model, genai.TokenOutput).Observe(float64(c.Usage.Output))
+	}
 }
 
 func (m *AttemptMetrics) began(s steps.StepMessage, deliveries uint64) {

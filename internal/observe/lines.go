@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 )
 
-// lines tells what a record did, a line for every state change.
+// lines logs what a record did, with a line for every state change.
 type lines struct {
-	log *slog.Logger
+	logger *slog.Logger
 	*change
 }
 
@@ -23,7 +24,7 @@ func (l lines) tell() {
 	case steps.Started:
 		l.attemptLine(slog.LevelDebug, "attempt started", e.Attempt, e.Worker)
 	case steps.Objected:
-		l.attemptLine(slog.LevelWarn, "not executed: the worker's tools file is not the submitted one; the stricter word counts", e.Attempt, e.Worker)
+		l.attemptLine(slog.LevelWarn, "not executed: the worker's tools file differs from the submitted one; the stricter one counts", e.Attempt, e.Worker)
 	case steps.Claimed:
 		if e.Worker == "" {
 			l.attemptLine(slog.LevelDebug, "attempt withdrawn", e.Attempt, "")
@@ -46,20 +47,20 @@ func (l lines) tell() {
 
 // say writes a line about the run.
 func (l lines) say(level slog.Level, msg string, attrs ...slog.Attr) {
-	if !l.log.Enabled(context.Background(), level) {
+	if !l.logger.Enabled(context.Background(), level) {
 		return
 	}
 	all := append(make([]slog.Attr, 0, len(attrs)+3), slog.String("run_id", l.s.Run), slog.String("workflow", l.s.Program.Plan.Name))
 	if id := traceID(l.s.Trace); id != "" {
 		all = append(all, slog.String("trace_id", id))
 	}
-	l.log.LogAttrs(context.Background(), level, msg, append(all, attrs...)...)
+	l.logger.LogAttrs(context.Background(), level, msg, append(all, attrs...)...)
 }
 
 // attemptLine writes a line about an attempt.
 func (l lines) attemptLine(level slog.Level, msg string, a steps.Attempt, worker string, more ...slog.Attr) {
 	i := l.s.Unit(a.Step)
-	if i < 0 || !l.log.Enabled(context.Background(), level) {
+	if i < 0 || !l.logger.Enabled(context.Background(), level) {
 		return
 	}
 	tool, rung := l.where(i, a.Rung)
@@ -88,35 +89,38 @@ func (l lines) outcome() {
 	more := []slog.Attr{took}
 	if t.Fault != nil {
 		more = append(more, slog.String("error.type", string(t.Fault.Class)), slog.String("error", t.Fault.Message))
+		if t.Fault.Injected != "" {
+			more = append(more, slog.String("fault_id", t.Fault.Injected))
+		}
 	}
 	l.attemptLine(slog.LevelWarn, "attempt failed", a, t.Worker, append(more, l.sequel(t)...)...)
 }
 
 // sequel says what follows a failed attempt.
 func (l lines) sequel(t *steps.AttemptRecord) []slog.Attr {
-	kind, next := steps.After(l.s, l.unit, t)
+	kind, next := view.SequelOf(l.s, l.unit, t)
 	attrs := []slog.Attr{slog.String("next", string(kind))}
 	switch kind {
-	case steps.SequelAgain:
+	case view.SequelRetry:
 		attrs = append(attrs, slog.Duration("wait", time.Duration(next.Wait)))
-	case steps.SequelRung:
+	case view.SequelRung:
 		_, rung := l.where(l.unit, next.Rung)
 		attrs = append(attrs, slog.String("next_rung", rung))
 	}
 	return attrs
 }
 
-// step tells of units that came to an end without an attempt, or by a person.
+// step logs units that ended without an attempt, or by a person.
 func (l lines) step(i int, u *steps.Unit) {
 	id, tool := slog.String("step_id", u.ID), slog.String("tool", l.s.Tool(i).Name)
 	switch {
-	case u.State == steps.StepSkipped:
+	case u.State() == steps.StepSkipped:
 		l.say(slog.LevelInfo, "step skipped", id, tool)
-	case u.State == steps.StepCancelled:
+	case u.State() == steps.StepCancelled:
 		l.say(slog.LevelInfo, "step cancelled", id, tool)
-	case u.State == steps.StepSucceeded && u.AnswerBy != "":
+	case u.State() == steps.StepSucceeded && u.AnswerBy != "":
 		l.say(slog.LevelInfo, "step answered", id, tool, slog.String("by", u.AnswerBy))
-	case u.State == steps.StepFailed && l.attempt == nil:
+	case u.State() == steps.StepFailed && l.attempt == nil:
 		l.say(slog.LevelWarn, "step failed", id, tool)
 	}
 }
@@ -130,10 +134,10 @@ func (l lines) escalation(e *steps.Escalation) {
 	l.say(slog.LevelWarn, "escalation opened: a person decides", attrs...)
 }
 
-// decision tells what came of one, in the words that whoever decided was told.
+// decision logs the result of a decision, in the words that the decider has read.
 func (l lines) decision(d steps.Decided) {
 	attrs := []slog.Attr{slog.String("escalation_id", d.Escalation), slog.String("verb", string(d.Verb)), slog.String("by", d.By)}
-	w := steps.Tell(l.s, steps.Deed{Event: d, Seq: l.r.Seq})
+	w := view.Tell(l.s, view.Act{Event: d, Seq: l.r.Seq})
 	attrs = append(attrs, slog.String("outcome", string(w.Outcome)), slog.String("effect", w.Text))
 	if d.Reason != "" {
 		attrs = append(attrs, slog.String("reason", d.Reason))
@@ -141,18 +145,18 @@ func (l lines) decision(d steps.Decided) {
 	l.say(slog.LevelInfo, decisions[w.Outcome], attrs...)
 }
 
-// decisions say what became of one.
-var decisions = map[steps.Outcome]string{
-	steps.OutcomeCounts: "escalation decided", steps.OutcomePart: "approval given, others are needed", steps.OutcomeAgain: "decision repeated",
-	steps.OutcomeDecided: "decision came too late", steps.OutcomeExpired: "decision came too late", steps.OutcomeSuperseded: "decision came too late",
-	steps.OutcomeRunOver: "decision came too late", steps.OutcomeApproved: "decision does not count", steps.OutcomeSubmitter: "decision does not count",
-	steps.OutcomeNotAllowed: "decision does not count", steps.OutcomeNoReason: "decision does not count", steps.OutcomeChanged: "decision does not count",
-	steps.OutcomeNoQuestion: "decision does not count", steps.OutcomeUncertain: "decision does not count",
+// decisions are the messages by outcome.
+var decisions = map[view.Outcome]string{
+	view.OutcomeCounts: "escalation decided", view.OutcomePart: "approval given, others are needed", view.OutcomeRepeated: "decision repeated",
+	view.OutcomeDecided: "decision came too late", view.OutcomeExpired: "decision came too late", view.OutcomeSuperseded: "decision came too late",
+	view.OutcomeRunOver: "decision came too late", view.OutcomeApproved: "decision does not count", view.OutcomeSubmitter: "decision does not count",
+	view.OutcomeNotAllowed: "decision does not count", view.OutcomeNoReason: "decision does not count", view.OutcomeChanged: "decision does not count",
+	view.OutcomeNoQuestion: "decision does not count", view.OutcomeUncertain: "decision does not count",
 }
 
-// cancelled tells of a cancel, and whether it began anything.
+// cancelled logs a cancel, and whether it changed anything.
 func (l lines) cancelled(e steps.Cancelled) {
-	w := steps.Tell(l.s, steps.Deed{Event: e, Seq: l.r.Seq})
+	w := view.Tell(l.s, view.Act{Event: e, Seq: l.r.Seq})
 	msg := "run cancelled"
 	if !w.Counts() {
 		msg = "cancel changes nothing"

@@ -10,12 +10,12 @@ import (
 
 // LogOptions say how log lines look.
 type LogOptions struct {
-	Level slog.Leveler // default Info
-	JSON  bool         // one object a line, for programs; else text for people
-	Color bool         // of text
+	Level slog.Leveler // the least that is logged; default info
+	JSON  bool         // one object per line, for programs; else text for people
+	Color bool         // color the text
 }
 
-// NewLogger makes a logger. What is named like a secret is hidden, whoever logs it.
+// NewLogger makes a logger. It hides the values of all attributes that are named like secrets.
 func NewLogger(w io.Writer, o LogOptions) *slog.Logger {
 	if o.Level == nil {
 		o.Level = slog.LevelInfo

@@ -7,16 +7,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 )
 
-// Buckets in seconds: of executions, from a local call to a long agent; of what people need; of whole runs.
+// Buckets in seconds: for executions, from a local call to a long agent; for the time that people take; for whole runs.
 var (
 	executionBuckets = []float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900}
 	peopleBuckets    = []float64{5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600}
+	callBuckets      = prometheus.ExponentialBuckets(.01, 2, 14) // of calls of models, as the conventions say
+	tokenBuckets     = prometheus.ExponentialBuckets(1, 4, 14)   // tokens, likewise
 	runBuckets       = []float64{.01, .05, .25, 1, 5, 30, 120, 600, 3600, 6 * 3600, 24 * 3600}
 )
 
-// NewRegistry makes a registry with what every process tells about itself. Nothing is ever registered globally.
+// NewRegistry makes a registry with the metrics of every process. Nothing is registered globally.
 func NewRegistry(version string) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -27,7 +30,7 @@ func NewRegistry(version string) *prometheus.Registry {
 	return r
 }
 
-// RunMetrics count what a dispatcher applies.
+// RunMetrics count what a dispatcher applies to runs.
 type RunMetrics struct {
 	submitted, runs, steps, attempts, fallbacks, opened, decisions, expired *prometheus.CounterVec
 	runTook, queueWait, decisionTime                                        *prometheus.HistogramVec
@@ -36,17 +39,17 @@ type RunMetrics struct {
 // NewRunMetrics registers the metrics of a dispatcher.
 func NewRunMetrics(r prometheus.Registerer) *RunMetrics {
 	m := &RunMetrics{
-		submitted:    counter("belay_runs_submitted_total", "Runs that were accepted.", "workflow"),
-		runs:         counter("belay_runs_total", "Runs that have ended.", "workflow", "outcome"),
-		steps:        counter("belay_steps_total", "Steps, items and compensations that have come to an end.", "tool", "outcome"),
-		attempts:     counter("belay_step_attempts_total", "Attempts whose outcome is known.", "tool", "rung", "outcome", "error_type"),
-		fallbacks:    counter("belay_fallbacks_total", "Steps that went on to another rung.", "tool", "from_rung", "to_rung", "reason"),
-		opened:       counter("belay_escalations_opened_total", "Questions to people.", "kind"),
-		expired:      counter("belay_escalations_expired_total", "Questions that nobody decided in time.", "kind"),
+		submitted:    counter("belay_runs_submitted_total", "Submitted runs.", "workflow"),
+		runs:         counter("belay_runs_total", "Ended runs.", "workflow", "outcome"),
+		steps:        counter("belay_steps_total", "Ended steps, items and compensations.", "tool", "outcome"),
+		attempts:     counter("belay_step_attempts_total", "Ended attempts.", "tool", "rung", "outcome", "error_type"),
+		fallbacks:    counter("belay_fallbacks_total", "Steps that fell back to another rung.", "tool", "from_rung", "to_rung", "reason"),
+		opened:       counter("belay_escalations_opened_total", "Escalations that were opened.", "kind"),
+		expired:      counter("belay_escalations_expired_total", "Escalations that nobody decided in time.", "kind"),
 		decisions:    counter("belay_escalation_decisions_total", "Decisions that counted.", "decision", "via"),
-		runTook:      histogram("belay_run_duration_seconds", "From submit to result, with the time that people took.", runBuckets, "workflow", "outcome"),
-		queueWait:    histogram("belay_step_queue_wait_seconds", "From when an attempt may be executed until a worker begins.", executionBuckets, "tool", "rung"),
-		decisionTime: histogram("belay_escalation_time_to_decision_seconds", "From a question to a person's decision.", peopleBuckets, "kind"),
+		runTook:      histogram("belay_run_duration_seconds", "Time from a run's submit to its result, including the time that people took.", runBuckets, "workflow", "outcome"),
+		queueWait:    histogram("belay_step_queue_wait_seconds", "Time from when an attempt may be executed until a worker begins.", executionBuckets, "tool", "rung"),
+		decisionTime: histogram("belay_escalation_time_to_decision_seconds", "Time from an escalation to its decision.", peopleBuckets, "kind"),
 	}
 	r.MustRegister(m.submitted, m.runs, m.steps, m.attempts, m.fallbacks, m.opened, m.decisions, m.expired, m.runTook, m.queueWait, m.decisionTime)
 	return m
@@ -77,7 +80,7 @@ func (m *RunMetrics) applied(c *change) {
 		m.decisionTime.WithLabelValues(string(e.Kind)).Observe(e.Ended.Sub(e.Opened).Seconds())
 	}
 	c.moved(func(i int, u *steps.Unit) {
-		if u.State.Ended() {
+		if u.State().Ended() {
 			m.steps.WithLabelValues(c.s.Tool(i).Name, stepOutcome(u)).Inc()
 		}
 	})
@@ -86,24 +89,24 @@ func (m *RunMetrics) applied(c *change) {
 }
 
 func stepOutcome(u *steps.Unit) string {
-	if u.State == steps.StepSucceeded && u.Degraded != nil {
+	if u.State() == steps.StepSucceeded && u.Degraded != nil {
 		return "degraded"
 	}
-	return string(u.State)
+	return string(u.State())
 }
 
 func (m *RunMetrics) attempt(c *change) {
 	t := c.attempt
 	tool, rung := c.where(c.unit, t.Rung)
 	m.attempts.WithLabelValues(tool, rung, string(t.State), errorType(t.Fault)).Inc()
-	if !c.started.IsZero() { // the worker's clock against the log's: never less than nothing
+	if !c.started.IsZero() { // two clocks, the worker's and the log's: never below zero
 		wait := c.started.Sub(t.Queued) - time.Duration(t.Wait)
 		m.queueWait.WithLabelValues(tool, rung).Observe(max(0, wait).Seconds())
 	}
 	if t.State == steps.AttemptSucceeded {
 		return
 	}
-	if kind, next := steps.After(c.s, c.unit, t); kind == steps.SequelRung {
+	if kind, next := view.SequelOf(c.s, c.unit, t); kind == view.SequelRung {
 		_, to := c.where(c.unit, next.Rung)
 		m.fallbacks.WithLabelValues(tool, rung, to, errorType(t.Fault)).Inc()
 	}

@@ -99,9 +99,10 @@ func (h *history) trip() {
 }
 
 func TestARunInLines(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
-	log := NewLogger(&out, LogOptions{JSON: true, Level: slog.LevelDebug})
-	newHistory(t, &Runs{Log: log}).trip()
+	logger := NewLogger(&out, LogOptions{JSON: true, Level: slog.LevelDebug})
+	newHistory(t, &Runs{Logger: logger}).trip()
 	var got []string
 	wait := ""
 	for line := range strings.Lines(out.String()) {
@@ -153,30 +154,31 @@ func TestARunInLines(t *testing.T) {
 }
 
 func TestARunInNumbers(t *testing.T) {
+	t.Parallel()
 	r := prometheus.NewPedanticRegistry()
 	newHistory(t, &Runs{Metrics: NewRunMetrics(r)}).trip()
 	want := `
 # HELP belay_escalation_decisions_total Decisions that counted.
 # TYPE belay_escalation_decisions_total counter
 belay_escalation_decisions_total{decision="answer",via="cli"} 1
-# HELP belay_escalations_opened_total Questions to people.
+# HELP belay_escalations_opened_total Escalations that were opened.
 # TYPE belay_escalations_opened_total counter
 belay_escalations_opened_total{kind="failure"} 1
-# HELP belay_fallbacks_total Steps that went on to another rung.
+# HELP belay_fallbacks_total Steps that fell back to another rung.
 # TYPE belay_fallbacks_total counter
 belay_fallbacks_total{from_rung="primary",reason="unavailable",to_rung="cached",tool="find"} 1
-# HELP belay_runs_submitted_total Runs that were accepted.
+# HELP belay_runs_submitted_total Submitted runs.
 # TYPE belay_runs_submitted_total counter
 belay_runs_submitted_total{workflow="trip"} 1
-# HELP belay_runs_total Runs that have ended.
+# HELP belay_runs_total Ended runs.
 # TYPE belay_runs_total counter
 belay_runs_total{outcome="degraded",workflow="trip"} 1
-# HELP belay_step_attempts_total Attempts whose outcome is known.
+# HELP belay_step_attempts_total Ended attempts.
 # TYPE belay_step_attempts_total counter
 belay_step_attempts_total{error_type="",outcome="succeeded",rung="cached",tool="find"} 1
 belay_step_attempts_total{error_type="forbidden",outcome="failed",rung="primary",tool="pay"} 1
 belay_step_attempts_total{error_type="unavailable",outcome="failed",rung="primary",tool="find"} 2
-# HELP belay_steps_total Steps, items and compensations that have come to an end.
+# HELP belay_steps_total Ended steps, items and compensations.
 # TYPE belay_steps_total counter
 belay_steps_total{outcome="degraded",tool="find"} 1
 belay_steps_total{outcome="skipped",tool="find"} 1
@@ -224,8 +226,9 @@ func lint(t *testing.T, r prometheus.Gatherer) {
 
 // TestARepeatIsNotTold: a take-over may repeat a record; the fold ignores it, and nothing is told of it.
 func TestARepeatIsNotTold(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
-	h := newHistory(t, &Runs{Log: NewLogger(&out, LogOptions{JSON: true})})
+	h := newHistory(t, &Runs{Logger: NewLogger(&out, LogOptions{JSON: true})})
 	h.failed("find", 0, 1, steps.Unavailable)
 	out.Reset()
 	h.failed("find", 0, 1, steps.Unavailable)
@@ -236,10 +239,11 @@ func TestARepeatIsNotTold(t *testing.T) {
 }
 
 func TestSecretsAreHiddenByName(t *testing.T) {
+	t.Parallel()
 	for _, asJSON := range []bool{true, false} {
 		var out bytes.Buffer
-		log := NewLogger(&out, LogOptions{JSON: asJSON})
-		log.Info("x", "password", canary, "api_key", canary, "NATS_TOKEN", canary, slog.Group("http", "Authorization", canary), "user", "ann")
+		logger := NewLogger(&out, LogOptions{JSON: asJSON})
+		logger.Info("x", "password", canary, "api_key", canary, "NATS_TOKEN", canary, slog.Group("http", "Authorization", canary), "user", "ann")
 		if strings.Contains(out.String(), canary) || !strings.Contains(out.String(), "ann") {
 			t.Errorf("JSON %v: %s", asJSON, out.String())
 		}

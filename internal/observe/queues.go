@@ -10,30 +10,30 @@ import (
 	"belay/internal/steps"
 )
 
-// Queue is what waits on one rung.
+// Queue is the queue of one rung.
 type Queue struct {
-	Tool, Rung string
-	Pending    uint64 // messages that nobody has
+	Tool, Rung string // the rung
+	Pending    uint64 // messages that no worker has
 	InFlight   uint64 // messages that a worker has, or that are parked
-	Pulls      int    // pulls that wait for a message: 0 with pending ones means that nobody serves it
+	Pulls      int    // pulls that wait for a message; 0 with pending messages means that no worker serves the rung
 }
 
-// Open is what people are asked.
+// Open says how many escalations are open.
 type Open struct {
-	ByKind map[steps.EscalationKind]int
-	Oldest time.Time // zero when there is none
+	ByKind map[steps.EscalationKind]int // how many escalations are open; kinds without one may be missing
+	Oldest time.Time                    // when the oldest of them was opened; zero = none is open
 }
 
-// Sources are asked when metrics are read.
+// Sources are asked when metrics are scraped.
 type Sources struct {
-	Queues func(context.Context) ([]Queue, error)
-	Open   func(context.Context) (Open, error)
+	Queues func(context.Context) ([]Queue, error) // all rungs that have a consumer
+	Open   func(context.Context) (Open, error)    // an error is a scrape without them
 }
 
-// A scrape asks the server; it may not hold up the scraper, and many scrapers may not hold up the server.
+// A scrape asks the server. It must not delay the scraper, and many scrapers must not load the server.
 const (
 	askTimeout = 2 * time.Second
-	fresh      = time.Second
+	fresh      = time.Second // how long an answer is reused
 )
 
 type queueCollector struct {
@@ -45,7 +45,7 @@ type queueCollector struct {
 	last []prometheus.Metric
 }
 
-// RegisterSources adds gauges that are read from the server when they are asked for.
+// RegisterSources registers gauges whose values are read from the server at each scrape.
 func RegisterSources(r prometheus.Registerer, s Sources) {
 	d := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
@@ -53,10 +53,10 @@ func RegisterSources(r prometheus.Registerer, s Sources) {
 	r.MustRegister(&queueCollector{
 		Sources:  s,
 		pending:  d("belay_steps_pending", "Attempts in the queue that no worker has.", "tool", "rung"),
-		inFlight: d("belay_steps_in_flight", "Attempts that a worker has or that wait for their time.", "tool", "rung"),
-		pulls:    d("belay_step_pulls_waiting", "Workers' requests for attempts that wait; 0 while attempts are pending means that nobody serves the rung.", "tool", "rung"),
-		open:     d("belay_escalations_open", "Questions to people that nobody has decided.", "kind"),
-		oldest:   d("belay_escalation_oldest_age_seconds", "Age of the oldest open question; 0 without one."),
+		inFlight: d("belay_steps_in_flight", "Attempts that a worker has in hand, or that wait for their time.", "tool", "rung"),
+		pulls:    d("belay_step_pulls_waiting", "Pulls of workers that wait for an attempt; 0 while attempts are pending means that no worker serves the rung.", "tool", "rung"),
+		open:     d("belay_escalations_open", "Open escalations.", "kind"),
+		oldest:   d("belay_escalation_oldest_age_seconds", "Age of the oldest open escalation; 0 without one."),
 		up:       d("belay_nats_up", "1 if NATS answered when the metrics were read."),
 	})
 }

@@ -15,6 +15,7 @@ var metricName = regexp.MustCompile(`\bbelay_[a-z_]+`)
 
 // TestAlertsAskForMetricsThatExist: a renamed metric would leave an alert that never fires.
 func TestAlertsAskForMetricsThatExist(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../deploy/prometheus/belay.rules.yml")
 	if err != nil {
 		t.Fatal(err)

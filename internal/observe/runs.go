@@ -9,11 +9,11 @@ import (
 	"belay/internal/steps"
 )
 
-// Runs hears of every record that a dispatcher applies. It is safe for concurrent use. Each part may be left out.
+// Runs observes the records that a dispatcher applies. It is safe for concurrent use. A nil field leaves that part out.
 type Runs struct {
-	Log     *slog.Logger
-	Metrics *RunMetrics
-	Traces  *Traces
+	Logger  *slog.Logger // one line per change
+	Metrics *RunMetrics  // counts and durations
+	Traces  *Traces      // a span per run, when it ends
 }
 
 // Applied implements the dispatcher's observer.
@@ -23,15 +23,15 @@ func (o *Runs) Applied(s *steps.State, r steps.Record, touched []int) {
 	if o.Metrics != nil {
 		o.Metrics.applied(&c)
 	}
-	if o.Log != nil && o.Log.Enabled(context.Background(), slog.LevelError) {
-		lines{o.Log, &c}.tell()
+	if o.Logger != nil && o.Logger.Enabled(context.Background(), slog.LevelError) {
+		lines{o.Logger, &c}.tell()
 	}
 	if _, is := r.Event.(steps.Closed); is {
 		o.Traces.ended(s)
 	}
 }
 
-// change is what one record did to a run, as far as anybody is told of it.
+// change is what one record did to a run.
 type change struct {
 	s       *steps.State
 	r       steps.Record
@@ -66,7 +66,7 @@ func (c *change) find() {
 	attempts := c.s.Units[i].Attempts
 	for n := len(attempts) - 1; n >= 0; n-- {
 		if t := &attempts[n]; t.Round == a.Round && t.Rung == a.Rung && t.Try == a.Try && t.Ended.Equal(c.s.Now) {
-			if !takenBack(t) {
+			if !withdrawn(t) {
 				c.attempt = t
 			}
 			return
@@ -74,12 +74,12 @@ func (c *change) find() {
 	}
 }
 
-// takenBack reports whether an attempt ended because nobody wanted it any more: that is no failure.
-func takenBack(t *steps.AttemptRecord) bool {
+// withdrawn reports whether an attempt ended because it was not needed any more, which is not a failure.
+func withdrawn(t *steps.AttemptRecord) bool {
 	return t.State == steps.AttemptWithdrawn && (t.Fault == nil || t.Fault.Class != steps.NoWorker)
 }
 
-// moved lists the units whose state this record has changed.
+// moved calls f for the units whose state this record has changed.
 func (c *change) moved(f func(i int, u *steps.Unit)) {
 	for _, i := range c.touched {
 		if i != steps.RunUnit && c.s.Units[i].Since == c.s.Seq {
@@ -88,14 +88,14 @@ func (c *change) moved(f func(i int, u *steps.Unit)) {
 	}
 }
 
-// opened lists the escalations that this record has opened. They are at the end.
+// opened calls f for the escalations that this record has opened. They are the last ones.
 func (c *change) opened(f func(n int, e *steps.Escalation)) {
 	for n := len(c.s.Escalations) - 1; n >= 0 && c.s.Escalations[n].Revision == c.s.Seq; n-- {
 		f(n, &c.s.Escalations[n])
 	}
 }
 
-// decided is the escalation whose decision this record is, if it is the one that counts.
+// decided is the escalation that this record decides; nil if it decides none, or does not count.
 func (c *change) decided() *steps.Escalation {
 	d, is := c.r.Event.(steps.Decided)
 	if !is {
@@ -110,7 +110,7 @@ func (c *change) decided() *steps.Escalation {
 	return nil
 }
 
-// expired lists the escalations that have run out with this record: by the timer, or by a decision that came too late.
+// expired calls f for the escalations that expire with this record: by the timer, or by a decision that came too late.
 func (c *change) expired(f func(e *steps.Escalation)) {
 	switch c.r.Event.(type) {
 	case steps.Fired, steps.Decided:
@@ -133,7 +133,7 @@ func (c *change) where(i int, rung int) (tool, name string) {
 	return t.Name, t.Rung(rung).Name
 }
 
-// lasted is how long a run took, with the time that people took.
+// lasted is how long a run took, including the time that people took.
 func lasted(s *steps.State) time.Duration {
 	if s.Ended.IsZero() {
 		return s.Now.Sub(s.Submitted)

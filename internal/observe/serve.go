@@ -14,7 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Pages answers /metrics, /healthz and /readyz. Ready is nil while the process does its work and else says why not.
+// Pages serves /metrics, /healthz and /readyz. Ready returns nil while the process does its work, or says why it does
+// not.
 func Pages(g prometheus.Gatherer, ready func() error) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
@@ -36,8 +37,9 @@ func word(w http.ResponseWriter, code int, text string) {
 	_, _ = io.WriteString(w, text+"\n")
 }
 
-// Serve answers on an address until stop is called. The port is taken when it returns; an error says that it is not free.
-func Serve(ctx context.Context, addr string, h http.Handler, log *slog.Logger) (url string, stop func(), err error) {
+// Serve serves pages on an address until stop is called. When it returns, it listens; the error of a port in use names
+// the flag to change.
+func Serve(ctx context.Context, addr string, h http.Handler, logger *slog.Logger) (url string, stop func(), err error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return "", nil, fmt.Errorf("cannot serve metrics and health: %w (choose another address with --listen, or none with --listen '')", err)
@@ -45,7 +47,7 @@ func Serve(ctx context.Context, addr string, h http.Handler, log *slog.Logger) (
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	go func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("metrics and health are no longer served", "address", addr, "error", err)
+			logger.Error("metrics and health are no longer served", "address", addr, "error", err)
 		}
 	}()
 	return "http://" + l.Addr().String(), func() { _ = srv.Close() }, nil

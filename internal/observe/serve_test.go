@@ -37,6 +37,7 @@ func get(t *testing.T, url string) (int, string) {
 }
 
 func TestPages(t *testing.T) {
+	t.Parallel()
 	var why atomic.Pointer[error]
 	r := NewRegistry("1.2.3")
 	url, stop, err := Serve(t.Context(), "127.0.0.1:0", Pages(r, func() error {
@@ -70,6 +71,7 @@ func TestPages(t *testing.T) {
 }
 
 func TestSourcesAreAskedSparingly(t *testing.T) {
+	t.Parallel()
 	var asked atomic.Int64
 	r := prometheus.NewPedanticRegistry()
 	RegisterSources(r, Sources{
@@ -101,6 +103,7 @@ func TestSourcesAreAskedSparingly(t *testing.T) {
 }
 
 func TestUnreachableServerIsANumber(t *testing.T) {
+	t.Parallel()
 	away := func() error { return errors.New("away") }
 	for name, s := range map[string]Sources{
 		"queues": {Queues: func(context.Context) ([]Queue, error) { return nil, away() }, Open: func(context.Context) (Open, error) { return Open{}, nil }},
@@ -140,9 +143,10 @@ func gauges(t *testing.T, r prometheus.Gatherer) map[string]float64 {
 }
 
 func TestAttemptsInNumbersAndLines(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	r := prometheus.NewPedanticRegistry()
-	a := &Attempts{Metrics: NewAttemptMetrics(r), Log: NewLogger(&out, LogOptions{JSON: true}), Worker: "w1"}
+	a := &Attempts{Metrics: NewAttemptMetrics(r), Logger: NewLogger(&out, LogOptions{JSON: true}), Worker: "w1"}
 	m := steps.StepMessage{Run: "r", Attempt: steps.Attempt{Step: "pay", Try: 1}, Tool: "pay", RungName: "primary", Params: []byte(`{"x":"` + canary + `"}`)}
 	header := map[string][]string{"Secret": {canary}}
 	first := a.Began(t.Context(), m, header, 1)
@@ -156,7 +160,7 @@ func TestAttemptsInNumbersAndLines(t *testing.T) {
 		t.Errorf("%v executing, want 0", v)
 	}
 	a.Refused(m, steps.Fault{Class: steps.PolicyDenied, Message: canary})
-	if err := testutil.GatherAndCompare(r, strings.NewReader(`# HELP belay_step_refusals_total Step messages that were not executed, because no person has approved what they ask for.
+	if err := testutil.GatherAndCompare(r, strings.NewReader(`# HELP belay_step_refusals_total Step messages that were refused because nobody had approved the call.
 # TYPE belay_step_refusals_total counter
 belay_step_refusals_total{rung="primary",tool="pay"} 1
 `), "belay_step_refusals_total"); err != nil {

@@ -15,10 +15,11 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"belay/internal/genai"
 	"belay/internal/steps"
 )
 
-// Attribute names: OpenTelemetry's messaging and GenAI conventions where they have one, else our own.
+// Attribute names: those of OpenTelemetry's messaging conventions where they exist, else belay.*; package genai has more.
 const (
 	attrSystem       = attribute.Key("messaging.system")
 	attrOperation    = attribute.Key("messaging.operation.name")
@@ -26,10 +27,6 @@ const (
 	attrDestination  = attribute.Key("messaging.destination.name")
 	attrConversation = attribute.Key("messaging.message.conversation_id") // the run
 	attrClient       = attribute.Key("messaging.client.id")
-	attrGenOperation = attribute.Key("gen_ai.operation.name")
-	attrGenTool      = attribute.Key("gen_ai.tool.name")
-	attrGenAgent     = attribute.Key("gen_ai.agent.name")
-	attrErrorType    = attribute.Key("error.type")
 	attrStep         = attribute.Key("belay.step.id")
 	attrAttempt      = attribute.Key("belay.attempt")
 	attrRung         = attribute.Key("belay.rung")
@@ -37,8 +34,8 @@ const (
 	attrState        = attribute.Key("belay.run.state")
 )
 
-// Traces makes spans, from the submit of a run to its result, across processes. A nil *Traces makes none, and passes on
-// what it is given.
+// Traces makes spans across processes, from the submit of a run to its result. A nil *Traces makes no spans and passes
+// the trace context on.
 type Traces struct {
 	tracer   trace.Tracer
 	provider *sdktrace.TracerProvider
@@ -47,12 +44,12 @@ type Traces struct {
 // the text form of a trace context: traceparent and tracestate.
 var carrierForm = propagation.TraceContext{}
 
-// switches are the variables that turn tracing on. Without any of them nothing is collected.
+// switches are the variables that turn tracing on.
 var switches = []string{"OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}
 
-// NewTraces sets tracing up as the standard OTEL_ variables say; nil without them. The exporter reads the process's own
-// environment, and what it cannot send is logged.
-func NewTraces(ctx context.Context, getenv func(string) string, log *slog.Logger, service, version string) (*Traces, error) {
+// NewTraces sets up tracing as the standard OTEL_ variables say, and returns nil without them. The exporter reads the
+// environment of the process; what it cannot send is logged.
+func NewTraces(ctx context.Context, getenv func(string) string, logger *slog.Logger, service, version string) (*Traces, error) {
 	on := false
 	for _, name := range switches {
 		on = on || getenv(name) != ""
@@ -60,7 +57,7 @@ func NewTraces(ctx context.Context, getenv func(string) string, log *slog.Logger
 	if !on || getenv("OTEL_SDK_DISABLED") == "true" || getenv("OTEL_TRACES_EXPORTER") == "none" {
 		return nil, nil
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces are not sent", "error", err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("traces are not sent", "error", err) }))
 	exporter, err := autoexport.NewSpanExporter(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("traces: OTEL_TRACES_EXPORTER=%s: %w (otlp, console or none)", getenv("OTEL_TRACES_EXPORTER"), err)
@@ -79,7 +76,7 @@ func tracesTo(o ...sdktrace.TracerProviderOption) *Traces {
 	return &Traces{tracer: p.Tracer("belay"), provider: p}
 }
 
-// Close sends what has not been sent.
+// Close sends the spans that are left, within 5 seconds.
 func (t *Traces) Close() error {
 	if t == nil {
 		return nil
@@ -89,14 +86,14 @@ func (t *Traces) Close() error {
 	return t.provider.Shutdown(ctx)
 }
 
-// Submit begins the span of a submit. Parent is its traceparent, which goes into the log beside the event that starts
-// the run, so that the run's spans are below it. End is to be called with the submit's error.
+// Submit begins the span of a submit. Parent is its traceparent, which the log keeps with the submit, so that the spans
+// of the run are below it. Call end with the error of the submit.
 func (t *Traces) Submit(ctx context.Context, run, workflow string) (parent string, end func(error)) {
 	if t == nil {
 		return parentOf(ctx), func(error) {}
 	}
 	ctx, span := t.tracer.Start(ctx, "submit "+workflow, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
-		attrSystem.String("nats"), attrOperation.String("submit"), attrType.String("send"), attrConversation.String(run), attrGenAgent.String(workflow)))
+		attrSystem.String("nats"), attrOperation.String("submit"), attrType.String("send"), attrConversation.String(run), genai.AgentName.String(workflow)))
 	return parentOf(ctx), func(err error) {
 		if err != nil {
 			span.SetStatus(codes.Error, err.Error())
@@ -105,7 +102,13 @@ func (t *Traces) Submit(ctx context.Context, run, workflow string) (parent strin
 	}
 }
 
-// began begins the span of an attempt, below the span that its message names.
+// SubmitFor is Submit for a caller who has said which span it is in, as a traceparent; one that is not valid is ignored.
+// Without tracing here the run is below the caller's own span.
+func (t *Traces) SubmitFor(ctx context.Context, traceparent, run, workflow string) (parent string, end func(error)) {
+	return t.Submit(carrierForm.Extract(ctx, carrier{"traceparent": {traceparent}}), run, workflow)
+}
+
+// began begins the span of an attempt, as a child of the span in its message.
 func (t *Traces) began(ctx context.Context, m steps.StepMessage, header map[string][]string, deliveries uint64, worker string) context.Context {
 	ctx = carrierForm.Extract(ctx, carrier(header))
 	if t == nil {
@@ -113,7 +116,7 @@ func (t *Traces) began(ctx context.Context, m steps.StepMessage, header map[stri
 	}
 	ctx, _ = t.tracer.Start(ctx, "process steps."+m.Tool, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
 		attrSystem.String("nats"), attrOperation.String("process"), attrType.String("process"), attrDestination.String("steps."+m.Tool+"."+m.RungName),
-		attrConversation.String(m.Run), attrClient.String(worker), attrGenOperation.String("execute_tool"), attrGenTool.String(m.Tool),
+		attrConversation.String(m.Run), attrClient.String(worker), genai.Operation.String(genai.ExecuteTool), genai.ToolName.String(m.Tool),
 		attrStep.String(m.Step), attrAttempt.String(m.Token()), attrRung.String(m.RungName), attrDeliveries.Int64(int64(min(deliveries, 1<<62)))))
 	return ctx
 }
@@ -124,34 +127,34 @@ func (t *Traces) finished(ctx context.Context, f *steps.Fault) {
 	}
 	span := trace.SpanFromContext(ctx)
 	if f != nil {
-		span.SetAttributes(attrErrorType.String(string(f.Class)))
+		span.SetAttributes(genai.ErrorType.String(string(f.Class)))
 		span.SetStatus(codes.Error, f.Message)
 	}
 	span.End()
 }
 
-// ended makes the span of a whole run when it is over.
+// ended makes the span of a whole run, after its end.
 func (t *Traces) ended(s *steps.State) {
 	if t == nil || s.Trace == "" {
 		return
 	}
 	ctx := carrierForm.Extract(context.Background(), carrier{"traceparent": {s.Trace}})
 	_, span := t.tracer.Start(ctx, "run "+s.Program.Plan.Name, trace.WithTimestamp(s.Submitted), trace.WithAttributes(
-		attrConversation.String(s.Run), attrGenOperation.String("invoke_agent"), attrGenAgent.String(s.Program.Plan.Name), attrState.String(string(s.Status()))))
+		attrConversation.String(s.Run), genai.Operation.String(genai.InvokeAgent), genai.AgentName.String(s.Program.Plan.Name), attrState.String(string(s.Status()))))
 	if s.Status() == steps.RunFailed {
 		span.SetStatus(codes.Error, s.Reason)
 	}
 	span.End(trace.WithTimestamp(s.Ended))
 }
 
-// parentOf is the traceparent of what ctx is in; empty outside a trace.
+// parentOf is the traceparent of the span in ctx; empty without one.
 func parentOf(ctx context.Context) string {
 	h := carrier{}
 	carrierForm.Inject(ctx, h)
 	return h.Get("traceparent")
 }
 
-// traceAttrs are the ids that lead from a log line to its trace.
+// traceAttrs are the ids that link a log line to its trace.
 func traceAttrs(ctx context.Context) []slog.Attr {
 	c := trace.SpanContextFromContext(ctx)
 	if !c.IsValid() {

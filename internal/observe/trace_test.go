@@ -25,6 +25,7 @@ func recorder() (*Traces, *tracetest.SpanRecorder) {
 
 // TestOneTrace: submitter, worker and dispatcher are three processes; what they make is one trace.
 func TestOneTrace(t *testing.T) {
+	t.Parallel()
 	client, clientSpans := recorder()
 	parent, end := client.Submit(t.Context(), "r", "trip")
 	end(nil)
@@ -83,6 +84,7 @@ func valueOf(s sdktrace.ReadOnlySpan, key attribute.Key) string {
 
 // TestWithoutTracesTheContextIsPassedOn: a worker that makes no spans still hands the submitter's trace to its tools.
 func TestWithoutTracesTheContextIsPassedOn(t *testing.T) {
+	t.Parallel()
 	const parent = "00-0102030405060708090a0b0c0d0e0f10-0102030405060708-01"
 	a := &Attempts{}
 	ctx := a.Began(t.Context(), steps.StepMessage{}, map[string][]string{"traceparent": {parent}}, 1)
@@ -122,6 +124,7 @@ func TestTracesAreOffUnlessAskedFor(t *testing.T) {
 }
 
 func TestCarrierWritesLowerCaseAndReadsAny(t *testing.T) {
+	t.Parallel()
 	c := carrier{}
 	c.Set("Traceparent", "x")
 	if len(c["traceparent"]) != 1 || c.Get("TRACEPARENT") != "x" || c.Get("baggage") != "" || len(c.Keys()) != 1 {
@@ -138,5 +141,23 @@ func TestCarrierWritesLowerCaseAndReadsAny(t *testing.T) {
 	ctx := carrierForm.Extract(context.Background(), carrier{"traceparent": {"garbage"}})
 	if parentOf(ctx) != "" {
 		t.Error("garbage is a parent")
+	}
+}
+
+// TestACallersSpanIsTheParent of the submit, where it is a valid one.
+func TestACallersSpanIsTheParent(t *testing.T) {
+	t.Parallel()
+	for traceparent, id := range map[string]string{
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01": "b7ad6b7169203331",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333-01":  "0000000000000000",
+		"": "0000000000000000",
+	} {
+		traces, spans := recorder()
+		parent, end := traces.SubmitFor(t.Context(), traceparent, "r", "trip")
+		end(nil)
+		submit := only(t, spans)
+		if submit.Parent().SpanID().String() != id || !strings.Contains(parent, submit.SpanContext().SpanID().String()) || !strings.Contains(parent, submit.SpanContext().TraceID().String()) {
+			t.Errorf("%q: below %s, the run is below %s", traceparent, submit.Parent().SpanID(), parent)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 // TestVotesInLines: of two who must approve, the first is not late, and the same person again does not count.
 func TestVotesInLines(t *testing.T) {
+	t.Parallel()
 	tools, err := plan.ParseTools("tools.yaml", []byte(`tools: {pay: {approval: {approvers: 2}, rungs: [{command: {argv: [pay]}}]}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +27,7 @@ func TestVotesInLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	h := &history{t: t, o: &Runs{Log: NewLogger(&out, LogOptions{JSON: true, Level: slog.LevelInfo})}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	h := &history{t: t, o: &Runs{Logger: NewLogger(&out, LogOptions{JSON: true, Level: slog.LevelInfo})}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	h.add(steps.Submitted{Epoch: steps.Epoch, Document: doc.JSON, Input: doc.Definition.Plan.Input, By: "ann", Program: program})
 	for _, c := range []struct{ by, says string }{
 		{"mia", "approval given, others are needed"}, {"MIA ", "decision does not count"}, {"bo", "escalation decided"}, {"cy", "decision came too late"},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"belay/internal/expr"
 	"belay/internal/steps"
 )
 
@@ -56,14 +57,14 @@ func compileAsk(t *steps.Tool) (*steps.Asks, error) {
 		if r.Human == nil {
 			continue
 		}
-		q, err := compileJSON(quoted(r.Human.Question), inTools)
+		q, err := expr.CompileJSON(quoted(r.Human.Question), inTools)
 		if err != nil {
 			return nil, fmt.Errorf("rung %q: question: %w", r.Name, err)
 		}
 		if asks.Questions == nil {
 			asks.Questions = map[int]steps.Expr{}
 		}
-		asks.Questions[k], some = q.expr(), true
+		asks.Questions[k], some = q.Expr(), true
 	}
 	if !some {
 		return nil, nil
@@ -71,12 +72,12 @@ func compileAsk(t *steps.Tool) (*steps.Asks, error) {
 	return asks, nil
 }
 
-func compileCondition(written string, see view) (steps.Expr, error) {
-	e, err := compileBare(written, see, true)
+func compileCondition(written string, see expr.Readable) (steps.Expr, error) {
+	e, err := expr.CompileBare(written, see, true)
 	if err != nil {
 		return nil, err
 	}
-	return e.condition(), nil
+	return e.Condition(), nil
 }
 
 func compileVerify(asks *steps.Asks, v *steps.Verify) (err error) {
@@ -87,16 +88,16 @@ func compileVerify(asks *steps.Asks, v *steps.Verify) (err error) {
 	if len(v.Output) == 0 {
 		return nil
 	}
-	t, err := compileJSON(v.Output, inProbe)
+	t, err := expr.CompileJSON(v.Output, inProbe)
 	if err != nil {
 		return fmt.Errorf("output: %w", err)
 	}
-	asks.Verified = t.expr()
+	asks.Verified = t.Expr()
 	return nil
 }
 
 func quoted(s string) json.RawMessage {
-	raw, err := canonical(s)
+	raw, err := expr.Canonical(s)
 	if err != nil {
 		panic("plan: a string cannot be written: " + err.Error())
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"belay/internal/steps"
 )
 
 func benchDocument(b *testing.B, count int) []byte {
@@ -46,29 +44,5 @@ func BenchmarkCachedProgram(b *testing.B) {
 		if _, err := c.Program(doc); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-func BenchmarkEvaluate(b *testing.B) {
-	for name, text := range map[string]string{
-		"constant":   `{"a":1}`,
-		"whole":      `{"order":"${ input.order }"}`,
-		"text":       `{"order":"order ${ input.order } of ${ run.id }"}`,
-		"arithmetic": `{"n":"${ input.amount * 2 + 1 }"}`,
-	} {
-		b.Run(name, func(b *testing.B) {
-			t, faults := compileTemplate(steps.Decode([]byte(text)), "", aView())
-			if len(faults) > 0 {
-				b.Fatal(faults)
-			}
-			w := &world{input: `{"order":"A-1","amount":1.10}`}
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := t.over(w); err != nil {
-					b.Fatal(err)
-				}
-				w.reads = w.reads[:0]
-			}
-		})
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 
+	"belay/internal/exactjson"
+	"belay/internal/expr"
 	"belay/internal/steps"
 	"belay/internal/wire"
 )
@@ -19,7 +21,7 @@ var ErrDocument = errors.New("the run's document is not valid")
 // The expressions in it hold no state and may be called at the same time by many runs.
 func Compile(document []byte) (*steps.Program, error) {
 	p := &steps.Program{Digest: digest(document)}
-	if err := json.Unmarshal(document, &p.Definition); err != nil {
+	if err := exactjson.Unmarshal(document, &p.Definition); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
 	needs, err := checkDefinition(&p.Definition)
@@ -44,7 +46,7 @@ func digest(document []byte) string {
 // anything there.
 func checkDefinition(d *steps.Definition) (graph, error) {
 	if len(d.Plan.Steps) == 0 || len(d.Plan.Steps) > maxSteps {
-		return nil, fmt.Errorf("%d steps, from 1 to %d are possible", len(d.Plan.Steps), maxSteps)
+		return nil, fmt.Errorf("%d steps; a plan has from 1 to %d", len(d.Plan.Steps), maxSteps)
 	}
 	index := indexOf(d.Plan.Steps)
 	needs := make(graph, len(d.Plan.Steps))
@@ -62,7 +64,7 @@ func checkDefinition(d *steps.Definition) (graph, error) {
 		}
 	}
 	if len(needs.order()) < len(needs) {
-		return nil, errors.New("its steps need one another in a circle")
+		return nil, errors.New("its steps need one another in a cycle")
 	}
 	return needs, nil
 }
@@ -82,11 +84,28 @@ func checkStep(d *steps.Definition, s *steps.Step, index map[string]int, i int) 
 	if err := checkPinned(d, s.Tool); err != nil {
 		return fmt.Errorf("step %q: %w", s.ID, err)
 	}
+	if s.Agent != nil {
+		if err := checkAgentStep(d, s); err != nil {
+			return fmt.Errorf("step %q: %w", s.ID, err)
+		}
+	}
 	if s.Compensate == nil {
 		return nil
 	}
 	if err := checkPinned(d, s.Compensate.Tool); err != nil {
 		return fmt.Errorf("step %q: %w", s.ID, err)
+	}
+	return nil
+}
+
+func checkAgentStep(d *steps.Definition, s *steps.Step) error {
+	if s.ForEach != "" || len(s.Agent.Prompt) == 0 || s.Agent.Limits.Turns <= 0 || s.Agent.Limits.Calls <= 0 {
+		return errors.New("its agent has no prompt or no bound, or is one of many")
+	}
+	for _, name := range s.Agent.Tools {
+		if err := checkPinned(d, name); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -101,7 +120,7 @@ func checkPinned(d *steps.Definition, name string) error {
 	}
 	for _, r := range t.Rungs {
 		if !validRung(r.Name) {
-			return fmt.Errorf("rung %q of tool %q is no valid name", r.Name, name)
+			return fmt.Errorf("rung %q of tool %q is not a valid name", r.Name, name)
 		}
 	}
 	return nil
@@ -111,20 +130,21 @@ func compileNodes(p *steps.Program, needs graph) error {
 	views := newViews(indexOf(p.Plan.Steps), needs)
 	p.Nodes = make([]steps.Node, len(p.Plan.Steps))
 	for i := range p.Nodes {
-		if err := compileNode(&p.Nodes[i], &p.Plan.Steps[i], views, i); err != nil {
+		if err := compileNode(p, views, i); err != nil {
 			return fmt.Errorf("step %q: %w", p.Plan.Steps[i].ID, err)
 		}
 	}
 	if len(p.Plan.Output) == 0 {
 		return nil
 	}
-	t, err := compileJSON(p.Plan.Output, views.output())
-	p.Output = t.expr()
+	t, err := expr.CompileJSON(p.Plan.Output, views.output())
+	p.Output = t.Expr()
 	return err
 }
 
-func compileNode(n *steps.Node, s *steps.Step, views views, i int) error {
-	var errs [4]error
+func compileNode(p *steps.Program, views views, i int) error {
+	n, s := &p.Nodes[i], &p.Plan.Steps[i]
+	var errs [5]error
 	if s.When != "" {
 		errs[0] = compileWhen(n, s, views.params(i, s.ForEach != ""))
 	}
@@ -137,48 +157,34 @@ func compileNode(n *steps.Node, s *steps.Step, views views, i int) error {
 	if s.Compensate != nil && len(s.Compensate.With) > 0 {
 		n.CompensateWith, errs[3] = compileParams(s.Compensate.With, views.undo(i, s.ForEach != ""))
 	}
+	if s.Agent != nil {
+		n.Agent, errs[4] = compileAgent(p, s, views.params(i, false))
+	}
 	return errors.Join(errs[:]...)
 }
 
-func compileWhen(n *steps.Node, s *steps.Step, see view) error {
-	e, err := compileBare(s.When, see, true)
+func compileWhen(n *steps.Node, s *steps.Step, see expr.Readable) error {
+	e, err := expr.CompileBare(s.When, see, true)
 	if err != nil {
 		return fmt.Errorf("when: %w", err)
 	}
-	n.When = e.condition()
-	n.WhenPerItem = slices.Contains(e.uses.roots, "item") || slices.Contains(e.uses.roots, "index")
+	n.When = e.Condition()
+	n.WhenPerItem = slices.Contains(e.Uses.Roots, "item") || slices.Contains(e.Uses.Roots, "index")
 	return nil
 }
 
-func compileForEach(s *steps.Step, see view) (steps.Expr, error) {
-	e, err := compileBare(s.ForEach, see, false)
+func compileForEach(s *steps.Step, see expr.Readable) (steps.Expr, error) {
+	e, err := expr.CompileBare(s.ForEach, see, false)
 	if err != nil {
 		return nil, fmt.Errorf("for_each: %w", err)
 	}
-	return e.list(), nil
+	return e.List(), nil
 }
 
-func compileBare(written string, see view, boolean bool) (*expression, error) {
-	source, at := bare(written)
-	e, faults := compileExpression(source, see, boolean)
-	if len(faults) > 0 {
-		return nil, placed{fault: faults[0].shifted(at)}
-	}
-	return e, nil
-}
-
-func compileParams(raw json.RawMessage, see view) (steps.Expr, error) {
-	t, err := compileJSON(raw, see)
+func compileParams(raw json.RawMessage, see expr.Readable) (steps.Expr, error) {
+	t, err := expr.CompileJSON(raw, see)
 	if err != nil {
 		return nil, err
 	}
-	return t.object(), nil
-}
-
-func compileJSON(raw json.RawMessage, see view) (template, error) {
-	t, faults := compileTemplate(steps.Decode(raw), "", see)
-	if len(faults) > 0 {
-		return t, faults[0]
-	}
-	return t, nil
+	return t.Object(), nil
 }

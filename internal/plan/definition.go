@@ -7,7 +7,9 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"belay/internal/expr"
 	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
 // define gives a digest for each part of a tool that says what it does to the world, as it is written in the file. The
@@ -23,20 +25,20 @@ func (f *toolsFile) define(t *ToolDef, n *yaml.Node) map[string]string {
 	if t.Summary != "" {
 		parts["summary"] = sum([]byte(t.Summary))
 	}
-	for i, e := range resolve(valueOf(n, "rungs")).Content {
+	for i, e := range yamldoc.Resolve(yamldoc.ValueOf(n, "rungs")).Content {
 		if i >= len(t.Rungs) {
 			break
 		}
-		config := valueOf(resolve(e), t.Rungs[i].Executor)
+		config := yamldoc.ValueOf(yamldoc.Resolve(e), t.Rungs[i].Executor)
 		if config == nil {
 			continue // reported already
 		}
-		v, _ := (&reader{src: f.src}).value(config)
+		v, _ := (&yamldoc.Reader{}).Value(config)
 		rung := map[string]any{t.Rungs[i].Executor: v}
 		if t.Rungs[i].output != nil {
 			rung["output"] = steps.Decode(t.Rungs[i].output)
 		}
-		raw, err := canonical(rung)
+		raw, err := expr.Canonical(rung)
 		if err == nil {
 			parts["rung "+t.Rungs[i].Name] = sum(raw)
 		}
@@ -46,7 +48,7 @@ func (f *toolsFile) define(t *ToolDef, n *yaml.Node) map[string]string {
 
 // inAnyOrder is a schema that reads the same in whatever order it is written.
 func inAnyOrder(schema json.RawMessage) json.RawMessage {
-	raw, err := canonical(steps.Decode(schema))
+	raw, err := expr.Canonical(steps.Decode(schema))
 	if err != nil {
 		return schema
 	}
@@ -58,17 +60,17 @@ func sum(b []byte) string {
 	return hex.EncodeToString(s[:])
 }
 
-// held makes the worker's own question whether a call needs approval. What cannot be told does.
-func held(when string) func(params json.RawMessage) bool {
+// needsApproval is the worker's own check whether a call needs approval. A call that cannot be judged needs it.
+func needsApproval(when string) func(params json.RawMessage) bool {
 	if when == "" {
 		return func(json.RawMessage) bool { return true }
 	}
-	e, err := compileBare(when, inTools, true)
+	e, err := expr.CompileBare(when, inTools, true)
 	if err != nil {
 		return func(json.RawMessage) bool { return true } // reported already, with its place
 	}
 	return func(params json.RawMessage) bool {
-		v, err := e.evaluate(withParams(steps.Decode(params)))
+		v, err := e.Of(steps.Decode(params))
 		need, ok := v.(bool)
 		return err != nil || !ok || need
 	}

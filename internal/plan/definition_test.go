@@ -39,6 +39,7 @@ func digestOf(t *testing.T, file string) string {
 // TestWhatAnApprovalIsBoundTo: whatever changes what the tool does to the world makes another definition; how patiently
 // it is tried, and who is asked, does not.
 func TestWhatAnApprovalIsBoundTo(t *testing.T) {
+	t.Parallel()
 	before := digestOf(t, approvedTool)
 	for old, other := range map[string]string{
 		"effects: unsafe": "effects: idempotent", "timeout: 1m": "timeout: 1m\n    summary: Nothing happens", "method: POST": "method: PUT", "127.0.0.1/pay": "127.0.0.1/steal", "input_schema: {type: object}": "input_schema: {type: object, required: [amount]}",
@@ -59,14 +60,30 @@ func TestWhatAnApprovalIsBoundTo(t *testing.T) {
 	}
 }
 
+// TestWhatAnApprovalOfAServersToolIsBoundTo: another server, another tool or another way to it is not what was approved.
+func TestWhatAnApprovalOfAServersToolIsBoundTo(t *testing.T) {
+	t.Parallel()
+	file := "tools:\n  pay:\n    approval: always\n    rungs:\n      - mcp: {command: [shop, --live], env: [MODE=live], tool: pay}\n        timeout: 5s\n"
+	before := digestOf(t, file)
+	for old, other := range map[string]string{"--live": "--other", "MODE=live": "MODE=test", "tool: pay": "tool: pay_twice", "command: [shop, --live], env: [MODE=live]": `url: "https://shop.example.com/mcp"`} {
+		if digestOf(t, strings.Replace(file, old, other, 1)) == before {
+			t.Errorf("%s instead of %s is still approved", other, old)
+		}
+	}
+	if digestOf(t, strings.Replace(file, "5s", "6s", 1)) != before {
+		t.Error("another timeout asks for another approval")
+	}
+}
+
 // TestAWorkerAsksItsOwnFile whether a call needs approval; what cannot be told does.
 func TestAWorkerAsksItsOwnFile(t *testing.T) {
+	t.Parallel()
 	tools, err := ParseTools("tools.yaml", []byte(approvedTool))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for params, want := range map[string]bool{`{"amount":100}`: false, `{"amount":100.01}`: true, `{"amount":"a lot"}`: true, `{}`: true, `[]`: true, `{`: true, ``: true} {
-		if got := tools.Tools["pay"].Held(json.RawMessage(params)); got != want {
+		if got := tools.Tools["pay"].NeedsApproval(json.RawMessage(params)); got != want {
 			t.Errorf("%s needs approval: %v", params, got)
 		}
 	}

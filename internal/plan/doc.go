@@ -7,7 +7,7 @@
 // Compile reads no file and no clock and gives the same program everywhere. [ParseTools] turns a tools file into
 // policies (pinned into runs) and executor specifications (which stay with the worker).
 //
-// Where to start reading: planfile.go and toolsfile.go (which keys there are), reader.go (typed reading of YAML with
-// positions), template.go (`${ ... }` in strings), expression.go (one expression), rewrite.go and number.go (numbers
-// exactly as written), meter.go (what an evaluation may cost).
+// Where to start reading: planfile.go and plancheck.go (which keys a plan has, and what is checked across steps),
+// toolsfile.go, executors.go and toolspeople.go (which keys a tools file has), compile.go (from bytes to a program),
+// lint.go and linttools.go (warnings). yamldoc reads the YAML, expr compiles the expressions.
 package plan

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
 // Document is a checked plan with the policies of its tools pinned into it.
@@ -15,9 +16,11 @@ type Document struct {
 	Definition steps.Definition // the plan with all defaults filled in, and its tools
 	JSON       []byte           // canonical bytes of Definition: what is submitted, and what [Compile] takes
 	Program    *steps.Program   // what Compile gives for JSON
-	Warnings   Problems         // what is no mistake, and may still not be meant; of the plan and of its tools
+	Warnings   yamldoc.Problems // what is not a mistake but may not be meant; of the plan and of its tools
+	Waivers    []Waiver         // findings that are accepted, in the order of the document
 
 	checkInput check
+	places     map[[2]string]Place
 }
 
 // LoadPlan reads and checks the plan in a file. See [ParsePlan].
@@ -32,31 +35,34 @@ func LoadPlan(path string, tools *Tools) (*Document, error) {
 // ParsePlan checks a plan against a tools file. The error is [Problems]: all mistakes, not the first one. Tools may be
 // nil; then every tool is unknown.
 func ParsePlan(file string, data []byte, tools *Tools) (*Document, error) {
-	p := &planFile{reader: &reader{}}
-	root, ok := p.parse(file, data, "plan")
+	p := &planFile{reader: &reader{&yamldoc.Reader{}}}
+	root, ok := p.Parse(file, data, "plan")
 	if !ok {
-		return nil, p.problems.err()
+		return nil, p.Problems.Err()
 	}
 	p.read(root)
 	p.checkSteps(tools)
-	if len(p.problems) > 0 {
-		return nil, p.problems.err()
+	if len(p.Problems) > 0 {
+		return nil, p.Problems.Err()
 	}
 	return p.document(tools)
 }
 
 func (p *planFile) document(tools *Tools) (*Document, error) {
-	d := &Document{File: p.src.file, Definition: p.definition(tools), checkInput: p.schemaChecks, Warnings: p.warningsOf(tools)}
+	d := &Document{File: p.FileName(), Definition: p.definition(tools), checkInput: p.schemaChecks, Warnings: p.warningsOf(tools), places: p.placesOf()}
+	for _, w := range p.waivers {
+		d.Waivers = append(d.Waivers, w.Waiver)
+	}
 	var err error
 	if d.JSON, err = marshal(d.Definition); err != nil {
 		return nil, fmt.Errorf("write plan: %w", err)
 	}
 	if len(d.JSON) > steps.MaxSubmitted {
-		p.at(p.root, "split it, or pass large values as input", "the plan with its tools takes %d bytes, at most %d are possible", len(d.JSON), steps.MaxSubmitted)
-		return nil, p.problems.err()
+		p.At(p.root, "split it, or pass large values as input", "the plan with its tools takes %d bytes; at most %d are allowed", len(d.JSON), steps.MaxSubmitted)
+		return nil, p.Problems.Err()
 	}
 	if d.Program, err = Compile(d.JSON); err != nil {
-		return nil, Problems{{File: p.src.file, Message: err.Error()}}
+		return nil, yamldoc.Problems{{File: p.FileName(), Message: err.Error()}}
 	}
 	return d, nil
 }
@@ -67,6 +73,11 @@ func (p *planFile) definition(tools *Tools) steps.Definition {
 	for _, s := range p.steps {
 		d.Plan.Steps = append(d.Plan.Steps, s.Step)
 		d.Tools[s.Tool] = tools.Tools[s.Tool].Tool
+		if s.Agent != nil {
+			for _, name := range s.Agent.Tools {
+				d.Tools[name] = pinned(name, tools)
+			}
+		}
 		if s.Compensate != nil {
 			d.Tools[s.Compensate.Tool] = tools.Tools[s.Compensate.Tool].Tool
 		}

@@ -9,7 +9,9 @@ import (
 	"sync"
 	"testing"
 
+	"belay/internal/expr"
 	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
 const sampleToolsSmall = `tools: {t: {effects: none, rungs: [{go: {}}]}, other: {rungs: [{go: {}}]}, undo: {rungs: [{go: {}}]}}`
@@ -28,6 +30,7 @@ func document(t *testing.T, text string) *Document {
 }
 
 func TestDocumentIsStable(t *testing.T) {
+	t.Parallel()
 	a := document(t, "name: p\ninput: {b: 1.0, a: x}\nsteps:\n- {id: a, tool: t, with: {z: 1, y: '<&>'}}\n")
 	b := document(t, `{"steps": [{"with": {"y": "<&>", "z": 1}, "tool": "t", "id": "a", "needs": []}], "input": {"a": "x", "b": 1.0}, "name": "p"}`)
 	if !bytes.Equal(a.JSON, b.JSON) {
@@ -46,6 +49,7 @@ func TestDocumentIsStable(t *testing.T) {
 }
 
 func TestOnlyNamedToolsArePinned(t *testing.T) {
+	t.Parallel()
 	doc := document(t, "{name: p, steps: [{id: a, tool: t, compensate: {tool: undo}}]}")
 	if len(doc.Definition.Tools) != 2 || doc.Definition.Tools["undo"].Name != "undo" {
 		t.Errorf("%v", doc.Definition.Tools)
@@ -53,6 +57,7 @@ func TestOnlyNamedToolsArePinned(t *testing.T) {
 }
 
 func TestCompile(t *testing.T) {
+	t.Parallel()
 	doc := document(t, `
 name: p
 input: {list: [1]}
@@ -83,6 +88,7 @@ output: ["${ input.list }", 1]
 }
 
 func TestCompileRefuses(t *testing.T) {
+	t.Parallel()
 	good := string(document(t, `{name: p, steps: [{id: a, tool: t, with: {x: "${ input.x }"}}, {id: b, tool: t, when: "true", compensate: {tool: undo}}]}`).JSON)
 	for _, c := range []struct{ old, new, want string }{
 		{`{`, ``, "invalid character"},
@@ -90,10 +96,10 @@ func TestCompileRefuses(t *testing.T) {
 		{`"id":"b"`, `"id":"a"`, "there twice"},
 		{`"id":"b"`, `"id":"b.c"`, "not valid"},
 		{`"needs":["a"]`, `"needs":["z"]`, `needs unknown step "z"`},
-		{`"needs":["a"]`, `"needs":["b"]`, "circle"},
+		{`"needs":["a"]`, `"needs":["b"]`, "cycle"},
 		{`"id":"b","tool":"t"`, `"id":"b","tool":"x"`, `tool "x" is not pinned`},
 		{`"compensate":{"tool":"undo"}`, `"compensate":{"tool":"x"}`, `tool "x" is not pinned`},
-		{`"name":"primary"`, `"name":"a.b"`, "no valid name"},
+		{`"name":"primary"`, `"name":"a.b"`, "not a valid name"},
 		{`"name":"t"`, `"name":"u"`, "not pinned"},
 		{`input.x`, `steps.b.output`, `step "a": x: character 10: step "b" is not among the needs`},
 		{`"when":"true"`, `"when":"1 +"`, `step "b": when: character 3: the expression ends too early`},
@@ -110,6 +116,7 @@ func TestCompileRefuses(t *testing.T) {
 }
 
 func TestTooManySteps(t *testing.T) {
+	t.Parallel()
 	var b strings.Builder
 	b.WriteString("name: p\nsteps:\n")
 	for i := range maxSteps + 1 {
@@ -120,12 +127,13 @@ func TestTooManySteps(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = ParsePlan("plan.yaml", []byte(b.String()), tools)
-	if err == nil || err.Error() != "plan.yaml:3:1: the plan has 10001 steps, at most 10000 are possible (use for_each, or split the plan)" {
+	if err == nil || err.Error() != "plan.yaml:3:1: the plan has 10001 steps; at most 10000 are allowed (use for_each, or split the plan)" {
 		t.Error(err)
 	}
 }
 
 func TestManyMistakesAreFoundInTime(t *testing.T) {
+	t.Parallel()
 	var b strings.Builder
 	b.WriteString("name: p\nsteps:\n")
 	for i := range 5_000 {
@@ -136,12 +144,13 @@ func TestManyMistakesAreFoundInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = ParsePlan("plan.yaml", []byte(b.String()), tools)
-	if problems, ok := errors.AsType[Problems](err); !ok || len(problems) != 15_000 {
+	if problems, ok := errors.AsType[yamldoc.Problems](err); !ok || len(problems) != 15_000 {
 		t.Errorf("%d problems", len(problems))
 	}
 }
 
 func TestTooLargeDocuments(t *testing.T) {
+	t.Parallel()
 	tools, err := ParseTools("tools.yaml", []byte(sampleToolsSmall))
 	if err != nil {
 		t.Fatal(err)
@@ -151,11 +160,11 @@ func TestTooLargeDocuments(t *testing.T) {
 		bomb += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.Repeat(fmt.Sprintf("*%c,", c-1), 10))
 	}
 	for name, c := range map[string]struct{ text, want string }{
-		"file":    {strings.Repeat("#", maxDocument+1), "plan.yaml: the file is larger than 4 MiB"},
-		"message": {"name: p\nsteps: [{id: a, tool: t, with: {x: '" + strings.Repeat("x", steps.MaxSubmitted) + "'}}]", "bytes, at most 524288 are possible"},
+		"file":    {strings.Repeat("#", 4<<20+1), "plan.yaml: the file is larger than 4 MiB"},
+		"message": {"name: p\nsteps: [{id: a, tool: t, with: {x: '" + strings.Repeat("x", steps.MaxSubmitted) + "'}}]", "bytes; at most 524288 are allowed"},
 		"aliases": {bomb, "once its aliases are replaced"},
 		"depth":   {"x: " + strings.Repeat("[", 250) + strings.Repeat("]", 250), "nested deeper than 200"},
-		"deeper":  {"x: " + strings.Repeat("[", 100_000), "no YAML"},
+		"deeper":  {"x: " + strings.Repeat("[", 100_000), "not YAML"},
 	} {
 		_, err := ParsePlan("plan.yaml", []byte(c.text), tools)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -165,12 +174,13 @@ func TestTooLargeDocuments(t *testing.T) {
 }
 
 func TestBytesThatAreNoText(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
-		"a: \x01\n":           "t.yaml:1:4: no YAML: control characters are not allowed (value: 1) (remove the control character)",
-		"a: b\nc: \xff\n":     "t.yaml:2:4: no YAML:",
+		"a: \x01\n":           "t.yaml:1:4: not YAML: control characters are not allowed (value: 1) (remove the control character)",
+		"a: b\nc: \xff\n":     "t.yaml:2:4: not YAML:",
 		"":                    "t.yaml:1:1: the tools file is empty",
 		"null":                "t.yaml:1:1: the tools file is empty",
-		"\ufefftools: {x: 1}": `t.yaml:1:12: tool "x" is a mapping of keys to values, not a number`,
+		"\ufefftools: {x: 1}": `t.yaml:1:12: tool "x" must be a mapping of keys to values, not a number`,
 	} {
 		_, err := ParseTools("t.yaml", []byte(text))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -180,6 +190,7 @@ func TestBytesThatAreNoText(t *testing.T) {
 }
 
 func TestCheckInput(t *testing.T) {
+	t.Parallel()
 	declared := document(t, `
 name: p
 input: {order: A-1, amount: 120.50, any: ~, list: [1], flag: true}
@@ -220,12 +231,13 @@ steps: [{id: a, tool: t}]
 	if _, err := free.CheckInput(map[string]json.RawMessage{"x": json.RawMessage(`{`)}); err == nil {
 		t.Error("input that is no JSON is taken")
 	}
-	if _, err := free.CheckInput(map[string]json.RawMessage{"x": appendString(nil, strings.Repeat("x", steps.MaxSubmitted))}); err == nil {
+	if _, err := free.CheckInput(map[string]json.RawMessage{"x": expr.AppendString(nil, strings.Repeat("x", steps.MaxSubmitted))}); err == nil {
 		t.Error("an input of any size is taken")
 	}
 }
 
 func TestParseInput(t *testing.T) {
+	t.Parallel()
 	doc := document(t, `{name: p, input: {s: x, n: 1, b: true, l: [], any: ~}, steps: [{id: a, tool: t}]}`)
 	free := document(t, `{name: p, steps: [{id: a, tool: t}]}`)
 	for _, c := range []struct {
@@ -258,6 +270,7 @@ func TestParseInput(t *testing.T) {
 }
 
 func TestCache(t *testing.T) {
+	t.Parallel()
 	c := NewCache(2)
 	var docs [3][]byte
 	for i := range docs {
@@ -288,6 +301,7 @@ func TestCache(t *testing.T) {
 }
 
 func TestCacheTogether(t *testing.T) {
+	t.Parallel()
 	c, doc := NewCache(0), document(t, "{name: p, steps: [{id: a, tool: t}]}").JSON
 	programs := make([]*steps.Program, 8)
 	var wg sync.WaitGroup
@@ -300,4 +314,19 @@ func TestCacheTogether(t *testing.T) {
 			t.Fatal("the same document gives several programs")
 		}
 	}
+}
+
+// TestADocumentIsAsDeepAsAnEvent: what a document may nest, an event may carry.
+func TestADocumentIsAsDeepAsAnEvent(t *testing.T) {
+	t.Parallel()
+	if yamldoc.MaxDepth != steps.MaxDepth {
+		t.Errorf("documents: %d, events: %d", yamldoc.MaxDepth, steps.MaxDepth)
+	}
+}
+
+func outcome(raw json.RawMessage, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return string(raw)
 }

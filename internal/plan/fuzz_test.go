@@ -7,11 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
 // stories gives a section of every story as a seed.
@@ -92,7 +91,7 @@ func checkToolDef(t *testing.T, name string, tool *ToolDef) {
 }
 
 func checkProblems(t *testing.T, data []byte, err error) {
-	problems, ok := errors.AsType[Problems](err)
+	problems, ok := errors.AsType[yamldoc.Problems](err)
 	if !ok || len(problems) == 0 {
 		t.Fatalf("not problems: %v", err)
 	}
@@ -105,51 +104,47 @@ func checkProblems(t *testing.T, data []byte, err error) {
 	}
 }
 
-// FuzzTemplate: whatever the expression, it is refused, or it gives JSON, or an error.
-func FuzzTemplate(f *testing.F) {
-	for _, s := range []string{
-		"${ input.n + 1 }", "x ${ steps.first.output.id }", "$${ x }", "${ map(input.list, # * 2) }", "${ {'a': [1, 2.50]}.a[1] }", "${ input?.a ?? run.id }",
-		"${ sort(input.list) | join(',') }", "${ let x = input.n; x in 1..10 }", "${ input.s matches '^a.*' }", "${ if input.yes { 1 } else { nil } }", "${ '}' }", "${ `",
-		"${ input.list[1:] }", "${ -input.n % 3 ** 2 }", "${ groupBy(input.rows, .id) }", "${ reduce(input.list, #acc + #, 0) }", "${ fromJSON('[1e9]')[0] }",
-	} {
-		f.Add(s)
+// FuzzCompile: a document out of a log compiles to a program with its digest, or says what is wrong.
+func FuzzCompile(f *testing.F) {
+	tools, err := ParseTools("tools.yaml", []byte(sampleToolsSmall))
+	if err != nil {
+		f.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, s string) {
-		compiled, faults := compileTemplate(s, "", aView())
-		for _, f := range faults {
-			if f.message == "" || f.at < 0 || f.at > utf8.RuneCountInString(s)+1 {
-				t.Fatalf("%q: %+v", s, f)
+	files, err := filepath.Glob("testdata/stories/*.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if doc, err := ParsePlan("plan.yaml", section(txtar.Parse(data), "plan.yaml"), tools); err == nil {
+			f.Add(doc.JSON)
+		}
+	}
+	f.Add([]byte(`{"plan":{"name":"p","steps":[{"id":"a","tool":"t"}],"Steps":[]},"tools":{"t":{}}}`))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		p, err := Compile(document)
+		if err != nil {
+			if !errors.Is(err, ErrDocument) {
+				t.Fatalf("%v", err)
 			}
-		}
-		if len(faults) > 0 {
 			return
 		}
-		raw, err := compiled.over(aWorld())
-		if err == nil && !json.Valid(raw) {
-			t.Fatalf("%q gives no JSON: %s", s, raw)
+		if p.Digest != digest(document) {
+			t.Fatalf("the digest is %s", p.Digest)
 		}
-		if again, err2 := compiled.over(aWorld()); (err == nil) != (err2 == nil) || string(raw) != string(again) {
-			t.Fatalf("%q gives %s, then %s", s, raw, again)
-		}
-	})
-}
-
-// FuzzValues: every JSON value passes through as it was written, but for order and space.
-func FuzzValues(f *testing.F) {
-	for _, s := range []string{`1.10`, `{"b":[1e3,"<>&\u2028"],"a":null}`, `"\ud800"`, `-0`, `[[[]]]`} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if !json.Valid([]byte(s)) {
-			return
-		}
-		once, err := canonical(steps.Decode(json.RawMessage(s)))
+		once, err := marshal(p.Definition)
 		if err != nil {
 			t.Fatal(err)
 		}
-		twice, err := canonical(steps.Decode(once))
-		if err != nil || string(once) != string(twice) {
-			t.Fatalf("%s becomes %s, then %s (%v)", s, once, twice, err)
+		back, err := Compile(once)
+		if err != nil {
+			t.Fatalf("%s: %v", once, err)
+		}
+		if twice, err := marshal(back.Definition); err != nil || string(once) != string(twice) {
+			t.Fatalf("%s\n%s\n%v", once, twice, err)
 		}
 	})
 }

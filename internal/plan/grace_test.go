@@ -7,6 +7,7 @@ import (
 )
 
 func TestGraceOfCommands(t *testing.T) {
+	t.Parallel()
 	file := func(rung string) string {
 		return "tools:\n  t: {effects: none, rungs: [" + rung + "]}\n"
 	}

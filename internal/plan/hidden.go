@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"belay/internal/yamldoc"
 )
 
 // Secrets that somebody wrote into a tools file reach the tool, which may say them again. Executors hide them in what it
@@ -53,8 +55,8 @@ func (h *hiddenValues) addNamed(kind, name, value string) {
 // addMapping adds the secrets of a mapping of names to texts.
 func (h *hiddenValues) addMapping(kind string, n *yaml.Node) {
 	for i := 0; i+1 < len(n.Content) && n.Kind == yaml.MappingNode; i += 2 {
-		if value := resolve(n.Content[i+1]); isString(value) {
-			h.addNamed(kind, resolve(n.Content[i]).Value, value.Value)
+		if value := yamldoc.Resolve(n.Content[i+1]); yamldoc.IsString(value) {
+			h.addNamed(kind, yamldoc.Resolve(n.Content[i]).Value, value.Value)
 		}
 	}
 }

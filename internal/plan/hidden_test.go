@@ -8,6 +8,7 @@ import (
 )
 
 func TestSecretsOfTheToolsFileAreHidden(t *testing.T) {
+	t.Parallel()
 	tools, err := ParseTools("tools.yaml", []byte(`
 tools:
   web:

@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	"belay/internal/expr"
 	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
 // CheckInput makes the input of a run: the plan's defaults with the given values over them. It reports all that is
@@ -28,7 +30,7 @@ func (d *Document) CheckInput(given map[string]json.RawMessage) (json.RawMessage
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	raw, err := canonical(merged)
+	raw, err := expr.Canonical(merged)
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
 	}
@@ -40,7 +42,7 @@ func (d *Document) CheckInput(given map[string]json.RawMessage) (json.RawMessage
 
 func (d *Document) checkWhole(input json.RawMessage) error {
 	if len(input) > steps.MaxSubmitted {
-		return fmt.Errorf("the input takes %d bytes, at most %d are possible", len(input), steps.MaxSubmitted)
+		return fmt.Errorf("the input takes %d bytes; at most %d are allowed", len(input), steps.MaxSubmitted)
 	}
 	if d.checkInput == nil {
 		return nil
@@ -65,8 +67,8 @@ func (d *Document) checkValue(name string, raw json.RawMessage) (any, error) {
 		return nil, err
 	}
 	byDefault, ok := d.defaults()[name]
-	if want := describe(byDefault); ok && byDefault != nil && describe(v) != want {
-		return nil, fmt.Errorf("must be %s like its default, not %s", want, describe(v))
+	if want := expr.Describe(byDefault); ok && byDefault != nil && expr.Describe(v) != want {
+		return nil, fmt.Errorf("must be %s like its default, not %s", want, expr.Describe(v))
 	}
 	return v, nil
 }
@@ -77,7 +79,7 @@ func (d *Document) checkName(name string) error {
 	if d.Definition.Plan.Input == nil || slices.Contains(known, name) {
 		return nil
 	}
-	hint := oneOf(name, known)
+	hint := yamldoc.OneOf(name, known)
 	if hint == "" {
 		return errors.New("the plan takes no input")
 	}
@@ -107,20 +109,20 @@ func (d *Document) ParseInput(name, text string) (json.RawMessage, error) {
 	}
 	byDefault := d.defaults()[name]
 	if _, ok := byDefault.(string); ok {
-		return appendString(nil, text), nil
+		return expr.AppendString(nil, text), nil
 	}
 	v, err := decodeExact(json.RawMessage(text))
 	if _, deep := errors.AsType[steps.TooDeep](err); deep {
 		return nil, fmt.Errorf("input %q: %w", name, err)
 	}
 	if byDefault == nil && err == nil {
-		return canonical(v)
+		return expr.Canonical(v)
 	}
 	if byDefault == nil {
-		return appendString(nil, text), nil //nolint:nilerr // what is no JSON is a string
+		return expr.AppendString(nil, text), nil //nolint:nilerr // what is not JSON is a string
 	}
-	if want := describe(byDefault); err != nil || describe(v) != want {
-		return nil, fmt.Errorf("input %q: %q is not %s, which its default is", name, shorten(text), want)
+	if want := expr.Describe(byDefault); err != nil || expr.Describe(v) != want {
+		return nil, fmt.Errorf("input %q: %q is not %s, which its default is", name, yamldoc.Shorten(text), want)
 	}
-	return canonical(v)
+	return expr.Canonical(v)
 }

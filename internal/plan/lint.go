@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,21 +8,10 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"belay/internal/expr"
 	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
-
-// warn notes what is no mistake, and may still not be what was meant.
-func (r *reader) warn(n *yaml.Node, hint, format string, args ...any) {
-	r.warnings = append(r.warnings, Problem{File: r.src.file, Line: n.Line, Col: n.Column, Message: fmt.Sprintf(format, args...), Hint: hint})
-}
-
-// warnInside notes remarks about the value of a scalar at their own places.
-func (r *reader) warnInside(n *yaml.Node, remarks []fault) {
-	for _, f := range remarks {
-		line, col := r.src.locate(n, f.at)
-		r.warnings = append(r.warnings, Problem{File: r.src.file, Line: line, Col: col, Message: f.message, Hint: f.hint})
-	}
-}
 
 // watches makes what the expressions of a plan should mind, from what is declared: a person may skip any step that has
 // failed, and no plan need think of that.
@@ -54,14 +42,17 @@ func mayBeNull(s *planStep, tools *Tools) string {
 		return ""
 	case s.OnFailure == steps.OnFailureSkip:
 		return "on_failure skips the step"
+	case s.Agent != nil:
+		return "" // its output is an answer that fits
 	}
 	t := tools.Tools[s.Tool]
+	takesNull := func(r RungDef) bool { return s.Agent == nil && r.takesNull(t) } // what an agent gives, its own schema says
 	switch a := t.Approval; {
 	case a != nil && a.OnReject == steps.RejectSkip:
 		return "a rejection skips the step (on_reject of " + t.Name + ")"
 	case a != nil && slices.Contains(a.Decisions, steps.VerbSkip):
 		return "an approver may skip the step (decisions of " + t.Name + ")"
-	case slices.ContainsFunc(t.Rungs, func(r RungDef) bool { return r.takesNull(t) }):
+	case slices.ContainsFunc(t.Rungs, takesNull):
 		return "a person may answer null (" + t.Name + " has no schema against it)"
 	}
 	return ""
@@ -80,18 +71,18 @@ var null = []byte("null")
 
 // of is for the expressions of step s. What its own condition has looked at they need not look at again; nor need they
 // mind a step that is left out under the very same condition.
-func (w watches) of(s *planStep) *watch {
+func (w watches) of(s *planStep) *expr.Watch {
 	asked := map[string]bool{}
 	if s.When != "" {
-		source, _ := bare(s.When)
-		see := view{roots: []string{"input", "steps", "run", "item", "index"}, steps: w.index}
-		if e, _ := compileExpression(source, see, false); e != nil {
-			for _, id := range e.uses.steps {
+		source, _ := expr.Bare(s.When)
+		see := expr.Readable{Roots: []string{"input", "steps", "run", "item", "index"}, Steps: w.index}
+		if e, _ := expr.Compile(source, see, false); e != nil {
+			for _, id := range e.Uses.Steps {
 				asked[id] = true
 			}
 		}
 	}
-	return &watch{mayBeNull: func(id string) string {
+	return &expr.Watch{MayBeNull: func(id string) string {
 		if asked[id] || id == s.ID || w.sameWhen(id, s) {
 			return ""
 		}
@@ -109,50 +100,94 @@ func (w watches) sameWhen(id string, s *planStep) bool {
 }
 
 // all is for expressions that belong to no step.
-func (w watches) all() *watch { return &watch{mayBeNull: func(id string) string { return w.why[id] }} }
+func (w watches) all() *expr.Watch {
+	return &expr.Watch{MayBeNull: func(id string) string { return w.why[id] }}
+}
 
 // checkTimes warns of tools that have more time for a step than the whole run has; of each tool once.
 func (p *planFile) checkTimes(tools *Tools) {
 	seen := map[string]bool{}
 	for _, s := range p.steps {
-		if tools == nil || s.toolNode == nil || tools.Tools[s.Tool] == nil || seen[s.Tool] || p.plan.Deadline <= 0 {
-			continue
+		if tools == nil || p.plan.Deadline <= 0 {
+			return
 		}
-		seen[s.Tool] = true
-		t := tools.Tools[s.Tool]
-		if t.at.timeout != nil && t.Timeout > p.plan.Deadline {
-			p.warn(s.toolNode, "the run's deadline comes first", "a step of %s may take %s, the whole run %s", t.Name, spokenDuration(t.Timeout), spokenDuration(p.plan.Deadline))
-			continue
-		}
-		for _, r := range t.Rungs {
-			if r.at.timeout != nil && r.Timeout > p.plan.Deadline {
-				p.warn(s.toolNode, "the run's deadline comes first", "an attempt of %s/%s may take %s, the whole run %s", t.Name, r.Name, spokenDuration(r.Timeout), spokenDuration(p.plan.Deadline))
+		for _, call := range s.calls() {
+			if t := tools.Tools[call.tool]; t != nil && call.at != nil && !seen[t.Name] {
+				seen[t.Name] = true
+				p.checkTime(call.at, t)
 			}
 		}
 	}
 }
 
-func spokenDuration(d steps.Duration) string { return spoken(time.Duration(d)) }
+// calledAt is a tool, and where the plan says that it is called.
+type calledAt struct {
+	tool string
+	at   *yaml.Node
+}
+
+// calls are the tool of a step, which is the model of an agent, and those that an agent may call.
+func (s *planStep) calls() []calledAt {
+	list := []calledAt{{s.Tool, s.toolNode}}
+	for k, at := range s.agent.found {
+		list = append(list, calledAt{s.Agent.Tools[k], at})
+	}
+	return list
+}
+
+func (p *planFile) checkTime(at *yaml.Node, t *ToolDef) {
+	if t.at.timeout != nil && t.Timeout > p.plan.Deadline {
+		p.Warn(at, "the run's deadline comes first", "a step of %s may take %s, the whole run %s", t.Name, spokenDuration(t.Timeout), spokenDuration(p.plan.Deadline))
+		return
+	}
+	for _, r := range t.Rungs {
+		if r.at.timeout != nil && r.Timeout > p.plan.Deadline {
+			p.Warn(at, "the run's deadline comes first", "an attempt of %s/%s may take %s, the whole run %s", t.Name, r.Name, spokenDuration(r.Timeout), spokenDuration(p.plan.Deadline))
+		}
+	}
+}
+
+// lintModels warns of models whose turns are not simply asked for: a turn is nothing that is done to the world.
+func (p *planFile) lintModels(tools *Tools) {
+	for _, s := range p.steps {
+		if s.Agent == nil || tools == nil || s.toolNode == nil || tools.Tools[s.Tool] == nil {
+			continue
+		}
+		t := tools.Tools[s.Tool]
+		if t.Effects.Unsafe() {
+			p.Warn(s.toolNode, "in the tool "+t.Name+": effects: none", "the agent's model %s is unsafe: a turn whose answer was lost is not asked for again, and people must say what it was", t.Name)
+		}
+		if t.Approval != nil {
+			p.Warn(s.toolNode, "let the tools that the agent calls need the approval", "the agent's model %s needs approval: people are asked about every turn, before anybody knows what it proposes", t.Name)
+		}
+	}
+}
+
+func spokenDuration(d steps.Duration) string { return yamldoc.SpokenDuration(time.Duration(d)) }
 
 // LintedWith are all warnings of a plan and of its tools file, those of tools included that the plan does not name.
-func (d *Document) LintedWith(tools *Tools) Problems {
-	var others Problems
+func (d *Document) LintedWith(tools *Tools) yamldoc.Problems {
+	var others yamldoc.Problems
 	for name, t := range tools.Tools {
 		if _, named := d.Definition.Tools[name]; !named {
 			others = append(others, t.Warnings...)
 		}
 	}
-	return append(slices.Clone(d.Warnings), others.sorted()...)
+	return append(slices.Clone(d.Warnings), others.Sorted()...)
 }
 
 // warningsOf are those of the plan and of the tools that it names.
-func (p *planFile) warningsOf(tools *Tools) Problems {
-	var ofTools Problems
+func (p *planFile) warningsOf(tools *Tools) yamldoc.Problems {
+	var ofTools yamldoc.Problems
 	for _, s := range p.steps {
-		ofTools = append(ofTools, tools.Tools[s.Tool].Warnings...)
+		for _, call := range s.calls() {
+			if t := tools.Tools[call.tool]; t != nil {
+				ofTools = append(ofTools, t.Warnings...)
+			}
+		}
 		if s.Compensate != nil {
 			ofTools = append(ofTools, tools.Tools[s.Compensate.Tool].Warnings...)
 		}
 	}
-	return append(p.warnings.sorted(), ofTools.sorted()...)
+	return append(p.Warnings.Sorted(), ofTools.Sorted()...)
 }

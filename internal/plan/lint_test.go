@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
 const lintTools = `
@@ -35,7 +36,7 @@ func warningsAbout(t *testing.T, plan string) string {
 	return said(doc.Warnings)
 }
 
-func said(list Problems) string {
+func said(list yamldoc.Problems) string {
 	lines := make([]string, len(list))
 	for i := range list {
 		lines[i] = list[i].String()
@@ -45,6 +46,7 @@ func said(list Problems) string {
 
 // TestLintMindsNull: reading what may be null is a warning where null makes the expression fail, and nobody thought of it.
 func TestLintMindsNull(t *testing.T) {
+	t.Parallel()
 	for _, step := range []string{"tool: t, when: input.x", "tool: t, on_failure: skip", "tool: ask", "tool: pay"} {
 		for b, careless := range map[string]bool{
 			`with: {id: "${ steps.a.output.id }"}`:                                   true,
@@ -85,6 +87,7 @@ func TestLintMindsNull(t *testing.T) {
 
 // TestLintIsNoFalseAlarm: nothing is said of steps whose output is never null by what is declared.
 func TestLintIsNoFalseAlarm(t *testing.T) {
+	t.Parallel()
 	for _, plan := range []string{
 		`[{id: a, tool: t}, {id: b, tool: t, with: {id: "${ steps.a.output.id }"}}]`,
 		`[{id: a, tool: pick}, {id: b, tool: t, with: {id: "${ steps.a.output + 'x' }"}}]`,
@@ -101,6 +104,7 @@ func TestLintIsNoFalseAlarm(t *testing.T) {
 }
 
 func TestLintSaysWhere(t *testing.T) {
+	t.Parallel()
 	got := warningsAbout(t, `name: p
 steps:
   - {id: a-1, tool: t, when: input.x}
@@ -129,6 +133,7 @@ output: "${ steps['a-1'].output.id }"
 }
 
 func TestLintOfTools(t *testing.T) {
+	t.Parallel()
 	for tool, want := range map[string]string{
 		`timeout: 10s, rungs: [{timeout: 1m, http: {url: "http://x"}}]`: "1:45: an attempt may take 1m, all of the step only 10s (give the tool a longer timeout, or the rung a shorter one)",
 		`timeout: 10s, rungs: [{http: {url: "http://x"}}]`:              "", // a default is nobody's mistake
@@ -169,6 +174,7 @@ func TestLintOfTools(t *testing.T) {
 }
 
 func TestLintOfTimesInAPlan(t *testing.T) {
+	t.Parallel()
 	tools, err := ParseTools("tools.yaml", []byte(`tools: {slow: {timeout: 1h, rungs: [{static: {output: 1}}]}, rung: {rungs: [{timeout: 7m, http: {url: "http://x"}}]}, t: {rungs: [{http: {url: "http://x"}}]}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -184,8 +190,40 @@ func TestLintOfTimesInAPlan(t *testing.T) {
 	}
 }
 
+// TestLintOfAgents: the tools that an agent may call are tools of the plan; a model that acts, or waits for people, is none.
+func TestLintOfAgents(t *testing.T) {
+	t.Parallel()
+	const all = `tools:
+  m: {effects: none, rungs: [{name: x, http: {url: "http://x"}}, {name: y, human: {question: "What now?"}}]}
+  acts: {rungs: [{http: {url: "http://x"}}]}
+  asks: {effects: none, approval: always, rungs: [{http: {url: "http://x"}}]}
+  t.slow: {timeout: 1h, rungs: [{http: {url: "http://x"}}]}
+  t.host: {rungs: [{http: {url: "http://${ params.host }"}}]}
+`
+	for agent, want := range map[string]string{
+		"{model: m, prompt: x, tools: [asks, ask_person]}":     "",
+		"{model: acts, prompt: x}":                             "plan.yaml:1:56: the agent's model acts is unsafe: a turn whose answer was lost is not asked for again, and people must say what it was (in the tool acts: effects: none)",
+		"{model: asks, prompt: x}":                             "plan.yaml:1:56: the agent's model asks needs approval: people are asked about every turn, before anybody knows what it proposes (let the tools that the agent calls need the approval)",
+		"{model: m, prompt: x, tools: [asks, 't.s*', t.slow]}": "plan.yaml:1:84: a step of t.slow may take 1h, the whole run 5m (the run's deadline comes first)",
+		"{model: m, prompt: x, tools: ['t.h*']}":               "tools.yaml:6:43: a parameter chooses the host of the url, and so whom the worker talks to and shows its secrets (write the host out, one tool for each, or list those that may be in input_schema (enum))",
+	} {
+		tools, err := ParseTools("tools.yaml", []byte(all))
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := ParsePlan("plan.yaml", []byte("{name: p, deadline: 5m, steps: [{id: a, agent: "+agent+"}], output: \"${ steps.a.output.text }\"}"), tools)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := said(doc.Warnings); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", agent, got, want)
+		}
+	}
+}
+
 // TestExamplesAreLinted: what is shipped is what people copy.
 func TestExamplesAreLinted(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("../../examples/*.yaml")
 	if err != nil || len(files) < 5 {
 		t.Fatal(files, err)
@@ -207,6 +245,7 @@ func TestExamplesAreLinted(t *testing.T) {
 
 // TestDegradedBy: how a degraded result came about is there for conditions, and null where nothing is degraded.
 func TestDegradedBy(t *testing.T) {
+	t.Parallel()
 	tools, err := ParseTools("tools.yaml", []byte("tools: {t: {effects: none, rungs: [{name: primary, go: {}, retry: {max_attempts: 1}}, {name: cached, cache: {max_age: 1h}}]}}"))
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,9 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"belay/internal/expr"
 	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
 // places are where the parts of a tool or a rung stand that lint has something to say about; nil where they are not
@@ -17,32 +19,42 @@ import (
 type places struct {
 	timeout, retry, url, options *yaml.Node
 	argv                         []*yaml.Node
+	node                         *yaml.Node // the whole
+	file                         string     // that it stands in
 }
 
 // lintTool warns of what a tool may not be meant to do. It is asked once the whole tool is read.
 func (f *toolsFile) lintTool(t *ToolDef) {
-	before := len(f.warnings)
+	before := len(f.Warnings)
 	params := propertiesOf(t.InputSchema)
 	for i := range t.Rungs {
 		r := &t.Rungs[i]
 		f.lintTimes(t, r)
-		f.lintURL(r, params)
-		f.lintArgv(r, params)
-		f.lintOptions(t, r)
+		f.coded(HostChosen, func() { f.lintURL(r, params) })
+		f.coded(OptionChosen, func() { f.lintArgv(r, params) })
+		f.coded(AnswerRefused, func() { f.lintOptions(t, r) })
 	}
-	t.Warnings = slices.Clone(f.warnings[before:]).sorted()
+	f.coded(ModelUnsafe, func() { f.lintEffects(t) })
+	t.Warnings = slices.Clone(f.Warnings[before:]).Sorted()
 }
 
 func (f *toolsFile) lintTimes(t *ToolDef, r *RungDef) {
 	if t.Timeout <= 0 {
 		return
 	}
+	f.coded(AttemptTooLong, func() { f.lintTimeout(t, r) })
+	if r.at.retry != nil {
+		f.coded(WaitsTooLong, func() { f.lintWaits(t, r) })
+	}
+}
+
+func (f *toolsFile) lintTimeout(t *ToolDef, r *RungDef) {
 	if r.at.timeout != nil && r.Timeout > t.Timeout {
-		f.warn(r.at.timeout, "give the tool a longer timeout, or the rung a shorter one", "an attempt may take %s, all of the step only %s", spokenDuration(r.Timeout), spokenDuration(t.Timeout))
+		f.Warn(r.at.timeout, "give the tool a longer timeout, or the rung a shorter one", "an attempt may take %s, all of the step only %s", spokenDuration(r.Timeout), spokenDuration(t.Timeout))
 	}
-	if r.at.retry == nil {
-		return
-	}
+}
+
+func (f *toolsFile) lintWaits(t *ToolDef, r *RungDef) {
 	if waits := longestWaits(r.Retry, steps.ClassPolicy{}); sumOf(waits) > time.Duration(t.Timeout) {
 		f.sayWaits(r.at.retry, "", waits, t.Timeout)
 		return
@@ -56,8 +68,8 @@ func (f *toolsFile) lintTimes(t *ToolDef, r *RungDef) {
 }
 
 func (f *toolsFile) sayWaits(n *yaml.Node, after string, waits []time.Duration, budget steps.Duration) {
-	f.warn(n, "fewer attempts, shorter waits, or a longer timeout of the tool",
-		"the waits%s before %d retries may take %s (%s), all of the step only %s", after, len(waits), spoken(sumOf(waits)), written(waits), spokenDuration(budget))
+	f.Warn(n, "fewer attempts, shorter waits, or a longer timeout of the tool",
+		"the waits%s before %d retries may take %s (%s), all of the step only %s", after, len(waits), yamldoc.SpokenDuration(sumOf(waits)), written(waits), spokenDuration(budget))
 }
 
 // longestWaits are the upper bounds of the waits of a retry policy, as the core reckons them.
@@ -114,7 +126,7 @@ func written(waits []time.Duration) string {
 		if i >= most && len(waits) > most+1 {
 			words = append(words, "…")
 		}
-		words = append(words, spoken(w))
+		words = append(words, yamldoc.SpokenDuration(w))
 	}
 	return strings.Join(words, " + ")
 }
@@ -124,18 +136,18 @@ func (f *toolsFile) lintURL(r *RungDef, params map[string]any) {
 	if r.at.url == nil {
 		return
 	}
-	segments, _ := split(r.at.url.Value)
+	segments, _ := expr.Split(r.at.url.Value)
 	for i, s := range segments {
-		text := s.text
+		text := s.Text
 		if i == 0 {
 			_, text, _ = strings.Cut(text, "://")
 		}
 		switch {
-		case !s.expression && strings.ContainsAny(text, "/?#"):
+		case !s.Expression && strings.ContainsAny(text, "/?#"):
 			return
-		case s.expression && !anyOf(params, s.text, isChosen):
-			f.warnInside(r.at.url, []fault{{at: s.at, message: "a parameter chooses the host of the url, and so whom the worker talks to and shows its secrets",
-				hint: "write the host out, one tool for each, or list those that may be in input_schema (enum)"}})
+		case s.Expression && !anyOf(params, s.Text, isChosen):
+			f.WarnInside(r.at.url, []yamldoc.Fault{{At: s.At, Message: "a parameter chooses the host of the url, and so whom the worker talks to and shows its secrets",
+				Hint: "write the host out, one tool for each, or list those that may be in input_schema (enum)"}})
 		}
 	}
 }
@@ -148,16 +160,16 @@ func (f *toolsFile) lintArgv(r *RungDef, params map[string]any) {
 	argv := r.at.argv
 	script := len(argv) > 2 && slices.Contains(shells, argv[0].Value) && argv[1].Value == "-c"
 	for i, n := range argv {
-		segments, _ := split(n.Value)
+		segments, _ := expr.Split(n.Value)
 		switch {
 		case n.Value == "--", script && i > 2:
 			return
-		case len(segments) == 0 || !segments[0].expression || anyOf(params, segments[0].text, isNoOption):
+		case len(segments) == 0 || !segments[0].Expression || anyOf(params, segments[0].Text, isNoOption):
 		case i == 0:
-			f.warnInside(n, []fault{{at: segments[0].at, message: "a parameter chooses the program", hint: "write the program out"}})
+			f.WarnInside(n, []yamldoc.Fault{{At: segments[0].At, Message: "a parameter chooses the program", Hint: "write the program out"}})
 		default:
-			f.warnInside(n, []fault{{at: segments[0].at, message: fmt.Sprintf("a parameter that begins with - is an option of %s here", shorten(argv[0].Value)),
-				hint: `put "--" before it, if the program knows that, or let input_schema say how it begins (pattern)`}})
+			f.WarnInside(n, []yamldoc.Fault{{At: segments[0].At, Message: fmt.Sprintf("a parameter that begins with - is an option of %s here", yamldoc.Shorten(argv[0].Value)),
+				Hint: `put "--" before it, if the program knows that, or let input_schema say how it begins (pattern)`}})
 		}
 	}
 }
@@ -169,7 +181,7 @@ func (f *toolsFile) lintOptions(t *ToolDef, r *RungDef) {
 	}
 	for _, option := range r.Human.Options {
 		if err := t.CheckOutput(quoted(option)); err != nil {
-			f.warn(r.at.options, "make an output of it with the rung's output, or mend output_schema", "the answer %q is refused: it does not fit the tool's output_schema: %v", shorten(option), err)
+			f.Warn(r.at.options, "make an output of it with the rung's output, or fix output_schema", "the answer %q is refused: it does not fit the tool's output_schema: %v", yamldoc.Shorten(option), err)
 			return
 		}
 	}
@@ -201,14 +213,14 @@ func isChosen(schema map[string]any) bool {
 	return isConst || len(list) > 0
 }
 
-// plainWords reports whether a schema lists only words that begin with no minus.
+// plainWords reports whether a schema lists only words that do not begin with a minus.
 func plainWords(schema map[string]any) bool {
 	list, _ := schema["enum"].([]any)
 	if c, is := schema["const"]; is {
 		list = []any{c}
 	}
 	return len(list) > 0 && !slices.ContainsFunc(list, func(v any) bool {
-		text, err := asText(v)
+		text, err := expr.AsText(v)
 		return err != nil || strings.HasPrefix(text, "-")
 	})
 }
@@ -233,7 +245,7 @@ func isNoOption(schema map[string]any) bool {
 }
 
 func mustJSON(v any) []byte {
-	raw, err := canonical(v)
+	raw, err := expr.Canonical(v)
 	if err != nil {
 		panic("plan: a schema cannot be written: " + err.Error())
 	}

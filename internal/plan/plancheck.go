@@ -7,7 +7,9 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"belay/internal/expr"
 	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
 // checkSteps is everything that can only be checked once all steps are read.
@@ -19,14 +21,18 @@ func (p *planFile) checkSteps(tools *Tools) {
 	views := newViews(index, needs)
 	views.inputs = p.inputs()
 	watches := p.watches(tools, index)
+	before := len(p.Warnings)
 	for i, s := range p.steps {
 		p.checkTools(s, tools)
 		p.checkExpressions(s, views, watches, i)
 	}
 	if p.output != nil {
-		p.checkTemplate(p.output, views.output().watched(watches.all()))
+		p.checkTemplate(p.output, views.output().Watched(watches.all()))
 	}
-	p.checkTimes(tools)
+	p.codeRemarks(before)
+	p.coded(ToolTooLong, func() { p.checkTimes(tools) })
+	p.coded(ModelActs, func() { p.lintModels(tools) })
+	p.checkWaivers(index)
 }
 
 // index gives the place of every step by its id, and reports ids that come twice.
@@ -37,7 +43,7 @@ func (p *planFile) index() map[string]int {
 			continue
 		}
 		if first, ok := index[s.ID]; ok {
-			p.at(valueOf(s.node, "id"), "", "the step id %q is here twice, first in line %d", s.ID, p.steps[first].node.Line)
+			p.At(yamldoc.ValueOf(s.node, "id"), "", "the step id %q occurs twice, first in line %d", s.ID, p.steps[first].node.Line)
 			continue
 		}
 		index[s.ID] = i
@@ -62,9 +68,9 @@ func (p *planFile) resolveNeeds(index map[string]int) graph {
 			j, ok := index[id]
 			switch {
 			case !ok && k < len(s.needNodes):
-				p.at(s.needNodes[k], oneOf(id, ids), "unknown step %q", shorten(id))
+				p.At(s.needNodes[k], yamldoc.OneOf(id, ids), "unknown step %q", yamldoc.Shorten(id))
 			case slices.Contains(s.Needs[:k], id):
-				p.at(s.needNodes[k], "", "step %q is here twice", id)
+				p.At(s.needNodes[k], "", "step %q is listed twice", id)
 			case ok:
 				g[i] = append(g[i], j)
 			}
@@ -84,13 +90,16 @@ func (p *planFile) reportCycles(g graph) {
 		if at == nil {
 			at = first.node
 		}
-		p.at(at, "each would wait for ever", "steps need one another in a circle: %s", strings.Join(names, " -> "))
+		p.At(at, "each would wait forever", "steps need one another in a cycle: %s", strings.Join(names, " -> "))
 	}
 }
 
 func (p *planFile) checkTools(s *planStep, tools *Tools) {
 	def := p.checkTool(s.toolNode, s.Tool, tools)
 	p.checkConstant(s.with, s.With, def)
+	if s.Agent != nil {
+		p.checkAgent(s, tools)
+	}
 	if s.Compensate != nil {
 		undo := p.checkTool(s.undoTool, s.Compensate.Tool, tools)
 		p.checkConstant(s.undoWith, s.Compensate.With, undo)
@@ -102,12 +111,12 @@ func (p *planFile) checkTool(at *yaml.Node, name string, tools *Tools) *ToolDef 
 		return nil
 	}
 	if tools == nil {
-		p.at(at, "name a tools file, or put tools.yaml beside the plan", "unknown tool %q: there is no tools file", name)
+		p.At(at, "name a tools file, or put tools.yaml beside the plan", "unknown tool %q: there is no tools file", name)
 		return nil
 	}
 	def, ok := tools.Tools[name]
 	if !ok {
-		p.at(at, oneOf(name, slices.Collect(maps.Keys(tools.Tools))), "unknown tool %q: it is not in %s", name, tools.File)
+		p.At(at, yamldoc.OneOf(name, slices.Collect(maps.Keys(tools.Tools))), "unknown tool %q: it is not in %s", name, tools.File)
 	}
 	return def
 }
@@ -117,50 +126,53 @@ func (p *planFile) checkConstant(at *yaml.Node, with []byte, def *ToolDef) {
 	if at == nil || len(with) == 0 || def == nil || def.CheckInput == nil {
 		return
 	}
-	t, faults := compileTemplate(steps.Decode(with), "", view{})
-	if len(faults) > 0 || t.constant == nil {
+	t, faults := expr.CompileTemplate(steps.Decode(with), "", expr.Readable{})
+	if len(faults) > 0 || t.Constant == nil {
 		return
 	}
-	if err := def.CheckInput(t.constant); err != nil {
+	if err := def.CheckInput(t.Constant); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
-			p.at(at, "", "not what the tool %s takes: %s", def.Name, line)
+			p.At(at, "", "the tool %s does not accept this: %s", def.Name, line)
 		}
 	}
 }
 
 func (p *planFile) checkExpressions(s *planStep, views views, watches watches, i int) {
 	if s.when != nil {
-		p.checkBare(s.when, s.When, views.params(i, s.forEach != nil).watched(watches.all()), true)
+		p.checkBare(s.when, s.When, views.params(i, s.forEach != nil).Watched(watches.all()), true)
 	}
 	w := watches.of(s)
 	if s.forEach != nil {
-		p.checkBare(s.forEach, s.ForEach, views.step(i).watched(w.whole()), false)
+		p.checkBare(s.forEach, s.ForEach, views.step(i).Watched(w.Whole()), false)
 	}
 	if s.with != nil {
-		p.checkTemplate(s.with, views.params(i, s.forEach != nil).watched(w))
+		p.checkTemplate(s.with, views.params(i, s.forEach != nil).Watched(w))
+	}
+	if s.Agent != nil {
+		p.checkPrompts(s, views.params(i, false).Watched(w))
 	}
 	if s.undoWith != nil {
-		p.checkTemplate(s.undoWith, views.undo(i, s.forEach != nil).watched(w))
+		p.checkTemplate(s.undoWith, views.undo(i, s.forEach != nil).Watched(w))
 	}
 }
 
-func (r *reader) checkBare(n *yaml.Node, written string, see view, boolean bool) {
-	source, at := bare(written)
-	e, faults := compileExpression(source, see, boolean)
-	r.inside(n, shift(faults, at))
+func (r *reader) checkBare(n *yaml.Node, written string, see expr.Readable, boolean bool) {
+	source, at := expr.Bare(written)
+	e, faults := expr.Compile(source, see, boolean)
+	r.Inside(n, expr.Shift(faults, at))
 	if e != nil {
-		r.warnInside(n, shift(e.remarks, at))
+		r.WarnInside(n, expr.Shift(e.Remarks, at))
 	}
 }
 
 // checkTemplate compiles every string of a value, for the sake of the places of what is wrong in it.
-func (r *reader) checkTemplate(n *yaml.Node, see view) {
-	switch n = resolve(n); n.Kind {
+func (r *reader) checkTemplate(n *yaml.Node, see expr.Readable) {
+	switch n = yamldoc.Resolve(n); n.Kind {
 	case yaml.ScalarNode:
-		if isString(n) {
-			t, faults := compileText(n.Value, see.around(n.Value), nil)
-			r.inside(n, faults)
-			r.warnInside(n, t.remarks)
+		if yamldoc.IsString(n) {
+			t, faults := expr.CompileText(n.Value, see.Around(n.Value), nil)
+			r.Inside(n, faults)
+			r.WarnInside(n, t.Remarks)
 		}
 	case yaml.MappingNode:
 		for i := 1; i < len(n.Content); i += 2 {
@@ -203,36 +215,36 @@ var notInPlans = map[string]string{
 }
 
 // step is for for_each.
-func (v views) step(i int) view {
-	see := view{roots: []string{"input", "steps", "run"}, absent: notInPlans, steps: v.index, inputs: v.inputs}
+func (v views) step(i int) expr.Readable {
+	see := expr.Readable{Roots: []string{"input", "steps", "run"}, Absent: notInPlans, Steps: v.index, Inputs: v.inputs}
 	if v.done != nil {
-		see.done = v.done[i]
+		see.Done = v.done[i].has
 	}
 	return see
 }
 
 // params is for the condition and the parameters of a step.
-func (v views) params(i int, each bool) view {
+func (v views) params(i int, each bool) expr.Readable {
 	see := v.step(i)
 	if each {
-		see.roots = []string{"input", "steps", "run", "item", "index"}
-		see.absent = map[string]string{"params": notInPlans["params"]}
+		see.Roots = []string{"input", "steps", "run", "item", "index"}
+		see.Absent = map[string]string{"params": notInPlans["params"]}
 	}
 	return see
 }
 
 // undo is for the parameters of a compensation, which may read what the step itself gave.
-func (v views) undo(i int, each bool) view {
+func (v views) undo(i int, each bool) expr.Readable {
 	see := v.params(i, each)
-	if see.done != nil {
-		own := slices.Clone(see.done)
+	if v.done != nil {
+		own := slices.Clone(v.done[i])
 		own.add(i)
-		see.done = own
+		see.Done = own.has
 	}
 	return see
 }
 
 // output is for the run's output: every step is done then.
-func (v views) output() view {
-	return view{roots: []string{"input", "steps", "run"}, absent: notInPlans, steps: v.index, inputs: v.inputs}
+func (v views) output() expr.Readable {
+	return expr.Readable{Roots: []string{"input", "steps", "run"}, Absent: notInPlans, Steps: v.index, Inputs: v.inputs}
 }

@@ -6,8 +6,10 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"belay/internal/expr"
 	"belay/internal/steps"
 	"belay/internal/wire"
+	"belay/internal/yamldoc"
 )
 
 // maxSteps bounds a plan; for_each fans out far more than that at run time.
@@ -27,6 +29,7 @@ type planFile struct {
 	output       *yaml.Node
 	inputSchema  *yaml.Node
 	schemaChecks check
+	waivers      []*waiverNode
 }
 
 // planStep is a step as it was read.
@@ -36,36 +39,38 @@ type planStep struct {
 	when, with, forEach, maxParallel    *yaml.Node
 	toolNode, undoTool, undoWith, needs *yaml.Node
 	needNodes                           []*yaml.Node
+	agent                               agentNodes
 }
 
 func (p *planFile) read(root *yaml.Node) {
 	p.root = root
 	p.plan.OnDeadline = steps.DeadlineEscalate
-	found := p.object(root, "the plan", p.fields())
-	p.require(root, "the plan", found, "name", "steps")
+	found := p.Object(root, "the plan", p.fields())
+	p.Require(root, "the plan", found, "name", "steps")
 	if len(p.steps) == 0 && found["steps"] != nil {
-		p.at(found["steps"], "", "the plan has no steps")
+		p.At(found["steps"], "", "the plan has no steps")
 	}
 }
 
 // fields are the keys of a plan.
-func (p *planFile) fields() fields {
-	return fields{
-		"name":           p.checked(&p.plan.Name, wire.ValidName, nameRule),
+func (p *planFile) fields() yamldoc.Fields {
+	return yamldoc.Fields{
+		"name":           p.Checked(&p.plan.Name, wire.ValidName, nameRule),
 		"input":          p.readInput,
 		"input_schema":   p.readInputSchema,
 		"deadline":       p.duration(&p.plan.Deadline, 0),
-		"on_deadline":    choice(p.reader, &p.plan.OnDeadline, steps.DeadlineEscalate, steps.DeadlineFail),
-		"escalate_after": p.int(&p.plan.EscalateAfter, 0, 1_000_000),
+		"on_deadline":    yamldoc.Choice(p.Reader, &p.plan.OnDeadline, steps.DeadlineEscalate, steps.DeadlineFail),
+		"escalate_after": p.Int(&p.plan.EscalateAfter, 0, 1_000_000),
 		"labels":         p.readLabels,
 		"steps":          p.readSteps,
 		"output":         p.readOutput,
+		"waivers":        p.readWaivers,
 	}
 }
 
 func (p *planFile) readInput(n *yaml.Node) {
 	if n.Kind != yaml.MappingNode {
-		p.at(n, "", "the input is a mapping of names to defaults, not %s", kindOf(n))
+		p.At(n, "", "the input must be a mapping of names to defaults, not %s", yamldoc.KindOf(n))
 		return
 	}
 	p.json(&p.plan.Input)(n)
@@ -78,8 +83,8 @@ func (p *planFile) readInputSchema(n *yaml.Node) {
 
 func (p *planFile) readLabels(n *yaml.Node) {
 	p.plan.Labels = map[string]string{}
-	p.mapping(n, "labels", func(key, value *yaml.Node) {
-		if s, ok := p.text(value); ok {
+	p.Mapping(n, "labels", func(key, value *yaml.Node) {
+		if s, ok := p.Text(value); ok {
 			p.plan.Labels[key.Value] = s
 		}
 	})
@@ -92,11 +97,11 @@ func (p *planFile) readOutput(n *yaml.Node) {
 
 func (p *planFile) readSteps(n *yaml.Node) {
 	if n.Kind == yaml.SequenceNode && len(n.Content) > maxSteps {
-		p.at(n, "use for_each, or split the plan", "the plan has %d steps, at most %d are possible", len(n.Content), maxSteps)
+		p.At(n, "use for_each, or split the plan", "the plan has %d steps; at most %d are allowed", len(n.Content), maxSteps)
 		p.steps = append(p.steps, &planStep{node: n})
 		return
 	}
-	p.list(n, "steps", func(i int, e *yaml.Node) {
+	p.List(n, "steps", func(i int, e *yaml.Node) {
 		s := &planStep{node: e}
 		p.steps = append(p.steps, s)
 		p.readStep(s)
@@ -106,13 +111,19 @@ func (p *planFile) readSteps(n *yaml.Node) {
 func (p *planFile) readStep(s *planStep) {
 	s.OnFailure = steps.OnFailureEscalate
 	what := "the step"
-	if id := valueOf(s.node, "id"); id != nil && isString(id) {
-		what = `step "` + shorten(id.Value) + `"`
+	if id := yamldoc.ValueOf(s.node, "id"); id != nil && yamldoc.IsString(id) {
+		what = `step "` + yamldoc.Shorten(id.Value) + `"`
 	}
-	found := p.object(s.node, what, p.stepFields(s))
-	p.require(s.node, what, found, "id", "tool")
+	found := p.Object(s.node, what, p.stepFields(s))
+	p.Require(s.node, what, found, "id")
+	switch {
+	case found["tool"] != nil && found["agent"] != nil:
+		p.At(found["tool"], "", "%s has a tool and an agent: it can have one of them", what)
+	case found != nil && found["agent"] == nil:
+		p.Require(s.node, what, found, "tool")
+	}
 	if s.maxParallel != nil && s.forEach == nil {
-		p.at(s.maxParallel, "", "max_parallel without for_each has no effect")
+		p.At(s.maxParallel, "", "max_parallel without for_each has no effect")
 	}
 	if s.forEach != nil && s.MaxParallel == 0 {
 		s.MaxParallel = steps.DefaultFanOut
@@ -120,24 +131,25 @@ func (p *planFile) readStep(s *planStep) {
 }
 
 // stepFields are the keys of a step.
-func (p *planFile) stepFields(s *planStep) fields {
-	return fields{
-		"id":           p.checked(&s.ID, wire.ValidName, nameRule),
+func (p *planFile) stepFields(s *planStep) yamldoc.Fields {
+	return yamldoc.Fields{
+		"id":           p.Checked(&s.ID, wire.ValidName, nameRule),
 		"tool":         p.toolName(&s.Tool, &s.toolNode),
 		"needs":        func(n *yaml.Node) { p.readNeeds(s, n) },
 		"when":         p.condition(&s.When, &s.when),
 		"with":         p.params(&s.With, &s.with),
 		"for_each":     p.forEach(s),
-		"max_parallel": kept(&s.maxParallel, p.int(&s.MaxParallel, 1, 100_000)),
-		"on_failure":   choice(p.reader, &s.OnFailure, steps.OnFailureEscalate, steps.OnFailureSkip, steps.OnFailureFail),
+		"max_parallel": yamldoc.Kept(&s.maxParallel, p.Int(&s.MaxParallel, 1, 100_000)),
+		"on_failure":   yamldoc.Choice(p.Reader, &s.OnFailure, steps.OnFailureEscalate, steps.OnFailureSkip, steps.OnFailureFail),
+		"agent":        func(n *yaml.Node) { p.readAgent(s, n) },
 		"compensate":   func(n *yaml.Node) { p.readCompensate(s, n) },
 	}
 }
 
 func (p *planFile) readNeeds(s *planStep, n *yaml.Node) {
 	s.needs, s.Needs = n, []string{}
-	p.list(n, "needs", func(_ int, e *yaml.Node) {
-		if id, ok := p.text(e); ok {
+	p.List(n, "needs", func(_ int, e *yaml.Node) {
+		if id, ok := p.Text(e); ok {
 			s.Needs = append(s.Needs, id)
 			s.needNodes = append(s.needNodes, e)
 		}
@@ -146,28 +158,20 @@ func (p *planFile) readNeeds(s *planStep, n *yaml.Node) {
 
 func (p *planFile) readCompensate(s *planStep, n *yaml.Node) {
 	s.Compensate = &steps.Compensate{}
-	found := p.object(n, "compensate", p.compensateFields(s))
-	p.require(n, "compensate", found, "tool")
+	found := p.Object(n, "compensate", p.compensateFields(s))
+	p.Require(n, "compensate", found, "tool")
 }
 
 // compensateFields are the keys of a step's compensation.
-func (p *planFile) compensateFields(s *planStep) fields {
-	return fields{
+func (p *planFile) compensateFields(s *planStep) yamldoc.Fields {
+	return yamldoc.Fields{
 		"tool": p.toolName(&s.Compensate.Tool, &s.undoTool),
 		"with": p.params(&s.Compensate.With, &s.undoWith),
 	}
 }
 
-// kept remembers where a value stands, for checks that come when everything is read.
-func kept(node **yaml.Node, read field) field {
-	return func(n *yaml.Node) {
-		*node = n
-		read(n)
-	}
-}
-
-func (p *planFile) toolName(into *string, node **yaml.Node) field {
-	read := p.checked(into, wire.ValidTool, toolRule)
+func (p *planFile) toolName(into *string, node **yaml.Node) yamldoc.Field {
+	read := p.Checked(into, wire.ValidTool, toolRule)
 	return func(n *yaml.Node) {
 		if read(n); *into != "" {
 			*node = n
@@ -176,7 +180,7 @@ func (p *planFile) toolName(into *string, node **yaml.Node) field {
 }
 
 // condition reads a bare expression; `when: true` is one too.
-func (p *planFile) condition(into *string, node **yaml.Node) field {
+func (p *planFile) condition(into *string, node **yaml.Node) yamldoc.Field {
 	read := p.expression(into, node)
 	return func(n *yaml.Node) {
 		if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!bool" {
@@ -188,20 +192,20 @@ func (p *planFile) condition(into *string, node **yaml.Node) field {
 }
 
 // expression reads a bare expression.
-func (p *planFile) expression(into *string, node **yaml.Node) field {
+func (p *planFile) expression(into *string, node **yaml.Node) yamldoc.Field {
 	return func(n *yaml.Node) {
-		if s, ok := p.text(n); ok {
+		if s, ok := p.Text(n); ok {
 			*into, *node = s, n
 		}
 	}
 }
 
 // forEach reads the expression that gives the items. People also write the items there.
-func (p *planFile) forEach(s *planStep) field {
+func (p *planFile) forEach(s *planStep) yamldoc.Field {
 	read := p.expression(&s.ForEach, &s.forEach)
 	return func(n *yaml.Node) {
 		if n.Kind == yaml.SequenceNode {
-			p.at(n, longListHint, "for_each is an expression that gives a list, not the list itself")
+			p.At(n, expr.LongListHint, "for_each must be an expression that gives a list, not the list itself")
 			return
 		}
 		read(n)
@@ -209,24 +213,24 @@ func (p *planFile) forEach(s *planStep) field {
 }
 
 // params reads parameters: an object, or one expression that gives an object.
-func (p *planFile) params(into *json.RawMessage, node **yaml.Node) field {
+func (p *planFile) params(into *json.RawMessage, node **yaml.Node) yamldoc.Field {
 	return func(n *yaml.Node) {
-		if n.Kind != yaml.MappingNode && !isString(n) {
-			p.at(n, "", "parameters are a mapping of names to values, not %s", kindOf(n))
+		if n.Kind != yaml.MappingNode && !yamldoc.IsString(n) {
+			p.At(n, "", "parameters must be a mapping of names to values, not %s", yamldoc.KindOf(n))
 			return
 		}
 		*node = n // so that its expressions are checked even when something else in it is wrong
-		v, ok := p.value(n)
+		v, ok := p.Value(n)
 		if !ok {
 			return
 		}
 		if s, is := v.(string); is && !wholeExpression(s) {
-			p.at(n, "", "parameters are a mapping of names to values, or one ${ ... } that gives one")
+			p.At(n, "", "parameters must be a mapping of names to values, or one ${ ... } that gives one")
 			return
 		}
-		raw, err := canonical(v)
+		raw, err := expr.Canonical(v)
 		if err != nil {
-			p.at(n, "", "%v", err)
+			p.At(n, "", "%v", err)
 			return
 		}
 		*into = raw
@@ -234,16 +238,6 @@ func (p *planFile) params(into *json.RawMessage, node **yaml.Node) field {
 }
 
 func wholeExpression(s string) bool {
-	segments, faults := split(s)
-	return len(faults) > 0 || isWhole(segments) // a faulty one is reported when it is compiled
-}
-
-// valueOf is the value of a key of a mapping, nil without it.
-func valueOf(n *yaml.Node, key string) *yaml.Node {
-	for i := 0; i+1 < len(n.Content) && n.Kind == yaml.MappingNode; i += 2 {
-		if resolve(n.Content[i]).Value == key {
-			return resolve(n.Content[i+1])
-		}
-	}
-	return nil
+	segments, faults := expr.Split(s)
+	return len(faults) > 0 || expr.IsWhole(segments) // a faulty one is reported when it is compiled
 }

@@ -6,26 +6,27 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"belay/internal/expr"
 	"belay/internal/steps"
 )
 
 // readOutput reads a rung's `output`: a template over the parameters and over what came back, whose value is the step's
 // output.
 func (f *toolsFile) readOutput(r *RungDef, n *yaml.Node) {
-	before := len(f.problems)
+	before := len(f.Problems)
 	f.json(&r.output)(n)
 	f.checkTemplate(n, inProbe)
-	if len(f.problems) > before || r.output == nil {
+	if len(f.Problems) > before || r.output == nil {
 		return
 	}
-	t, err := compileJSON(r.output, inProbe)
+	t, err := expr.CompileJSON(r.output, inProbe)
 	if err != nil {
-		f.at(n, "", "output: %v", err)
+		f.At(n, "", "output: %v", err)
 		return
 	}
-	place := fmt.Sprintf("%s:%d:%d", f.src.file, n.Line, n.Column)
+	place := fmt.Sprintf("%s:%d:%d", f.FileName(), n.Line, n.Column)
 	r.Reshape = func(params, output json.RawMessage) (json.RawMessage, error) {
-		reshaped, err := t.reshape(params, output)
+		reshaped, err := t.Reshape(params, output)
 		if err != nil {
 			return nil, fmt.Errorf("the rung's output, %s: %w", place, err)
 		}
@@ -40,15 +41,6 @@ func (r *RungDef) settleOutput() {
 	}
 }
 
-func (t template) reshape(params, output json.RawMessage) (json.RawMessage, error) {
-	if t.constant != nil {
-		return t.constant, nil
-	}
-	env := withParams(steps.Decode(params))
-	env["output"] = steps.Decode(output)
-	return t.render(nil, env)
-}
-
 // compileReshapes compiles what makes outputs of the answers that people give.
 func compileReshapes(p *steps.Program) error {
 	p.Reshapes = map[string]map[int]steps.Expr{}
@@ -57,14 +49,14 @@ func compileReshapes(p *steps.Program) error {
 			if r.Human == nil || len(r.Human.Output) == 0 {
 				continue
 			}
-			t, err := compileJSON(r.Human.Output, inProbe)
+			t, err := expr.CompileJSON(r.Human.Output, inProbe)
 			if err != nil {
 				return fmt.Errorf("tool %q: rung %q: output: %w", name, r.Name, err)
 			}
 			if p.Reshapes[name] == nil {
 				p.Reshapes[name] = map[int]steps.Expr{}
 			}
-			p.Reshapes[name][k] = t.expr()
+			p.Reshapes[name][k] = t.Expr()
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
 //go:embed schema/plan.schema.json
@@ -32,7 +33,7 @@ func Schema(kind string) ([]byte, error) {
 	case "tools":
 		return slices.Clone(toolsSchema), nil
 	}
-	return nil, fmt.Errorf("no schema of %q: it is plan, tools or settings", kind)
+	return nil, fmt.Errorf("no schema for %q: there is one for plan, tools and settings", kind)
 }
 
 // check tests a JSON value against a schema. Nil means that there is no schema.
@@ -107,10 +108,10 @@ func decodeExact(raw json.RawMessage) (any, error) {
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
-		return nil, fmt.Errorf("no JSON: %w", err)
+		return nil, fmt.Errorf("not JSON: %w", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("no JSON: more than one value")
+		return nil, errors.New("not JSON: more than one value")
 	}
 	return v, nil
 }
@@ -203,13 +204,13 @@ func appendLeaves(found []finding, e *jsonschema.ValidationError) []finding {
 
 // schema reads a JSON Schema and reports what is wrong with it at its own place.
 func (r *reader) schema(n *yaml.Node, into *json.RawMessage) check {
-	before := len(r.problems)
+	before := len(r.Problems)
 	r.json(into)(n)
-	if len(r.problems) > before || *into == nil {
+	if len(r.Problems) > before || *into == nil {
 		return nil
 	}
 	if n.Kind != yaml.MappingNode {
-		r.at(n, "", "a schema is a mapping, not %s", kindOf(n))
+		r.At(n, "", "a schema must be a mapping, not %s", yamldoc.KindOf(n))
 		return nil
 	}
 	*into = asWritten(n, *into)
@@ -219,20 +220,20 @@ func (r *reader) schema(n *yaml.Node, into *json.RawMessage) check {
 	}
 	if e, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
 		for _, f := range leaves(e) {
-			r.at(nodeAt(n, f.path), "", "the schema is not valid: %s", f.message)
+			r.At(nodeAt(n, f.path), "", "the schema is not valid: %s", f.message)
 		}
 		return nil
 	}
-	r.at(n, "", "the schema is not valid: %v", err)
+	r.At(n, "", "the schema is not valid: %v", err)
 	return nil
 }
 
 // nodeAt follows a path into n as far as it goes.
 func nodeAt(n *yaml.Node, path []string) *yaml.Node {
 	for _, key := range path {
-		next := valueOf(n, key)
+		next := yamldoc.ValueOf(n, key)
 		if i, err := strconv.Atoi(key); err == nil && n.Kind == yaml.SequenceNode && i >= 0 && i < len(n.Content) {
-			next = resolve(n.Content[i])
+			next = yamldoc.Resolve(n.Content[i])
 		}
 		if next == nil {
 			return n

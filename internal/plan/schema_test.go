@@ -13,7 +13,9 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"belay/internal/executor"
+	"belay/internal/expr"
 	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
 func editorSchema(t *testing.T, kind string) (check, map[string]any) {
@@ -30,6 +32,7 @@ func editorSchema(t *testing.T, kind string) (check, map[string]any) {
 }
 
 func TestSchemaKinds(t *testing.T) {
+	t.Parallel()
 	if _, err := Schema("worker"); err == nil {
 		t.Error("a schema of something unknown")
 	}
@@ -42,6 +45,7 @@ func TestSchemaKinds(t *testing.T) {
 
 // TestSchemaAgreesWithParser: what the parser accepts must be fine for editors too.
 func TestSchemaAgreesWithParser(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("testdata/stories/*.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -70,10 +74,10 @@ func TestSchemaAgreesWithParser(t *testing.T) {
 func agree(t *testing.T, file, kind string, data []byte) {
 	t.Helper()
 	valid, _ := editorSchema(t, kind)
-	r := &reader{}
-	root, ok := r.parse(file, data, kind)
+	r := &reader{&yamldoc.Reader{}}
+	root, ok := r.Parse(file, data, kind)
 	if !ok {
-		t.Fatal(r.problems)
+		t.Fatal(r.Problems)
 	}
 	var raw json.RawMessage
 	r.json(&raw)(root)
@@ -84,15 +88,16 @@ func agree(t *testing.T, file, kind string, data []byte) {
 
 // TestSchemaHasEveryKey: the parser and the schema know the same keys, at every place.
 func TestSchemaHasEveryKey(t *testing.T) {
-	p := &planFile{reader: &reader{}}
+	t.Parallel()
+	p := &planFile{reader: &reader{&yamldoc.Reader{}}}
 	s := &planStep{Step: steps.Step{Compensate: &steps.Compensate{}}}
-	f := &toolsFile{reader: &reader{}, tools: &Tools{}}
+	f := &toolsFile{reader: &reader{&yamldoc.Reader{}}, tools: &Tools{}}
 	r := &RungDef{}
 	retry := &steps.RetryPolicy{}
 	command, web := &executor.Command{}, &httpFile{HTTP: &executor.HTTP{}}
 	for _, c := range []struct {
 		kind, path string
-		known      fields
+		known      yamldoc.Fields
 	}{
 		{"plan", "", p.fields()},
 		{"plan", "definitions/step", p.stepFields(s)},
@@ -104,14 +109,20 @@ func TestSchemaHasEveryKey(t *testing.T) {
 		{"tools", "definitions/rung/properties/retry", f.retryFields(retry)},
 		{"tools", "definitions/class", f.classFields(&steps.ClassPolicy{})},
 		{"tools", "definitions/http", f.httpFields(web)},
-		{"tools", "definitions/http/properties/auth", f.authFields(web)},
+		{"tools", "definitions/http/properties/auth", f.authFields(new(string), new(string))},
 		{"tools", "definitions/command", f.commandFields(command, &[]string{})},
 		{"tools", "definitions/nats", f.natsFields(&executor.NATS{}, new(string))},
+		{"tools", "definitions/mcp", f.mcpFields(&executor.MCP{})},
+		{"tools", "definitions/mcp/properties/auth", f.authFields(new(string), new(string))},
 		{"tools", "definitions/approval", f.approvalFields(&steps.Approval{})},
 		{"tools", "definitions/verify", f.verifyFields(&ToolDef{}, &steps.Verify{}, r)},
 		{"tools", "definitions/human", f.humanFields(&steps.Human{})},
 		{"tools", "definitions/cache", f.cacheFields(new(steps.Duration))},
 		{"tools", "definitions/static", f.staticFields(&executor.Static{})},
+		{"tools", "definitions/remote", f.remoteFields(&executor.Remote{})},
+		{"tools", "definitions/model", f.modelFields(&executor.Model{}, new(*steps.Price))},
+		{"tools", "definitions/model_auth", f.modelAuthFields(&executor.Model{})},
+		{"tools", "definitions/price", f.priceFields(&steps.Price{})},
 	} {
 		_, doc := editorSchema(t, c.kind)
 		if diff := cmp.Diff(supported(c.known), documented(t, doc, c.path)); diff != "" {
@@ -120,10 +131,10 @@ func TestSchemaHasEveryKey(t *testing.T) {
 	}
 }
 
-func supported(known fields) []string {
+func supported(known yamldoc.Fields) []string {
 	known = maps.Clone(known)
-	maps.DeleteFunc(known, func(_ string, f field) bool { return f == nil })
-	return keysOf(known)
+	maps.DeleteFunc(known, func(_ string, f yamldoc.Field) bool { return f == nil })
+	return slices.Sorted(maps.Keys(known))
 }
 
 // documented are the keys of an object of a schema; each must have a description and an example.
@@ -144,6 +155,7 @@ func documented(t *testing.T, doc map[string]any, path string) []string {
 
 // TestSchemaExamplesAreValid: an example that the schema itself refuses would mislead.
 func TestSchemaExamplesAreValid(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"plan", "tools"} {
 		_, doc := editorSchema(t, kind)
 		examples(t, kind, doc, doc)
@@ -157,7 +169,7 @@ func examples(t *testing.T, path string, doc, at map[string]any) {
 		if ref, ok := part["$ref"]; ok { // in draft-07 a reference hides what stands beside it
 			part = map[string]any{"$schema": doc["$schema"], "definitions": doc["definitions"], "allOf": []any{map[string]any{"$ref": ref}}}
 		}
-		raw, err := canonical(part)
+		raw, err := expr.Canonical(part)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +178,7 @@ func examples(t *testing.T, path string, doc, at map[string]any) {
 			t.Fatalf("%s: %v", path, err)
 		}
 		for _, e := range list {
-			raw, err := canonical(e)
+			raw, err := expr.Canonical(e)
 			if err == nil {
 				err = valid(raw)
 			}
@@ -183,6 +195,7 @@ func examples(t *testing.T, path string, doc, at map[string]any) {
 }
 
 func TestCompileSchema(t *testing.T) {
+	t.Parallel()
 	valid, err := CompileSchema(json.RawMessage(`{"type":"object","required":["a","b"],"properties":{"a":{"type":"string"},"n":{"maximum":5}},"additionalProperties":false}`))
 	if err != nil {
 		t.Fatal(err)
@@ -191,8 +204,8 @@ func TestCompileSchema(t *testing.T) {
 		`{"a":"x","b":1}`:                 "additional properties 'b' not allowed",
 		`{"a":5,"n":6}`:                   "a: got number, want string\nmissing property 'b'\nn: maximum: got 6, want 5",
 		`[]`:                              "got array, want object",
-		`{`:                               "no JSON: unexpected EOF",
-		`{} {}`:                           "no JSON: more than one value",
+		`{`:                               "not JSON: unexpected EOF",
+		`{} {}`:                           "not JSON: more than one value",
 		`{"a":"","b":0,"n":1e1000000000}`: "additional properties 'b' not allowed\nn: maximum: got ∞, want 5",
 	} {
 		if err := valid(json.RawMessage(value)); err == nil || err.Error() != want {
@@ -210,12 +223,13 @@ func TestCompileSchema(t *testing.T) {
 }
 
 func TestProblemsAreErrors(t *testing.T) {
+	t.Parallel()
 	_, err := ParseTools("t.yaml", []byte("tools: []"))
-	problems, ok := errors.AsType[Problems](err)
+	problems, ok := errors.AsType[yamldoc.Problems](err)
 	if !ok || len(problems) != 1 || problems[0].Line != 1 || problems[0].Col != 8 {
 		t.Errorf("got %#v", err)
 	}
-	if got := (Problem{File: "f", Message: "m"}).String(); got != "f: m" {
+	if got := (yamldoc.Problem{File: "f", Message: "m"}).String(); got != "f: m" {
 		t.Error(got)
 	}
 }

@@ -19,6 +19,7 @@ var update = flag.Bool("update", false, "write the stories' `want` anew")
 // TestStories reads testdata/stories: each has a tools file, perhaps a plan, and in `want` what is said about them:
 // every problem, or the document that comes out. `go test -update` writes `want` anew; review the difference.
 func TestStories(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("testdata/stories/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no stories: %v", err)

@@ -8,20 +8,21 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"belay/internal/expr"
 	"belay/internal/steps"
 )
 
 // longestSummary is how long a summary may be as it is written, in characters; people are shown a line of it.
 const longestSummary = 500
 
-// readSummary reads what people are told that a call of the tool is about to do.
+// readSummary reads the sentence that tells people what a call of the tool is about to do.
 func (f *toolsFile) readSummary(t *ToolDef, n *yaml.Node) {
-	s, ok := f.text(n)
+	s, ok := f.Text(n)
 	if !ok {
 		return
 	}
 	if utf8.RuneCountInString(s) > longestSummary {
-		f.at(n, "", "a summary is one line, at most %d characters", longestSummary)
+		f.At(n, "", "a summary is one line of at most %d characters", longestSummary)
 		return
 	}
 	t.Summary = s
@@ -34,11 +35,11 @@ func compileSummaries(p *steps.Program) error {
 	for name, t := range p.Tools {
 		saying := steps.Saying{Order: propertyNames(t.InputSchema)}
 		if t.Summary != "" {
-			say, faults := compileText(t.Summary, inTools, nil)
+			say, faults := expr.CompileText(t.Summary, inTools, nil)
 			if len(faults) > 0 {
-				return fmt.Errorf("tool %q: summary: %w", name, placed{fault: faults[0]})
+				return fmt.Errorf("tool %q: summary: %w", name, expr.Placed{Fault: faults[0]})
 			}
-			saying.Say = say.sentence
+			saying.Say = say.Sentence
 		}
 		p.Summaries[name] = saying
 	}
@@ -77,18 +78,4 @@ func (n *namesInOrder) UnmarshalJSON(raw []byte) error {
 		*n = append(*n, fmt.Sprint(name))
 	}
 	return nil
-}
-
-// sentence gives the pieces of t for the parameters of a call.
-func (t text) sentence(params any) ([]steps.Piece, error) {
-	env := withParams(params)
-	pieces := make([]steps.Piece, len(t.parts))
-	for i, part := range t.parts {
-		s, err := part.evaluate(env)
-		if err != nil {
-			return nil, err
-		}
-		pieces[i] = steps.Piece{Text: s, Value: part.expr != nil}
-	}
-	return pieces, nil
 }

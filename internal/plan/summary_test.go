@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"belay/internal/steps/view"
 )
 
 const summaries = `
@@ -21,6 +23,7 @@ tools:
 `
 
 func TestSummariesOfCalls(t *testing.T) {
+	t.Parallel()
 	tools, err := ParseTools("tools.yaml", []byte(summaries))
 	if err != nil {
 		t.Fatal(err)
@@ -39,18 +42,19 @@ func TestSummariesOfCalls(t *testing.T) {
 		{"plain", `{"amount":120.50,"order":"A-1","customer":"ann"}`, "order A-1, amount 120.50, customer ann"},
 		{"sorted", `{"amount":120.50,"order":"A-1","customer":"ann"}`, "amount 120.50, order A-1, customer ann"},
 	} {
-		if got := compiled.Summary(c.tool, json.RawMessage(c.params)); got != c.want {
+		if got := view.Summary(compiled, c.tool, json.RawMessage(c.params)); got != c.want {
 			t.Errorf("%s %s: %q, want %q", c.tool, c.params, got, c.want)
 		}
 	}
 }
 
 func TestSummariesThatAreNone(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		`"Refund ${ input.amount }"`:         `tools.yaml:1:33: "input" is not known here: a tool sees only its parameters`,
 		`"Refund ${ params. }"`:              "tools.yaml:1:40",
-		`[a]`:                                "a string is needed here, not a list",
-		`"` + strings.Repeat("x", 501) + `"`: "a summary is one line, at most 500 characters",
+		`[a]`:                                "expected a string, not a list",
+		`"` + strings.Repeat("x", 501) + `"`: "a summary is one line of at most 500 characters",
 	} {
 		_, err := ParseTools("tools.yaml", []byte("tools: {a: {summary: "+text+", rungs: [{static: {output: 1}}]}}"))
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 
+	"belay/internal/expr"
 	"belay/internal/steps"
 )
 
@@ -61,18 +62,18 @@ func compileTarget(r *steps.Rung) steps.Expr {
 	if !strings.Contains(r.Target, "${") {
 		return nil
 	}
-	text, faults := compileText(r.Target, inTools, inTarget(r.Executor))
+	text, faults := expr.CompileText(r.Target, inTools, inTarget(r.Executor))
 	if len(faults) > 0 {
 		return nil
 	}
-	return text.expr()
+	return text.Expr()
 }
 
 // inTarget is how a value is put into the target of an executor: the way the executor does it.
 func inTarget(executor string) func(string) (string, error) {
 	switch executor {
 	case "http":
-		return encodeSegment
+		return expr.EncodeSegment
 	case "command":
 		return encodeWord
 	case "nats":

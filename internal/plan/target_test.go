@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 )
 
 const targetTools = `
@@ -25,9 +26,9 @@ tools:
 `
 
 // asked runs a plan of one step until its only attempt is refused, and gives what people are shown.
-func asked(t *testing.T, tool, params string) steps.Dossier {
+func asked(t *testing.T, tool, params string) view.Dossier {
 	t.Helper()
-	return steps.MakeDossier(failed(t, tool, params, steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "422"}), 0)
+	return view.DossierOf(failed(t, tool, params, steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "422"}), 0)
 }
 
 // failed runs a plan of one step until its first attempt has failed.
@@ -53,20 +54,22 @@ func failed(t *testing.T, tool, params string, f steps.Fault) *steps.State {
 
 // TestAProbeIsShownAsItIsCalled: while it looks, it is what the step talks to.
 func TestAProbeIsShownAsItIsCalled(t *testing.T) {
+	t.Parallel()
 	s := failed(t, "pay", `{k: A/7}`, steps.Fault{Class: steps.Timeout, Acted: steps.ActedMaybe, Message: "no answer"})
 	probe := steps.Wants(s, nil).Steps[0].Attempt
 	s, _ = steps.Apply(s, steps.Record{Seq: 3, Time: s.Now, Run: "r", Event: steps.Failed{Attempt: probe, Fault: steps.Fault{Class: steps.NotFound, Acted: steps.ActedNo, Message: "404"}}})
-	if got := steps.ViewEscalation(s, 0).Target; got != "POST https://pay.internal/pay" {
+	if got := view.EscalationOf(s, 0).Target; got != "POST https://pay.internal/pay" {
 		t.Errorf("once it has failed: %s", got)
 	}
 	s, _ = steps.Apply(s, steps.Record{Seq: 4, Time: s.Now, Run: "r", Event: steps.Decided{Escalation: "r-1", Verb: steps.VerbVerify, By: "mia"}})
-	if got := steps.ViewEscalation(s, 0).Target; got != "GET https://pay.internal/paid/A%2F7" {
+	if got := view.EscalationOf(s, 0).Target; got != "GET https://pay.internal/paid/A%2F7" {
 		t.Errorf("while it looks: %s", got)
 	}
 }
 
 // TestTargetsAreShownAsTheyAreCalled: with the values, encoded the way the executor does it, and never with a secret.
 func TestTargetsAreShownAsTheyAreCalled(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ tool, params, want string }{
 		{"web", `{k: "a/b ?", page: 2.0}`, "POST https://***@pay.internal/charge/a%2Fb%20%3F?key=***&page=2.0"},
 		{"web", `{k: "x"}`, "POST https://***@pay.internal/charge/${ params.k }?key=***&page=${ params.page } (not filled in)"},
@@ -87,8 +90,9 @@ func TestTargetsAreShownAsTheyAreCalled(t *testing.T) {
 // TestAlikeIsByTheTemplate: what differs only by parameters stays one group, and the same one as before targets were
 // filled in.
 func TestAlikeIsByTheTemplate(t *testing.T) {
+	t.Parallel()
 	a, b := asked(t, "bus", `{k: A7}`), asked(t, "bus", `{k: B8}`)
-	before := a.EscalationView
+	before := a.Escalation
 	before.Target, before.Pattern = "subject orders.${ params.k }.ship", ""
 	if a.Fingerprint() != b.Fingerprint() || a.Fingerprint() != before.Fingerprint() {
 		t.Errorf("%s, %s, before %s", a.Fingerprint(), b.Fingerprint(), before.Fingerprint())
@@ -100,6 +104,7 @@ func TestAlikeIsByTheTemplate(t *testing.T) {
 
 // TestALongTargetIsCutInTheMiddle: both of its ends say what is called.
 func TestALongTargetIsCutInTheMiddle(t *testing.T) {
+	t.Parallel()
 	got := asked(t, "bus", `{k: "`+strings.Repeat("x", 100_000)+`"}`).Target
 	if len(got) > 600 || !strings.HasPrefix(got, "subject orders.xx") || !strings.HasSuffix(got, "xx.ship") || !strings.Contains(got, "…") {
 		t.Errorf("%d bytes: %.700s", len(got), got)
@@ -108,6 +113,7 @@ func TestALongTargetIsCutInTheMiddle(t *testing.T) {
 
 // TestABrokenTargetStaysAsItIs: documents come from the log, and a target is for people only.
 func TestABrokenTargetStaysAsItIs(t *testing.T) {
+	t.Parallel()
 	rungs := []steps.Rung{{Executor: "http", Target: "GET http://h/${ params.a"}, {Executor: "http", Target: "GET http://h/${ steps.a }"}}
 	if got := compileTargets(rungs); got != nil {
 		t.Errorf("%v", got)

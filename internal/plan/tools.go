@@ -7,27 +7,29 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"belay/internal/executor"
 	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
 // Tools is a checked tools file.
 type Tools struct {
-	File     string // as it was named
-	Tools    map[string]*ToolDef
-	Services []Service
+	File     string              // as it was named
+	Tools    map[string]*ToolDef // by name
+	Services []Service           // in the order of the file, in which they are started
 }
 
 // ToolDef is a tool with what a worker needs to execute it. The embedded policy, its own Rungs included, is what is
 // pinned into runs; the Rungs here say in addition how each one is executed.
 type ToolDef struct {
 	steps.Tool
-	Rungs                   []RungDef
+	Rungs                   []RungDef                         // from the first to the last fallback
 	Probe                   *RungDef                          // of verify; nil without one
-	Held                    func(params json.RawMessage) bool // whether a call needs approval; nil without an approval rule
+	NeedsApproval           func(params json.RawMessage) bool // whether a call needs approval; nil without an approval rule
 	CheckInput, CheckOutput func(json.RawMessage) error       // nil without a schema
-	Warnings                Problems                          // what is no mistake, and may still not be meant
+	Warnings                yamldoc.Problems                  // what is not a mistake but may not be meant
 
 	at places
 }
@@ -35,10 +37,12 @@ type ToolDef struct {
 // RungDef is a rung with its executor.
 type RungDef struct {
 	steps.Rung
-	Spec executor.Spec
+	Spec executor.Spec // what executes it; empty for `human` rungs
 	// Reshape makes the step's output of what the executor gave; nil where they are the same. What a person answers is
 	// reshaped where the answer is taken.
 	Reshape func(params, output json.RawMessage) (json.RawMessage, error)
+
+	Cost float64 // of one call, in whatever currency the file means; for `prove`, `drill` and `rehearse`, and not pinned into runs
 
 	output json.RawMessage // the template
 	at     places
@@ -46,12 +50,23 @@ type RungDef struct {
 
 // Service is a program that development commands start, wait for and stop.
 type Service struct {
-	Argv  []string
-	Ready string // URL that answers with 2xx once the service is up; empty means at once
-	Dir   string // absolute
-	Env   []executor.EnvVar
+	Argv  []string          // the program and its arguments; no shell
+	Ready string            // URL that answers with 2xx once the service is up; empty means at once
+	Dir   string            // absolute
+	Env   []executor.EnvVar // added to the dispatcher's own environment
 	// Shared lets whatever has the port of Ready be used in place of the service, whoever has started it.
 	Shared bool
+}
+
+// SayCosts reports whether the file says of any rung what a call of it costs. Where it does, a rung without a cost costs
+// nothing; where it does not, nothing is known.
+func (t *Tools) SayCosts() bool {
+	for _, def := range t.Tools {
+		if slices.ContainsFunc(def.Rungs, func(r RungDef) bool { return r.Says("cost") }) {
+			return true
+		}
+	}
+	return false
 }
 
 // FindTools is the tools file that belongs to a plan when none is named: tools.yaml beside it.
@@ -76,14 +91,14 @@ func ParseTools(file string, data []byte) (*Tools, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the folder of %s: %w", file, err)
 	}
-	f := &toolsFile{reader: &reader{}, base: base, tools: &Tools{File: file, Tools: map[string]*ToolDef{}}}
-	root, ok := f.parse(file, data, "tools file")
+	f := &toolsFile{reader: &reader{&yamldoc.Reader{}}, base: base, tools: &Tools{File: file, Tools: map[string]*ToolDef{}}}
+	root, ok := f.Parse(file, data, "tools file")
 	if !ok {
-		return nil, f.problems.err()
+		return nil, f.Problems.Err()
 	}
-	found := f.object(root, "the tools file", f.fields())
-	f.require(root, "the tools file", found, "tools")
-	if err := f.problems.err(); err != nil {
+	found := f.Object(root, "the tools file", f.fields())
+	f.Require(root, "the tools file", found, "tools")
+	if err := f.Problems.Err(); err != nil {
 		return nil, err
 	}
 	return f.tools, nil

@@ -80,6 +80,7 @@ func say(t *testing.T, text executor.Text, with any) string {
 }
 
 func TestHTTPSpec(t *testing.T) {
+	t.Parallel()
 	web := parsed(t).Tools["web"]
 	h := web.Rungs[0].Spec.HTTP
 	with := params(`{"order":"A/1 ?","page":2.0,"q":"x&y"}`)
@@ -104,12 +105,13 @@ func TestHTTPSpec(t *testing.T) {
 	if h.MaxBytes != 1000 || !h.FollowRedirects || web.Rungs[0].Timeout != 0 {
 		t.Errorf("%+v", h)
 	}
-	if got := say(t, h.URL, params(`{"order":null,"page":1}`)); !strings.Contains(got, "${ params.order }, character 1: null inside a longer string") {
+	if got := say(t, h.URL, params(`{"order":null,"page":1}`)); !strings.Contains(got, "${ params.order }, character 1: null cannot be part of a longer string") {
 		t.Error(got)
 	}
 }
 
 func TestHTTPDefaults(t *testing.T) {
+	t.Parallel()
 	web := parsed(t).Tools["web"]
 	least, posts := web.Rungs[1], web.Rungs[2]
 	h := least.Spec.HTTP
@@ -119,12 +121,13 @@ func TestHTTPDefaults(t *testing.T) {
 	if posts.Spec.HTTP.Method != "POST" || posts.Target != "POST http://127.0.0.1/x" {
 		t.Errorf("%+v", posts)
 	}
-	if diff := cmp.Diff(defaultRetry(), least.Retry); diff != "" || time.Duration(least.Timeout) != 30*time.Second {
+	if diff := cmp.Diff(DefaultRetry(), least.Retry); diff != "" || time.Duration(least.Timeout) != 30*time.Second {
 		t.Error(diff, least.Timeout)
 	}
 }
 
 func TestCommandSpec(t *testing.T) {
+	t.Parallel()
 	rung := parsed(t).Tools["shell"].Rungs[0]
 	c := rung.Spec.Command
 	if got := say(t, c.Argv[1], params(`{"order":12345678901234567890}`)); got != "12345678901234567890" {
@@ -149,6 +152,7 @@ func TestCommandSpec(t *testing.T) {
 }
 
 func TestOtherSpecs(t *testing.T) {
+	t.Parallel()
 	more := parsed(t).Tools["more"]
 	nats := more.Rungs[0].Spec.NATS
 	if got := say(t, nats.Subject, params(`{"order":"A-1"}`)); got != "orders.A-1" || nats.MaxBytes != 5 {
@@ -175,7 +179,35 @@ func TestOtherSpecs(t *testing.T) {
 	}
 }
 
+func TestRemoteSpec(t *testing.T) {
+	t.Parallel()
+	tools, err := ParseTools("tools.yaml", []byte(`
+tools:
+  invoice.add:
+    rungs:
+      - {name: primary, remote: {}}
+      - {name: second, remote: , retry: {max_attempts: 5, on: {timeout: {max_attempts: 2}}}}
+      - {name: third, remote: {max_bytes: 1000, beat_every: 500ms}, retry: {on: {crashed: {max_attempts: 1}}}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []executor.Remote{{MaxBytes: steps.MaxOutput}, {MaxBytes: steps.MaxOutput}, {MaxBytes: 1000, BeatEvery: 500 * time.Millisecond}}
+	for i, r := range tools.Tools["invoice.add"].Rungs {
+		if r.Spec.Remote == nil || *r.Spec.Remote != want[i] || r.Executor != "remote" || r.Target != "a program that polls a worker for invoice.add" || r.Retry.On[steps.Crashed].MaxAttempts != []int{3, 5, 1}[i] {
+			t.Errorf("rung %d = %+v, %+v", i, r.Spec.Remote, r)
+		}
+	}
+	_, err = ParseTools("tools.yaml", []byte("tools:\n  t:\n    rungs: [{remote: {beat_every: 1ms, beats: 3}}]\n    verify: {remote: {}, happened: output}\n"))
+	for _, want := range []string{"tools.yaml:3:35: ", "tools.yaml:3:40: unknown key \"beats\" in remote", "tools.yaml:4:14: unknown key \"remote\" in verify"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the mistakes are %v, want %q among them", err, want)
+		}
+	}
+}
+
 func TestServices(t *testing.T) {
+	t.Parallel()
 	want := []Service{
 		{Argv: []string{"go", "run", "./shop"}, Ready: "http://127.0.0.1:9000/healthz", Dir: "/belay/shop", Env: []executor.EnvVar{{Name: "HOME", FromEnv: true}, {Name: "MODE", Value: "test"}}},
 		{Argv: []string{"sleep", "1"}, Dir: "/belay"},
@@ -186,6 +218,7 @@ func TestServices(t *testing.T) {
 }
 
 func TestToolSchemas(t *testing.T) {
+	t.Parallel()
 	web := parsed(t).Tools["web"]
 	if web.CheckInput(json.RawMessage(`{}`)) == nil || web.CheckInput(json.RawMessage(`{"order":1}`)) != nil || web.CheckOutput(json.RawMessage(`[]`)) == nil {
 		t.Error("the schemas of a tool do not check")
@@ -193,6 +226,7 @@ func TestToolSchemas(t *testing.T) {
 }
 
 func TestSecretsStayOutOfDefinitions(t *testing.T) {
+	t.Parallel()
 	doc, err := ParsePlan("p.yaml", []byte(`{name: p, steps: [{id: a, tool: web, with: {order: 1}}, {id: b, tool: shell}]}`), parsed(t))
 	if err != nil {
 		t.Fatal(err)
@@ -203,6 +237,7 @@ func TestSecretsStayOutOfDefinitions(t *testing.T) {
 }
 
 func TestLoad(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	planPath := filepath.Join(dir, "plan.yaml")
 	toolsPath := FindTools(planPath)
@@ -236,36 +271,5 @@ func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestDurations(t *testing.T) {
-	for s, want := range map[string]time.Duration{
-		"0s": 0, "500ms": 500 * time.Millisecond, "24h": 24 * time.Hour, "30d": 720 * time.Hour, "1d12h": 36 * time.Hour, "1h30m": 90 * time.Minute, "1.5h": 90 * time.Minute,
-	} {
-		if got, err := parseDuration(s); err != nil || got != want {
-			t.Errorf("%s is %v, %v", s, got, err)
-		}
-	}
-	for _, s := range []string{"", "d", "1", "1.5d", "-1d", "1d-1h", "5 s", "1d1d", "99999999d", "9999999h", "106751d24h", "one", "1w"} {
-		if got, err := parseDuration(s); err == nil {
-			t.Errorf("%q is %v", s, got)
-		}
-	}
-	for d, want := range map[time.Duration]string{24 * time.Hour: "24h", 90 * time.Minute: "1h30m", 90 * time.Second: "1m30s", 10 * time.Second: "10s", time.Hour + time.Second: "1h0m1s"} {
-		if got := spoken(d); got != want {
-			t.Errorf("%v is spoken %s", d, got)
-		}
-	}
-}
-
-func TestNearest(t *testing.T) {
-	known := []string{"orders.lookup", "payments.refund", "tool", "when"}
-	for name, want := range map[string]string{
-		"orders.lokup": "orders.lookup", "tol": "tool", "Tool": "tool", "wehn": "when", "whne": "when", "refund": "", "x": "", "toooool": "", strings.Repeat("x", 1000): "",
-	} {
-		if got := nearest(name, known); got != want {
-			t.Errorf("nearest to %.20s is %q, want %q", name, got, want)
-		}
 	}
 }

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 
 	"go.yaml.in/yaml/v4"
+
+	"belay/internal/yamldoc"
 )
 
 // asWritten is the JSON raw, which was read from n, with the keys of its objects in the order of the document. Schemas keep
 // it: forms ask for what they describe in that order.
 func asWritten(n *yaml.Node, raw json.RawMessage) json.RawMessage {
-	switch n = resolve(n); n.Kind {
+	switch n = yamldoc.Resolve(n); n.Kind {
 	case yaml.MappingNode:
 		return objectAsWritten(n, raw)
 	case yaml.SequenceNode:
@@ -25,7 +27,7 @@ func objectAsWritten(n *yaml.Node, raw json.RawMessage) json.RawMessage {
 	}
 	out := []byte{'{'}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		name := resolve(n.Content[i]).Value
+		name := yamldoc.Resolve(n.Content[i]).Value
 		key, err := json.Marshal(name)
 		if err != nil || values[name] == nil {
 			return raw

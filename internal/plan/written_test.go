@@ -22,6 +22,7 @@ const writtenTools = `tools:
 // TestSchemasKeepTheirOrder as the document writes it, which forms ask in; what approvals are bound to is the same in
 // whatever order a schema is written.
 func TestSchemasKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	tools, err := ParseTools("tools.yaml", []byte(writtenTools))
 	if err != nil {
 		t.Fatal(err)

@@ -5,10 +5,12 @@ import (
 	"testing"
 
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 )
 
 // TestAt is the run as it was then, whatever came later.
 func TestAt(t *testing.T) {
+	t.Parallel()
 	l, b := online(t)
 	submit(t, l, "run", submitted(t))
 	appendAll(t, l, "run", succeeded("a"), succeeded("b"))
@@ -20,7 +22,7 @@ func TestAt(t *testing.T) {
 		s, err := l.At(t.Context(), "run", entries[n].Seq)
 		done := 0
 		for i := range s.Units {
-			if s.Units[i].State == steps.StepSucceeded {
+			if s.Units[i].State() == steps.StepSucceeded {
 				done++
 			}
 		}
@@ -35,15 +37,16 @@ func TestAt(t *testing.T) {
 
 // TestCancelSaysWhatCameOfIt, also to whom it came too late.
 func TestCancelSaysWhatCameOfIt(t *testing.T) {
+	t.Parallel()
 	l, _ := online(t)
 	submit(t, l, "run", submitted(t))
 	appendAll(t, l, "run", steps.Started{Attempt: steps.Attempt{Step: "a", Try: 1}, Worker: "w"})
 	first, err := l.Cancel(t.Context(), "run", steps.Cancelled{By: "mia", Via: "cli", Reason: "not needed"})
-	if err != nil || first.Outcome != steps.OutcomeCounts || first.Ended {
+	if err != nil || first.Outcome != view.OutcomeCounts || first.Ended {
 		t.Errorf("%+v, %v", first, err)
 	}
 	again, err := l.Cancel(t.Context(), "run", steps.Cancelled{By: "bo"})
-	if err != nil || again.Outcome != steps.OutcomeAgain || again.Text != "it is ending already: cancelled by mia: not needed" {
+	if err != nil || again.Outcome != view.OutcomeRepeated || again.Text != "it is ending already: cancelled by mia: not needed" {
 		t.Errorf("%+v, %v", again, err)
 	}
 	submit(t, l, "done", submitted(t))

@@ -5,33 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"belay/internal/bus"
-	"belay/internal/dlq"
+	"belay/internal/steps"
 	"belay/internal/wire"
 )
 
-// isStray reports whether something of a run is there that never became one.
+// isStray reports whether there are messages of a run that was never submitted.
 func (l *Log) isStray(ctx context.Context, run string) bool {
 	f, err := l.Read(ctx, run, nil)
 	return err == nil && f.State == nil && (f.Frozen() != nil || errors.Is(l.missing(ctx, run), ErrStray))
 }
 
-// FindStray finds what a dead letter is about that belongs to no run; nil when the letter is of a run.
-func (l *Log) FindStray(ctx context.Context, letter string) (*Stray, error) {
-	i := strings.LastIndex(letter, letterMark)
-	if i <= 0 {
-		return nil, nil
-	}
-	of := letter[:i]
-	seq, ok := letterSeq(of, letter)
+// FindStray finds the stray that a dead letter is about; nil if it is about an entry of a run.
+func (l *Log) FindStray(ctx context.Context, id string) (*Stray, error) {
+	of, seq, ok := steps.ParseDeadLetterID(id)
 	if !ok {
 		return nil, nil
 	}
 	for _, stream := range l.streams() {
 		if stream == of {
-			return l.strayAt(ctx, letter, stream, seq)
+			return l.strayAt(ctx, id, stream, seq)
 		}
 	}
 	f, err := l.Read(ctx, of, nil)
@@ -41,27 +35,27 @@ func (l *Log) FindStray(ctx context.Context, letter string) (*Stray, error) {
 	switch {
 	case f.Orphan != nil && f.Orphan.Entry.Seq == seq:
 		p := wire.Partition(of, l.bus.Partitions())
-		return &Stray{ID: letter, Stream: l.names.RunsStream(p), Filter: l.names.LogOf(p, of), First: f.Orphan.Entry, Run: of, Why: f.Orphan.Why}, nil
+		return &Stray{ID: id, Stream: l.names.RunsStream(p), Filter: l.names.LogOf(p, of), First: f.Orphan.Entry, Run: of, Why: f.Orphan.Why}, nil
 	case f.State == nil && f.Seq == 0:
-		return &Stray{ID: letter, Run: of, Why: fmt.Errorf("%w: run %s is not kept", ErrStray, of)}, nil
+		return &Stray{ID: id, Run: of, Why: fmt.Errorf("%w: run %s is not kept", ErrStray, of)}, nil
 	}
 	return nil, nil
 }
 
-func (l *Log) strayAt(ctx context.Context, letter, stream string, seq uint64) (*Stray, error) {
-	gone := &Stray{ID: letter, Stream: stream, Why: fmt.Errorf("%w: it is no longer there", ErrStray)}
+func (l *Log) strayAt(ctx context.Context, id, stream string, seq uint64) (*Stray, error) {
+	gone := &Stray{ID: id, Stream: stream, Why: fmt.Errorf("%w: it is no longer there", ErrStray)}
 	subject, err := l.subjectAt(ctx, stream, seq)
 	if err != nil || subject == "" {
 		return gone, err
 	}
 	s, err := l.Stray(ctx, stream, subject)
-	if err != nil || s == nil || s.ID != letter {
+	if err != nil || s == nil || s.ID != id {
 		return gone, err
 	}
 	return s, nil
 }
 
-// subjectAt is the subject that a letter's number stands for; empty when nothing is there any more.
+// subjectAt returns the subject for the number in the id of a dead letter; empty if there is nothing any more.
 func (l *Log) subjectAt(ctx context.Context, stream string, number uint64) (string, error) {
 	if stream != l.names.TimersStream() {
 		e, _, err := l.bus.At(ctx, stream, number)
@@ -75,7 +69,7 @@ func (l *Log) subjectAt(ctx context.Context, stream string, number uint64) (stri
 	return subjects[i], nil
 }
 
-// streams are those in which strays are looked for.
+// streams returns the streams in which strays are searched.
 func (l *Log) streams() []string {
 	all := []string{l.names.StepsStream(), l.names.TimersStream(), l.names.EscalationsStream(), l.names.AuditStream()}
 	for p := range l.bus.Partitions() {
@@ -84,7 +78,7 @@ func (l *Log) streams() []string {
 	return all
 }
 
-// Discard removes a stray for good, with all that is alike and was there by now.
+// Discard removes a stray for good, with everything like it that is there by now.
 func (l *Log) Discard(ctx context.Context, s *Stray) error {
 	if s.Filter == "" {
 		return nil // it is gone
@@ -96,55 +90,33 @@ func (l *Log) Discard(ctx context.Context, s *Stray) error {
 	if err != nil || !ok {
 		return err
 	}
-	// Asked again: what was there before this answer is no run's, whatever comes now.
+	// Looked up once more: what was there before this answer belongs to no run, whatever is published now.
 	if still, err := l.FindStray(ctx, s.ID); err != nil || still == nil || still.Filter != s.Filter {
 		return err
 	}
 	return l.bus.PurgeTo(ctx, s.Stream, s.Filter, last.Seq)
 }
 
-// Nothing can be removed from the audit stream. That a person has seen what does not belong there is kept beside it.
+// Nothing can be removed from the audit stream, so a bucket notes which strays in it a person has seen.
 const seenPrefix = "stray."
 
 func (l *Log) notices(ctx context.Context) (*bus.Bucket, error) {
 	return l.bus.Bucket(ctx, l.names.NoticesBucket(), "Belay: what people were told")
 }
 
-func (l *Log) seen(ctx context.Context, letter string) (bool, error) {
+func (l *Log) seen(ctx context.Context, id string) (bool, error) {
 	bucket, err := l.notices(ctx)
 	if err != nil {
 		return false, err
 	}
-	_, ok, err := bucket.Get(ctx, seenPrefix+letter)
+	_, ok, err := bucket.Get(ctx, seenPrefix+id)
 	return ok, err
 }
 
-func (l *Log) see(ctx context.Context, letter string) error {
+func (l *Log) see(ctx context.Context, id string) error {
 	bucket, err := l.notices(ctx)
 	if err != nil {
 		return err
 	}
-	return bucket.Put(ctx, seenPrefix+letter, []byte("seen"), nil)
-}
-
-// FindLetter gives the whole id of the one open letter that ends in suffix, whatever run it belongs to; empty when there
-// is none.
-func (l *Log) FindLetter(ctx context.Context, suffix string) (string, error) {
-	letters, err := dlq.New(l.bus).IDs(ctx)
-	if err != nil {
-		return "", err
-	}
-	found := ""
-	for _, v := range letters {
-		switch {
-		case v.ID == suffix:
-			return suffix, nil
-		case !strings.HasSuffix(v.ID, suffix):
-		case found != "":
-			return "", fmt.Errorf("%w: %s and %s end in %q: give more of the id", ErrAmbiguous, found, v.ID, suffix)
-		default:
-			found = v.ID
-		}
-	}
-	return found, nil
+	return bucket.Put(ctx, seenPrefix+id, []byte("seen"), nil)
 }

@@ -2,7 +2,7 @@ package runlog
 
 import "errors"
 
-// What callers tell apart with errors.Is.
+// Errors for errors.Is.
 var (
 	ErrNoRun     = errors.New("no such run")
 	ErrConflict  = errors.New("this id is taken by another submission")
@@ -14,21 +14,21 @@ var (
 	ErrStray     = errors.New("it belongs to no run")
 )
 
-// Frozen is an [ErrFrozen]: the run's log holds an entry that this program cannot take in.
+// Frozen is an [ErrFrozen]: the run's log has an entry that this program cannot read.
 type Frozen struct {
-	Letter string // id of the dead letter that asks what to do
+	DeadLetter string // id of the dead letter that asks what to do
 	Poison
 }
 
 func (f *Frozen) Error() string {
 	if errors.Is(f.Why, ErrStray) {
-		return "there is no such run, only what belongs to none; decide dead letter " + f.Letter + ": " + f.Why.Error()
+		return "there is no such run, only messages that belong to no run; decide dead letter " + f.DeadLetter + ": " + f.Why.Error()
 	}
-	return "the run is frozen at an entry of its log that cannot be read; decide dead letter " + f.Letter + ": " + f.Why.Error()
+	return "the run is frozen at an entry of its log that cannot be read; decide dead letter " + f.DeadLetter + ": " + f.Why.Error()
 }
 
 // Is makes errors.Is(err, ErrFrozen) true.
 func (f *Frozen) Is(target error) bool { return target == ErrFrozen }
 
-// Unwrap gives the reason why the entry cannot be read.
+// Unwrap returns why the entry cannot be read.
 func (f *Frozen) Unwrap() error { return f.Why }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 
 	"belay/internal/wire"
 )
 
-// Find gives the whole id of the run that ends in suffix. An id that is whole already costs one look; it wins over
-// longer ids that end in it.
+// Find returns the id of the run that ends in suffix. A complete id costs one lookup, and wins over longer ids that end in
+// it.
 func (l *Log) Find(ctx context.Context, suffix string) (run string, err error) {
 	if !wire.ValidName(suffix) {
 		return "", badID(suffix)
@@ -23,11 +23,10 @@ func (l *Log) Find(ctx context.Context, suffix string) (run string, err error) {
 	if exact {
 		return suffix, nil
 	}
-	all, err := l.ids(ctx)
+	all, err := l.Picker.EndingIn(ctx, suffix)
 	if err != nil {
 		return "", fmt.Errorf("look for run %s: %w", suffix, err)
 	}
-	all = slices.DeleteFunc(all, func(r listed) bool { return !strings.HasSuffix(r.id, suffix) })
 	switch len(all) {
 	case 0:
 		if l.isStray(ctx, suffix) {
@@ -35,7 +34,15 @@ func (l *Log) Find(ctx context.Context, suffix string) (run string, err error) {
 		}
 		return "", fmt.Errorf("%w: no run's id ends in %q", ErrNoRun, suffix)
 	case 1:
-		return all[0].id, nil
+		return all[0], nil
 	}
-	return "", fmt.Errorf("%w: %d runs end in %q, among them %s and %s: give more of the id", ErrAmbiguous, len(all), suffix, all[0].id, all[1].id)
+	slices.Sort(all)
+	return "", fmt.Errorf("%w: %s runs end in %q, among them %s and %s: give more of the id", ErrAmbiguous, count(len(all)), suffix, all[0], all[1])
+}
+
+func count(n int) string {
+	if n == MostEndingIn {
+		return fmt.Sprintf("at least %d", n)
+	}
+	return strconv.Itoa(n)
 }

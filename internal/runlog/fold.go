@@ -2,40 +2,39 @@ package runlog
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
+	"time"
 
 	"belay/internal/bus"
-	"belay/internal/plan"
 	"belay/internal/steps"
 	"belay/internal/wire"
 )
 
-// Fold is one run as its log says it is. The zero value is a run before its first entry.
+// Fold is one run, folded from its log. The zero value is a run before its first entry.
 type Fold struct {
-	Run     string
-	State   *steps.State // nil until Submitted is in
-	Seq     uint64       // of the last entry seen
-	Poison  *Poison      // set: the run is frozen at this entry; later entries are seen, but not taken in
-	Letters []string     // ids of dead letters of this run that a person has decided
-	Orphan  *Poison      // set: nothing was ever submitted under this id; this is the first of what is there
-	Removed bool         // the run ended and is no longer kept; what comes now comes late
-	Stale   bool         // a dead letter was decided after entries had been folded: fold anew from the beginning
+	Run         string       // its id
+	State       *steps.State // nil before Submitted
+	Seq         uint64       // of the last entry seen
+	Poison      *Poison      // set: the run is frozen at this entry; later entries are read, but not folded
+	DeadLetters []string     // ids of dead letters of this run that a person has decided
+	Orphan      *Poison      // set: no run was ever submitted with this id; this is the first entry
+	Removed     bool         // the run ended and was removed; entries that arrive now are ignored
+	Stale       bool         // a dead letter was decided after entries had been folded: fold again from the beginning
 
 	discarded map[uint64]bool // sequences that a person decided to skip
+	conn      time.Time       // when the connection was made over which it was read; zero if that is not known
 }
 
-// Poison is an entry that cannot be taken in, and why.
+// Poison is an entry that cannot be read or folded, and why.
 type Poison struct {
-	Entry bus.Entry
-	Why   error
+	Entry bus.Entry // as it is in the log
+	Why   error     // what is wrong with it
 }
 
-// Observe is told of every record that a fold takes in: the state after it and the units that it touched. The state
-// goes on changing after the call; keep nothing of it.
+// Observe is called for every record that is folded, with the state after it and the units that it touched. The state goes
+// on changing after the call; keep nothing of it.
 type Observe = func(*steps.State, steps.Record, []int)
 
-// Frozen is the run's frozen state as an error, nil when it is not frozen.
+// Frozen returns an error if the run is frozen.
 func (f *Fold) Frozen() error {
 	p := f.Poison
 	if p == nil {
@@ -44,17 +43,25 @@ func (f *Fold) Frozen() error {
 	if p == nil {
 		return nil
 	}
-	return &Frozen{Letter: LetterID(f.Run, p.Entry.Seq), Poison: *p}
+	return &Frozen{DeadLetter: steps.DeadLetterID(f.Run, p.Entry.Seq), Poison: *p}
 }
 
-// Fold takes in all entries of a run's log, from the first one on. Observe may be nil.
+// Stray returns what an orphaned log has; nil if the run was submitted.
+func (f *Fold) Stray() *Stray {
+	if f.Orphan == nil {
+		return nil
+	}
+	return &Stray{ID: steps.DeadLetterID(f.Run, f.Orphan.Entry.Seq), First: f.Orphan.Entry, Run: f.Run, Why: f.Orphan.Why}
+}
+
+// Fold folds all entries of a run's log, from the first one on. Observe may be nil.
 func (l *Log) Fold(run string, entries []bus.Entry, observe Observe) *Fold {
 	f := &Fold{Run: run}
 	for _, e := range entries {
 		l.readVerdict(f, e)
 	}
 	for _, e := range entries {
-		rec, touched, ok := l.Take(f, e)
+		rec, touched, ok := l.Apply(f, e)
 		if ok && observe != nil {
 			observe(f.State, rec, touched)
 		}
@@ -64,9 +71,9 @@ func (l *Log) Fold(run string, entries []bus.Entry, observe Observe) *Fold {
 	return f
 }
 
-// Take takes the next entry in and says what it touched. It is not ok when there is nothing to act on: the entry is
-// one that the fold has seen, it was discarded, the run is or gets frozen, or a dead letter is decided (then f is Stale).
-func (l *Log) Take(f *Fold, e bus.Entry) (rec steps.Record, touched []int, ok bool) {
+// Apply folds the next entry and returns what it touched. Ok is false if there is nothing to act on: the fold has the entry
+// already, it was discarded, the run is or gets frozen, or a dead letter is decided (then f is Stale).
+func (l *Log) Apply(f *Fold, e bus.Entry) (rec steps.Record, touched []int, ok bool) {
 	if e.Seq <= f.Seq {
 		return rec, nil, false
 	}
@@ -83,7 +90,7 @@ func (l *Log) Take(f *Fold, e bus.Entry) (rec steps.Record, touched []int, ok bo
 		f.Poison = &Poison{Entry: e, Why: err}
 		return rec, nil, false
 	}
-	if d, is := rec.Event.(steps.Decided); is && isLetterOf(f.Run, d.Escalation) {
+	if _, _, is := verdictOf(f.Run, rec.Event); is {
 		f.Stale = true
 		return rec, nil, false
 	}
@@ -95,7 +102,7 @@ func (l *Log) Take(f *Fold, e bus.Entry) (rec steps.Record, touched []int, ok bo
 	return rec, touched, f.State != nil
 }
 
-// apply keeps a bug in the core, or in an expression, from taking down every other run with this one.
+// apply turns a panic of the core, or of an expression, into an error, so that a bug does not take down every other run.
 func (f *Fold) apply(rec steps.Record) (touched []int, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -106,96 +113,25 @@ func (f *Fold) apply(rec steps.Record) (touched []int, err error) {
 	return touched, nil
 }
 
-// Record reads one entry; the plan of a Submitted is compiled, once per content.
-func (l *Log) Record(run string, e bus.Entry) (steps.Record, error) {
-	p, _, kind, ok := l.names.ParseLog(e.Subject)
-	if !ok {
-		return steps.Record{}, fmt.Errorf("%w: %q is no subject of a run's log", wire.ErrPoison, e.Subject)
-	}
-	event, err := wire.DecodeEvent(kind, e.Data)
-	if err != nil {
-		return steps.Record{}, err
-	}
-	if c, is := event.(steps.Claimed); is && e.Subject != l.names.Claim(p, run, c.Attempt) {
-		// Only the first claim on a subject can be stored: one that speaks of another attempt would get round that.
-		return steps.Record{}, fmt.Errorf("%w: a claim of %s on the subject %s", wire.ErrPoison, steps.AttemptName(run, c.Attempt), e.Subject)
-	}
-	if o, is := event.(steps.Objected); is {
-		if o.Asks, err = plan.CompilePolicy(o.Policy); err != nil {
-			return steps.Record{}, fmt.Errorf("%w: the policy of worker %s: %w", wire.ErrPoison, o.Worker, err)
-		}
-		event = o
-	}
-	if s, is := event.(steps.Submitted); is {
-		if s.Epoch > steps.Epoch || s.Epoch < 0 {
-			return steps.Record{}, fmt.Errorf("%w: the run was submitted under epoch %d of the rules, and this program knows up to %d: upgrade it, then retry this dead letter", wire.ErrPoison, s.Epoch, steps.Epoch)
-		}
-		s.Program, err = l.programs.Program(s.Document)
-		if err != nil {
-			return steps.Record{}, fmt.Errorf("%w: its plan does not compile: %w", wire.ErrPoison, err)
-		}
-		s.Trace = first(e.Header[wire.HeaderTrace])
-		event = s
-	}
-	return steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: event}, nil
-}
-
-// readVerdict notes a person's decision on a dead letter of this run, and reports whether e is one.
+// readVerdict notes the decision on a dead letter of this run, and reports whether e is one.
 func (l *Log) readVerdict(f *Fold, e bus.Entry) bool {
-	_, _, kind, _ := l.names.ParseLog(e.Subject)
-	if kind != wire.KindDecision {
+	if _, _, kind, _ := l.names.ParseLog(e.Subject); kind != wire.KindDecision {
 		return false
 	}
-	event, err := wire.DecodeEvent(kind, e.Data)
+	_, event, err := Parse(l.names, e)
 	if err != nil {
-		return false // poison itself; the fold meets it in its turn
+		return false // it is poison itself, which the fold will find
 	}
-	d := event.(steps.Decided)
-	seq, ok := letterSeq(f.Run, d.Escalation)
+	seq, skip, ok := verdictOf(f.Run, event)
 	if !ok {
 		return false
 	}
-	f.Letters = append(f.Letters, d.Escalation)
-	if d.Verb == steps.VerbSkip {
+	f.DeadLetters = append(f.DeadLetters, steps.DeadLetterID(f.Run, seq))
+	if skip {
 		if f.discarded == nil {
 			f.discarded = make(map[uint64]bool)
 		}
 		f.discarded[seq] = true
 	}
 	return true
-}
-
-// letterMark stands between a run's id and a sequence in the id of a dead letter; an escalation of the core has digits only.
-const letterMark = "-dl"
-
-// LetterID names the dead letter about the entry with this sequence. It is made from the log alone, so that every
-// dispatcher that meets the entry raises the same one.
-func LetterID(run string, seq uint64) string { return run + letterMark + strconv.FormatUint(seq, 10) }
-
-// LetterRun is the run of a dead letter's id; not ok when id is none.
-func LetterRun(id string) (run string, ok bool) {
-	i := strings.LastIndex(id, letterMark)
-	if i <= 0 {
-		return "", false
-	}
-	_, ok = letterSeq(id[:i], id)
-	return id[:i], ok
-}
-
-func letterSeq(run, id string) (uint64, bool) {
-	rest, ok := strings.CutPrefix(id, run+letterMark)
-	if !ok {
-		return 0, false
-	}
-	seq, err := strconv.ParseUint(rest, 10, 64)
-	return seq, err == nil
-}
-
-func isLetterOf(run, id string) bool { _, ok := letterSeq(run, id); return ok }
-
-func first(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	return values[0]
 }

@@ -70,6 +70,7 @@ func succeeded(step string) steps.Succeeded {
 }
 
 func TestPoisonFreezes(t *testing.T) {
+	t.Parallel()
 	for name, poison := range map[string]struct{ kind, body string }{
 		"no JSON":                       {wire.KindOutcome, "\x00\x01"},
 		"empty":                         {wire.KindOutcome, ""},
@@ -91,13 +92,13 @@ func TestPoisonFreezes(t *testing.T) {
 			if !ok {
 				t.Fatal("the run is not frozen")
 			}
-			if frozen.Letter != LetterID("r", seq) || !strings.Contains(frozen.Error(), frozen.Letter) {
-				t.Errorf("letter %q, error %q: want the letter about sequence %d named", frozen.Letter, frozen.Error(), seq)
+			if frozen.DeadLetter != steps.DeadLetterID("r", seq) || !strings.Contains(frozen.Error(), frozen.DeadLetter) {
+				t.Errorf("letter %q, error %q: want the letter about sequence %d named", frozen.DeadLetter, frozen.Error(), seq)
 			}
 			if f.Seq != last {
 				t.Errorf("seen up to %d, want %d", f.Seq, last)
 			}
-			if got := f.State.Units[0].State; got != steps.StepQueued {
+			if got := f.State.Units[0].State(); got != steps.StepQueued {
 				t.Errorf("a is %s: an event after the unreadable one was applied", got)
 			}
 		})
@@ -105,6 +106,7 @@ func TestPoisonFreezes(t *testing.T) {
 }
 
 func TestAClaimOfAnotherAttemptIsPoison(t *testing.T) {
+	t.Parallel()
 	_, body, err := wire.EncodeEvent(steps.Claimed{Attempt: steps.Attempt{Step: "a", Try: 1}, Worker: "w"})
 	if err != nil {
 		t.Fatal(err)
@@ -118,11 +120,12 @@ func TestAClaimOfAnotherAttemptIsPoison(t *testing.T) {
 }
 
 func TestSkipDiscardsTheEntryForEveryReader(t *testing.T) {
+	t.Parallel()
 	w := &writer{t: t, run: "r"}
 	w.add(submitted(t))
 	poison := w.raw(wire.KindOutcome, []byte("garbage"))
 	w.add(succeeded("a"))
-	w.add(steps.Decided{Escalation: LetterID("r", poison), Verb: steps.VerbSkip, By: "mia"})
+	w.add(steps.Decided{Escalation: steps.DeadLetterID("r", poison), Verb: steps.VerbSkip, By: "mia"})
 	w.add(succeeded("b"))
 	var seen []uint64
 	f := offline().Fold("r", w.entries, func(_ *steps.State, r steps.Record, _ []int) { seen = append(seen, r.Seq) })
@@ -135,16 +138,17 @@ func TestSkipDiscardsTheEntryForEveryReader(t *testing.T) {
 	if len(seen) != 3 {
 		t.Errorf("observed %v, want the three readable records that are no verdict", seen)
 	}
-	if len(f.Letters) != 1 || f.Stale {
-		t.Errorf("letters %v, stale %v", f.Letters, f.Stale)
+	if len(f.DeadLetters) != 1 || f.Stale {
+		t.Errorf("letters %v, stale %v", f.DeadLetters, f.Stale)
 	}
 }
 
 func TestRetryLeavesTheRunFrozenWhileNobodyCanReadTheEntry(t *testing.T) {
+	t.Parallel()
 	w := &writer{t: t, run: "r"}
 	w.add(submitted(t))
 	poison := w.raw(wire.KindOutcome, []byte("garbage"))
-	w.add(steps.Decided{Escalation: LetterID("r", poison), Verb: steps.VerbRetry, By: "mia"})
+	w.add(steps.Decided{Escalation: steps.DeadLetterID("r", poison), Verb: steps.VerbRetry, By: "mia"})
 	f := offline().Fold("r", w.entries, nil)
 	if !errors.Is(f.Frozen(), ErrFrozen) {
 		t.Fatal("retry discarded the entry")
@@ -152,33 +156,36 @@ func TestRetryLeavesTheRunFrozenWhileNobodyCanReadTheEntry(t *testing.T) {
 }
 
 func TestVerdictOnALiveFoldMakesItStale(t *testing.T) {
+	t.Parallel()
 	w := &writer{t: t, run: "r"}
 	w.add(submitted(t))
 	poison := w.raw(wire.KindOutcome, []byte("garbage"))
 	l := offline()
 	f := l.Fold("r", w.entries, nil)
-	w.add(steps.Decided{Escalation: LetterID("r", poison), Verb: steps.VerbSkip, By: "mia"})
-	l.Take(f, w.entries[2])
+	w.add(steps.Decided{Escalation: steps.DeadLetterID("r", poison), Verb: steps.VerbSkip, By: "mia"})
+	l.Apply(f, w.entries[2])
 	if !f.Stale {
 		t.Fatal("the fold does not say that it has to be made anew")
 	}
 }
 
 func TestVerdictOnAnotherRunsLetterIsNobodysBusiness(t *testing.T) {
+	t.Parallel()
 	w := &writer{t: t, run: "r"}
 	w.add(submitted(t))
 	w.raw(wire.KindOutcome, []byte("garbage"))
-	w.add(steps.Decided{Escalation: LetterID("other", 20), Verb: steps.VerbSkip, By: "mia"})
+	w.add(steps.Decided{Escalation: steps.DeadLetterID("other", 20), Verb: steps.VerbSkip, By: "mia"})
 	if f := offline().Fold("r", w.entries, nil); f.Frozen() == nil {
 		t.Fatal("a decision about another run's letter discarded an entry of this one")
 	}
 }
 
 func TestPanicInTheCoreFreezes(t *testing.T) {
+	t.Parallel()
 	w := &writer{t: t, run: "r"}
 	w.add(succeeded("a"))
 	f := &Fold{Run: "r", State: &steps.State{Run: "r"}} // without a program no event can be applied
-	if _, _, ok := offline().Take(f, w.entries[0]); ok {
+	if _, _, ok := offline().Apply(f, w.entries[0]); ok {
 		t.Fatal("the record counts as applied")
 	}
 	if f.Poison == nil || !strings.Contains(f.Poison.Why.Error(), "panicked") {
@@ -187,19 +194,21 @@ func TestPanicInTheCoreFreezes(t *testing.T) {
 }
 
 func TestSeenEntriesChangeNothing(t *testing.T) {
+	t.Parallel()
 	w := &writer{t: t, run: "r"}
 	w.add(submitted(t))
 	w.add(succeeded("a"))
 	l := offline()
 	f := l.Fold("r", w.entries, nil)
 	for _, e := range w.entries {
-		if _, touched, ok := l.Take(f, e); ok {
+		if _, touched, ok := l.Apply(f, e); ok {
 			t.Errorf("sequence %d touched %v again", e.Seq, touched)
 		}
 	}
 }
 
 func TestEventsWithoutASubmissionMakeNoRun(t *testing.T) {
+	t.Parallel()
 	w := &writer{t: t, run: "r"}
 	w.add(succeeded("a"))
 	f := offline().Fold("r", w.entries, func(*steps.State, steps.Record, []int) { t.Error("observed") })
@@ -208,25 +217,8 @@ func TestEventsWithoutASubmissionMakeNoRun(t *testing.T) {
 	}
 }
 
-func TestLetterIDs(t *testing.T) {
-	for id, want := range map[string]string{
-		LetterID("r", 7):       "r",
-		LetterID("a-dl3-b", 7): "a-dl3-b",
-		LetterID("r-dl1", 2):   "r-dl1",
-		"r-1":                  "",
-		"r-dl":                 "",
-		"r-dlx":                "",
-		"-dl5":                 "",
-		"":                     "",
-	} {
-		run, ok := LetterRun(id)
-		if ok != (want != "") || ok && run != want {
-			t.Errorf("LetterRun(%q) = %q, %v; want %q", id, run, ok, want)
-		}
-	}
-}
-
 func TestDifferencesAreNamed(t *testing.T) {
+	t.Parallel()
 	base := steps.Submitted{Document: json.RawMessage(`{"plan":{"name":"x"}}`), Input: json.RawMessage(`{"a":1}`), Labels: map[string]string{"k": "v"}}
 	with := func(f func(*steps.Submitted)) steps.Submitted {
 		s := base
@@ -261,6 +253,7 @@ func TestDifferencesAreNamed(t *testing.T) {
 }
 
 func TestAnEpochNobodyKnowsFreezes(t *testing.T) {
+	t.Parallel()
 	for epoch, known := range map[int]bool{0: true, 1: true, steps.Epoch: true, steps.Epoch + 1: false, -1: false} {
 		w := &writer{t: t, run: "r"}
 		sub := submitted(t)

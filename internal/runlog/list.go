@@ -1,12 +1,9 @@
 package runlog
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,58 +11,98 @@ import (
 	"belay/internal/wire"
 )
 
-// Filter says which runs to list. The zero value means all of them.
+// Filter says which runs to list. The zero value matches all of them.
 type Filter struct {
-	State    steps.RunState    // empty = any
-	Workflow string            // the plan's name; empty = any
-	Since    time.Time         // submitted at or after
-	Labels   map[string]string // all of these
-	Limit    int               // the newest so many; 0 = all
+	State    steps.RunState    `json:"state,omitempty"`    // empty = any
+	Workflow string            `json:"workflow,omitempty"` // the plan's name; empty = any
+	Since    time.Time         `json:"since,omitzero"`     // submitted at or after
+	Until    time.Time         `json:"until,omitzero"`     // submitted before; zero = whenever
+	Labels   map[string]string `json:"labels,omitempty"`   // all of these
+	Input    map[string]string `json:"input,omitempty"`    // values of the input by their paths (order, customer.id), as text; all of these
+	Owner    string            `json:"owner,omitempty"`    // started over HTTP with a token of this person; empty = any
+	After    string            `json:"after,omitempty"`    // goes on behind the run with this id: [Page.Next]; empty = from the newest
+	Limit    int               `json:"limit,omitempty"`    // the newest so many; 0 = all
+}
+
+// Page is a part of a list, the newest run first.
+type Page struct {
+	Items []Summary // at most Filter.Limit
+	Total int       // how many match on all pages; where State is running or waiting: how many of the open ones may
+	Next  string    // for Filter.After; empty = there are no more
+	Short string    // why runs may be missing, as a sentence; empty = none is
 }
 
 // Summary is a run as lists show it.
 type Summary struct {
-	ID       string            `json:"id"`
-	Workflow string            `json:"workflow"`
-	State    steps.RunState    `json:"state"`
+	ID       string            `json:"id"`               // of the run
+	Workflow string            `json:"workflow"`         // the plan's name
+	State    steps.RunState    `json:"state"`            // waiting too while it is frozen
 	Ending   steps.RunState    `json:"ending,omitempty"` // how it will end, once what it executes has stopped
-	Labels   map[string]string `json:"labels"`
-	Started  time.Time         `json:"started"`
-	Ended    *time.Time        `json:"ended"`
+	Labels   map[string]string `json:"labels"`           // the plan's, and those of its submitter
+	Started  time.Time         `json:"started"`          // when it was submitted, by the log
+	Ended    *time.Time        `json:"ended"`            // nil while it is open
+
+	owner string // whose token was shown for it; empty = none was
 }
 
-// inParallel is how many runs a list looks at side by side.
-const inParallel = 32
+const (
+	inParallel = 32   // runs that a list looks at side by side
+	mostLooks  = 5000 // runs that one page looks at; it may be shorter then, and the next one goes on behind it
+)
 
-// List summarises runs, the newest first. An ended run is not folded: how it ended stands in the last entry of its
-// log, and what it was in the first. A frozen run is listed as waiting, since only a person can move it on.
-func (l *Log) List(ctx context.Context, f Filter) ([]Summary, error) {
-	all, err := l.ids(ctx)
+// List summarises runs, the newest first. Which ones, [Log.Picker] says; what is shown of them stands in their logs. An
+// ended run is not folded: how it ended stands in the last entry of its log, and what it was in the first. A frozen run is
+// listed as waiting, since only a person can move it on.
+func (l *Log) List(ctx context.Context, f Filter) (Page, error) {
+	page, err := l.list(ctx, f)
 	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
+		return Page{}, fmt.Errorf("list runs: %w", err)
 	}
-	all = slices.DeleteFunc(all, func(r listed) bool { return !f.mayBe(r) })
-	found, err := l.summaries(ctx, all)
-	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
-	}
-	found = slices.DeleteFunc(found, func(s Summary) bool { return !f.matches(s) })
-	slices.SortFunc(found, func(a, b Summary) int {
-		return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(b.ID, a.ID))
-	})
-	if f.Limit > 0 && len(found) > f.Limit {
-		found = found[:f.Limit]
-	}
-	return found, nil
+	return page, nil
 }
 
-// mayBe rules runs out by what the subjects alone tell.
-func (f Filter) mayBe(r listed) bool {
-	return f.State == "" || r.open == !f.State.Ended()
+func (l *Log) list(ctx context.Context, f Filter) (page Page, err error) {
+	for looks := 0; ; {
+		most := inParallel * 4
+		if f.Limit > 0 {
+			most = max(inParallel, f.Limit-len(page.Items))
+		}
+		picked, err := l.Picker.Pick(ctx, f, most)
+		if err != nil {
+			return Page{}, err
+		}
+		if looks == 0 {
+			page.Total, page.Short = picked.Total, picked.Short
+		}
+		found, err := l.summaries(ctx, picked.Refs, f)
+		if err != nil {
+			return Page{}, err
+		}
+		for i, s := range found {
+			if f.Limit > 0 && len(page.Items) == f.Limit {
+				break
+			}
+			if f.After = picked.Refs[i].ID; f.matches(s) {
+				page.Items = append(page.Items, s)
+			}
+		}
+		looks += len(picked.Refs)
+		full := f.Limit > 0 && (len(page.Items) == f.Limit || looks >= mostLooks)
+		switch last := len(picked.Refs) - 1; {
+		case last < 0 || !picked.More && f.After == picked.Refs[last].ID:
+			return page, nil
+		case full:
+			page.Next = f.After
+			return page, nil
+		}
+	}
 }
 
 func (f Filter) matches(s Summary) bool {
-	if s.ID == "" || f.State != "" && s.State != f.State || f.Workflow != "" && s.Workflow != f.Workflow || s.Started.Before(f.Since) {
+	if s.ID == "" || f.State != "" && s.State != f.State || f.Workflow != "" && s.Workflow != f.Workflow || f.Owner != "" && s.owner != f.Owner {
+		return false
+	}
+	if s.Started.Before(f.Since) || !f.Until.IsZero() && !s.Started.Before(f.Until) {
 		return false
 	}
 	for k, v := range f.Labels {
@@ -76,29 +113,9 @@ func (f Filter) matches(s Summary) bool {
 	return true
 }
 
-// listed is what the subjects of the log tell about a run.
-type listed struct {
-	id        string
-	partition int
-	open      bool
-}
-
-func (l *Log) ids(ctx context.Context) ([]listed, error) {
-	var all []listed
-	for p := range l.bus.Partitions() {
-		runs, err := l.bus.Runs(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range runs {
-			all = append(all, listed{r.Run, p, r.Open})
-		}
-	}
-	return all, nil
-}
-
-// summaries looks at the runs, many side by side. A run that is gone meanwhile leaves an empty summary.
-func (l *Log) summaries(ctx context.Context, all []listed) ([]Summary, error) {
+// summaries looks at the runs, many side by side. One that is gone meanwhile, or has another input, leaves an empty
+// summary.
+func (l *Log) summaries(ctx context.Context, all []Ref, f Filter) ([]Summary, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	found := make([]Summary, len(all))
@@ -107,9 +124,9 @@ func (l *Log) summaries(ctx context.Context, all []listed) ([]Summary, error) {
 	for range min(inParallel, len(all)) {
 		wg.Go(func() {
 			for i := range next {
-				s, err := l.summary(ctx, all[i])
+				s, err := l.summary(ctx, all[i], f.Input)
 				if err != nil {
-					cancel(fmt.Errorf("run %s: %w", all[i].id, err))
+					cancel(fmt.Errorf("run %s: %w", all[i].ID, err))
 				}
 				found[i] = s
 			}
@@ -123,33 +140,37 @@ func (l *Log) summaries(ctx context.Context, all []listed) ([]Summary, error) {
 	return found, context.Cause(ctx)
 }
 
-func (l *Log) summary(ctx context.Context, r listed) (Summary, error) {
-	if ctx.Err() != nil || r.open {
-		return l.folded(ctx, r.id)
+func (l *Log) summary(ctx context.Context, r Ref, input map[string]string) (Summary, error) {
+	if ctx.Err() != nil || r.Open {
+		return l.folded(ctx, r.ID, input)
 	}
-	stream := l.names.RunsStream(r.partition)
-	end, ok, err := l.bus.Last(ctx, stream, l.names.Log(r.partition, r.id, wire.KindResult))
-	if err != nil || !ok {
-		return Summary{}, err
-	}
-	closed, err := wire.DecodeEvent(wire.KindResult, end.Data)
+	p := wire.Partition(r.ID, l.bus.Partitions())
+	stream := l.names.RunsStream(p)
+	end, ok, err := l.bus.Last(ctx, stream, l.names.Log(p, r.ID, wire.KindResult))
 	if err != nil {
-		return l.folded(ctx, r.id)
+		return Summary{}, err
 	}
-	begin, ok, err := l.bus.Last(ctx, stream, l.names.Log(r.partition, r.id, wire.KindPlan))
+	_, closed, err := Parse(l.names, end)
+	if !ok || err != nil { // it is open after all, or people must look at it
+		return l.folded(ctx, r.ID, input)
+	}
+	begin, ok, err := l.bus.Last(ctx, stream, l.names.Log(p, r.ID, wire.KindPlan))
 	if err != nil || !ok {
 		return Summary{}, err
 	}
-	name, labels, ok := head(begin.Data)
-	if !ok || len(begin.Header[wire.HeaderAgain]) > 0 { // not the first word of its submitter
-		return l.folded(ctx, r.id)
+	h := ReadHead(begin.Data)
+	if h.Workflow == "" || isRepeated(begin.Header) { // not as it was first submitted
+		return l.folded(ctx, r.ID, input)
+	}
+	if !holds(h.Input, input) {
+		return Summary{}, nil
 	}
 	ended := end.Time.UTC()
-	return Summary{ID: r.id, Workflow: name, State: closed.(steps.Closed).State, Labels: labels, Started: begin.Time.UTC(), Ended: &ended}, nil
+	return Summary{ID: r.ID, Workflow: h.Workflow, State: closed.(steps.Closed).State, Labels: h.labels(), Started: begin.Time.UTC(), Ended: &ended, owner: h.Owner}, nil
 }
 
 // folded summarises a run from its fold.
-func (l *Log) folded(ctx context.Context, run string) (Summary, error) {
+func (l *Log) folded(ctx context.Context, run string, input map[string]string) (Summary, error) {
 	s, err := l.Load(ctx, run)
 	if errors.Is(err, ErrNoRun) {
 		return Summary{}, nil
@@ -162,7 +183,11 @@ func (l *Log) folded(ctx context.Context, run string) (Summary, error) {
 	if s == nil {
 		return sum, nil
 	}
+	if !holds(s.Input, input) {
+		return Summary{}, nil
+	}
 	sum.Workflow, sum.Started = s.Program.Plan.Name, s.Submitted.UTC()
+	sum.owner = ownerOf(s.By, s.Token)
 	if s.Labels != nil {
 		sum.Labels = s.Labels
 	}
@@ -174,23 +199,4 @@ func (l *Log) folded(ctx context.Context, run string) (Summary, error) {
 		sum.Ended = &ended
 	}
 	return sum, nil
-}
-
-// head reads of a submission only what lists show.
-func head(body []byte) (workflow string, labels map[string]string, ok bool) {
-	var s struct {
-		Document struct {
-			Plan struct {
-				Name string `json:"name"`
-			} `json:"plan"`
-		} `json:"document"`
-		Labels map[string]string `json:"labels"`
-	}
-	if json.Unmarshal(body, &s) != nil || s.Document.Plan.Name == "" {
-		return "", nil, false
-	}
-	if s.Labels == nil {
-		s.Labels = map[string]string{}
-	}
-	return s.Document.Plan.Name, s.Labels, true
 }

@@ -7,11 +7,14 @@ import (
 	"belay/internal/bus"
 	"belay/internal/plan"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/wire"
 )
 
 // Log reads and writes the logs of all runs. It is safe for concurrent use.
 type Log struct {
+	Picker Picker // says which runs lists show; a [Tail] unless somebody who knows more is there
+
 	bus      *bus.Bus
 	names    wire.Names
 	programs *plan.Cache
@@ -19,35 +22,38 @@ type Log struct {
 
 // New makes a Log on a connected bus. The cache holds compiled plans; share one per process.
 func New(b *bus.Bus, programs *plan.Cache) *Log {
-	return &Log{bus: b, names: b.Names(), programs: programs}
+	return &Log{Picker: Tail{Bus: b, Why: "No dispatcher keeps an index here"}, bus: b, names: b.Names(), programs: programs}
 }
 
-// Read folds a run's log up to its head. A run without any entry gives a fold without a state and no error.
+// Read folds a run's log up to its head. For a run without any entry it returns a fold without a state, and no error.
 func (l *Log) Read(ctx context.Context, run string, observe Observe) (*Fold, error) {
+	conn := l.bus.ConnectedAt()
 	entries, err := l.bus.ReadLog(ctx, run, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read the log of run %s: %w", run, err)
 	}
-	return l.Fold(run, entries, observe), nil
+	f := l.Fold(run, entries, observe)
+	f.conn = conn
+	return f, nil
 }
 
-// Load is where a run stands now. For a frozen run it gives both the state before the unreadable entry (nil when that
+// Load returns the state of a run now. For a frozen run it returns both the state before the unreadable entry (nil if that
 // is the first one) and an [ErrFrozen].
 func (l *Log) Load(ctx context.Context, run string) (*steps.State, error) {
-	if !wire.ValidName(run) {
-		return nil, badID(run)
-	}
-	f, err := l.Read(ctx, run, nil)
-	if err != nil {
+	s, err := l.Open(ctx, run)
+	if s == nil {
 		return nil, err
 	}
-	if err := f.Frozen(); err != nil {
-		return f.State, fmt.Errorf("run %s: %w", run, err)
+	return s.State, err
+}
+
+// Document returns a run as programs and people see it; its errors are those of [Log.Load].
+func (l *Log) Document(ctx context.Context, run string) (view.Document, error) {
+	s, err := l.Load(ctx, run)
+	if err != nil {
+		return view.Document{}, err
 	}
-	if f.State == nil {
-		return nil, l.missing(ctx, run)
-	}
-	return f.State, nil
+	return view.Show(s), nil
 }
 
 // Follow calls f with every record of a run, from the first one and then live, until the run is closed, f returns
@@ -56,58 +62,23 @@ func (l *Log) Follow(ctx context.Context, run string, f func(*steps.State, steps
 	if !wire.ValidName(run) {
 		return badID(run)
 	}
-	following, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stopped := false
-	observe := func(s *steps.State, r steps.Record, touched []int) {
-		stopped = stopped || !f(s, r, touched) || s.Closed()
-	}
-	fold, err := l.Read(ctx, run, func(s *steps.State, r steps.Record, touched []int) {
-		if !stopped {
-			observe(s, r, touched)
-		}
-	})
-	switch {
-	case err != nil:
+	w := following{log: l, f: f}
+	var err error
+	if w.fold, err = l.Read(ctx, run, w.observe); err != nil {
 		return err
-	case stopped:
-		return nil
-	case fold.Frozen() != nil:
-		return fmt.Errorf("follow run %s: %w", run, fold.Frozen())
-	case fold.State == nil:
-		return fmt.Errorf("follow %w", l.missing(ctx, run))
 	}
-	err = l.bus.FollowLog(following, run, fold.Seq, func(e bus.Entry) {
-		if stopped || fold.Poison != nil {
-			return
-		}
-		if rec, touched, ok := l.Take(fold, e); ok {
-			observe(fold.State, rec, touched)
-		}
-		if stopped || fold.Poison != nil {
-			cancel()
-		}
-	})
-	if stopped {
-		return nil
-	}
-	if fold.Poison != nil {
-		return fmt.Errorf("follow run %s: %w", run, fold.Frozen())
-	}
-	if err == nil {
-		err = context.Cause(ctx)
-	}
-	return err
+	return w.on(ctx)
 }
 
 func badID(run string) error {
 	return fmt.Errorf("%w: %q: use 1 to 64 letters, digits, - and _", ErrBadID, run)
 }
 
-// ReadOn takes in what was added to a run's log since a fold was made, nil for one that is yet to be, and gives the fold
-// of all of it.
+// ReadOn folds what was appended to a run's log since f was made by Read, or everything if f is nil, and returns the fold of
+// all of it. After a reconnect it reads everything: a server whose disk has failed may have lost the end of the log, and
+// other entries have its sequences since.
 func (l *Log) ReadOn(ctx context.Context, run string, f *Fold) (*Fold, error) {
-	if f == nil {
+	if f == nil || f.conn != l.bus.ConnectedAt() {
 		return l.Read(ctx, run, nil)
 	}
 	entries, err := l.bus.ReadLog(ctx, run, f.Seq)
@@ -115,7 +86,7 @@ func (l *Log) ReadOn(ctx context.Context, run string, f *Fold) (*Fold, error) {
 		return nil, fmt.Errorf("read on in the log of run %s: %w", run, err)
 	}
 	for _, e := range entries {
-		l.Take(f, e)
+		l.Apply(f, e)
 	}
 	if f.Stale {
 		return l.Read(ctx, run, nil)

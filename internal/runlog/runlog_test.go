@@ -41,6 +41,7 @@ func appendAll(t testing.TB, l *Log, run string, events ...steps.Event) {
 }
 
 func TestSubmitRefuses(t *testing.T) {
+	t.Parallel()
 	l, b := online(t)
 	ok := submitted(t)
 	big := ok
@@ -77,6 +78,7 @@ func TestSubmitRefuses(t *testing.T) {
 }
 
 func TestSubmitTwiceIsOnce(t *testing.T) {
+	t.Parallel()
 	l, b := online(t)
 	submit(t, l, "run", submitted(t))
 	again := submitted(t)
@@ -93,6 +95,7 @@ func TestSubmitTwiceIsOnce(t *testing.T) {
 }
 
 func TestSubmitByManyAtOnceIsOnce(t *testing.T) {
+	t.Parallel()
 	l, b := online(t)
 	var wg sync.WaitGroup
 	created := make([]bool, 16)
@@ -134,6 +137,7 @@ func onlyOneSubmission(t *testing.T, b *bus.Bus, n int) {
 
 // A run that was cancelled has a Cancelled as the last word on its plan subject; submitting it again is still once.
 func TestSubmitAgainAfterCancel(t *testing.T) {
+	t.Parallel()
 	l, _ := online(t)
 	submit(t, l, "run", submitted(t))
 	if _, err := l.Cancel(t.Context(), "run", steps.Cancelled{By: "mia", Reason: "why not"}); err != nil {
@@ -145,6 +149,7 @@ func TestSubmitAgainAfterCancel(t *testing.T) {
 }
 
 func TestLoadAndCancelOfNothing(t *testing.T) {
+	t.Parallel()
 	l, _ := online(t)
 	if _, err := l.Load(t.Context(), "nobody"); !errors.Is(err, ErrNoRun) {
 		t.Errorf("load: %v", err)
@@ -162,6 +167,7 @@ func TestLoadAndCancelOfNothing(t *testing.T) {
 }
 
 func TestFollowSeesEveryRecordOnceAndEnds(t *testing.T) {
+	t.Parallel()
 	l, _ := online(t)
 	submit(t, l, "run", submitted(t))
 	appendAll(t, l, "run", succeeded("a"))
@@ -189,6 +195,7 @@ func TestFollowSeesEveryRecordOnceAndEnds(t *testing.T) {
 }
 
 func TestFollowStopsWhenToldTo(t *testing.T) {
+	t.Parallel()
 	l, _ := online(t)
 	submit(t, l, "run", submitted(t))
 	calls := 0
@@ -198,6 +205,7 @@ func TestFollowStopsWhenToldTo(t *testing.T) {
 }
 
 func TestFollowEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	l, _ := online(t)
 	submit(t, l, "run", submitted(t))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -208,6 +216,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 }
 
 func TestFollowTellsOfAFreeze(t *testing.T) {
+	t.Parallel()
 	l, b := online(t)
 	submit(t, l, "run", submitted(t))
 	p := wire.Partition("run", b.Partitions())
@@ -228,6 +237,7 @@ func TestFollowTellsOfAFreeze(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
+	t.Parallel()
 	l, _ := online(t)
 	for _, run := range []string{"aa-111222", "bb-333222", "222", "cc-444555"} {
 		submit(t, l, run, submitted(t))
@@ -251,6 +261,7 @@ func TestFind(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
+	t.Parallel()
 	l, b := online(t)
 	labelled := submitted(t)
 	labelled.Labels = map[string]string{"team": "payments"}
@@ -269,7 +280,7 @@ func TestList(t *testing.T) {
 	if _, err := l.Cancel(t.Context(), "stopping", steps.Cancelled{By: "mia"}); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := l.summary(t.Context(), listed{id: "stopping", open: true}); err != nil || s.State != steps.RunRunning || s.Ending != steps.RunCancelled {
+	if s, err := l.summary(t.Context(), Ref{ID: "stopping", Open: true}, nil); err != nil || s.State != steps.RunRunning || s.Ending != steps.RunCancelled {
 		t.Errorf("a run whose attempts may still begin is %s, ending %q, %v", s.State, s.Ending, err)
 	}
 	appendAll(t, l, "stopping", steps.Withdrawn{Attempt: steps.Attempt{Step: "a", Try: 1}}, steps.Closed{State: steps.RunCancelled})
@@ -296,12 +307,12 @@ func TestList(t *testing.T) {
 		"since":             {Filter{Since: done.Submitted}, "stuck waiting, stopping cancelled, stopped cancelled, done succeeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			list, err := l.List(t.Context(), c.f)
+			page, err := l.List(t.Context(), c.f)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, s := range list {
+			for _, s := range page.Items {
 				got = append(got, s.ID+" "+string(s.State))
 				if s.State.Ended() != (s.Ended != nil) {
 					t.Errorf("%s is %s and ended %v", s.ID, s.State, s.Ended)
@@ -318,9 +329,10 @@ func TestList(t *testing.T) {
 }
 
 func TestListOfNothing(t *testing.T) {
+	t.Parallel()
 	l, _ := online(t)
-	if list, err := l.List(t.Context(), Filter{}); err != nil || len(list) != 0 {
-		t.Errorf("%v, %v", list, err)
+	if page, err := l.List(t.Context(), Filter{}); err != nil || len(page.Items) != 0 || page.Next != "" {
+		t.Errorf("%v, %v", page, err)
 	}
 }
 
@@ -333,14 +345,15 @@ func BenchmarkListEnded(b *testing.B) {
 		appendAll(b, l, run, steps.Closed{State: steps.RunSucceeded})
 	}
 	for b.Loop() {
-		if list, err := l.List(b.Context(), Filter{}); err != nil || len(list) != runs {
-			b.Fatal(len(list), err)
+		if page, err := l.List(b.Context(), Filter{}); err != nil || len(page.Items) != runs {
+			b.Fatal(len(page.Items), err)
 		}
 	}
 	b.ReportMetric(float64(runs*b.N)/b.Elapsed().Seconds(), "runs/s")
 }
 
 func TestSubmitSaysTheEpoch(t *testing.T) {
+	t.Parallel()
 	l, _ := online(t)
 	submit(t, l, "r", submitted(t))
 	stored, err := l.submitted(t.Context(), "r")

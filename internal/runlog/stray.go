@@ -6,31 +6,23 @@ import (
 	"hash/fnv"
 
 	"belay/internal/bus"
-	"belay/internal/dlq"
 	"belay/internal/steps"
 	"belay/internal/wire"
 )
 
-// A Stray is what a stream has taken and no run wants: on a subject that names none, in another partition than its
-// run's, or about a run that nobody submitted. The server has confirmed it to whoever published it, so people are told,
-// by one dead letter for all that is alike: of one run, or on one subject that names none.
+// Stray is a message that belongs to no run: its subject names no run, it is in another partition than its run's, or it is
+// about a run that nobody submitted. The server has confirmed it to its publisher, so people are asked about it, with one
+// dead letter for all alike messages: those of one run, or on one subject that names none.
 type Stray struct {
-	ID     string // of its dead letter
-	Stream string
-	Filter string    // the subjects of what is alike
-	First  bus.Entry // of that; empty when it is gone from the stream
-	Run    string    // that it speaks of; empty where that is no id
+	ID     string    // of its dead letter
+	Stream string    // that has it
+	Filter string    // the subjects of alike messages
+	First  bus.Entry // of these; empty if it is not in the stream any more
+	Run    string    // the run that it names; empty if that is not an id
 	Why    error     // an [ErrStray]
 }
 
-// Letter is the dead letter about it. It is decided by removal: there is no run whose history could say so.
-func (s *Stray) Letter() dlq.Letter {
-	l := dlq.DeadLetter(s.ID, s.Run, s.First, s.Why)
-	l.Allowed = []steps.Verb{steps.VerbSkip}
-	return l
-}
-
-// Stray says why what lies in a stream on a subject belongs to no run; nil when it belongs to one, or is gone.
+// Stray says why messages of a stream on a subject belong to no run; nil if they belong to one, or are gone.
 func (l *Log) Stray(ctx context.Context, stream, subject string) (*Stray, error) {
 	s := &Stray{Stream: stream, Filter: subject}
 	var err error
@@ -45,7 +37,7 @@ func (l *Log) Stray(ctx context.Context, stream, subject string) (*Stray, error)
 		}
 	case l.names.AuditStream():
 		if subject != l.names.AuditRecord() && subject != l.names.AuditCheckpoint() {
-			s.Why = fmt.Errorf("%w: subject %s is none of the audit trail's", ErrStray, subject)
+			s.Why = fmt.Errorf("%w: subject %s does not belong to the audit trail", ErrStray, subject)
 		}
 	default:
 		l.strayEvent(s)
@@ -57,9 +49,9 @@ func (l *Log) Stray(ctx context.Context, stream, subject string) (*Stray, error)
 	if err != nil || !ok {
 		return nil, err
 	}
-	s.First, s.ID = first, LetterID(stream, first.Seq)
+	s.First, s.ID = first, steps.DeadLetterID(stream, first.Seq)
 	if stream == l.names.TimersStream() {
-		s.ID = LetterID(stream, timerMark(subject))
+		s.ID = steps.DeadLetterID(stream, timerMark(subject))
 	}
 	if stream == l.names.AuditStream() {
 		if seen, err := l.seen(ctx, s.ID); err != nil || seen {
@@ -69,15 +61,15 @@ func (l *Log) Stray(ctx context.Context, stream, subject string) (*Stray, error)
 	return s, nil
 }
 
-// timerMark stands for a subject in the id of a letter: timers that are due leave their stream, so no sequence of theirs
-// would name the next one of the kind.
+// timerMark stands for a subject in the id of a dead letter: due timers leave their stream, so a sequence would not identify
+// the next one of the kind.
 func timerMark(subject string) uint64 {
 	h := fnv.New32a()
 	h.Write([]byte(subject))
 	return uint64(h.Sum32())
 }
 
-// strayEvent looks at a subject in the log.
+// strayEvent checks a subject of the log.
 func (l *Log) strayEvent(s *Stray) {
 	for p := range l.bus.Partitions() {
 		if s.Stream != l.names.RunsStream(p) {
@@ -88,7 +80,7 @@ func (l *Log) strayEvent(s *Stray) {
 		case !ok:
 			s.Why = fmt.Errorf("%w: subject %s names no run and kind of event", ErrStray, s.Filter)
 		case !wire.ValidName(run):
-			s.Filter, s.Why = l.names.LogOf(p, run), fmt.Errorf("%w: %q is no id of a run: use 1 to 64 letters, digits, - and _", ErrStray, run)
+			s.Filter, s.Why = l.names.LogOf(p, run), fmt.Errorf("%w: %q is not a run id: use 1 to 64 letters, digits, - and _", ErrStray, run)
 		case own != p:
 			s.Run, s.Filter = run, l.names.LogOf(p, run)
 			s.Why = fmt.Errorf("%w: it was published on partition %d, and run %s is of partition %d: nothing reads it there; publish it on %s, or submit it with a client",
@@ -125,7 +117,7 @@ func (l *Log) strayTimer(ctx context.Context, s *Stray) error {
 	return err
 }
 
-// Known reports whether a run was submitted, also one that is no longer kept, for a while.
+// Known reports whether a run was submitted; for a while also if it was removed.
 func (l *Log) Known(ctx context.Context, run string) (bool, error) {
 	p := wire.Partition(run, l.bus.Partitions())
 	subjects, err := l.bus.Subjects(ctx, l.names.RunsStream(p), l.names.LogOf(p, run))
@@ -138,7 +130,7 @@ func (l *Log) Known(ctx context.Context, run string) (bool, error) {
 			return true, nil
 		case l.names.Log(p, run, wire.KindClock):
 			last, _, err := l.bus.Last(ctx, l.names.RunsStream(p), s)
-			if err != nil || len(last.Header[wire.HeaderRemoved]) > 0 {
+			if err != nil || IsRemovalMark(last) {
 				return true, err
 			}
 		}
@@ -146,8 +138,8 @@ func (l *Log) Known(ctx context.Context, run string) (bool, error) {
 	return false, nil
 }
 
-// orphaned notes that a log without a submission holds something all the same. A submission that cannot be read is none
-// of that: it freezes its run.
+// orphaned notes that a log has entries but no submission. A submission that cannot be read does not count as missing: it
+// freezes its run.
 func (l *Log) orphaned(f *Fold, entries []bus.Entry) {
 	if f.State != nil {
 		return
@@ -155,7 +147,7 @@ func (l *Log) orphaned(f *Fold, entries []bus.Entry) {
 	var first *bus.Entry
 	for i := range entries {
 		e := &entries[i]
-		if len(e.Header[wire.HeaderRemoved]) > 0 {
+		if IsRemovalMark(*e) {
 			f.Removed = true
 		}
 		_, _, kind, _ := l.names.ParseLog(e.Subject)
@@ -172,13 +164,7 @@ func (l *Log) orphaned(f *Fold, entries []bus.Entry) {
 	}
 }
 
-// OrphanLetter is the dead letter about the events of a run that nobody submitted.
-func OrphanLetter(f *Fold) dlq.Letter {
-	s := Stray{ID: LetterID(f.Run, f.Orphan.Entry.Seq), First: f.Orphan.Entry, Run: f.Run, Why: f.Orphan.Why}
-	return s.Letter()
-}
-
-// missing says of a run without a log whether it lies in another partition, where nobody reads it.
+// missing returns the error for a run without a log; it says if the run is in another partition, where nobody reads it.
 func (l *Log) missing(ctx context.Context, run string) error {
 	own := wire.Partition(run, l.bus.Partitions())
 	for p := range l.bus.Partitions() {
@@ -190,7 +176,7 @@ func (l *Log) missing(ctx context.Context, run string) error {
 			return fmt.Errorf("look for run %s: %w", run, err)
 		}
 		if s != nil {
-			return fmt.Errorf("run %s: %w", run, &Frozen{Letter: s.ID, Poison: Poison{Entry: s.First, Why: s.Why}})
+			return fmt.Errorf("run %s: %w", run, &Frozen{DeadLetter: s.ID, Poison: Poison{Entry: s.First, Why: s.Why}})
 		}
 	}
 	return fmt.Errorf("run %s: %w", run, ErrNoRun)

@@ -11,34 +11,40 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/exactjson"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/wire"
 )
 
-// Submit starts a run. It is safe to repeat: the same content under the same id is one run, and created says whether
-// this call started it; other content is [ErrConflict] and changes nothing.
+// Submit starts a run. It is safe to repeat: the same content with the same id is one run, and created says whether this
+// call started it; other content is [ErrConflict] and changes nothing.
 //
-// A run is accepted only when the server has confirmed a write of its submission. One that is there already, from this
-// call or an earlier one, may only stand in the memory of a server whose disk fails; so it is written again behind
-// itself, which the fold ignores.
+// A run is accepted only when the server has confirmed a write of its submission. One that is there already, from this call
+// or an earlier one, may be only in the memory of a server whose disk fails; so it is written again after itself, which the
+// fold ignores.
 func (l *Log) Submit(ctx context.Context, run string, s steps.Submitted) (created bool, err error) {
-	if !wire.ValidName(run) {
-		return false, badID(run)
-	}
-	m, stream, err := l.submission(run, s)
+	w, err := l.submitting(run, s)
 	if err != nil {
-		return false, fmt.Errorf("submit run %s: %w", run, err)
+		return false, err
 	}
-	if s.Trace != "" {
-		m.Header[wire.HeaderTrace] = []string{s.Trace}
-	}
-	w := &submitting{Log: l, run: run, Submitted: s, first: m, message: m, stream: stream, until: time.Now().Add(submitPatience)}
 	err = w.store(ctx)
 	return w.created && err == nil, err
 }
 
-// submission checks what can be checked before anything is stored: an id, a size or a plan that would be refused later
-// would leave a run behind that nobody can run.
+func (l *Log) submitting(run string, s steps.Submitted) (*submitting, error) {
+	if !wire.ValidName(run) {
+		return nil, badID(run)
+	}
+	m, stream, err := l.submission(run, s)
+	if err != nil {
+		return nil, fmt.Errorf("submit run %s: %w", run, err)
+	}
+	return &submitting{Log: l, run: run, Submitted: s, first: m, message: m, stream: stream, until: time.Now().Add(submitPatience)}, nil
+}
+
+// submission checks everything that can be checked before anything is stored: a bad id, size or plan would leave behind a
+// run that nobody can execute.
 func (l *Log) submission(run string, s steps.Submitted) (bus.Message, string, error) {
 	s.Epoch = steps.Epoch
 	var err error
@@ -52,43 +58,11 @@ func (l *Log) submission(run string, s steps.Submitted) (bus.Message, string, er
 	if len(m.Data) > steps.MaxSubmitted {
 		return m, stream, fmt.Errorf("%w: plan, tools and input have %d bytes, %d are allowed; pass large inputs by reference", ErrTooLarge, len(m.Data), steps.MaxSubmitted)
 	}
-	m.Expect = new(uint64)
 	return m, stream, nil
 }
 
-// Message is an event as a message for a run's log, and the stream that it belongs to.
-func (l *Log) Message(run string, e steps.Event) (bus.Message, string, error) {
-	kind, body, err := wire.EncodeEvent(e)
-	if err != nil {
-		return bus.Message{}, "", err
-	}
-	p := wire.Partition(run, l.bus.Partitions())
-	m := bus.Message{Subject: l.names.Log(p, run, kind), Header: map[string][]string{wire.HeaderRun: {run}}, Data: body}
-	if act := actOf(e); act != "" {
-		m.Header[wire.HeaderAct] = []string{act}
-	}
-	if c, is := e.(steps.Claimed); is {
-		m.Subject = l.names.Claim(p, run, c.Attempt)
-	}
-	return m, l.names.RunsStream(p), nil
-}
-
-// actOf is what somebody did to a run as a whole, for the audit trail; empty where it is no such thing. It stands in a
-// header, since nobody should have to read every plan to find the few.
-func actOf(e steps.Event) string {
-	switch e := e.(type) {
-	case steps.Cancelled:
-		return "cancel"
-	case steps.Submitted:
-		if e.RetryOf != "" {
-			return "retry"
-		}
-	}
-	return ""
-}
-
-// Append stores an event in a run's log and gives its sequence. It does not look at the run; the fold ignores what
-// comes twice or too late, so an [bus.ErrUncertain] append may be repeated.
+// Append stores an event in a run's log and returns its sequence. It does not look at the run; the fold ignores events that
+// are repeated or too late, so an [bus.ErrUncertain] append can be repeated.
 func (l *Log) Append(ctx context.Context, run string, e steps.Event) (uint64, error) {
 	m, stream, err := l.Message(run, e)
 	if err != nil {
@@ -98,19 +72,28 @@ func (l *Log) Append(ctx context.Context, run string, e steps.Event) (uint64, er
 	if err != nil {
 		return 0, fmt.Errorf("append to the log of run %s: %w", run, err)
 	}
+	l.announce(m)
 	return seq, nil
 }
 
-// Cancel asks an open run to stop, and says what came of that. Asking twice is asking once; a run that has ended, also
-// while it was asked, is an [ErrEnded].
-func (l *Log) Cancel(ctx context.Context, run string, e steps.Cancelled) (w steps.Word, err error) {
-	s, err := l.Load(ctx, run)
+// announce lets the audit trail know that something was done to a run as a whole; where nobody hears it, it is found a few
+// seconds later.
+func (l *Log) announce(m bus.Message) {
+	if len(m.Header[wire.HeaderAct]) > 0 {
+		_ = l.bus.Tell(l.names.Acts(), nil)
+	}
+}
+
+// Cancel asks an open run to stop, and says what followed. Repeating it does nothing more; if the run has ended, also in the
+// meantime, the error is [ErrEnded].
+func (l *Log) Cancel(ctx context.Context, run string, e steps.Cancelled) (w view.Reply, err error) {
+	s, err := l.Open(ctx, run)
 	frozen := errors.Is(err, ErrFrozen) && !errors.Is(err, ErrStray)
 	if err != nil && !frozen {
 		return w, fmt.Errorf("cancel: %w", err)
 	}
-	if s != nil {
-		if w = steps.Tell(s, steps.Deed{Event: e}); w.Outcome == steps.OutcomeRunOver {
+	if s.State != nil {
+		if w = view.Tell(s.State, view.Act{Event: e}); w.Outcome == view.OutcomeRunOver {
 			return w, fmt.Errorf("cancel run %s: %w: %s", run, ErrEnded, w.Text)
 		}
 	}
@@ -119,31 +102,59 @@ func (l *Log) Cancel(ctx context.Context, run string, e steps.Cancelled) (w step
 		return w, fmt.Errorf("cancel: %w", err)
 	}
 	if frozen {
-		return steps.Word{Outcome: steps.OutcomeCounts, Text: "the run is frozen; it stops once its dead letter is decided"}, nil
+		return view.Reply{Outcome: view.OutcomeCounts, Text: "the run is frozen; it stops once its dead letter is decided"}, nil
 	}
-	err = l.Follow(ctx, run, func(s *steps.State, r steps.Record, _ []int) bool {
+	err = s.Follow(ctx, func(s *steps.State, r steps.Record, _ []int) bool {
 		if r.Seq < seq && !s.Closed() {
 			return true
 		}
-		w = steps.Tell(s, steps.Deed{Event: e, Seq: seq})
+		w = view.Tell(s, view.Act{Event: e, Seq: seq})
 		return false
 	})
 	switch {
 	case err != nil:
-		return w, fmt.Errorf("cancel run %s: it is stored; what came of it is not known: %w", run, err)
-	case w.Outcome == steps.OutcomeRunOver:
+		return w, fmt.Errorf("cancel run %s: it is stored; what followed is not known: %w", run, err)
+	case w.Outcome == view.OutcomeRunOver:
 		return w, fmt.Errorf("cancel run %s: %w: %s", run, ErrEnded, w.Text)
 	}
 	return w, nil
 }
 
-// submitted is what a run was submitted with; nil when there is no such run.
+// Submitted returns what a run was submitted with; nil if there is no such run. Its plan is not compiled. If it cannot be
+// read, the error is an [ErrFrozen]. However long the log is, it asks the server once.
+func (l *Log) Submitted(ctx context.Context, run string) (*steps.Submitted, error) {
+	if !wire.ValidName(run) {
+		return nil, badID(run)
+	}
+	p := wire.Partition(run, l.bus.Partitions())
+	e, ok, err := l.bus.First(ctx, l.names.RunsStream(p), l.names.Log(p, run, wire.KindPlan))
+	if err != nil {
+		return nil, fmt.Errorf("read what run %s was submitted with: %w", run, err)
+	}
+	if !ok {
+		return nil, nil
+	}
+	_, event, err := Parse(l.names, e)
+	if s, is := event.(steps.Submitted); err == nil && is {
+		return &s, nil
+	}
+	var s *steps.Submitted
+	if err == nil { // the log begins with something else
+		s, err = l.submitted(ctx, run)
+	}
+	if errors.Is(err, wire.ErrPoison) {
+		err = fmt.Errorf("%w: %w", ErrFrozen, err)
+	}
+	return s, err
+}
+
+// submitted returns what a run was submitted with; nil if there is no such run.
 func (l *Log) submitted(ctx context.Context, run string) (*steps.Submitted, error) {
 	p, err := l.plans(ctx, run)
 	return p.Submitted, err
 }
 
-// plans is what the log of a run has on the subject of submissions.
+// plans is what the log of a run has on the subject for submissions.
 type plans struct {
 	*steps.Submitted        // the first; nil when there is none
 	body             []byte // of that
@@ -164,7 +175,7 @@ func (l *Log) plans(ctx context.Context, run string) (p plans, err error) {
 		if p.Submitted != nil {
 			continue
 		}
-		event, err := wire.DecodeEvent(wire.KindPlan, e.Data)
+		_, event, err := Parse(l.names, e)
 		if err != nil {
 			return p, err
 		}
@@ -175,7 +186,7 @@ func (l *Log) plans(ctx context.Context, run string) (p plans, err error) {
 	return p, nil
 }
 
-// differs names the parts of two submissions that are not the same. Who submitted, and from which file, is no part.
+// differs names the parts of two submissions that differ. Who submitted, and from which file, does not count.
 func differs(run string, stored, now steps.Submitted) error {
 	var parts []string
 	add := func(part string, same bool) {
@@ -204,7 +215,7 @@ func keyRun(run string, s steps.Submitted) string {
 
 func planDifference(stored, now json.RawMessage) string {
 	var a, b steps.Definition
-	if json.Unmarshal(stored, &a) != nil || json.Unmarshal(now, &b) != nil || a.Plan.Name == b.Plan.Name {
+	if exactjson.Unmarshal(stored, &a) != nil || exactjson.Unmarshal(now, &b) != nil || a.Plan.Name == b.Plan.Name {
 		return "the plan or its tools"
 	}
 	return fmt.Sprintf("the plan (stored %s, now %s)", a.Plan.Name, b.Plan.Name)
@@ -216,7 +227,7 @@ func sameValue(a, b any) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// sameJSON compares without regard to spaces; an encoder on the way may have dropped them.
+// sameJSON compares without spaces, because an encoder may have dropped them.
 func sameJSON(a, b json.RawMessage) bool {
 	return bytes.Equal(compact(a), compact(b))
 }

@@ -4,18 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"belay/internal/bus"
 	"belay/internal/steps"
-	"belay/internal/wire"
 )
 
-// submitPatience is how long a submission is written again and again while the server does not confirm it.
+// submitPatience is how long a submission is repeated while the server does not confirm it.
 const submitPatience = 15 * time.Second
 
-// submitting is one submission on its way.
+// submitting is one submission until it is confirmed.
 type submitting struct {
 	*Log
 	steps.Submitted
@@ -24,17 +22,25 @@ type submitting struct {
 	message bus.Message // to be stored now
 	stream  string
 	until   time.Time
-	created bool // what is stored may be of this call
+	created bool // what is stored may be from this call
 }
 
-// store writes the submission until that is confirmed.
+// store writes the submission until it is confirmed.
 func (w *submitting) store(ctx context.Context) error {
-	for {
-		_, err := w.bus.PublishWait(ctx, w.stream, w.message)
+	_, err := w.bus.PublishWait(ctx, w.stream, w.message)
+	return w.confirm(ctx, err)
+}
+
+// confirm handles the server's answer to the submission, and repeats the write until it is confirmed.
+func (w *submitting) confirm(ctx context.Context, err error) error {
+	for ; ; _, err = w.bus.PublishWait(ctx, w.stream, w.message) {
 		uncertain := errors.Is(err, bus.ErrUncertain)
 		switch {
 		case err == nil:
-			w.created = w.created || w.message.Header[wire.HeaderAgain] == nil
+			w.created = w.created || !isRepeated(w.message.Header)
+			if w.created {
+				w.announce(w.first)
+			}
 			return nil
 		case errors.Is(err, bus.ErrTooLarge):
 			return fmt.Errorf("submit run %s: %w: %w", w.run, ErrTooLarge, err)
@@ -50,22 +56,24 @@ func (w *submitting) store(ctx context.Context) error {
 	}
 }
 
-// look finds out what is there now, so that it is written again behind itself.
+// look reads what is there now, so that the submission is repeated after itself.
 func (w *submitting) look(ctx context.Context, cause error) error {
 	p, err := w.plans(ctx, w.run)
+	for errors.Is(err, bus.ErrUnreachable) && time.Now().Before(w.until) && w.bus.AwaitConnection(ctx) == nil {
+		p, err = w.plans(ctx, w.run)
+	}
 	if err != nil {
 		return fmt.Errorf("submit run %s: %w; whether it is stored is unknown (%w): submit it again under the same id", w.run, cause, err)
 	}
 	if p.Submitted == nil && p.last > 0 {
-		return fmt.Errorf("submit run %s: %w: its log holds something, but no submission; choose another id", w.run, ErrConflict)
+		return fmt.Errorf("submit run %s: %w: its log has entries, but no submission; choose another id", w.run, ErrConflict)
 	}
 	w.message = w.first
 	w.message.Expect = &p.last
 	if p.Submitted == nil {
 		return nil
 	}
-	w.message.Data, w.message.Header = p.body, maps.Clone(w.first.Header)
-	w.message.Header[wire.HeaderAgain] = []string{"1"}
+	w.message = repeated(w.first, p.body, p.last)
 	return differs(w.run, *p.Submitted, w.Submitted)
 }
 
@@ -75,8 +83,8 @@ const (
 	sureTime  = 12 * time.Second
 )
 
-// AppendSurely is [Log.Append] that writes again where the server did not confirm it. When it fails with
-// [bus.ErrUncertain] all the same, the event may be stored or not, whatever a reader sees.
+// AppendSurely is [Log.Append] that repeats a write until the server confirms it. If it still fails with
+// [bus.ErrUncertain], the event may or may not be stored, whatever a reader sees.
 func (l *Log) AppendSurely(ctx context.Context, run string, e steps.Event) (seq uint64, err error) {
 	until := time.Now().Add(sureTime)
 	for n := 0; n < sureTries; n++ {
@@ -92,5 +100,5 @@ func (l *Log) AppendSurely(ctx context.Context, run string, e steps.Event) (seq 
 	return seq, err
 }
 
-// surePause lets a connection come back between two tries.
+// surePause gives a connection time to come back between two tries.
 const surePause = 300 * time.Millisecond

@@ -5,12 +5,16 @@ import (
 	"time"
 )
 
-// Apply folds one record into s (nil before the first) and returns the state and the indexes of the units that it
-// touched, [RunUnit] for the run itself; never nil, but empty when the record says nothing new. It may reuse s.
-// A record at or before s.Seq, one after the end, and one that names an attempt that is over change nothing.
-func Apply(s *State, r Record) (*State, []int) {
+// Apply folds one record into s, which is nil before the first one, and returns the new state and the indexes of the
+// units that the record touched, [RunUnit] for the run itself. The list is never nil, but empty when the record says
+// nothing new. Apply may reuse s. A record at or before s.Seq, a record after the end, and one that names an attempt that
+// is over change nothing.
+func Apply(s *State, r Record) (*State, []int) { return fold(s, r, nil) }
+
+// fold is Apply, watched: watch, which may be nil, sees every transition of a unit.
+func fold(s *State, r Record, watch func(u *Unit, to Phase)) (*State, []int) {
 	if s == nil {
-		return begin(r)
+		return begin(r, watch)
 	}
 	if r.Seq <= s.Seq {
 		return s, []int{}
@@ -19,21 +23,23 @@ func Apply(s *State, r Record) (*State, []int) {
 	if s.closed {
 		return s, []int{}
 	}
-	c := &change{State: s, touched: []int{}}
+	c := &change{State: s, touched: []int{}, watch: watch}
 	c.tick(r.Time)
+	c.noteEarly(r.Event)
 	c.apply(r.Event)
-	c.settle()
+	c.advance()
 	return s, c.touched
 }
 
-// change is one application of Apply: the state, and what it has touched and made ready so far.
+// change is one call of Apply: the state, and what it has touched and made ready so far.
 type change struct {
 	*State
 	touched []int
 	ready   []int // plan steps and items whose needs are done, to be started
+	watch   func(u *Unit, to Phase)
 }
 
-// apply only routes; one function per event.
+// apply only routes: there is one function per event.
 func (c *change) apply(e Event) {
 	switch e := e.(type) {
 	case Started:
@@ -63,20 +69,24 @@ func (c *change) apply(e Event) {
 	}
 }
 
-// begin starts the fold. Only Submitted can: whatever comes before it belongs to no run.
-func begin(r Record) (*State, []int) {
+// begin starts the fold. Only Submitted can do that: whatever comes before it belongs to no run.
+func begin(r Record, watch func(u *Unit, to Phase)) (*State, []int) {
 	e, ok := r.Event.(Submitted)
 	if !ok || e.Program == nil {
 		return nil, []int{}
 	}
 	s := &State{
-		Run: r.Run, Program: e.Program, Input: e.Input, Labels: e.Labels, ToolsFile: e.ToolsFile, Trace: e.Trace, RetryOf: e.RetryOf,
-		epoch: epochOf(e), By: e.By, Seq: r.Seq, Now: r.Time, Submitted: r.Time, from: r.Time, keyRun: e.KeyRun,
+		Run: r.Run, Program: e.Program, Input: e.Input, Labels: e.Labels, ToolsFile: e.ToolsFile, Trace: e.Trace, ReportTo: e.ReportTo, RetryOf: e.RetryOf,
+		epoch: epochOf(e), By: e.By, Token: e.Token, Seq: r.Seq, Now: r.Time, Submitted: r.Time, from: r.Time, keyRun: e.KeyRun,
 		allowed: time.Duration(e.Program.Plan.Deadline),
 		Units:   make([]Unit, len(e.Program.Nodes)), left: len(e.Program.Nodes),
 	}
 	if s.keyRun == "" {
 		s.keyRun = r.Run
+	}
+	if e.Proof != nil {
+		of := e.Submission(r.Run)
+		s.proof, s.submission = e.Proof, &of
 	}
 	for _, k := range e.Carried {
 		if s.carried == nil {
@@ -84,19 +94,19 @@ func begin(r Record) (*State, []int) {
 		}
 		s.carried[k.Step] = k
 	}
-	c := &change{State: s, touched: []int{RunUnit}}
+	c := &change{State: s, touched: []int{RunUnit}, watch: watch}
 	for i := range s.Units {
 		n := &s.Program.Nodes[i]
-		s.Units[i] = Unit{ID: n.Step.ID, Node: i, State: StepPending, Since: s.Seq, waiting: len(n.Needs)}
+		s.Units[i] = Unit{ID: n.Step.ID, Node: i, Since: s.Seq, unmet: int32(len(n.Needs))}
 		if len(n.Needs) == 0 {
 			c.ready = append(c.ready, i)
 		}
 	}
-	c.settle()
+	c.advance()
 	return s, c.touched
 }
 
-// tick moves time to at, the log's timestamp, and lets the work clock run up to it.
+// tick moves time on to at, the log's timestamp, and lets the work clock run up to it.
 func (c *change) tick(at time.Time) {
 	if at.Before(c.Now) {
 		at = c.Now // a new leader's clock may be behind; time never goes back within a run
@@ -107,8 +117,8 @@ func (c *change) tick(at time.Time) {
 	c.Now, c.from = at, at
 }
 
-// settle does what follows from the event: starts what is ready, ends what is over, sets the work clock.
-func (c *change) settle() {
+// advance does what follows from the event: it starts what is ready, ends what is over and sets the work clock.
+func (c *change) advance() {
 	c.startReady()
 	if c.ending != "" {
 		c.compensate()
@@ -125,7 +135,7 @@ func (c *change) startReady() {
 	}
 }
 
-// stand lets the work clock stand while only people can move the run on.
+// stand stops the work clock while only people can move the run on.
 func (c *change) stand() { c.standing = c.active == 0 && c.open > 0 && c.final == "" }
 
 func (c *change) touch(i int) {
@@ -138,24 +148,33 @@ func (c *change) touch(i int) {
 	c.touched = append(c.touched, i)
 }
 
-// set moves unit i to a state and keeps the counts that the run is judged by.
-func (c *change) set(i int, st StepState) {
-	u := &c.Units[i]
-	before, over := c.counts(u), u.over()
-	u.State, u.Since = st, c.Seq
-	c.active += c.counts(u) - before
-	if u.over() && !over {
-		c.left--
-	}
+// become moves unit i to a phase.
+func (c *change) become(i int, to Phase) {
+	c.shift(i, to)
+	c.Units[i].Since = c.Seq
 	c.touch(i)
 }
 
-// counts is 1 for a unit whose attempt is out. A for_each step is not: its items are.
-func (c *change) counts(u *Unit) int {
-	if u.State.InQueue() && u.fan == nil {
-		return 1
+// shift changes the phase of unit i and keeps the counts that the run is judged by. Since stays: it is for phases that
+// look the same from outside.
+func (c *change) shift(i int, to Phase) {
+	u := &c.Units[i]
+	if c.watch != nil {
+		c.watch(u, to)
 	}
-	return 0
+	c.checkMove(u, to)
+	switch was := u.phase; {
+	case to.out() && !was.out():
+		c.active++
+	case was.out() && !to.out():
+		c.active--
+	}
+	if overPhases.has(to) && !u.Over() {
+		c.left--
+	}
+	if u.phase = to; !recalledPhases.has(to) {
+		u.out.recall = nil
+	}
 }
 
 // finish ends the run once every unit is over and nobody is asked.
@@ -197,10 +216,10 @@ func (c *change) end(st RunState) {
 	c.touch(RunUnit)
 }
 
-// onClosed notes that the end is published. It says what the fold already says; the fold stays the truth.
+// onClosed notes that the end is published. Closed repeats what the fold already says; the fold stays the truth.
 func (c *change) onClosed(Closed) {
 	if c.final == "" {
-		return // a Closed that the fold does not bear out is nobody's to believe
+		return // the fold does not bear it out: somebody else wrote it
 	}
 	c.closed = true
 	c.touch(RunUnit)

@@ -1,33 +1,28 @@
 package steps
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 )
 
-// Grant is one person's approval of one call: this tool, as it is defined, with these parameters, for this round of
-// this step of this run, once. Whoever keeps the signing key signs its [Grant.Statement]; the worker checks it right
-// before it acts.
+// Grant is one person's approval of one call: this tool, as it is defined, with these parameters, in this round of this
+// step of this run, once. Whoever keeps the signing key signs its [Grant.Statement]; the worker checks it right before it
+// acts.
 type Grant struct {
-	Run        string    `json:"run"`
-	Step       string    `json:"step"` // the unit's id
-	Round      int       `json:"round"`
-	Tool       string    `json:"tool"`
-	Digest     string    `json:"digest"` // [Tool.CallDigest]
-	Escalation string    `json:"escalation"`
-	By         string    `json:"by"`
-	Nonce      string    `json:"nonce"`
-	Issued     time.Time `json:"issued"`
-	Expires    time.Time `json:"expires"`
-	Key        string    `json:"key"` // id of the key that signs
-	Signature  []byte    `json:"signature,omitempty"`
+	Run        string    `json:"run"`                 // the run's id
+	Step       string    `json:"step"`                // the unit's id
+	Round      int       `json:"round"`               // a later round needs another approval
+	Tool       string    `json:"tool"`                // its name
+	Digest     string    `json:"digest"`              // of the call that was approved; [Tool.CallDigest]
+	Escalation string    `json:"escalation"`          // the one that was approved
+	By         string    `json:"by"`                  // who approved
+	Nonce      string    `json:"nonce"`               // makes two approvals of the same call different
+	Issued     time.Time `json:"issued"`              // the signer's clock
+	Expires    time.Time `json:"expires"`             // the worker refuses it afterwards
+	Key        string    `json:"key"`                 // id of the key that signs
+	Signature  []byte    `json:"signature,omitempty"` // of [Grant.Statement]
 }
 
 // Statement is what is signed: all fields but the signature.
@@ -40,89 +35,9 @@ func (g Grant) Statement() []byte {
 	return append([]byte("belay approval v1\n"), b...)
 }
 
-// Canonical is raw with sorted keys, without spaces, and numbers exactly as written. A key that is there twice is an
-// error: two readers could take it for two different things.
-func Canonical(raw json.RawMessage) (json.RawMessage, error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	v, err := distinct(d)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one JSON value")
-	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
-// distinct reads one value and refuses objects with a key that comes twice.
-func distinct(d *json.Decoder) (any, error) {
-	t, err := d.Token()
-	if err != nil {
-		return nil, err
-	}
-	switch t {
-	case json.Delim('{'):
-		return distinctObject(d)
-	case json.Delim('['):
-		list := []any{}
-		for d.More() {
-			v, err := distinct(d)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
-		}
-		_, err := d.Token()
-		return list, err
-	}
-	return t, nil
-}
-
-func distinctObject(d *json.Decoder) (any, error) {
-	object := map[string]any{}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		name, _ := key.(string)
-		if _, twice := object[name]; twice {
-			return nil, fmt.Errorf("the key %q is there twice", name)
-		}
-		if object[name], err = distinct(d); err != nil {
-			return nil, err
-		}
-	}
-	_, err := d.Token()
-	return object, err
-}
-
-// CallDigest is what an approval of a call is bound to: SHA-256, in hex, over the tool's name, its definition and the
-// canonical parameters. Parameters that are no JSON, or not without doubt, have none.
-func (t *Tool) CallDigest(params json.RawMessage) (string, error) {
-	canonical, err := Canonical(params)
-	if err != nil {
-		return "", fmt.Errorf("parameters of %s: %w", t.Name, err)
-	}
-	definition, err := json.Marshal(t.Definition)
-	if err != nil {
-		return "", fmt.Errorf("definition of %s: %w", t.Name, err)
-	}
-	h := sha256.New()
-	fmt.Fprintf(h, "belay call v1\n%s\n%s\n%s\n", t.Name, definition, canonical)
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// GrantFor is the grant that makes decision d on escalation n of s an approval as well, yet without nonce, times and
-// signature: approve, and the retry or edit of somebody who may approve. ok is false where d approves nothing; then the
-// step is held anew if it needs approval.
+// GrantFor is the grant that makes decision d on escalation n of s an approval too: of approve, and of the retry or edit of
+// somebody who may approve. Its nonce, times and signature are still to be filled in. ok is false where d approves
+// nothing; the step is then held again if it needs approval.
 func GrantFor(s *State, n int, d Decided) (g Grant, ok bool, err error) {
 	e := &s.Escalations[n]
 	if e.Unit == RunUnit || s.Tool(e.Unit).Approval == nil {
@@ -145,8 +60,9 @@ func GrantFor(s *State, n int, d Decided) (g Grant, ok bool, err error) {
 	return g, err == nil, err
 }
 
-// hold reports whether unit i must wait for approval before it may act, and asks for it. A condition that fails holds.
-func (c *change) hold(i int) bool {
+// awaitApproval reports whether unit i must wait for approval before it may act, and asks for it. It must where the
+// condition cannot be evaluated.
+func (c *change) awaitApproval(i int) bool {
 	t, u := c.Tool(i), &c.Units[i]
 	if t.Approval == nil {
 		return false
@@ -156,22 +72,22 @@ func (c *change) hold(i int) bool {
 		c.giveUp(i, Fault{Class: InvalidInput, Acted: ActedNo, Message: err.Error()})
 		return true
 	}
-	u.Params, _ = Canonical(u.Params) // before the condition: it must judge what is executed
+	u.Params, _ = Canonical(u.Params) // before the condition, which must judge what is executed
 	why, need := c.needsApproval(i)
 	if !need {
-		u.grants = nil
+		u.permit.grants = nil
 		return false
 	}
 	if den := c.denied(i, digest); den != nil {
-		u.grants = nil
+		u.permit.grants = nil
 		c.refuse(i, den)
 		return true
 	}
 	if c.granted(i, digest) {
 		return false
 	}
-	u.grants = nil
-	c.put(Escalation{
+	u.permit.grants = nil
+	c.raise(Escalation{
 		Kind: KindApproval, Unit: i, Fault: Fault{Message: why}, Digest: digest, Needed: max(t.Approval.Approvers, 1),
 		Deadline: c.in(t.Approval.Deadline), OnExpiry: t.Approval.OnDeadline,
 	})
@@ -181,14 +97,14 @@ func (c *change) hold(i int) bool {
 // needsApproval asks the tool's condition about unit i's parameters, and says why they need approval.
 func (c *change) needsApproval(i int) (why string, need bool) {
 	t := c.Tool(i)
-	ask := c.asks(i).Approval
+	ask := c.Asks(i).Approval
 	if ask == nil {
 		return t.Name + " acts only with a person's approval" + c.approvalFrom(i), true
 	}
-	v, err := ask(c.about(i, nil))
+	v, err := ask(c.CallScope(i, nil))
 	switch {
 	case err != nil:
-		return t.Name + ": whether it needs approval cannot be told: " + err.Error(), true
+		return t.Name + ": its approval condition cannot be evaluated: " + err.Error(), true
 	case string(v) == "false":
 		return "", false
 	case string(v) != "true":
@@ -197,20 +113,20 @@ func (c *change) needsApproval(i int) (why string, need bool) {
 	return t.Name + " acts only with a person's approval when " + t.Approval.When + c.approvalFrom(i), true
 }
 
-// about is the scope of what is asked about the call of unit i.
-func (s *State) about(i int, output json.RawMessage) Scope {
+// CallScope is what expressions about the call of unit i may read; output is nil before the call.
+func (s *State) CallScope(i int, output json.RawMessage) Scope {
 	c := s.scope(i)
 	c.params, c.output = s.Units[i].Params, output
 	return c
 }
 
-// granted reports whether the approvals in hand allow this round of unit i.
+// granted reports whether the approvals that unit i has allow its current round.
 func (c *change) granted(i int, digest string) bool {
 	u := &c.Units[i]
 	who := map[string]bool{}
-	for _, g := range u.grants {
+	for _, g := range u.permit.grants {
 		if g.Digest == digest && g.Run == c.Run && g.Step == u.ID && g.Round == u.Round && c.mayApprove(i, g.By) {
-			who[c.person(g.By)] = true
+			who[c.Person(g.By)] = true
 		}
 	}
 	return len(who) >= max(c.Tool(i).Approval.Approvers, 1)
@@ -218,11 +134,11 @@ func (c *change) granted(i int, digest string) bool {
 
 // mayApprove keeps whoever submitted the run from approving it, where the tool says so.
 func (s *State) mayApprove(i int, by string) bool {
-	by = s.person(by)
-	return by != "" && (!s.Tool(i).Approval.NotSubmitter || by != s.person(s.By))
+	by = s.Person(by)
+	return by != "" && (!s.Tool(i).Approval.NotSubmitter || by != s.Person(s.By))
 }
 
-// in is a moment so long from now; zero for no time at all.
+// in is the moment d from now; zero where d is none.
 func (c *change) in(d Duration) time.Time {
 	if d <= 0 {
 		return time.Time{}
@@ -230,26 +146,38 @@ func (c *change) in(d Duration) time.Time {
 	return c.Now.Add(time.Duration(d))
 }
 
-// enough reports whether d settles e. An approval must be the last one needed.
-func (c *change) enough(e *Escalation, d Decided) bool {
-	if c.bars(e, d) != "" {
+// isEnough reports whether d decides e. An approval does only if it is the last one needed.
+func (c *change) isEnough(e *Escalation, d Decided) bool {
+	if c.Bars(e, d) != "" {
 		return false
 	}
 	if d.Verb != VerbApprove {
 		return true
 	}
-	e.Approvals, e.votes = append(e.Approvals, d), append(e.votes, c.Seq)
+	e.Approvals, e.ApprovalSeqs = append(e.Approvals, d), append(e.ApprovalSeqs, c.Seq)
 	c.touch(e.Unit)
 	return len(e.Approvals) >= e.Needed
 }
 
-// bars says why d does not count on e while e is open; empty when it does. The fold goes by it, and whoever is told.
-func (s *State) bars(e *Escalation, d Decided) Outcome {
+// Bar says why a decision does not count on an open escalation; empty when it counts.
+type Bar string
+
+const (
+	BarNotAllowed Bar = "not_allowed"     // the escalation does not allow this verb
+	BarNoReason   Bar = "no_reason"       // a rejection needs a reason
+	BarSubmitter  Bar = "submitter"       // whoever submitted the run may not approve
+	BarApproved   Bar = "approved_before" // by the same person, and others are still needed
+	BarChanged    Bar = "changed"         // it approves something else than what is asked
+)
+
+// Bars says why d does not count on e while e is open; empty when it does. The fold goes by it, and so does whoever shows
+// it to people.
+func (s *State) Bars(e *Escalation, d Decided) Bar {
 	switch {
 	case !slices.Contains(e.Allowed, d.Verb):
-		return OutcomeNotAllowed
+		return BarNotAllowed
 	case d.Verb == VerbReject && d.Reason == "":
-		return OutcomeNoReason
+		return BarNoReason
 	case d.Verb != VerbApprove:
 		return ""
 	}
@@ -258,18 +186,18 @@ func (s *State) bars(e *Escalation, d Decided) Outcome {
 	}
 	g, u := d.Grant, &s.Units[e.Unit]
 	if g == nil || g.By != d.By || g.Digest != e.Digest || g.Escalation != e.ID || g.Run != s.Run || g.Step != u.ID || g.Round != u.Round {
-		return OutcomeChanged
+		return BarChanged
 	}
 	return ""
 }
 
-// barsPerson says why somebody's approval of e does not count, whatever it is of.
-func (s *State) barsPerson(e *Escalation, by string) Outcome {
+// barsPerson says why somebody's approval of e does not count, whatever they approve.
+func (s *State) barsPerson(e *Escalation, by string) Bar {
 	if !s.mayApprove(e.Unit, by) {
-		return OutcomeSubmitter
+		return BarSubmitter
 	}
-	if s.approvalOf(e, by) != nil {
-		return OutcomeApproved
+	if s.ApprovalOf(e, by) != nil {
+		return BarApproved
 	}
 	return ""
 }
@@ -277,10 +205,10 @@ func (s *State) barsPerson(e *Escalation, by string) Outcome {
 // MayApprove reports whether somebody may approve what question n asks about, as far as the run's rules go.
 func (s *State) MayApprove(n int, by string) bool { return s.mayApprove(s.Escalations[n].Unit, by) }
 
-// approvalOf is the approval that somebody has given; nil when they have not.
-func (s *State) approvalOf(e *Escalation, by string) *Decided {
+// ApprovalOf is the approval of e that somebody has given; nil when they have not.
+func (s *State) ApprovalOf(e *Escalation, by string) *Decided {
 	for n := range e.Approvals {
-		if s.person(e.Approvals[n].By) == s.person(by) {
+		if s.Person(e.Approvals[n].By) == s.Person(by) {
 			return &e.Approvals[n]
 		}
 	}
@@ -290,37 +218,42 @@ func (s *State) approvalOf(e *Escalation, by string) *Decided {
 // approved lets unit i act, on the approvals that were given.
 func (c *change) approved(i int, e *Escalation) {
 	u := &c.Units[i]
-	u.Fault, u.grants = nil, nil
+	u.Fault, u.permit.grants = nil, nil
 	for _, d := range e.Approvals {
-		u.grants = append(u.grants, *d.Grant)
+		u.permit.grants = append(u.permit.grants, *d.Grant)
 	}
-	if c.heard[c.pinned(i).Name] != nil && c.hold(i) {
-		return // meanwhile a worker has asked for more than was approved
+	c.forgetEarly(i)
+	if c.heard[c.pinned(i).Name] != nil && c.awaitApproval(i) {
+		return // a worker has meanwhile asked for more than was approved
 	}
 	c.act(i)
 }
 
-// reject ends unit i unexecuted, or sends it down to what acts on nothing. Why it was rejected reaches the plan.
+// reject ends unit i unexecuted, or sends it down to a rung that acts on nothing. The plan can read why.
 func (c *change) reject(i int, d Decided, why string) {
 	u := &c.Units[i]
 	u.Rejected = &d
-	switch on := c.onReject(i); {
+	switch on := c.OnReject(i); {
 	case on == RejectFallback && c.harmless(i, why):
 	case on == RejectSkip:
 		c.skip(i)
-	case u.kind == undo:
-		c.set(i, StepFailed)
+	case u.origin.kind == undo:
+		c.become(i, PhaseFailed)
+	case u.origin.kind == agentCall && c.ending == "":
+		u.Fault = &Fault{Class: PolicyDenied, Acted: ActedNo, Message: why}
+		c.done(i, PhaseFailed)
 	default:
 		u.Fault = &Fault{Class: PolicyDenied, Acted: ActedNo, Message: why}
-		c.set(i, StepFailed)
+		c.become(i, PhaseFailed)
 		c.startEnding(RunFailed, u.ID+": "+why)
 	}
 }
 
-// onReject is the tool's word, else the step's: one that may be skipped when it fails may be when it is rejected.
-func (s *State) onReject(i int) OnReject {
+// OnReject is what a rejection does to unit i: what the tool says, else what the step says. A step that may be skipped when
+// it fails may be skipped when it is rejected.
+func (s *State) OnReject(i int) OnReject {
 	on := s.Tool(i).Approval.OnReject
-	if on == "" && s.Units[i].kind != undo && s.Program.Nodes[s.Units[i].Node].Step.OnFailure == OnFailureSkip {
+	if on == "" && s.Units[i].origin.kind != undo && s.Program.Nodes[s.Units[i].Node].Step.OnFailure == OnFailureSkip {
 		return RejectSkip
 	}
 	return on
@@ -329,54 +262,22 @@ func (s *State) onReject(i int) OnReject {
 // harmless goes on with the next rung that needs no approval, if there is one.
 func (c *change) harmless(i int, why string) bool {
 	u := &c.Units[i]
-	u.instead = why
+	u.ladder.unapproved = why
 	k, ok := c.below(i, 0)
 	if !ok {
-		u.instead = ""
+		u.ladder.unapproved = ""
 		return false
 	}
-	u.grants = nil
+	u.permit.grants = nil
 	c.newBudget(i)
 	c.onRung(i, k)
 	return true
 }
 
-// rejection is what the plan may read of one.
+// rejection is what the plan may read of a rejection.
 func rejection(u *Unit) any {
 	if u.Rejected == nil {
 		return nil
 	}
 	return map[string]any{"by": u.Rejected.By, "reason": u.Rejected.Reason}
-}
-
-// alarm tells people that a worker refused to execute what nobody had wanted: somebody else put a message into the
-// queue. It is told once for each such attempt.
-func (c *change) alarm(e Failed) {
-	if e.Fault.Class != PolicyDenied || c.known(e.Attempt) || c.alarms[e.Attempt] || len(c.alarms) >= maxAlarms {
-		return
-	}
-	if c.alarms == nil {
-		c.alarms = map[Attempt]bool{}
-	}
-	c.alarms[e.Attempt] = true
-	f := e.Fault
-	f.Message = "a worker refused a step message that this run never wanted, " + AttemptName(c.Run, e.Attempt) + ": " + f.Message
-	c.ask(RunUnit, KindFailure, f)
-}
-
-// maxAlarms bounds what a flood of forged messages can do to one run.
-const maxAlarms = 20
-
-// known reports whether the run has ever wanted attempt a.
-func (c *change) known(a Attempt) bool {
-	i := c.Unit(a.Step)
-	if i < 0 {
-		return false
-	}
-	for n := range c.Units[i].Attempts {
-		if c.Units[i].Attempts[n].is(a) {
-			return true
-		}
-	}
-	return false
 }

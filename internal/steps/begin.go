@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// begin starts unit i, whose needs are all done: takes it over from an earlier run, skips it, fans it out or queues
-// its first attempt.
+// begin starts unit i once all that it needs is done: it takes the unit over from an earlier run, skips it, fans it out
+// or queues its first attempt.
 func (c *change) begin(i int) {
-	if c.ending != "" || c.Units[i].over() {
+	if c.ending != "" || c.Units[i].Over() {
 		return
 	}
 	if k, ok := c.carried[c.Units[i].ID]; ok {
@@ -24,8 +24,12 @@ func (c *change) begin(i int) {
 		c.skip(i)
 		return
 	}
-	if c.Units[i].kind == planStep && c.Program.Nodes[i].ForEach != nil {
+	if c.Units[i].origin.kind == planStep && c.Program.Nodes[i].ForEach != nil {
 		c.fanOut(i)
+		return
+	}
+	if c.Units[i].origin.kind == planStep && c.Program.Nodes[i].Agent != nil {
+		c.startAgent(i)
 		return
 	}
 	c.prepare(i)
@@ -52,7 +56,7 @@ var noParams = json.RawMessage("{}")
 func (c *change) evalParams(i int) (json.RawMessage, error) {
 	n := &c.Program.Nodes[c.Units[i].Node]
 	with := n.With
-	if c.Units[i].kind == undo {
+	if c.Units[i].origin.kind == undo {
 		with = n.CompensateWith
 	}
 	if with == nil {
@@ -61,10 +65,10 @@ func (c *change) evalParams(i int) (json.RawMessage, error) {
 	return with(c.scope(i))
 }
 
-// evalWhen reports whether unit i is to run; ok is false when that cannot be told and a person was asked instead.
+// evalWhen reports whether unit i is to run; ok is false when its condition failed and the unit was given up instead.
 func (c *change) evalWhen(i int) (run, ok bool) {
 	when := c.Program.Nodes[c.Units[i].Node].When
-	if when == nil || c.Units[i].kind == undo || c.skipsWhen(i) {
+	if when == nil || c.Units[i].origin.kind == undo || c.skipsWhen(i) {
 		return true, true
 	}
 	v, err := when(c.scope(i))
@@ -78,10 +82,11 @@ func (c *change) evalWhen(i int) (run, ok bool) {
 	return string(v) == "true", true
 }
 
-// skipsWhen: the condition of a for_each step is asked once, for the step or for each item, depending on what it names.
+// skipsWhen reports whether the condition is not asked for unit i. A for_each step's is asked for the step or for each
+// item, depending on whether it names the item.
 func (c *change) skipsWhen(i int) bool {
 	n := &c.Program.Nodes[c.Units[i].Node]
-	return n.ForEach != nil && n.WhenPerItem != (c.Units[i].kind == fanItem)
+	return n.ForEach != nil && n.WhenPerItem != (c.Units[i].origin.kind == fanItem)
 }
 
 func badExpression(where string, err error) Fault {
@@ -98,12 +103,12 @@ func (c *change) fanOut(i int) {
 	c.Units[i].fan = &fan{items: list, first: len(c.Units), left: len(list)}
 	for n := range list {
 		c.Units = append(c.Units, Unit{
-			ID: c.Units[i].ID + "~" + strconv.Itoa(n), Node: c.Units[i].Node, State: StepPending, Since: c.Seq,
-			kind: fanItem, parent: i, item: n, tainted: c.Units[i].tainted,
+			ID: c.Units[i].ID + "~" + strconv.Itoa(n), Node: c.Units[i].Node, Since: c.Seq,
+			origin: origin{kind: fanItem, parent: int32(i), item: int32(n)}, tainted: c.Units[i].tainted,
 		})
 	}
 	c.left += len(list)
-	c.set(i, StepRunning)
+	c.become(i, PhaseFannedOut)
 	c.refill(i)
 }
 
@@ -119,7 +124,7 @@ func (c *change) evalList(i int) ([]json.RawMessage, error) {
 	return list, nil
 }
 
-// refill starts items of for_each unit i up to max_parallel, and ends the unit when all items have ended.
+// refill starts items of for_each unit i, up to max_parallel at once, and ends the unit when all items have ended.
 func (c *change) refill(i int) {
 	f := c.Units[i].fan
 	limit := c.Program.Nodes[i].Step.MaxParallel
@@ -147,7 +152,7 @@ func (c *change) collect(i int) {
 		c.Units[i].tainted = c.Units[i].tainted || it.tainted
 	}
 	c.Units[i].Output = append(out, ']')
-	c.done(i, StepSucceeded)
+	c.done(i, PhaseSucceeded)
 }
 
 func orNull(v json.RawMessage) json.RawMessage {
@@ -162,13 +167,17 @@ func (c *change) carry(i int, k Carried) {
 	u := &c.Units[i]
 	u.Output, u.Rung = k.Output, k.Rung
 	u.Degraded, u.tainted = k.Degraded, k.Tainted
-	c.done(i, k.State)
+	if k.State == StepSkipped {
+		c.done(i, PhaseSkipped)
+		return
+	}
+	c.done(i, PhaseSucceeded)
 }
 
 // taint marks unit i when something that it needs is degraded.
 func (c *change) taint(i int) {
 	u := &c.Units[i]
-	if u.kind != planStep {
+	if u.origin.kind != planStep {
 		return
 	}
 	for _, j := range c.Program.Nodes[i].Needs {
@@ -176,81 +185,102 @@ func (c *change) taint(i int) {
 	}
 }
 
-// firstTry queues the first attempt of unit i in this round: rung 0, try 1, a fresh budget; or asks for the approval
-// that it needs first.
+// firstTry queues the first attempt of unit i in this round, on rung 0 with a new budget, or asks for the approval that
+// it needs first.
 func (c *change) firstTry(i int) {
 	c.Units[i].Rung, c.Units[i].Try = 0, 0
-	if c.hold(i) {
+	if c.awaitApproval(i) {
 		return
 	}
 	c.act(i)
 }
 
-// act queues the first attempt of unit i, which has what approvals it needs by all that is known of its tool.
+// act queues the first attempt of unit i, which has all the approvals that it needs by what is known of its tool.
 func (c *change) act(i int) {
-	c.Units[i].known = c.policiesOf(i)
+	c.Units[i].permit.policies = int32(c.policiesOf(i))
 	c.newBudget(i)
 	c.onRung(i, 0)
 }
 
+// newBudget gives unit i the whole budget of its tool, from when it may go on.
 func (c *change) newBudget(i int) {
 	c.Units[i].Deadline = time.Time{}
 	if t := c.Tool(i).Timeout; t > 0 {
-		c.Units[i].Deadline = c.Now.Add(time.Duration(t))
+		c.Units[i].Deadline = c.Now.Add(c.stillRunning(i) + time.Duration(t))
 	}
 }
 
-// queue puts the next try of unit i's rung into the queue, not to be executed before wait has passed. While a person
-// holds the whole run it is put off instead.
+// queue puts the next try on unit i's rung into the queue, to be executed once wait has passed. While people are asked
+// about the run's deadline it is deferred instead.
 func (c *change) queue(i int, wait time.Duration) {
 	u := &c.Units[i]
-	u.giving, u.notBefore, u.deferred = nil, time.Time{}, c.paused
+	u.out.notBefore = time.Time{}
 	if c.paused {
-		c.set(i, StepPending)
+		c.become(i, PhaseDeferred)
 		return
 	}
 	if h := c.Tool(i).Rung(u.Rung).Human; h != nil {
-		c.question(i, h)
+		c.askQuestion(i, h)
 		return
 	}
-	u.Try++
-	u.acts = c.Tool(i).Effects
-	st := StepQueued
+	u.Try = c.nextTry(i)
+	u.out.effects = c.Tool(i).Effects
+	to := PhaseQueued
 	if wait > 0 {
-		u.notBefore = c.Now.Add(wait)
-		st = StepRetrying
+		u.out.notBefore = c.Now.Add(wait)
+		to = PhaseRetrying
 	}
 	u.Attempts = append(u.Attempts, AttemptRecord{
 		Round: u.Round, Rung: u.Rung, Try: u.Try, State: AttemptQueued, Queued: c.Now, Wait: Duration(wait),
 	})
-	c.set(i, st)
+	c.become(i, to)
+}
+
+// nextTry numbers the next try of unit i on its rung. Where an outcome that was in doubt sends it back to a rung, there
+// may be later tries than the one that it stands on.
+func (c *change) nextTry(i int) int {
+	u := &c.Units[i]
+	try := u.Try + 1
+	if !c.since(4) {
+		return try
+	}
+	for n := len(u.Attempts) - 1; n >= 0 && u.Attempts[n].Round == u.Round; n-- {
+		if rec := &u.Attempts[n]; rec.Rung == u.Rung {
+			try = max(try, rec.Try+1)
+		}
+	}
+	return c.unused(i, try)
 }
 
 // skip ends unit i without a result.
 func (c *change) skip(i int) {
 	c.Units[i].Output = nil
-	c.done(i, StepSkipped)
+	c.done(i, PhaseSkipped)
 }
 
 // done ends unit i so that what depends on it goes on.
-func (c *change) done(i int, st StepState) {
-	c.set(i, st)
+func (c *change) done(i int, to Phase) {
+	c.become(i, to)
 	u := &c.Units[i]
-	if st == StepSucceeded && u.kind != undo {
+	if to == PhaseSucceeded && u.origin.kind != undo && !u.ofAgent() {
 		c.completed = append(c.completed, i)
 	}
-	switch u.kind {
+	switch u.origin.kind {
 	case planStep:
 		for _, j := range c.Program.Nodes[u.Node].Dependents {
-			c.Units[j].waiting--
-			if c.Units[j].waiting == 0 {
+			c.Units[j].unmet--
+			if c.Units[j].unmet == 0 {
 				c.ready = append(c.ready, j)
 			}
 		}
 	case fanItem:
-		f := c.Units[u.parent].fan
+		f := c.Units[u.origin.parent].fan
 		f.busy--
 		f.left--
-		c.refill(u.parent)
+		c.refill(int(u.origin.parent))
+	case agentTurn:
+		c.turnEnded(int(u.origin.parent), i)
+	case agentCall:
+		c.callEnded(int(u.origin.parent), i)
 	}
 }

@@ -1,25 +1,28 @@
-package steps
+package steps_test
 
 import (
 	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
+
+	"belay/internal/steps"
+	"belay/internal/stepstest"
 )
 
 // chain is a plan of n empty steps, one after the other.
-func chain(n int) *Program {
-	p := &testPlan{}
+func chain(n int) *steps.Program {
+	p := &stepstest.Plan{}
 	p.Plan.Name = "chain"
-	p.Tools = map[string]Tool{"t": parseTool("t", nil)}
+	p.Tools = map[string]steps.Tool{"t": stepstest.ParseTool("t", nil)}
 	for i := range n {
-		st := Step{ID: fmt.Sprintf("s%d", i), Tool: "t"}
+		st := steps.Step{ID: fmt.Sprintf("s%d", i), Tool: "t"}
 		if i > 0 {
 			st.Needs = []string{fmt.Sprintf("s%d", i-1)}
 		}
 		p.Plan.Steps = append(p.Plan.Steps, st)
 	}
-	return p.program()
+	return p.Program()
 }
 
 // BenchmarkChain is what the core costs per run of five steps: fold and wants, all told.
@@ -28,13 +31,13 @@ func BenchmarkChain(b *testing.B) {
 	in, out := json.RawMessage(`{}`), json.RawMessage(`{"x":1}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		s, touched := Apply(nil, Record{Seq: 1, Time: epoch, Run: "r", Event: Submitted{Program: p, Input: in}})
+		s, touched := steps.Apply(nil, steps.Record{Seq: 1, Time: stepstest.Start, Run: "r", Event: steps.Submitted{Program: p, Input: in}})
 		for i := range 5 {
-			w := Wants(s, touched)
-			r := Record{Seq: uint64(i + 2), Time: epoch.Add(time.Duration(i) * time.Millisecond), Run: "r", Event: Succeeded{Attempt: w.Steps[0].Attempt, Output: out}}
-			s, touched = Apply(s, r)
+			w := steps.Wants(s, touched)
+			r := steps.Record{Seq: uint64(i + 2), Time: stepstest.Start.Add(time.Duration(i) * time.Millisecond), Run: "r", Event: steps.Succeeded{Attempt: w.Steps[0].Attempt, Output: out}}
+			s, touched = steps.Apply(s, r)
 		}
-		if Wants(s, touched).Result == nil {
+		if steps.Wants(s, touched).Result == nil {
 			b.Fatal("no result")
 		}
 	}
@@ -47,19 +50,19 @@ func BenchmarkFanOut(b *testing.B) {
 		list[i] = json.RawMessage("1")
 	}
 	raw, _ := json.Marshal(list)
-	p := &testPlan{forEach: map[string]string{"s": "json:" + string(raw)}}
-	p.Tools = map[string]Tool{"t": parseTool("t", nil)}
-	p.Plan.Steps = []Step{{ID: "s", Tool: "t", MaxParallel: 10_000}}
-	prog, out := p.program(), json.RawMessage(`1`)
+	p := &stepstest.Plan{ForEach: map[string]string{"s": "json:" + string(raw)}}
+	p.Tools = map[string]steps.Tool{"t": stepstest.ParseTool("t", nil)}
+	p.Plan.Steps = []steps.Step{{ID: "s", Tool: "t", MaxParallel: 10_000}}
+	prog, out := p.Program(), json.RawMessage(`1`)
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		s, _ := Apply(nil, Record{Seq: 1, Time: epoch, Event: Submitted{Program: prog}})
+		s, _ := steps.Apply(nil, steps.Record{Seq: 1, Time: stepstest.Start, Event: steps.Submitted{Program: prog}})
 		b.StartTimer()
 		var touched []int
 		for i := range 10_000 {
-			s, touched = Apply(s, Record{Seq: uint64(i + 2), Time: epoch, Event: Succeeded{Attempt: Attempt{fmt.Sprintf("s~%d", i), 0, 0, 1}, Output: out}})
-			Wants(s, touched)
+			s, touched = steps.Apply(s, steps.Record{Seq: uint64(i + 2), Time: stepstest.Start, Event: steps.Succeeded{Attempt: steps.Attempt{fmt.Sprintf("s~%d", i), 0, 0, 1}, Output: out}})
+			steps.Wants(s, touched)
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10_000, "ns/item")

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// clone is a copy of s that can be folded further while s stays as it is. What is behind a pointer that Apply only
-// replaces, never writes through, is shared.
-func (s *State) clone() *State {
+// Clone is a copy of s that can be folded further while s stays as it is. What is behind a pointer that Apply only
+// replaces, and never writes through, is shared.
+func (s *State) Clone() *State {
 	c := *s
 	c.Units = slices.Clone(s.Units)
 	for i := range c.Units {
@@ -16,7 +16,7 @@ func (s *State) clone() *State {
 	c.Escalations = slices.Clone(s.Escalations)
 	for n := range c.Escalations {
 		e := &c.Escalations[n]
-		e.Approvals, e.votes = slices.Clone(e.Approvals), slices.Clone(e.votes)
+		e.Approvals, e.ApprovalSeqs = slices.Clone(e.Approvals), slices.Clone(e.ApprovalSeqs)
 	}
 	c.denials = slices.Clone(s.denials)
 	c.heard = maps.Clone(s.heard)
@@ -25,15 +25,23 @@ func (s *State) clone() *State {
 		own.digests, own.said = slices.Clone(h.digests), slices.Clone(h.said)
 		c.heard[tool] = &own
 	}
-	c.faults, c.alarms, c.completed = maps.Clone(s.faults), maps.Clone(s.alarms), slices.Clone(s.completed)
+	c.faults, c.alarms, c.early, c.completed = maps.Clone(s.faults), maps.Clone(s.alarms), maps.Clone(s.early), slices.Clone(s.completed)
 	return &c
 }
 
-// detach gives a copied unit its own of everything that is written in place.
+// detach gives a copied unit its own copy of everything that is written in place.
 func (u *Unit) detach() {
-	u.Attempts, u.grants, u.counts = slices.Clone(u.Attempts), slices.Clone(u.grants), slices.Clone(u.counts)
+	u.Attempts, u.permit.grants, u.ladder.faults = slices.Clone(u.Attempts), slices.Clone(u.permit.grants), slices.Clone(u.ladder.faults)
 	for n := range u.Attempts {
 		u.Attempts[n].Lost = slices.Clone(u.Attempts[n].Lost)
+	}
+	if u.loop != nil {
+		l := *u.loop
+		l.turns, l.made = slices.Clone(l.turns), maps.Clone(l.made)
+		for n := range l.turns {
+			l.turns[n].calls = slices.Clone(l.turns[n].calls)
+		}
+		u.loop = &l
 	}
 	if u.fan != nil {
 		f := *u.fan

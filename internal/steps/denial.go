@@ -8,11 +8,11 @@ import (
 // Denial is a call that a person rejected. Within its step, items and all rounds and rungs included, the same call is
 // refused from then on without asking; elsewhere in the run whoever is asked about it is shown the rejection.
 type Denial struct {
-	Escalation string    `json:"escalation"` // that asked
-	Step       string    `json:"step"`       // the unit's id
-	By         string    `json:"by"`
-	Reason     string    `json:"reason"`
-	At         time.Time `json:"at"`
+	Escalation string    `json:"escalation"`            // that asked
+	Step       string    `json:"step"`                  // the unit's id
+	By         string    `json:"by"`                    // who rejected it
+	Reason     string    `json:"reason"`                // in that person's words
+	At         time.Time `json:"at"`                    // the log's time
 	ReopenedBy string    `json:"reopened_by,omitempty"` // the approver who let it be proposed again; empty: it stands
 	ReopenedAs string    `json:"reopened_as,omitempty"` // the reason for that
 }
@@ -44,12 +44,12 @@ func (s *State) denied(i int, digest string) *denial {
 	return nil
 }
 
-// refuse ends unit i's call as its rejection did, without asking again.
+// refuse ends unit i's call the way its earlier rejection did, without asking people.
 func (c *change) refuse(i int, d *denial) {
 	c.reject(i, d.said, "refused without asking: "+d.By+" has rejected exactly this call before ("+d.Escalation+")"+because(d.Reason))
 }
 
-// reopen takes a rejection back that decision d runs into, where d says so and its person may.
+// reopen takes back the rejection that decision d runs into, where d says so and whoever decided may.
 func (c *change) reopen(i int, d Decided) {
 	digest, err := c.Tool(i).CallDigest(c.Units[i].Params)
 	if err != nil || d.Reopens == "" {
@@ -60,8 +60,8 @@ func (c *change) reopen(i int, d Decided) {
 	}
 }
 
-// whyNotReopen says why d does not take a rejection back; empty when it does. Where four eyes are asked for, nobody
-// takes back their own rejection, and whoever submitted the run has no say.
+// whyNotReopen says why d does not take a rejection back; empty when it does. Where two people must approve, nobody takes
+// back their own rejection, and whoever submitted the run does not decide.
 func (s *State) whyNotReopen(i int, den *denial, d Decided) string {
 	rule := s.Tool(i).Approval
 	rejected := den.By + " has rejected exactly this call (" + den.Escalation + because(den.Reason) + ")"
@@ -70,16 +70,16 @@ func (s *State) whyNotReopen(i int, den *denial, d Decided) string {
 		return rejected + ": an approver may reopen it with a reason"
 	case rule == nil:
 		return ""
-	case rule.NotSubmitter && s.person(d.By) == s.person(s.By):
+	case rule.NotSubmitter && s.Person(d.By) == s.Person(s.By):
 		return rejected + ": whoever submitted the run may not reopen it"
-	case (rule.NotSubmitter || rule.Approvers > 1) && s.person(d.By) == s.person(den.By):
+	case (rule.NotSubmitter || rule.Approvers > 1) && s.Person(d.By) == s.Person(den.By):
 		return rejected + ": another approver must reopen it"
 	}
 	return ""
 }
 
-// Reopens is the rejection that a retry or an edit of escalation n runs into, nil when there is none, and why the
-// decision may not take it back, if so. Whether its person is an approver is not for the core to know.
+// Reopens is the rejection that a retry or an edit of escalation n runs into, nil when there is none, and why the decision
+// may not take it back, if it may not. Whether whoever decides is an approver is for the caller to check.
 func Reopens(s *State, n int, d Decided) (den *Denial, why string) {
 	e := &s.Escalations[n]
 	if e.Unit == RunUnit || d.Verb != VerbRetry && d.Verb != VerbEdit {
@@ -119,7 +119,7 @@ func (s *State) RejectedBefore(i int) []Denial {
 	return list
 }
 
-// Text says it to people.
+// Text puts it into words.
 func (d Denial) Text() string {
 	text := d.By + " has rejected exactly this call in step " + d.Step + " (" + d.Escalation + ")" + because(d.Reason)
 	if d.ReopenedBy != "" {

@@ -21,8 +21,8 @@ func (c *change) onCancelled(e Cancelled) {
 	c.startEnding(RunCancelled, reason)
 }
 
-// startEnding lets nothing new start. Attempts that nobody executes are withdrawn, executing ones are told to stop;
-// once all have ended or are unknown, what was completed is compensated, and then the run ends as st.
+// startEnding lets nothing new start. Attempts that nobody executes are withdrawn, and executing ones are told to stop.
+// Once all have ended or are unknown, what was completed is compensated, and then the run ends as st.
 func (c *change) startEnding(st RunState, reason string) {
 	if c.ending != "" || c.final != "" {
 		return
@@ -35,32 +35,37 @@ func (c *change) startEnding(st RunState, reason string) {
 	c.touch(RunUnit)
 }
 
-// stop ends unit i of a run that is ending as far as that can be done at once.
+// stop ends unit i of a run that is ending, as far as that can be done at once.
 func (c *change) stop(i int) {
 	u := &c.Units[i]
 	switch {
-	case u.over():
-	case u.fan != nil, u.State == StepPending, u.State == StepHeld:
+	case u.Over():
+	case u.doubt != 0 && !u.phase.out() && u.phase != PhaseUnknown && c.since(3): // its probe is put off, or with a person
 		c.supersede(i)
-		c.set(i, StepCancelled)
-	case c.probing(i) && !c.since(2):
+		c.standOn(i, u.doubt.index())
+		c.become(i, PhaseUnknown)
+		c.stopUnknown(i)
+	case u.phase == PhaseFannedOut, u.phase == PhaseLooping, u.phase == PhaseWaiting, u.phase == PhaseDeferred, u.phase == PhaseHeld:
+		c.supersede(i)
+		c.become(i, PhaseCancelled)
+	case c.Probing(i) && !c.since(2):
 		c.unprobe(i, Attempt{})
 		c.stopUnknown(i)
-	case u.State == StepRunning:
+	case u.phase == PhaseRunning, u.phase == PhaseStopping:
 		c.touch(i) // told to stop; its outcome or the grace ends it
-	case u.State.InQueue():
+	case u.phase.out():
 		c.giveBack(i, Fault{Class: PolicyDenied, Acted: ActedNo, Message: "the run is ending: " + c.Reason})
-	case u.State == StepUnknown:
+	case u.phase == PhaseUnknown:
 		c.stopUnknown(i)
 	default:
 		c.supersede(i)
-		c.set(i, StepFailed)
+		c.become(i, PhaseFailed)
 	}
 }
 
-// stopUnknown goes on asking only where the answer decides whether something is to be undone.
+// stopUnknown asks people, or goes on asking, only where the answer decides whether something is to be undone.
 func (c *change) stopUnknown(i int) {
-	if c.Program.Nodes[c.Units[i].Node].CompensateTool != nil {
+	if c.undone(i) {
 		if c.escalationOf(i) == nil {
 			c.ask(i, KindUnknown, *c.Units[i].Fault)
 		}
@@ -68,7 +73,7 @@ func (c *change) stopUnknown(i int) {
 		return
 	}
 	c.supersede(i)
-	c.settleUnknown(i)
+	c.leaveUnknown(i)
 }
 
 // compensate undoes completed units in the reverse order of their completion, one at a time, once every other unit of
@@ -91,7 +96,7 @@ func (c *change) compensate() {
 }
 
 func (c *change) undo(i int) {
-	c.Units = append(c.Units, Unit{ID: c.Units[i].ID + "~undo", Node: c.Units[i].Node, State: StepPending, Since: c.Seq, kind: undo, parent: i})
+	c.Units = append(c.Units, Unit{ID: c.Units[i].ID + "~undo", Node: c.Units[i].Node, Since: c.Seq, origin: origin{kind: undo, parent: int32(i)}})
 	c.left++
 	c.prepare(len(c.Units) - 1)
 }

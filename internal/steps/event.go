@@ -7,21 +7,20 @@ import (
 	"time"
 )
 
-// Record is one entry of a run's log: an event with the place and time that the log gave it.
+// Record is one entry of a run's log: an event with the sequence and the time that the log gave it.
 type Record struct {
 	Seq   uint64    // the log's sequence; grows within a run
 	Time  time.Time // the log's own timestamp, never a sender's
 	Run   string    // the run's id
-	Event Event
+	Event Event     // one of the types in this file
 }
 
-// Event is something that happened to a run. The set is closed.
+// Event is something that happened to a run. The set is closed: only the types in this file are events.
 type Event interface{ event() }
 
-// Attempt names one execution of one rung, within a run. Step is the unit's id: a plan step, `<step>~<i>` for an item
-// of for_each, `<unit>~undo` for a compensation.
+// Attempt names one execution of one rung within a run.
 type Attempt struct {
-	Step  string `json:"step"`
+	Step  string `json:"step"`  // the unit's id: a plan step, `<step>~<i>` for an item of for_each, `<unit>~undo` for a compensation
 	Round int    `json:"round"` // from 0; grows when a person sends the step back
 	Rung  int    `json:"rung"`  // index in the tool's ladder
 	Try   int    `json:"try"`   // from 1 on each rung
@@ -46,8 +45,8 @@ func ParseAttempt(step, token string) (Attempt, bool) {
 		return Attempt{}, false
 	}
 	for i, p := range []*int{&a.Round, &a.Rung, &a.Try} {
-		n, err := strconv.Atoi(parts[i])
-		if err != nil || n < 0 {
+		n, ok := Number(parts[i])
+		if !ok {
 			return Attempt{}, false
 		}
 		*p = n
@@ -55,103 +54,115 @@ func ParseAttempt(step, token string) (Attempt, bool) {
 	return a, true
 }
 
-// Submitted starts a run. Document is the JSON of a [Definition]; whoever decodes the record compiles it and sets
-// Program, because the core compiles nothing.
-type Submitted struct {
-	Epoch     int               `json:"epoch,omitempty"` // the core's rules that the log is folded by, up to [Epoch]; 0 is 1
-	Document  json.RawMessage   `json:"document"`
-	Input     json.RawMessage   `json:"input"` // the whole input, checked, an object
-	Labels    map[string]string `json:"labels,omitempty"`
-	ToolsFile string            `json:"tools_file,omitempty"` // where the tools came from, for later commands
-	By        string            `json:"by,omitempty"`
-	Via       string            `json:"via,omitempty"`      // of a retry: cli, console, api
-	Reason    string            `json:"reason,omitempty"`   // of a retry: why
-	RetryOf   string            `json:"retry_of,omitempty"` // the run that this one goes on from
-	KeyRun    string            `json:"key_run,omitempty"`  // the run named in idempotency keys; default this run
-	Carried   []Carried         `json:"carried,omitempty"`  // steps already done by the run it goes on from
-	Program   *Program          `json:"-"`
-	Trace     string            `json:"-"` // the trace context beside the event, traceparent; empty = none
+// Number reads a number that stands in a name, as it is written there: without a sign, without zeros before it. Otherwise
+// one thing would have several names.
+func Number(text string) (int, bool) {
+	n, err := strconv.Atoi(text)
+	return n, err == nil && (text == "0" || text[0] > '0')
 }
 
-// Carried is a finished step taken over from an earlier run, so that a retry goes on from where that run stood.
+// Submitted starts a run. Whoever decodes the record compiles Document and sets Program: the core compiles nothing.
+type Submitted struct {
+	Epoch     int               `json:"epoch,omitempty"`      // the core's rules that the log is folded by, up to [Epoch]; 0 is 1
+	Document  json.RawMessage   `json:"document"`             // a [Definition]
+	Input     json.RawMessage   `json:"input"`                // an object: the whole input, checked, with its defaults
+	Labels    map[string]string `json:"labels,omitempty"`     // for people and filters; they change nothing
+	ToolsFile string            `json:"tools_file,omitempty"` // where the tools came from, for later commands
+	By        string            `json:"by,omitempty"`         // who submitted it
+	Via       string            `json:"via,omitempty"`        // the way in, of a retry and through the API: cli, console, api, mcp
+	Reason    string            `json:"reason,omitempty"`     // of a retry: why
+	RetryOf   string            `json:"retry_of,omitempty"`   // the run that this one goes on from
+	KeyRun    string            `json:"key_run,omitempty"`    // the run named in idempotency keys; default this run
+	Request   string            `json:"request,omitempty"`    // digest of what a caller of the API sent; two requests with it are the same
+	Token     string            `json:"token,omitempty"`      // id of the API token that By showed; empty = none
+	Proof     *Proof            `json:"proof,omitempty"`      // that Token was shown for it; none: nobody has proven who By is
+	Carried   []Carried         `json:"carried,omitempty"`    // steps already done by the run it goes on from
+	Program   *Program          `json:"-"`                    // Document, compiled
+	Trace     string            `json:"-"`                    // traceparent of the submitter, from the message's header; empty = none
+	ReportTo  string            `json:"-"`                    // token of a program that waits for the end, from the message's header; empty = none
+}
+
+// Carried is a finished step that a retry takes over from the run that it goes on from.
 type Carried struct {
-	Step     string          `json:"step"`
-	State    StepState       `json:"state"` // succeeded or skipped
-	Rung     int             `json:"rung,omitempty"`
-	Output   json.RawMessage `json:"output,omitempty"`
-	Degraded *Degraded       `json:"degraded,omitempty"`
-	Tainted  bool            `json:"tainted,omitempty"`
+	Step     string          `json:"step"`               // the unit's id
+	State    StepState       `json:"state"`              // succeeded or skipped
+	Rung     int             `json:"rung,omitempty"`     // that gave the result
+	Output   json.RawMessage `json:"output,omitempty"`   // nil for a skipped step
+	Degraded *Degraded       `json:"degraded,omitempty"` // how the result came about, where not as meant
+	Tainted  bool            `json:"tainted,omitempty"`  // what is made from the result is degraded too
 }
 
 // Cancelled asks the run to stop: attempts end, completed steps are compensated.
 type Cancelled struct {
-	By     string `json:"by,omitempty"`
-	Via    string `json:"via,omitempty"` // cli, console, api
-	Reason string `json:"reason,omitempty"`
+	By     string `json:"by,omitempty"`     // who asked for it
+	Via    string `json:"via,omitempty"`    // cli, console, api, mcp
+	Reason string `json:"reason,omitempty"` // in that person's words
 }
 
-// Started says that a worker executes an attempt. For tools with unsafe effects [Claimed] says so instead.
+// Started says that a worker executes an attempt. For tools with unsafe effects [Claimed] says it instead.
 type Started struct {
 	Attempt
-	Worker   string `json:"worker"`
-	Delivery string `json:"delivery,omitempty"` // set on a redelivery: counts towards the crash budget
-	Unheard  bool   `json:"unheard,omitempty"`  // an earlier delivery came to no end before the log had heard of it
+	Worker   string `json:"worker"`             // its name
+	Delivery string `json:"delivery,omitempty"` // of a redelivery, its id: it counts towards the crash budget. Empty on a first delivery
+	Unheard  bool   `json:"unheard,omitempty"`  // an earlier delivery was lost before the log had heard of it
 }
 
-// Progress is a word from a running attempt, for people.
+// Progress is what a running attempt tells people while it works. It changes nothing else.
 type Progress struct {
 	Attempt
 	Worker  string `json:"worker"`
-	Message string `json:"message"`
+	Message string `json:"message"` // replaces the one before
 }
 
 // Succeeded is the outcome of an attempt that gave a result.
 type Succeeded struct {
 	Attempt
 	Worker  string          `json:"worker"`
-	Output  json.RawMessage `json:"output"`
+	Output  json.RawMessage `json:"output"`           // any JSON value
 	Age     Duration        `json:"age,omitempty"`    // of a cached result
 	Started time.Time       `json:"started,omitzero"` // the worker's clock, for people only
 	Took    Duration        `json:"took,omitempty"`   // wall time of the execution
+	Usage   *Usage          `json:"usage,omitempty"`  // of a model; nil for other calls
 }
 
 // Failed is the outcome of an attempt that failed.
 type Failed struct {
 	Attempt
 	Worker  string    `json:"worker"`
-	Fault   Fault     `json:"fault"`
+	Fault   Fault     `json:"fault"`             // why
 	Stopped bool      `json:"stopped,omitempty"` // its worker heard in time that nobody wants it, and never began it
-	Start   string    `json:"start,omitempty"`   // with Stopped: the [Started.Delivery] that came to nothing by that
-	Started time.Time `json:"started,omitzero"`
-	Took    Duration  `json:"took,omitempty"`
+	Start   string    `json:"start,omitempty"`   // with Stopped: the [Started.Delivery] that came to nothing because of that
+	Started time.Time `json:"started,omitzero"`  // the worker's clock, for people only
+	Took    Duration  `json:"took,omitempty"`    // wall time of the execution
+	Usage   *Usage    `json:"usage,omitempty"`   // of a model that has answered nevertheless; nil where nothing was counted
 }
 
-// Objected says that a worker did not execute an attempt, because its own tools file says something of the tool that the
-// run has not heard yet. The worker decides nothing: whatever of it is stricter counts for the run from here on, and the
-// attempt is queued again, held for approval or given to a person.
+// Objected says that a worker did not execute an attempt, because its own tools file says something about the tool that
+// the run does not know yet. The worker decides nothing: whatever in it is stricter counts for the run from now on, and
+// the attempt is queued again, held for approval or given to a person.
 type Objected struct {
 	Attempt
 	Worker string     `json:"worker"`
-	Policy ToolPolicy `json:"policy"`
-	Asks   *Asks      `json:"-"` // the policy's expressions; whoever decodes the record compiles them
+	Policy ToolPolicy `json:"policy"` // of the worker's own tools file
+	Asks   *Asks      `json:"-"`      // the policy's expressions, compiled by whoever decodes the record
 }
 
-// Claimed says who owns the right to execute an attempt of an unsafe tool. Only the first claim of an attempt can be
-// stored. With Worker empty the dispatcher took it: the attempt is withdrawn and will never run.
+// Claimed gives the exclusive right to execute an attempt of an unsafe tool. Only the first claim of an attempt can be
+// stored.
 type Claimed struct {
 	Attempt
-	Worker string `json:"worker,omitempty"`
+	Worker string `json:"worker,omitempty"` // with the delivery's token; empty: the dispatcher's, so the attempt will never run
 }
 
-// Fired is the run's timer.
+// Fired says that the run's timer is due.
 type Fired struct{}
 
-// Unserved says that no worker has asked for a queued attempt's tool and rung for a minute.
+// Unserved says that for a minute no worker has asked for the tool and rung of a queued attempt.
 type Unserved struct{ Attempt }
 
-// Withdrawn says that nobody executes an attempt that needs no claim, and nobody will: its message is out of the queue,
-// and every worker that might have had it in hand has heard so. Of an attempt that must be claimed, the dispatcher's own
-// [Claimed] says it.
+// Withdrawn says that nobody executes an attempt that needs no claim, and that nobody will: its message is out of the
+// queue, and every worker that might have it in hand has been told. For an attempt that must be claimed, the dispatcher's
+// own [Claimed] says it.
 type Withdrawn struct{ Attempt }
 
 // Verb is what a person may decide.
@@ -164,36 +175,34 @@ const (
 	VerbEdit    Verb = "edit"    // other parameters, first rung, next round
 	VerbAnswer  Verb = "answer"  // a person's output in place of the tool's
 	VerbSkip    Verb = "skip"    // go on without it, output null
+	VerbExtend  Verb = "extend"  // give an agent more of what it has used up
+	VerbFinish  Verb = "finish"  // let an agent answer with what it knows
 	VerbVerify  Verb = "verify"  // look with the tool's probe whether it happened
 	VerbAbort   Verb = "abort"   // end the run
 )
 
-// Hold says that somebody is at a question, for the time of a lease. One that has run out counts for nothing.
-type Hold struct {
-	By    string    `json:"by"`
-	Until time.Time `json:"until"`
-}
-
 // Decided is a person's decision on an escalation. The first one in the log counts.
 type Decided struct {
-	Escalation string          `json:"escalation"`
-	Verb       Verb            `json:"verb"`
-	By         string          `json:"by"`
-	Via        string          `json:"via,omitempty"` // cli, console, api
-	Reason     string          `json:"reason,omitempty"`
+	Escalation string          `json:"escalation"`        // its id
+	Verb       Verb            `json:"verb"`              // what to do
+	By         string          `json:"by"`                // who decided
+	Via        string          `json:"via,omitempty"`     // cli, console, api
+	Reason     string          `json:"reason,omitempty"`  // in that person's words; a rejection must have one
 	Params     json.RawMessage `json:"params,omitempty"`  // edit: the whole new parameters
-	Patch      json.RawMessage `json:"patch,omitempty"`   // edit: what is different, a JSON Patch with tests; for people
+	Patch      json.RawMessage `json:"patch,omitempty"`   // edit: what changes, as a JSON Patch with tests; for people
 	Answer     json.RawMessage `json:"answer,omitempty"`  // answer: the output
-	Reopens    string          `json:"reopens,omitempty"` // retry and edit: the escalation whose rejection of the same call is taken back
-	Grant      *Grant          `json:"grant,omitempty"`   // approve: the signed approval; edit and retry of an approver carry one too
-	Over       string          `json:"over,omitempty"`    // who had claimed it when somebody else decided it all the same
+	Reopens    string          `json:"reopens,omitempty"` // retry and edit: the escalation whose rejection of the same call it takes back
+	Grant      *Grant          `json:"grant,omitempty"`   // approve: the signed approval; an approver's edit and retry carry one too
+	Over       string          `json:"over,omitempty"`    // who had claimed it when somebody else decided
+
+	Unproven bool `json:"unproven,omitempty"` // an approval under not_submitter, although nobody has proven who submitted the run
 }
 
-// Closed is the last event of a run. It publishes what the fold already says; events after it change nothing.
+// Closed is the last event of a run. It publishes what the fold already says, and events after it change nothing.
 type Closed struct {
-	State    RunState   `json:"state"`
-	Degraded []Degraded `json:"degraded,omitempty"`
-	Reason   string     `json:"reason,omitempty"`
+	State    RunState   `json:"state"`              // how it ended
+	Degraded []Degraded `json:"degraded,omitempty"` // which results are not the first choice's; [State.DegradedSteps]
+	Reason   string     `json:"reason,omitempty"`   // why it failed, was aborted or cancelled
 }
 
 func (Submitted) event() {}

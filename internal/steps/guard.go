@@ -7,20 +7,24 @@ import (
 	"time"
 )
 
-// Guard is what a worker checks right before it acts, against its own tools file. Nothing that decides comes from the
-// message: whoever can put messages into the queue can write anything there.
+// Guard is what a worker checks right before it acts, against its own tools file. It believes nothing that the message
+// says: whoever can publish to the queue can write anything there.
 type Guard struct {
 	Tool   *Tool             // the worker's own
-	Needed bool              // its approval rule asks for approval of these parameters, or cannot be told
-	Check  func(Grant) error // whether a grant's signature is of a key that is trusted
+	Needed bool              // its approval rule asks for approval of these parameters, or cannot be evaluated
+	Check  func(Grant) error // returns an error for a grant that no trusted key has signed
 	Now    time.Time         // the worker's clock
 }
 
-// clockSkew is how far a grant may come from the future: clocks differ.
-const clockSkew = time.Minute
+// clockSkew is how far the clocks of a signer and a worker may differ. For how long an approval holds is measured by the log's
+// clock alone, so that it neither holds longer nor shorter where they do.
+const clockSkew = 5 * time.Minute
 
-// Refuse says why m must not be executed; nil lets it pass. Log is the run's, read after the attempt was claimed; while
-// it is nil only what the message itself shows is checked.
+// Refuse says why m must not be executed; nil lets it pass. Log is the run's, read after the attempt was claimed. With a
+// nil log only what the message itself shows is checked.
+//
+// It reads the records of one step and not a fold on purpose: it is the second lock. What the fold accepts by the tools file
+// that the run was submitted with, it compares with the worker's own, and a mistake in one is not a mistake in the other.
 func (g Guard) Refuse(m StepMessage, log []Record) *Fault {
 	if !g.Needed {
 		return nil
@@ -45,7 +49,7 @@ func cut(s string, n int) string {
 	return strings.ToValidUTF8(s[:n], "") + "..."
 }
 
-// unlike says how the approvals differ from the call at hand.
+// unlike says how the approvals differ from the call.
 func (g Guard) unlike(m StepMessage) string {
 	if len(m.Grants) == 0 {
 		return g.Tool.Name + " needs a person's approval at this worker, and the message has none"
@@ -62,13 +66,13 @@ func (g Guard) unlike(m StepMessage) string {
 	return ""
 }
 
-// tooFew says who approved when those are fewer people than the tool needs. The log tells by which rules names are
-// compared; while it is not read, the message is given the benefit of the doubt.
+// tooFew says who approved when they are fewer people than the tool needs. The log says by which rules names are compared;
+// without it they are compared as they are written, which is checked again once the log is read.
 func (g Guard) tooFew(m StepMessage, log []Record) string {
 	who, names := map[string]bool{}, map[string]bool{}
 	rules := rulesOf(log)
 	for _, grant := range m.Grants {
-		who[rules.person(grant.By)], names[grant.By] = true, true
+		who[rules.Person(grant.By)], names[grant.By] = true, true
 	}
 	if len(who) >= max(1, g.Tool.Approval.Approvers) {
 		return ""
@@ -93,11 +97,11 @@ func (g Guard) foreign(m StepMessage, grant Grant, digest string) string {
 	case grant.Digest != digest:
 		return g.difference(m, grant)
 	case grant.By == "" || grant.Nonce == "":
-		return "the approval says not whose it is"
-	case g.Now.After(grant.Expires):
+		return "the approval does not say who gave it"
+	case g.Now.After(grant.Expires.Add(clockSkew)):
 		return "the approval of " + grant.By + " expired at " + grant.Expires.UTC().Format(time.RFC3339)
 	case g.Now.Add(clockSkew).Before(grant.Issued):
-		return "the approval is from the future: " + grant.Issued.UTC().Format(time.RFC3339) + "; compare the clocks"
+		return "the approval was issued in the future, at " + grant.Issued.UTC().Format(time.RFC3339) + ": compare the clocks"
 	}
 	if err := g.Check(grant); err != nil {
 		return "the approval is not genuine: " + err.Error()
@@ -105,7 +109,7 @@ func (g Guard) foreign(m StepMessage, grant Grant, digest string) string {
 	return ""
 }
 
-// difference says what is not as it was approved. The message's own word about the definition serves for that alone.
+// difference says what is not as it was approved. What the message says about the definition is used for this text only.
 func (g Guard) difference(m StepMessage, grant Grant) string {
 	pinned := Tool{Name: g.Tool.Name, Definition: m.Definition}
 	if digest, err := pinned.CallDigest(m.Params); err != nil || digest != grant.Digest {
@@ -126,15 +130,19 @@ func (g Guard) difference(m StepMessage, grant Grant) string {
 	return "the tool is not defined as it was when " + grant.By + " approved; different in this worker's tools file: " + strings.Join(parts, ", ")
 }
 
-// unused says why the run's log does not bear the approvals out: the decision is not there, the submitter approved, or
-// something has been done on them already.
+// unused says why the run's log contradicts the approvals: the decision is not there, the submitter approved, or another
+// attempt has acted on them already.
 func (g Guard) unused(m StepMessage, log []Record) string {
 	run := rulesOf(log)
 	for _, grant := range m.Grants {
-		if !decidedIn(log, grant) {
+		n := decidedIn(log, grant)
+		if n < 0 {
 			return "the run's log has no such approval of " + grant.By
 		}
-		if g.Tool.Approval.NotSubmitter && run.person(run.By) == run.person(grant.By) {
+		if now := log[len(log)-1].Time; now.Sub(log[n].Time) > grant.Expires.Sub(grant.Issued) {
+			return "the approval of " + grant.By + " expired at " + grant.Expires.UTC().Format(time.RFC3339)
+		}
+		if g.Tool.Approval.NotSubmitter && run.Person(run.By) == run.Person(grant.By) {
 			return grant.By + " submitted the run, and may not approve it"
 		}
 	}
@@ -151,7 +159,7 @@ func (g Guard) unused(m StepMessage, log []Record) string {
 	return ""
 }
 
-// use is what was done on the approvals of one round, by other attempts.
+// use is what other attempts have done on the approvals of one round.
 type use struct {
 	Attempt
 	unsafe       bool
@@ -181,8 +189,8 @@ func (u *use) note(e Event) {
 
 func (u *use) other(a Attempt) bool { return a.Step == u.Step && a.Round == u.Round && a != u.Attempt }
 
-// SinceGrant is the part of a run's log that follows the approval which m acts on; all of it for a message without one.
-// What was refused before an approval says nothing about the attempt that it allows.
+// SinceGrant is the part of a run's log that follows the approval which m acts on; the whole log for a message without
+// one. What was refused before an approval says nothing about the attempt that the approval allows.
 func SinceGrant(log []Record, m StepMessage) []Record {
 	for n, r := range slices.Backward(log) {
 		d, ok := r.Event.(Decided)
@@ -193,8 +201,9 @@ func SinceGrant(log []Record, m StepMessage) []Record {
 	return log
 }
 
-func decidedIn(log []Record, g Grant) bool {
-	return slices.ContainsFunc(log, func(r Record) bool {
+// decidedIn is the index of the record of an approval; -1 where there is none.
+func decidedIn(log []Record, g Grant) int {
+	return slices.IndexFunc(log, func(r Record) bool {
 		d, ok := r.Event.(Decided)
 		return ok && d.Grant != nil && d.By == g.By && d.Grant.Nonce == g.Nonce && d.Grant.Digest == g.Digest && d.Escalation == g.Escalation
 	})

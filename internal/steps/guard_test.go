@@ -18,7 +18,7 @@ type guarded struct {
 func newGuarded(t *testing.T) *guarded {
 	t.Helper()
 	tool := Tool{Name: "pay", Effects: EffectsUnsafe, Approval: &Approval{Approvers: 1}, Definition: map[string]string{"effects": "e", "rung primary": "r"}}
-	x := &guarded{g: Guard{Tool: &tool, Needed: true, Now: epoch, Check: func(g Grant) error {
+	x := &guarded{g: Guard{Tool: &tool, Needed: true, Now: start, Check: func(g Grant) error {
 		if string(g.Signature) != "good" {
 			return errors.New("wrong signature")
 		}
@@ -38,7 +38,7 @@ func (x *guarded) grant(t *testing.T, by string) {
 	}
 	x.m.Grants = append(x.m.Grants, Grant{
 		Run: "r", Step: "s", Tool: "pay", Digest: digest, Escalation: "r-1", By: by, Nonce: "n-" + by,
-		Issued: epoch.Add(-time.Minute), Expires: epoch.Add(time.Minute), Key: "k", Signature: []byte("good"),
+		Issued: start.Add(-time.Minute), Expires: start.Add(time.Minute), Key: "k", Signature: []byte("good"),
 	})
 }
 
@@ -52,9 +52,15 @@ func (x *guarded) second(t *testing.T, by string, epoch int) {
 
 func (x *guarded) say(e Event) { x.log = append(x.log, Record{Event: e}) }
 
+// claimedAfter has the log get the claim of the call so long after its approval.
+func (x *guarded) claimedAfter(d time.Duration) {
+	x.log = append(x.log, Record{Time: x.log[1].Time.Add(d), Event: Claimed{x.m.Attempt, "w"}})
+}
+
 func (x *guarded) other(try int) Attempt { return Attempt{Step: "s", Try: try} }
 
 func TestGuard(t *testing.T) {
+	t.Parallel()
 	failed := func(a Attempt, acted Acted) Failed {
 		return Failed{Attempt: a, Fault: Fault{Class: Unavailable, Acted: acted}}
 	}
@@ -78,15 +84,19 @@ func TestGuard(t *testing.T) {
 		"tool with other rungs": {func(x *guarded) {
 			x.g.Tool.Definition = map[string]string{"effects": "e", "rung primary": "x", "rung b": "b"}
 		}, "tools file: rung b, rung primary"},
-		"expired":          {func(x *guarded) { x.g.Now = epoch.Add(2 * time.Minute) }, "expired"},
-		"from the future":  {func(x *guarded) { x.g.Now = epoch.Add(-time.Hour) }, "future"},
-		"a little early":   {func(x *guarded) { x.g.Now = epoch.Add(-90 * time.Second) }, ""},
-		"wrong signature":  {func(x *guarded) { x.m.Grants[0].Signature = nil }, "not genuine: wrong signature"},
-		"nobody's":         {func(x *guarded) { x.m.Grants[0].By = "" }, "whose"},
-		"two are needed":   {func(x *guarded) { x.g.Tool.Approval.Approvers = 2 }, "two people"},
-		"twice the same":   {func(x *guarded) { x.g.Tool.Approval.Approvers = 2; x.m.Grants = append(x.m.Grants, x.m.Grants[0]) }, "two people"},
-		"one person twice": {func(x *guarded) { x.second(t, " ＭＩＡ", Epoch) }, "two people"},
-		"two people":       {func(x *guarded) { x.second(t, "bo", Epoch) }, ""},
+		"expired":            {func(x *guarded) { x.g.Now = start.Add(7 * time.Minute) }, "expired"},
+		"expired by the log": {func(x *guarded) { x.claimedAfter(2*time.Minute + time.Second) }, "expired"},
+		"just in time":       {func(x *guarded) { x.claimedAfter(2 * time.Minute) }, ""},
+		"a clock is ahead":   {func(x *guarded) { x.g.Now = start.Add(5 * time.Minute); x.claimedAfter(time.Second) }, ""},
+		"a clock is behind":  {func(x *guarded) { x.g.Now = start.Add(-5 * time.Minute); x.claimedAfter(time.Second) }, ""},
+		"from the future":    {func(x *guarded) { x.g.Now = start.Add(-time.Hour) }, "future"},
+		"a little early":     {func(x *guarded) { x.g.Now = start.Add(-90 * time.Second) }, ""},
+		"wrong signature":    {func(x *guarded) { x.m.Grants[0].Signature = nil }, "not genuine: wrong signature"},
+		"nobody's":           {func(x *guarded) { x.m.Grants[0].By = "" }, "who gave it"},
+		"two are needed":     {func(x *guarded) { x.g.Tool.Approval.Approvers = 2 }, "two people"},
+		"twice the same":     {func(x *guarded) { x.g.Tool.Approval.Approvers = 2; x.m.Grants = append(x.m.Grants, x.m.Grants[0]) }, "two people"},
+		"one person twice":   {func(x *guarded) { x.second(t, " ＭＩＡ", Epoch) }, "two people"},
+		"two people":         {func(x *guarded) { x.second(t, "bo", Epoch) }, ""},
 		"one person twice, in a run older than that rule": {func(x *guarded) { x.second(t, "Mia", 1) }, ""},
 		"submitter, written otherwise": {func(x *guarded) {
 			x.g.Tool.Approval.NotSubmitter = true
@@ -122,6 +132,7 @@ func TestGuard(t *testing.T) {
 		"another round, meanwhile": {func(x *guarded) { x.say(Claimed{Attempt{Step: "s", Round: 1, Try: 1}, "w"}) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			x := newGuarded(t)
 			c.change(x)
 			f := x.g.Refuse(x.m, x.log)
@@ -138,6 +149,7 @@ func TestGuard(t *testing.T) {
 }
 
 func TestFourEyesAtTheWorker(t *testing.T) {
+	t.Parallel()
 	x := newGuarded(t)
 	x.g.Tool.Approval.Approvers = 2
 	x.grant(t, "bo")
@@ -151,6 +163,7 @@ func TestFourEyesAtTheWorker(t *testing.T) {
 }
 
 func TestCanonical(t *testing.T) {
+	t.Parallel()
 	for raw, want := range map[string]string{
 		` { "b" : 1.50 , "a":[1e3, "<é>", null,true, {}] } `: `{"a":[1e3,"<é>",null,true,{}],"b":1.50}`,
 		`{"a":{"c":12345678901234567890,"b":""}}`:            `{"a":{"b":"","c":12345678901234567890}}`,
@@ -173,11 +186,12 @@ func TestCanonical(t *testing.T) {
 
 // TestStatement: every field but the signature is signed.
 func TestStatement(t *testing.T) {
-	base := Grant{Run: "r", Step: "s", Round: 1, Tool: "t", Digest: "d", Escalation: "e", By: "b", Nonce: "n", Issued: epoch, Expires: epoch, Key: "k"}
+	t.Parallel()
+	base := Grant{Run: "r", Step: "s", Round: 1, Tool: "t", Digest: "d", Escalation: "e", By: "b", Nonce: "n", Issued: start, Expires: start, Key: "k"}
 	seen := map[string]string{string(base.Statement()): "itself"}
 	for name, g := range map[string]Grant{
 		"run": {Run: "x"}, "step": {Step: "x"}, "round": {Round: 7}, "tool": {Tool: "x"}, "digest": {Digest: "x"}, "escalation": {Escalation: "x"},
-		"by": {By: "x"}, "nonce": {Nonce: "x"}, "issued": {Issued: epoch.Add(1)}, "expires": {Expires: epoch.Add(1)}, "key": {Key: "x"},
+		"by": {By: "x"}, "nonce": {Nonce: "x"}, "issued": {Issued: start.Add(1)}, "expires": {Expires: start.Add(1)}, "key": {Key: "x"},
 	} {
 		merged := base
 		raw, _ := json.Marshal(g)
@@ -195,7 +209,7 @@ func TestStatement(t *testing.T) {
 		seen[string(merged.Statement())] = name
 	}
 	signed := base
-	signed.Signature, signed.Issued = []byte("x"), epoch.In(time.FixedZone("", 3600))
+	signed.Signature, signed.Issued = []byte("x"), start.In(time.FixedZone("", 3600))
 	if string(signed.Statement()) != string(base.Statement()) {
 		t.Error("a signature or a time zone changes what is signed")
 	}

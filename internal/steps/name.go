@@ -7,11 +7,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// SamePerson reports whether two names are one person's: they are when they differ only in case, in width or in what
-// cannot be seen, as blanks around them. Else somebody could be two people by writing their name in another way.
+// SamePerson reports whether two names belong to one person: they do when they differ only in case, in width, in
+// surrounding blanks or in characters that nobody sees. Otherwise one person could approve twice under two spellings.
 func SamePerson(a, b string) bool { return a == b || Person(a) == Person(b) }
 
-// Person is the same for all the ways in which one person's name is written; empty for nobody's.
+// Person is the same for all spellings of one person's name, and empty for a name that says nobody.
 func Person(name string) string {
 	folded := strings.Map(folded, norm.NFKC.String(name))
 	return strings.TrimSpace(norm.NFKC.String(folded))
@@ -29,8 +29,8 @@ func folded(r rune) rune {
 	return first
 }
 
-// person is whom a name stands for in this run. Before epoch 2 every other way to write it was another person.
-func (s *State) person(name string) string {
+// Person is whom a name stands for in this run. Before epoch 2 every other spelling was another person.
+func (s *State) Person(name string) string {
 	if !s.since(2) {
 		return name
 	}

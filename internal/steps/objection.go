@@ -6,51 +6,51 @@ import (
 	"strings"
 )
 
-// heardPolicy is a tool as the run goes by it since workers have brought up policies of their own.
+// heardPolicy is a tool as the run sees it since workers have brought up policies of their own.
 type heardPolicy struct {
 	tool    Tool
 	asks    Asks
-	digests []string           // of the submitted policy, then of those that were brought up
+	digests []string           // of the submitted policy, then of each that was brought up
 	pinned  Tool               // as it was submitted
-	said    []PolicyDifference // what each of them changed
+	said    []PolicyDifference // what each of the others changed
 }
 
-// PolicyDifference is what a worker's tools file made stricter than a run had been submitted with.
+// PolicyDifference is what a worker's tools file made stricter than the submitted one.
 type PolicyDifference struct {
 	Tool    string   `json:"tool"`
-	Worker  string   `json:"worker"`  // the first one that said so
+	Worker  string   `json:"worker"`  // the first one that had it
 	Changes []string `json:"changes"` // parts of the tool, in the words of a tools file; empty: the submitted ones are stricter
 }
 
-// maxPolicies bounds how many policies a run hears about one tool, and how often one unit's attempt is handed back.
+// maxPolicies bounds how many policies of one tool a run takes in, and how often one unit's attempt is handed back.
 const maxPolicies = 8
 
-// onObjected takes in a policy that a worker goes by, and lets the attempt that it handed back go on under it.
+// onObjected takes in a policy that a worker has, and lets the attempt that it handed back go on under it.
 func (c *change) onObjected(e Objected) {
 	i, ok := c.current(e.Attempt)
 	if !ok {
 		return
 	}
 	u := &c.Units[i]
-	begun, giving := u.State == StepRunning, u.giving
+	begun, recall := u.State() == StepRunning, u.out.recall
 	diff, heard := c.hear(i, e)
 	c.returned(i, e.Worker, diff)
 	switch {
-	case giving != nil:
-		c.withdrawn(i, *giving)
+	case recall != nil:
+		c.withdrawn(i, *recall)
 	case !heard:
 		c.ask(i, KindFailure, Fault{Class: PolicyDenied, Acted: ActedNo, Message: tooManyPolicies(c.Tool(i).Name, e.Worker)})
-	case c.probing(i):
+	case c.Probing(i):
 		c.queue(i, 0)
 	case c.Tool(i).Effects.Unsafe() && c.mayHaveBegun(i, begun):
-		c.inDoubt(i, e.Worker)
-	case c.ending != "" && u.kind != undo:
-		c.set(i, StepCancelled)
+		c.inDoubt(i, "it may have happened already, and the tools file of worker "+e.Worker+" says that it must not be repeated")
+	case c.ending != "" && u.origin.kind != undo:
+		c.become(i, PhaseCancelled)
 	case c.unapproved(i):
 		c.nextRound(i, Decided{})
 		c.firstTry(i)
 	default:
-		u.known = c.policiesOf(i)
+		u.permit.policies = int32(c.policiesOf(i))
 		c.queue(i, 0)
 	}
 }
@@ -59,11 +59,11 @@ func tooManyPolicies(tool, worker string) string {
 	return "worker " + worker + " goes by yet another definition of " + tool + ": the workers' tools files differ too much; give them all the same one, then retry"
 }
 
-// hear merges a policy into the tool of unit i; not heard when there are too many already, or the unit's attempts come
-// back again and again.
+// hear merges a policy into the tool of unit i. heard is false when there are too many policies already, or when the
+// unit's attempts keep coming back.
 func (c *change) hear(i int, e Objected) (_ PolicyDifference, heard bool) {
 	u, t := &c.Units[i], c.pinned(i)
-	u.objections++
+	u.permit.objections++
 	h := c.heard[t.Name]
 	if h == nil {
 		h = &heardPolicy{tool: *t, asks: c.Program.Asks[t.Name], digests: slices.Clone(c.Program.policies[t.Name].Heard), pinned: *t}
@@ -73,14 +73,14 @@ func (c *change) hear(i int, e Objected) (_ PolicyDifference, heard bool) {
 		if n > 0 {
 			diff.Changes = h.said[n-1].Changes
 		}
-		return diff, u.objections <= maxPolicies
+		return diff, u.permit.objections <= maxPolicies
 	}
-	if e.Asks == nil || len(h.digests) >= maxPolicies || u.objections > maxPolicies {
+	if e.Asks == nil || len(h.digests) >= maxPolicies || u.permit.objections > maxPolicies {
 		return diff, false
 	}
 	tool, changes := h.tool.tightened(e.Policy)
 	h.asks = h.asks.joined(*e.Asks, &h.tool, e.Policy)
-	h.tool, diff.Changes = tool, changes
+	h.tool, diff.Changes = tool, append([]string{}, changes...) // never null
 	h.digests, h.said = append(h.digests, digest), append(h.said, diff)
 	if c.heard == nil {
 		c.heard = map[string]*heardPolicy{}
@@ -93,10 +93,10 @@ func (c *change) hear(i int, e Objected) (_ PolicyDifference, heard bool) {
 	return diff, true
 }
 
-// askAnew puts open questions for approval of a tool's calls again: they are about the tool as it was known before.
+// askAnew replaces the open approvals of a tool's calls by new ones: they are about the tool as it was known before.
 func (c *change) askAnew(tool string) {
 	for i := range c.Units {
-		if c.Units[i].State != StepHeld || c.pinned(i).Name != tool {
+		if c.Units[i].phase != PhaseHeld || c.pinned(i).Name != tool {
 			continue
 		}
 		c.supersede(i)
@@ -104,7 +104,7 @@ func (c *change) askAnew(tool string) {
 	}
 }
 
-// joined are the expressions of a tool t that was asked about by a, under policy p with its own as well.
+// joined are the expressions of tool t once b, those of policy p, count beside a.
 func (a Asks) joined(b Asks, t *Tool, p ToolPolicy) Asks {
 	switch {
 	case t.Approval == nil:
@@ -121,7 +121,7 @@ func (a Asks) joined(b Asks, t *Tool, p ToolPolicy) Asks {
 	return a
 }
 
-// anyOf is true when one of two conditions is, and fails when the first one does that is not false.
+// anyOf is true when one of two conditions is. It fails when the first condition that is not false fails.
 func anyOf(a, b Expr) Expr {
 	return func(s Scope) (json.RawMessage, error) {
 		if v, err := a(s); err != nil || string(v) != "false" {
@@ -131,15 +131,14 @@ func anyOf(a, b Expr) Expr {
 	}
 }
 
-// returned ends the current attempt of unit i, which nobody executed this time.
+// returned ends the current attempt of unit i, which its worker handed back unexecuted.
 func (c *change) returned(i int, worker string, diff PolicyDifference) {
 	u := &c.Units[i]
-	rec := u.record()
+	rec := u.Current()
 	rec.State, rec.Ended, rec.Worker, rec.Note = AttemptReturned, c.Now, orElse(rec.Worker, worker), "not executed: "+diff.Text()
-	u.giving = nil
 }
 
-// Text says what differs, for people.
+// Text says in words what differs.
 func (d PolicyDifference) Text() string {
 	if len(d.Changes) == 0 {
 		return "the tools file of worker " + d.Worker + " differs from the submitted one, which is the stricter of the two"
@@ -160,10 +159,28 @@ func (c *change) mayHaveBegun(i int, begun bool) bool {
 	return begun
 }
 
-// inDoubt gives the attempt that unit i stands on to a probe or a person.
-func (c *change) inDoubt(i int, worker string) {
-	f := Fault{Class: Unknown, Acted: ActedMaybe, Message: "it may have happened already, and the tools file of worker " + worker + " says that it must not be repeated"}
-	if rec := c.Units[i].record(); rec.Fault == nil {
+// otherInDoubt is an attempt of unit i's round, beside the one that has just failed, that may have acted before its tool
+// was known to be unsafe; -1 if there is none.
+func (c *change) otherInDoubt(i int) int {
+	u := &c.Units[i]
+	if !c.since(4) || !c.Tool(i).Effects.Unsafe() {
+		return -1
+	}
+	for n := len(u.Attempts) - 1; n >= 0 && u.Attempts[n].Round == u.Round; n-- {
+		rec := &u.Attempts[n]
+		acted := rec.Fault != nil && rec.Fault.MayHaveActed() && rec.State != AttemptWithdrawn
+		begun := rec.State == AttemptReturned && !rec.Started.IsZero()
+		if probe := rec.Rung == len(c.Tool(i).Rungs); !probe && (acted || begun) {
+			return n
+		}
+	}
+	return -1
+}
+
+// inDoubt hands the attempt that unit i stands on to a probe or a person.
+func (c *change) inDoubt(i int, why string) {
+	f := Fault{Class: Unknown, Acted: ActedMaybe, Message: why}
+	if rec := c.Units[i].Current(); rec.Fault == nil {
 		rec.Fault = &f
 	}
 	c.unknown(i, f)
@@ -177,13 +194,13 @@ func (c *change) unapproved(i int) bool {
 	}
 	digest, err := t.CallDigest(u.Params)
 	if err != nil {
-		return true // hold says so
+		return true // awaitApproval says why
 	}
 	_, need := c.needsApproval(i)
 	return need && !c.granted(i, digest)
 }
 
-// approvalFrom says whose word it is that a call of unit i needs approval, where it is not the submitted one.
+// approvalFrom says whose tools file asks for approval of a call of unit i, where it is not the submitted one.
 func (c *change) approvalFrom(i int) string {
 	h := c.heard[c.pinned(i).Name]
 	if h == nil || h.pinned.Approval != nil {
@@ -193,10 +210,10 @@ func (c *change) approvalFrom(i int) string {
 	if n < 0 {
 		return ""
 	}
-	return ", says the tools file of worker " + h.said[n].Worker + " (the submitted one does not ask)"
+	return ", says the tools file of worker " + h.said[n].Worker + " (the submitted one does not ask for it)"
 }
 
-// policiesOf is how many policies the run has heard of about unit i's tool, the submitted one included.
+// policiesOf is how many policies of unit i's tool the run knows, the submitted one included.
 func (s *State) policiesOf(i int) int {
 	if h := s.heard[s.pinned(i).Name]; h != nil {
 		return len(h.digests)
@@ -204,8 +221,8 @@ func (s *State) policiesOf(i int) int {
 	return 1
 }
 
-// addPolicies tells a worker by which policies the attempt has the approvals that it needs. What was heard later the
-// worker brings up again: it may ask for an approval that the attempt does not have.
+// addPolicies says under which policies the attempt has all approvals that it needs. A worker that has a policy which the
+// run heard of later brings it up again, since it may ask for an approval that the attempt does not have.
 func (s *State) addPolicies(m *StepMessage, i int) {
 	t := s.pinned(i)
 	h := s.heard[t.Name]
@@ -215,18 +232,18 @@ func (s *State) addPolicies(m *StepMessage, i int) {
 		m.Policies = s.Program.policies[t.Name]
 	default:
 		n := len(h.digests)
-		if !s.probing(i) {
-			n = s.Units[i].known
+		if !s.Probing(i) {
+			n = int(s.Units[i].permit.policies)
 		}
 		m.Policies = &Policies{Heard: h.digests[:n:n]}
-		if !s.probing(i) {
+		if !s.Probing(i) {
 			m.Policies.InputSchema, m.Policies.OutputSchema = h.pinned.InputSchema, h.pinned.OutputSchema
 		}
 	}
 }
 
-// Differences lists what workers' tools files have made stricter than the run was submitted with, by tool and in the
-// order in which it was said.
+// Differences lists what workers' tools files have made stricter than the submitted one, by tool and in the order in which
+// the run heard of it.
 func (s *State) Differences() []PolicyDifference {
 	var list []PolicyDifference
 	for _, n := range s.Program.Nodes {

@@ -2,58 +2,60 @@ package steps
 
 import (
 	"slices"
-	"strconv"
 	"time"
 )
 
 // Escalation is a question to people. Its id is `<run>-<n>`, n from 1.
 type Escalation struct {
-	Digest    string    // approval: of tool, tool definition and canonical parameters
+	Digest    string    // approval: of tool, tool definition and canonical parameters, see [Tool.CallDigest]
 	Needed    int       // approval: how many people must approve
-	Approvals []Decided // approval: those that have, each another person
-	Question  *Question // of a human rung
+	Approvals []Decided // approval: those given so far, each by another person
+	Question  *Question // what a human rung asks; nil otherwise
 	Deadline  time.Time // when nobody may have decided; zero = never
-	OnExpiry  OnExpiry  // what happens then
-	Tier      int       // how often the same was asked before, in vain
+	OnExpiry  OnExpiry  // what happens at the deadline
+	Tier      int       // how often the same was asked before without a decision
 	Follows   string    // the expired escalation that asked the same
 
-	ID       string
-	Kind     EscalationKind
-	State    EscalationState
-	Unit     int // index of Units, or RunUnit
-	Rung     string
-	Fault    Fault
-	Allowed  []Verb
-	Opened   time.Time
-	Ended    time.Time
-	Revision uint64   // sequence of the log record that opened it
-	Settled  uint64   // sequence of the log record that ended it, 0 while it is open
-	Decision *Decided // nil while open or superseded
+	ID       string          // `<run>-<n>`
+	Kind     EscalationKind  // what people are asked
+	State    EscalationState // whether it is still open
+	Unit     int             // index of State.Units, or RunUnit
+	Rung     string          // the one that its unit stood on; empty before the first attempt
+	Fault    Fault           // what it is about; of an approval only the message
+	Allowed  []Verb          // what may be decided, in the order in which it is offered
+	Opened   time.Time       // the log's time, like Ended
+	Ended    time.Time       // zero while it is open
+	Revision uint64          // sequence of the record that opened it; whoever decides says which one they saw
+	EndedSeq uint64          // sequence of the log record that ended it, 0 while it is open
+	Decision *Decided        // nil while open or superseded
 
-	before int // 1 + index of the escalation before it of the same unit, 0 = none
+	before mark // the escalation before it of the same unit
 
-	decided uint64   // sequence of the decision
-	votes   []uint64 // sequences of the approvals
+	DecisionSeq  uint64   // sequence of the decision
+	ApprovalSeqs []uint64 // sequences of the approvals
 }
 
-// ask opens an escalation about unit i (or the run) and lets the unit wait for it.
+// ask opens an escalation about unit i, or about the run, and lets the unit wait for it.
 func (c *change) ask(i int, kind EscalationKind, f Fault) {
 	if i != RunUnit {
 		c.Units[i].Fault = &f
 	}
-	c.put(Escalation{Kind: kind, Unit: i, Fault: f})
+	c.raise(Escalation{Kind: kind, Unit: i, Fault: f})
 }
 
-// put opens an escalation of which kind, unit and what belongs to the kind are given.
-func (c *change) put(e Escalation) {
-	e.ID, e.State = c.Run+"-"+strconv.Itoa(len(c.Escalations)+1), EscalationOpen
+// raise opens an escalation. Its kind, its unit and what belongs to the kind are given; the rest is filled in.
+func (c *change) raise(e Escalation) {
+	e.ID, e.State = EscalationID(c.Run, len(c.Escalations)+1), EscalationOpen
 	e.Opened, e.Revision, e.Allowed = c.Now, c.Seq, c.verbs(&e)
 	if i := e.Unit; i != RunUnit {
 		u := &c.Units[i]
-		e.Rung, e.before = c.RungName(i), u.escalation
-		u.escalation = len(c.Escalations) + 1
-		if u.State != StepUnknown {
-			c.set(i, e.holds())
+		if u.origin.kind == undo && e.OnExpiry == ExpiryFail && c.since(6) {
+			e.OnExpiry = ExpiryEscalate // else what was done would stay, and nobody would have said so
+		}
+		e.Rung, e.before = c.RungName(i), u.question
+		u.question = markOf(len(c.Escalations))
+		if u.phase != PhaseUnknown || e.Kind != KindUnknown && c.since(3) {
+			c.become(i, e.waitsIn())
 		}
 	}
 	c.Escalations = append(c.Escalations, e)
@@ -61,15 +63,15 @@ func (c *change) put(e Escalation) {
 	c.touch(e.Unit)
 }
 
-// holds is the state of the unit that waits for e.
-func (e *Escalation) holds() StepState {
+// waitsIn is the phase of the unit that waits for e.
+func (e *Escalation) waitsIn() Phase {
 	if e.Kind == KindApproval {
-		return StepHeld
+		return PhaseHeld
 	}
-	return StepEscalated
+	return PhaseAsked
 }
 
-func (e *Escalation) givenBy() []string {
+func (e *Escalation) ApprovedBy() []string {
 	var who []string
 	for _, d := range e.Approvals {
 		who = append(who, d.By)
@@ -77,7 +79,7 @@ func (e *Escalation) givenBy() []string {
 	return who
 }
 
-// verbs are what a person may decide about an escalation. The server checks them again.
+// verbs are what a person may decide about an escalation.
 func (c *change) verbs(e *Escalation) []Verb {
 	i := e.Unit
 	switch {
@@ -87,12 +89,18 @@ func (c *change) verbs(e *Escalation) []Verb {
 		return []Verb{VerbSkip, VerbAbort}
 	case i == RunUnit:
 		return []Verb{VerbRetry, VerbAnswer, VerbSkip, VerbAbort}
-	case c.ending != "" && c.Units[i].kind != undo:
+	case c.ending != "" && c.Units[i].origin.kind != undo:
 		return []Verb{VerbAnswer, VerbSkip}
+	case e.Kind == KindLimit && c.Units[i].loop.last:
+		return []Verb{VerbExtend, VerbAnswer, VerbAbort}
+	case e.Kind == KindLimit:
+		return []Verb{VerbExtend, VerbFinish, VerbAnswer, VerbAbort}
 	case e.Kind == KindApproval:
 		return c.Tool(i).Approval.Decisions
 	case e.Question != nil:
 		return []Verb{VerbAnswer, VerbSkip, VerbAbort}
+	case c.Units[i].origin.kind == agentTurn:
+		return []Verb{VerbRetry, VerbAnswer, VerbSkip, VerbAbort}
 	case e.Kind == KindUnknown && c.Tool(i).Verify != nil:
 		return []Verb{VerbVerify, VerbAnswer, VerbRetry, VerbSkip, VerbAbort}
 	case e.Kind == KindUnknown:
@@ -104,7 +112,7 @@ func (c *change) verbs(e *Escalation) []Verb {
 }
 
 func (c *change) isFan(i int) bool {
-	return c.Units[i].kind == planStep && c.Program.Nodes[i].ForEach != nil
+	return c.Units[i].origin.kind == planStep && c.Program.Nodes[i].ForEach != nil
 }
 
 // escalationOf is the open escalation of unit i, or of the run.
@@ -119,25 +127,25 @@ func (c *change) escalationOf(i int) *Escalation {
 
 // supersede closes the open escalation of unit i, because events have answered it.
 func (c *change) supersede(i int) {
-	if i != RunUnit && c.Units[i].escalation == 0 {
+	if i != RunUnit && c.Units[i].question == 0 {
 		return
 	}
 	if e := c.escalationOf(i); e != nil {
 		c.close(e, EscalationSuperseded)
 		if e.Question != nil {
-			c.asked(i, AttemptGivenUp)
+			c.endQuestion(i, AttemptGivenUp)
 		}
 	}
 }
 
 func (c *change) close(e *Escalation, st EscalationState) {
-	e.State, e.Ended, e.Settled = st, c.Now, c.Seq
+	e.State, e.Ended, e.EndedSeq = st, c.Now, c.Seq
 	c.open--
 	c.touch(e.Unit)
 }
 
-// onDecided applies a person's decision. The log's order settles who was first: a decision on what is no longer open,
-// or with a verb that is not allowed, changes nothing.
+// onDecided applies a person's decision. The log's order says who was first: a decision on an escalation that is no longer
+// open, or with a verb that is not allowed, changes nothing.
 func (c *change) onDecided(d Decided) {
 	n := slices.IndexFunc(c.Escalations, func(e Escalation) bool { return e.ID == d.Escalation })
 	if n < 0 {
@@ -148,20 +156,20 @@ func (c *change) onDecided(d Decided) {
 		return
 	}
 	if !e.Deadline.IsZero() && !c.Now.Before(e.Deadline) {
-		c.expire(n) // its timer is on its way; the log's time says who was first
+		c.expire(n) // the timer is on its way, and the log's time says that the deadline was first
 		return
 	}
-	if !c.enough(e, d) {
+	if !c.isEnough(e, d) {
 		return
 	}
 	given := d
 	if d.Verb == VerbAnswer {
 		var err error
 		if given.Answer, err = Reshaped(c.State, e, d.Answer); err != nil {
-			return // refused where it was given; nobody can tell what it is to be
+			return // whoever gave it was told so; here nothing can be made of it
 		}
 	}
-	e.Decision, e.decided = &d, c.Seq
+	e.Decision, e.DecisionSeq = &d, c.Seq
 	c.close(e, EscalationDecided)
 	if e.Unit == RunUnit {
 		c.decideRun(e.Kind, d)
@@ -174,6 +182,9 @@ func (c *change) onDecided(d Decided) {
 func (c *change) decideUnit(e *Escalation, d Decided) {
 	i := e.Unit
 	u := &c.Units[i]
+	if c.since(3) && (d.Verb == VerbAnswer || d.Verb == VerbSkip || d.Verb == VerbAbort && u.origin.kind == undo) {
+		u.doubt = 0 // an outcome that comes later is history only
+	}
 	switch d.Verb {
 	case VerbApprove:
 		c.approved(i, e)
@@ -181,60 +192,71 @@ func (c *change) decideUnit(e *Escalation, d Decided) {
 		c.deny(e, d)
 		c.reject(i, d, "rejected by "+d.By+because(d.Reason))
 	case VerbRetry:
-		c.again0(i, d)
+		if e.Kind == KindUnknown && c.stillRunning(i) > 0 {
+			c.tooSoon(i)
+			return
+		}
+		c.sendBack(i, d)
 	case VerbEdit:
 		u.Params, u.edit = d.Params, u.edit+1
 		c.nextRound(i, d)
 		c.firstTry(i)
+	case VerbExtend:
+		c.extendAgent(i, d)
+	case VerbFinish:
+		u.Fault = nil
+		c.become(i, PhaseLooping)
+		c.finishAgent(i, e.Fault.Message)
 	case VerbVerify:
 		c.probe(i)
 	case VerbAnswer:
-		c.asked(i, AttemptSucceeded)
+		c.endQuestion(i, AttemptSucceeded)
 		u.Output, u.AnswerBy, u.Fault = d.Answer, d.By, nil
 		if e.Question != nil {
 			c.label(i, 0)
 		}
-		c.done(i, StepSucceeded)
+		c.done(i, PhaseSucceeded)
 	case VerbSkip:
-		c.asked(i, AttemptGivenUp)
+		c.endQuestion(i, AttemptGivenUp)
 		c.skip(i)
 	case VerbAbort:
-		c.asked(i, AttemptGivenUp)
+		c.endQuestion(i, AttemptGivenUp)
 		c.abort(i, d)
 	}
 }
 
-// again0 sends unit i back to the first rung in the next round, with the parameters that it had. One that never had
-// any (its expression failed) evaluates them again.
-func (c *change) again0(i int, d Decided) {
+// sendBack sends unit i back to the first rung in the next round, with the parameters that it had. If it never had any,
+// because an expression failed, they are evaluated again.
+func (c *change) sendBack(i int, d Decided) {
 	u := &c.Units[i]
 	c.nextRound(i, d)
 	switch {
 	case u.Params != nil:
 		c.firstTry(i)
-	case u.kind == undo:
+	case u.origin.kind == undo:
 		c.prepare(i)
 	default:
-		c.set(i, StepPending)
+		c.become(i, PhaseWaiting)
 		c.ready = append(c.ready, i)
 	}
 }
 
-// nextRound begins anew, with the approval that an approver's decision brings along.
+// nextRound begins a new round, with the approval that an approver's decision brings along.
 func (c *change) nextRound(i int, d Decided) {
 	u := &c.Units[i]
 	u.Round++
-	u.Fault, u.giving, u.grants, u.doubt, u.Rejected, u.instead = nil, nil, nil, 0, nil, ""
+	u.Fault, u.permit.grants, u.doubt, u.Rejected, u.ladder.unapproved = nil, nil, 0, nil, ""
 	if d.Grant != nil {
-		u.grants = []Grant{*d.Grant}
+		u.permit.grants = []Grant{*d.Grant}
+		c.forgetEarly(i)
 	}
 	c.reopen(i, d)
 }
 
-// abort ends the run; said about a compensation, it ends the compensations.
+// abort ends the run; decided about a compensation, it ends the compensations.
 func (c *change) abort(i int, d Decided) {
-	c.set(i, StepFailed)
-	if c.Units[i].kind == undo {
+	c.become(i, PhaseFailed)
+	if c.Units[i].origin.kind == undo {
 		c.noUndo = true
 		return
 	}
@@ -263,13 +285,13 @@ func (c *change) decideRun(kind EscalationKind, d Decided) {
 	}
 }
 
-// resume queues what was put off while a person held the run.
+// resume queues what was deferred while people were asked about the run's deadline.
 func (c *change) resume() {
 	c.paused = false
 	for i := range c.Units {
-		if c.Units[i].deferred {
+		if c.Units[i].phase == PhaseDeferred {
 			c.newBudget(i)
-			c.queue(i, 0)
+			c.queue(i, c.stillRunning(i))
 		}
 	}
 }

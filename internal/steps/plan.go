@@ -2,6 +2,7 @@ package steps
 
 import (
 	"encoding/json"
+	"math"
 	"strconv"
 	"time"
 )
@@ -11,7 +12,19 @@ type Duration time.Duration
 
 // MarshalJSON writes d in seconds.
 func (d Duration) MarshalJSON() ([]byte, error) {
-	return strconv.AppendFloat(nil, time.Duration(d).Seconds(), 'g', -1, 64), nil
+	return d.AppendSeconds(nil), nil
+}
+
+// AppendSeconds writes d in seconds, as a number that reads as d: of some lengths above nine hours the nearest one reads as
+// a nanosecond less, because what is below one is cut off.
+func (d Duration) AppendSeconds(b []byte) []byte {
+	s := time.Duration(d).Seconds()
+	if Duration(s*float64(time.Second)) != d {
+		if next := math.Nextafter(s, math.Copysign(math.MaxFloat64, s)); Duration(next*float64(time.Second)) == d {
+			s = next
+		}
+	}
+	return strconv.AppendFloat(b, s, 'g', -1, 64)
 }
 
 // UnmarshalJSON reads a number of seconds.
@@ -29,21 +42,21 @@ func (d Duration) String() string { return time.Duration(d).String() }
 // Definition is what is pinned into a run when it is submitted: the plan, and the policies of every tool that it
 // names. A later edit of the tools file does not change a running run.
 type Definition struct {
-	Plan  Plan            `json:"plan"`
-	Tools map[string]Tool `json:"tools"`
+	Plan  Plan            `json:"plan"`  // with all defaults filled in
+	Tools map[string]Tool `json:"tools"` // by name
 }
 
 // Plan is a workflow as data, with all defaults filled in (Needs, OnFailure ...). Expressions are kept as written.
 type Plan struct {
-	Name          string            `json:"name"`
-	Input         json.RawMessage   `json:"input,omitempty"`        // defaults of the input, an object
-	InputSchema   json.RawMessage   `json:"input_schema,omitempty"` // JSON Schema of the input
-	Deadline      Duration          `json:"deadline,omitempty"`     // work clock of the whole run; 0 = none
-	OnDeadline    OnDeadline        `json:"on_deadline,omitempty"`
+	Name          string            `json:"name"`                     // shown as the workflow
+	Input         json.RawMessage   `json:"input,omitempty"`          // defaults of the input, an object
+	InputSchema   json.RawMessage   `json:"input_schema,omitempty"`   // JSON Schema of the input
+	Deadline      Duration          `json:"deadline,omitempty"`       // work clock of the whole run; 0 = none
+	OnDeadline    OnDeadline        `json:"on_deadline,omitempty"`    // what its end does
 	EscalateAfter int               `json:"escalate_after,omitempty"` // faults of one (tool, class) before it asks; 0 = never
-	Labels        map[string]string `json:"labels,omitempty"`
-	Steps         []Step            `json:"steps"`
-	Output        json.RawMessage   `json:"output,omitempty"` // template of the run's output
+	Labels        map[string]string `json:"labels,omitempty"`         // defaults of the labels
+	Steps         []Step            `json:"steps"`                    // in the order of the document
+	Output        json.RawMessage   `json:"output,omitempty"`         // template of the run's output
 }
 
 // OnDeadline says what the end of the run's work clock does.
@@ -65,21 +78,22 @@ const (
 
 // Step is one node of a plan.
 type Step struct {
-	ID          string          `json:"id"`
-	Tool        string          `json:"tool"`
-	Needs       []string        `json:"needs,omitempty"` // ids; the default (the step before) is already filled in
-	When        string          `json:"when,omitempty"`
-	With        json.RawMessage `json:"with,omitempty"` // template of the parameters, an object
-	ForEach     string          `json:"for_each,omitempty"`
+	ID          string          `json:"id"`                     // unique in the plan
+	Tool        string          `json:"tool"`                   // its name
+	Needs       []string        `json:"needs,omitempty"`        // ids; the default (the step before) is already filled in
+	When        string          `json:"when,omitempty"`         // a bare expression; empty = always
+	With        json.RawMessage `json:"with,omitempty"`         // template of the parameters, an object
+	ForEach     string          `json:"for_each,omitempty"`     // a bare expression that gives a list; empty = one call
 	MaxParallel int             `json:"max_parallel,omitempty"` // items of for_each at work at once; default 50
-	OnFailure   OnFailure       `json:"on_failure,omitempty"`
-	Compensate  *Compensate     `json:"compensate,omitempty"`
+	OnFailure   OnFailure       `json:"on_failure,omitempty"`   // when nothing is left to try
+	Compensate  *Compensate     `json:"compensate,omitempty"`   // what undoes it; nil = nothing
+	Agent       *Agent          `json:"agent,omitempty"`        // makes it a loop; Tool is its model then
 }
 
 // Compensate names the call that undoes a step when its run fails, is aborted or is cancelled.
 type Compensate struct {
-	Tool string          `json:"tool"`
-	With json.RawMessage `json:"with,omitempty"`
+	Tool string          `json:"tool"`           // its name
+	With json.RawMessage `json:"with,omitempty"` // template of the parameters, an object
 }
 
 // Effects says what executing a tool does to the world, and so whether it may be repeated.
@@ -93,15 +107,16 @@ const (
 
 // Tool is the policy of a tool: its ladder, its effects, its budget. How a rung is executed is the worker's business.
 type Tool struct {
-	Name         string          `json:"name"`
-	Effects      Effects         `json:"effects"`
-	Timeout      Duration        `json:"timeout"` // the step's budget over attempts, rungs, queue and backoff; 0 = none
-	Rungs        []Rung          `json:"rungs"`
-	InputSchema  json.RawMessage `json:"input_schema,omitempty"`
-	OutputSchema json.RawMessage `json:"output_schema,omitempty"`
-	Approval     *Approval       `json:"approval,omitempty"` // nil: it may act unasked
-	Verify       *Verify         `json:"verify,omitempty"`   // nil: only a person can settle an unknown outcome
-	Summary      string          `json:"summary,omitempty"`  // template over params: what a call is about to do, in one line
+	Name         string          `json:"name"`                    // `<word>.<word>`, at least one word
+	Effects      Effects         `json:"effects"`                 // whether it may be repeated
+	Timeout      Duration        `json:"timeout"`                 // the step's budget over attempts, rungs, queue and backoff; 0 = none
+	Rungs        []Rung          `json:"rungs"`                   // the ladder, best first
+	InputSchema  json.RawMessage `json:"input_schema,omitempty"`  // JSON Schema of the parameters
+	OutputSchema json.RawMessage `json:"output_schema,omitempty"` // JSON Schema of the output
+	Approval     *Approval       `json:"approval,omitempty"`      // nil: it may act unasked
+	Verify       *Verify         `json:"verify,omitempty"`        // nil: only a person can settle an unknown outcome
+	Description  string          `json:"description,omitempty"`   // what it does, for models that may call it
+	Summary      string          `json:"summary,omitempty"`       // template over params: what a call is about to do, in one line
 	// Definition is what an approval is bound to beside the parameters: a digest for each part of the tool that says what
 	// it does to the world (effects, schemas, executors). Empty where nothing needs approval.
 	Definition map[string]string `json:"definition,omitempty"`
@@ -109,14 +124,14 @@ type Tool struct {
 
 // Approval says which calls of a tool wait for a person, and what that person may do.
 type Approval struct {
-	When         string   `json:"when,omitempty"` // a bare expression over params; empty = always
-	Decisions    []Verb   `json:"decisions"`
+	When         string   `json:"when,omitempty"`          // a bare expression over params; empty = always
+	Decisions    []Verb   `json:"decisions"`               // what a person may decide
 	Approvers    int      `json:"approvers"`               // different people who must approve, 1 or 2
 	NotSubmitter bool     `json:"not_submitter,omitempty"` // whoever submitted the run cannot approve
 	ValidFor     Duration `json:"valid_for"`               // how long an approval may wait for its worker
 	Deadline     Duration `json:"deadline,omitempty"`      // of the decision; 0 = none
-	OnDeadline   OnExpiry `json:"on_deadline,omitempty"`
-	OnReject     OnReject `json:"on_reject,omitempty"`
+	OnDeadline   OnExpiry `json:"on_deadline,omitempty"`   // what happens then; never consent
+	OnReject     OnReject `json:"on_reject,omitempty"`     // empty = what the step says
 }
 
 // OnReject says what a rejection does to the step.
@@ -137,12 +152,12 @@ type Verify struct {
 
 // Human is a rung on which a person gives the result.
 type Human struct {
-	Question   string          `json:"question"` // a template over params
-	Options    []string        `json:"options,omitempty"`
-	Schema     json.RawMessage `json:"answer_schema,omitempty"`
-	Deadline   Duration        `json:"deadline,omitempty"` // 0 = none
-	OnDeadline OnExpiry        `json:"on_deadline,omitempty"`
-	Output     json.RawMessage `json:"output,omitempty"` // template of the step's output, over params and the answer; default the answer
+	Question   string          `json:"question"`                // a template over params
+	Options    []string        `json:"options,omitempty"`       // answers to pick from; empty = any that fits the schema
+	Schema     json.RawMessage `json:"answer_schema,omitempty"` // JSON Schema of the answer
+	Deadline   Duration        `json:"deadline,omitempty"`      // 0 = none
+	OnDeadline OnExpiry        `json:"on_deadline,omitempty"`   // what happens then
+	Output     json.RawMessage `json:"output,omitempty"`        // template of the step's output, over params and the answer; default the answer
 }
 
 // VerifyRung is the name of the probe among a tool's rungs; no rung of a tools file may have it.
@@ -163,33 +178,34 @@ func (r *Rung) Harmless() bool {
 
 // Rung is one level of a tool's ladder.
 type Rung struct {
-	Name     string      `json:"name"`
-	Executor string      `json:"executor"`         // http, command, nats, go, cache, static, human
+	Name     string      `json:"name"`             // unique in the ladder
+	Executor string      `json:"executor"`         // http, command, nats, go, remote, mcp, cache, static, human
 	Target   string      `json:"target,omitempty"` // what it talks to, for people and without secrets; a template: "GET http://.../orders/${ params.order }"
 	Timeout  Duration    `json:"timeout"`          // one attempt; 0 = only the step's budget
-	Retry    RetryPolicy `json:"retry"`
-	Human    *Human      `json:"human,omitempty"` // set when Executor is human
+	Retry    RetryPolicy `json:"retry"`            // how often and how patiently it is tried
+	Human    *Human      `json:"human,omitempty"`  // set when Executor is human
+	Price    *Price      `json:"price,omitempty"`  // of a model; nil: its calls are counted, and cost nothing
 }
 
 // RetryPolicy says how often and how patiently a rung is tried, for every class of [Retry] reaction.
 type RetryPolicy struct {
-	MaxAttempts   int      `json:"max_attempts"` // tries per class, the first one included; 1 = no retry
-	Initial       Duration `json:"initial"`      // upper bound of the first wait (full jitter)
-	Factor        float64  `json:"factor"`
+	MaxAttempts   int      `json:"max_attempts"`    // tries per class, the first one included; 1 = no retry
+	Initial       Duration `json:"initial"`         // upper bound of the first wait (full jitter)
+	Factor        float64  `json:"factor"`          // by which the bound grows with each try
 	Max           Duration `json:"max"`             // upper bound of any wait
 	RetryAfterMax Duration `json:"retry_after_max"` // a longer Retry-After goes to the next rung at once
 	// MaxNamedWaits is how many waits the other side may name on one rung in one round before the next rung is tried;
 	// 0 is [DefaultNamedWaits].
 	MaxNamedWaits int                   `json:"max_named_waits,omitempty"`
-	On            map[Class]ClassPolicy `json:"on,omitempty"`
+	On            map[Class]ClassPolicy `json:"on,omitempty"` // exceptions by class
 }
 
 // ClassPolicy overrides a [RetryPolicy] for one class; zero fields keep the rung's values.
 type ClassPolicy struct {
-	MaxAttempts int      `json:"max_attempts,omitempty"`
-	Initial     Duration `json:"initial,omitempty"`
-	Factor      float64  `json:"factor,omitempty"`
-	Max         Duration `json:"max,omitempty"`
+	MaxAttempts int      `json:"max_attempts,omitempty"` // 1 = no retry
+	Initial     Duration `json:"initial,omitempty"`      // bound of the first wait
+	Factor      float64  `json:"factor,omitempty"`       // growth of the bound
+	Max         Duration `json:"max,omitempty"`          // upper bound of any wait
 }
 
 // OnExpiry says what happens to a question that nobody decided in time. None of them is consent.

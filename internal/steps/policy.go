@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// react is the whole policy about failure: what happens to unit i after a fault that its ladder has to deal with.
-// In this order: what may have happened and must not be repeated is settled by a person; what no machine can mend
-// goes to a person; too many faults of a kind go to a person; then the same rung again, the next rung, a person.
+// react is the whole policy about failure: what happens to unit i after fault f. In this order: what may have happened and
+// must not be repeated is settled by a probe or a person; what no machine can mend goes to a person; too many faults of a
+// kind go to a person; then the same rung is tried once more, then the next rung, then a person is asked.
 func (c *change) react(i int, f Fault) {
-	if c.probing(i) {
+	if c.Probing(i) {
 		c.probeFailed(i, f)
 		return
 	}
@@ -20,13 +20,18 @@ func (c *change) react(i int, f Fault) {
 		c.unknown(i, f)
 		return
 	}
-	if c.ending != "" && c.Units[i].kind != undo {
+	if n := c.otherInDoubt(i); n >= 0 {
+		c.standOn(i, n)
+		c.inDoubt(i, "it may have happened already, and must not be repeated")
+		return
+	}
+	if c.ending != "" && c.Units[i].origin.kind != undo {
 		c.Units[i].Fault = &f
-		c.set(i, StepCancelled)
+		c.become(i, PhaseCancelled)
 		return
 	}
 	if f.Class == PolicyDenied {
-		c.ask(i, KindFailure, f) // somebody must see it, whatever the plan says of failures
+		c.ask(i, KindFailure, f) // people must see it, whatever the plan says about failures
 		return
 	}
 	if f.Class.Reaction() == Ask {
@@ -37,7 +42,10 @@ func (c *change) react(i int, f Fault) {
 		c.ask(i, KindFailure, f)
 		return
 	}
-	if wait, ok := c.again(i, &f); ok {
+	if c.noMoneyLeft(i, f) {
+		return
+	}
+	if wait, ok := c.retry(i, &f); ok {
 		c.queue(i, wait)
 		return
 	}
@@ -61,9 +69,9 @@ func (c *change) tooMany(i int, f Fault) bool {
 	return c.faults[k] >= limit
 }
 
-// again says whether unit i tries the same rung once more after f, and after what wait. If the reason for a no is not in
-// the fault itself, it is added to its message.
-func (c *change) again(i int, f *Fault) (time.Duration, bool) {
+// retry says whether unit i tries the same rung once more after f, and after which wait. If it does not, and the fault
+// itself does not say why, the reason is added to its message.
+func (c *change) retry(i int, f *Fault) (time.Duration, bool) {
 	if f.Class.Reaction() != Retry || f.Final && c.since(2) {
 		return 0, false
 	}
@@ -80,8 +88,9 @@ func (c *change) again(i int, f *Fault) (time.Duration, bool) {
 	return wait, c.inBudget(i, wait)
 }
 
-// namedWait is the wait that the other side asks for. It is no failed try: a bound on its length, the number of such
-// waits on the rung and the step's budget limit it. However short a wait is named, the rung's first wait is the least.
+// namedWait is the wait that the other side asks for. It does not count as a failed try: it is limited by a bound on its
+// length, by the number of such waits on the rung and by the step's budget. It is at least as long as the rung's first
+// wait.
 func (c *change) namedWait(i int, f *Fault, p RetryPolicy) (time.Duration, bool) {
 	wait := time.Duration(f.RetryAfter)
 	if p.never(f.Class) || p.RetryAfterMax > 0 && f.RetryAfter > p.RetryAfterMax {
@@ -89,16 +98,16 @@ func (c *change) namedWait(i int, f *Fault, p RetryPolicy) (time.Duration, bool)
 	}
 	if c.since(2) {
 		wait = max(wait, p.initial(f.Class))
-		if u := &c.Units[i]; u.named >= p.namedWaits() {
-			f.Message += fmt.Sprintf("; it has asked to wait %d times, and no more are allowed (max_named_waits)", u.named)
+		if u := &c.Units[i]; int(u.ladder.named) >= p.namedWaits() {
+			f.Message += fmt.Sprintf("; it has asked to wait %d times, and no more are allowed (max_named_waits)", u.ladder.named)
 			return wait, false
 		}
-		c.Units[i].named++
+		c.Units[i].ladder.named++
 	}
 	return wait, c.inBudget(i, wait)
 }
 
-// inBudget reports whether a wait ends before the budget of unit i does. One that does not is not begun.
+// inBudget reports whether a wait ends before the budget of unit i does. A wait that does not is not begun.
 func (c *change) inBudget(i int, wait time.Duration) bool {
 	end := c.Units[i].Deadline
 	return end.IsZero() || c.Now.Add(wait).Before(end)
@@ -114,12 +123,12 @@ func (c *change) nextRung(i int) bool {
 	return true
 }
 
-// below is the first rung from k down that unit i may stand on: without the approval that it needs, only one that acts
-// on nothing.
+// below is the first rung from k down that unit i may stand on. Without the approval that it needs that is only a rung
+// that acts on nothing.
 func (c *change) below(i, k int) (int, bool) {
 	t := c.Tool(i)
 	for ; k < len(t.Rungs); k++ {
-		if c.Units[i].instead == "" || t.Rungs[k].Harmless() {
+		if c.Units[i].ladder.unapproved == "" || t.Rungs[k].Harmless() {
 			return k, true
 		}
 	}
@@ -129,7 +138,7 @@ func (c *change) below(i, k int) (int, bool) {
 // onRung queues the first try of rung k.
 func (c *change) onRung(i, k int) {
 	u := &c.Units[i]
-	u.Rung, u.Try, u.counts, u.named = k, 0, nil, 0
+	u.Rung, u.Try, u.ladder.faults, u.ladder.named = k, 0, nil, 0
 	c.queue(i, 0)
 }
 
@@ -137,15 +146,19 @@ func (c *change) onRung(i, k int) {
 func (c *change) giveUp(i int, f Fault) {
 	u := &c.Units[i]
 	u.Fault = &f
+	if c.tellsModel(i, f) {
+		c.done(i, PhaseFailed)
+		return
+	}
 	on := c.Program.Nodes[u.Node].Step.OnFailure
-	if u.kind == undo {
+	if u.origin.kind == undo {
 		on = OnFailureEscalate
 	}
 	switch on {
 	case OnFailureSkip:
 		c.skip(i)
 	case OnFailureFail:
-		c.set(i, StepFailed)
+		c.become(i, PhaseFailed)
 		c.startEnding(RunFailed, u.ID+": "+f.Error())
 	default:
 		c.ask(i, kindOf(f), f)
@@ -164,42 +177,49 @@ func kindOf(f Fault) EscalationKind {
 	return KindFailure
 }
 
-// unknown is for an attempt that may have happened and must not be repeated. A person settles it; a run that is
+// unknown is for an attempt that may have happened and must not be repeated. A probe or a person settles it; a run that is
 // ending asks only where the answer decides whether something is to be undone.
 func (c *change) unknown(i int, f Fault) {
 	u := &c.Units[i]
+	if f.Class == Unknown && c.since(6) { // else its own worker has told of its end
+		if until := c.mayRunUntil(i); until.After(c.Now) {
+			u.Current().mayRunUntil = until
+			f.Message += "; until " + until.UTC().Format("15:04:05 UTC") + " it may still be under way: look again after that before you retry"
+		}
+	}
 	f.Class, f.Acted = Unknown, ActedMaybe
-	u.record().State, u.Fault = AttemptUnknown, &f
-	u.doubt = slices.IndexFunc(u.Attempts, func(r AttemptRecord) bool { return r.is(c.Attempt(i)) }) + 1
-	c.set(i, StepUnknown)
+	u.Current().State, u.Fault = AttemptUnknown, &f
+	u.doubt = markOf(slices.IndexFunc(u.Attempts, func(r AttemptRecord) bool { return r.is(c.Attempt(i)) }))
+	if u.phase != PhaseUnknown { // else another attempt was in doubt before this one
+		c.become(i, PhaseUnknown)
+	}
 	switch {
-	case c.ending != "" && u.kind != undo && c.Program.Nodes[u.Node].CompensateTool == nil:
-		c.settleUnknown(i)
-	case c.ending == "" && c.Tool(i).Verify != nil:
+	case c.ending != "" && u.origin.kind != undo && !c.undone(i):
+		c.leaveUnknown(i)
+	case c.Tool(i).Verify != nil && (c.ending == "" || u.origin.kind == undo && c.since(6)):
 		c.probe(i)
 	default:
 		c.ask(i, KindUnknown, f)
 	}
 }
 
-// settleUnknown lets an unknown outcome stand as it is: nobody needs to know any more.
-func (c *change) settleUnknown(i int) {
-	if u := &c.Units[i]; !u.over() {
-		u.settled = true
-		c.left--
+// leaveUnknown leaves an unknown outcome as it is: nobody needs to know any more.
+func (c *change) leaveUnknown(i int) {
+	if !c.Units[i].Over() {
+		c.shift(i, PhaseLeftUnknown)
 	}
 	c.touch(i)
 }
 
 // count counts one more fault of a class on this rung and returns how many there are.
 func (u *Unit) count(class Class) int {
-	for k := range u.counts {
-		if u.counts[k].class == class {
-			u.counts[k].n++
-			return u.counts[k].n
+	for k := range u.ladder.faults {
+		if u.ladder.faults[k].class == class {
+			u.ladder.faults[k].n++
+			return u.ladder.faults[k].n
 		}
 	}
-	u.counts = append(u.counts, classCount{class, 1})
+	u.ladder.faults = append(u.ladder.faults, classCount{class, 1})
 	return 1
 }
 
@@ -223,6 +243,11 @@ func (p RetryPolicy) never(class Class) bool {
 // wait is the wait after the n-th fault of a class: full jitter below an exponentially growing bound. The jitter is a
 // hash of the attempt's name, so asking twice gives the same answer.
 func (p RetryPolicy) wait(class Class, n int, attempt string) time.Duration {
+	return time.Duration(p.bound(class, n) * fraction(attempt)).Round(time.Millisecond)
+}
+
+// bound is how long the wait after the n-th fault of a class may be.
+func (p RetryPolicy) bound(class Class, n int) float64 {
 	initial, factor, most := p.initial(class), p.Factor, p.Max
 	on := p.On[class]
 	if on.Factor > 0 {
@@ -238,7 +263,7 @@ func (p RetryPolicy) wait(class Class, n int, attempt string) time.Duration {
 	if most > 0 {
 		bound = min(bound, float64(most))
 	}
-	return time.Duration(bound * fraction(attempt)).Round(time.Millisecond)
+	return bound
 }
 
 // initial is the bound of the first wait for a class.

@@ -2,17 +2,17 @@ package steps
 
 import "encoding/json"
 
-// Expr is a compiled expression or template: a pure function of what the run has so far. It returns JSON with numbers
-// exactly as written. Nil means that the plan has none.
+// Expr is a compiled expression or template: a pure function of what the run has so far. It returns JSON, with numbers
+// exactly as they were written. Nil means that the plan has none.
 type Expr func(Scope) (json.RawMessage, error)
 
 // Program is a compiled [Definition]. It is immutable and shared by all runs of the same digest.
 type Program struct {
 	Digest string // of the definition's bytes
 	Definition
-	Nodes  []Node // one per plan step, in the plan's order
-	Output Expr
-	Asks   map[string]Asks // by tool; only of tools that have something to ask
+	Nodes  []Node          // one per plan step, in the plan's order
+	Output Expr            // makes the run's output; nil = none
+	Asks   map[string]Asks // by tool; only of tools that have such expressions
 	index  map[string]int  // plan step id -> index of Nodes
 
 	Reshapes  map[string]map[int]Expr // by tool and rung: what makes an output of a person's answer
@@ -20,7 +20,7 @@ type Program struct {
 	policies  map[string]*Policies    // by tool: as it was submitted
 }
 
-// Asks are a tool's expressions about one call of it.
+// Asks are a tool's expressions about one of its calls.
 type Asks struct {
 	Approval  Expr         // true or false: whether the call needs approval; nil = it does, if the tool has an approval at all
 	Happened  Expr         // true or false, of the probe's output
@@ -32,16 +32,17 @@ type Asks struct {
 
 // Node is a plan step with its expressions compiled and its neighbours resolved.
 type Node struct {
-	Step           *Step
-	Tool           *Tool
-	When           Expr // gives true or false
-	WhenPerItem    bool // When names item or index: it is asked for each item of ForEach, not for the step
-	With           Expr // gives the parameters; nil means {}
-	ForEach        Expr // gives a list
-	CompensateTool *Tool
-	CompensateWith Expr
-	Needs          []int // indexes of Nodes
-	Dependents     []int
+	Step           *Step      // as the plan has it
+	Tool           *Tool      // its pinned policy
+	When           Expr       // gives true or false
+	WhenPerItem    bool       // When names item or index: it is asked for each item of ForEach, not for the step
+	With           Expr       // gives the parameters; nil means {}
+	ForEach        Expr       // gives a list
+	CompensateTool *Tool      // nil = nothing undoes it
+	CompensateWith Expr       // gives the compensation's parameters; nil means {}
+	Agent          *AgentNode // of an agent step; Tool is its model then
+	Needs          []int      // indexes of Nodes
+	Dependents     []int      // indexes of Nodes that need this one
 }
 
 // Link resolves neighbours and tools of p by name; expressions are already in place, one node per step.
@@ -81,4 +82,19 @@ func (p *Program) tool(name string) *Tool {
 		panic("steps: tool " + name + " is not pinned")
 	}
 	return &t
+}
+
+// Sentence is a tool's compiled `summary`: what it says about a call with these decoded parameters, piece by piece.
+type Sentence func(params any) ([]Piece, error)
+
+// Saying is what there is to say about the calls of a tool.
+type Saying struct {
+	Say   Sentence // nil where the tool has no summary
+	Order []string // names of parameters, as the input schema has them
+}
+
+// Piece is a part of a summary: words of whoever wrote the tools file, or a value out of the parameters.
+type Piece struct {
+	Text  string // without marks of its own
+	Value bool   // Text is a value, and not the author's words
 }

@@ -1,13 +1,18 @@
-package steps
+package steps_test
 
 import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"belay/internal/steps"
+	"belay/internal/steps/view"
+	"belay/internal/stepstest"
 )
 
 // TestInvariants plays random runs against the core: random plans, workers that succeed, fail, claim, die and report
@@ -18,17 +23,31 @@ import (
 //   - differences published add up to all that is wanted;
 //   - an unsafe tool that may have acted is not queued again in the same round;
 //   - the ladder's limits hold;
-//   - whatever a worker may still begin is not over ([world.checkLoose]);
+//   - whatever a worker may still begin is not over (see stepstest.World);
 //
 // and at the end that the fold of the log is the same wherever it is cut.
-func TestInvariants(t *testing.T) { rapid.Check(t, playRun) }
+func TestInvariants(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, playRun)
+}
 
 // FuzzInvariants is the same for the coverage-guided fuzzer.
 func FuzzInvariants(f *testing.F) { f.Fuzz(rapid.MakeFuzz(playRun)) }
 
 func playRun(t *rapid.T) {
-	g := &player{T: t, world: newWorld(t), plan: drawPlan(t)}
-	g.add(Submitted{Epoch: Epoch, Program: g.plan.program(), Input: json.RawMessage(`{}`), By: "sue"})
+	play(t, rapid.SampledFrom([]int{steps.Epoch, steps.Epoch, 2}).Draw(t, "epoch"), steps.Apply)
+}
+
+// play plays one run under the rules of an epoch, folded by apply.
+func play(t *rapid.T, epoch int, apply func(*steps.State, steps.Record) (*steps.State, []int)) {
+	g := &player{T: t, World: stepstest.NewWorld(t), plan: drawPlan(t)}
+	g.Apply = apply
+	first := steps.Submitted{Epoch: epoch, Program: g.plan.Program(), Input: json.RawMessage(`{}`), By: "sue"}
+	if rapid.IntRange(0, 4).Draw(t, "goes on") == 0 {
+		done := rapid.SampledFrom([]steps.StepState{steps.StepSucceeded, steps.StepSkipped}).Draw(t, "carried")
+		first.Carried = []steps.Carried{{Step: "s0", State: done, Output: json.RawMessage(`[0]`)}}
+	}
+	g.Add(first)
 	g.check()
 	for range rapid.IntRange(1, 60).Draw(t, "events") {
 		g.move()
@@ -40,31 +59,48 @@ func playRun(t *rapid.T) {
 
 type player struct {
 	*rapid.T
-	*world
-	plan *testPlan
-	past []Event
+	*stepstest.World
+	plan *stepstest.Plan
+	past []steps.Event
 }
 
 func (g *player) Fatalf(format string, args ...any) { g.T.Fatalf(format, args...) }
 
-func (g *player) say(e Event) {
+func (g *player) say(e steps.Event) {
 	switch e := e.(type) {
-	case Succeeded:
+	case steps.Succeeded:
 		g.noteEnd(e.Attempt)
-	case Failed:
-		g.noteEnd(e.Attempt)
+	case steps.Failed:
+		if !g.overruled(e) {
+			g.noteEnd(e.Attempt)
+		}
 	}
 	g.past = append(g.past, e)
-	g.add(e)
+	g.Add(e)
+}
+
+// overruled reports whether a worker says that nothing happened in an attempt that another one has claimed and executes:
+// that is no outcome of it.
+func (g *player) overruled(e steps.Failed) bool {
+	i := g.State.Unit(e.Step)
+	if g.State.Epoch() < 5 || i < 0 || g.State.Attempt(i) != e.Attempt || e.Fault.MayHaveActed() {
+		return false
+	}
+	rec := g.State.Units[i].Current()
+	claimed := slices.ContainsFunc(g.past, func(past steps.Event) bool {
+		c, is := past.(steps.Claimed)
+		return is && c.Attempt == e.Attempt && c.Worker == rec.Worker
+	})
+	return claimed && rec.State == steps.AttemptRunning && rec.Worker != e.Worker
 }
 
 // noteEnd remembers that the outcome of a is in the log, if it is the current attempt's or an older one.
-func (g *player) noteEnd(a Attempt) { g.ended[AttemptName("r", a)] = true }
+func (g *player) noteEnd(a steps.Attempt) { g.Ended[steps.AttemptName("r", a)] = true }
 
 // move does one thing that can happen.
 func (g *player) move() {
-	g.now = g.now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(g.T, "ms")) * time.Millisecond)
-	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "object", "unserved", "noise"}).Draw(g.T, "move") {
+	g.Now = g.Now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(g.T, "ms")) * time.Millisecond)
+	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "object", "unserved", "abandon", "late", "noise"}).Draw(g.T, "move") {
 	case "work":
 		g.work()
 	case "clock":
@@ -79,7 +115,7 @@ func (g *player) move() {
 		g.takeClaims()
 	case "cancel":
 		if rapid.IntRange(0, 9).Draw(g.T, "rare") == 0 {
-			g.say(Cancelled{By: "ann"})
+			g.say(steps.Cancelled{By: "ann"})
 		}
 	case "object":
 		if m, ok := g.pick(); ok && rapid.IntRange(0, 3).Draw(g.T, "rare") == 0 {
@@ -87,51 +123,111 @@ func (g *player) move() {
 		}
 	case "unserved":
 		if m, ok := g.pick(); ok && rapid.IntRange(0, 3).Draw(g.T, "rare") == 0 {
-			g.say(Unserved{m.Attempt})
+			g.say(steps.Unserved{m.Attempt})
 		}
+	case "abandon":
+		if m, ok := g.pick(); ok {
+			g.abandon(m)
+		}
+	case "late":
+		g.late()
 	case "noise":
-		g.say(Failed{Attempt: Attempt{Step: "s0", Round: 7, Try: 1}, Fault: Fault{Class: Timeout}})
-		g.say(Started{Attempt: Attempt{Step: "nobody~1", Try: 1}})
+		g.say(steps.Failed{Attempt: steps.Attempt{Step: "s0", Round: 7, Try: 1}, Fault: steps.Fault{Class: steps.Timeout}})
+		g.say(steps.Started{Attempt: steps.Attempt{Step: "nobody~1", Try: 1}})
+	}
+}
+
+// abandon lets the worker of a message die, and nobody serve its rung: what was begun ends, and nothing else does.
+func (g *player) abandon(m steps.StepMessage) {
+	forged := m
+	forged.Params = json.RawMessage(`{"forged":1}`)
+	if e := steps.Abandoned(g.State, forged); e != nil {
+		g.Fatalf("a message that the run never wanted says %+v", e)
+	}
+	e := steps.Abandoned(g.State, m)
+	i := g.State.Unit(m.Step)
+	begun := g.State.Units[i].State() == steps.StepRunning && !g.State.Units[i].Recalled() && !g.State.Stopping(i)
+	if (e != nil) != begun {
+		g.Fatalf("begun %v, and abandoned it says %+v\n%s", begun, e, stepstest.Picture(g.State))
+	}
+	if e == nil {
+		return
+	}
+	if g.say(e); g.State.Units[i].State() == steps.StepRunning && g.State.Attempt(i) == m.Attempt {
+		g.Fatalf("it goes on after %+v\n%s", e, stepstest.Picture(g.State))
+	}
+}
+
+// late lets the worker that holds the claim of an attempt whose outcome is unknown say what became of it, at any time.
+func (g *player) late() {
+	if g.State.Epoch() < 4 {
+		return // before, such a word could come too late, or send the step to an attempt that it had made before
+	}
+	for i := range g.State.Units {
+		for _, rec := range g.State.Units[i].Attempts {
+			if rec.State != steps.AttemptUnknown || rec.Worker == "" || rapid.IntRange(0, 2).Draw(g.T, "which") > 0 {
+				continue
+			}
+			a := steps.Attempt{Step: g.State.Units[i].ID, Round: rec.Round, Rung: rec.Rung, Try: rec.Try}
+			if rapid.Bool().Draw(g.T, "happened") {
+				g.say(steps.Succeeded{Attempt: a, Worker: rec.Worker, Output: json.RawMessage(`[3]`)})
+				return
+			}
+			g.say(steps.Failed{Attempt: a, Worker: rec.Worker, Fault: steps.Fault{Class: steps.Unavailable, Acted: steps.ActedNo, Message: "refused"}})
+			return
+		}
 	}
 }
 
 // repeat says something again, later. An outcome of an old round, rung or try moves nothing.
-func (g *player) repeat(e Event) {
-	var a Attempt
+func (g *player) repeat(e steps.Event) {
+	var a steps.Attempt
 	switch e := e.(type) {
-	case Succeeded:
+	case steps.Succeeded:
 		a = e.Attempt
-	case Failed:
+	case steps.Failed:
 		a = e.Attempt
 	}
-	i := g.state.Unit(a.Step)
-	if i < 0 || g.state.Attempt(i) == a {
-		g.add(e)
+	i := g.State.Unit(a.Step)
+	if i < 0 || g.State.Attempt(i) == a {
+		g.Add(e)
 		return
 	}
-	before := g.have() + string(g.state.Units[i].State)
-	if g.add(e); g.have()+string(g.state.Units[i].State) != before {
-		g.Fatalf("late %+v moved something:\n%s", e, picture(g.state))
+	before := g.Have() + string(g.State.Units[i].State())
+	if g.Add(e); g.Have()+string(g.State.Units[i].State()) != before {
+		g.Fatalf("late %+v moved something:\n%s", e, stepstest.Picture(g.State))
 	}
 }
 
-func (g *player) pick() (StepMessage, bool) {
+func (g *player) pick() (steps.StepMessage, bool) {
 	var names []string
-	for name := range g.queue {
+	for name := range g.Queue {
 		names = append(names, name)
 	}
 	if len(names) == 0 {
-		return StepMessage{}, false
+		return steps.StepMessage{}, false
 	}
 	slices.Sort(names)
-	return g.queue[rapid.SampledFrom(names).Draw(g.T, "attempt")], true
+	return g.Queue[rapid.SampledFrom(names).Draw(g.T, "attempt")], true
 }
 
-var allClasses = []Class{Timeout, RateLimited, Unavailable, Connection, Crashed, InvalidOutput, InvalidInput, NotFound, ToolError, NeedsHuman, Unknown}
+// inHand is a message that is being taken back, of which a worker has not heard so.
+func (g *player) inHand() (steps.StepMessage, bool) {
+	list := steps.Wants(g.State, nil).Withdraw
+	if len(list) == 0 {
+		return steps.StepMessage{}, false
+	}
+	return rapid.SampledFrom(list).Draw(g.T, "withdrawn"), true
+}
+
+var allClasses = []steps.Class{steps.Timeout, steps.RateLimited, steps.Unavailable, steps.Connection, steps.Crashed, steps.InvalidOutput, steps.InvalidInput, steps.NotFound, steps.ToolError, steps.NeedsHuman, steps.Unknown}
 
 // work lets a worker do something with a queued message.
 func (g *player) work() {
 	m, ok := g.pick()
+	if rapid.IntRange(0, 4).Draw(g.T, "in hand") == 0 {
+		m, ok = g.inHand()
+	}
 	if !ok {
 		return
 	}
@@ -141,83 +237,100 @@ func (g *player) work() {
 		g.begin(m, worker)
 	case 1, 2:
 		g.begin(m, worker)
-		g.say(Succeeded{Attempt: m.Attempt, Worker: worker, Output: json.RawMessage(`[1,2]`)})
+		g.say(steps.Succeeded{Attempt: m.Attempt, Worker: worker, Output: g.output(m), Usage: &steps.Usage{Input: 5, Output: 5}})
 	default:
-		f := Fault{
+		f := steps.Fault{
 			Class: rapid.SampledFrom(allClasses).Draw(g.T, "class"), Message: "x",
-			Acted:      rapid.SampledFrom([]Acted{ActedNo, ActedMaybe}).Draw(g.T, "acted"),
-			RetryAfter: Duration(rapid.IntRange(0, 2).Draw(g.T, "after")) * Duration(time.Second),
+			Acted:      rapid.SampledFrom([]steps.Acted{steps.ActedNo, steps.ActedMaybe}).Draw(g.T, "acted"),
+			RetryAfter: steps.Duration(rapid.IntRange(0, 2).Draw(g.T, "after")) * steps.Duration(time.Second),
 		}
-		g.say(Failed{Attempt: m.Attempt, Worker: worker, Fault: f})
+		g.say(steps.Failed{Attempt: m.Attempt, Worker: worker, Fault: f})
 	}
 }
 
-func (g *player) begin(m StepMessage, worker string) {
+// output is what an attempt gives: of a model's turn mostly calls, which fit or do not.
+func (g *player) output(m steps.StepMessage) json.RawMessage {
+	if i := g.State.Unit(m.Step); !g.State.Units[i].IsTurn() {
+		return json.RawMessage(`[1,2]`)
+	}
+	one := rapid.SampledFrom([]string{`{"name":"none","arguments":{"a":1}}`, `{"name":"unsafe","arguments":{"a":1}}`, `{"name":"unsafe","arguments":{"b":1}}`,
+		`{"name":"idempotent","arguments":{"bad":1}}`, `{"name":"made_up"}`, `{"name":"none","unreadable":"x"}`, `{"name":"none","arguments":[1]}`})
+	calls := ""
+	for n := range rapid.IntRange(0, 3).Draw(g.T, "calls") {
+		if n > 0 {
+			calls += ","
+		}
+		calls += one.Draw(g.T, "call")
+	}
+	return json.RawMessage(`{"text":"x","calls":[` + calls + `]}`)
+}
+
+func (g *player) begin(m steps.StepMessage, worker string) {
 	if m.Claimed() {
-		g.say(Claimed{Attempt: m.Attempt, Worker: worker})
+		g.say(steps.Claimed{Attempt: m.Attempt, Worker: worker})
 		return
 	}
-	g.say(Started{Attempt: m.Attempt, Worker: worker, Delivery: rapid.SampledFrom([]string{"", "d1"}).Draw(g.T, "delivery")})
+	g.say(steps.Started{Attempt: m.Attempt, Worker: worker, Delivery: rapid.SampledFrom([]string{"", "d1"}).Draw(g.T, "delivery")})
 }
 
 // object lets a worker hand a message back whose tools file is another one.
-func (g *player) object(m StepMessage) {
-	tool := parseTool(m.Tool, drawTool(g.T))
-	tool.Effects = rapid.SampledFrom([]Effects{EffectsNone, EffectsIdempotent, EffectsUnsafe}).Draw(g.T, "effects")
-	g.ended[AttemptName(m.Run, m.Attempt)] = true
-	g.add(objection(m.Attempt, rapid.SampledFrom([]string{"w1", "w2"}).Draw(g.T, "worker"), tool))
-	i := g.state.Unit(m.Step)
+func (g *player) object(m steps.StepMessage) {
+	tool := stepstest.ParseTool(m.Tool, drawTool(g.T))
+	tool.Effects = rapid.SampledFrom([]steps.Effects{steps.EffectsNone, steps.EffectsIdempotent, steps.EffectsUnsafe}).Draw(g.T, "effects")
+	g.Ended[steps.AttemptName(m.Run, m.Attempt)] = true
+	g.Add(stepstest.Objection(m.Attempt, rapid.SampledFrom([]string{"w1", "w2"}).Draw(g.T, "worker"), tool))
+	i := g.State.Unit(m.Step)
 	if slices.Contains(m.Policies.Heard, tool.Policy().Digest()) {
 		return
 	}
-	if u := &g.state.Units[i]; g.state.Tool(i).Effects.Unsafe() && u.State.InQueue() && !g.state.probing(i) {
+	if u := &g.State.Units[i]; g.State.Tool(i).Effects.Unsafe() && u.State().InQueue() && !g.State.Probing(i) {
 		for n := range u.Attempts {
-			if rec := &u.Attempts[n]; rec.Round == u.Round && rec.Fault != nil && rec.Fault.MayHaveActed() && rec.State == AttemptFailed {
+			if rec := &u.Attempts[n]; rec.Round == u.Round && rec.Fault != nil && rec.Fault.MayHaveActed() && rec.State == steps.AttemptFailed {
 				g.Fatalf("%s is unsafe now, may have acted in %+v, and was queued again", m.Tool, *rec)
 			}
 		}
 	}
-	if got := g.state.Tool(i); got.Effects != saferEffects(tool.Effects, got.Effects) && len(g.state.heard[m.Tool].digests) < maxPolicies {
+	if got := g.State.Tool(i); got.Effects != steps.SaferEffects(tool.Effects, got.Effects) && policies(g.State, m.Tool) < steps.MaxPolicies {
 		g.Fatalf("%s says that %s is %s, but the run goes by %s", "a worker", m.Tool, tool.Effects, got.Effects)
 	}
 }
 
 func (g *player) fire() {
-	if g.timer.IsZero() {
+	if g.Timer.IsZero() {
 		return
 	}
-	if g.timer.After(g.now) {
-		g.now = g.timer
+	if g.Timer.After(g.Now) {
+		g.Now = g.Timer
 	}
-	g.timer = time.Time{}
-	g.say(Fired{})
+	g.Timer = time.Time{}
+	g.say(steps.Fired{})
 }
 
 func (g *player) takeClaims() {
-	for _, m := range Wants(g.state, nil).Withdraw {
-		g.say(withdrawal(m))
+	for _, m := range steps.Wants(g.State, nil).Withdraw {
+		g.say(steps.Withdrawal(m))
 	}
 }
 
 func (g *player) decide() {
-	for n := range g.state.Escalations {
-		e := g.state.Escalations[n]
-		if e.State != EscalationOpen {
+	for n := range g.State.Escalations {
+		e := g.State.Escalations[n]
+		if e.State != steps.EscalationOpen {
 			continue
 		}
-		verb := rapid.SampledFrom([]Verb{VerbRetry, VerbEdit, VerbAnswer, VerbSkip, VerbAbort, VerbApprove, VerbApprove, VerbReject, VerbVerify}).Draw(g.T, "verb")
+		verb := rapid.SampledFrom([]steps.Verb{steps.VerbRetry, steps.VerbEdit, steps.VerbAnswer, steps.VerbSkip, steps.VerbAbort, steps.VerbApprove, steps.VerbApprove, steps.VerbReject, steps.VerbVerify, steps.VerbExtend, steps.VerbFinish}).Draw(g.T, "verb")
 		g.say(g.decision(n, verb, rapid.SampledFrom([]string{"ann", "bo", "sue"}).Draw(g.T, "by")))
 		return
 	}
 }
 
 // decision is a person's; sometimes a grant is forged for something else than what is asked.
-func (g *player) decision(n int, v Verb, by string) Decided {
-	d := Decided{Escalation: g.state.Escalations[n].ID, Verb: v, By: by, Reason: "so", Params: json.RawMessage(`{"p":2}`), Answer: json.RawMessage(`[9]`)}
-	if den, _ := Reopens(g.state, n, d); den != nil && rapid.Bool().Draw(g.T, "reopens") {
+func (g *player) decision(n int, v steps.Verb, by string) steps.Decided {
+	d := steps.Decided{Escalation: g.State.Escalations[n].ID, Verb: v, By: by, Reason: "so", Params: json.RawMessage(`{"p":2}`), Answer: json.RawMessage(`[9]`)}
+	if den, _ := steps.Reopens(g.State, n, d); den != nil && rapid.Bool().Draw(g.T, "reopens") {
 		d.Reopens = den.Escalation
 	}
-	grant, ok, err := GrantFor(g.state, n, d)
+	grant, ok, err := steps.GrantFor(g.State, n, d)
 	if !ok || err != nil || rapid.IntRange(0, 3).Draw(g.T, "ungranted") == 0 {
 		return d
 	}
@@ -235,20 +348,44 @@ func (g *player) decision(n int, v Verb, by string) Decided {
 	return d
 }
 
+// policies is how many policies of a tool the run has heard of, the submitted one included.
+func policies(s *steps.State, tool string) int {
+	n := 1
+	for _, d := range s.Differences() {
+		if d.Tool == tool {
+			n++
+		}
+	}
+	return n
+}
+
+// submitted is the tool of unit i as it was submitted.
+func submitted(s *steps.State, i int) *steps.Tool {
+	n := &s.Program.Nodes[s.Units[i].Node]
+	if s.Units[i].IsCall() {
+		t := s.Program.Tools[s.Tool(i).Name]
+		return &t
+	}
+	if s.Units[i].IsUndo() {
+		return n.CompensateTool
+	}
+	return n.Tool
+}
+
 // checkApproved: nothing that needs approval is in the queue without as many as it needs, for exactly these parameters.
 func (g *player) checkApproved() {
-	for _, m := range Wants(g.state, nil).Steps {
-		t := g.state.Tool(g.state.Unit(m.Step))
-		if len(m.Policies.Heard) < g.state.policiesOf(g.state.Unit(m.Step)) {
+	for _, m := range steps.Wants(g.State, nil).Steps {
+		t := g.State.Tool(g.State.Unit(m.Step))
+		if len(m.Policies.Heard) < policies(g.State, m.Tool) {
 			continue // it was queued before the rule was heard of; the worker that brought it up hands it back
 		}
-		if t.Approval == nil || t.Approval.When == "json:false" || m.RungName == VerifyRung || t.Rung(m.Rung).Harmless() {
+		if t.Approval == nil || t.Approval.When == "json:false" || m.RungName == steps.VerifyRung || t.Rung(m.Rung).Harmless() {
 			continue
 		}
 		digest, err := t.CallDigest(m.Params)
 		who := map[string]bool{}
 		for _, grant := range m.Grants {
-			if grant.Digest == digest && grant.Run == m.Run && grant.Step == m.Step && grant.Round == m.Round && (!t.Approval.NotSubmitter || grant.By != g.state.By) {
+			if grant.Digest == digest && grant.Run == m.Run && grant.Step == m.Step && grant.Round == m.Round && (!t.Approval.NotSubmitter || grant.By != g.State.By) {
 				who[grant.By] = true
 			}
 		}
@@ -260,10 +397,10 @@ func (g *player) checkApproved() {
 
 // checkAdvice: whatever may be decided is offered, with what it does.
 func (g *player) checkAdvice() {
-	for n := range g.state.Escalations {
-		for _, o := range MakeDossier(g.state, n).Offers {
+	for n := range g.State.Escalations {
+		for _, o := range view.DossierOf(g.State, n).Offers {
 			if o.Effect == "" {
-				g.Fatalf("%s may be decided by %s, but nothing says what that does", g.state.Escalations[n].ID, o.Verb)
+				g.Fatalf("%s may be decided by %s, but nothing says what that does", g.State.Escalations[n].ID, o.Verb)
 			}
 		}
 	}
@@ -274,41 +411,41 @@ func (g *player) check() {
 	g.checkLive()
 	g.checkApproved()
 	g.checkLadders()
-	if got, want := g.have(), wanted(Wants(g.state, nil), g.state); got != want {
-		g.Fatalf("after %+v differences add up to\n%s\nbut wanted is\n%s", g.log[len(g.log)-1], got, want)
+	if got, want := g.Have(), stepstest.WantedText(steps.Wants(g.State, nil), g.State); got != want {
+		g.Fatalf("after %+v differences add up to\n%s\nbut wanted is\n%s", g.Records[len(g.Records)-1], got, want)
 	}
 	g.checkWanted()
-	due := Wants(g.state, nil).Timer
-	if !due.IsZero() && (g.timer.IsZero() || g.timer.After(due)) {
-		g.Fatalf("after %+v the timer is at %v, but due at %v", g.log[len(g.log)-1], g.timer, due)
+	due := steps.Wants(g.State, nil).Timer
+	if !due.IsZero() && (g.Timer.IsZero() || g.Timer.After(due)) {
+		g.Fatalf("after %+v the timer is at %v, but due at %v", g.Records[len(g.Records)-1], g.Timer, due)
 	}
-	before := picture(g.state)
-	for _, r := range g.log[max(0, len(g.log)-3):] {
+	before := stepstest.Picture(g.State)
+	for _, r := range g.Records[max(0, len(g.Records)-3):] {
 		g.again(r, before)
 	}
-	last := g.log[len(g.log)-1]
-	if !last.Time.Equal(g.now) {
+	last := g.Records[len(g.Records)-1]
+	if !last.Time.Equal(g.Now) {
 		return // time has passed: saying it again now is another thing
 	}
-	if g.add(last.Event); picture(g.state) != before {
-		g.Fatalf("%+v in the log twice changed\n%s\nto\n%s", last, before, picture(g.state))
+	if g.Add(last.Event); stepstest.Picture(g.State) != before {
+		g.Fatalf("%+v in the log twice changed\n%s\nto\n%s", last, before, stepstest.Picture(g.State))
 	}
 }
 
 // checkWanted: a worker that asks whether an attempt is wanted is told what the dispatcher goes by.
 func (g *player) checkWanted() {
-	all := Wants(g.state, nil)
+	all := steps.Wants(g.State, nil)
 	for _, m := range all.Steps {
-		if got := Wanted(g.state, m); got != WantsThis {
+		if got := steps.Wanted(g.State, m); got != steps.WantsThis {
 			g.Fatalf("%s is queued, and a worker is told %d", m.Step, got)
 		}
 		m.Params = json.RawMessage(`{"forged":1}`)
-		if got := Wanted(g.state, m); got != NeverDid {
+		if got := steps.Wanted(g.State, m); got != steps.NeverDid {
 			g.Fatalf("%s with other parameters: a worker is told %d", m.Step, got)
 		}
 	}
 	for _, m := range append(all.Withdraw, all.Gone...) {
-		if got := Wanted(g.state, m); got != WantsNot {
+		if got := steps.Wanted(g.State, m); got != steps.WantsNot {
 			g.Fatalf("%s is to be taken back, and a worker is told %d", m.Step, got)
 		}
 	}
@@ -316,38 +453,38 @@ func (g *player) checkWanted() {
 
 // checkLive: there is no fourth way to wait.
 func (g *player) checkLive() {
-	w := Wants(g.state, nil)
-	if g.state.Closed() || w.Result != nil {
+	w := steps.Wants(g.State, nil)
+	if g.State.Closed() || w.Result != nil {
 		return
 	}
 	if len(w.Steps)+len(w.Withdraw)+len(w.Escalations) == 0 && w.Timer.IsZero() {
-		g.Fatalf("live, and nothing is wanted:\n%s", picture(g.state))
+		g.Fatalf("live, and nothing is wanted:\n%s", stepstest.Picture(g.State))
 	}
 	for _, n := range w.Escalations {
-		i := g.state.Escalations[n].Unit
-		if i != RunUnit && g.state.Units[i].State != StepEscalated && g.state.Units[i].State != StepUnknown && g.state.Units[i].State != StepHeld {
-			g.Fatalf("%s is asked about, but is %s", g.state.Units[i].ID, g.state.Units[i].State)
+		i := g.State.Escalations[n].Unit
+		if i != steps.RunUnit && g.State.Units[i].State() != steps.StepEscalated && g.State.Units[i].State() != steps.StepUnknown && g.State.Units[i].State() != steps.StepHeld {
+			g.Fatalf("%s is asked about, but is %s", g.State.Units[i].ID, g.State.Units[i].State())
 		}
 	}
-	if g.state.Status() == RunWaiting && len(w.Escalations) == 0 {
+	if g.State.Status() == steps.RunWaiting && len(w.Escalations) == 0 {
 		g.Fatalf("waits for a person who is not asked")
 	}
 }
 
 // again delivers r once more.
-func (g *player) again(r Record, before string) {
-	s, touched := Apply(g.state, r)
-	if len(touched) != 0 || picture(s) != before {
+func (g *player) again(r steps.Record, before string) {
+	s, touched := steps.Apply(g.State, r)
+	if len(touched) != 0 || stepstest.Picture(s) != before {
 		g.Fatalf("applying %+v again changed something", r)
 	}
 }
 
 func (g *player) checkLadders() {
-	for i := range g.state.Units {
-		u, tool := &g.state.Units[i], g.state.Tool(i)
+	for i := range g.State.Units {
+		u, tool := &g.State.Units[i], g.State.Tool(i)
 		failed := map[string]int{}
 		for n, a := range u.Attempts {
-			if a.Fault == nil || a.Fault.RetryAfter > 0 || a.State == AttemptWithdrawn || a.Rung == len(tool.Rungs) {
+			if a.Fault == nil || a.Fault.RetryAfter > 0 || a.State == steps.AttemptWithdrawn || a.Rung == len(tool.Rungs) {
 				continue
 			}
 			key := fmt.Sprint(a.Round, a.Rung, a.Fault.Class)
@@ -357,7 +494,7 @@ func (g *player) checkLadders() {
 			}
 			last := n == len(u.Attempts)-1
 			probe := a.Rung == len(tool.Rungs) || !last && u.Attempts[n+1].Rung == len(tool.Rungs)
-			if g.state.pinned(i).Effects == EffectsUnsafe && a.Fault.MayHaveActed() && !probe && !last && u.Attempts[n+1].Round == a.Round {
+			if submitted(g.State, i).Effects == steps.EffectsUnsafe && a.Fault.MayHaveActed() && !probe && !last && u.Attempts[n+1].Round == a.Round {
 				g.Fatalf("%s may have acted in %+v and was queued again", u.ID, a)
 			}
 		}
@@ -367,7 +504,7 @@ func (g *player) checkLadders() {
 // drain lets workers succeed and people answer until the run ends: every run can reach its end from anywhere.
 func (g *player) drain() {
 	for range 2000 {
-		w := Wants(g.state, nil)
+		w := steps.Wants(g.State, nil)
 		switch {
 		case w.Result != nil:
 			g.say(*w.Result)
@@ -376,30 +513,30 @@ func (g *player) drain() {
 		case len(w.Withdraw) > 0:
 			g.takeClaims()
 		case len(w.Steps) > 0:
-			g.say(Succeeded{Attempt: w.Steps[0].Attempt, Output: json.RawMessage(`[1]`)})
+			g.say(steps.Succeeded{Attempt: w.Steps[0].Attempt, Output: json.RawMessage(`[1]`)})
 		case len(w.Escalations) > 0:
-			e := g.state.Escalations[w.Escalations[0]]
+			e := g.State.Escalations[w.Escalations[0]]
 			verb := e.Allowed[len(e.Allowed)-1]
-			if e.Unit == RunUnit && e.Kind == KindDeadline {
-				verb = VerbRetry
+			if e.Unit == steps.RunUnit && e.Kind == steps.KindDeadline {
+				verb = steps.VerbRetry
 			}
-			if e.Kind == KindApproval {
+			if e.Kind == steps.KindApproval {
 				g.approveAll(w.Escalations[0])
 				break
 			}
-			g.say(Decided{Escalation: e.ID, Verb: verb, By: "bo"})
+			g.say(steps.Decided{Escalation: e.ID, Verb: verb, By: "bo"})
 		default:
 			g.fire()
 		}
 		g.check()
 	}
-	g.Fatalf("the run does not end:\n%s", picture(g.state))
+	g.Fatalf("the run does not end:\n%s", stepstest.Picture(g.State))
 }
 
 func (g *player) approveAll(n int) {
 	for _, by := range []string{"mia", "bo"} {
-		d := Decided{Escalation: g.state.Escalations[n].ID, Verb: VerbApprove, By: by}
-		if grant, ok, _ := GrantFor(g.state, n, d); ok {
+		d := steps.Decided{Escalation: g.State.Escalations[n].ID, Verb: steps.VerbApprove, By: by}
+		if grant, ok, _ := steps.GrantFor(g.State, n, d); ok {
 			d.Grant = &grant
 		}
 		g.say(d)
@@ -408,32 +545,32 @@ func (g *player) approveAll(n int) {
 
 // checkCuts folds the log anew, and again with every record delivered twice.
 func (g *player) checkCuts() {
-	want := picture(g.state)
-	if got := picture(g.refold()); got != want {
+	want := stepstest.Picture(g.State)
+	if got := stepstest.Picture(g.Refold()); got != want {
 		g.Fatalf("folding anew gives\n%s\nnot\n%s", got, want)
 	}
-	var s *State
-	for n, r := range g.log {
-		s, _ = Apply(s, r)
-		s, _ = Apply(s, g.log[max(0, n-1)])
-		s, _ = Apply(s, r)
+	var s *steps.State
+	for n, r := range g.Records {
+		s, _ = steps.Apply(s, r)
+		s, _ = steps.Apply(s, g.Records[max(0, n-1)])
+		s, _ = steps.Apply(s, r)
 	}
-	if picture(s) != want {
+	if stepstest.Picture(s) != want {
 		g.Fatalf("folding with repeats gives another state")
 	}
 }
 
-func drawPlan(t *rapid.T) *testPlan {
-	p := &testPlan{when: map[string]string{}, with: map[string]string{}, forEach: map[string]string{}, undoWith: map[string]string{}}
+func drawPlan(t *rapid.T) *stepstest.Plan {
+	p := &stepstest.Plan{When: map[string]string{}, With: map[string]string{}, ForEach: map[string]string{}, UndoWith: map[string]string{}}
 	p.Plan.Name = "p"
 	p.Plan.EscalateAfter = rapid.SampledFrom([]int{0, 0, 2, 4}).Draw(t, "escalate_after")
-	p.Plan.Deadline = Duration(rapid.SampledFrom([]time.Duration{0, 5 * time.Second, time.Minute}).Draw(t, "deadline"))
-	p.Plan.OnDeadline = rapid.SampledFrom([]OnDeadline{DeadlineEscalate, DeadlineFail}).Draw(t, "on_deadline")
-	p.output = rapid.SampledFrom([]string{"", "json:1", "fail"}).Draw(t, "output")
-	p.Tools = map[string]Tool{"undo": parseTool("undo", map[string]string{"max": "1"})}
-	for _, e := range []Effects{EffectsNone, EffectsIdempotent, EffectsUnsafe} {
-		tool := parseTool(string(e), drawTool(t))
-		tool.Effects, tool.Timeout = e, Duration(rapid.SampledFrom([]time.Duration{0, 3 * time.Second, time.Minute}).Draw(t, "timeout"))
+	p.Plan.Deadline = steps.Duration(rapid.SampledFrom([]time.Duration{0, 5 * time.Second, time.Minute}).Draw(t, "deadline"))
+	p.Plan.OnDeadline = rapid.SampledFrom([]steps.OnDeadline{steps.DeadlineEscalate, steps.DeadlineFail}).Draw(t, "on_deadline")
+	p.Output = rapid.SampledFrom([]string{"", "json:1", "fail"}).Draw(t, "output")
+	p.Tools = map[string]steps.Tool{"undo": stepstest.ParseTool("undo", map[string]string{"max": "1"})}
+	for _, e := range []steps.Effects{steps.EffectsNone, steps.EffectsIdempotent, steps.EffectsUnsafe} {
+		tool := stepstest.ParseTool(string(e), drawTool(t))
+		tool.Effects, tool.Timeout = e, steps.Duration(rapid.SampledFrom([]time.Duration{0, 3 * time.Second, time.Minute}).Draw(t, "timeout"))
 		p.Tools[string(e)] = tool
 	}
 	for i := range rapid.IntRange(1, 6).Draw(t, "steps") {
@@ -453,11 +590,11 @@ func drawTool(t *rapid.T) map[string]string {
 	}
 }
 
-func drawStep(t *rapid.T, p *testPlan, i int) Step {
+func drawStep(t *rapid.T, p *stepstest.Plan, i int) steps.Step {
 	id := fmt.Sprintf("s%d", i)
-	st := Step{
-		ID: id, Tool: string(rapid.SampledFrom([]Effects{EffectsNone, EffectsIdempotent, EffectsUnsafe}).Draw(t, "tool")),
-		OnFailure:   rapid.SampledFrom([]OnFailure{OnFailureEscalate, OnFailureSkip, OnFailureFail}).Draw(t, "on_failure"),
+	st := steps.Step{
+		ID: id, Tool: string(rapid.SampledFrom([]steps.Effects{steps.EffectsNone, steps.EffectsIdempotent, steps.EffectsUnsafe}).Draw(t, "tool")),
+		OnFailure:   rapid.SampledFrom([]steps.OnFailure{steps.OnFailureEscalate, steps.OnFailureSkip, steps.OnFailureFail}).Draw(t, "on_failure"),
 		MaxParallel: rapid.IntRange(0, 2).Draw(t, "max_parallel"),
 	}
 	for j := range i {
@@ -466,10 +603,25 @@ func drawStep(t *rapid.T, p *testPlan, i int) Step {
 		}
 	}
 	if rapid.IntRange(0, 2).Draw(t, "compensated") == 0 {
-		st.Compensate = &Compensate{Tool: "undo"}
+		st.Compensate = &steps.Compensate{Tool: "undo"}
 	}
-	p.when[id] = rapid.SampledFrom([]string{"", "", "json:true", "json:false", "fail"}).Draw(t, "when")
-	p.with[id] = rapid.SampledFrom([]string{"", `json:{"a":1}`, "fail"}).Draw(t, "with")
-	p.forEach[id] = rapid.SampledFrom([]string{"", "", "", "json:[1,2,3]", "json:[]", "fail"}).Draw(t, "for_each")
+	p.When[id] = rapid.SampledFrom([]string{"", "", "json:true", "json:false", "fail"}).Draw(t, "when")
+	p.With[id] = rapid.SampledFrom([]string{"", `json:{"a":1}`, "fail"}).Draw(t, "with")
+	p.ForEach[id] = rapid.SampledFrom([]string{"", "", "", "json:[1,2,3]", "json:[]", "fail"}).Draw(t, "for_each")
+	if p.ForEach[id] == "" && rapid.IntRange(0, 3).Draw(t, "agent") == 0 {
+		st.Agent = drawAgent(t)
+	}
 	return st
+}
+
+func drawAgent(t *rapid.T) *steps.Agent {
+	few := func(name string) int { return rapid.IntRange(1, 3).Draw(t, name) }
+	return &steps.Agent{
+		Prompt: json.RawMessage(strconv.Quote(rapid.SampledFrom([]string{`json:"go"`, `json:"go"`, "fail", "json:1"}).Draw(t, "prompt"))), Tools: []string{"none", "idempotent", "unsafe"},
+		OnLimit: rapid.SampledFrom([]steps.OnLimit{steps.LimitEscalate, steps.LimitFinish, steps.LimitFail}).Draw(t, "on_limit"), MaxOutputTokens: 10,
+		Limits: steps.AgentLimits{
+			Turns: few("turns"), Calls: few("calls"), Repeats: few("repeats"), Refusals: few("refusals"), Tokens: int64(rapid.IntRange(0, 30).Draw(t, "tokens")),
+			Time: steps.Duration(rapid.IntRange(0, 2).Draw(t, "time")) * steps.Duration(10*time.Second),
+		},
+	}
 }

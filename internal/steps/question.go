@@ -4,30 +4,30 @@ import "encoding/json"
 
 // Question is what a human rung asks.
 type Question struct {
-	Text    string
+	Text    string          // with its parameters filled in
 	Options []string        // answers to pick from; empty = any that fits the schema
 	Schema  json.RawMessage // JSON Schema of the answer
 }
 
-// question asks a person for the result of unit i: that is what its rung is.
-func (c *change) question(i int, h *Human) {
+// askQuestion asks a person for the result of unit i, whose rung is a person.
+func (c *change) askQuestion(i int, h *Human) {
 	u := &c.Units[i]
 	u.Try++
 	u.Attempts = append(u.Attempts, AttemptRecord{Round: u.Round, Rung: u.Rung, Try: u.Try, State: AttemptAsked, Queued: c.Now, Started: c.Now})
 	q := Question{Text: c.questionText(i, h), Options: h.Options, Schema: h.Schema}
-	c.put(Escalation{
+	c.raise(Escalation{
 		Kind: KindQuestion, Unit: i, Fault: Fault{Class: NeedsHuman, Acted: ActedNo, Message: q.Text}, Question: &q,
 		Deadline: c.in(h.Deadline), OnExpiry: h.OnDeadline,
 	})
 }
 
-// questionText fills the question in. One that cannot be is asked as it was written: a person makes something of it.
+// questionText fills the question in. If that fails, it is asked as it was written, and a person can still understand it.
 func (c *change) questionText(i int, h *Human) string {
-	ask := c.asks(i).Questions[c.Units[i].Rung]
+	ask := c.Asks(i).Questions[c.Units[i].Rung]
 	if ask == nil {
 		return h.Question
 	}
-	v, err := ask(c.about(i, nil))
+	v, err := ask(c.CallScope(i, nil))
 	var text string
 	if err != nil || json.Unmarshal(v, &text) != nil {
 		return h.Question
@@ -35,22 +35,22 @@ func (c *change) questionText(i int, h *Human) string {
 	return text
 }
 
-// asked ends the wait for a person, if unit i stands on a human rung.
-func (c *change) asked(i int, st AttemptState) {
+// endQuestion ends the wait for a person, if unit i stands on a human rung.
+func (c *change) endQuestion(i int, st AttemptState) {
 	u := &c.Units[i]
 	if len(u.Attempts) == 0 {
 		return
 	}
-	if rec := u.record(); rec.State == AttemptAsked {
+	if rec := u.Current(); rec.State == AttemptAsked {
 		rec.State, rec.Ended, rec.Took = st, c.Now, Duration(c.Now.Sub(rec.Queued))
 	}
 }
 
-// maxTier is how often a question is asked again with a deadline; then it waits without one.
+// maxTier is how often the same is asked with a deadline; after that it is asked without one.
 const maxTier = 3
 
-// expire ends escalation n because nobody decided in time. That is never consent: the step fails, goes on with what
-// needs none, or is asked about again.
+// expire ends escalation n because nobody decided in time. That is never consent: the step fails, falls back to a rung
+// that needs none, or people are asked once more.
 func (c *change) expire(n int) {
 	e := c.Escalations[n] // the list may grow
 	i, wait := e.Unit, e.Deadline.Sub(e.Opened)
@@ -58,10 +58,14 @@ func (c *change) expire(n int) {
 	late := Fault{Class: DeadlineExceeded, Acted: ActedNo, Message: "nobody decided within " + wait.String()}
 	switch {
 	case e.OnExpiry == ExpiryFail:
-		c.asked(i, AttemptGivenUp)
+		c.endQuestion(i, AttemptGivenUp)
 		c.Units[i].Fault = &late
-		c.set(i, StepFailed)
-		if c.Units[i].kind != undo {
+		if c.tellsModel(i, late) {
+			c.done(i, PhaseFailed)
+			return
+		}
+		c.become(i, PhaseFailed)
+		if c.Units[i].origin.kind != undo {
 			c.startEnding(RunFailed, c.Units[i].ID+": "+late.Message)
 		}
 		return
@@ -75,7 +79,7 @@ func (c *change) expire(n int) {
 	if e.OnExpiry == ExpiryEscalate && next.Tier < maxTier {
 		next.Deadline = c.Now.Add(wait)
 	}
-	c.put(next)
+	c.raise(next)
 }
 
 // fallBack leaves the rung on which nobody has decided.
@@ -88,8 +92,8 @@ func (c *change) fallBack(i int, e *Escalation, late Fault) bool {
 	if e.Question == nil || !ok {
 		return false
 	}
-	c.asked(i, AttemptFailed)
-	u.record().Fault = &late
+	c.endQuestion(i, AttemptFailed)
+	u.Current().Fault = &late
 	c.newBudget(i)
 	c.onRung(i, k)
 	return true

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Unsafe reports whether a tool must be claimed before it acts. What is not declared harmless is unsafe.
+// Unsafe reports whether a tool must be claimed before it acts. Whatever is not declared harmless is unsafe.
 func (e Effects) Unsafe() bool { return e != EffectsNone && e != EffectsIdempotent }
 
 // Verdict is what a worker does with a message that may have been executed before.
@@ -15,37 +15,37 @@ type Verdict uint8
 const (
 	Execute       Verdict = iota + 1 // go on: claim it if its tool is unsafe, then execute
 	Drop                             // its outcome is in the log, or nobody wants it any more: acknowledge
-	ParkIt                           // come back later
-	Rest                             // wait in hand: it has ended its worker before
-	PutDown                          // nobody wants it, and the log does not know that nobody will execute it: say so
-	ReportUnknown                    // somebody had claimed it and ended without a word: it may have happened
+	Park                             // let it come back later
+	Rest                             // keep it in hand and wait: it has ended its worker before
+	Decline                          // nobody wants it, and the log does not know that nobody will execute it: say so
+	ReportUnknown                    // whoever had claimed it is silent: it may have happened
 	ReportCrashed                    // it has ended its worker too often
 )
 
 func (v Verdict) String() string {
-	return [...]string{"none", "execute", "drop", "park", "rest", "put down", "report unknown", "report crashed"}[v]
+	return [...]string{"none", "execute", "drop", "park", "rest", "decline", "report unknown", "report crashed"}[v]
 }
 
-// Delivered is what a worker knows of the message in its hand.
+// Delivered is what a worker knows about a message in hand.
 type Delivered struct {
 	StepMessage
-	Again   bool          // this may not be the first delivery
-	Anew    bool          // it stands for a message that may have been lost with the queue
-	Claim   string        // the name under which this delivery has tried to claim the attempt; empty before
-	Start   string        // the name under which the log knows that this delivery starts; empty before
-	Taken   time.Time     // when it came into hand, by the worker's clock
-	Now     time.Time     // the worker's clock
-	AckWait time.Duration // how long a silent worker keeps a message
+	Redelivered bool          // this may not be the first delivery
+	Requeued    bool          // it stands for a message that may have been lost with the queue
+	Claim       string        // the name under which this delivery has tried to claim the attempt; empty before
+	Start       string        // the name under which the log knows that this delivery starts; empty before
+	InHandSince time.Time     // when it came into hand, by the worker's clock
+	Now         time.Time     // the worker's clock
+	AckWait     time.Duration // how long a silent worker keeps a message
 }
 
-// Fresh reports whether nobody can have begun the attempt before: its log need not be read, nor told that the attempt
-// starts. Again and anew are those of [Delivered].
-func Fresh(again, anew bool) bool { return !again && !anew }
+// Fresh reports whether nobody can have begun the attempt before, so that its log need not be read, nor say that the
+// attempt starts. The arguments are those of [Delivered].
+func Fresh(redelivered, requeued bool) bool { return !redelivered && !requeued }
 
-// Redelivered decides what to do with a delivery, given what the run's log says of its step and of the run as a whole.
-// For ParkIt and Rest the duration says for how long.
-// It needs no fold: whatever ended this attempt names it.
-func Redelivered(log []Record, d Delivered) (Verdict, time.Duration) {
+// VerdictOn decides what to do with a delivery, given what the run's log says about its step and about the run as a whole.
+// For Park and Rest the duration says for how long. A fold would need the whole log; this needs the records of one step,
+// because whatever ended an attempt names it.
+func VerdictOn(log []Record, d Delivered) (Verdict, time.Duration) {
 	h := history{Delivered: d}
 	for _, r := range log {
 		if h.over(r.Event) {
@@ -55,17 +55,17 @@ func Redelivered(log []Record, d Delivered) (Verdict, time.Duration) {
 	}
 	switch {
 	case h.cancelled && (h.claimed == "" || h.claimed == d.Claim):
-		return PutDown, 0
+		return Decline, 0
 	case h.cancelled:
-		return Drop, 0 // whoever claimed it says what became of it, or the run settles that
+		return Drop, 0 // whoever claimed it says what became of it, or the run finds out
 	case h.claimed == "" || h.claimed == d.Claim:
 		return h.crashes()
-	case d.Again && d.Effects.Unsafe():
+	case d.Redelivered && d.Effects.Unsafe():
 		return ReportUnknown, 0
-	case d.Again:
-		return ReportCrashed, 0 // an approved call that may be repeated: the ladder goes on
+	case d.Redelivered:
+		return ReportCrashed, 0 // an approved call that may be repeated, so the ladder goes on
 	}
-	return ParkIt, d.AckWait // its holder may be at work, also where the queue was lost; after one ack wait this is a redelivery
+	return Park, d.AckWait // whoever claimed it may be at work, also where the queue was lost; after one ack wait this is a redelivery
 }
 
 type history struct {
@@ -89,7 +89,7 @@ func (h *history) over(e Event) bool {
 	case Objected:
 		return e.Attempt == h.Attempt
 	case Unserved:
-		return e.Attempt == h.Attempt && !h.Claimed()
+		return e.Attempt == h.Attempt && !h.Claimed() && !h.begun() // the run ignores it where a worker had begun it before
 	case Claimed:
 		return e.Attempt == h.Attempt && e.Worker == ""
 	}
@@ -105,14 +105,14 @@ func (h *history) note(r Record) {
 	case Cancelled:
 		h.cancelled = !strings.HasSuffix(h.Step, "~undo")
 	case Withdrawn:
-		h.ended(e.Attempt)
+		h.end(e.Attempt)
 	case Started:
 		h.began(e)
 	case Succeeded:
-		h.ended(e.Attempt)
+		h.end(e.Attempt)
 	case Failed:
 		if e.Fault.Class != Crashed { // that one says that the starts before it came to no end
-			h.ended(e.Attempt)
+			h.end(e.Attempt)
 		}
 	}
 }
@@ -128,9 +128,14 @@ func (h *history) began(e Started) {
 	}
 }
 
-// ended takes back the last start of an attempt: whoever reported its end has not crashed. Attempts that waited for
-// their time are redelivered too, so most starts end like this.
-func (h *history) ended(a Attempt) {
+// begun reports whether the log has a start of the attempt itself.
+func (h *history) begun() bool {
+	return slices.ContainsFunc(h.starts, func(s Started) bool { return s.Attempt == h.Attempt })
+}
+
+// end takes back the last start of an attempt: whoever reported its end has not crashed. Attempts that waited for their
+// time are redelivered too, so most starts end like this.
+func (h *history) end(a Attempt) {
 	for i, s := range slices.Backward(h.starts) {
 		if s.Attempt == a {
 			h.starts = slices.Delete(h.starts, i, i+1)
@@ -139,8 +144,8 @@ func (h *history) ended(a Attempt) {
 	}
 }
 
-// crashes counts the executions of this step and round that came to no end; one that the log had not heard of counts
-// when another one did not either. A poison message is tried ever more slowly.
+// crashes counts the executions of this step and round that came to no end. One that the log had not heard of counts once
+// another one came to no end either. A message that ends its workers is tried ever more slowly.
 func (h *history) crashes() (Verdict, time.Duration) {
 	n := len(h.starts)
 	if slices.ContainsFunc(h.starts, func(s Started) bool { return s.Unheard }) {
@@ -153,7 +158,7 @@ func (h *history) crashes() (Verdict, time.Duration) {
 		return Execute, 0
 	}
 	pause := min(time.Second<<n, time.Minute)
-	if rest := pause - h.Now.Sub(h.Taken); rest > 0 {
+	if rest := pause - h.Now.Sub(h.InHandSince); rest > 0 {
 		return Rest, rest
 	}
 	return Execute, 0

@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
+// start is when tests take place.
+var start = time.Date(2026, 1, 1, 3, 0, 0, 0, time.UTC)
+
 func TestRedelivered(t *testing.T) {
-	now := epoch.Add(time.Hour)
+	t.Parallel()
+	now := start.Add(time.Hour)
 	a := Attempt{Step: "s", Try: 1}
 	older := Attempt{Step: "s", Try: 2}
 	start := func(of Attempt, delivery string, ago time.Duration) Record {
@@ -37,13 +41,15 @@ func TestRedelivered(t *testing.T) {
 		{name: "another try's outcome", log: []Record{failed(older, Timeout)}, want: Execute},
 		{name: "another step's outcome", log: []Record{ev(Succeeded{Attempt: Attempt{Step: "r", Try: 1}})}, want: Execute},
 		{name: "the run has ended", log: []Record{ev(Closed{})}, want: Drop},
-		{name: "the run was cancelled", log: []Record{ev(Cancelled{})}, want: PutDown},
+		{name: "the run was cancelled", log: []Record{ev(Cancelled{})}, want: Decline},
 		{name: "a compensation runs after the cancel", log: []Record{ev(Cancelled{})}, step: "s~undo", want: Execute},
 		{name: "given up for want of a worker", log: []Record{ev(Unserved{a})}, want: Drop},
+		{name: "found without a worker after it was begun: the run waits for its outcome", log: []Record{start(a, "", time.Hour), ev(Unserved{a})}, held: 2 * time.Second, want: Execute},
+		{name: "begun after it was given up for want of a worker", log: []Record{ev(Unserved{a}), start(a, "", 0)}, want: Drop},
 		{name: "unsafe, given up for want of a worker, not yet withdrawn", effects: EffectsUnsafe, log: []Record{ev(Unserved{a})}, want: Execute},
 
 		{name: "claimed by another, delivered again", effects: EffectsUnsafe, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"})}, want: ReportUnknown},
-		{name: "claimed by another, first delivery", effects: EffectsUnsafe, first: true, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"})}, want: ParkIt, park: 30 * time.Second},
+		{name: "claimed by another, first delivery", effects: EffectsUnsafe, first: true, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"})}, want: Park, park: 30 * time.Second},
 		{name: "claimed by this delivery", effects: EffectsUnsafe, claim: "me", log: []Record{ev(Claimed{Attempt: a, Worker: "me"})}, want: Execute},
 		{name: "claimed by this delivery, found on a first one", effects: EffectsUnsafe, first: true, claim: "me", log: []Record{ev(Claimed{Attempt: a, Worker: "me"})}, want: Execute},
 		{name: "another delivery to the same worker claimed it", effects: EffectsUnsafe, claim: "me#2", log: []Record{ev(Claimed{Attempt: a, Worker: "me#1"})}, want: ReportUnknown},
@@ -67,7 +73,7 @@ func TestRedelivered(t *testing.T) {
 		{name: "another try was taken back, and its start with it", log: []Record{start(older, "d1", time.Minute), ev(Withdrawn{older})}, want: Execute},
 		{name: "put down elsewhere", log: []Record{ev(Failed{Attempt: a, Stopped: true})}, want: Drop},
 		{name: "unsafe, cancelled, claimed by another", effects: EffectsUnsafe, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"}), ev(Cancelled{})}, want: Drop},
-		{name: "unsafe, cancelled, not claimed", effects: EffectsUnsafe, log: []Record{ev(Cancelled{})}, want: PutDown},
+		{name: "unsafe, cancelled, not claimed", effects: EffectsUnsafe, log: []Record{ev(Cancelled{})}, want: Decline},
 		{name: "cancelled, and its outcome is there", log: []Record{ev(Cancelled{}), failed(a, Timeout)}, want: Drop},
 		{name: "three crashes", log: []Record{start(a, "d1", time.Hour), start(a, "d2", time.Hour), start(a, "d3", time.Hour)}, want: ReportCrashed},
 		{name: "three crashes of an older try count", log: []Record{start(older, "d1", time.Hour), start(older, "d2", time.Hour), start(older, "d3", time.Hour)}, want: ReportCrashed},
@@ -83,14 +89,15 @@ func TestRedelivered(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := Delivered{StepMessage: StepMessage{Attempt: a, Effects: tt.effects}, Again: !tt.first, Claim: tt.claim, Start: tt.start, Taken: now.Add(-tt.held), Now: now, AckWait: 30 * time.Second}
+			t.Parallel()
+			d := Delivered{StepMessage: StepMessage{Attempt: a, Effects: tt.effects}, Redelivered: !tt.first, Claim: tt.claim, Start: tt.start, InHandSince: now.Add(-tt.held), Now: now, AckWait: 30 * time.Second}
 			if tt.effects == "" {
 				d.Effects = EffectsNone
 			}
 			if tt.step != "" {
 				d.Step = tt.step
 			}
-			got, park := Redelivered(tt.log, d)
+			got, park := VerdictOn(tt.log, d)
 			if got != tt.want || park != tt.park {
 				t.Errorf("%v for %v, want %v for %v", got, park, tt.want, tt.park)
 			}
@@ -101,38 +108,40 @@ func TestRedelivered(t *testing.T) {
 // TestRetriesAreNoCrashes: a retry that waited for its time was parked, so it is a redelivery and its start is counted.
 // One that then fails in the ordinary way has crashed nobody, however often that happens.
 func TestRetriesAreNoCrashes(t *testing.T) {
+	t.Parallel()
 	var log []Record
 	for try := 1; try <= 3*CrashBudget; try++ {
 		a := Attempt{Step: "s", Try: try}
-		d := Delivered{StepMessage: StepMessage{Attempt: a, Effects: EffectsNone}, Again: true, Now: epoch, AckWait: 30 * time.Second}
-		if got, park := Redelivered(log, d); got != Execute {
+		d := Delivered{StepMessage: StepMessage{Attempt: a, Effects: EffectsNone}, Redelivered: true, Now: start, AckWait: 30 * time.Second}
+		if got, park := VerdictOn(log, d); got != Execute {
 			t.Fatalf("try %d: %v for %v after nothing but ordinary failures", try, got, park)
 		}
 		log = append(log,
-			Record{Time: epoch, Event: Started{Attempt: a, Worker: "w", Delivery: fmt.Sprint("d", try)}},
-			Record{Time: epoch, Event: Failed{Attempt: a, Worker: "w", Fault: Fault{Class: Unavailable}}})
+			Record{Time: start, Event: Started{Attempt: a, Worker: "w", Delivery: fmt.Sprint("d", try)}},
+			Record{Time: start, Event: Failed{Attempt: a, Worker: "w", Fault: Fault{Class: Unavailable}}})
 	}
 }
 
 // TestAMessageMadeAnew stands for one that was lost with the queue: its attempt may have been begun, so the log is asked
 // and starts are counted; but it says nothing of whoever holds a claim.
 func TestAMessageMadeAnew(t *testing.T) {
+	t.Parallel()
 	a := Attempt{Step: "s", Try: 1}
-	claimed := []Record{{Time: epoch, Event: Claimed{Attempt: a, Worker: "w1"}}}
+	claimed := []Record{{Time: start, Event: Claimed{Attempt: a, Worker: "w1"}}}
 	for _, tt := range []struct {
 		effects     Effects
 		again, anew bool
 		fresh       bool
 		claimed     Verdict
 	}{
-		{EffectsNone, false, false, true, ParkIt},
-		{EffectsNone, false, true, false, ParkIt},
+		{EffectsNone, false, false, true, Park},
+		{EffectsNone, false, true, false, Park},
 		{EffectsNone, true, false, false, ReportCrashed},
-		{EffectsUnsafe, false, true, false, ParkIt},
+		{EffectsUnsafe, false, true, false, Park},
 		{EffectsUnsafe, true, true, false, ReportUnknown},
 	} {
-		d := Delivered{StepMessage: StepMessage{Attempt: a, Effects: tt.effects}, Again: tt.again, Anew: tt.anew, Now: epoch, AckWait: time.Second}
-		verdict, _ := Redelivered(claimed, d)
+		d := Delivered{StepMessage: StepMessage{Attempt: a, Effects: tt.effects}, Redelivered: tt.again, Requeued: tt.anew, Now: start, AckWait: time.Second}
+		verdict, _ := VerdictOn(claimed, d)
 		if Fresh(tt.again, tt.anew) != tt.fresh || verdict != tt.claimed {
 			t.Errorf("%+v: fresh %v, claimed: %v", tt, Fresh(tt.again, tt.anew), verdict)
 		}
@@ -140,6 +149,7 @@ func TestAMessageMadeAnew(t *testing.T) {
 }
 
 func TestWhatIsNotDeclaredHarmlessIsUnsafe(t *testing.T) {
+	t.Parallel()
 	for effects, want := range map[Effects]bool{EffectsNone: false, EffectsIdempotent: false, EffectsUnsafe: true, "": true, "nnoe": true} {
 		if effects.Unsafe() != want {
 			t.Errorf("effects %q: unsafe %v", effects, effects.Unsafe())

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Reshaped is the output that an answer to e makes: the answer itself, or what the `output` of the human rung makes of
-// it. A question whose rung has none, and a decision about anything else, takes the answer as it is.
+// Reshaped is the output that an answer to e gives: what the `output` template of the human rung makes of it. Without such
+// a template, and for any other escalation, it is the answer itself.
 func Reshaped(s *State, e *Escalation, answer json.RawMessage) (json.RawMessage, error) {
 	if e.Unit == RunUnit || e.Question == nil {
 		return answer, nil
@@ -24,6 +24,6 @@ func Reshaped(s *State, e *Escalation, answer json.RawMessage) (json.RawMessage,
 	return output, nil
 }
 
-// AnswersFitOutput reports whether an answer must also be an output that the tool could have given. Runs from before
-// that rule may ask for answers that never are.
+// AnswersFitOutput reports whether an answer must also fit the tool's output schema. Runs of epoch 1 may ask for answers
+// that never do.
 func (s *State) AnswersFitOutput() bool { return s.since(2) }

@@ -9,43 +9,49 @@ import (
 
 // State is a run, folded from its log. Only [Apply] changes it; everybody else reads.
 type State struct {
-	Run       string
-	Program   *Program
-	Input     json.RawMessage
-	Labels    map[string]string
-	ToolsFile string
-	Trace     string // the trace that the submitter was in (traceparent), if any
-	RetryOf   string
-	By        string
-	Seq       uint64    // of the last record applied
-	Now       time.Time // of the last record applied; never goes back
-	Submitted time.Time
-	Ended     time.Time // when it was clear how the run ends; zero before
+	Run       string            // the run's id
+	Program   *Program          // the compiled plan and its pinned tools
+	Input     json.RawMessage   // the whole input, an object
+	Labels    map[string]string // see [Submitted]
+	ToolsFile string            // see [Submitted]
+	Trace     string            // the trace that the submitter was in (traceparent), if any
+	ReportTo  string            // token of a program that waits for the end, if any; see [Submitted]
+	RetryOf   string            // the run that this one goes on from, if any
+	By        string            // who submitted it
+	Token     string            // id of the API token that they showed; empty = none, see [Submitted]
+	Seq       uint64            // of the last record applied
+	Now       time.Time         // of the last record applied; never goes back
+	Submitted time.Time         // the log's time of the first record
+	Ended     time.Time         // when it was clear how the run ends; zero before
 
-	// Units are what can have attempts: first one per plan step, in the plan's order, then, as they come up, the items
-	// of for_each and the compensations.
+	// Units are what can have attempts: first one per plan step, in the plan's order, then the items of for_each and the
+	// compensations as they come up. An index into it stays valid.
 	Units       []Unit
-	Escalations []Escalation
-	Output      json.RawMessage
-	Reason      string // why the run failed, was aborted or cancelled
+	Escalations []Escalation    // in the order in which they were opened; nothing is removed
+	Output      json.RawMessage // nil before the end, and without an output template
+	Reason      string          // why the run failed, was aborted or cancelled
 
-	epoch   int
+	epoch   int                     // see [Epoch]
 	denials []denial                // in the order of the log
 	heard   map[string]*heardPolicy // by tool: what workers said of it that the submission does not
-	keyRun  string
-	decoded any // Input, once an expression has asked for it
-	carried map[string]Carried
-	faults  map[faultKey]int // since the last decision, for escalate_after
-	final   RunState         // how the run ends, once that is clear; empty before
-	ending  RunState         // how it will end when attempts and compensations are through; empty while it goes on
-	closed  bool             // Closed is in the log
+	keyRun  string                  // see [Submitted.KeyRun]
+	decoded any                     // Input, once an expression has asked for it
+	carried map[string]Carried      // by step: what a retry need not do again
+	proof   *Proof                  // see [Submitted]; nil for most runs
+
+	submission *Submission      // what proof is of; nil without one
+	faults     map[faultKey]int // since the last decision, for escalate_after
+	final      RunState         // how the run ends, once that is clear; empty before
+	ending     RunState         // how it will end when attempts and compensations are through; empty while it goes on
+	closed     bool             // Closed is in the log
 
 	endingFrom time.Time
 	endingSeq  uint64           // of the record that began it
-	alarms     map[Attempt]bool // refused attempts that nobody had wanted, and people were told of
-	paused     bool             // the run's deadline is with a person: nothing new is queued
-	noUndo     bool             // a person ended the compensations
-	outputAsk  bool             // the output's expression is with a person
+	alarms     map[Attempt]bool // refused attempts that the run never wanted and that people were asked about
+	early      map[Attempt]bool // names that are used up although the run has not made the attempts
+	paused     bool             // people are asked about the run's deadline: nothing new is queued
+	noUndo     bool             // a person has ended the compensations
+	outputAsk  bool             // people are asked about the output's expression
 	completed  []int            // units in the order of completion, for compensations in reverse
 	active     int              // units whose attempt is in the queue or with a worker
 	left       int              // units that have not ended
@@ -65,80 +71,6 @@ type faultKey struct {
 // RunUnit stands for the run itself among touched units: its deadline, its output, its end.
 const RunUnit = -1
 
-// Unit is what can have attempts: a plan step, an item of a for_each step, or the compensation of either.
-type Unit struct {
-	ID       string // `<step>`, `<step>~<i>`, `<unit>~undo`
-	Node     int    // index of Program.Nodes
-	State    StepState
-	Since    uint64 // sequence of the record that put it into State
-	Round    int
-	Rung     int
-	Try      int
-	Params   json.RawMessage // of the current round, templates filled in
-	Output   json.RawMessage
-	Deadline time.Time // end of the budget of this round; zero = none
-	Attempts []AttemptRecord
-	Degraded *Degraded // set when it succeeded, but not as meant
-	Fault    *Fault    // the one that it was given up for
-	AnswerBy string    // the person whose answer is the output
-	Rejected *Decided  // the rejection that ended it or sent it down its ladder
-
-	notBefore  time.Time
-	edit       int // grows when a person changes the parameters; part of the idempotency key
-	tainted    bool
-	settled    bool         // unknown, and nobody needs to know any more
-	deferred   bool         // wants its next attempt as soon as the run is no longer paused
-	giving     *Fault       // given up as soon as its claim is withdrawn
-	grants     []Grant      // approvals of this round
-	instead    string       // why it went down to a rung that acts on nothing, without a fault
-	doubt      int          // 1 + index of the attempt that a probe looks after, 0 = none
-	counts     []classCount // faults on this rung
-	objections int          // attempts that came back because a worker's tools file is another one
-	acts       Effects      // of the current attempt, by what was known of its tool when it was queued
-	known      int          // policies of its tool by which it has the approvals that it needs
-	named      int          // waits that the other side has named on this rung
-	waiting    int          // needs not yet done
-	escalation int          // 1 + index of its last escalation, 0 = none
-	kind       unitKind
-	parent     int // item: its for_each unit; undo: the unit that it undoes
-	item       int // index of the item
-	fan        *fan
-}
-
-// Spoken is the unit's name as people read it: `ship`, `ship[2]` for an item, `undo ship`.
-func (u *Unit) Spoken() string {
-	base, undone := strings.CutSuffix(u.ID, "~undo")
-	if step, item, ok := strings.Cut(base, "~"); ok {
-		base = step + "[" + item + "]"
-	}
-	if undone {
-		return "undo " + base
-	}
-	return base
-}
-
-type classCount struct {
-	class Class
-	n     int
-}
-
-type unitKind uint8
-
-const (
-	planStep unitKind = iota
-	fanItem
-	undo
-)
-
-// fan is the work of a for_each step.
-type fan struct {
-	items []json.RawMessage
-	first int // unit index of item 0
-	next  int // next item to start
-	busy  int // items started and not ended
-	left  int // items not ended
-}
-
 // Status is where the run stands.
 func (s *State) Status() RunState {
 	switch {
@@ -150,8 +82,8 @@ func (s *State) Status() RunState {
 	return RunRunning
 }
 
-// Ending is how a live run will end, when that is settled already: a run that is cancelled goes on until its attempts
-// have stopped and what was done is undone. Empty for a run that goes on, and for one that has ended.
+// Ending is how a live run will end, where that is certain already: a run that is cancelled goes on until its attempts
+// have stopped and what was done is undone. It is empty for a run that goes on and for one that has ended.
 func (s *State) Ending() RunState {
 	if s.final != "" {
 		return ""
@@ -169,8 +101,11 @@ func (s *State) Unit(id string) int {
 	if !ok {
 		return -1
 	}
-	if !nested {
+	if !nested || rest == "" {
 		return i
+	}
+	if l := s.Units[i].loop; l != nil && rest[0] == 't' {
+		return l.find(rest[1:])
 	}
 	if f := s.Units[i].fan; f != nil && rest != "undo" {
 		n, err := strconv.Atoi(strings.TrimSuffix(rest, "~undo"))
@@ -206,14 +141,19 @@ func (s *State) Tool(i int) *Tool {
 // pinned is the policy of unit i's tool as it was submitted.
 func (s *State) pinned(i int) *Tool {
 	n := &s.Program.Nodes[s.Units[i].Node]
-	if s.Units[i].kind == undo {
+	switch o := s.Units[i].origin; {
+	case o.kind == undo:
 		return n.CompensateTool
+	case o.kind == agentCall && o.item < 0:
+		return noTool
+	case o.kind == agentCall:
+		return n.Agent.Tools[o.item].Tool
 	}
 	return n.Tool
 }
 
 // asks are the expressions about calls of unit i's tool.
-func (s *State) asks(i int) Asks {
+func (s *State) Asks(i int) Asks {
 	t := s.pinned(i)
 	if h := s.heard[t.Name]; h != nil {
 		return h.asks
@@ -231,7 +171,7 @@ func (s *State) RungName(i int) string {
 }
 
 // probing reports whether unit i's current attempt is the tool's probe.
-func (s *State) probing(i int) bool {
+func (s *State) Probing(i int) bool {
 	t := s.Tool(i)
 	return t.Verify != nil && s.Units[i].Rung == len(t.Rungs)
 }
@@ -239,22 +179,25 @@ func (s *State) probing(i int) bool {
 // effects are those of unit i's current attempt.
 func (s *State) effects(i int) Effects {
 	switch u := &s.Units[i]; {
-	case s.probing(i):
+	case s.Probing(i):
 		return EffectsNone
-	case u.State.InQueue():
-		return u.acts
+	case u.phase.out():
+		return u.out.effects
 	}
 	return s.Tool(i).Effects
 }
 
 // claimed reports whether unit i's current attempt must be claimed before it is executed.
 func (s *State) claimed(i int) bool {
-	return s.effects(i).Unsafe() || len(s.Units[i].grants) > 0 && !s.probing(i)
+	return s.effects(i).Unsafe() || len(s.Units[i].permit.grants) > 0 && !s.Probing(i)
 }
 
 // Key is the idempotency key of unit i: the same for every attempt, rung and plain retry, new after a person's edit.
 func (s *State) Key(i int) string {
-	return s.keyRun + "/" + s.Units[i].ID + "/" + strconv.Itoa(s.Units[i].edit)
+	if u := &s.Units[i]; u.origin.kind == agentCall {
+		return s.keyRun + "/" + s.Units[u.origin.parent].ID + "~" + u.call + "/" + strconv.Itoa(int(u.edit))
+	}
+	return s.keyRun + "/" + s.Units[i].ID + "/" + strconv.Itoa(int(s.Units[i].edit))
 }
 
 // Attempt names the current attempt of unit i.
@@ -275,40 +218,17 @@ func (s *State) Items(i int) []Unit {
 // Undo is the unit that unit `undone` is compensated by, if i is such a compensation.
 func (s *State) Undo(i int) (undone int, ok bool) {
 	u := &s.Units[i]
-	return u.parent, u.kind == undo
+	return int(u.origin.parent), u.origin.kind == undo
 }
-
-// record is the attempt that the unit stands on: the newest, but for one whose outcome a probe could not settle.
-func (u *Unit) record() *AttemptRecord {
-	last := len(u.Attempts) - 1
-	for n := last; n >= 0 && u.Attempts[n].Round == u.Round; n-- {
-		if rec := &u.Attempts[n]; rec.Rung == u.Rung && rec.Try == u.Try {
-			return rec
-		}
-	}
-	return &u.Attempts[last]
-}
-
-// is reports whether a names the unit's current attempt, and that one is still out.
-func (u *Unit) is(a Attempt) bool {
-	return u.names(a) && u.State.InQueue() && u.fan == nil
-}
-
-func (u *Unit) names(a Attempt) bool {
-	return len(u.Attempts) > 0 && u.Round == a.Round && u.Rung == a.Rung && u.Try == a.Try
-}
-
-// over reports whether nothing more will come of the unit.
-func (u *Unit) over() bool { return u.State.Ended() || u.settled }
 
 func (s *State) scope(i int) Scope {
 	c := Scope{state: s}
 	u := &s.Units[i]
-	if u.kind == undo {
-		u = &s.Units[u.parent]
+	if u.origin.kind == undo {
+		u = &s.Units[u.origin.parent]
 	}
-	if u.kind == fanItem {
-		c.each, c.index, c.item = true, u.item, s.Units[u.parent].fan.items[u.item]
+	if u.origin.kind == fanItem {
+		c.each, c.index, c.item = true, int(u.origin.item), s.Units[u.origin.parent].fan.items[u.origin.item]
 	}
 	return c
 }
@@ -319,5 +239,5 @@ func (s *State) stepRoot(id string) map[string]any {
 		return nil
 	}
 	u := &s.Units[i]
-	return map[string]any{"output": Decode(u.Output), "state": string(u.State), "degraded": u.tainted, "degraded_by": s.degradedBy(i), "rejection": rejection(u)}
+	return map[string]any{"output": Decode(u.Output), "state": string(u.State()), "degraded": u.tainted, "degraded_by": s.degradedBy(i), "rejection": rejection(u)}
 }

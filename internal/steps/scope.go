@@ -16,7 +16,7 @@ type Scope struct {
 	params, output json.RawMessage // of a call, for what is asked about it
 }
 
-// Input is the run's input. It is decoded once for a run: most steps ask for it.
+// Input is the run's input. It is decoded once for each run, since most steps ask for it.
 func (c Scope) Input() any {
 	if c.state.decoded == nil {
 		c.state.decoded = Decode(c.state.Input)
@@ -24,13 +24,13 @@ func (c Scope) Input() any {
 	return c.state.decoded
 }
 
-// Step is what the root `steps.<id>` shows: output, state, degraded, degraded_by, rejection. Nil when the plan has no such step.
+// Step is what the root `steps.<id>` shows: output, state, degraded, degraded_by, rejection. Nil if the plan has no such step.
 func (c Scope) Step(id string) map[string]any { return c.state.stepRoot(id) }
 
 // Item is the value and index of the for_each item at hand; ok is false outside one.
 func (c Scope) Item() (value any, index int, ok bool) { return Decode(c.item), c.index, c.each }
 
-// Params are the parameters of the call that the expression is about; nil where it is about none.
+// Params are the parameters of the call that the expression is about; nil if it is not about a call.
 func (c Scope) Params() any { return Decode(c.params) }
 
 // Output is what that call gave.
@@ -45,7 +45,7 @@ func (c Scope) Run() map[string]any {
 	return map[string]any{"id": c.state.Run, "workflow": c.state.Program.Plan.Name, "labels": labels}
 }
 
-// Decode reads JSON with numbers as json.Number; nothing, or what is no JSON, is nil.
+// Decode reads JSON with numbers as json.Number. It returns nil for what is empty or not JSON.
 func Decode(raw json.RawMessage) any {
 	if len(raw) == 0 {
 		return nil

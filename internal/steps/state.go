@@ -29,12 +29,12 @@ const (
 	StepQueued    StepState = "queued"    // its attempt is in the queue
 	StepRunning   StepState = "running"   // a worker has said that it executes it
 	StepRetrying  StepState = "retrying"  // its next attempt is in the queue and must wait
-	StepUnknown   StepState = "unknown"   // it may have happened; a person settles it
+	StepUnknown   StepState = "unknown"   // it may have happened; a probe or a person settles it
 	StepEscalated StepState = "escalated" // a person decides
-	StepSucceeded StepState = "succeeded"
-	StepSkipped   StepState = "skipped" // done without a result; output null
-	StepFailed    StepState = "failed"
-	StepCancelled StepState = "cancelled"
+	StepSucceeded StepState = "succeeded" // done, with an output
+	StepSkipped   StepState = "skipped"   // done without a result; output null
+	StepFailed    StepState = "failed"    // it ended without a result
+	StepCancelled StepState = "cancelled" // the run ended before it was done
 )
 
 // Done reports whether dependents may go on.
@@ -50,7 +50,7 @@ func (s StepState) InQueue() bool {
 
 // Degraded says that a step succeeded, but not as meant: on a later rung, or on degraded input.
 type Degraded struct {
-	Step  string   `json:"step"`
+	Step  string   `json:"step"`          // the unit's id
 	Rung  string   `json:"rung"`          // the rung that gave the result
 	Cause string   `json:"cause"`         // class and message of the fault above, or "input from <step>"
 	Age   Duration `json:"age,omitempty"` // of a cached result
@@ -60,11 +60,11 @@ type Degraded struct {
 type AttemptState string
 
 const (
-	AttemptQueued    AttemptState = "queued"
-	AttemptRunning   AttemptState = "running"
-	AttemptSucceeded AttemptState = "succeeded"
-	AttemptFailed    AttemptState = "failed"
-	AttemptUnknown   AttemptState = "unknown"
+	AttemptQueued    AttemptState = "queued"    // in the queue, or in hand of a worker that has not said so
+	AttemptRunning   AttemptState = "running"   // a worker has said that it executes it
+	AttemptSucceeded AttemptState = "succeeded" // its output is the unit's
+	AttemptFailed    AttemptState = "failed"    // see its fault
+	AttemptUnknown   AttemptState = "unknown"   // it may have happened
 	AttemptWithdrawn AttemptState = "withdrawn" // given up before anybody executed it
 	AttemptGivenUp   AttemptState = "given_up"  // the run went on without its outcome
 	AttemptAsked     AttemptState = "asked"     // a person gives the result
@@ -73,27 +73,32 @@ const (
 
 // AttemptRecord is the history of one attempt.
 type AttemptRecord struct {
-	Round   int
-	Rung    int
-	Try     int
-	State   AttemptState
-	Fault   *Fault
-	Worker  string
-	Queued  time.Time
-	Started time.Time // when the log learned that it runs; zero when it ended before that
-	Ended   time.Time
-	Took    Duration // wall time that the worker measured
-	Wait    Duration // the wait before it
-	Crashes int      // redeliveries that started it again
-	Lost    []Lost   // executions whose worker ended without a word
-	Note    string   // progress, or what became of a late outcome
+	Round   int          // of its unit, when it was queued
+	Rung    int          // index in the tool's ladder; behind the last rung it is the probe
+	Try     int          // from 1 on each rung
+	State   AttemptState // where it stands, or how it ended
+	Fault   *Fault       // nil for one that is out, or succeeded
+	Worker  string       // the last one that the log knows of, with the token of its claim
+	Queued  time.Time    // the log's time, like the next two
+	Started time.Time    // when the log learned that it runs; zero when it ended before that
+	Ended   time.Time    // zero while it is out
+	Took    Duration     // wall time that the worker measured
+	Wait    Duration     // the wait before it
+	Crashes int          // redeliveries that started it again
+	Lost    []Lost       // executions whose worker ended without an outcome
+	Usage   *Usage       // what a model took for it; nil for other calls
+	Cost    Money        // of Usage, by the price that the run was submitted with; 0 where there is none
+	Note    string       // its last progress, a late outcome, or why it was handed back
 
 	delivery string    // of the last Started, to tell a repeat from a crash
 	begun    time.Time // when the last Started came
-	unheard  bool      // a delivery before the first one that the log knows may have been lost
+	claimed  time.Time // when its worker's claim was last stored; it begins right after that
+	unheard  bool      // a delivery before the first one that the log knows of may have been lost
+
+	mayRunUntil time.Time // when its worker, of whom nobody hears, has ended it at the latest; zero when it is not executed
 }
 
-// Lost is one execution of an attempt whose worker ended under it.
+// Lost is one execution of an attempt whose worker ended before it did.
 type Lost struct {
 	Worker  string    // empty where it ended before the log had heard of it
 	Started time.Time // the log's; zero where it had not heard of it
@@ -104,25 +109,26 @@ type Lost struct {
 type EscalationKind string
 
 const (
-	KindApproval   EscalationKind = "approval"
-	KindFailure    EscalationKind = "failure"
-	KindUnknown    EscalationKind = "unknown"
-	KindQuestion   EscalationKind = "question"
-	KindDeadline   EscalationKind = "deadline"
-	KindDeadLetter EscalationKind = "dead_letter"
+	KindApproval   EscalationKind = "approval"    // whether a call may be executed
+	KindFailure    EscalationKind = "failure"     // what to do about a fault
+	KindUnknown    EscalationKind = "unknown"     // whether an attempt has happened
+	KindQuestion   EscalationKind = "question"    // the result of a human rung, or what a tool needs a person for
+	KindLimit      EscalationKind = "limit"       // how an agent goes on that has reached a limit
+	KindDeadline   EscalationKind = "deadline"    // what to do about a budget that is used up
+	KindDeadLetter EscalationKind = "dead_letter" // what to do about a message that cannot be read; not asked by the core
 )
 
 // EscalationKinds lists them all.
 func EscalationKinds() []EscalationKind {
-	return []EscalationKind{KindApproval, KindFailure, KindUnknown, KindQuestion, KindDeadline, KindDeadLetter}
+	return []EscalationKind{KindApproval, KindFailure, KindUnknown, KindQuestion, KindLimit, KindDeadline, KindDeadLetter}
 }
 
 // EscalationState is where an escalation stands.
 type EscalationState string
 
 const (
-	EscalationOpen       EscalationState = "open"
-	EscalationDecided    EscalationState = "decided"
+	EscalationOpen       EscalationState = "open"       // waits for a person
+	EscalationDecided    EscalationState = "decided"    // a person has decided it
 	EscalationExpired    EscalationState = "expired"    // nobody decided in time
 	EscalationSuperseded EscalationState = "superseded" // events answered it before a person did
 )

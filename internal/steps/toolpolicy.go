@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// ToolPolicy is what a tools file says of what a tool may do to the world, and who must agree to it. The submitter's is
-// pinned into the run; each worker has its own, and the stricter word of the two counts.
+// ToolPolicy is what a tools file says about what a tool may do to the world, and about who must agree to it. The
+// submitter's is pinned into the run; each worker has its own, and whatever is stricter counts.
 type ToolPolicy struct {
-	Effects      Effects         `json:"effects"`
-	Approval     *Approval       `json:"approval,omitempty"`
-	InputSchema  json.RawMessage `json:"input_schema,omitempty"`
-	OutputSchema json.RawMessage `json:"output_schema,omitempty"`
-	Verify       *Verify         `json:"verify,omitempty"`
-	// Definition is what approvals are bound to, see [Tool]; empty where nothing needs approval.
+	Effects      Effects         `json:"effects"`                 // whether it may be repeated
+	Approval     *Approval       `json:"approval,omitempty"`      // nil: it may act unasked
+	InputSchema  json.RawMessage `json:"input_schema,omitempty"`  // JSON Schema of the parameters
+	OutputSchema json.RawMessage `json:"output_schema,omitempty"` // JSON Schema of the output
+	Verify       *Verify         `json:"verify,omitempty"`        // nil: only a person can settle an unknown outcome
+	// Definition is what approvals are bound to, as in [Tool]; empty where nothing needs approval.
 	Definition map[string]string `json:"definition,omitempty"`
 }
 
@@ -43,7 +43,7 @@ func (p ToolPolicy) Digest() string {
 	}
 	raw, err := json.Marshal(p)
 	if err != nil {
-		return "" // a schema that is no JSON; nothing has this digest, so such a policy is never taken for another
+		return "" // a schema that is not JSON; no policy has this digest, so this one is never taken for another
 	}
 	if canonical, err := Canonical(raw); err == nil {
 		raw = canonical
@@ -54,8 +54,8 @@ func (p ToolPolicy) Digest() string {
 
 func wholeMillis(d Duration) Duration { return Duration(time.Duration(d).Round(time.Millisecond)) }
 
-// tightened is t under p as well: whatever one of the two asks for, is asked for. What p changes is named, in the words
-// of a tools file; nothing named means that t says it all already.
+// tightened is t with p added: whatever either of them asks for is asked for. changes are the parts of the tool that p
+// changes, in the words of a tools file; empty means that t asks for all of it already.
 func (t *Tool) tightened(p ToolPolicy) (merged Tool, changes []string) {
 	merged = *t
 	merged.Effects = saferEffects(t.Effects, p.Effects)
@@ -105,8 +105,8 @@ func saferEffects(a, b Effects) Effects {
 	return EffectsNone
 }
 
-// bothApprovals holds what either rule holds, on the stricter terms. What only one of the two says is its word; how long
-// a question waits, and what happens then, is the first one's where it has a rule.
+// bothApprovals asks for approval where either rule does, on the stricter terms. Where only one has a rule, that one
+// counts. How long people have, and what happens then, is what the first one says where it has a rule.
 func bothApprovals(a, b *Approval) *Approval {
 	if a == nil || b == nil {
 		if a == nil {
@@ -134,7 +134,7 @@ func either(a, b string) string {
 	return "(" + a + ") || (" + b + ")"
 }
 
-// orRaw is the first schema that is there. Forms and edits go by it; the worker checks the submitted one beside its own.
+// orRaw is the first schema that there is. Forms and edits go by it; the worker checks the submitted schema and its own.
 func orRaw(a, b json.RawMessage) json.RawMessage {
 	if len(a) == 0 {
 		return b

@@ -2,18 +2,18 @@ package steps
 
 import "bytes"
 
-// Want is what a run says of an attempt that somebody holds a message of.
+// Want is what a run says about a message that a worker has in hand.
 type Want uint8
 
 const (
 	WantsNot  Want = iota + 1 // it wanted the attempt once, and does no more
 	WantsThis                 // exactly this
-	NeverDid                  // nobody who may has ever asked for this
+	NeverDid                  // it never asked for this
 )
 
-// Wanted compares a message with what the run wants. The attempt must be out, and the call the one that the run makes:
-// its tool, rung, parameters and key. Whoever can put messages into the queue can write anything there. A run that is not
-// there has never wanted anything.
+// Wanted compares a message with what the run wants. The attempt must be out, and the call must be the one that the run
+// makes: its tool, rung, parameters and key. Whoever can publish to the queue can write anything there. A run that does
+// not exist has never wanted anything.
 func Wanted(s *State, m StepMessage) Want {
 	if s == nil || s.Run != m.Run {
 		return NeverDid
@@ -30,13 +30,13 @@ func Wanted(s *State, m StepMessage) Want {
 	if is.Tool != m.Tool || is.RungName != m.RungName || is.Key != m.Key || !sameParams(is.Params, m.Params) {
 		return NeverDid
 	}
-	if s.Units[i].giving != nil || s.stopping(i) && s.Units[i].State != StepRunning {
+	if s.Units[i].Recalled() || s.Stopping(i) && s.Units[i].State() != StepRunning {
 		return WantsNot
 	}
 	return WantsThis
 }
 
-// sameParams compares parameters as they were written, and, where one side has put them in order, in that order.
+// sameParams compares parameters as they were written, and in canonical form where one side has put them into it.
 func sameParams(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true

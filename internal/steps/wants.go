@@ -9,24 +9,24 @@ import (
 // The dispatcher publishes it in any order, and acknowledges the event only when all of it is stored.
 type WantList struct {
 	Steps       []StepMessage // in the queue, unless their outcome is in the log
-	Withdraw    []StepMessage // see to it that nobody begins them, then say so in the log; what follows waits for that event
+	Withdraw    []StepMessage // make sure that nobody begins them, then say so in the log; what follows waits for that event
 	Gone        []StepMessage // given up: purge their step messages
 	Stop        []StepMessage // executed by somebody: tell them to stop
 	Timer       time.Time     // the next moment at which Fired changes something; zero = none
 	Escalations []int         // indexes of open escalations
-	Settled     []int         // indexes of escalations that are no longer open: remove them
+	Closed      []int         // indexes of escalations that are no longer open: remove them
 	Result      *Closed       // the run's end, until it is in the log
 }
 
 // StepMessage is what a worker gets: everything to execute one attempt, and nothing to decide about it.
 type StepMessage struct {
-	Run       string          `json:"run"`
+	Run       string          `json:"run"` // the run's id
 	Attempt                   // step, round, rung, try
-	Workflow  string          `json:"workflow"`
-	Tool      string          `json:"tool"`
-	RungName  string          `json:"rung_name"`
-	Effects   Effects         `json:"effects"`
-	Params    json.RawMessage `json:"params"`
+	Workflow  string          `json:"workflow"`            // the plan's name
+	Tool      string          `json:"tool"`                // its name
+	RungName  string          `json:"rung_name"`           // in the tool's ladder, or `verify`
+	Effects   Effects         `json:"effects"`             // of this attempt; a probe has none
+	Params    json.RawMessage `json:"params"`              // an object
 	Key       string          `json:"key"`                 // idempotency key: `<run>/<step>/<edit>`
 	Timeout   Duration        `json:"timeout,omitempty"`   // of this attempt; 0 = none
 	NotBefore time.Time       `json:"not_before,omitzero"` // do not execute earlier
@@ -38,10 +38,10 @@ type StepMessage struct {
 	Policies *Policies `json:"policies,omitempty"`
 }
 
-// Policies tell a worker by which policies of its tool a run goes.
+// Policies tell a worker which policies of its tool a run knows.
 type Policies struct {
-	// Heard are digests of every [ToolPolicy]: the submitter's, then those that workers brought up. A worker whose own is not
-	// among them says so before it acts.
+	// Heard are the digests of each [ToolPolicy]: the submitter's, then those that workers brought up. A worker whose own is
+	// not among them says so before it acts.
 	Heard []string `json:"heard"`
 	// The submitted schemas, where a worker's policy is another one: inputs and outputs must fit them and the worker's own.
 	InputSchema  json.RawMessage `json:"input_schema,omitempty"`
@@ -50,6 +50,26 @@ type Policies struct {
 
 // Claimed reports whether a worker must win the attempt's claim before it executes it: whatever may not happen twice.
 func (m *StepMessage) Claimed() bool { return m.Effects.Unsafe() || len(m.Grants) > 0 }
+
+// End is when an attempt that begins now must end: after its own timeout, or with the step's budget if that is sooner. False
+// means that nothing bounds it.
+func (m *StepMessage) End(now time.Time) (end time.Time, bounded bool) {
+	end = m.Deadline
+	if m.Timeout > 0 {
+		if t := now.Add(time.Duration(m.Timeout)); end.IsZero() || t.Before(end) {
+			end = t
+		}
+	}
+	return end, !end.IsZero()
+}
+
+// Withdrawal is the event that says that m is taken back.
+func Withdrawal(m StepMessage) Event {
+	if m.Claimed() {
+		return Claimed{Attempt: m.Attempt}
+	}
+	return Withdrawn{m.Attempt}
+}
 
 // AttemptName is the full name `<run>/<step>/<round>-<rung index>-<try>`.
 func AttemptName(run string, a Attempt) string { return run + "/" + a.Step + "/" + a.Token() }
@@ -75,13 +95,13 @@ func Wants(s *State, touched []int) WantList {
 		}
 		w.addUnit(s, i)
 	}
-	w.addTimer(s.runDue()) // the work clock moves with every event
+	w.addTimer(s.RunDue()) // the work clock moves with every event
 	w.addResult(s)
 	return w
 }
 
 func (w *WantList) addRun(s *State) {
-	w.addTimer(s.runDue())
+	w.addTimer(s.RunDue())
 	w.addResult(s)
 	for n := range s.Escalations {
 		if s.Escalations[n].Unit == RunUnit {
@@ -98,19 +118,19 @@ func (w *WantList) addResult(s *State) {
 
 func (w *WantList) addUnit(s *State, i int) {
 	u := &s.Units[i]
-	w.addTimer(s.unitDue(i))
-	for n := u.escalation; n > 0; n = s.Escalations[n-1].before {
-		w.addEscalation(s, n-1)
+	w.addTimer(s.UnitDue(i))
+	for n := u.question.index(); n >= 0; n = s.Escalations[n].before.index() {
+		w.addEscalation(s, n)
 	}
 	w.addGivenUp(s, i)
-	if !u.State.InQueue() || u.fan != nil {
+	if !u.phase.out() {
 		return
 	}
-	stopping := s.ending != "" && u.kind != undo
+	stopping := s.ending != "" && u.origin.kind != undo
 	switch {
-	case u.giving != nil:
+	case u.Recalled():
 		w.Withdraw = append(w.Withdraw, s.message(i))
-	case stopping && u.State == StepRunning:
+	case stopping && u.State() == StepRunning:
 		w.Stop = append(w.Stop, s.message(i))
 	case !stopping:
 		w.Steps = append(w.Steps, s.message(i))
@@ -128,7 +148,7 @@ func (w *WantList) addGivenUp(s *State, i int) {
 		m := StepMessage{Run: s.Run, Attempt: Attempt{u.ID, rec.Round, rec.Rung, rec.Try}, Tool: s.Tool(i).Name, RungName: s.Tool(i).Rung(rec.Rung).Name}
 		w.Gone = append(w.Gone, m)
 		if rec.State == AttemptWithdrawn && s.since(2) {
-			continue // nobody has it
+			continue // nobody has it in hand
 		}
 		if !s.Tool(i).Effects.Unsafe() || rec.Rung == len(s.Tool(i).Rungs) {
 			w.Stop = append(w.Stop, m) // somebody may execute it without having said so yet
@@ -141,7 +161,7 @@ func (w *WantList) addEscalation(s *State, n int) {
 		w.Escalations = append(w.Escalations, n)
 		return
 	}
-	w.Settled = append(w.Settled, n)
+	w.Closed = append(w.Closed, n)
 }
 
 func (w *WantList) addTimer(at time.Time) {
@@ -156,12 +176,12 @@ func (s *State) message(i int) StepMessage {
 	m := StepMessage{
 		Run: s.Run, Attempt: s.Attempt(i), Workflow: s.Program.Plan.Name, Tool: t.Name, RungName: t.Rung(u.Rung).Name,
 		Effects: s.effects(i), Params: u.Params, Key: s.Key(i), Timeout: t.Rung(u.Rung).Timeout,
-		NotBefore: u.notBefore, Deadline: u.Deadline,
+		NotBefore: u.out.notBefore, Deadline: u.Deadline,
 	}
 	s.addPolicies(&m, i)
 	if s.claimed(i) {
-		m.Grants = u.grants
-		if len(u.grants) > 0 {
+		m.Grants = u.permit.grants
+		if len(u.permit.grants) > 0 {
 			m.Definition = t.Definition
 		}
 	}
@@ -172,7 +192,7 @@ func (s *State) message(i int) StepMessage {
 func (s *State) DegradedSteps() []Degraded {
 	var list []Degraded
 	for i := range s.Units {
-		if u := &s.Units[i]; u.Degraded != nil && u.State == StepSucceeded {
+		if u := &s.Units[i]; u.Degraded != nil && u.phase == PhaseSucceeded {
 			list = append(list, *u.Degraded)
 		}
 	}

@@ -67,7 +67,7 @@ func (o *object) seconds(name string, d steps.Duration) {
 		return
 	}
 	o.key(name)
-	o.b = strconv.AppendFloat(o.b, time.Duration(d).Seconds(), 'g', -1, 64)
+	o.b = d.AppendSeconds(o.b)
 }
 
 func (o *object) time(name string, t time.Time) {
@@ -114,15 +114,20 @@ func appendSucceeded(e steps.Succeeded) []byte {
 	o.seconds("age", e.Age)
 	o.time("started", e.Started)
 	o.seconds("took", e.Took)
+	if e.Usage != nil {
+		if b, err := marshal(e.Usage); err == nil { // numbers and texts always can be written
+			o.raw("usage", b)
+		}
+	}
 	o.raw("output", e.Output) // last: scan.go finds its end there
 	return append(o.b, '}')
 }
 
 // appendSubmitted takes document and input in as they are; ok is false for what is left to
-// encoding/json: what is no JSON, and a run that goes on from another.
+// encoding/json: what is not JSON, and a run that goes on from another.
 func appendSubmitted(e steps.Submitted) (body []byte, ok bool) {
-	sound := e.Program != nil || json.Valid(e.Document) // a program was compiled from it
-	if len(e.Carried) > 0 || !sound || !json.Valid(e.Input) {
+	sound := e.Program != nil || len(e.Document) == 0 || json.Valid(e.Document) // a program was compiled from it
+	if len(e.Carried) > 0 || !sound || len(e.Input) > 0 && !json.Valid(e.Input) {
 		return nil, false
 	}
 	o := object{append(make([]byte, 0, 192+len(e.Document)+len(e.Input)), `{"v":1,"type":"submitted"`...)}
@@ -135,6 +140,15 @@ func appendSubmitted(e steps.Submitted) (body []byte, ok bool) {
 	o.optional("reason", e.Reason)
 	o.optional("retry_of", e.RetryOf)
 	o.optional("key_run", e.KeyRun)
+	o.optional("request", e.Request)
+	o.optional("token", e.Token)
+	if e.Proof != nil {
+		b, err := marshal(e.Proof)
+		if err != nil {
+			return nil, false
+		}
+		o.raw("proof", b)
+	}
 	if len(e.Labels) > 0 {
 		b, err := marshal(e.Labels)
 		if err != nil {

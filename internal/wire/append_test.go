@@ -13,6 +13,7 @@ import (
 
 // TestBodiesByHand holds the bodies that are put together by hand against encoding/json: both read back the same.
 func TestBodiesByHand(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		text := func(name string) string { return rapid.String().Draw(t, name) }
 		a := steps.Attempt{Step: text("step"), Round: rapid.IntRange(0, 99).Draw(t, "round"), Rung: rapid.IntRange(0, 9).Draw(t, "rung"), Try: rapid.IntRange(0, 99).Draw(t, "try")}

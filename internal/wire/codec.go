@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"belay/internal/exactjson"
 	"belay/internal/steps"
 )
 
@@ -44,7 +45,7 @@ func DecodeEvent(kind string, body []byte) (steps.Event, error) {
 	}
 	read, ok := readers[kind+"/"+name]
 	if !ok {
-		return nil, fmt.Errorf("%w: type %q on a %s subject", ErrPoison, name, kind)
+		return nil, fmt.Errorf("%w: type %.40q on a %.40q subject", ErrPoison, name, kind)
 	}
 	e, err := read(body)
 	if err != nil {
@@ -53,13 +54,22 @@ func DecodeEvent(kind string, body []byte) (steps.Event, error) {
 	return e, nil
 }
 
-// scanEvent reads the two events that every run has most of.
+// scanEvent reads the events that every run has.
 func scanEvent(kind string, body []byte) (steps.Event, bool) {
 	switch kind {
 	case KindOutcome:
+		if bytes.HasPrefix(body, []byte(startedHead)) {
+			return scanStarted(body)
+		}
 		return scanSucceeded(body)
 	case KindPlan:
 		return scanSubmitted(body)
+	case KindClaim:
+		return scanClaimed(body)
+	case KindClock:
+		return steps.Fired{}, string(body) == `{"v":1,"type":"fired"}`
+	case KindResult:
+		return scanClosed(body)
 	}
 	return nil, false
 }
@@ -76,7 +86,7 @@ func DecodeStep(body []byte) (steps.StepMessage, error) {
 		V int `json:"v"`
 		steps.StepMessage
 	}
-	if err := json.Unmarshal(body, &m); err != nil {
+	if err := exactjson.Unmarshal(body, &m); err != nil {
 		return m.StepMessage, fmt.Errorf("%w: %w", ErrPoison, err)
 	}
 	return m.StepMessage, checkVersion(m.V)
@@ -100,7 +110,7 @@ func typeOf(body []byte) (string, error) {
 		V    int    `json:"v"`
 		Type string `json:"type"`
 	}
-	if err := json.Unmarshal(body, &head); err != nil {
+	if err := exactjson.Unmarshal(body, &head); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrPoison, err)
 	}
 	return head.Type, checkVersion(head.V)
@@ -156,7 +166,7 @@ var readers = map[string]func([]byte) (steps.Event, error){
 
 func read[E steps.Event](body []byte) (steps.Event, error) {
 	var e E
-	err := json.Unmarshal(body, &e)
+	err := exactjson.Unmarshal(body, &e)
 	return e, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"belay/internal/exactjson/exactjsontest"
 	"belay/internal/steps"
 )
 
@@ -57,6 +58,7 @@ var stepMessage = steps.StepMessage{
 func raw(s string) json.RawMessage { return json.RawMessage(s) }
 
 func TestEventsComeBack(t *testing.T) {
+	t.Parallel()
 	for name, e := range events {
 		kind, body, err := EncodeEvent(e)
 		if err != nil {
@@ -116,6 +118,7 @@ func sameJSON(a, b json.RawMessage) bool {
 
 // Who may write a subject decides what may be said there: no event is accepted from the subject of another kind.
 func TestAnEventOnAnotherKindOfSubjectIsPoison(t *testing.T) {
+	t.Parallel()
 	kinds := []string{KindPlan, KindOutcome, KindClaim, KindDecision, KindClock, KindResult}
 	for name, e := range events {
 		own, body, err := EncodeEvent(e)
@@ -131,6 +134,7 @@ func TestAnEventOnAnotherKindOfSubjectIsPoison(t *testing.T) {
 }
 
 func TestPoison(t *testing.T) {
+	t.Parallel()
 	for _, body := range []string{
 		"", "{", "null", "[]", `"x"`, "\xff\xfe", `{}`, `{"v":1}`, `{"v":1,"type":"unheard"}`, `{"v":2,"type":"started"}`, `{"type":"started","step":"a"}`,
 		`{"v":1,"type":"started","step":5}`, `{"v":1,"type":"started"`, `{"v":1,"type":"started","try":1.5}`, `{"v":1,"type":"`, `{"v":"1","type":"started"}`,
@@ -145,7 +149,44 @@ func TestPoison(t *testing.T) {
 	}
 }
 
+// What encoding/json takes for a key, other readers of a log do not; and of two values that a key has, they may take the
+// other one.
+func TestNamesOfKeysAreExact(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]steps.Event{
+		`{"v":1,"type":"started","step":"a","round":0,"rung":0,"try":1,"worker":"w","wOrker":"x"}`:             steps.Started{Attempt: steps.Attempt{Step: "a", Try: 1}, Worker: "w"},
+		`{"v":1,"type":"started","step":"a","round":0,"rung":0,"try":1,"Worker":"x"}`:                          steps.Started{Attempt: steps.Attempt{Step: "a", Try: 1}},
+		`{"v":1,"tYpe":"failed","V":2,"type":"started","step":"a","round":0,"rung":0,"try":1,"new":"unknown"}`: steps.Started{Attempt: steps.Attempt{Step: "a", Try: 1}},
+		`{"v":1,"type":"failed","step":"a","round":0,"rung":0,"try":1,"fault":{"Acted":"no"}}`:                 steps.Failed{Attempt: steps.Attempt{Step: "a", Try: 1}},
+		`{"v":1,"type":"succeeded","step":"a","round":0,"rung":0,"try":1,"output":{"a":1,"A":2,"a":3}}`:        steps.Succeeded{Attempt: steps.Attempt{Step: "a", Try: 1}, Output: raw(`{"a":1,"A":2,"a":3}`)},
+	} {
+		if e, err := DecodeEvent(KindOutcome, []byte(body)); err != nil || !cmp.Equal(want, e) {
+			t.Errorf("%s is read as %+v, %v", body, e, err)
+		}
+	}
+	for _, body := range []string{
+		`{"v":1,"tYpe":"started","step":"a","round":0,"rung":0,"try":1,"worker":"w"}`,
+		`{"V":1,"type":"started","step":"a","round":0,"rung":0,"try":1,"worker":"w"}`,
+		`{"v":1,"type":"started","step":"a","round":0,"rung":0,"try":1,"worker":"w","type":"succeeded"}`,
+		`{"v":1,"type":"started","step":"a","round":0,"rung":0,"try":1,"worker":"w","worker":"x"}`,
+		`{"v":1,"type":"failed","step":"a","round":0,"rung":0,"try":1,"fault":{"acted":"no","acted":"maybe"}}`,
+		`{"v":1,"type":"failed","step":"a","round":0,"rung":0,"try":1,"new":1,"new":2}`,
+	} {
+		if e, err := DecodeEvent(KindOutcome, []byte(body)); !errors.Is(err, ErrPoison) {
+			t.Errorf("%s is read as %+v, %v", body, e, err)
+		}
+	}
+	step := string(EncodeStep(stepMessage))
+	if m, err := DecodeStep([]byte(strings.Replace(step, `"effects"`, `"Effects"`, 1))); err != nil || m.Effects != "" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if m, err := DecodeStep([]byte(strings.Replace(step, `{"v":1`, `{"v":1,"effects":"pure"`, 1))); !errors.Is(err, ErrPoison) {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
 func TestApprovedStepsComeBack(t *testing.T) {
+	t.Parallel()
 	m := stepMessage
 	m.Grants, m.Definition = []steps.Grant{grant, grant}, map[string]string{"effects": "x", "rung primary": "y"}
 	body := EncodeStep(m)
@@ -156,6 +197,7 @@ func TestApprovedStepsComeBack(t *testing.T) {
 }
 
 func TestStepsComeBack(t *testing.T) {
+	t.Parallel()
 	m := stepMessage
 	body := EncodeStep(m)
 	back, err := DecodeStep(body)
@@ -165,6 +207,28 @@ func TestStepsComeBack(t *testing.T) {
 	if _, err := DecodeStep([]byte(strings.Replace(string(body), `"v":1`, `"v":2`, 1))); !errors.Is(err, ErrPoison) {
 		t.Errorf("the next version is read: %v", err)
 	}
+}
+
+// FuzzKeys: no key of an event is taken in another case, or twice.
+func FuzzKeys(f *testing.F) {
+	for name := range events {
+		_, body, err := EncodeEvent(events[name])
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body)
+	}
+	exactjsontest.Fuzz(f, func(body []byte) (json.RawMessage, error) {
+		var err error
+		for _, kind := range []string{KindPlan, KindOutcome, KindClaim, KindDecision, KindClock, KindResult} {
+			var e steps.Event
+			if e, err = DecodeEvent(kind, body); err == nil {
+				_, again, err := EncodeEvent(e)
+				return again, err
+			}
+		}
+		return nil, err
+	})
 }
 
 // Whatever arrives, it is refused, or it reads the same after it was written again.
@@ -182,6 +246,7 @@ func FuzzDecodeEvent(f *testing.F) {
 			if !errors.Is(err, ErrPoison) {
 				t.Fatalf("refused without being called poison: %v", err)
 			}
+			exactjsontest.Message(t, err)
 			return
 		}
 		own, again, err := EncodeEvent(e)
@@ -206,39 +271,64 @@ func FuzzDecodeStep(f *testing.F) {
 			if !errors.Is(err, ErrPoison) {
 				t.Fatalf("refused without being called poison: %v", err)
 			}
+			exactjsontest.Message(t, err)
 			return
 		}
 		again := EncodeStep(m)
-		if _, err := DecodeStep(again); err != nil {
+		back, err := DecodeStep(again)
+		if err != nil {
 			t.Fatalf("%s: %v", again, err)
+		}
+		if third := EncodeStep(back); !bytes.Equal(again, third) {
+			t.Fatalf("written as %s, then as %s", again, third)
 		}
 	})
 }
 
+// What a subject is read as is written to the same subject, whatever it is read as.
 func FuzzParseSubjects(f *testing.F) {
-	f.Add(Default.Claim(1, "r", attempt))
-	f.Add(Default.Step("orders.lookup", "primary", "r", attempt))
-	f.Add(Default.TimerDue(1, "r"))
-	f.Add(Default.Stop("r", attempt))
-	f.Add(Default.Escalation(steps.KindApproval, "", "r-1"))
+	for _, s := range []string{
+		Default.Claim(1, "r", attempt), Default.Step("orders.lookup", "primary", "r", attempt), Default.TimerDue(1, "r"), Default.TimerSet(0, "r"), Default.Stop("r", attempt),
+		Default.Escalation(steps.KindApproval, "", "r-1"), Default.Log(3, "r", KindPlan), Default.Report("t", "r"), Default.StepFilter("orders.lookup", "primary"),
+		"belay.runs.+1.r.plan", "belay.timers.due.01.r", "belay.stop.r.s.0-0-+1", "belay.steps.~.p..s.1-0-1", "belay.timers.x.1.r",
+	} {
+		f.Add(s)
+	}
+	n := Default
 	f.Fuzz(func(t *testing.T, s string) {
-		if tool, rung, run, a, ok := Default.ParseStep(s); ok && a.Token() != "" {
-			if tool2, rung2, run2, a2, ok := Default.ParseStep(Default.Step(tool, rung, run, a)); !ok || tool2 != tool || rung2 != rung || run2 != run || a2 != a {
-				t.Fatalf("step %q", s)
+		built := map[string]string{}
+		if tool, rung, run, a, ok := n.ParseStep(s); ok {
+			built["step"] = n.Step(tool, rung, run, a)
+		}
+		if p, run, ok := n.ParseTimer(s); ok {
+			if built["timer"] = n.TimerDue(p, run); s == n.TimerSet(p, run) {
+				built["timer"] = s
 			}
 		}
-		if p, run, ok := Default.ParseTimer(s); ok {
-			if p2, run2, ok := Default.ParseTimer(Default.TimerDue(p, run)); !ok || p2 != p || run2 != run {
-				t.Fatalf("timer %q", s)
+		if p, run, kind, ok := n.ParseLog(s); ok {
+			if built["log"] = n.Log(p, run, kind); strings.HasPrefix(s, built["log"]+".") {
+				built["log"] = s
+			}
+			if of, ok := n.LogRun(s); !ok || of != run {
+				t.Fatalf("%q is of run %q, and of %q", s, run, of)
 			}
 		}
-		if p, run, kind, ok := Default.ParseLog(s); ok {
-			if p2, run2, kind2, ok := Default.ParseLog(Default.Log(p, run, kind)); !ok || p2 != p || run2 != run || kind2 != kind {
-				t.Fatalf("log %q", s)
+		if token, run, ok := n.ParseReport(s); ok {
+			built["report"] = n.Report(token, run)
+		}
+		if kind, tool, id, ok := n.ParseEscalation(s); ok {
+			built["escalation"] = n.Escalation(kind, tool, id)
+		}
+		if run, a, ok := n.ParseStop(s); ok {
+			built["stop"] = n.Stop(run, a)
+		}
+		if tool, rung, ok := n.ParseStepFilter(s); ok {
+			built["filter"] = n.StepFilter(tool, rung)
+		}
+		for what, b := range built {
+			if b != s {
+				t.Fatalf("%q is read as the %s of %q", s, what, b)
 			}
 		}
-		Default.ParseEscalation(s)
-		Default.ParseStop(s)
-		Default.ParseStepFilter(s)
 	})
 }

@@ -40,21 +40,34 @@ func (n Names) LogKind(p int, kind string) string { return n.Log(p, "*", kind) }
 
 // Claim is the subject of the one claim of an attempt.
 func (n Names) Claim(p int, run string, a steps.Attempt) string {
-	return n.Log(p, run, KindClaim) + "." + a.Step + "." + a.Token()
+	return n.Log(p, run, KindClaim) + "." + unitToken(a.Step) + "." + a.Token()
 }
 
-// ParseLog is the reverse of [Names.Log] and [Names.Claim].
+// ParseLog is the reverse of [Names.Log] and [Names.Claim]. What stands behind the kind is not looked at.
 func (n Names) ParseLog(subject string) (p int, run, kind string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, n.Prefix+".runs.")
 	if !ok {
 		return 0, "", "", false
 	}
-	t := strings.Split(rest, ".")
-	if len(t) < 3 {
+	number, rest, _ := strings.Cut(rest, ".")
+	run, rest, ok = strings.Cut(rest, ".")
+	if !ok {
 		return 0, "", "", false
 	}
-	p, err := strconv.Atoi(t[0])
-	return p, t[1], t[2], err == nil
+	kind, _, _ = strings.Cut(rest, ".")
+	p, ok = steps.Number(number)
+	return p, run, kind, ok
+}
+
+// LogRun is the run of a log subject, without looking at the rest of it.
+func (n Names) LogRun(subject string) (run string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, n.Prefix+".runs.")
+	if !ok {
+		return "", false
+	}
+	_, rest, _ = strings.Cut(rest, ".")
+	run, _, ok = strings.Cut(rest, ".")
+	return run, ok
 }
 
 // TimersDue matches every timer that has come due.
@@ -74,6 +87,6 @@ func (n Names) ParseTimer(subject string) (p int, run string, ok bool) {
 	if !ok {
 		return 0, "", false
 	}
-	p, err := strconv.Atoi(t[1])
-	return p, t[2], err == nil
+	p, ok = steps.Number(t[1])
+	return p, t[2], ok && (t[0] == "set" || t[0] == "due")
 }

@@ -1,13 +1,16 @@
 package wire
 
 import (
+	"slices"
 	"strings"
 
 	"belay/internal/steps"
 )
 
 // Names builds and parses every name below one prefix ("belay" unless configured; streams use it in upper case).
-type Names struct{ Prefix string }
+type Names struct {
+	Prefix string // of one token or more, with dots between
+}
 
 // Default has the prefix that is used when nothing is configured.
 var Default = Names{Prefix: "belay"}
@@ -47,6 +50,9 @@ func (n Names) RedrivesBucket() string { return n.stream("REDRIVES") }
 // NoticesBucket holds what people were told.
 func (n Names) NoticesBucket() string { return n.stream("NOTICES") }
 
+// FaultsBucket holds the faults on purpose that people have asked for.
+func (n Names) FaultsBucket() string { return n.stream("FAULTS") }
+
 // PinGroup is the priority group of the consumers that are pinned to one dispatcher at a time.
 const PinGroup = "dispatchers"
 
@@ -63,7 +69,7 @@ func (n Names) StepFilter(tool, rung string) string {
 // ParseStepFilter is the reverse of [Names.StepFilter].
 func (n Names) ParseStepFilter(filter string) (tool, rung string, ok bool) {
 	t, ok := n.tokens(filter, "steps", 3)
-	if !ok {
+	if !ok || t[2] != ">" {
 		return "", "", false
 	}
 	return toolName(t[0]), t[1], true
@@ -71,7 +77,7 @@ func (n Names) ParseStepFilter(filter string) (tool, rung string, ok bool) {
 
 // Step is the subject of an attempt's message.
 func (n Names) Step(tool, rung, run string, a steps.Attempt) string {
-	return n.Prefix + ".steps." + toolToken(tool) + "." + rung + "." + run + "." + a.Step + "." + a.Token()
+	return n.Prefix + ".steps." + toolToken(tool) + "." + rung + "." + run + "." + unitToken(a.Step) + "." + a.Token()
 }
 
 // StepsOf matches every step message of a run.
@@ -88,7 +94,7 @@ func (n Names) ParseStep(subject string) (tool, rung, run string, a steps.Attemp
 	if !ok {
 		return "", "", "", a, false
 	}
-	a, ok = steps.ParseAttempt(t[3], t[4])
+	a, ok = steps.ParseAttempt(unitName(t[3]), t[4])
 	return toolName(t[0]), t[1], t[2], a, ok
 }
 
@@ -113,12 +119,32 @@ func (n Names) ParseEscalation(subject string) (kind steps.EscalationKind, tool,
 // signs.
 func (n Names) People() string { return n.Prefix + ".people" }
 
-// Stop is the core NATS subject that tells whoever executes an attempt to stop it; nothing stores the word.
-func (n Names) Stop(run string, a steps.Attempt) string {
-	return n.Prefix + ".stop." + run + "." + a.Step + "." + a.Token()
+// Acts is the core NATS subject that says that somebody did something to a run as a whole, so that the audit trail is
+// read on at once; nothing stores the message.
+func (n Names) Acts() string { return n.Prefix + ".acts" }
+
+// Report is the core NATS subject on which a dispatcher reports the end of a run to the program that submitted it with a
+// token: the body is the run's document. Nothing stores the message, and nothing depends on it.
+func (n Names) Report(token, run string) string { return n.Prefix + ".reports." + token + "." + run }
+
+// ParseReport is the reverse of [Names.Report].
+func (n Names) ParseReport(subject string) (token, run string, ok bool) {
+	t, ok := n.tokens(subject, "reports", 2)
+	if !ok {
+		return "", "", false
+	}
+	return t[0], t[1], true
 }
 
-// StopAll matches every stop word.
+// Lists is the core NATS subject on which a dispatcher says which runs a list may show; see package runindex.
+func (n Names) Lists() string { return n.Prefix + ".lists" }
+
+// Stop is the core NATS subject that tells the worker with an attempt to stop it; nothing stores the message.
+func (n Names) Stop(run string, a steps.Attempt) string {
+	return n.Prefix + ".stop." + run + "." + unitToken(a.Step) + "." + a.Token()
+}
+
+// StopAll matches every stop message.
 func (n Names) StopAll() string { return n.Prefix + ".stop.>" }
 
 // ParseStop is the reverse of [Names.Stop].
@@ -127,9 +153,15 @@ func (n Names) ParseStop(subject string) (run string, a steps.Attempt, ok bool) 
 	if !ok {
 		return "", a, false
 	}
-	a, ok = steps.ParseAttempt(t[1], t[2])
+	a, ok = steps.ParseAttempt(unitName(t[1]), t[2])
 	return t[0], a, ok
 }
+
+// unitToken is a unit's id as one token: that of an agent's call has a dot, `<step>~t3.1`.
+func unitToken(id string) string { return strings.ReplaceAll(id, ".", "+") }
+
+// unitName is the reverse of unitToken.
+func unitName(token string) string { return strings.ReplaceAll(token, "+", ".") }
 
 // tokens splits what follows `<prefix>.<kind>.` and reports whether it has exactly count tokens.
 func (n Names) tokens(subject, kind string, count int) ([]string, bool) {
@@ -138,5 +170,5 @@ func (n Names) tokens(subject, kind string, count int) ([]string, bool) {
 		return nil, false
 	}
 	t := strings.Split(rest, ".")
-	return t, len(t) == count
+	return t, len(t) == count && !slices.Contains(t, "")
 }

@@ -25,6 +25,7 @@ var (
 )
 
 func TestEveryNameComesBack(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		n := Names{Prefix: anyPrefix.Draw(t, "prefix")}
 		tool, rung, run, a := anyTool.Draw(t, "tool"), anyName.Draw(t, "rung"), anyName.Draw(t, "run"), anyAttempt.Draw(t, "attempt")
@@ -59,6 +60,7 @@ func TestEveryNameComesBack(t *testing.T) {
 
 // Two different things never share a name: a claim or a queue entry taken for another's would be lost work.
 func TestNamesAreDistinct(t *testing.T) {
+	t.Parallel()
 	words := []string{"a", "-", "a-a", "a-", "-a", "a_a", "0", "0-0-1"}
 	tools := append([]string{"a.a", "a.a-a", "a-a.a"}, words...)
 	owners := map[string]string{}
@@ -91,6 +93,7 @@ func TestNamesAreDistinct(t *testing.T) {
 }
 
 func TestForeignSubjectsAreNotParsed(t *testing.T) {
+	t.Parallel()
 	for _, s := range []string{
 		"", ".", "belay", "belay.", "belay.runs", "belay.runs.0", "belay.runs.0.r", "belay.runs.x.r.plan", "belayed.runs.0.r.plan", "belay.steps.t",
 		"belay.steps.t.r.run.step", "belay.steps.t.r.run.step.0-0-1.more", "belay.steps.t.r.run.step.x", "belay.timers.set.0", "belay.timers.set.x.r",
@@ -109,6 +112,7 @@ func TestForeignSubjectsAreNotParsed(t *testing.T) {
 }
 
 func TestValidNames(t *testing.T) {
+	t.Parallel()
 	for s, want := range map[string]bool{
 		"a": true, "A-z_09": true, strings.Repeat("x", 64): true,
 		"": false, strings.Repeat("x", 65): false, "a.b": false, "a b": false, "*": false, ">": false, "ä": false, "a\n": false, "a~b": false, "\x00": false,
@@ -130,6 +134,7 @@ func TestValidNames(t *testing.T) {
 }
 
 func TestPartitionsAreEvenAndStable(t *testing.T) {
+	t.Parallel()
 	for run, want := range map[string]int{"r": 1, "run": 2, "0192f3aa-0000-7000-8000-000000000001": 0} {
 		if got := Partition(run, 4); got != want {
 			t.Errorf("%s is in partition %d, stored logs have it in %d", run, got, want)
@@ -153,6 +158,7 @@ func TestPartitionsAreEvenAndStable(t *testing.T) {
 }
 
 func TestStepConsumersAreDistinct(t *testing.T) {
+	t.Parallel()
 	if a, b := Default.StepConsumer("a-b", "c"), Default.StepConsumer("a", "b-c"); a == b {
 		t.Fatalf("a-b/c and a/b-c share the consumer %s", a)
 	}

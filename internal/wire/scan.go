@@ -2,10 +2,12 @@ package wire
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"strconv"
 	"time"
 
+	"belay/internal/exactjson"
 	"belay/internal/steps"
 )
 
@@ -182,6 +184,40 @@ func (s *scan) attempt() (a steps.Attempt) {
 	return a
 }
 
+// end is the end of the body.
+func (s *scan) end() bool {
+	s.skip("}")
+	return s.ok && len(s.b) == 0
+}
+
+const startedHead = `{"v":1,"type":"started"`
+
+func scanStarted(body []byte) (e steps.Started, ok bool) {
+	s := scan{body, true}
+	s.skip(startedHead)
+	e.Attempt = s.attempt()
+	e.Worker = s.text(`,"worker":`)
+	e.Delivery = s.optional(`,"delivery":`)
+	e.Unheard = s.next(`,"unheard":true`)
+	return e, s.end()
+}
+
+func scanClaimed(body []byte) (e steps.Claimed, ok bool) {
+	s := scan{body, true}
+	s.skip(`{"v":1,"type":"claimed"`)
+	e.Attempt = s.attempt()
+	e.Worker = s.optional(`,"worker":`)
+	return e, s.end()
+}
+
+func scanClosed(body []byte) (e steps.Closed, ok bool) {
+	s := scan{body, true}
+	s.skip(`{"v":1,"type":"closed"`)
+	e.State = steps.RunState(s.text(`,"state":`))
+	e.Reason = s.optional(`,"reason":`)
+	return e, s.end()
+}
+
 func scanSucceeded(body []byte) (e steps.Succeeded, ok bool) {
 	s := scan{body, true}
 	s.skip(`{"v":1,"type":"succeeded"`)
@@ -192,6 +228,20 @@ func scanSucceeded(body []byte) (e steps.Succeeded, ok bool) {
 	e.Took = s.seconds(`,"took":`)
 	e.Output = s.rest(`,"output":`)
 	return e, s.ok
+}
+
+func (s *scan) proof() *steps.Proof {
+	if !s.next(`,"proof":{`) {
+		return nil
+	}
+	p := steps.Proof{Key: s.text(`"key":`), At: s.time(`,"at":`)}
+	signature, err := base64.StdEncoding.DecodeString(s.text(`,"signature":`))
+	if err != nil {
+		s.ok = false
+	}
+	p.Signature = signature
+	s.skip("}")
+	return &p
 }
 
 func scanSubmitted(body []byte) (e steps.Submitted, ok bool) {
@@ -206,8 +256,11 @@ func scanSubmitted(body []byte) (e steps.Submitted, ok bool) {
 	e.Reason = s.optional(`,"reason":`)
 	e.RetryOf = s.optional(`,"retry_of":`)
 	e.KeyRun = s.optional(`,"key_run":`)
+	e.Request = s.optional(`,"request":`)
+	e.Token = s.optional(`,"token":`)
+	e.Proof = s.proof()
 	const labels = `,"labels":`
-	if bytes.HasPrefix(s.b, []byte(labels)) && json.Unmarshal(s.value(labels), &e.Labels) != nil {
+	if bytes.HasPrefix(s.b, []byte(labels)) && exactjson.Unmarshal(s.value(labels), &e.Labels) != nil {
 		s.ok = false
 	}
 	e.Input = s.value(`,"input":`)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"belay/internal/exactjson"
 	"belay/internal/steps"
 )
 
@@ -24,14 +25,25 @@ func submission() steps.Submitted {
 	return steps.Submitted{
 		Epoch:    2,
 		Document: json.RawMessage(`{"plan":{"name":"x, \"y\"}"}}`), Input: json.RawMessage(`{"a":[1,"}"],"b":"\\"}`), Labels: map[string]string{"team": "red"},
-		By: "ann", Via: "cli", Reason: "mended now", ToolsFile: "/x/tools.yaml", RetryOf: "r-0", KeyRun: "r-0",
+		By: "ann", Via: "cli", Reason: "mended now", ToolsFile: "/x/tools.yaml", RetryOf: "r-0", KeyRun: "r-0", Request: "5f1c", Token: "0123456789abcdef",
+		Proof: &steps.Proof{Key: "89ab", At: time.Date(2026, 1, 2, 3, 4, 5, 678000000, time.UTC), Signature: []byte("signed")},
 	}
 }
 
 // TestUsualBodiesAreReadByHand: if the form of one changed on one side only, all would still work, and be slow.
 func TestUsualBodiesAreReadByHand(t *testing.T) {
+	t.Parallel()
 	e, m := usual()
 	s := submission()
+	for _, name := range []string{"started", "claimed", "withdrawn", "closed"} {
+		kind, body, err := EncodeEvent(events[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := scanEvent(kind, body); !ok || !cmp.Equal(events[name], got) {
+			t.Errorf("%s: %v, %+v", name, ok, got)
+		}
+	}
 	for range 2 {
 		got, ok := scanSucceeded(appendSucceeded(e))
 		if diff := cmp.Diff(e, got); !ok || diff != "" {
@@ -49,13 +61,13 @@ func TestUsualBodiesAreReadByHand(t *testing.T) {
 		if diff := cmp.Diff(s, run); !ok || diff != "" {
 			t.Errorf("%v\n%s", ok, diff)
 		}
-		s.Labels, s.By, s.Via, s.Reason, s.ToolsFile, s.RetryOf, s.KeyRun = nil, "", "", "", "", "", ""
+		s.Labels, s.By, s.Via, s.Reason, s.ToolsFile, s.RetryOf, s.KeyRun, s.Request, s.Token, s.Proof = nil, "", "", "", "", "", "", "", "", nil
 		e.Age, e.Started, e.Took = 0, time.Time{}, 0
 		m.Timeout, m.NotBefore, m.Deadline = 0, time.Time{}, time.Time{}
 	}
 }
 
-// FuzzScan: whatever is read by hand, encoding/json reads the same way; nothing is read by hand that it refuses.
+// FuzzScan: whatever is read by hand, encoding/json with exact keys reads the same way; nothing is read by hand that it refuses.
 func FuzzScan(f *testing.F) {
 	e, m := usual()
 	f.Add(appendSucceeded(e))
@@ -63,6 +75,8 @@ func FuzzScan(f *testing.F) {
 	if body, ok := appendSubmitted(submission()); ok {
 		f.Add(body)
 	}
+	f.Add([]byte(`{"v":1,"type":"submitted","proof":null,"input":{},"document":{}}`))
+	f.Add([]byte(`{"v":1,"type":"submitted","proof":{"key":"a","at":"2026-01-02T03:04:05Z","signature":"YQ=="},"proof":{"key":"b"},"input":{},"document":{}}`))
 	f.Add([]byte(`{"v":1,"type":"submitted","input":{"a":"\"}"},"document":[1,{"x":"\\"}]}`))
 	f.Add([]byte(`{"v":1,"type":"submitted","labels":{"a":"b"},"labels":{"a":1},"input":{},"document":{}}`))
 	f.Add([]byte(`{"v":1,"type":"submitted","labels":null,"input":{},"document":{},"carried":[{"step":"s"}]}`))
@@ -72,27 +86,42 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte(`{"v":1,"type":"succeeded","step":"s","round":0,"rung":0,"try":1,"worker":"w","took":1e2,"output":[1]}`))
 	f.Add([]byte(`{"v":1,"type":"succeeded","step":"s","round":0,"rung":0,"try":1,"worker":"w","took":+1,"output":[1]}`))
 	f.Add([]byte(`{"v":1,"type":"succeeded","step":"s","round":0,"rung":0,"try":1,"worker":"w","output":1,"output":2}`))
+	for _, name := range []string{"started", "claimed", "closed"} {
+		_, body, err := EncodeEvent(events[name])
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body)
+	}
+	f.Add([]byte(`{"v":1,"type":"started","step":"s","round":0,"rung":0,"try":1,"worker":"w","unheard":true}`))
+	f.Add([]byte(`{"v":1,"type":"started","step":"s","round":0,"rung":0,"try":1,"worker":"w","unheard":trueish}`))
+	f.Add([]byte(`{"v":1,"type":"closed","state":"failed","reason":"it","reason":"twice"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if got, ok := scanSucceeded(body); ok {
-			want, err := read[steps.Succeeded](body)
-			if diff := cmp.Diff(want, steps.Event(got)); err != nil || diff != "" {
-				t.Errorf("%s\n%v\n%s", body, err, diff)
-			}
-		}
-		if got, ok := scanSubmitted(body); ok {
-			want, err := read[steps.Submitted](body)
-			if diff := cmp.Diff(want, steps.Event(got)); err != nil || diff != "" {
-				t.Errorf("%s\n%v\n%s", body, err, diff)
-			}
-		}
+		readAlike(t, body, scanStarted)
+		readAlike(t, body, scanClaimed)
+		readAlike(t, body, scanClosed)
+		readAlike(t, body, scanSucceeded)
+		readAlike(t, body, scanSubmitted)
 		if got, ok := scanStep(body); ok {
 			var want steps.StepMessage
-			err := json.Unmarshal(body, &want)
+			err := exactjson.Unmarshal(body, &want)
 			if diff := cmp.Diff(want, got); err != nil || diff != "" {
 				t.Errorf("%s\n%v\n%s", body, err, diff)
 			}
 		}
 	})
+}
+
+func readAlike[E steps.Event](t *testing.T, body []byte, scan func([]byte) (E, bool)) {
+	t.Helper()
+	got, ok := scan(body)
+	if !ok {
+		return
+	}
+	want, err := read[E](body)
+	if diff := cmp.Diff(want, steps.Event(got)); err != nil || diff != "" {
+		t.Errorf("%s\n%v\n%s", body, err, diff)
+	}
 }
 
 func BenchmarkDecodeSucceeded(b *testing.B) {

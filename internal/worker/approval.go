@@ -1,59 +1,62 @@
 package worker
 
 import (
+	"context"
+	"errors"
 	"time"
 
+	"belay/internal/bus"
 	"belay/internal/steps"
 )
 
-// approvalNeeded reports whether the call in hand needs a person's approval, by the worker's own tools file. Parameters
-// that two readers could take for two different things always do: the condition might see one, and the tool the other.
+// approvalNeeded reports whether the call in hand needs a person's approval, by the worker's own tools file. Parameters that
+// can be read in two ways always need one: the condition might see one, and the tool the other.
 func (j *job) approvalNeeded() bool {
-	if j.rung.Held == nil || mutant("no-approval") {
+	if j.rung.NeedsApproval == nil || mutant("no-approval") {
 		return false
 	}
 	canonical, err := steps.Canonical(j.m.Params)
 	if err != nil {
 		return true
 	}
-	j.m.Params = canonical // what is judged is what is executed, byte for byte
-	return j.rung.Held(canonical)
+	j.m.Params = canonical // what is checked is what is executed, byte for byte
+	return j.rung.NeedsApproval(canonical)
 }
 
-// guard is what the call is checked with.
+// guard returns what the call is checked against.
 func (j *job) guard() steps.Guard {
 	return steps.Guard{
 		Tool: j.rung.Tool, Needed: true, Now: time.Now(),
-		Check: func(g steps.Grant) error { return j.Keys.Check(j.life, g) },
+		Check: j.genuine,
 	}
 }
 
-// notApproved is the fault of a call that is not the one that was approved, or on whose approval something else was
-// done, which only the run's log tells; nil lets it pass.
-func (j *job) notApproved(log []steps.Record) *steps.Fault {
-	f := j.guard().Refuse(j.m, log)
-	if f != nil {
-		j.Observer.Refused(j.m, *f)
-		j.Log.Error("refused a step message", "attempt", j.name(), "tool", j.m.Tool, "rung", j.m.RungName, "error", f.Message)
+// genuine checks an approval's signature. A key that cannot be read now says nothing about it.
+func (j *job) genuine(g steps.Grant) error {
+	err := j.Keys.Check(j.life, g)
+	if errors.Is(err, bus.ErrUnreachable) || errors.Is(err, bus.ErrUncertain) || errors.Is(err, context.DeadlineExceeded) {
+		j.unchecked = err
 	}
-	return f
+	return err
 }
 
-// asApproved reports whether the call may go on. If not, the message has been dealt with.
-func (j *job) asApproved(log []steps.Record) bool {
-	f := j.notApproved(log)
-	if f != nil {
-		j.report(j.failed(*f, 0))
+// notNow is for a call whose approval could not be checked: that is no refusal. What is claimed is nobody else's, so it is
+// reported.
+func (j *job) notNow() {
+	j.Logger.Warn("an approval cannot be checked now, so the call is not made", "attempt", j.name(), "error", j.unchecked)
+	if j.worker == j.Name {
+		j.park(time.Second)
+		return
 	}
-	return f == nil
+	j.report(j.failed(j.cannotCheck(), 0))
 }
 
-// approvalUnused is asked once the attempt is claimed: of two attempts on one approval at least one then sees the other.
-func (j *job) approvalUnused() bool {
-	log, err := j.readLog()
-	if err != nil {
-		j.report(j.failed(steps.Fault{Class: steps.Unavailable, Acted: steps.ActedNo, Message: "the run's log cannot be read, so the approval cannot be checked: " + err.Error()}, 0))
-		return false
-	}
-	return j.asApproved(log)
+func (j *job) cannotCheck() steps.Fault {
+	return steps.Fault{Class: steps.Unavailable, Acted: steps.ActedNo, Message: "the approval cannot be checked: " + j.unchecked.Error()}
+}
+
+// refused says that a call is not made that nobody has approved, or that nobody has asked for.
+func (j *job) refused(f steps.Fault) {
+	j.Observer.Refused(*j.m, f)
+	j.Logger.Error("refused a step message", "attempt", j.name(), "tool", j.m.Tool, "rung", j.m.RungName, "error", f.Message)
 }

@@ -9,15 +9,16 @@ import (
 	"sync"
 	"time"
 
+	"belay/internal/crashpoint"
 	"belay/internal/executor"
 	"belay/internal/steps"
 )
 
-// execute runs the attempt under its deadline and returns its outcome, [steps.Succeeded] or [steps.Failed]; nil when
-// the message is to be handed back without one.
+// execute runs the attempt under its deadline and returns its outcome, [steps.Succeeded] or [steps.Failed]; nil if the
+// message is to be handed back without one.
 //
-// Every attempt has a goroutine of its own, whose stack grows by being copied: the frames on the way from here to the
-// executor are kept small, so what is rare is made elsewhere.
+// Every attempt has a goroutine of its own, whose stack grows by being copied: the frames from here to the executor are kept
+// small, so rare cases are in functions of their own.
 func (j *job) execute() steps.Event {
 	if outcome := j.refuse(); outcome != nil {
 		return outcome
@@ -27,33 +28,40 @@ func (j *job) execute() steps.Event {
 	if !j.begin(cancel) {
 		return j.neverBegun()
 	}
-	defer j.stops.ended(j.word)
+	defer j.stops.ended(j.signal)
 	j.executed = true
-	ctx = j.Observer.Began(ctx, j.m, j.Header, j.Count)
-	if end, ok := j.deadline(); ok {
+	ctx = j.Observer.Began(ctx, *j.m, j.Header, j.Count)
+	now := j.logTime()
+	if end, ok := j.m.End(now); ok {
 		var stop context.CancelFunc
-		ctx, stop = context.WithDeadline(ctx, end)
+		ctx, stop = context.WithTimeout(ctx, end.Sub(now))
 		defer stop()
 	}
-	defer j.tellLong()()
+	defer j.logLongStart()()
+	crashpoint.At(crashpoint.WorkerBefore)
 	began := time.Now()
 	res, err := j.run(ctx)
 	took := time.Since(began)
+	crashpoint.At(crashpoint.WorkerAfter)
 	outcome := j.outcome(ctx, res, err, took)
-	j.Observer.Ended(ctx, j.m, outcome, took)
+	j.Observer.Ended(ctx, *j.m, outcome, took)
 	if errors.Is(context.Cause(ctx), errDrained) && !j.m.Claimed() && err != nil {
-		return nil // another worker executes it; for an unsafe tool the log is told what is known
+		return nil // another worker executes it; of an unsafe tool what is known is reported
 	}
 	return outcome
 }
 
-// refuse is the outcome of an attempt that it is pointless to execute; nil lets it pass.
+// refuse returns the outcome of an attempt that must not be executed; nil if it may be.
 func (j *job) refuse() steps.Event {
-	if !j.m.Deadline.IsZero() && !time.Now().Before(j.m.Deadline) {
+	if !j.m.Deadline.IsZero() && !j.logTime().Before(j.m.Deadline) {
 		return j.notExecuted(steps.DeadlineExceeded, "the step's budget was used up before the attempt could start")
 	}
 	if j.approvalNeeded() {
-		if f := j.notApproved(nil); f != nil { // it may have expired meanwhile
+		if f := j.guard().Refuse(*j.m, nil); f != nil { // it may have expired meanwhile
+			if j.unchecked != nil {
+				return j.failed(j.cannotCheck(), 0)
+			}
+			j.refused(*f)
 			return j.failed(*f, 0)
 		}
 	}
@@ -73,41 +81,30 @@ func (j *job) notExecuted(c steps.Class, why string) steps.Event {
 	return j.failed(steps.Fault{Class: c, Acted: steps.ActedNo, Message: why}, 0)
 }
 
-// deadline is when the attempt must end: the rung's timeout, or the end of the step's budget if that is sooner.
-func (j *job) deadline() (time.Time, bool) {
-	end := j.m.Deadline
-	if j.m.Timeout > 0 {
-		if t := time.Now().Add(time.Duration(j.m.Timeout)); end.IsZero() || t.Before(end) {
-			end = t
-		}
-	}
-	return end, !end.IsZero()
-}
-
-// tellLong lets the log know of an attempt that takes a while, without waiting for the answer. Of a program it knows at
-// once: that costs little beside starting one, and a program may take its worker down with it.
-func (j *job) tellLong() (stop func()) {
+// logLongStart appends Started for an attempt that takes a while, without waiting for the answer. For a program it does so
+// at once: that costs little compared with starting one, and a program may take its worker down with it.
+func (j *job) logLongStart() (stop func()) {
 	if j.awaited || j.m.Claimed() {
 		return func() {}
 	}
 	started := steps.Started{Attempt: j.m.Attempt, Worker: j.worker}
 	if _, program := j.rung.Executor.(executor.Graceful); program {
-		j.tell(started)
+		j.logEvent(started)
 		return func() {}
 	}
-	t := time.AfterFunc(j.StartedAfter, func() { j.tell(started) })
+	t := time.AfterFunc(j.StartedAfter, func() { j.logEvent(started) })
 	return func() { t.Stop() }
 }
 
-// tell appends an event for people; if it is lost nothing is.
-func (j *job) tell(e steps.Event) {
-	m, stream, err := j.message(e)
+// logEvent appends an event for people; nothing depends on it.
+func (j *job) logEvent(e steps.Event) {
+	m, stream, err := j.Runs.Message(j.m.Run, e)
 	if err != nil {
 		return
 	}
 	j.Bus.Publish(stream, m, func(_ uint64, err error) {
 		if err != nil {
-			j.Log.Debug("could not tell the log how the attempt goes", "attempt", j.name(), "error", err)
+			j.Logger.Debug("could not append how the attempt goes", "attempt", j.name(), "error", err)
 		}
 	})
 }
@@ -117,8 +114,8 @@ type result struct {
 	err error
 }
 
-// run calls the executor and waits for it, or for a grace after its context has ended. An executor that does not obey
-// is left behind: its slot is given back, its result is nobody's.
+// run calls the executor and waits for it, at most until a grace after its context has ended. An executor that does not stop
+// is left behind: its slot is freed, its result is dropped.
 func (j *job) run(ctx context.Context) (executor.Result, error) {
 	if _, is := j.rung.Executor.(executor.Prompt); is {
 		r := j.call(ctx)
@@ -137,7 +134,7 @@ func (j *job) run(ctx context.Context) (executor.Result, error) {
 	case r := <-done:
 		return r.Result, r.err
 	case <-grace.C:
-		j.Log.Error("an executor does not stop at its deadline; it is left behind", "attempt", j.name(), "tool", j.m.Tool, "rung", j.m.RungName)
+		j.Logger.Error("an executor does not stop at its deadline; it is left behind", "attempt", j.name(), "tool", j.m.Tool, "rung", j.m.RungName)
 		return executor.Result{}, j.interrupted(ctx)
 	}
 }
@@ -149,14 +146,14 @@ func (j *job) call(ctx context.Context) (r result) {
 			r = result{err: steps.Fault{Class: steps.ToolError, Acted: steps.ActedMaybe, Message: fmt.Sprintf("panic: %v", p), Detail: executor.Tail(debug.Stack(), 4<<10)}}
 		}
 	}()
-	res, err := j.rung.Execute(ctx, executor.Request{
-		Run: j.m.Run, Step: j.m.Step, Attempt: j.m.Token(), Tool: j.m.Tool, Rung: j.m.RungName, Params: j.m.Params,
+	res, err := j.executor(ctx).Execute(ctx, executor.Request{
+		Run: j.m.Run, Step: j.m.Step, Attempt: j.m.Token(), Tool: j.m.Tool, Rung: j.m.RungName, Params: j.params(),
 		Key: j.m.Key, Try: j.m.Try, Progress: j.progress(),
 	})
 	return result{res, err}
 }
 
-// progress tells the log what an executor says, at most once a second.
+// progress returns a function that appends what an executor reports, at most once a second.
 func (j *job) progress() func(string) {
 	var mu sync.Mutex
 	var last time.Time
@@ -169,15 +166,15 @@ func (j *job) progress() func(string) {
 		}
 		mu.Unlock()
 		if !quiet {
-			j.tell(steps.Progress{Attempt: j.m.Attempt, Worker: j.worker, Message: executor.Head([]byte(text), 200)})
+			j.logEvent(steps.Progress{Attempt: j.m.Attempt, Worker: j.worker, Message: executor.Head([]byte(text), 200)})
 		}
 	}
 }
 
-// outcome makes an event of what came back.
+// outcome makes an event of the executor's result.
 func (j *job) outcome(ctx context.Context, res executor.Result, err error, took time.Duration) steps.Event {
 	if err == nil {
-		res.Output, err = j.rung.Result(j.m.Params, res.Output)
+		res.Output, err = j.rung.Result(j.params(), res.Output)
 	}
 	if err == nil {
 		err = j.submittedOutput(res.Output)
@@ -186,11 +183,11 @@ func (j *job) outcome(ctx context.Context, res executor.Result, err error, took 
 		err = j.fits(res.Output)
 	}
 	if err != nil {
-		return j.failed(j.fault(ctx, err), took)
+		return j.failedWith(j.fault(ctx, err), took, res.Usage)
 	}
 	return steps.Succeeded{
 		Attempt: j.m.Attempt, Worker: j.worker, Output: res.Output, Age: steps.Duration(res.Age),
-		Started: time.Now().Add(-took).UTC(), Took: steps.Duration(took),
+		Started: time.Now().Add(-took).UTC(), Took: steps.Duration(took), Usage: res.Usage,
 	}
 }
 
@@ -210,7 +207,7 @@ func (j *job) fault(ctx context.Context, err error) steps.Fault {
 	return steps.Fault{Class: steps.ToolError, Acted: steps.ActedMaybe, Message: strings.ToValidUTF8(err.Error(), "\uFFFD")}
 }
 
-// interrupted is the fault of an attempt whose context ended.
+// interrupted returns the fault of an attempt whose context ended.
 func (j *job) interrupted(ctx context.Context) steps.Fault {
 	cause := context.Cause(ctx)
 	if errors.Is(cause, context.DeadlineExceeded) {
@@ -219,9 +216,13 @@ func (j *job) interrupted(ctx context.Context) steps.Fault {
 	return steps.Fault{Class: steps.ToolError, Acted: steps.ActedMaybe, Message: cause.Error()}
 }
 
-//go:noinline
 func (j *job) failed(f steps.Fault, took time.Duration) steps.Event {
+	return j.failedWith(f, took, nil)
+}
+
+//go:noinline
+func (j *job) failedWith(f steps.Fault, took time.Duration, used *steps.Usage) steps.Event {
 	return steps.Failed{
-		Attempt: j.m.Attempt, Worker: j.worker, Fault: f, Started: time.Now().Add(-took).UTC(), Took: steps.Duration(took),
+		Attempt: j.m.Attempt, Worker: j.worker, Fault: f, Started: time.Now().Add(-took).UTC(), Took: steps.Duration(took), Usage: used,
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"belay/internal/executor"
+	"belay/internal/ladder"
 	"belay/internal/steps"
-	"belay/internal/toolbox"
 )
 
 // orderly is an executor that needs a while to end once its context has, and gives its result then.
@@ -22,13 +22,13 @@ func (o orderly) Grace() time.Duration { return o.grace }
 func (o orderly) Execute(ctx context.Context, _ executor.Request) (executor.Result, error) {
 	o.began <- struct{}{}
 	<-ctx.Done()
-	time.Sleep(o.takes)
+	time.Sleep(o.takes) // in real time: it is compared with the server's ack wait
 	return executor.Result{Output: json.RawMessage(`{"done":true}`)}, nil
 }
 
-func newOrderly(takes time.Duration) (orderly, toolbox.Rung) {
+func newOrderly(takes time.Duration) (orderly, ladder.Rung) {
 	o := orderly{grace: time.Minute, takes: takes, began: make(chan struct{}, 10)}
-	return o, toolbox.Rung{Executor: o}
+	return o, ladder.Rung{Executor: o}
 }
 
 func (r *rig) succeeded() {
@@ -42,6 +42,7 @@ func (r *rig) succeeded() {
 // The grace outlasts the worker's own patience and the ack wait: the executor is not left behind, and its message is
 // given to nobody else meanwhile.
 func TestExecutorIsWaitedForWithinItsGrace(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	o, rung := newOrderly(2*ackWait + ackWait/2)
 	r.start(Options{StopGrace: 50 * time.Millisecond}, rung)
@@ -57,6 +58,7 @@ func TestExecutorIsWaitedForWithinItsGrace(t *testing.T) {
 }
 
 func TestDrainWaitsForTheGrace(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	o, rung := newOrderly(3 * time.Second)
 	stop := r.start(Options{DrainTimeout: 50 * time.Millisecond, StopGrace: 50 * time.Millisecond}, rung)

@@ -2,45 +2,57 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"belay/internal/bus"
+	"belay/internal/crashpoint"
+	"belay/internal/ladder"
 	"belay/internal/steps"
-	"belay/internal/toolbox"
 	"belay/internal/wire"
 )
 
-// job is one message on its way through the worker.
+// job is one message that the worker handles.
 type job struct {
 	*Worker
-	*held
-	m       steps.StepMessage
-	rung    toolbox.Rung
-	worker  string // who signs what the log is told: the worker's name, for unsafe tools with a token of this delivery
-	awaited bool   // Started is in the log already
-	start   string // the name of that start, where it is counted
+	*inHand
+	handling  steps.Handling
+	m         *steps.StepMessage // of handling
+	rung      ladder.Rung
+	worker    string          // the worker in its events: the worker's name, for unsafe tools with a token of this delivery
+	awaited   bool            // Started is in the log already
+	unchecked error           // why an approval could not be checked
+	asks      json.RawMessage // the conversation that a turn of an agent goes on with; nil for other calls
+	claimed   time.Time       // when its claim was last sent
+	behind    behind          // where a claim is to be stored that is in doubt
 
-	heard    bool // the log has heard of a start of the attempt
+	seated   bool // its executor is an executor.Seat
+	stored   bool // its outcome is stored
+	heard    bool // the log has a start of this attempt
 	executed bool // it was begun here, and its outcome is not stored yet
 
-	word  *word     // what is said of the attempt while it is in hand
-	taken time.Time // when it came into hand
-	conn  time.Time // the connection that it came by
-	back  bool      // it was in hand here before, and in no other since
+	signal   *signal   // stops it while it is in hand
+	received time.Time // when it was pulled
+	conn     time.Time // when the connection that delivered it was made
+	checked  time.Time // when the connection was made over which the log was read last, because it is another one
+	back     bool      // it was in hand here before, and no other worker has had it since
 }
 
-// take takes a message in hand. It must not block: the next message comes through the same goroutine.
-func (w *Worker) take(k toolbox.Key, rung toolbox.Rung, d bus.Delivery) {
-	if !w.hands.take() {
-		_ = d.Park(0) // it is for others now; lost, it comes to them only later
+// receive puts a message in hand for a new job. It must not block: the next message comes through the same goroutine.
+func (w *Worker) receive(k ladder.Key, j *job, d bus.Delivery) {
+	if !w.pending.add() {
+		_ = d.Park(0) // for another worker; if this is lost, that gets it after the ack wait
+		j.unseat()
 		return
 	}
 	conn := w.Bus.ConnectedAt()
-	j := &job{Worker: w, held: w.hold.take(d), rung: rung, worker: w.Name, taken: time.Now(), conn: conn, back: w.parks.back(d, conn)}
+	j.Worker, j.inHand, j.worker, j.received, j.conn, j.back = w, w.keeper.keep(d), w.Name, time.Now(), conn, w.parks.back(d, conn)
+	j.m = &j.handling.StepMessage
 	m, err := wire.DecodeStep(d.Data)
 	if err != nil {
 		j.unreadable(k, err)
@@ -50,14 +62,17 @@ func (w *Worker) take(k toolbox.Key, rung toolbox.Rung, d bus.Delivery) {
 		j.unreadable(k, fmt.Errorf("its body is about %s", a))
 		return
 	}
-	j.m = m
-	j.word = w.stops.listen(j.attempt())
+	j.handling.Delivered = steps.Delivered{
+		StepMessage: m, Redelivered: j.mayBeRedelivered(), Requeued: j.anew(), InHandSince: j.received, AckWait: j.AckWait,
+	}
+	j.signal = w.stops.listen(j.attempt())
+	crashpoint.At(crashpoint.WorkerReceived)
 	go j.handle()
 }
 
-// stranger is what a message is about, if that is not what its subject says: the subject is what this worker serves and
-// what the queue keeps apart.
-func (j *job) stranger(k toolbox.Key, m steps.StepMessage) string {
+// stranger returns what a message is about, if that differs from its subject: this worker serves, and the queue
+// distinguishes, subjects.
+func (j *job) stranger(k ladder.Key, m steps.StepMessage) string {
 	tool, rung, run, a, ok := j.names.ParseStep(j.Subject)
 	if ok && tool == k.Tool && rung == k.Rung && m.Tool == tool && m.RungName == rung && m.Run == run && m.Attempt == a {
 		return ""
@@ -67,25 +82,26 @@ func (j *job) stranger(k toolbox.Key, m steps.StepMessage) string {
 
 // release ends the work on a message.
 func (j *job) release() {
-	if j.word != nil {
-		j.stops.leave(j.attempt(), j.word)
+	if j.signal != nil {
+		j.stops.leave(j.attempt(), j.signal)
 	}
-	j.hold.drop(j.held)
-	j.hands.put()
+	j.unseat()
+	j.keeper.drop(j.inHand)
+	j.pending.done()
 }
 
-// park hands the message back, to come again after a pause.
+// park hands the message back, to be redelivered after a pause.
 func (j *job) park(pause time.Duration) {
-	if !j.again() && !j.executed {
-		j.parks.put(j.Delivery, j.conn, pause)
+	if !j.deliveredBefore() && !j.executed {
+		j.parks.add(j.Delivery, j.conn, pause)
 	}
 	j.handOn(pause)
 }
 
-// handOn hands the message back as one that somebody may have begun: when it comes again, that is a redelivery.
+// handOn hands the message back as one that may have been begun: the next delivery counts as a redelivery.
 func (j *job) handOn(pause time.Duration) {
 	if err := j.Park(pause); err != nil {
-		j.Log.Debug("could not hand a message back; it comes again after the ack wait", "attempt", j.name(), "error", err)
+		j.Logger.Debug("could not hand a message back; it is redelivered after the ack wait", "attempt", j.name(), "error", err)
 	}
 	j.release()
 }
@@ -95,7 +111,7 @@ func (j *job) attempt() attempt { return attempt{j.m.Run, j.m.Attempt} }
 func (j *job) name() string { return steps.AttemptName(j.m.Run, j.m.Attempt) }
 
 func (j *job) handle() {
-	if !j.waitForTime() || !j.rest() {
+	if !j.waitForTime() || !j.proceed(steps.ActSlot) {
 		return
 	}
 	free, ok := j.slot()
@@ -104,7 +120,11 @@ func (j *job) handle() {
 		return
 	}
 	defer free()
-	if !j.mayExecute() || !j.mayBegin() {
+	if !j.waitedFor() {
+		return
+	}
+	j.handling.Slot(j.own())
+	if !j.proceed(steps.ActBegin) || !j.converse() || !j.mayBegin() {
 		return
 	}
 	if mutant("ack-first") {
@@ -114,12 +134,76 @@ func (j *job) handle() {
 	j.report(outcome)
 }
 
-// early is how far before its time a message is waited for in hand rather than handed back.
+// proceed does what the handling of the message asks for, up to an act that is the caller's. False: the message has been
+// handled.
+func (j *job) proceed(until steps.Act) bool {
+	for {
+		j.handling.Now, j.handling.Claim = time.Now(), j.worker
+		n := j.handling.Next()
+		if n.Act == until {
+			return true
+		}
+		if !j.do(n) {
+			return false
+		}
+	}
+}
+
+// do does one act, and reports whether another one follows.
+func (j *job) do(n steps.Next) bool {
+	switch n.Act {
+	case steps.ActRead:
+		j.read()
+		return true
+	case steps.ActReadAll:
+		return j.readBehind()
+	case steps.ActCompare:
+		j.compare()
+		return true
+	case steps.ActClaim:
+		return j.claim()
+	case steps.ActClaimBehind:
+		return j.claimBehind()
+	case steps.ActStart:
+		return j.logStarted()
+	case steps.ActWait:
+		return j.wait(n.For)
+	}
+	j.conclude(n)
+	return false
+}
+
+// conclude handles a message whose attempt does not begin.
+func (j *job) conclude(n steps.Next) {
+	switch n.Act {
+	case steps.ActDrop:
+		j.ack()
+	case steps.ActPark:
+		j.park(n.For)
+	case steps.ActHandOn:
+		j.handOn(n.For)
+	case steps.ActNeverBegun:
+		j.reportNeverBegun()
+	case steps.ActObject:
+		j.object()
+	case steps.ActRefuse:
+		if j.unchecked != nil {
+			j.notNow()
+			return
+		}
+		j.refused(*n.Fault)
+		j.report(j.failed(*n.Fault, 0))
+	case steps.ActFail:
+		j.report(j.failed(*n.Fault, 0))
+	}
+}
+
+// early is how long before its time a message is kept in hand rather than handed back.
 const early = time.Second
 
 // waitForTime waits until the message may be executed. One that is far too early is handed back.
 func (j *job) waitForTime() bool {
-	wait := time.Until(j.m.NotBefore)
+	wait := j.notYet(j.m.NotBefore)
 	if j.m.NotBefore.IsZero() || wait <= 0 {
 		return true
 	}
@@ -130,10 +214,7 @@ func (j *job) waitForTime() bool {
 	return j.wait(wait)
 }
 
-// rest lets a message that has ended its worker before wait in hand, and takes no slot for that.
-func (j *job) rest() bool { return j.m.Claimed() || j.fresh() || j.ask() }
-
-// slot waits for a free slot of the tool and of the worker; free gives them back.
+// slot waits for a free slot of the tool and of the worker; free frees them.
 func (j *job) slot() (free func(), ok bool) {
 	tool := j.tools[j.m.Tool]
 	if tool != nil && !j.enter(tool) {
@@ -168,143 +249,97 @@ func (j *job) enter(slots chan struct{}) bool {
 	case slots <- struct{}{}:
 		return true
 	case <-j.stopping:
-	case <-j.stops.heard(j.word):
+	case <-j.stops.heard(j.signal):
 	}
 	return false
 }
 
-// giveUpWaiting deals with a message that waits for a slot no longer.
+// giveUpWaiting handles a message that no longer waits for a slot.
 func (j *job) giveUpWaiting() {
 	select {
-	case <-j.stops.heard(j.word):
-		j.putDown()
+	case <-j.stops.heard(j.signal):
+		j.reportNeverBegun()
 	default:
 		j.park(0)
 	}
 }
 
-// mayExecute settles whether this delivery may execute the attempt. If not, the message has been dealt with.
-func (j *job) mayExecute() bool {
-	if j.objects() {
-		return false
+// own returns what this worker's tools file says about the call in hand.
+func (j *job) own() steps.Own {
+	own := steps.Own{Heard: j.m.Policies == nil || slices.Contains(j.m.Policies.Heard, j.rung.Policy), Unsafe: j.rung.Effects.Unsafe()}
+	if j.approvalNeeded() {
+		g := j.guard()
+		own.Guard = &g
 	}
-	if j.rung.Effects.Unsafe() {
-		j.m.Effects = steps.EffectsUnsafe // the message cannot say less than the worker's own tools file
-	}
-	held := j.approvalNeeded()
-	if held && !j.asApproved(nil) {
-		return false
-	}
-	if (held || !j.fresh()) && !j.ask() {
-		return false
-	}
-	if j.m.Effects.Unsafe() && !mutant("no-wanted") && !j.wanted() {
-		return false
-	}
-	switch {
-	case held:
-		return j.claim() && j.approvalUnused()
-	case j.m.Claimed():
-		return j.claim()
-	case !j.fresh(): // of what is claimed, the claim says that it starts
-		return j.tellStarted() && j.ask() // what ended it before the log knew of this start is found there
-	}
-	return true
+	return own
 }
 
-// fresh reports whether nobody can have begun the attempt before: the run's log need not be read.
-func (j *job) fresh() bool { return steps.Fresh(j.redelivered(), j.anew()) }
-
-// redelivered reports whether this may not be the first delivery, anew whether the message stands for one that may have
+// mayBeRedelivered reports whether this may not be the first delivery; anew, whether the message replaces one that may have
 // been lost with the queue.
-func (j *job) redelivered() bool { return j.again() || j.Time.Before(j.conn) }
-func (j *job) anew() bool        { return len(j.Header[wire.HeaderAgain]) > 0 }
-
-// delivered is what is known of the message in hand.
-func (j *job) delivered() steps.Delivered {
-	return steps.Delivered{
-		StepMessage: j.m, Again: j.redelivered(), Anew: j.anew(),
-		Claim: j.worker, Start: j.start, Taken: j.taken, Now: time.Now(), AckWait: j.AckWait,
-	}
+func (j *job) mayBeRedelivered() bool {
+	return j.deliveredBefore() || j.Time.Before(j.clock.Load().Latest(j.conn))
 }
+func (j *job) anew() bool { return len(j.Header[wire.HeaderRepeated]) > 0 }
 
-// again reports whether the message was in another hand before.
-func (j *job) again() bool { return j.Count > 1 && !j.back }
+// deliveredBefore reports whether another worker may have had the message before.
+func (j *job) deliveredBefore() bool { return j.Count > 1 && !j.back }
 
-// unheard reports whether an earlier delivery may have been lost with its worker before the log heard of it: the message comes so late that it was
-// not just handed back, as one is that is too early.
+// unheard reports whether an earlier delivery may have been lost with its worker before its start was stored: this one is so
+// late that the message was not just handed back for being early.
 func (j *job) unheard() bool {
 	from := j.Time
 	if t := j.m.NotBefore.Add(-early); t.After(from) {
 		from = t
 	}
-	return j.again() && !j.heard && j.taken.Sub(from) >= j.AckWait
+	return j.deliveredBefore() && !j.heard && j.clock.Load().Earliest(j.received).Sub(from) >= j.AckWait
 }
 
-// ask reads the run's log and does what [steps.Redelivered] says; true means execute.
-func (j *job) ask() bool {
+// read reads the run's log for the handling.
+func (j *job) read() {
 	log, err := j.readLog()
 	if err != nil {
-		j.Log.Warn("cannot read the run's log; the message comes again", "attempt", j.name(), "error", err)
-		j.park(time.Second)
-		return false
+		j.Logger.Warn("cannot read the run's log, so the attempt does not begin", "attempt", j.name(), "error", err)
+		j.handling.Unreadable(err)
+		return
 	}
 	j.heard = steps.Heard(log, j.m.Attempt)
-	verdict, pause := steps.Redelivered(steps.SinceGrant(log, j.m), j.delivered())
-	switch verdict {
-	case steps.Execute:
-		return true
-	case steps.Rest:
-		return j.wait(pause)
-	case steps.Drop:
-		j.ack()
-	case steps.PutDown:
-		j.putDown()
-	case steps.ParkIt:
-		j.handOn(pause)
-	case steps.ReportUnknown:
-		j.report(j.failed(steps.Fault{Class: steps.Unknown, Acted: steps.ActedMaybe, Message: "the worker that had claimed it ended without a word: it may have happened"}, 0))
-	case steps.ReportCrashed:
-		j.report(j.failed(steps.Fault{Class: steps.Crashed, Acted: steps.ActedMaybe, Message: j.crashes()}, 0))
-	}
-	return false
+	j.handling.Read(log)
 }
 
-func (j *job) crashes() string {
-	if j.m.Claimed() {
-		return "the worker that had claimed it ended without a word"
-	}
-	return fmt.Sprintf("its worker ended under it %d times", steps.CrashBudget)
-}
-
-// claim wins the right to execute an attempt of an unsafe tool. The log stores only the first claim.
+// claim acquires the right to execute an attempt of an unsafe tool. The log stores only the first claim.
 func (j *job) claim() bool {
 	j.worker = j.Name + "#" + uuid.NewString()[:8] // two deliveries to one worker are two claimants
-	if mutant("no-claim") {
-		return true
+	j.claimed = time.Now()
+	var err error
+	if !mutant("no-claim") {
+		_, err = j.append(steps.Claimed{Attempt: j.m.Attempt, Worker: j.worker})
 	}
-	_, err := j.append(steps.Claimed{Attempt: j.m.Attempt, Worker: j.worker})
 	switch {
 	case err == nil:
+		crashpoint.At(crashpoint.WorkerClaimed)
+		j.handling.ClaimStored()
 		return true
 	case errors.Is(err, bus.ErrConflict), errors.Is(err, bus.ErrUncertain):
-		return j.claimSurely()
+		j.behind.until = time.Now().Add(claimPatience)
+		j.handling.ClaimInDoubt()
+		return true
 	}
-	j.Log.Warn("cannot claim the attempt; the message comes again", "attempt", j.name(), "error", err)
+	j.Logger.Warn("cannot claim the attempt; the message is redelivered", "attempt", j.name(), "error", err)
 	j.park(time.Second)
 	return false
 }
 
-// tellStarted stores that a message that may have been executed before is executed now; crashes are counted by it.
-func (j *job) tellStarted() bool {
+// logStarted stores that a message which may have been executed before is executed now; this counts crashes.
+func (j *job) logStarted() bool {
 	start := uuid.NewString()
 	_, err := j.append(steps.Started{Attempt: j.m.Attempt, Worker: j.worker, Delivery: start, Unheard: j.unheard()})
 	if err != nil {
-		j.Log.Warn("cannot store that the attempt starts; the message comes again", "attempt", j.name(), "error", err)
+		j.Logger.Warn("cannot store that the attempt starts; the message is redelivered", "attempt", j.name(), "error", err)
 		j.park(time.Second)
 		return false
 	}
-	j.awaited, j.start = true, start
+	j.awaited = true
+	j.handling.Started(start)
 	return true
 }
 
@@ -312,22 +347,9 @@ func (j *job) tellStarted() bool {
 func (j *job) append(e steps.Event) (uint64, error) {
 	ctx, cancel := context.WithTimeout(j.life, 10*time.Second)
 	defer cancel()
-	m, stream, err := j.message(e)
+	m, stream, err := j.Runs.Message(j.m.Run, e)
 	if err != nil {
 		return 0, err
 	}
 	return j.Bus.PublishWait(ctx, stream, m)
-}
-
-func (j *job) message(e steps.Event) (bus.Message, string, error) {
-	kind, body, err := wire.EncodeEvent(e)
-	if err != nil {
-		return bus.Message{}, "", err
-	}
-	p := wire.Partition(j.m.Run, j.Bus.Partitions())
-	m := bus.Message{Subject: j.names.Log(p, j.m.Run, kind), Data: body}
-	if kind == wire.KindClaim {
-		m.Subject, m.Expect = j.names.Claim(p, j.m.Run, j.m.Attempt), new(uint64)
-	}
-	return m, j.names.RunsStream(p), nil
 }

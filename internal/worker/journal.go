@@ -1,40 +1,36 @@
 package worker
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"sync"
 	"time"
 
+	"belay/internal/bus"
+	"belay/internal/runlog"
 	"belay/internal/steps"
-	"belay/internal/wire"
 )
 
-// journals are what this worker has read of the logs of runs, so that it reads nothing twice: with ten thousand items of
-// one run in backoff, each of them asks. They keep what matters to an attempt, by step, and no outputs.
+// journals cache what this worker has read of the logs of runs: ten thousand items of one run in backoff would each read
+// all of it.
 type journals struct {
 	mu  sync.Mutex
 	all map[string]*journal
 }
 
-// How much is kept of runs that nobody asks about now.
+// How much is kept of runs that are not in use.
 const (
 	journalsKept = 128
 	recordsKept  = 100_000
 )
 
-// journal is one run's.
+// journal is the cache of one run's log.
 type journal struct {
 	used time.Time // under the lock of journals
-	size int       // likewise, as it was last seen
+	size int       // records in history, under the lock of journals, as it was last seen
 
 	mu      sync.Mutex
-	seq     uint64
-	read    time.Time // when the last reading began
-	records int
-	whole   []steps.Record            // about the run as a whole
-	steps   map[string][]steps.Record // about one step
+	read    time.Time // when the last read began
+	history runlog.History
 }
 
 func newJournals() *journals { return &journals{all: map[string]*journal{}} }
@@ -44,14 +40,14 @@ func (js *journals) of(run string) *journal {
 	defer js.mu.Unlock()
 	j := js.all[run]
 	if j == nil {
-		j = &journal{steps: map[string][]steps.Record{}}
+		j = &journal{}
 		js.all[run] = j
 	}
 	j.used = time.Now()
 	return j
 }
 
-// trim forgets the runs that were not asked about for longest, when there is too much of them.
+// trim forgets the runs that were not asked about for longest, when there are too many records.
 func (js *journals) trim(j *journal, size int) {
 	js.mu.Lock()
 	defer js.mu.Unlock()
@@ -72,78 +68,42 @@ func (js *journals) trim(j *journal, size int) {
 	}
 }
 
-// readLog is all that the run's log says by now of the attempt's step, and of the run as a whole.
-func (j *job) readLog() ([]steps.Record, error) {
+// readLog returns everything that the run's log now says about the attempt's step, and about the run as a whole.
+func (j *job) readLog() (about []steps.Record, err error) {
+	err = j.withHistory(j.life, func(h *runlog.History) { about = h.About(j.m.Step) })
+	return about, err
+}
+
+// withHistory reads on in the run's log and calls f with all that was read.
+func (j *job) withHistory(ctx context.Context, f func(*runlog.History)) error {
 	asked := time.Now()
-	ctx, cancel := context.WithTimeout(j.life, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	log := j.journals.of(j.m.Run)
 	log.mu.Lock()
 	defer log.mu.Unlock()
-	if !log.read.After(asked) { // whoever was first has read on since
+	if !log.read.After(asked) { // otherwise another caller has read on since
 		began := time.Now()
-		entries, err := j.Bus.ReadLog(ctx, j.m.Run, log.seq)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range entries {
-			log.seq = e.Seq
-			_, run, kind, ok := j.names.ParseLog(e.Subject)
-			if !ok {
-				continue
-			}
-			// An entry that cannot be read freezes the run in the dispatcher; it says nothing about this attempt.
-			if ev, err := wire.DecodeEvent(kind, e.Data); err == nil {
-				log.note(steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: ev})
-			}
+		if err := j.Runs.ReadHistory(ctx, j.m.Run, &log.history); err != nil {
+			return err
 		}
 		log.read = began
-		j.journals.trim(log, log.records)
+		j.journals.trim(log, log.history.Size)
 	}
-	return log.about(j.m.Step), nil
+	f(&log.history)
+	return nil
 }
 
-// note keeps what matters of a record.
-func (l *journal) note(r steps.Record) {
-	var step string
-	switch e := r.Event.(type) {
-	case steps.Submitted:
-		r.Event = steps.Submitted{By: e.By, Epoch: e.Epoch}
-	case steps.Cancelled, steps.Closed:
-	case steps.Started:
-		step = e.Step
-	case steps.Succeeded:
-		e.Output, step = nil, e.Step
-		r.Event = e
-	case steps.Failed:
-		e.Fault, step = steps.Fault{Class: e.Fault.Class, Acted: e.Fault.Acted}, e.Step
-		r.Event = e
-	case steps.Claimed:
-		step = e.Step
-	case steps.Unserved:
-		step = e.Step
-	case steps.Withdrawn:
-		step = e.Step
-	case steps.Decided:
-		if e.Grant == nil {
-			return
-		}
-		step = e.Grant.Step
-		e.Params, e.Patch, e.Answer = nil, nil, nil
-		r.Event = e
-	default:
-		return
+// claimAfter returns what the run's log says about the attempt's step, and a claim to be stored after those in it. It reads
+// the whole log, and nothing that was cached: what could be read a moment ago may be lost with the memory of a server whose
+// disk fails, and its sequences stand for other entries then.
+func (j *job) claimAfter(ctx context.Context) (about []steps.Record, m bus.Message, stream string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var h runlog.History
+	if err = j.Runs.ReadHistory(ctx, j.m.Run, &h); err != nil {
+		return nil, m, "", err
 	}
-	l.records++
-	if step == "" {
-		l.whole = append(l.whole, r)
-		return
-	}
-	l.steps[step] = append(l.steps[step], r)
-}
-
-func (l *journal) about(step string) []steps.Record {
-	all := append(slices.Clone(l.whole), l.steps[step]...)
-	slices.SortFunc(all, func(a, b steps.Record) int { return cmp.Compare(a.Seq, b.Seq) })
-	return all
+	m, stream, err = j.Runs.ClaimBehind(j.m.Run, steps.Claimed{Attempt: j.m.Attempt, Worker: j.worker}, &h)
+	return h.About(j.m.Step), m, stream, err
 }

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/crashpoint"
 	"belay/internal/executor"
+	"belay/internal/ladder"
 	"belay/internal/steps"
-	"belay/internal/toolbox"
 )
 
-// report stores an outcome and acknowledges the message once it is stored, without keeping the slot meanwhile. Nil
+// report stores an outcome, and acknowledges the message once it is stored, without keeping the slot until then. With nil it
 // hands the message back.
 func (j *job) report(outcome steps.Event) {
 	if outcome == nil {
@@ -23,32 +24,34 @@ func (j *job) report(outcome steps.Event) {
 	j.store(outcome, 100*time.Millisecond)
 }
 
-// store publishes until the outcome is stored: the fold ignores one that is stored twice. The message is kept with
-// heartbeats meanwhile, so nobody executes it again.
+// store publishes the outcome until it is stored: the fold ignores one that is stored twice. Heartbeats keep the message in
+// hand meanwhile, so that nobody executes it again.
 func (j *job) store(outcome steps.Event, pause time.Duration) {
-	m, stream, err := j.message(outcome)
+	m, stream, err := j.Runs.Message(j.m.Run, outcome)
 	if err != nil {
-		j.storeInstead(outcome, fmt.Errorf("the outcome cannot be written down: %w", err))
+		j.storeInstead(outcome, fmt.Errorf("the outcome cannot be encoded: %w", err))
 		return
 	}
 	j.Bus.Publish(stream, m, func(_ uint64, err error) {
 		switch {
 		case err == nil:
+			crashpoint.At(crashpoint.WorkerStored)
 			j.ack()
+			crashpoint.At(crashpoint.WorkerAcked)
 		case errors.Is(err, bus.ErrUncertain), errors.Is(err, bus.ErrFull):
-			j.Log.Warn("an outcome is not stored yet; trying again", "attempt", j.name(), "error", err)
-			time.AfterFunc(pause, func() { j.storeAgain(outcome, min(2*pause, 5*time.Second)) })
+			j.Logger.Warn("an outcome is not stored yet; trying again", "attempt", j.name(), "error", err)
+			time.AfterFunc(pause, func() { j.storeLater(outcome, min(2*pause, 5*time.Second)) })
 		case errors.Is(err, bus.ErrTooLarge):
 			j.storeInstead(outcome, err)
 		default:
-			j.Log.Error("the log refuses an outcome; the message comes again", "attempt", j.name(), "error", err)
+			j.Logger.Error("the log refuses an outcome; the message is redelivered", "attempt", j.name(), "error", err)
 			j.park(5 * time.Second)
 		}
 	})
 }
 
-// storeInstead stores what can be said in place of an outcome that no log can hold: a good one without its output is an
-// invalid_output, a fault is cut. The attempt has been executed, so it must end all the same.
+// storeInstead stores a substitute for an outcome that cannot be stored: an invalid_output instead of a result, a shortened
+// fault instead of a fault. The attempt has been executed, so it must end.
 func (j *job) storeInstead(outcome steps.Event, why error) {
 	switch o := outcome.(type) {
 	case steps.Succeeded:
@@ -66,17 +69,17 @@ func (j *job) storeInstead(outcome steps.Event, why error) {
 			return
 		}
 	}
-	j.Log.Error("cannot write an outcome down; the message comes again", "attempt", j.name(), "error", why)
+	j.Logger.Error("cannot encode an outcome; the message is redelivered", "attempt", j.name(), "error", why)
 	j.park(time.Minute)
 }
 
-// besideOutput is more than an outcome has beside its output: names, times and headers.
+// besideOutput is more than the size of an outcome without its output: names, times and headers.
 const besideOutput = 2 << 10
 
-// mostOutput is the largest output that this server lets into the log.
+// mostOutput is the size of the largest output that this server accepts.
 func (j *job) mostOutput() int { return int(j.Bus.MaxPayload()) - besideOutput }
 
-// fits says why an output cannot be stored.
+// fits returns an error if an output cannot be stored.
 func (j *job) fits(out []byte) error {
 	if most := j.mostOutput(); len(out) > most {
 		return tooLarge(len(out), most, j.Bus.MaxPayload())
@@ -84,53 +87,54 @@ func (j *job) fits(out []byte) error {
 	return nil
 }
 
-// tooLarge is the fault of an output that NATS refuses. The tool has been called, and would answer the same again.
+// tooLarge returns the fault of an output that NATS refuses. The tool has been called, and would return the same again.
 func tooLarge(size, most int, payload int64) steps.Fault {
 	return steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Final: true, Message: fmt.Sprintf(
 		"the output has %d bytes, at most %d can be stored: the NATS server's max_payload is %d; raise it, or let the tool answer with a reference", size, most, payload)}
 }
 
-func (j *job) storeAgain(outcome steps.Event, pause time.Duration) {
+func (j *job) storeLater(outcome steps.Event, pause time.Duration) {
 	if j.life.Err() != nil {
-		j.release() // the worker ends; the message comes again after the ack wait, and the log tells what happened
+		j.release() // the worker ends: the message is redelivered after the ack wait
 		return
 	}
 	j.store(outcome, pause)
 }
 
 func (j *job) ack() {
+	j.stored = true
 	if err := j.Ack(); err != nil {
-		j.Log.Debug("an ack was not sent; the message comes again and finds its outcome", "attempt", j.name(), "error", err)
+		j.Logger.Debug("an ack was not sent; the message is redelivered and finds its outcome", "attempt", j.name(), "error", err)
 	}
 	j.release()
 }
 
-// remember keeps a good result for the tool's cache rungs, beside the outcome's way.
+// remember stores a good result for the tool's cache rungs, without delaying the outcome.
 func (j *job) remember(outcome steps.Event) {
 	ok, is := outcome.(steps.Succeeded)
 	if !is || j.rung.Remember == nil {
 		return
 	}
-	j.hands.also()
+	j.pending.addMore()
 	go func() {
-		defer j.hands.put()
+		defer j.pending.done()
 		ctx, cancel := context.WithTimeout(j.life, 5*time.Second)
 		defer cancel()
-		if err := j.rung.Remember(ctx, j.m.Params, ok.Output); err != nil {
-			j.Log.Warn("a good result was not kept for the cache", "attempt", j.name(), "tool", j.m.Tool, "error", err)
+		if err := j.rung.Remember(ctx, j.params(), ok.Output); err != nil {
+			j.Logger.Warn("cannot store a good result for the cache", "attempt", j.name(), "tool", j.m.Tool, "error", err)
 		}
 	}()
 }
 
 // unreadable reports a message whose body cannot be read as a failure of the attempt that its subject names.
-func (j *job) unreadable(k toolbox.Key, why error) {
+func (j *job) unreadable(k ladder.Key, why error) {
 	_, _, run, a, ok := j.names.ParseStep(j.Subject)
 	if !ok {
-		j.Log.Error("a message on a subject that names no attempt; it is left in the queue", "subject", j.Subject, "error", why)
+		j.Logger.Error("a message on a subject that names no attempt; it is left in the queue", "subject", j.Subject, "error", why)
 		j.park(time.Minute)
 		return
 	}
 	j.m.Run, j.m.Attempt, j.m.Tool, j.m.RungName = run, a, k.Tool, k.Rung
-	j.Log.Error("a step message cannot be read", "attempt", j.name(), "error", why)
+	j.Logger.Error("a step message cannot be read", "attempt", j.name(), "error", why)
 	j.report(j.failed(steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "the step message cannot be read: " + why.Error()}, 0))
 }

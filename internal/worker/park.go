@@ -7,18 +7,17 @@ import (
 	"belay/internal/bus"
 )
 
-// parks are the messages that this worker has handed back, unbegun, to come again later. One that comes next to this
-// worker as well was in no other hand, so it is as fresh as it was: neither need the log be asked about it, nor is its
-// start counted.
+// parks are the messages that this worker has handed back, unbegun, to be redelivered later. If this worker also gets the
+// next delivery, no other one has had the message in between: the log need not be read for it, and its start is not counted.
 type parks struct {
 	mu    sync.Mutex
 	all   map[uint64]parked // by sequence in the queue
-	sweep int               // how many there may be before those that did not come back are looked for
+	sweep int               // the number at which those that did not come back are removed
 }
 
 type parked struct {
 	count uint64    // of the delivery that was handed back
-	conn  time.Time // the connection that it came by: with another, the queue may be another
+	conn  time.Time // the connection that delivered it: after a reconnect the queue may be another one
 	until time.Time
 }
 
@@ -26,15 +25,15 @@ const parksKept = 1024
 
 func newParks() *parks { return &parks{all: map[uint64]parked{}, sweep: parksKept} }
 
-// put notes that a delivery is handed back for a while.
-func (p *parks) put(d bus.Delivery, conn time.Time, pause time.Duration) {
+// add notes that a delivery is handed back for a while.
+func (p *parks) add(d bus.Delivery, conn time.Time, pause time.Duration) {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.all) >= p.sweep {
 		for seq, k := range p.all {
 			if now.After(k.until.Add(time.Minute)) {
-				delete(p.all, seq) // it went to another worker, or was taken back
+				delete(p.all, seq) // it went to another worker, or was withdrawn
 			}
 		}
 		p.sweep = max(parksKept, 2*len(p.all))

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"belay/internal/executor"
+	"belay/internal/ladder"
 	"belay/internal/steps"
-	"belay/internal/toolbox"
 )
 
 // program stands for what starts one: it gives its result when it may.
@@ -25,9 +25,10 @@ func (p program) Execute(ctx context.Context, _ executor.Request) (executor.Resu
 
 // TestTheLogKnowsAtOnceOfAProgram: it may take its worker down with it, and then people are told whose that was.
 func TestTheLogKnowsAtOnceOfAProgram(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	may := make(chan struct{})
-	r.start(Options{StartedAfter: time.Hour}, toolbox.Rung{Executor: program{may}})
+	r.start(Options{StartedAfter: time.Hour}, ladder.Rung{Executor: program{may}})
 	r.queue(message(steps.EffectsNone))
 	all := r.until(func(e steps.Event) bool { _, is := e.(steps.Started); return is })
 	if s := all[0].(steps.Started); s.Worker != "w" || s.Delivery != "" {

@@ -11,16 +11,16 @@ import (
 	"belay/internal/wire"
 )
 
-// errStopped is the cause that an executor's context ends with when the run does not want the attempt any more.
+// errStopped is the cause with which an executor's context ends if the run does not want the attempt any more.
 var errStopped error = steps.Fault{Class: steps.Unavailable, Message: "stopped, because the run is ending or has given this attempt up"}
 
-// stops are the words that tell this worker what is not wanted any more. What is in hand hears them, whether it waits or
-// executes; those about attempts that are not in hand are remembered, since a message may be on its way yet.
+// stops are the signals that an attempt is no longer wanted. Messages in hand get them, whether they wait or execute; those
+// about attempts that are not in hand are remembered, since their messages may be on the way.
 type stops struct {
-	mu     sync.Mutex
-	inHand map[attempt]*word
-	said   [2]map[attempt]struct{} // the words of this while and of the one before
-	turned time.Time
+	mu      sync.Mutex
+	signals map[attempt]*signal
+	past    [2]map[attempt]struct{} // attempts that were stopped: since turned, and in the period before
+	turned  time.Time
 }
 
 // attempt finds an attempt of any run.
@@ -29,41 +29,41 @@ type attempt struct {
 	steps.Attempt
 }
 
-// word is what one message in hand hears.
-type word struct {
-	heard   chan struct{} // closed when its attempt is not wanted any more; nil until somebody waits for that
+// signal tells one message in hand to stop.
+type signal struct {
+	heard   chan struct{} // closed when its attempt is no longer wanted; nil until something waits for that
 	stopped bool
-	stop    func() // while it executes: ends it
-	next    *word  // of another delivery of the same attempt
+	stop    func()  // ends the execution; nil unless it executes
+	next    *signal // of another delivery of the same attempt
 }
 
-// How long words about attempts that are not in hand are remembered, at least, and how many.
+// How long stops of attempts that are not in hand are remembered, at least, and how many.
 const (
 	rememberFor = time.Minute
 	rememberMax = 1 << 17
 )
 
-func newStops() *stops { return &stops{inHand: map[attempt]*word{}, turned: time.Now()} }
+func newStops() *stops { return &stops{signals: map[attempt]*signal{}, turned: time.Now()} }
 
-// listen takes an attempt in hand.
-func (s *stops) listen(name attempt) *word {
-	w := &word{}
+// listen returns the signal of an attempt in hand.
+func (s *stops) listen(name attempt) *signal {
+	w := &signal{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w.next, s.inHand[name] = s.inHand[name], w
-	for _, said := range s.said {
-		if _, is := said[name]; is {
-			w.say()
+	w.next, s.signals[name] = s.signals[name], w
+	for _, past := range s.past {
+		if _, is := past[name]; is {
+			w.stopNow()
 		}
 	}
 	return w
 }
 
-// leave puts it down.
-func (s *stops) leave(name attempt, w *word) {
+// leave ends what listen began.
+func (s *stops) leave(name attempt, w *signal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first := s.inHand[name]
+	first := s.signals[name]
 	if first == w {
 		first = w.next
 	}
@@ -73,14 +73,14 @@ func (s *stops) leave(name attempt, w *word) {
 		}
 	}
 	if first == nil {
-		delete(s.inHand, name)
+		delete(s.signals, name)
 		return
 	}
-	s.inHand[name] = first
+	s.signals[name] = first
 }
 
 // begin marks w as executing, unless it has heard that it should not; stop ends the execution.
-func (s *stops) begin(w *word, stop func()) bool {
+func (s *stops) begin(w *signal, stop func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if w.stopped {
@@ -90,14 +90,14 @@ func (s *stops) begin(w *word, stop func()) bool {
 	return true
 }
 
-// ended says that w executes no more.
-func (s *stops) ended(w *word) {
+// ended notes that w no longer executes.
+func (s *stops) ended(w *signal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.stop = nil
 }
 
-func (w *word) say() {
+func (w *signal) stopNow() {
 	if w.stopped {
 		return
 	}
@@ -107,8 +107,8 @@ func (w *word) say() {
 	}
 }
 
-// heard is closed when w's attempt is not wanted any more.
-func (s *stops) heard(w *word) <-chan struct{} {
+// heard is closed when w's attempt is no longer wanted.
+func (s *stops) heard(w *signal) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if w.heard == nil {
@@ -120,13 +120,13 @@ func (s *stops) heard(w *word) <-chan struct{} {
 	return w.heard
 }
 
-// say passes a word on; the functions that it returns end what executes.
-func (s *stops) say(name attempt) (end []func()) {
+// stop passes a stop on; the functions that it returns end executions.
+func (s *stops) stop(name attempt) (end []func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remember(name)
-	for w := s.inHand[name]; w != nil; w = w.next {
-		w.say()
+	for w := s.signals[name]; w != nil; w = w.next {
+		w.stopNow()
 		if w.stop != nil {
 			end = append(end, w.stop)
 		}
@@ -135,13 +135,13 @@ func (s *stops) say(name attempt) (end []func()) {
 }
 
 func (s *stops) remember(name attempt) {
-	if time.Since(s.turned) > rememberFor || len(s.said[0]) >= rememberMax {
-		s.said[0], s.said[1], s.turned = nil, s.said[0], time.Now()
+	if time.Since(s.turned) > rememberFor || len(s.past[0]) >= rememberMax {
+		s.past[0], s.past[1], s.turned = nil, s.past[0], time.Now()
 	}
-	if s.said[0] == nil {
-		s.said[0] = map[attempt]struct{}{}
+	if s.past[0] == nil {
+		s.past[0] = map[attempt]struct{}{}
 	}
-	s.said[0][name] = struct{}{}
+	s.past[0][name] = struct{}{}
 }
 
 func (w *Worker) heardStop(subject string, _ []byte) {
@@ -149,52 +149,52 @@ func (w *Worker) heardStop(subject string, _ []byte) {
 	if !ok {
 		return
 	}
-	for _, end := range w.stops.say(attempt{run, a}) {
+	for _, end := range w.stops.stop(attempt{run, a}) {
 		end()
 	}
 }
 
-// ears know how far this worker has heard the words that tell it to stop.
-type ears struct {
+// listener knows up to when this worker has heard every stop.
+type listener struct {
 	hearing *bus.Hearing
 	born    time.Time
 	asking  sync.Mutex
-	upTo    atomic.Int64 // since born: all that was said by then has been heard
-	slack   atomic.Int64 // how long the answer to the last ping took, where that was long
+	upTo    atomic.Int64 // nanoseconds since born; every stop sent before then has been heard
+	slack   atomic.Int64 // nanoseconds that the answer to the last ping took; 0 if that was short
 }
 
-// uptodate reports whether the worker has heard, less than [wire.HearsWithin] ago, all that was said. A worker that was
+// upToDate reports whether the worker has heard every stop that was sent up to [wire.HearsWithin] ago. A worker that was
 // frozen, or that the server does not answer, has not. One ping serves all attempts that begin within that time.
-func (e *ears) uptodate(ctx context.Context) bool {
-	if e.fresh() {
+func (l *listener) upToDate(ctx context.Context) bool {
+	if l.fresh() {
 		return true
 	}
-	e.asking.Lock()
-	defer e.asking.Unlock()
-	if e.fresh() {
+	l.asking.Lock()
+	defer l.asking.Unlock()
+	if l.fresh() {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	// A ping that took long was answered long ago, if this process was frozen meanwhile; the next one tells.
-	return e.ask(ctx) && (e.slack.Load() == 0 || e.ask(ctx))
+	// If this process was frozen during the ping, the answer may be old; a second ping tells.
+	return l.ask(ctx) && (l.slack.Load() == 0 || l.ask(ctx))
 }
 
-func (e *ears) ask(ctx context.Context) bool {
-	asked := time.Since(e.born)
-	if e.hearing.CaughtUp(ctx) != nil {
+func (l *listener) ask(ctx context.Context) bool {
+	asked := time.Since(l.born)
+	if l.hearing.CaughtUp(ctx) != nil {
 		return false
 	}
-	took := time.Since(e.born) - asked
+	took := time.Since(l.born) - asked
 	if took <= wire.HearsWithin/2 {
 		took = 0
 	}
-	e.slack.Store(int64(took))
-	e.upTo.Store(int64(asked))
+	l.slack.Store(int64(took))
+	l.upTo.Store(int64(asked))
 	return true
 }
 
-func (e *ears) fresh() bool {
-	upTo := e.upTo.Load()
-	return upTo > 0 && time.Since(e.born)-time.Duration(upTo) < wire.HearsWithin+time.Duration(e.slack.Load())
+func (l *listener) fresh() bool {
+	upTo := l.upTo.Load()
+	return upTo > 0 && time.Since(l.born)-time.Duration(upTo) < wire.HearsWithin+time.Duration(l.slack.Load())
 }

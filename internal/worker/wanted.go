@@ -10,7 +10,7 @@ import (
 	"belay/internal/steps"
 )
 
-// folds are the folds of runs whose unsafe attempts are in hand here, kept so that each is read on from where it was.
+// folds are the folds of runs with unsafe attempts or turns of agents in hand here, kept so that each log is read only once.
 type folds struct {
 	mu  sync.Mutex
 	all map[string]*folded
@@ -23,7 +23,7 @@ type folded struct {
 	fold *runlog.Fold
 }
 
-// foldsKept is how many runs are kept that nobody asks about now.
+// foldsKept is how many folds are kept that are not in use.
 const foldsKept = 64
 
 func newFolds() *folds { return &folds{all: map[string]*folded{}} }
@@ -55,57 +55,45 @@ func (fs *folds) drop(run string) {
 	delete(fs.all, run)
 }
 
-// wanted finds out from the run's own log, before an attempt of an unsafe tool is claimed, that the run wants exactly
-// this call now: a message in the queue alone is nobody's word. If it does not, the message has been dealt with.
-func (j *job) wanted() bool {
+// compare says, before an attempt of an unsafe tool is claimed, whether the run's own log wants exactly this call now.
+func (j *job) compare() {
+	if mutant("no-wanted") {
+		j.handling.Compared(steps.WantsThis)
+		return
+	}
 	want, err := j.wants()
-	switch {
-	case err != nil:
-		j.Log.Warn("cannot tell from the run's log whether this attempt is wanted; the message comes again", "attempt", j.name(), "error", err)
-		j.park(5 * time.Second)
-	case want == steps.WantsThis:
-		return true
-	case want == steps.WantsNot:
-		return j.ask() && j.notNow()
-	default:
-		j.refuseStray()
+	if err != nil {
+		j.Logger.Warn("cannot tell from the run's log whether this attempt is wanted; the message is redelivered", "attempt", j.name(), "error", err)
+		j.handling.Unreadable(err)
+		return
 	}
-	return false
-}
-
-// notNow puts down what the run is about to take back, and the log does not say so yet.
-func (j *job) notNow() bool {
-	j.putDown()
-	return false
-}
-
-func (j *job) refuseStray() {
-	f := steps.Fault{
-		Class: steps.PolicyDenied, Acted: steps.ActedNo,
-		Message: "not executed: the log of the run has never wanted this call of " + j.m.Tool + "; somebody has put a message into the queue",
-	}
-	j.Observer.Refused(j.m, f)
-	j.Log.Error("refused a step message", "attempt", j.name(), "tool", j.m.Tool, "rung", j.m.RungName, "error", f.Message)
-	j.report(j.failed(f, 0))
+	j.handling.Compared(want)
 }
 
 // wants reads on in the run's log and compares.
-func (j *job) wants() (steps.Want, error) {
+func (j *job) wants() (want steps.Want, err error) {
+	err = j.withState(func(s *steps.State) { want = steps.Wanted(s, *j.m) })
+	return want, err
+}
+
+// withState reads on in the run's log and calls f with where the run stands; nil if there is no such run.
+func (j *job) withState(f func(*steps.State)) error {
 	ctx, cancel := context.WithTimeout(j.life, 10*time.Second)
 	defer cancel()
-	f := j.folds.of(j.m.Run)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	fold, err := j.Runs.ReadOn(ctx, j.m.Run, f.fold)
+	kept := j.folds.of(j.m.Run)
+	kept.mu.Lock()
+	defer kept.mu.Unlock()
+	fold, err := j.Runs.ReadOn(ctx, j.m.Run, kept.fold)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	f.fold = fold
+	kept.fold = fold
 	if fold.State == nil || fold.State.Closed() {
 		j.folds.drop(j.m.Run)
 	}
 	if fold.State == nil && fold.Poison != nil {
-		return 0, fmt.Errorf("this worker cannot read the run: %w", fold.Poison.Why)
+		return fmt.Errorf("this worker cannot read the run: %w", fold.Poison.Why)
 	}
-	return steps.Wanted(fold.State, j.m), nil
+	f(fold.State)
+	return nil
 }

@@ -9,54 +9,60 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"belay/internal/bus"
 	"belay/internal/executor"
-	"belay/internal/fleet"
+	"belay/internal/injection"
+	"belay/internal/ladder"
 	"belay/internal/plan"
 	"belay/internal/runlog"
 	"belay/internal/steps"
-	"belay/internal/toolbox"
 	"belay/internal/wire"
 )
 
 // Observer watches a worker. Calls come from many goroutines.
 type Observer interface {
-	// Began is called when an attempt starts to be executed; header is the message's. The context that it returns is
-	// the executor's, so that a trace goes on.
+	// Began is called when an attempt starts to execute; header is the message's. The executor gets the returned context, so
+	// that a trace continues.
 	Began(ctx context.Context, m steps.StepMessage, header map[string][]string, deliveries uint64) context.Context
 	// Ended is called with the outcome, [steps.Succeeded] or [steps.Failed], before it is stored.
 	Ended(ctx context.Context, m steps.StepMessage, outcome steps.Event, took time.Duration)
-	// Refused is called instead of both for a message that asks for what no person has approved.
+	// Refused is called instead of both for a message whose call no person has approved.
 	Refused(m steps.StepMessage, why steps.Fault)
+	// Injected is called between both for an attempt that gets a fault on purpose; what is its class, or slow, kill or
+	// partition.
+	Injected(m steps.StepMessage, what string)
 }
 
 // Options say how a [Worker] works. Bus and Tools are required.
 type Options struct {
-	Bus     *bus.Bus
-	Runs    *runlog.Log // the logs of runs; default: read through Bus
-	Tools   map[toolbox.Key]toolbox.Rung
-	Name    string // in the log of runs; unique among workers
-	Version string // that it announces
+	Bus     *bus.Bus                   // where steps come from
+	Runs    *runlog.Log                // the logs of runs; default: read through Bus
+	Tools   map[ladder.Key]ladder.Rung // the rungs that it serves
+	Name    string                     // in the log of runs; unique among workers
+	Version string                     // that it announces
 
 	Concurrency     int            // attempts executed at once; default 16 per core
 	ToolConcurrency map[string]int // by tool; tools not named share Concurrency only
 	AckWait         time.Duration  // how long a silent worker keeps a message; the same for all workers; default 30 s
 	DrainTimeout    time.Duration  // how long a stop waits for executing attempts; default 30 s
 	StopGrace       time.Duration  // how long an executor may take to obey its deadline, beside its own grace; default 5 s
-	StartedAfter    time.Duration  // when the log is told of a long attempt; default 200 ms
-	Keys            Keys           // whose approvals are genuine; default none: then nothing that needs approval is executed
-	Observer        Observer
-	Log             *slog.Logger
+	StartedAfter    time.Duration  // after how long Started is appended for a long attempt; default 200 ms
+	Keys            Keys           // check approvals; default none: then nothing that needs approval is executed
+	Observer        Observer       // called for every attempt; nil = not called
+	Logger          *slog.Logger   // default: nothing is logged
+
+	Injector *injection.Injector // of faults on purpose; nil = there are none, and nothing is read about them
 }
 
-// Keys tell genuine approvals from others.
+// Keys check that approvals are genuine.
 type Keys interface {
 	Check(ctx context.Context, g steps.Grant) error
 }
 
-// noKeys trusts nobody.
+// noKeys trusts no key.
 type noKeys struct{}
 
 func (noKeys) Check(context.Context, steps.Grant) error {
@@ -76,8 +82,8 @@ func (o Options) withDefaults() Options {
 	if o.Concurrency <= 0 {
 		o.Concurrency = 16 * runtime.GOMAXPROCS(0)
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Observer == nil {
 		o.Observer = nobody{}
@@ -97,29 +103,32 @@ func (nobody) Began(ctx context.Context, _ steps.StepMessage, _ map[string][]str
 	return ctx
 }
 func (nobody) Refused(steps.StepMessage, steps.Fault)                               {}
+func (nobody) Injected(steps.StepMessage, string)                                   {}
 func (nobody) Ended(context.Context, steps.StepMessage, steps.Event, time.Duration) {}
 
 // Worker executes attempts until it is told to stop.
 type Worker struct {
 	Options
-	names wire.Names
-	slots chan struct{}            // one word per attempt being executed
-	tools map[string]chan struct{} // the same, per tool with a limit
-	hold  *holds
-	stops *stops
-	ears  *ears
-	parks *parks
-	// What it has read of runs' logs.
+	names    wire.Names
+	slots    chan struct{}            // one value per attempt being executed
+	tools    map[string]chan struct{} // the same, per tool with a limit
+	keeper   *keeper
+	stops    *stops
+	listener *listener
+	parks    *parks
+	clock    atomic.Pointer[bus.Clock] // the server's time, which is that of the times in messages
+	// What was read of runs' logs.
 	journals *journals
 	folds    *folds
 
-	schemas toolbox.Schemas // that come with messages
+	schemas ladder.Schemas // of schemas in messages
+	labels  runLabels      // for faults on purpose
 
-	ready    chan struct{}   // closed when it takes attempts of all its tools
+	ready    chan struct{}   // closed when it pulls steps of all its tools
 	stopping chan struct{}   // closed when nothing new is begun
 	life     context.Context // of executions and publishes; ends at the drain timeout
 	end      context.CancelCauseFunc
-	hands    *hands // messages in hand
+	pending  *pending // messages in hand
 }
 
 // New makes a worker.
@@ -127,13 +136,14 @@ func New(o Options) *Worker {
 	o = o.withDefaults()
 	w := &Worker{
 		Options: o, names: o.Bus.Names(), slots: make(chan struct{}, o.Concurrency), tools: map[string]chan struct{}{},
-		hold: newHolds(), hands: newHands(), stops: newStops(), parks: newParks(), journals: newJournals(), folds: newFolds(), ready: make(chan struct{}), stopping: make(chan struct{}),
+		keeper: newKeeper(), pending: newPending(), stops: newStops(), parks: newParks(), journals: newJournals(), folds: newFolds(), ready: make(chan struct{}), stopping: make(chan struct{}),
 	}
 	for tool, n := range o.ToolConcurrency {
 		if n > 0 {
 			w.tools[tool] = make(chan struct{}, n)
 		}
 	}
+	w.clock.Store(&bus.Clock{})
 	w.life, w.end = context.WithCancelCause(context.Background())
 	return w
 }
@@ -144,58 +154,72 @@ func (w *Worker) Serves() []string {
 	for k := range w.Tools {
 		all = append(all, k.String())
 	}
-	slices.Sort(all)
-	return all
+	return sorted(all)
 }
 
-// Ready is closed when the worker takes attempts of all its tools.
+func sorted(names []string) []string {
+	slices.Sort(names)
+	return names
+}
+
+// Ready is closed when the worker pulls steps of all its tools.
 func (w *Worker) Ready() <-chan struct{} { return w.ready }
 
-// Run takes and executes attempts until ctx ends. Then it takes no more, hands back what it has not begun, finishes
-// what it executes within the drain timeout, and returns. A Worker runs once.
+// Run executes attempts until ctx ends. Then it accepts no more, hands back what it has not begun, gives executing attempts
+// the drain timeout to finish, and returns. A Worker runs once.
 func (w *Worker) Run(ctx context.Context) error {
 	if len(w.Tools) == 0 {
 		return errors.New("worker: no tool to serve: the tools file has none for this binary, or --only leaves none")
 	}
+	defer ladder.Close(w.Tools) // when no attempt needs it any more
 	hearing, err := w.Bus.Listen(w.names.StopAll(), w.heardStop)
 	if err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
 	defer hearing.Stop()
-	w.ears = &ears{hearing: hearing, born: time.Now()}
+	w.listener = &listener{hearing: hearing, born: time.Now()}
 	beating, stopBeating := context.WithCancel(context.Background())
 	defer stopBeating()
-	go w.hold.beat(beating, w.AckWait)
+	go w.keeper.beat(beating, w.AckWait)
+	if w.Injector != nil {
+		go w.followOrders(beating)
+		defer w.showOwn(ctx)()
+	}
 
-	lost := make(chan toolbox.Key, len(w.Tools))
+	lost := make(chan ladder.Key, len(w.Tools))
+	asked := w.askTime(ctx)
+	go w.followTime(beating)
 	consumptions, err := w.consumeAll(ctx, lost)
+	if err == nil && asked != nil {
+		err = fmt.Errorf("worker: %w", asked)
+	}
 	if err != nil {
 		_ = w.drain(consumptions)
 		if ctx.Err() != nil {
-			return nil // stopped before it had begun
+			return nil // stopped before it began
 		}
 		return err
 	}
 	defer w.announce()()
 	close(w.ready)
-	w.Log.Info("worker takes steps", "worker", w.Name, "concurrency", w.Concurrency, "tools", strings.Join(w.Serves(), " "))
+	w.Logger.Info("worker takes steps", "worker", w.Name, "concurrency", w.Concurrency, "tools", strings.Join(w.Serves(), " "))
 	w.mend(ctx, consumptions, lost)
-	w.Log.Info("worker draining", "worker", w.Name, "executing", len(w.slots))
+	w.Logger.Info("worker draining", "worker", w.Name, "executing", len(w.slots))
 	return w.drain(consumptions)
 }
 
-// announce lets people see this worker.
+// announce makes this worker visible to people.
 func (w *Worker) announce() (gone func()) {
-	gone, err := fleet.Announce(w.Bus, w.Version, w.state)
+	gone, err := bus.AnnounceWorker(w.Bus, w.Version, w.state)
 	if err != nil {
-		w.Log.Warn("people do not see this worker in their lists; it works all the same", "error", err)
+		w.Logger.Warn("cannot announce this worker: lists do not show it, but it works", "error", err)
 		return func() {}
 	}
 	return gone
 }
 
-func (w *Worker) state() fleet.Worker {
-	s := fleet.Worker{Name: w.Name, Serves: w.Serves(), Concurrency: w.Concurrency, Executing: len(w.slots), InHand: w.hands.count()}
+func (w *Worker) state() bus.Worker {
+	s := bus.Worker{Name: w.Name, Serves: sorted(w.served()), Concurrency: w.Concurrency, Executing: len(w.slots), InHand: w.pending.count(), Faults: w.faults()}
 	select {
 	case <-w.stopping:
 		s.Draining = true
@@ -207,11 +231,11 @@ func (w *Worker) state() fleet.Worker {
 // consumption of one rung, and how to start it again.
 type consumptions struct {
 	mu  sync.Mutex
-	all map[toolbox.Key]bus.Consumption
+	all map[ladder.Key]bus.Consumption
 }
 
-func (w *Worker) consumeAll(ctx context.Context, lost chan<- toolbox.Key) (*consumptions, error) {
-	cs := &consumptions{all: map[toolbox.Key]bus.Consumption{}}
+func (w *Worker) consumeAll(ctx context.Context, lost chan<- ladder.Key) (*consumptions, error) {
+	cs := &consumptions{all: map[ladder.Key]bus.Consumption{}}
 	for k := range w.Tools {
 		if err := w.consume(ctx, cs, k, lost); err != nil {
 			return cs, fmt.Errorf("worker: %w", err)
@@ -220,12 +244,21 @@ func (w *Worker) consumeAll(ctx context.Context, lost chan<- toolbox.Key) (*cons
 	return cs, nil
 }
 
-func (w *Worker) consume(ctx context.Context, cs *consumptions, k toolbox.Key, lost chan<- toolbox.Key) error {
+func (w *Worker) consume(ctx context.Context, cs *consumptions, k ladder.Key, lost chan<- ladder.Key) error {
 	rung := w.Tools[k]
 	o := bus.StepsOptions{Prefetch: w.prefetch(k.Tool), AckWait: w.AckWait}
-	c, err := w.Bus.ConsumeSteps(ctx, k.Tool, k.Rung, o, func(d bus.Delivery) { w.take(k, rung, d) })
+	receive := func(d bus.Delivery) { w.receive(k, &job{rung: rung}, d) }
+	from, polled := rung.Executor.(executor.Polled)
+	if polled {
+		o.Demand = bus.NewDemand()
+		receive = func(d bus.Delivery) { w.receiveFor(k, rung, from, d) }
+	}
+	c, err := w.Bus.ConsumeSteps(ctx, k.Tool, k.Rung, o, receive)
 	if err != nil {
 		return err
+	}
+	if polled {
+		c = attended{c, from.Demand(o.Demand.Set)}
 	}
 	cs.mu.Lock()
 	cs.all[k] = c
@@ -240,7 +273,7 @@ func (w *Worker) consume(ctx context.Context, cs *consumptions, k toolbox.Key, l
 	return nil
 }
 
-// prefetch is how many messages are in hand beside the slots: enough that a slot never waits for the server.
+// prefetch is how many messages are in hand besides the slots: enough that a slot never waits for the server.
 func (w *Worker) prefetch(tool string) int {
 	n := w.Concurrency
 	if c := w.tools[tool]; c != nil {
@@ -249,8 +282,8 @@ func (w *Worker) prefetch(tool string) int {
 	return max(16, 3*n)
 }
 
-// mend starts consumers again that were deleted under the worker, until ctx ends.
-func (w *Worker) mend(ctx context.Context, cs *consumptions, lost chan toolbox.Key) {
+// mend restarts consumers that were deleted, until ctx ends.
+func (w *Worker) mend(ctx context.Context, cs *consumptions, lost chan ladder.Key) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -259,9 +292,9 @@ func (w *Worker) mend(ctx context.Context, cs *consumptions, lost chan toolbox.K
 			if ctx.Err() != nil {
 				return
 			}
-			w.Log.Warn("the consumer of a rung ended; starting it again", "tool", k.Tool, "rung", k.Rung)
+			w.Logger.Warn("the consumer of a rung ended; starting it again", "tool", k.Tool, "rung", k.Rung)
 			if err := w.consume(ctx, cs, k, lost); err != nil {
-				w.Log.Error("cannot consume; trying again", "tool", k.Tool, "rung", k.Rung, "error", err)
+				w.Logger.Error("cannot consume; trying again", "tool", k.Tool, "rung", k.Rung, "error", err)
 				time.AfterFunc(time.Second, func() { lost <- k })
 			}
 		}
@@ -287,7 +320,7 @@ func (w *Worker) drain(cs *consumptions) error {
 		c.Stop()
 	}
 	cs.mu.Unlock()
-	done := w.hands.stop()
+	done := w.pending.stop()
 	timeout := time.NewTimer(w.DrainTimeout)
 	defer timeout.Stop()
 	select {
@@ -296,12 +329,12 @@ func (w *Worker) drain(cs *consumptions) error {
 		return nil
 	case <-timeout.C:
 	}
-	w.Log.Warn("the drain timeout has passed; stopping what still executes", "worker", w.Name, "executing", len(w.slots))
+	w.Logger.Warn("the drain timeout has passed; stopping what still executes", "worker", w.Name, "executing", len(w.slots))
 	w.end(errDrained)
 	select {
 	case <-done:
 	case <-time.After(w.StopGrace + w.longestGrace() + 2*time.Second):
-		w.Log.Error("left with attempts that did not stop; they will be delivered again", "worker", w.Name)
+		w.Logger.Error("stopped with attempts that did not end; they are redelivered", "worker", w.Name)
 	}
 	return nil
 }

@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/bus/embedded"
 	"belay/internal/executor"
+	"belay/internal/ladder"
 	"belay/internal/steps"
-	"belay/internal/toolbox"
 	"belay/internal/wire"
 )
 
@@ -21,13 +22,13 @@ import (
 type rig struct {
 	newest *Worker // the one that was started last
 	t      testing.TB
-	server *bus.Server
+	server *embedded.Server
 	*bus.Bus
 }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	s, err := bus.StartServer(bus.ServerOptions{StoreDir: t.TempDir(), Durability: bus.DurabilityInterval})
+	s, err := embedded.Start(embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,10 +53,10 @@ func (r *rig) connect() *bus.Bus {
 
 const ackWait = time.Second
 
-var tool = toolbox.Key{Tool: "t", Rung: "primary"}
+var tool = ladder.Key{Tool: "t", Rung: "primary"}
 
 // start starts a worker on a connection of its own; stop drains it, and is called at the end anyway.
-func (r *rig) start(o Options, rung toolbox.Rung) (stop func()) {
+func (r *rig) start(o Options, rung ladder.Rung) (stop func()) {
 	r.t.Helper()
 	b := r.connect()
 	if err := b.Open(context.Background()); err != nil {
@@ -64,7 +65,7 @@ func (r *rig) start(o Options, rung toolbox.Rung) (stop func()) {
 	if rung.Effects == "" {
 		rung.Effects = steps.EffectsNone // what is unsafe about an attempt is its message's word in these tests
 	}
-	o.Bus, o.Tools, o.AckWait = b, map[toolbox.Key]toolbox.Rung{tool: rung}, ackWait
+	o.Bus, o.Tools, o.AckWait = b, map[ladder.Key]ladder.Rung{tool: rung}, ackWait
 	if o.Name == "" {
 		o.Name = "w"
 	}
@@ -187,15 +188,15 @@ func (r *rig) drained() {
 	r.t.Fatal("the queue does not get empty")
 }
 
-func ok(f func()) toolbox.Rung {
-	return toolbox.Rung{Executor: executor.Func(func(context.Context, executor.Request) (executor.Result, error) {
+func ok(f func()) ladder.Rung {
+	return ladder.Rung{Executor: executor.Func(func(context.Context, executor.Request) (executor.Result, error) {
 		f()
 		return executor.Result{Output: json.RawMessage(`{"done":true}`)}, nil
 	})}
 }
 
-func fails(f func(ctx context.Context) error) toolbox.Rung {
-	return toolbox.Rung{Executor: executor.Func(func(ctx context.Context, _ executor.Request) (executor.Result, error) {
+func fails(f func(ctx context.Context) error) ladder.Rung {
+	return ladder.Rung{Executor: executor.Func(func(ctx context.Context, _ executor.Request) (executor.Result, error) {
 		return executor.Result{}, f(ctx)
 	})}
 }
@@ -222,6 +223,7 @@ func (r *rig) connectOpen() *bus.Bus {
 }
 
 func TestOneOfTwoWorkersExecutesAnUnsafeAttempt(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.submit(steps.EffectsUnsafe)
 	var effects atomic.Int64
@@ -241,6 +243,7 @@ func TestOneOfTwoWorkersExecutesAnUnsafeAttempt(t *testing.T) {
 }
 
 func TestClaimedAndSilentIsUnknown(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.submit(steps.EffectsUnsafe)
 	r.queue(message(steps.EffectsUnsafe))
@@ -254,6 +257,7 @@ func TestClaimedAndSilentIsUnknown(t *testing.T) {
 }
 
 func TestWithdrawnIsNotExecuted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.submit(steps.EffectsUnsafe)
 	r.log(steps.Claimed{Attempt: message("").Attempt})
@@ -263,6 +267,7 @@ func TestWithdrawnIsNotExecuted(t *testing.T) {
 }
 
 func TestLostWorkerIsMadeUpFor(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.queue(message(steps.EffectsNone))
 	r.takeSilently()
@@ -275,6 +280,7 @@ func TestLostWorkerIsMadeUpFor(t *testing.T) {
 }
 
 func TestDoneBeforeIsOnlyAcknowledged(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.queue(message(steps.EffectsIdempotent))
 	r.log(steps.Succeeded{Attempt: message("").Attempt, Worker: "before", Output: json.RawMessage(`1`)})
@@ -283,6 +289,7 @@ func TestDoneBeforeIsOnlyAcknowledged(t *testing.T) {
 }
 
 func TestCrashBudget(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.queue(message(steps.EffectsNone))
 	for _, delivery := range []string{"d1", "d2", "d3"} {
@@ -293,6 +300,7 @@ func TestCrashBudget(t *testing.T) {
 }
 
 func TestPanicIsAFault(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.start(Options{}, fails(func(context.Context) error { panic("boom") }))
 	r.queue(message(steps.EffectsNone))
@@ -304,6 +312,7 @@ func TestPanicIsAFault(t *testing.T) {
 }
 
 func TestExecutorThatIgnoresItsDeadlineIsLeftBehind(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	never := make(chan struct{})
 	defer close(never)
@@ -318,6 +327,7 @@ func TestExecutorThatIgnoresItsDeadlineIsLeftBehind(t *testing.T) {
 }
 
 func TestStopWordEndsAnAttempt(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	began := make(chan struct{})
 	r.start(Options{}, fails(func(ctx context.Context) error {
@@ -337,6 +347,7 @@ func TestStopWordEndsAnAttempt(t *testing.T) {
 }
 
 func TestPastItsDeadlineIsNotExecuted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.submit(steps.EffectsUnsafe)
 	r.start(Options{}, ok(func() { t.Error("executed after the end of the step's budget") }))
@@ -349,6 +360,7 @@ func TestPastItsDeadlineIsNotExecuted(t *testing.T) {
 }
 
 func TestNotBeforeItsTime(t *testing.T) {
+	t.Parallel()
 	for _, early := range []time.Duration{300 * time.Millisecond, 1500 * time.Millisecond} { // in hand; handed back
 		r := newRig(t)
 		at := make(chan time.Time, 1)
@@ -363,6 +375,7 @@ func TestNotBeforeItsTime(t *testing.T) {
 }
 
 func TestUnreadableMessageFailsItsAttempt(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.start(Options{}, ok(func() { t.Error("executed") }))
 	m := message(steps.EffectsNone)
@@ -374,6 +387,7 @@ func TestUnreadableMessageFailsItsAttempt(t *testing.T) {
 }
 
 func TestSchemasAreHeld(t *testing.T) {
+	t.Parallel()
 	bad := func(json.RawMessage) error { return errors.New("n is missing") }
 	r := newRig(t)
 	r.submit(steps.EffectsUnsafe)
@@ -395,9 +409,10 @@ func TestSchemasAreHeld(t *testing.T) {
 }
 
 func TestDrainFinishesAndHandsBack(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	began, finish := make(chan string, 10), make(chan struct{})
-	rung := toolbox.Rung{Executor: executor.Func(func(_ context.Context, q executor.Request) (executor.Result, error) {
+	rung := ladder.Rung{Executor: executor.Func(func(_ context.Context, q executor.Request) (executor.Result, error) {
 		began <- q.Step
 		<-finish
 		return executor.Result{Output: json.RawMessage(`1`)}, nil
@@ -423,6 +438,7 @@ func TestDrainFinishesAndHandsBack(t *testing.T) {
 }
 
 func TestDrainTimeoutHandsBackWhatIsSafe(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	began := make(chan struct{})
 	stop := r.start(Options{DrainTimeout: 50 * time.Millisecond}, fails(func(ctx context.Context) error {
@@ -443,6 +459,7 @@ func TestDrainTimeoutHandsBackWhatIsSafe(t *testing.T) {
 }
 
 func TestLimitPerTool(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	var now, most atomic.Int64
 	release := make(chan struct{})
@@ -468,6 +485,7 @@ func TestLimitPerTool(t *testing.T) {
 }
 
 func TestNothingToServe(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	if err := New(Options{Bus: r.Bus}).Run(t.Context()); err == nil {
 		t.Fatal("a worker without tools runs")

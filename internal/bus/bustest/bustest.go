@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/bus/embedded"
 )
 
 // Connect starts a server and connects to it; it has no streams yet. Both end with the test.
 func Connect(t testing.TB) *bus.Bus {
 	t.Helper()
-	server, err := bus.StartServer(bus.ServerOptions{StoreDir: t.TempDir(), Durability: bus.DurabilityInterval})
+	server, err := embedded.Start(embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +21,7 @@ func Connect(t testing.TB) *bus.Bus {
 }
 
 // Dial connects to a server for the time of the test.
-func Dial(t testing.TB, server *bus.Server) *bus.Bus {
+func Dial(t testing.TB, server *embedded.Server) *bus.Bus {
 	t.Helper()
 	b, err := bus.Connect(t.Context(), bus.Options{InProcess: server, Timeout: 5 * time.Second})
 	if err != nil {

@@ -11,16 +11,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// BucketOptions say where results live and how many of them.
+// BucketOptions say where results are kept, and how many.
 type BucketOptions struct {
-	Name     string
+	Name     string        // below the prefix, from [wire.Names]
 	Keep     time.Duration // results older than this are dropped; default 30 days
 	MaxBytes int64         // of the whole bucket; default 128 MiB. A full one takes nothing new until old results are dropped
 	Replicas int           // default 1
 }
 
-// OpenBucket opens the key-value bucket of results, and makes it where there is none. One that is there is used as it
-// is: it is only a cache.
+// OpenBucket opens the key-value bucket of results, or makes it if there is none. An existing bucket is used as it is,
+// because it is only a cache.
 func OpenBucket(ctx context.Context, js jetstream.JetStream, o BucketOptions) (Store, error) {
 	kv, err := js.KeyValue(ctx, o.Name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {

@@ -75,6 +75,7 @@ func TestConformance(t *testing.T) {
 }
 
 func TestOnlyTheSameParametersHit(t *testing.T) {
+	t.Parallel()
 	c := cache.New(bucket(t, bustest.Connect(t).NATS()))
 	remember(t, c, `{"order":"A-1","n":12345678901234567890}`, `{"paid":1.50}`)
 	x := c.Executor(executor.Cache{MaxAge: time.Hour})
@@ -97,6 +98,7 @@ func TestOnlyTheSameParametersHit(t *testing.T) {
 
 // TestTooDeepIsNoResult: what another version has remembered may be deeper than values may be now.
 func TestTooDeepIsNoResult(t *testing.T) {
+	t.Parallel()
 	c := cache.New(bucket(t, bustest.Connect(t).NATS()))
 	remember(t, c, `{}`, strings.Repeat("[", 300)+strings.Repeat("]", 300))
 	_, err := c.Executor(executor.Cache{}).Execute(t.Context(), executor.Request{Tool: "orders.lookup", Params: json.RawMessage(`{}`)})
@@ -106,6 +108,7 @@ func TestTooDeepIsNoResult(t *testing.T) {
 }
 
 func TestLastResultCounts(t *testing.T) {
+	t.Parallel()
 	conn := bustest.Connect(t).NATS()
 	c := cache.New(bucket(t, conn))
 	remember(t, c, `{}`, `1`)
@@ -117,6 +120,7 @@ func TestLastResultCounts(t *testing.T) {
 }
 
 func TestWorkersMayOpenTheBucketAtOnce(t *testing.T) {
+	t.Parallel()
 	conn := bustest.Connect(t).NATS()
 	var wg sync.WaitGroup
 	for range 8 {
@@ -126,6 +130,7 @@ func TestWorkersMayOpenTheBucketAtOnce(t *testing.T) {
 }
 
 func TestTooLargeIsNotRemembered(t *testing.T) {
+	t.Parallel()
 	s := &store{}
 	err := cache.New(s).Remember(t.Context(), "t", json.RawMessage(`{}`), json.RawMessage(`"`+strings.Repeat("x", cache.MaxValue)+`"`))
 	if err == nil || s.value != nil {
@@ -153,6 +158,7 @@ func (s *store) Put(_ context.Context, _ string, v json.RawMessage) error {
 }
 
 func TestAge(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name     string
 		age, max time.Duration
@@ -176,6 +182,7 @@ func TestAge(t *testing.T) {
 }
 
 func TestBrokenStoreFailsOnlyItsRung(t *testing.T) {
+	t.Parallel()
 	broken := &store{get: func(context.Context) error { return errors.New("disk on fire") }}
 	f := executortest.Fault(t.Context(), t, cache.New(broken).Executor(executor.Cache{}), executortest.Request(`{}`))
 	if f.Class != steps.Unavailable || f.Acted != steps.ActedNo {

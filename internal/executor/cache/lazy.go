@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Lazy is a store that is opened when it is first used, and again when that failed, but not more often than every few
-// seconds: without its cache a worker still serves everything else.
+// Lazy is a store that is opened when it is first used. If that fails it is tried once more, but not more often than
+// every few seconds: a worker without its cache still serves everything else.
 type Lazy struct {
 	open  func(context.Context) (Store, error)
 	every time.Duration
@@ -24,17 +24,18 @@ type Lazy struct {
 
 const (
 	openEvery = 5 * time.Second // how long a failure to open counts
-	openTime  = 5 * time.Second // how long one try may take; what has a later deadline must not wait for it
+	openTime  = 5 * time.Second // how long one try may take, however late the deadline of the caller is
 )
 
 var errNotOpen = errors.New("it is being opened")
 
-// NewLazy makes a store of what open opens. A failure to open counts for a time of every; 0 means five seconds.
+// NewLazy makes a store of what open opens. After a failure it does not try to open it for the time every; 0 is 5
+// seconds.
 func NewLazy(every time.Duration, open func(context.Context) (Store, error)) *Lazy {
 	return &Lazy{open: open, every: cmp.Or(every, openEvery), err: errNotOpen}
 }
 
-// Open opens the store unless it is open, and says why it cannot. While another call is at it, it answers at once with
+// Open opens the store unless it is open, or says why it cannot. While another call opens it, it returns at once with
 // what is known so far.
 func (l *Lazy) Open(ctx context.Context) (Store, error) {
 	if !l.begin() {
@@ -48,7 +49,7 @@ func (l *Lazy) Open(ctx context.Context) (Store, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.opening, l.tried = false, time.Now()
-	if ctx.Err() == nil || err == nil { // that a caller gave up says nothing of the store
+	if ctx.Err() == nil || err == nil { // that a caller gave up says nothing about the store
 		l.store, l.err = store, err
 	}
 	return store, err
@@ -76,8 +77,8 @@ func (l *Lazy) Get(ctx context.Context, key string) (json.RawMessage, time.Time,
 	return value, at, ok, err
 }
 
-// Put implements [Store]. What comes while the store cannot be opened is dropped without an error: there is one for
-// every good result of a tool, and all of them would say again what Open and Get say.
+// Put implements [Store]. While the store cannot be opened it drops values without an error: there is a value for every
+// good result of a tool, and each error would only repeat what Open and Get report.
 func (l *Lazy) Put(ctx context.Context, key string, value json.RawMessage) error {
 	s, err := l.Open(ctx)
 	if err != nil {
@@ -88,7 +89,7 @@ func (l *Lazy) Put(ctx context.Context, key string, value json.RawMessage) error
 	return err
 }
 
-// heard lets the store be opened anew after an error: its bucket may have been deleted.
+// heard lets the store be opened once more after an error, because its bucket may have been deleted.
 func (l *Lazy) heard(ctx context.Context, err error) {
 	if err == nil || ctx.Err() != nil {
 		return

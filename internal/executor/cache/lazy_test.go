@@ -30,6 +30,7 @@ func (o *opener) open(context.Context) (cache.Store, error) {
 }
 
 func TestLazyStoreIsTriedAgainButNotAtEveryCall(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := &opener{err: errors.New("no space")}
 		c := cache.New(cache.NewLazy(0, o.open))
@@ -65,6 +66,7 @@ func TestLazyStoreIsTriedAgainButNotAtEveryCall(t *testing.T) {
 
 // TestNobodyWaitsForAnotherCallersTry: JetStream does not answer, and a try ends in time by itself.
 func TestNobodyWaitsForAnotherCallersTry(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := cache.NewLazy(0, func(ctx context.Context) (cache.Store, error) {
 			<-ctx.Done()
@@ -88,6 +90,7 @@ func TestNobodyWaitsForAnotherCallersTry(t *testing.T) {
 }
 
 func TestCallerThatGivesUpSaysNothingOfTheStore(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := &opener{err: errors.New("no space")}
 		l := cache.NewLazy(0, o.open)
@@ -104,6 +107,7 @@ func TestCallerThatGivesUpSaysNothingOfTheStore(t *testing.T) {
 }
 
 func TestErrorsOfAnOpenLazyStoreAreTold(t *testing.T) {
+	t.Parallel()
 	lost := errors.New("lost")
 	l := cache.NewLazy(0, func(context.Context) (cache.Store, error) { return broken{lost}, nil })
 	if _, _, _, err := l.Get(t.Context(), "k"); !errors.Is(err, lost) {

@@ -1,14 +1,13 @@
-// Package command executes rungs that start a program: no shell, parameters as JSON on stdin, the result on stdout,
-// what it has to say on stderr.
+// Package command executes rungs that start a program, without a shell: it gets the parameters as JSON on stdin, prints
+// the result on stdout, and may explain itself on stderr.
 //
-// A command gets a process group of its own, and the group ends with the command. When it runs out of time, is cancelled
-// or prints too much, the whole group gets SIGTERM, and SIGKILL a grace later: time to release a lock, or to finish after
-// all. What is left of the group when the command exits by itself is killed at once. What must outlive its command has
-// to leave the group (setsid). On Linux the command itself also dies with a killed worker.
+// A command gets its own process group, which ends with it. When the command runs out of time, is cancelled or prints
+// too much, the whole group gets SIGTERM and, a grace later, SIGKILL; in between it may release a lock, or finish after
+// all. When the command exits by itself, the rest of its group is killed at once. A process that must outlive its
+// command has to leave the group (setsid). On Linux the command also dies with a killed worker.
 //
-// Of the worker's environment a command sees PATH and HOME, so that programs find themselves and their files, and the
-// variables that the rung names; beside them BELAY_RUN_ID, BELAY_STEP_ID, BELAY_ATTEMPT and BELAY_IDEMPOTENCY_KEY. The
-// program itself is looked up on the worker's PATH.
+// Of the worker's environment a command sees PATH, HOME and the variables that the rung names, and in addition
+// BELAY_RUN_ID, BELAY_STEP_ID, BELAY_ATTEMPT and BELAY_IDEMPOTENCY_KEY. The program is looked up on the worker's PATH.
 //
 // command.go fills in the templates, process.go runs a program, pipe.go reads what it prints, fault.go says what its
 // end means.
@@ -18,7 +17,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -73,37 +71,22 @@ func (x *rung) argv(req executor.Request) ([]string, error) {
 			return nil, executor.BadTemplate(fmt.Sprintf("argv[%d]", i), err)
 		}
 		if strings.ContainsRune(argv[i], 0) {
-			return nil, steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: fmt.Sprintf("argv[%d] has a NUL character in it", i)}
+			return nil, steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: fmt.Sprintf("argv[%d] contains a NUL character", i)}
 		}
 	}
 	if len(argv) == 0 || argv[0] == "" {
-		return nil, steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "argv names no program"}
+		return nil, steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "argv does not name a program"}
 	}
 	return argv, nil
 }
 
-// env is all that the command sees of the environment; of two entries of one name the later one counts. What is let
-// through by name may be a key, so its value is hidden in all that the command says.
+// env is the whole environment of the command. What is hidden of it is hidden in everything that the command prints.
 func (x *rung) env(ctx context.Context, req executor.Request) ([]string, *executor.Secrets) {
 	trace := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, trace)
-	env, secrets := []string{}, &executor.Secrets{}
+	secrets := &executor.Secrets{}
 	secrets.AddAll(x.spec.Hidden)
-	for _, name := range []string{"PATH", "HOME"} {
-		if value, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+value)
-		}
-	}
-	for _, v := range x.spec.Env {
-		if !v.FromEnv {
-			env = append(env, v.Name+"="+v.Value)
-		} else if value, ok := os.LookupEnv(v.Name); ok {
-			env = append(env, v.Name+"="+value)
-			if !harmless(v.Name) {
-				secrets.Add(v.Name, value)
-			}
-		}
-	}
+	env := executor.Environ(x.spec.Env, secrets)
 	if trace["traceparent"] != "" {
 		env = append(env, "TRACEPARENT="+trace["traceparent"])
 	}

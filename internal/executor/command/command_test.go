@@ -96,6 +96,7 @@ func TestConformance(t *testing.T) {
 }
 
 func TestExits(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		script string
 		class  steps.Class
@@ -120,6 +121,7 @@ func TestExits(t *testing.T) {
 }
 
 func TestNotStarted(t *testing.T) {
+	t.Parallel()
 	plain := filepath.Join(t.TempDir(), "plain")
 	if err := os.WriteFile(plain, []byte("no program"), 0o600); err != nil {
 		t.Fatal(err)
@@ -143,6 +145,7 @@ func TestNotStarted(t *testing.T) {
 }
 
 func TestArgumentsAreNeverAShells(t *testing.T) {
+	t.Parallel()
 	param := func(params any) (string, error) { return params.(map[string]any)["name"].(string), nil }
 	spec := executor.Command{Argv: []executor.Text{text("printf"), text("%s"), param}, Stdout: executor.FormatText}
 	name := "$(exit 3); `id` && * ~ \"'\n-n"
@@ -174,6 +177,7 @@ func TestEnvironmentIsAnAllowList(t *testing.T) {
 }
 
 func TestDirectory(t *testing.T) {
+	t.Parallel()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -186,6 +190,7 @@ func TestDirectory(t *testing.T) {
 }
 
 func TestFaultKeepsTailOfStderr(t *testing.T) {
+	t.Parallel()
 	f := executortest.Fault(t.Context(), t, command.New(shell("head -c 100000 /dev/zero | tr '\\0' x >&2; printf 'the \\377 end' >&2; exit 1")), executortest.Request(`{}`))
 	if len(f.Detail) > 4<<10+16 || !strings.HasSuffix(f.Detail, "the \uFFFD end") || !strings.HasPrefix(f.Detail, "…x") {
 		t.Errorf("detail = %d bytes, %.20q ... %q, want the last 4 KiB as valid UTF-8", len(f.Detail), f.Detail, f.Detail[max(0, len(f.Detail)-20):])
@@ -235,6 +240,7 @@ func TestSecretsAreNotInOutputs(t *testing.T) {
 }
 
 func TestLargeParametersThatNobodyReads(t *testing.T) {
+	t.Parallel()
 	params := `{"x":"` + strings.Repeat("x", steps.MaxParams-16) + `"}`
 	if got := executortest.Output(t.Context(), t, command.New(shell("exec 0<&-; echo 1")), executortest.Request(params)); string(got) != "1" {
 		t.Errorf("output = %s, want 1", got)
@@ -242,6 +248,7 @@ func TestLargeParametersThatNobodyReads(t *testing.T) {
 }
 
 func TestEndlessOutputEndsTheCommand(t *testing.T) {
+	t.Parallel()
 	path := fifo(t, "life")
 	gone := listen(t, path, make(chan struct{}))
 	f := executortest.Fault(t.Context(), t, command.New(shell("exec 3>"+path+"; echo up >&3; yes & wait")), executortest.Request(`{}`))
@@ -252,6 +259,7 @@ func TestEndlessOutputEndsTheCommand(t *testing.T) {
 }
 
 func TestGroupEndsWithItsCommand(t *testing.T) {
+	t.Parallel()
 	path := fifo(t, "life")
 	gone := listen(t, path, make(chan struct{}))
 	if got := executortest.Output(t.Context(), t, command.New(shell("exec 3>"+path+"; echo up >&3; sleep 300 & echo 1")), executortest.Request(`{}`)); string(got) != "1" {
@@ -261,7 +269,7 @@ func TestGroupEndsWithItsCommand(t *testing.T) {
 }
 
 func TestProcessThatLeftTheGroupHoldsNothingUp(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent()) // not in parallel: it would see goroutines of other tests
 	ready, life := fifo(t, "ready"), fifo(t, "life")
 	hold, err := os.OpenFile(life, os.O_RDWR, 0)
 	if err != nil {

@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestCommandDiesWithItsWorker(t *testing.T) {
+	t.Parallel()
 	path := fifo(t, "life")
 	worker := exec.Command(os.Args[0])
 	worker.Env = append(os.Environ(), workerEnv+"="+path)

@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	exitTempFail = 75  // sysexits: try again later
-	exitNotFound = 127 // as a shell says it
+	exitTempFail = 75  // EX_TEMPFAIL of sysexits.h
+	exitNotFound = 127 // as in a shell
 	exitNotRun   = 126
 	signalBase   = 128
 	seenBytes    = 2 << 10 // how much of an unusable stdout is kept as evidence
 	stderrShown  = 4 << 10
 )
 
-// result says what the end of the command means. What it did counts, not what was about to be done to it: a command
-// that finished well just as its time ran out has finished well.
+// result says what the end of the command means. Only what it did counts: a command that succeeded just when its time
+// ran out has succeeded.
 func (x *rung) result(ctx context.Context, p *process) (json.RawMessage, error) {
 	switch {
 	case p.state == nil && ctx.Err() != nil:
@@ -35,51 +35,51 @@ func (x *rung) result(ctx context.Context, p *process) (json.RawMessage, error) 
 	switch {
 	case p.tooMuch:
 		f = executor.TooLarge("", x.spec.MaxBytes)
-	case p.told:
+	case p.asked:
 		return x.stopped(ctx, p)
 	case signalled:
 		f.Message = fmt.Sprintf("was ended by a signal: %s", sig)
 	case p.state.ExitCode() == 0:
 		return x.output(p)
 	case p.state.ExitCode() == exitTempFail:
-		f.Class, f.Message = steps.Unavailable, "exited with 75: it cannot do it now"
+		f.Class, f.Message = steps.Unavailable, "exited with 75: it is unavailable now"
 	default:
 		f.Message = fmt.Sprintf("exited with %d", p.state.ExitCode())
 	}
 	return nil, f
 }
 
-// output makes the result of what was printed. The limit is for that; hiding a secret may make it longer.
+// output makes the result of what was printed. The limit applies to that; hiding a secret may make it longer.
 func (x *rung) output(p *process) (json.RawMessage, error) {
 	printed := p.secrets.RedactAnswer(p.stdout, x.spec.Stdout)
 	return executor.Output(printed, x.spec.Stdout, max(p.max, len(printed)))
 }
 
-// stopped says what came of a command that was told to end. One that gives its result all the same has succeeded.
+// stopped says what came of a command that was asked to end. If it printed its result all the same, it has succeeded.
 func (x *rung) stopped(ctx context.Context, p *process) (json.RawMessage, error) {
 	f := executor.Stopped(ctx, steps.ActedMaybe)
 	sig, signalled := signalOf(p)
 	switch {
 	case signalled && sig == syscall.SIGKILL && p.killed:
-		f.Message += fmt.Sprintf("; told to end, it did not within %s and was killed", p.grace)
+		f.Message += fmt.Sprintf("; asked to end, it did not within %s and was killed", p.grace)
 	case signalled && sig == syscall.SIGTERM:
 	case signalled:
-		f.Message += fmt.Sprintf("; told to end, it was ended by a signal: %s", sig)
+		f.Message += fmt.Sprintf("; asked to end, it was ended by a signal: %s", sig)
 	case p.state.ExitCode() == 0 && len(p.stdout) > 0:
 		if out, err := x.output(p); err == nil {
 			return out, nil
 		}
-		f.Message += "; told to end, it printed no result that can be used"
+		f.Message += "; asked to end, it printed no usable result"
 	case p.state.ExitCode() == 0:
-		f.Message += "; told to end, it gave no result"
+		f.Message += "; asked to end, it printed no result"
 	default:
-		f.Message += fmt.Sprintf("; told to end, it exited with %d", p.state.ExitCode())
+		f.Message += fmt.Sprintf("; asked to end, it exited with %d", p.state.ExitCode())
 	}
 	return nil, f
 }
 
-// explain names the command, and adds its last words to what was seen of its output. Its arguments may be anything, so
-// they are not told.
+// explain names the command, without its arguments, which may be anything, and adds the end of its stderr to what was
+// seen of its output.
 func (p *process) explain(f steps.Fault) steps.Fault {
 	f.Message = "command " + p.argv[0] + ": " + f.Message
 	if f.Class == steps.InvalidOutput {
@@ -96,7 +96,7 @@ func (p *process) explain(f steps.Fault) steps.Fault {
 	return p.secrets.RedactFault(f)
 }
 
-// notStarted is the fault of a command that was never run, so surely did nothing.
+// notStarted is the fault of a command that never ran and so did nothing.
 func notStarted(err error) steps.Fault {
 	f := steps.Fault{Class: steps.ToolError, Acted: steps.ActedNo, Status: exitNotRun, Message: "could not be started: " + reason(err)}
 	var no syscall.Errno
@@ -108,7 +108,7 @@ func notStarted(err error) steps.Fault {
 	case syscall.ENOENT:
 		f.Status = exitNotFound
 	case syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE:
-		f.Class, f.Status = steps.Unavailable, 0 // this machine is short of something now
+		f.Class, f.Status = steps.Unavailable, 0 // this machine has run out of something
 	case syscall.E2BIG:
 		f.Class, f.Status = steps.InvalidInput, 0
 	}

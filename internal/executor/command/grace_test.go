@@ -52,6 +52,7 @@ func stoppedFault(t *testing.T, script string, grace time.Duration) steps.Fault 
 }
 
 func TestStoppedCommandReleasesItsLock(t *testing.T) {
+	t.Parallel()
 	lock := filepath.Join(t.TempDir(), "lock")
 	f := stoppedFault(t, "mkdir "+lock+"; trap 'rmdir "+lock+"; echo released >&2; exit 1' TERM; exec 4<>$NEVER; echo up > $UP; read x <&4", long)
 	if _, err := os.Stat(lock); err == nil {
@@ -63,13 +64,14 @@ func TestStoppedCommandReleasesItsLock(t *testing.T) {
 }
 
 func TestResultWithinTheGraceCounts(t *testing.T) {
+	t.Parallel()
 	res, err := stopped(t, `trap 'echo "{\"done\":true}"; exit 0' TERM; exec 4<>$NEVER; echo up > $UP; read x <&4`, long)
 	if err != nil || string(res.Output) != `{"done":true}` {
 		t.Errorf("output = %s, %v, want the result that it gave when told to end", res.Output, err)
 	}
 	for script, says := range map[string]string{
 		`trap 'exit 0' TERM; exec 4<>$NEVER; echo up > $UP; read x <&4`:           "no result",
-		`trap 'echo "{"; exit 0' TERM; exec 4<>$NEVER; echo up > $UP; read x <&4`: "no result that can be used",
+		`trap 'echo "{"; exit 0' TERM; exec 4<>$NEVER; echo up > $UP; read x <&4`: "no usable result",
 		`trap 'kill -9 $$' TERM; exec 4<>$NEVER; echo up > $UP; read x <&4`:       "signal: killed",
 	} {
 		if f := stoppedFault(t, script, long); !strings.Contains(f.Message, says) {
@@ -79,6 +81,7 @@ func TestResultWithinTheGraceCounts(t *testing.T) {
 }
 
 func TestWhatDoesNotEndIsKilledAfterTheGrace(t *testing.T) {
+	t.Parallel()
 	path := fifo(t, "life")
 	gone := listen(t, path, make(chan struct{}))
 	const grace = 300 * time.Millisecond
@@ -95,6 +98,7 @@ func TestWhatDoesNotEndIsKilledAfterTheGrace(t *testing.T) {
 
 // A shell without a trap ends at once when it is told to. What it started is told too, and has its grace all the same.
 func TestGraceIsTheGroups(t *testing.T) {
+	t.Parallel()
 	mark := filepath.Join(t.TempDir(), "mark")
 	ready := fifo(t, "ready")
 	child := "trap 'sleep 0.3; echo released > " + mark + "; exit' TERM; echo up > " + ready + "; while :; do sleep 0.05; done"
@@ -105,6 +109,7 @@ func TestGraceIsTheGroups(t *testing.T) {
 }
 
 func TestCommandThatPrintsTooMuchEndsInOrder(t *testing.T) {
+	t.Parallel()
 	mark := filepath.Join(t.TempDir(), "mark")
 	spec := shell("trap 'echo released > " + mark + "; exit 1' TERM; while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done")
 	spec.Grace = long

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// pipes are the three of a command. They are ours and not [exec.Cmd]'s, whose Wait would wait for every process that
-// holds one of them, also for one that left the group and stays.
+// pipes are the three pipes of a command. They are not those of [exec.Cmd], whose Wait would wait for every process
+// that has one of them open, even if it has left the group.
 type pipes struct {
 	stdin, stdout, stderr *os.File // our ends
 	child                 []*os.File
@@ -31,7 +31,7 @@ func openPipes(cmd *exec.Cmd) (*pipes, error) {
 	return &p, nil
 }
 
-// carry feeds stdin and collects what is printed. The channel is closed when all three are at their end.
+// carry writes stdin and collects what is printed. The channel is closed when all three pipes are at their end.
 func (p *pipes) carry(to *process, tooMuch func()) <-chan struct{} {
 	var wg sync.WaitGroup
 	wg.Go(func() { p.feed(to.stdin) })
@@ -45,24 +45,24 @@ func (p *pipes) carry(to *process, tooMuch func()) <-chan struct{} {
 	return done
 }
 
-// feed writes the parameters. A command need not read them: a broken pipe is its choice.
+// feed writes the parameters. A command need not read them, so a broken pipe is no error.
 func (p *pipes) feed(b []byte) {
 	_, _ = p.stdin.Write(b)
 	_ = p.stdin.Close()
 }
 
-// readOut collects stdout up to the limit; beyond it the command has nothing more to say.
+// readOut collects stdout up to the limit; if there is more, it calls tooMuch.
 func (to *process) readOut(r io.Reader, tooMuch func()) {
 	// A read error is the end of the pipe by drain; what was read before it counts.
 	to.stdout, _ = io.ReadAll(io.LimitReader(r, int64(to.max)+1))
 	if len(to.stdout) > to.max {
 		to.tooMuch = true
 		tooMuch()
-		_, _ = io.Copy(io.Discard, r) // it could not end in order while it waits for somebody to read
+		_, _ = io.Copy(io.Discard, r) // else it could not end while it waits for a reader
 	}
 }
 
-// drain lets what is in the pipes be read, then ends the reading and the writing.
+// drain ends writing at once, and reading after d, in which what is in the pipes can be read.
 func (p *pipes) drain(d time.Duration) {
 	end := time.Now().Add(d)
 	_ = p.stdin.SetWriteDeadline(time.Now())
@@ -81,7 +81,7 @@ func (p *pipes) close() {
 
 func closeAll(files []*os.File) {
 	for _, f := range files {
-		_ = f.Close() // closed before, or never opened: both fine
+		_ = f.Close() // it may be closed already, or was never opened
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package executortest holds the conformance suite that every executor passes. An executor's own test describes it as
-// a [Subject] and calls [Exercise]; what is special about it, it tests beside that.
+// Package executortest has the conformance suite that every executor passes. The test of an executor describes it as a
+// [Subject] and calls [Exercise]; beside that it tests only what is special about it.
 package executortest
 
 import (
@@ -21,31 +21,32 @@ import (
 // Limit is the max_bytes that [Subject.Large] must be made with.
 const Limit = 4 << 10
 
-// soon is how long an executor may take to return once it is told to; on a busy machine it may need some of it.
+// soon is how long an executor may take to return after its context has ended, on a busy machine.
 const soon = 10 * time.Second
 
-// Make makes an executor whose other side behaves in one way. It registers its own cleanup.
+// Make makes an executor whose other side behaves in a certain way. It registers its own cleanup.
 type Make func(t *testing.T) executor.Executor
 
-// Subject is an executor under test. A nil field is a behaviour that it cannot have; Succeed is required.
+// Subject is an executor under test. A nil field is a behavior that it cannot have; Succeed is required.
 type Subject struct {
-	Succeed Make                                         // gives Want
-	Want    func(params json.RawMessage) json.RawMessage // nil: the parameters themselves
+	Succeed Make                                         // returns Want
+	Want    func(params json.RawMessage) json.RawMessage // nil = the parameters themselves
 	Age     bool                                         // results have an age
 
-	// Hang never answers. Started is closed once the other side is at work; acted is what is then known.
+	// Hang never answers. It closes started once the other side has the call.
 	Hang  func(t *testing.T, started chan<- struct{}) executor.Executor
-	Acted steps.Acted // of a hanging execution that was stopped; empty: maybe
+	Acted steps.Acted // what a fault says of a call that was stopped or whose answer is unusable; empty = maybe
 
 	Large   Make // answers valid JSON with more than Limit bytes
-	Garbage Make // answers with no JSON
-	Nothing Make // answers with no bytes at all
+	Garbage Make // answers with something that is not JSON
+	Nothing Make // answers with nothing
 	BadUTF8 Make // answers with JSON that has an invalid byte in a string
 
-	Fail Make // the other side says no, in any way
+	Fail Make // fails in any way
 }
 
-// Exercise runs the suite.
+// Exercise runs the suite. Do not call t.Parallel before it: at its end it looks for goroutines that were left behind, and
+// would find those of other tests.
 func Exercise(t *testing.T, s Subject) {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
@@ -69,7 +70,7 @@ func Request(params string) executor.Request {
 	}
 }
 
-// Fault calls x and returns its fault, after it has checked that it is a proper one.
+// Fault calls x and returns its fault; the test fails if there is none, or if it is malformed.
 func Fault(ctx context.Context, t *testing.T, x executor.Executor, req executor.Request) steps.Fault {
 	t.Helper()
 	res, err := x.Execute(ctx, req)
@@ -103,7 +104,7 @@ func proper(t *testing.T, err error) steps.Fault {
 	return f
 }
 
-// Output calls x and returns its output, after it has checked that it is valid JSON.
+// Output calls x and returns its output; the test fails if there is none, or if it is not valid JSON.
 func Output(ctx context.Context, t *testing.T, x executor.Executor, req executor.Request) json.RawMessage {
 	t.Helper()
 	res, err := x.Execute(ctx, req)
@@ -111,7 +112,7 @@ func Output(ctx context.Context, t *testing.T, x executor.Executor, req executor
 		t.Fatalf("Execute: %v", err)
 	}
 	if !json.Valid(res.Output) {
-		t.Fatalf("output %q is no valid JSON", res.Output)
+		t.Fatalf("output %q is not valid JSON", res.Output)
 	}
 	return res.Output
 }
@@ -267,8 +268,8 @@ func unusable(t *testing.T, s Subject) {
 		}
 		t.Run(name, func(t *testing.T) {
 			f := Fault(t.Context(), t, answer(t), Request(`{}`))
-			if f.Class != steps.InvalidOutput || !f.MayHaveActed() {
-				t.Errorf("fault = %+v, want invalid_output that may have acted", f)
+			if f.Class != steps.InvalidOutput || f.Acted != s.acted() {
+				t.Errorf("fault = %+v, want invalid_output with acted = %s", f, s.acted())
 			}
 		})
 	}

@@ -1,8 +1,8 @@
 // Package gofunc executes rungs that are Go functions in the worker's own binary.
 //
-// Nothing can end a Go function from outside. A handler must return when its context ends; one that does not is left
-// behind a short while later, and its attempt is a timeout that may have acted. What it still does then, it does
-// unobserved, and its goroutine is lost until it returns.
+// Nothing can end a Go function from outside. A handler must return when its context ends. One that does not is
+// abandoned a short while later, and its attempt is a timeout that may have acted. Whatever it still does goes
+// unnoticed, and its goroutine is lost until it returns.
 package gofunc
 
 import (
@@ -17,8 +17,8 @@ import (
 	"belay/internal/steps"
 )
 
-// Handler does the work of one attempt. A [steps.Fault] anywhere in its error's chain is kept as it is; any other
-// error is a tool_error that may have acted. No output is null.
+// Handler does the work of one attempt. A [steps.Fault] anywhere in its error's chain is kept as it is; any other error
+// is a tool_error that may have acted. A nil output is null.
 type Handler func(ctx context.Context, req executor.Request) (json.RawMessage, error)
 
 // grace is how long a handler has to return once its context has ended.
@@ -39,7 +39,7 @@ type answer struct {
 	err    error
 }
 
-// Prompt implements [executor.Prompt]: a handler that does not return is left behind here.
+// Prompt implements [executor.Prompt]: Execute abandons a handler that does not return.
 func (x *rung) Prompt() {}
 
 // Execute calls the handler.
@@ -47,7 +47,7 @@ func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Resu
 	if ctx.Err() != nil {
 		return executor.Result{}, executor.Stopped(ctx, steps.ActedNo)
 	}
-	answers := make(chan answer, 1) // buffered: a handler that was left behind must be able to end
+	answers := make(chan answer, 1) // buffered, so that an abandoned handler can end
 	go x.call(ctx, req, answers)
 	a, ok := await(ctx, answers)
 	if !ok {
@@ -127,12 +127,12 @@ func inChain(err error) (steps.Fault, bool) {
 	return steps.Fault{}, false
 }
 
-// known keeps a class that nobody knows out of the log.
+// known keeps unknown classes out of the run's log.
 func known(f steps.Fault) steps.Fault {
 	if f.Class.Known() {
 		return f
 	}
-	f.Message = fmt.Sprintf("%s (the handler called it %q, which is no fault class)", f.Message, f.Class)
+	f.Message = fmt.Sprintf("%s (the handler gave it the class %q, which does not exist)", f.Message, f.Class)
 	f.Class = steps.ToolError
 	return f
 }

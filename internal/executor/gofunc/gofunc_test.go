@@ -49,6 +49,7 @@ func TestConformance(t *testing.T) {
 }
 
 func TestFaultInChainIsKept(t *testing.T) {
+	t.Parallel()
 	want := steps.Fault{Class: steps.RateLimited, Acted: steps.ActedNo, Message: "come later", RetryAfter: steps.Duration(time.Minute)}
 	for name, err := range map[string]error{
 		"value": want, "wrapped": fmt.Errorf("pay: %w", want), "pointer": &want, "joined": errors.Join(errors.New("x"), want),
@@ -60,6 +61,7 @@ func TestFaultInChainIsKept(t *testing.T) {
 }
 
 func TestUnknownClassBecomesToolError(t *testing.T) {
+	t.Parallel()
 	f := executortest.Fault(t.Context(), t, failing(steps.Fault{Class: "oops", Acted: steps.ActedNo, Message: "m"}), executortest.Request(`{}`))
 	if f.Class != steps.ToolError || !strings.Contains(f.Message, `"oops"`) {
 		t.Errorf("fault = %+v, want a tool_error that names the class", f)
@@ -67,6 +69,7 @@ func TestUnknownClassBecomesToolError(t *testing.T) {
 }
 
 func TestOwnDeadlineOfHandlerIsTimeout(t *testing.T) {
+	t.Parallel()
 	f := executortest.Fault(t.Context(), t, failing(fmt.Errorf("shop: %w", context.DeadlineExceeded)), executortest.Request(`{}`))
 	if f.Class != steps.Timeout || !f.MayHaveActed() {
 		t.Errorf("fault = %+v, want a timeout that may have acted", f)
@@ -74,6 +77,7 @@ func TestOwnDeadlineOfHandlerIsTimeout(t *testing.T) {
 }
 
 func TestPanicIsToolErrorWithStack(t *testing.T) {
+	t.Parallel()
 	x := gofunc.New(func(context.Context, executor.Request) (json.RawMessage, error) { panic("boom") }, 0)
 	f := executortest.Fault(t.Context(), t, x, executortest.Request(`{}`))
 	if f.Class != steps.ToolError || !f.MayHaveActed() || !strings.Contains(f.Message, "boom") || !strings.Contains(f.Detail, "gofunc_test.go") {
@@ -82,6 +86,7 @@ func TestPanicIsToolErrorWithStack(t *testing.T) {
 }
 
 func TestEndedGoroutineIsToolError(t *testing.T) {
+	t.Parallel()
 	x := gofunc.New(func(context.Context, executor.Request) (json.RawMessage, error) {
 		runtime.Goexit()
 		return nil, nil
@@ -92,12 +97,14 @@ func TestEndedGoroutineIsToolError(t *testing.T) {
 }
 
 func TestNoOutputIsNull(t *testing.T) {
+	t.Parallel()
 	if got := executortest.Output(t.Context(), t, failing(nil), executortest.Request(`{}`)); string(got) != "null" {
 		t.Errorf("output = %s, want null", got)
 	}
 }
 
 func TestHandlerThatIgnoresItsContextIsLeftBehind(t *testing.T) {
+	t.Parallel()
 	release, started := make(chan struct{}), make(chan struct{})
 	defer close(release)
 	x := gofunc.New(func(context.Context, executor.Request) (json.RawMessage, error) {

@@ -21,11 +21,11 @@ import (
 	"belay/internal/steps"
 )
 
-// maxEncodings is how often an answer may be compressed over again.
+// maxEncodings is how many times over an answer may be compressed.
 const maxEncodings = 4
 
-// plainBody is the answer's body without its compression. net/http takes off only what it asked for itself; a rung may
-// ask with a header of its own, and some services compress unasked.
+// plainBody is the answer's body without its compression. net/http decompresses only what it asked for itself; a rung
+// may ask with its own header, and some services compress unasked.
 func plainBody(resp *http.Response) (io.Reader, error) {
 	var all []string
 	for _, line := range resp.Header.Values("Content-Encoding") {
@@ -53,10 +53,11 @@ func decompressed(name string, body io.Reader) (io.Reader, error) {
 	case "deflate":
 		return &lazy{body: body, open: inflate}, nil
 	}
-	return nil, executor.Unusable(fmt.Sprintf("the answer is compressed as %.40q, which is not understood: do not ask for it in Accept-Encoding", name), "")
+	return nil, executor.Unusable(fmt.Sprintf("the answer is compressed as %.40q, which is not supported: do not ask for it in Accept-Encoding", name), "")
 }
 
-// inflate reads what is called deflate: with the header of zlib, as it should be, or without, as some send it.
+// inflate reads the encoding deflate: with the header of zlib, as the standard says, or without it, as some servers
+// send it.
 func inflate(r io.Reader) (io.Reader, error) {
 	var head [2]byte
 	n, err := io.ReadFull(r, head[:])
@@ -93,7 +94,8 @@ func broken(err error) bool {
 	return corrupt || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, zlib.ErrHeader) || errors.Is(err, zlib.ErrChecksum)
 }
 
-// decodeText makes UTF-8 of a body in the charset that its header names. A byte order mark at its beginning knows better.
+// decodeText converts a body to UTF-8 from the charset in its header. A byte order mark at its beginning takes
+// precedence.
 func decodeText(body []byte, contentType string) ([]byte, error) {
 	switch {
 	case bytes.HasPrefix(body, []byte("\xef\xbb\xbf")):
@@ -119,7 +121,7 @@ func charset(name string, body []byte) (encoding.Encoding, error) {
 	}
 	e, err := htmlindex.Get(name)
 	if err != nil || e == encoding.Replacement {
-		return nil, executor.Unusable(fmt.Sprintf("the answer is in the charset %.40q, which is not known", name), executor.Head(body, detailBytes))
+		return nil, executor.Unusable(fmt.Sprintf("the answer is in the charset %.40q, which is not supported", name), executor.Head(body, detailBytes))
 	}
 	if e == unicode.UTF8 {
 		return encoding.Nop, nil // invalid bytes stay, and are found

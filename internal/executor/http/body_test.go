@@ -40,6 +40,7 @@ func saying(code int, body string, headers ...string) http.HandlerFunc {
 }
 
 func TestCharsets(t *testing.T) {
+	t.Parallel()
 	const said = `{"city":"Zürich","price":"5 €"}`
 	latin := `{"city":"Zürich"}`
 	big, little := unicode.UTF16(unicode.BigEndian, unicode.UseBOM), unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)
@@ -67,6 +68,7 @@ func TestCharsets(t *testing.T) {
 }
 
 func TestCharsetOfTextAndOfRefusals(t *testing.T) {
+	t.Parallel()
 	body := encoded(t, charmap.Windows1252, "“Zürich” costs 5 €")
 	server := service(t, saying(200, body, "Content-Type", "text/plain; charset=windows-1252"))
 	x := client(t).Executor(executor.HTTP{URL: text(server.URL), Response: executor.FormatText})
@@ -80,6 +82,7 @@ func TestCharsetOfTextAndOfRefusals(t *testing.T) {
 }
 
 func TestUnknownCharsetsAndBytesThatAreNone(t *testing.T) {
+	t.Parallel()
 	for kind, says := range map[string]string{
 		"application/json; charset=klingon": `"klingon"`, "application/json; charset=iso-2022-kr": `"iso-2022-kr"`,
 		"application/json; charset=utf-8": "UTF-8", "application/json": "UTF-8",
@@ -116,6 +119,7 @@ func asking(t *testing.T, h http.HandlerFunc) executor.Executor {
 }
 
 func TestCompressedAnswers(t *testing.T) {
+	t.Parallel()
 	const said = `{"a":"what was said"}`
 	for _, c := range []struct{ encoding, body string }{
 		{"gzip", compressed(t, gzipped, said)}, {"X-GZIP", compressed(t, gzipped, said)}, {"identity", said},
@@ -140,6 +144,7 @@ func TestCompressedAnswers(t *testing.T) {
 }
 
 func TestCompressedAnswersThatCannotBeRead(t *testing.T) {
+	t.Parallel()
 	large := compressed(t, gzipped, `"`+strings.Repeat("x", 10<<20)+`"`)
 	broken := []byte(compressed(t, gzipped, `{"a":"what was said"}`))
 	broken[len(broken)-8] ^= 1 // of its checksum

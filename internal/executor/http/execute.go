@@ -15,7 +15,7 @@ import (
 
 const (
 	detailBytes  = 2 << 10
-	refusalBytes = 64 << 10 // how much of the body of an answer that says no is read at all
+	refusalBytes = 64 << 10 // how much of the body of a refusal is read
 )
 
 // Execute makes the call.
@@ -45,12 +45,14 @@ func (x *rung) send(ctx context.Context, c *call) (json.RawMessage, error) {
 	return x.read(ctx, c, resp)
 }
 
-// read makes the output of an answer that says yes.
+// read makes the output of a successful answer.
 func (x *rung) read(ctx context.Context, c *call, resp *http.Response) (json.RawMessage, error) {
 	limit := executor.Limit(x.spec.MaxBytes)
 	body, err := readBody(resp, limit+1)
 	fault, is := unreadable(err)
 	switch {
+	case err != nil && ctx.Err() != nil: // net/http returns the cause of the cancel, which may be a fault of its own
+		return nil, withStatus(networkFault(ctx, err, true), resp)
 	case is:
 		return nil, withStatus(fault, resp)
 	case len(body) > limit:
@@ -63,7 +65,7 @@ func (x *rung) read(ctx context.Context, c *call, resp *http.Response) (json.Raw
 	if body, err = decodeText(body, resp.Header.Get("Content-Type")); err != nil {
 		return nil, withStatus(err, resp)
 	}
-	// The limit is for what was sent; another charset or hiding a secret may have made it longer.
+	// The limit applies to what was sent; another charset or hiding a secret may have made it longer.
 	body = c.secrets.RedactAnswer(body, x.spec.Response)
 	out, err := executor.Output(body, x.spec.Response, max(limit, len(body)))
 	return out, withStatus(err, resp)

@@ -4,18 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
-	"time"
 
 	"belay/internal/executor"
 	"belay/internal/steps"
 )
 
-// fault puts the target before the message of a failed call, and takes out every secret.
+// fault puts the target before the message of a failed call and hides all secrets.
 func (c *call) fault(err error) error {
 	f, ok := errors.AsType[steps.Fault](err)
 	if !ok {
@@ -25,9 +21,9 @@ func (c *call) fault(err error) error {
 	return c.secrets.RedactFault(f)
 }
 
-// refusal is the fault of an answer that is no success.
+// refusal is the fault of an answer whose status is not 2xx.
 func (c *call) refusal(resp *http.Response) steps.Fault {
-	// What cannot be read of the body is no matter: the status says enough.
+	// If the body cannot be read, the status says enough.
 	body, _ := readBody(resp, refusalBytes)
 	cut := len(body) == refusalBytes
 	if text, err := decodeText(body, resp.Header.Get("Content-Type")); err == nil {
@@ -56,8 +52,8 @@ func statusLine(resp *http.Response) string {
 	return line + ", which is not followed"
 }
 
-// networkFault is the fault of a call without a usable answer. Before a connection was there nothing was sent; from
-// then on the request, or a part of it, may have arrived.
+// networkFault is the fault of a call without a usable answer. Before there was a connection nothing was sent; after
+// that, the request or a part of it may have arrived.
 func networkFault(ctx context.Context, err error, connected bool) steps.Fault {
 	acted := steps.ActedNo
 	if connected {
@@ -66,28 +62,5 @@ func networkFault(ctx context.Context, err error, connected bool) steps.Fault {
 	if ctx.Err() != nil {
 		return executor.Stopped(ctx, acted)
 	}
-	if atDeadline(ctx, err) {
-		return steps.Fault{Class: steps.Timeout, Acted: acted, Message: "did not end within its timeout"}
-	}
-	return steps.Fault{Class: steps.Connection, Acted: acted, Message: plain(err)}
-}
-
-// atDeadline recognises a network operation that saw the context's deadline a moment before the context did.
-func atDeadline(ctx context.Context, err error) bool {
-	end, has := ctx.Deadline()
-	return has && errors.Is(err, context.DeadlineExceeded) && time.Until(end) < 50*time.Millisecond
-}
-
-// plain says what broke without net/http's wrapping, which repeats the whole URL.
-func plain(err error) string {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
-	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return "host " + dns.Name + " cannot be resolved: " + dns.Err
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return "the connection was closed before the whole answer had come"
-	}
-	return err.Error()
+	return executor.Unanswered(ctx, err, acted)
 }

@@ -21,6 +21,7 @@ import (
 )
 
 func TestEveryStatus(t *testing.T) {
+	t.Parallel()
 	named := map[int]steps.Class{
 		400: steps.InvalidInput, 422: steps.InvalidInput, 401: steps.Unauthorized, 403: steps.Forbidden, 404: steps.NotFound,
 		410: steps.NotFound, 409: steps.Conflict, 408: steps.Timeout, 425: steps.Unavailable, 429: steps.RateLimited, 501: steps.ToolError,
@@ -60,6 +61,7 @@ func TestEveryStatus(t *testing.T) {
 }
 
 func TestRetryAfterAsADate(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2031, 5, 4, 3, 2, 1, 0, time.UTC) // the service's clock is years ahead of ours
 	for value, want := range map[string]time.Duration{
 		now.Add(90 * time.Second).Format(http.TimeFormat): 90 * time.Second,
@@ -75,6 +77,7 @@ func TestRetryAfterAsADate(t *testing.T) {
 }
 
 func TestRefusalKeepsTheBody(t *testing.T) {
+	t.Parallel()
 	x := get(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(422)
 		_, _ = io.WriteString(w, "no such \xff order"+strings.Repeat("ü", 100_000))
@@ -86,10 +89,11 @@ func TestRefusalKeepsTheBody(t *testing.T) {
 }
 
 func TestRedirects(t *testing.T) {
+	t.Parallel()
 	reached := service(t, tell)
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		from := service(t, status(code, "Location", reached.URL+"/there"))
-		spec := executor.HTTP{Method: "POST", URL: text(from.URL), Headers: map[string]executor.Text{"X-Api-Key": text("k-1")}}
+		spec := executor.HTTP{Method: "POST", URL: text(from.URL), Headers: map[string]executor.Text{"X-Api-Key": text("k-1"), "Belay-Tool-Call": text("")}}
 		f := executortest.Fault(t.Context(), t, client(t).Executor(spec), executortest.Request(`{}`))
 		if f.Class != steps.ToolError || !f.MayHaveActed() || !strings.Contains(f.Message, reached.URL+"/there") {
 			t.Errorf("%d: fault = %+v, want a tool_error that may have acted and says where to", code, f)
@@ -97,14 +101,15 @@ func TestRedirects(t *testing.T) {
 		for _, method := range []string{"GET", "POST"} {
 			spec.Method, spec.FollowRedirects = method, true
 			got := ask(t, client(t).Executor(spec), executortest.Request(`{}`))
-			if got.URI != "/there" || got.Header.Get("X-Api-Key") != "" {
-				t.Errorf("%d %s: followed to %+v, want /there without the rung's headers", code, method, got)
+			if got.URI != "/there" || got.Header.Get("X-Api-Key") != "" || got.Header.Get(executor.ToolCall) != "1" {
+				t.Errorf("%d %s: followed to %+v, want /there without the rung's headers, as a tool's call", code, method, got)
 			}
 		}
 	}
 }
 
 func TestRedirectOnTheSameHostKeepsHeaders(t *testing.T) {
+	t.Parallel()
 	x := service(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" {
 			http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)
@@ -120,6 +125,7 @@ func TestRedirectOnTheSameHostKeepsHeaders(t *testing.T) {
 }
 
 func TestEndlessRedirectEnds(t *testing.T) {
+	t.Parallel()
 	x := client(t).Executor(executor.HTTP{URL: text(service(t, status(302, "Location", "/")).URL), FollowRedirects: true})
 	if f := executortest.Fault(t.Context(), t, x, executortest.Request(`{}`)); f.Class != steps.ToolError || f.Status != 302 {
 		t.Errorf("fault = %+v, want tool_error", f)
@@ -127,6 +133,7 @@ func TestEndlessRedirectEnds(t *testing.T) {
 }
 
 func TestNeverSent(t *testing.T) {
+	t.Parallel()
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
 	plain := service(t, tell)
@@ -146,6 +153,7 @@ func TestNeverSent(t *testing.T) {
 }
 
 func TestTimeoutBeforeTheConnectionDidNotAct(t *testing.T) {
+	t.Parallel()
 	deaf, err := net.Listen("tcp", "127.0.0.1:0") // its kernel accepts, and TLS never begins
 	if err != nil {
 		t.Fatal(err)
@@ -160,6 +168,7 @@ func TestTimeoutBeforeTheConnectionDidNotAct(t *testing.T) {
 }
 
 func TestBrokenConnections(t *testing.T) {
+	t.Parallel()
 	for name, h := range map[string]http.HandlerFunc{
 		"closed":                 func(w http.ResponseWriter, _ *http.Request) { hangUp(t, w, false) },
 		"reset":                  func(w http.ResponseWriter, _ *http.Request) { hangUp(t, w, true) },
@@ -189,6 +198,7 @@ func begin(w http.ResponseWriter) {
 
 // The second request on a kept connection gets no answer. net/http would send it again by itself.
 func TestNothingIsSentTwice(t *testing.T) {
+	t.Parallel()
 	for _, spec := range []executor.HTTP{
 		{Method: "GET"}, {Method: "HEAD", Response: executor.FormatText}, {Method: "POST"}, {Method: "DELETE"}, {Method: "POST", FollowRedirects: true},
 		{Method: "GET", FollowRedirects: true}, {Method: "PUT", Headers: map[string]executor.Text{"X-Idempotency-Key": text("1")}},
@@ -213,6 +223,7 @@ func TestNothingIsSentTwice(t *testing.T) {
 }
 
 func TestConnectionsAreKept(t *testing.T) {
+	t.Parallel()
 	var opened atomic.Int64
 	s := httptest.NewUnstartedServer(http.HandlerFunc(echo))
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -232,6 +243,7 @@ func TestConnectionsAreKept(t *testing.T) {
 }
 
 func TestCausesAreNotWrapped(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	x := httpexec.NewClient("1").Executor(executor.HTTP{URL: text("http://127.0.0.1:1/a?token=secret")})
 	cancel(errors.New("the run is cancelled"))
@@ -242,6 +254,7 @@ func TestCausesAreNotWrapped(t *testing.T) {
 
 // TestAMessageNamesWhatWasCalled: with its path as it was sent, so that a value with a slash is no other path.
 func TestAMessageNamesWhatWasCalled(t *testing.T) {
+	t.Parallel()
 	s := service(t, status(404))
 	x := client(t).Executor(executor.HTTP{Method: "POST", URL: text(s.URL + "/charge/a%2Fb%20c")})
 	f := executortest.Fault(t.Context(), t, x, executortest.Request(`{}`))

@@ -50,13 +50,14 @@ func TestConformanceWhenTheBodyHangs(t *testing.T) {
 }
 
 func TestWhatIsSent(t *testing.T) {
+	t.Parallel()
 	url := service(t, tell).URL
 	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled,
 	}))
 	x := client(t).Executor(executor.HTTP{
 		Method: "PUT", URL: text(url + "/orders/A%2F1?a=1"), Query: map[string]executor.Text{"q": text("x&y=z ü")},
-		Headers: map[string]executor.Text{"X-Team": text("payments"), "idempotency-KEY": text("mine"), "Host": text("shop.test")},
+		Headers: map[string]executor.Text{"X-Team": text("payments"), "idempotency-KEY": text("mine"), "Host": text("shop.test"), "belay-tool-call": text("")},
 	})
 	var got seen
 	if err := json.Unmarshal(executortest.Output(ctx, t, x, executortest.Request(`{"n":1.0}`)), &got); err != nil {
@@ -67,7 +68,7 @@ func TestWhatIsSent(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"Idempotency-Key": "run-1/step-1/0", "User-Agent": "belay/1.2.3", "Content-Type": "application/json", "Accept": "application/json",
-		"X-Team": "payments", "Traceparent": "00-01000000000000000000000000000000-0200000000000000-01",
+		executor.ToolCall: "1", "X-Team": "payments", "Traceparent": "00-01000000000000000000000000000000-0200000000000000-01",
 	} {
 		if v := got.Header.Values(name); len(v) != 1 || v[0] != want {
 			t.Errorf("header %s = %q, want %q", name, v, want)
@@ -76,6 +77,7 @@ func TestWhatIsSent(t *testing.T) {
 }
 
 func TestBodies(t *testing.T) {
+	t.Parallel()
 	url, params := service(t, tell).URL, `{"n":1}`
 	given := func(any) (json.RawMessage, error) { return json.RawMessage(`[2]`), nil }
 	for _, c := range []struct {
@@ -94,6 +96,7 @@ func TestBodies(t *testing.T) {
 }
 
 func TestAnswers(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
 		format  string
@@ -120,6 +123,7 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestTemplateErrors(t *testing.T) {
+	t.Parallel()
 	bad := func(any) (string, error) { return "", errors.New("params.order is null") }
 	badBody := func(any) (json.RawMessage, error) { return nil, errors.New("params.order is null") }
 	asked := 0

@@ -54,7 +54,7 @@ func (x *rung) url(params any) (*url.URL, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, neverSent("url: not an http or https address after filling in the parameters")
+		return nil, neverSent("url: not an http or https URL after filling in the parameters")
 	}
 	if len(x.spec.Query) == 0 {
 		return u, nil
@@ -111,19 +111,21 @@ func (x *rung) header(ctx context.Context, c *call, params any, key string) erro
 			return executor.BadTemplate("header "+name, err)
 		}
 		if strings.ContainsAny(value, "\r\n\x00") {
-			return neverSent(fmt.Sprintf("header %s: the value has a line break in it", name))
+			return neverSent(fmt.Sprintf("header %s: the value contains a line break", name))
 		}
 		c.setHeader(name, value)
 	}
 	if key != "" {
 		h[keyHeader] = []string{key}
 	}
+	h.Set(executor.ToolCall, "1")
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(h))
 	c.secrets.AddAll(x.spec.Hidden)
-	return x.authorize(h, &c.secrets)
+	return executor.Authorize(h, x.spec.BearerEnv, x.spec.BasicEnv, &c.secrets)
 }
 
-// setHeader sets a header of the rung. Host is none to net/http, and the idempotency key is not the rung's to choose.
+// setHeader sets a header of the rung. net/http does not treat Host as a header, and a rung cannot choose the
+// idempotency key.
 func (c *call) setHeader(name, value string) {
 	switch http.CanonicalHeaderKey(name) {
 	case "Host":

@@ -11,6 +11,7 @@ import (
 )
 
 func TestNamedWaits(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		headers []string
 		want    time.Duration

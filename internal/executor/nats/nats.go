@@ -1,5 +1,5 @@
-// Package natsexec executes rungs that ask a NATS service: the parameters go out as a request, the reply's JSON is the
-// result. Services of the NATS micro framework say no with an error code, which is read like an HTTP status.
+// Package natsexec executes rungs that ask a NATS service: the parameters are the request, and the JSON in the reply is
+// the result. The error code in a reply of the NATS micro framework is read like an HTTP status.
 package natsexec
 
 import (
@@ -22,17 +22,19 @@ import (
 // keyHeader carries the idempotency key, as HTTP rungs do.
 const keyHeader = "Idempotency-Key"
 
-// New makes the executor of one rung. The connection stays the caller's to close.
-func New(conn *nats.Conn, spec executor.NATS) executor.Executor {
-	x := &rung{conn: conn, spec: spec}
+// New makes the executor of one rung, which asks nothing of Belay itself: no subject below the prefix of names. The
+// connection stays the caller's to close.
+func New(conn *nats.Conn, names wire.Names, spec executor.NATS) executor.Executor {
+	x := &rung{conn: conn, names: names, spec: spec}
 	x.secrets.AddAll(spec.Hidden)
 	return x
 }
 
 type rung struct {
 	conn    *nats.Conn
+	names   wire.Names
 	spec    executor.NATS
-	secrets executor.Secrets // that the service is given, and must not tell
+	secrets executor.Secrets // that the service gets and must not reveal
 }
 
 // Execute asks once.
@@ -55,7 +57,7 @@ func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Resu
 	return executor.Result{Output: out}, at(msg.Subject, err)
 }
 
-// output makes the result of a reply. The limit is for what was sent; hiding a secret may make it longer.
+// output makes the result of a reply. The limit applies to what was sent; hiding a secret may make it longer.
 func (x *rung) output(reply []byte) (json.RawMessage, error) {
 	limit := executor.Limit(x.spec.MaxBytes)
 	if len(reply) > limit {
@@ -65,7 +67,7 @@ func (x *rung) output(reply []byte) (json.RawMessage, error) {
 	return executor.Output(reply, executor.FormatJSON, max(limit, len(reply)))
 }
 
-// message fills in the templates and adds our own headers, which no rung may change.
+// message fills in the templates and adds the headers that no rung may change.
 func (x *rung) message(ctx context.Context, req executor.Request) (*nats.Msg, error) {
 	params, err := executor.Decode(req.Params)
 	if err != nil {
@@ -76,7 +78,10 @@ func (x *rung) message(ctx context.Context, req executor.Request) (*nats.Msg, er
 		return nil, executor.BadTemplate("subject", err)
 	}
 	if !literal(subject) {
-		return nil, neverSent(fmt.Sprintf("%.100q cannot be asked: a subject has no blanks, no empty parts and no wildcards", subject))
+		return nil, neverSent(fmt.Sprintf("%.100q is not a subject to ask: it must not have blanks, empty parts or wildcards", subject))
+	}
+	if strings.HasPrefix(subject, "$") || strings.HasPrefix(subject, x.names.Prefix+".") {
+		return nil, neverSent(fmt.Sprintf("subject %.100q is NATS's or Belay's own: a tool asks services", subject))
 	}
 	msg := nats.NewMsg(subject)
 	msg.Data = req.Params
@@ -86,7 +91,7 @@ func (x *rung) message(ctx context.Context, req executor.Request) (*nats.Msg, er
 			return nil, executor.BadTemplate("header "+name, err)
 		}
 		if strings.ContainsAny(value, "\r\n") {
-			return nil, neverSent("header " + name + ": the value has a line break in it")
+			return nil, neverSent("header " + name + ": the value contains a line break")
 		}
 		msg.Header.Set(name, value)
 	}
@@ -106,7 +111,7 @@ func identify(ctx context.Context, h nats.Header, req executor.Request) {
 	}
 }
 
-// literal reports whether a request can go to subject. A parameter must not turn one subject into many.
+// literal reports whether subject is exactly one subject: a parameter must not turn it into many.
 func literal(subject string) bool {
 	if strings.ContainsFunc(subject, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return false
@@ -124,11 +129,11 @@ func failure(ctx context.Context, err error) steps.Fault {
 	f := steps.Fault{Class: steps.Connection, Acted: steps.ActedMaybe, Message: err.Error()}
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
-		f.Acted, f.Message = steps.ActedNo, "no service listens there: start one, or check the subject"
+		f.Acted, f.Message = steps.ActedNo, "no service listens on this subject: start one, or check the subject"
 	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrHeadersNotSupported):
 		f.Class, f.Acted = steps.InvalidInput, steps.ActedNo
 	case errors.Is(err, nats.ErrReconnectBufExceeded):
-		f.Acted, f.Message = steps.ActedNo, "not sent: the connection to NATS is down and being made again"
+		f.Acted, f.Message = steps.ActedNo, "not sent, because the connection to NATS is down"
 	case errors.Is(err, nats.ErrConnectionDraining):
 		f.Acted = steps.ActedNo
 	case ctx.Err() != nil:
@@ -139,7 +144,7 @@ func failure(ctx context.Context, err error) steps.Fault {
 	return f
 }
 
-// refusal is the fault of a reply that says no.
+// refusal is the fault of a reply with an error.
 func (x *rung) refusal(reply *nats.Msg) (steps.Fault, bool) {
 	text, code := reply.Header.Get(micro.ErrorHeader), reply.Header.Get(micro.ErrorCodeHeader)
 	if text == "" && code == "" {
@@ -158,7 +163,7 @@ func (x *rung) refusal(reply *nats.Msg) (steps.Fault, bool) {
 	return f, true
 }
 
-// anyCase finds a header however its name is written; to NATS each spelling is a name of its own.
+// anyCase finds a header in any spelling; in NATS each spelling is a different header.
 func anyCase(h nats.Header, name string) string {
 	for have, values := range h {
 		if strings.EqualFold(have, name) && len(values) > 0 {

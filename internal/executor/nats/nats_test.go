@@ -17,6 +17,7 @@ import (
 	"belay/internal/executor/executortest"
 	natsexec "belay/internal/executor/nats"
 	"belay/internal/steps"
+	"belay/internal/wire"
 )
 
 func text(s string) executor.Text { return func(any) (string, error) { return s, nil } }
@@ -28,7 +29,7 @@ func asking(t *testing.T, h nats.MsgHandler) executor.Executor {
 	if _, err := conn.Subscribe("shop.orders", h); err != nil {
 		t.Fatal(err)
 	}
-	return natsexec.New(conn, executor.NATS{Subject: text("shop.orders"), MaxBytes: executortest.Limit})
+	return natsexec.New(conn, wire.Default, executor.NATS{Subject: text("shop.orders"), MaxBytes: executortest.Limit})
 }
 
 func answering(body string) executortest.Make {
@@ -56,13 +57,14 @@ func TestConformance(t *testing.T) {
 		Nothing: answering(""),
 		BadUTF8: answering("\"\xff\""),
 		Fail: func(t *testing.T) executor.Executor {
-			return natsexec.New(bustest.Connect(t).NATS(), executor.NATS{Subject: text("nobody.here")})
+			return natsexec.New(bustest.Connect(t).NATS(), wire.Default, executor.NATS{Subject: text("nobody.here")})
 		},
 	})
 }
 
 func TestNoResponders(t *testing.T) {
-	x := natsexec.New(bustest.Connect(t).NATS(), executor.NATS{Subject: text("nobody.here")})
+	t.Parallel()
+	x := natsexec.New(bustest.Connect(t).NATS(), wire.Default, executor.NATS{Subject: text("nobody.here")})
 	f := executortest.Fault(t.Context(), t, x, executortest.Request(`{}`))
 	if f.Class != steps.Connection || f.Acted != steps.ActedNo || !strings.Contains(f.Message, "nobody.here") {
 		t.Errorf("fault = %+v, want connection that did not act and names the subject", f)
@@ -70,16 +72,18 @@ func TestNoResponders(t *testing.T) {
 }
 
 func TestClosedConnection(t *testing.T) {
+	t.Parallel()
 	conn := bustest.Connect(t).NATS()
 	conn.Close()
-	f := executortest.Fault(t.Context(), t, natsexec.New(conn, executor.NATS{Subject: text("a.b")}), executortest.Request(`{}`))
+	f := executortest.Fault(t.Context(), t, natsexec.New(conn, wire.Default, executor.NATS{Subject: text("a.b")}), executortest.Request(`{}`))
 	if f.Class != steps.Connection {
 		t.Errorf("fault = %+v, want connection", f)
 	}
 }
 
 func TestTooLargeToSend(t *testing.T) {
-	x := natsexec.New(bustest.Connect(t).NATS(), executor.NATS{Subject: text("a.b")})
+	t.Parallel()
+	x := natsexec.New(bustest.Connect(t).NATS(), wire.Default, executor.NATS{Subject: text("a.b")})
 	f := executortest.Fault(t.Context(), t, x, executortest.Request(`"`+strings.Repeat("x", 2<<20)+`"`))
 	if f.Class != steps.InvalidInput || f.Acted != steps.ActedNo {
 		t.Errorf("fault = %+v, want invalid_input that did not act", f)
@@ -87,20 +91,38 @@ func TestTooLargeToSend(t *testing.T) {
 }
 
 func TestSubjectsThatAreNone(t *testing.T) {
+	t.Parallel()
 	conn := bustest.Connect(t).NATS()
 	for _, subject := range []string{"", ".", "a..b", "a.", "a.*", "a.>", ">", "a b", "a\r\nPUB x 0", "a\tb"} {
-		f := executortest.Fault(t.Context(), t, natsexec.New(conn, executor.NATS{Subject: text(subject)}), executortest.Request(`{}`))
+		f := executortest.Fault(t.Context(), t, natsexec.New(conn, wire.Default, executor.NATS{Subject: text(subject)}), executortest.Request(`{}`))
 		if f.Class != steps.InvalidInput || f.Acted != steps.ActedNo {
 			t.Errorf("%q: fault = %+v, want invalid_input that did not act", subject, f)
 		}
 	}
 }
 
+// TestSubjectsOfBelayItself: a tool publishes no decision and deletes no stream.
+func TestSubjectsOfBelayItself(t *testing.T) {
+	t.Parallel()
+	conn := bustest.Connect(t).NATS()
+	for _, subject := range []string{"belay.people", "belay.runs.0.r.decisions", "$JS.API.STREAM.DELETE.BELAY_RUNS_0", "$KV.x.y", "$SYS.REQ.SERVER.PING"} {
+		f := executortest.Fault(t.Context(), t, natsexec.New(conn, wire.Default, executor.NATS{Subject: text(subject)}), executortest.Request(`{}`))
+		if f.Class != steps.InvalidInput || f.Acted != steps.ActedNo || !strings.Contains(f.Message, "Belay's own") {
+			t.Errorf("%q: fault = %+v, want invalid_input that did not act", subject, f)
+		}
+	}
+	f := executortest.Fault(t.Context(), t, natsexec.New(conn, wire.Default, executor.NATS{Subject: text("belays.people")}), executortest.Request(`{}`))
+	if f.Class != steps.Connection {
+		t.Errorf("somebody else's subject: %+v", f)
+	}
+}
+
 func TestTemplateErrors(t *testing.T) {
+	t.Parallel()
 	conn := bustest.Connect(t).NATS()
 	bad := func(any) (string, error) { return "", errors.New("params.order is null") }
 	for _, spec := range []executor.NATS{{Subject: bad}, {Subject: text("a"), Headers: map[string]executor.Text{"H": bad}}} {
-		f := executortest.Fault(t.Context(), t, natsexec.New(conn, spec), executortest.Request(`{}`))
+		f := executortest.Fault(t.Context(), t, natsexec.New(conn, wire.Default, spec), executortest.Request(`{}`))
 		if f.Class != steps.BadExpression || f.Acted != steps.ActedNo {
 			t.Errorf("fault = %+v, want bad_expression that did not act", f)
 		}
@@ -108,6 +130,7 @@ func TestTemplateErrors(t *testing.T) {
 }
 
 func TestServiceErrors(t *testing.T) {
+	t.Parallel()
 	conn := bustest.Connect(t).NATS()
 	service, err := micro.AddService(conn, micro.Config{Name: "shop", Version: "1.0.0"})
 	if err != nil {
@@ -126,7 +149,7 @@ func TestServiceErrors(t *testing.T) {
 	if err := service.AddEndpoint("orders", refuse, micro.WithEndpointSubject("shop.orders")); err != nil {
 		t.Fatal(err)
 	}
-	x := natsexec.New(conn, executor.NATS{Subject: text("shop.orders")})
+	x := natsexec.New(conn, wire.Default, executor.NATS{Subject: text("shop.orders")})
 	for code, want := range map[string]steps.Fault{
 		"400": {Class: steps.InvalidInput, Acted: steps.ActedNo, Status: 400}, "404": {Class: steps.NotFound, Acted: steps.ActedNo, Status: 404},
 		"409": {Class: steps.Conflict, Acted: steps.ActedNo, Status: 409},
@@ -143,6 +166,7 @@ func TestServiceErrors(t *testing.T) {
 }
 
 func TestHeaders(t *testing.T) {
+	t.Parallel()
 	got := make(chan nats.Header, 1)
 	conn := bustest.Connect(t).NATS()
 	if _, err := conn.Subscribe("shop", func(m *nats.Msg) {
@@ -152,7 +176,7 @@ func TestHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}}))
-	x := natsexec.New(conn, executor.NATS{Subject: text("shop"), Headers: map[string]executor.Text{"X-Team": text("payments"), "Idempotency-Key": text("mine")}})
+	x := natsexec.New(conn, wire.Default, executor.NATS{Subject: text("shop"), Headers: map[string]executor.Text{"X-Team": text("payments"), "Idempotency-Key": text("mine")}})
 	executortest.Output(ctx, t, x, executortest.Request(`{}`))
 	h := <-got
 	for name, want := range map[string]string{

@@ -10,10 +10,12 @@ import (
 	"belay/internal/executor"
 	"belay/internal/executor/executortest"
 	natsexec "belay/internal/executor/nats"
+	"belay/internal/wire"
 )
 
 // A service that repeats the key it was sent, in every form, does not put it into the log.
 func TestRepliesAreRedacted(t *testing.T) {
+	t.Parallel()
 	const secret = `cnry/7f+Qz"w\x=3&k<%2z`
 	conn := bustest.Connect(t).NATS()
 	echo := executortest.Echo(secret)
@@ -33,11 +35,11 @@ func TestRepliesAreRedacted(t *testing.T) {
 	spec := func(subject string) executor.NATS {
 		return executor.NATS{Subject: text(subject), Headers: map[string]executor.Text{"X-Key": text(secret)}, Hidden: map[string]string{"header X-Key": secret}}
 	}
-	out := executortest.Output(t.Context(), t, natsexec.New(conn, spec("says.yes")), executortest.Request(`{}`))
+	out := executortest.Output(t.Context(), t, natsexec.New(conn, wire.Default, spec("says.yes")), executortest.Request(`{}`))
 	if found := executortest.Traces(out, secret); found != nil {
 		t.Errorf("the output has the secret: %v", found)
 	}
-	f := executortest.Fault(t.Context(), t, natsexec.New(conn, spec("says.no")), executortest.Request(`{}`))
+	f := executortest.Fault(t.Context(), t, natsexec.New(conn, wire.Default, spec("says.no")), executortest.Request(`{}`))
 	if found := executortest.Traces([]byte(f.Message+f.Detail), secret); found != nil || f.Detail == "" {
 		t.Errorf("the fault has the secret: %v in %+v", found, f)
 	}

@@ -1,5 +1,5 @@
-// Package static executes rungs that always give the same value: the last rung of a ladder that must not end at a
-// person, or a stand-in while a tool is being built.
+// Package static executes rungs that always return the same value: the last rung of a ladder that must not end at a
+// person, or a stand-in for a tool that does not exist yet.
 package static
 
 import (
@@ -15,7 +15,7 @@ func New(spec executor.Static) executor.Executor { return value(spec.Output) }
 
 type value json.RawMessage
 
-// Execute gives the value.
+// Execute returns the value.
 func (v value) Execute(ctx context.Context, _ executor.Request) (executor.Result, error) {
 	if ctx.Err() != nil {
 		return executor.Result{}, executor.Stopped(ctx, steps.ActedNo)

@@ -1,0 +1,67 @@
+package belaytype
+
+import (
+	"encoding/json"
+)
+
+// Agent is an agent step of a run: what it was asked, what its model said and called, and how much of
+// its limits that took. Long texts are cut, and end with …: whole, they are the outputs of the steps that are named here.
+type Agent struct {
+	Step         string      `json:"step"`                   // the step's id
+	Model        string      `json:"model"`                  // the tool that asks the model
+	State        StepState   `json:"state"`                  // where it stands
+	Instructions string      `json:"instructions,omitempty"` // what the model is told first
+	Prompt       string      `json:"prompt"`                 // its task
+	Earlier      int         `json:"earlier,omitempty"`      // turns before the first one here
+	Turns        []AgentTurn `json:"turns"`                  // oldest first
+	Limits       AgentLimits `json:"limits"`                 // with what people have added; none where there is no number
+	Used         AgentLimits `json:"used"`                   // of each limit; where nobody knows what a turn cost, what was reserved for it counts
+	Last         bool        `json:"last,omitempty"`         // it is asked for the last time, without tools
+	People       []Question  `json:"people,omitempty"`       // what people were asked about its limits
+}
+
+// AgentTurn is one time that an agent's model was asked.
+type AgentTurn struct {
+	Step     string      `json:"step"`                // the step's id
+	Number   int         `json:"number"`              // from 1
+	State    StepState   `json:"state"`               // where it stands
+	Rung     string      `json:"rung"`                // of the model's tool
+	Said     string      `json:"said,omitempty"`      // what the model said; cut
+	Wrong    string      `json:"wrong,omitempty"`     // why its answer was not taken; cut
+	Calls    []AgentCall `json:"calls,omitempty"`     // that it proposes
+	Degraded string      `json:"degraded,omitempty"`  // why another rung than the first has answered
+	AnswerBy string      `json:"answer_by,omitempty"` // the person who answered in the model's place
+	Class    Class       `json:"class,omitempty"`     // of the fault that it was given up for
+	Message  string      `json:"message,omitempty"`   // of that fault
+	People   []Question  `json:"people,omitempty"`    // what people were asked about it
+	Took     Duration    `json:"took,omitempty"`      // all its attempts, in seconds
+	Tokens   int64       `json:"tokens,omitempty"`    // read and written
+	Cost     Money       `json:"cost,omitempty"`      // in US dollars
+}
+
+// AgentCall is a call that an agent has proposed, and what came of it.
+type AgentCall struct {
+	Step      string          `json:"step,omitempty"`      // the step's id; empty: it was not begun, because a limit is reached
+	Tool      string          `json:"tool"`                // its name; the model's word for it where there is no such tool
+	Arguments json.RawMessage `json:"arguments"`           // as the model proposed them; a string where they are no JSON, or cut
+	Changed   json.RawMessage `json:"changed,omitempty"`   // what a person made of them
+	State     StepState       `json:"state,omitempty"`     // where it stands; empty: it was not begun
+	Rung      string          `json:"rung,omitempty"`      // that it stands on
+	Result    string          `json:"result,omitempty"`    // what the model is told of it; cut
+	Failed    bool            `json:"failed,omitempty"`    // it is told that there is no result
+	Degraded  string          `json:"degraded,omitempty"`  // how the result came about, where not as meant
+	AnswerBy  string          `json:"answer_by,omitempty"` // the person who gave the result
+	People    []Question      `json:"people,omitempty"`    // what people were asked about it
+	Took      Duration        `json:"took,omitempty"`      // all its attempts, in seconds
+}
+
+// AgentLimits bound an agent. 0 is none, where there may be none.
+type AgentLimits struct {
+	Turns    int      `json:"turns"`            // times that the model is asked
+	Calls    int      `json:"calls"`            // calls that it proposes, those that do not fit included
+	Tokens   int64    `json:"tokens,omitempty"` // read and written by the model
+	USD      Money    `json:"usd,omitempty"`    // for the model
+	Time     Duration `json:"time,omitempty"`   // since it began
+	Repeats  int      `json:"repeats"`          // turns that propose the same
+	Refusals int      `json:"refusals"`         // calls in a row that people have rejected
+}

@@ -1,0 +1,53 @@
+package belaytype
+
+import "time"
+
+// Event is one entry of a run's log, with the state of the run after it. Fields that do not belong to the event's type are
+// zero.
+type Event struct {
+	Seq        uint64    `json:"seq"`                  // grows within a run; with gaps
+	Time       time.Time `json:"time"`                 // when it was stored
+	Run        string    `json:"run"`                  // the run's id
+	Type       EventType `json:"type"`                 // what happened
+	State      RunState  `json:"state"`                // of the run after it
+	Step       string    `json:"step,omitempty"`       // of attempts
+	StepState  StepState `json:"step_state,omitempty"` // of Step after it
+	Round      int       `json:"round,omitempty"`      // of attempts; from 0, goes up when a person sends the step back
+	Rung       string    `json:"rung,omitempty"`       // of attempts; its name
+	Try        int       `json:"try,omitempty"`        // from 1 on this rung
+	Worker     string    `json:"worker,omitempty"`     // of attempts; who executes it, if known
+	Class      Class     `json:"class,omitempty"`      // of failed
+	Message    string    `json:"message,omitempty"`    // of failed and progress
+	Escalation string    `json:"escalation,omitempty"` // of decided
+	Verb       Verb      `json:"verb,omitempty"`       // of decided
+	By         string    `json:"by,omitempty"`         // of submitted, decided and cancelled
+	Reason     string    `json:"reason,omitempty"`     // of decided, cancelled and closed
+}
+
+// EventType says what happened.
+type EventType string
+
+// The types of events, each with who writes it.
+const (
+	EventSubmitted EventType = "submitted" // the submitter: the run starts
+	EventStarted   EventType = "started"   // a worker: it executes an attempt
+	EventClaimed   EventType = "claimed"   // a worker: it alone executes this attempt of an unsafe tool
+	EventProgress  EventType = "progress"  // a worker: a message from a running attempt
+	EventSucceeded EventType = "succeeded" // a worker: the attempt gave a result
+	EventFailed    EventType = "failed"    // a worker: the attempt ended with a fault
+	EventObjected  EventType = "objected"  // a worker: its own tools file is stricter, so it handed the attempt back
+	EventFired     EventType = "fired"     // the clock: a time that the run waited for has passed
+	EventUnserved  EventType = "unserved"  // the dispatcher: no worker serves the tool
+	EventWithdrawn EventType = "withdrawn" // the dispatcher: nobody will execute the attempt
+	EventDecided   EventType = "decided"   // a person: a decision on an escalation
+	EventCancelled EventType = "cancelled" // a person or a program: the run is to stop
+	EventClosed    EventType = "closed"    // the dispatcher: the run has ended
+)
+
+// EventTypes lists them all.
+func EventTypes() []EventType {
+	return []EventType{
+		EventSubmitted, EventStarted, EventClaimed, EventProgress, EventSucceeded, EventFailed, EventObjected, EventFired, EventUnserved,
+		EventWithdrawn, EventDecided, EventCancelled, EventClosed,
+	}
+}

@@ -1,0 +1,170 @@
+"""A dispatcher over its HTTP API (/openapi.json): what is started, looked at and decided there."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ._http import Answer, BelayError, Endpoint, Patience
+from ._people import Decision, Done, Escalation, done
+from ._run import Run
+
+_PAGE = 100  # items of a list that one request asks for
+_LARGEST = 1000  # items of the largest page
+_REPEATED = 5.0  # seconds for which a request is repeated that may be
+_TAKEN = ("no_escalation", "decided", "changed", "approved", "claimed", "not_allowed")  # somebody else was faster
+
+
+class Belay:
+    """A dispatcher, as `dispatcher dev` or `dispatcher serve --listen` serves it. It may be used by several threads."""
+
+    def __init__(self, url: str | None = None, token: str | None = None, *, timeout: float = 30, patience: float = 60) -> None:
+        """url and token default to BELAY_URL and BELAY_API_TOKEN. timeout, in seconds, is for one answer. patience is for
+        how long wait, rest and events go on while the server does not answer; other requests that may be repeated are
+        repeated for 5 seconds at most."""
+        url = url or os.environ.get("BELAY_URL") or ""
+        if not url:
+            raise ValueError("no URL; give the one that `dispatcher dev` prints as console, or set BELAY_URL")
+        self._endpoint = Endpoint(url, token or os.environ.get("BELAY_API_TOKEN"))
+        self._timeout = timeout
+        self._patience = patience
+
+    def submit(self, plan: str | dict[str, Any], input: dict[str, Any] | None = None, *, key: str = "", id: str = "",
+               labels: dict[str, str] | None = None, traceparent: str = "", strict: bool = False) -> Run:
+        """Starts a run of a plan of the server, by its name, or of a whole plan. Repeating it with the same key or id finds the
+        same run; without either it is not sent again when there was no answer. Raises BelayError with the code invalid_plan
+        or invalid_input, and every mistake in errors; strict makes mistakes of the warnings of `dispatcher prove`. traceparent
+        (W3C) is the parent of the run's spans."""
+        return self._start("/api/v1/runs", {"plan": plan, "input": input, "labels": labels}, key, id, traceparent, strict)
+
+    def call(self, tool: str, params: dict[str, Any] | None = None, *, key: str = "", id: str = "", labels: dict[str, str] | None = None,
+             timeout: float | None = None, traceparent: str = "", strict: bool = False) -> Run:
+        """Calls one tool as a run of one step, with its retries, fallbacks and approval, and waits until it has ended or only
+        people can move it on. The run's output is the tool's."""
+        run = self._start("/api/v1/calls", {"tool": tool, "params": params, "labels": labels}, key, id, traceparent, strict)
+        return run.rest(timeout)
+
+    def _start(self, path: str, order: dict[str, Any], key: str, id: str, traceparent: str, strict: bool = False) -> Run:
+        body = {k: v for k, v in {**order, "id": id}.items() if v}
+        headers = {"Idempotency-Key": key, "traceparent": traceparent}
+        answer = self._send("POST", path + ("?strict=true" if strict else ""), body, {k: v for k, v in headers.items() if v}, repeatable=bool(key or id))
+        document = answer.json()
+        return Run(self, document["id"], document)
+
+    def run(self, id: str) -> Run:
+        """The run with this id, as it is now."""
+        return Run(self, id).refresh()
+
+    def runs(self, *, state: str = "", workflow: str = "", since: str = "", until: str = "", labels: dict[str, str] | None = None,
+             input: dict[str, str] | None = None, limit: int = _PAGE) -> list[dict[str, Any]]:
+        """Summaries of the newest runs, at most limit: id, workflow, state, labels, started, ended. since and until are times
+        (RFC 3339); labels and input are what a run must have, such as {"customer.id": "17"}."""
+        found: list[dict[str, Any]] = []
+        after = ""
+        while len(found) < limit:
+            page = self._get("/api/v1/runs", state=state, workflow=workflow, since=since, until=until, label=_pairs(labels), input=_pairs(input),
+                             limit=min(limit - len(found), _LARGEST), after=after).json()
+            found += page["items"]
+            after = page.get("next", "")
+            if not after:
+                break
+        return found
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The workers that run now."""
+        return self._get("/api/v1/workers").json()["items"]
+
+    def escalations(self, *, kind: str = "", tool: str = "", workflow: str = "", failure_class: str = "", run: str = "",
+                    fingerprint: str = "") -> Iterator[Escalation]:
+        """What waits for people, the most urgent first."""
+        after = ""
+        while True:
+            page = self._get("/api/v1/escalations", **{"kind": kind, "tool": tool, "workflow": workflow, "class": failure_class, "run": run,
+                                                       "fingerprint": fingerprint, "limit": _PAGE, "after": after}).json()
+            for item in page["items"]:
+                yield Escalation(self, item)
+            after = page.get("next", "")
+            if not after:
+                return
+
+    def escalation(self, id: str) -> Escalation:
+        """One escalation with its whole context."""
+        return Escalation(self, {"id": id}).load()
+
+    def decide(self, id: str, verb: str, *, reason: str = "", digest: str = "", params: dict[str, Any] | None = None, answer: Any = None,
+               revision: int = 0, take: bool = False, if_match: str = "") -> Done:
+        """Decides an escalation. digest, for approve, is Escalation.digest of what was looked at: anything else is refused.
+        take does it although somebody else has claimed it."""
+        body: dict[str, Any] = {"reason": reason, "digest": digest, "params": params, "revision": revision, "take": take}
+        body = {k: v for k, v in body.items() if v}
+        if verb == "edit":
+            body["params"] = params
+        if verb == "answer":
+            body["answer"] = answer
+        return self._act(id, verb, body, if_match)
+
+    def drain(self, handler: Callable[[Escalation], Decision | None], *, every: float | None = None, claim: bool = False, **filters: str) -> int:
+        """Passes every open escalation, with its whole context, to handler, and makes the decision that it returns; None leaves
+        the escalation to others. claim claims each one first, so that nobody else works on it, and releases those that are
+        left. Returns how many were decided. With every, in seconds, it looks again and again, and never returns. What somebody
+        else decides, changes or claims in the meantime is left alone. filters are those of escalations."""
+        decided, left = 0, set()
+        while True:
+            for e in list(self.escalations(**filters)):
+                try:
+                    e.load()
+                    if (e.id, e.etag) in left or e.state != "open":
+                        continue
+                    if self._show(handler, e, claim):
+                        decided += 1
+                    else:
+                        left.add((e.id, e.etag))
+                except BelayError as problem:
+                    if problem.code not in _TAKEN:
+                        raise
+            if every is None:
+                return decided
+            time.sleep(every)
+
+    def _show(self, handler: Callable[[Escalation], Decision | None], e: Escalation, claim: bool) -> bool:
+        """Shows one escalation to handler; whether that has decided it."""
+        if claim:
+            e.claim()
+        d = None
+        try:
+            d = handler(e)
+        finally:
+            if claim and d is None:
+                e.release()
+        if d is None:
+            return False
+        e.decide(d.verb, reason=d.reason, params=d.params, answer=d.answer)
+        return True
+
+    def _act(self, id: str, verb: str, body: dict[str, Any], if_match: str = "") -> Done:
+        path = f"/api/v1/escalations/{quote(id, safe='')}/{quote(verb, safe='')}"
+        return done(self._send("POST", path, body, {"If-Match": if_match} if if_match else {}).json())
+
+    def _get(self, path: str, **query: Any) -> Answer:
+        query = {k: v for k, v in query.items() if v not in ("", None, [])}
+        return self._send("GET", path + ("?" + urlencode(query, doseq=True) if query else ""))
+
+    def _send(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, *, repeatable: bool = False,
+              waits: float = 0, patience: float = _REPEATED) -> Answer:
+        """Sends a request, and repeats it where that may help. Without an answer only what may be repeated is: a get, and
+        what repeatable says. waits is how long, in seconds, the request asks the server to wait."""
+        left = Patience(min(patience, self._patience))
+        while True:
+            try:
+                return self._endpoint.request(method, path, body, timeout=waits + self._timeout, headers=headers)
+            except BelayError as e:
+                if e.status == 0 and method != "GET" and not repeatable:
+                    raise
+                left.failed(e)
+
+
+def _pairs(values: dict[str, str] | None) -> list[str]:
+    return [f"{name}={value}" for name, value in (values or {}).items()]

@@ -1,0 +1,170 @@
+"""Runs: waiting for them, following them, ending them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from ._http import BelayError, Patience
+
+if TYPE_CHECKING:
+    from ._client import Belay
+
+_WAIT = 30.0  # seconds that one request waits for a run
+_PAUSE = 0.5  # seconds between two looks at a run that waits for people
+_SILENCE = 45.0  # seconds without a sign of life after which a stream is broken; the server gives one every 15
+_ENDED = frozenset({"succeeded", "degraded", "failed", "aborted", "cancelled"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Degraded:
+    """A result that a fallback gave, or that stands on one."""
+
+    step: str
+    rung: str  # that answered; empty = its input was degraded
+    cause: str  # in words
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """An entry of a run's log."""
+
+    seq: int  # grows within a run
+    time: str  # RFC 3339
+    subject: str
+    type: str  # submitted, started, succeeded, failed, decided, closed ...; empty: no program can read the entry
+    data: dict[str, Any]  # the whole event; `dispatcher schema events` says what is in it
+
+
+class Run:
+    """A run, as it was when it was last read."""
+
+    def __init__(self, belay: Belay, id: str, document: dict[str, Any] | None = None) -> None:
+        self._belay = belay
+        self.id = id
+        self.document: dict[str, Any] = document or {}  # as `dispatcher runs show -o json` prints it
+
+    @property
+    def state(self) -> str:
+        """running, waiting (only people can move it on), succeeded, degraded, failed, aborted or cancelled."""
+        return self.document["state"]
+
+    @property
+    def output(self) -> Any:
+        return self.document["output"]
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, was aborted or cancelled; empty if it was not."""
+        return self.document.get("reason", "")
+
+    @property
+    def degraded(self) -> list[Degraded]:
+        """Which results are not the first choice's, and why."""
+        return [Degraded(d.get("step", ""), d.get("rung", ""), d.get("cause", "")) for d in self.document["degraded"]]
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        return self.document["steps"]
+
+    @property
+    def escalations(self) -> list[str]:
+        """The ids of those that wait for people."""
+        return self.document["escalations"]
+
+    @property
+    def ended(self) -> bool:
+        return self.state in _ENDED
+
+    def refresh(self) -> Run:
+        """Reads it again."""
+        self.document = self._belay._get(self._path()).json()
+        return self
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Waits until it has ended, also while it waits for people. Raises TimeoutError after timeout seconds."""
+        return self._until(lambda: self.ended, timeout)
+
+    def rest(self, timeout: float | None = None) -> Run:
+        """Waits until it has ended or only people can move it on. Raises TimeoutError after timeout seconds."""
+        return self._until(lambda: self.ended or self.state == "waiting", timeout)
+
+    def events(self, *, follow: bool = True, after: int = 0) -> Iterator[Event]:
+        """Yields the entries of its log so far, then each new one, until the run has ended. If the connection breaks, it
+        resumes after the last entry: none is lost, and none comes twice. follow=False yields only what is there now. after
+        is the seq of the entry to start after."""
+        if not follow:
+            for line in self._belay._get(self._path("/events")).body.splitlines():
+                if (e := _event(line)).seq > after:
+                    yield e
+            return
+        patience = Patience(self._belay._patience)
+        while True:
+            headers = {"Last-Event-ID": str(after)} if after else {}
+            try:
+                for kind, data in self._belay._endpoint.events(self._path("/events"), timeout=_SILENCE, headers=headers):
+                    patience.worked()
+                    if kind == "end":
+                        self.refresh()
+                        return
+                    if kind == "frozen":
+                        raise BelayError(409, "frozen", "The run is frozen", json.loads(data)["detail"])
+                    if (e := _event(data)).seq > after:
+                        after = e.seq
+                        yield e
+            except BelayError as e:
+                patience.failed(e)
+
+    def why(self) -> dict[str, Any]:
+        """What it waits for, and what will happen if nobody acts."""
+        return self._belay._get(self._path("/why")).json()
+
+    def retry(self, reason: str = "", *, key: str = "", id: str = "", traceparent: str = "") -> Run:
+        """Continues this run, which has ended, as a new run, without its completed steps."""
+        return self._belay._start(self._path("/retry"), {"reason": reason}, key, id, traceparent)
+
+    def cancel(self, reason: str = "") -> str:
+        """Ends it; completed steps are undone where the plan says how. Returns the effect in words."""
+        return self._belay._send("POST", self._path("/cancel"), {"reason": reason} if reason else {}).json()["effect"]
+
+    def _until(self, reached: Callable[[], bool], timeout: float | None) -> Run:
+        end = None if timeout is None else time.monotonic() + timeout
+        left = _WAIT
+        while True:
+            if end is not None:
+                left = max(0.0, end - time.monotonic())
+            try:
+                self._look(min(left, _WAIT), self._belay._patience if end is None else min(left, self._belay._patience))
+            except BelayError as e:
+                if end is None or not e.retryable or time.monotonic() < end:
+                    raise
+                raise TimeoutError(f"run {self.id}: {e}") from e
+            if reached():
+                return self
+            if end is not None and time.monotonic() >= end:
+                raise TimeoutError(f"run {self.id} is still {self.state}")
+            if self.state == "waiting":
+                time.sleep(_PAUSE if end is None else max(0.0, min(_PAUSE, end - time.monotonic())))  # the server does not wait for people
+
+    def _look(self, seconds: float, patience: float) -> None:
+        """Reads it again once it rests, or after that many seconds."""
+        path = self._path() + f"?wait={int(seconds * 1000)}ms"
+        self.document = self._belay._send("GET", path, waits=seconds, patience=patience).json()
+
+    def _path(self, more: str = "") -> str:
+        return "/api/v1/runs/" + quote(self.id, safe="") + more
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r}, {self.document.get('state', 'not looked at')})"
+
+
+def _event(line: str | bytes) -> Event:
+    e = json.loads(line)
+    data = e.get("event")
+    if not isinstance(data, dict):
+        data = {}
+    return Event(e["seq"], e["time"], e["subject"], str(data.get("type", "")), data)

@@ -1,0 +1,136 @@
+// A dispatcher over its HTTP API (/openapi.json): what is started, looked at and decided there.
+import {setTimeout as sleep} from "node:timers/promises";
+import {BelayError, Patience, events, request} from "./http.js";
+import {Escalation} from "./people.js";
+import {Run} from "./run.js";
+
+const largestPage = 1000; // items
+const repeated = 5; // seconds for which a request is repeated that may be
+const taken = ["no_escalation", "decided", "changed", "approved", "claimed", "not_allowed"]; // somebody else was faster
+
+export class Belay {
+  constructor(url = process.env.BELAY_URL, token = process.env.BELAY_API_TOKEN, {timeout = 30, patience = 60} = {}) {
+    if (!url) throw new TypeError("no URL; give the one that `dispatcher dev` prints as console, or set BELAY_URL");
+    Object.assign(this, {url, token, timeout, patience});
+  }
+
+  submit(plan, input, {labels, ...more} = {}) {
+    return this.start("/api/v1/runs", {plan, input, labels}, more);
+  }
+
+  async call(tool, params, {labels, timeout, ...more} = {}) {
+    const run = await this.start("/api/v1/calls", {tool, params, labels}, more);
+    return run.rest(timeout);
+  }
+
+  async start(path, order, {key, id, traceparent, strict} = {}) {
+    const headers = {...(key && {"Idempotency-Key": key}), ...(traceparent && {traceparent})};
+    const document = await this.json("POST", path + (strict ? "?strict=true" : ""), {...order, id}, {headers, repeatable: Boolean(key || id)});
+    return new Run(this, document.id, document);
+  }
+
+  run(id) {
+    return new Run(this, id).refresh();
+  }
+
+  async runs({limit = 100, labels, input, ...filters} = {}) {
+    Object.assign(filters, {label: pairs(labels), input: pairs(input)});
+    const found = [];
+    for (let after; found.length < limit; ) {
+      const page = await this.json("GET", "/api/v1/runs" + query({...filters, limit: Math.min(limit - found.length, largestPage), after}));
+      found.push(...page.items);
+      if (!(after = page.next)) break;
+    }
+    return found;
+  }
+
+  async workers() {
+    return (await this.json("GET", "/api/v1/workers")).items;
+  }
+
+  async *escalations({failureClass, ...filters} = {}) {
+    for (let after; ; ) {
+      const page = await this.json("GET", "/api/v1/escalations" + query({...filters, class: failureClass, after}));
+      for (const item of page.items) yield new Escalation(this, item);
+      if (!(after = page.next)) return;
+    }
+  }
+
+  escalation(id) {
+    return new Escalation(this, {id}).load();
+  }
+
+  decide(id, verb, {etag, ...body} = {}) {
+    return this.act(id, verb, body, etag);
+  }
+
+  // drain shows every escalation to handler, and decides as it says; what others decide meanwhile is left alone.
+  async drain(handler, {every, claim = false, ...filters} = {}) {
+    const left = new Set();
+    for (let decided = 0; ; ) {
+      const all = [];
+      for await (const e of this.escalations(filters)) all.push(e);
+      for (const e of all) {
+        try {
+          await e.load();
+          const seen = `${e.id} ${e.etag}`;
+          if (left.has(seen) || e.state !== "open") continue;
+          if (await show(handler, e, claim)) decided++;
+          else left.add(seen);
+        } catch (problem) {
+          if (!taken.includes(problem.code)) throw problem;
+        }
+      }
+      if (every === undefined) return decided;
+      await sleep(every * 1000);
+    }
+  }
+
+  act(id, verb, body, etag) {
+    const headers = etag ? {"If-Match": etag} : {};
+    return this.json("POST", `/api/v1/escalations/${encodeURIComponent(id)}/${encodeURIComponent(verb)}`, body, {headers});
+  }
+
+  async json(...args) {
+    return JSON.parse((await this.send(...args)).text);
+  }
+
+  // send repeats a request where that may help. Without an answer only what may be repeated is: a get, and what repeatable
+  // says. waits is how long the request asks the server to wait.
+  async send(method, path, body, {headers, repeatable = method === "GET", waits = 0, patience = repeated} = {}) {
+    for (const left = new Patience(Math.min(patience, this.patience)); ; ) {
+      try {
+        return await request(this.url, this.token, method, path, body, {headers, timeout: waits + this.timeout});
+      } catch (e) {
+        if (e.status === 0 && !repeatable) throw e;
+        await left.failed(e);
+      }
+    }
+  }
+
+  stream(path, options) {
+    return events(this.url, this.token, path, options);
+  }
+}
+
+// show shows one escalation to handler; whether that has decided it.
+async function show(handler, e, claim) {
+  if (claim) await e.claim();
+  let decision;
+  try {
+    decision = await handler(e);
+  } finally {
+    if (claim && !decision) await e.release();
+  }
+  if (!decision) return false;
+  const {verb, ...more} = decision;
+  await e.decide(verb, more);
+  return true;
+}
+
+const pairs = (values = {}) => Object.entries(values).map(([name, value]) => `${name}=${value}`);
+
+function query(filters) {
+  const given = Object.entries(filters).flatMap(([name, value]) => [value].flat().map((v) => [name, v])).filter(([, v]) => v !== undefined && v !== "");
+  return given.length ? "?" + new URLSearchParams(given) : "";
+}

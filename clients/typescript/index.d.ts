@@ -1,0 +1,250 @@
+/** A problem (RFC 9457) that a request was answered with, or that kept it from being answered (status 0). */
+export class BelayError extends Error {
+  /** Of the answer; 0: there was none. */
+  status: number;
+  /** A word for programs; "unreachable": there was no answer. */
+  code: string;
+  title: string;
+  detail: string;
+  /** Whether the same request may be sent again. */
+  retryable: boolean;
+  /** Seconds after which to do that, if the answer said so. */
+  retryAfter?: number;
+  /** Every mistake of a plan or an input. */
+  errors: {line?: number; column?: number; path?: string; message: string; hint?: string}[];
+  /** The whole answer. */
+  problem: Record<string, unknown>;
+  private constructor();
+}
+
+/** The run has not got there in time. */
+export class TimeoutError extends Error {}
+
+export type RunState = "running" | "waiting" | "succeeded" | "degraded" | "failed" | "aborted" | "cancelled";
+export type Verb = "approve" | "reject" | "retry" | "edit" | "answer" | "skip" | "extend" | "finish" | "verify" | "abort";
+
+export interface Starting {
+  /** Repeating the request with the same key finds the same run. */
+  key?: string;
+  /** The id of the run, in place of a key. */
+  id?: string;
+  labels?: Record<string, string>;
+  /** The parent (W3C) of the run's spans. */
+  traceparent?: string;
+  /** Refuse the plan for warnings of `dispatcher prove` too: invalid_plan, with all of them in errors. */
+  strict?: boolean;
+}
+
+export interface Decision {
+  verb: Verb;
+  reason?: string;
+  /** edit: the whole new parameters. */
+  params?: Record<string, unknown>;
+  /** answer: the step's output. */
+  answer?: unknown;
+  /** Do it although somebody else has claimed it. */
+  take?: boolean;
+}
+
+/** What came of a decision, or of another act. */
+export interface Done {id: string; action: string; by: string; effect?: string; applied_at: string; again?: boolean; part?: boolean}
+
+export interface EscalationFilter {kind?: string; tool?: string; workflow?: string; failureClass?: string; run?: string; fingerprint?: string}
+
+/** A dispatcher, as `dispatcher dev` or `dispatcher serve --listen` serves it. Times are in seconds. */
+export class Belay {
+  /**
+   * url and token default to BELAY_URL and BELAY_API_TOKEN. timeout is for one answer. patience is for how long wait, rest
+   * and events go on while the server does not answer; other requests that may be repeated are repeated for 5 s at most.
+   */
+  constructor(url?: string, token?: string, options?: {timeout?: number; patience?: number});
+  /** Starts a run of a plan that the server has, by its name, or of a whole one. */
+  submit(plan: string | object, input?: object, options?: Starting): Promise<Run>;
+  /** Calls one tool, with its retries, fallbacks and approval, and waits until it has ended or only people can move it on. */
+  call(tool: string, params?: object, options?: Starting & {timeout?: number}): Promise<Run>;
+  run(id: string): Promise<Run>;
+  /** Summaries of the newest runs, at most limit (100). */
+  runs(filters?: {state?: RunState; workflow?: string; since?: string; until?: string; labels?: Record<string, string>; input?: Record<string, string>; limit?: number}): Promise<Record<string, any>[]>;
+  /** The workers that run now. */
+  workers(): Promise<Record<string, any>[]>;
+  /** What waits for people, the most urgent first; without its context until it is loaded. */
+  escalations(filters?: EscalationFilter): AsyncGenerator<Escalation, void, undefined>;
+  /** One escalation with its whole context. */
+  escalation(id: string): Promise<Escalation>;
+  /** Decides an escalation; digest, for approve, is of what was looked at. */
+  decide(id: string, verb: Verb, options?: Omit<Decision, "verb"> & {digest?: string; etag?: string; revision?: number}): Promise<Done>;
+  /**
+   * Passes every open escalation, with its whole context, to handler, and makes the decision that it returns; undefined
+   * leaves it to others. claim claims each one first, and releases those that are left. Gives how many were decided; with
+   * every it looks again and again, and never ends.
+   */
+  drain(handler: (e: Escalation) => Decision | undefined | Promise<Decision | undefined>, options?: EscalationFilter & {every?: number; claim?: boolean}): Promise<number>;
+}
+
+/** A run, as it was when it was last read. */
+export class Run {
+  readonly id: string;
+  /** As `dispatcher runs show -o json` prints it; `dispatcher schema run` says what is in it. */
+  document: Record<string, any>;
+  readonly state: RunState;
+  readonly output: any;
+  /** Why it failed, was aborted or cancelled; empty if it was not. */
+  readonly reason: string;
+  /** Which results are not the first choice's, and why. */
+  readonly degraded: {step: string; rung?: string; cause: string; age?: number}[];
+  readonly steps: Record<string, any>[];
+  /** The ids of those that wait for people. */
+  readonly escalations: string[];
+  readonly ended: boolean;
+  private constructor();
+  refresh(): Promise<this>;
+  /** Waits until it has ended, also while it waits for people; throws TimeoutError after timeout seconds. */
+  wait(timeout?: number): Promise<this>;
+  /** Waits until it has ended or only people can move it on. */
+  rest(timeout?: number): Promise<this>;
+  /**
+   * Yields the entries of its log so far, then each new one, until the run has ended. If the connection breaks, it resumes
+   * after the last entry: none is lost, and none comes twice. follow: false yields only what is there now.
+   */
+  events(options?: {follow?: boolean; after?: number}): AsyncGenerator<Event, void, undefined>;
+  /** What it waits for, and what will happen if nobody acts. */
+  why(): Promise<Record<string, any>>;
+  /** Continues this run, which has ended, as a new run, without its completed steps. */
+  retry(reason?: string, options?: {key?: string; id?: string; traceparent?: string}): Promise<Run>;
+  /** Ends it; completed steps are undone where the plan says how. Gives the effect in words. */
+  cancel(reason?: string): Promise<string>;
+}
+
+/** An entry of a run's log. */
+export interface Event {
+  /** Grows within a run. */
+  seq: number;
+  time: string;
+  subject: string;
+  /** submitted, started, succeeded, failed, decided, closed ...; empty: no program can read the entry. */
+  type: string;
+  /** The whole event; `dispatcher schema events` says what is in it. */
+  data: Record<string, any>;
+}
+
+/** A question to people about a run. */
+export class Escalation {
+  /** What lists show. */
+  item: Record<string, any>;
+  /** The whole context (`dispatcher schema dossier`); empty until it is loaded. */
+  dossier: Record<string, any>;
+  etag: string;
+  readonly id: string;
+  readonly kind: "approval" | "failure" | "unknown" | "question" | "limit" | "deadline" | "dead_letter";
+  readonly state: "open" | "decided" | "expired" | "superseded";
+  readonly run: string;
+  readonly step: string;
+  readonly tool: string;
+  readonly message: string;
+  /** The verbs that are possible. */
+  readonly allowed: Verb[];
+  /** The parameters of the call that it is about, once it is loaded. */
+  readonly params: any;
+  /** What an approval approves; empty where none is asked for. */
+  readonly digest: string;
+  private constructor();
+  /** Loads the whole context, as it is now. */
+  load(): Promise<this>;
+  /** Decides it as it was loaded; refused (code "changed" or "decided") if it is not that any more. */
+  decide(verb: Verb, options?: Omit<Decision, "verb">): Promise<Done>;
+  /** Tells others that you work on it. */
+  claim(options?: {take?: boolean}): Promise<Done>;
+  release(): Promise<Done>;
+  note(text: string): Promise<Done>;
+  assign(to: string): Promise<Done>;
+  /** Pauses its notices until then; its deadline stays. */
+  snooze(until: Date): Promise<Done>;
+}
+
+/** One attempt of a step. */
+export interface Call {
+  run: string; step: string; attempt: string; tool: string; rung: string; params: any;
+  /** The idempotency key: pass it on to whatever acts. */
+  key: string;
+  /** Counts from 1 on this rung. */
+  try: number;
+  /** Seconds from the beginning. */
+  timeout: number | null;
+  deadline: string | null;
+  /** Aborted once the call is not wanted any more. */
+  signal: AbortSignal;
+  /** Says how far it is; people read it. */
+  progress(text: string): void;
+  /** Throws Stopped if the call is not wanted any more. "no": certainly nothing has happened in the world yet. */
+  check(acted?: "no" | "maybe"): void;
+  /** Waits, shorter if the call is not wanted any more; whether it still is. */
+  pause(seconds: number): Promise<boolean>;
+}
+
+export interface How {
+  /** A class of docs/protocol.md. */
+  failureClass?: string;
+  /** "no": certainly nothing happened in the world. */
+  acted?: "no" | "maybe";
+  retryAfter?: number;
+  /** Evidence for people. */
+  detail?: string;
+  needHuman?: boolean;
+}
+/** The call did not work. */
+export class Failure extends Error { constructor(message: string, how?: How) }
+/** Trying it again would not help; the next rung is tried. */
+export class Permanent extends Failure {}
+/** It may work next time. Of a tool with unsafe effects it is an unknown outcome; see NothingHappened. */
+export class Retry extends Failure {}
+/** It failed, and certainly nothing happened in the world: it is tried again whatever the effects of the tool. */
+export class NothingHappened extends Retry {}
+/** The other side asks to wait, and has done nothing. It does not count as a failed try. */
+export class RetryAfter extends NothingHappened { constructor(seconds: number, message?: string, how?: How) }
+/** A person is asked at once, whatever rungs are left. */
+export class NeedHuman extends Failure {}
+/** The call is not wanted any more; Call.check throws it. */
+export class Stopped extends Retry {}
+
+/** Makes a function execute a tool, or one rung of it (TOOL/RUNG). What it returns is the output. */
+export function tool<P = any>(name: string, f: (params: P, call: Call) => unknown): void;
+/**
+ * Executes calls until SIGTERM or SIGINT, then finishes what it has begun. url is what the worker's --work-listen says:
+ * http://127.0.0.1:7480 (the default; BELAY_WORK_URL) or unix:/PATH. token is in BELAY_WORK_TOKEN, or in the file that the
+ * worker makes.
+ */
+export function work(options?: {url?: string; token?: string; tools?: string[]; concurrency?: number; name?: string}): Promise<void>;
+
+/** How a play ended. toString() says what happened, line by line. */
+export class Ending {
+  private constructor();
+  /** Of the run. */
+  state: RunState;
+  /** step.rung */
+  degraded: string[];
+  /** "unknown of refund", the first one first. */
+  asked: string[];
+  /** How often each tool has had its effect. */
+  effects: Record<string, number>;
+  /** Seconds of work; people's time is left out. */
+  took: number;
+  lines: {at: number; who: string; text: string}[];
+}
+
+/**
+ * One play of a plan on a virtual clock, for tests: no server, no tool is called, and hours take no time. The program
+ * dispatcher must be in PATH, or named by BELAY_DISPATCHER. What tools give is made up where returns does not say it.
+ */
+export class Play {
+  constructor(plan: string, options?: {tools?: string; input?: Record<string, unknown>});
+  /** What the calls of a step give, or those of a tool. */
+  returns(step: string, value: unknown): this;
+  /** Lets so many calls of a step fail, 0 for all; a rung that is not the first is named step.rung. acted: the call has had its effect before it failed. */
+  fail(at: string, failureClass: string, times?: number, how?: {acted?: boolean}): this;
+  /** Lets one of a drill's faults befall so many calls: killed-after, late, no-worker, 503 and so on. */
+  suffer(at: string, fault: string, times?: number): this;
+  /** What people decide, one question after the other; "none" is nobody. */
+  person(...verbs: (Verb | "none")[]): this;
+  /** Plays it. An effect that is lost or doubled, or a run that is stuck, is an Error; what cannot be played is a TypeError that says why. */
+  run(): Promise<Ending>;
+}

@@ -1,0 +1,133 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestPortInUse(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dir := t.TempDir()
+	_, err = Start(Options{StoreDir: dir, Listen: l.Addr().String()})
+	if err == nil || !strings.Contains(err.Error(), l.Addr().String()) || !strings.Contains(err.Error(), "--nats-listen") {
+		t.Fatalf("got %v", err)
+	}
+	serve(t, Options{StoreDir: dir}) // the store is free all the same
+}
+
+func TestAddressesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"0.0.0.0:4222", "192.168.1.1:4222", "example.com:4222", "127.0.0.1", "127.0.0.1:port", "127.0.0.1:70000", "[::]:4222"} {
+		s, err := Start(Options{StoreDir: t.TempDir(), Listen: address})
+		if err == nil {
+			s.Shutdown()
+		}
+		if err == nil || !strings.Contains(err.Error(), address) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+func TestWithoutListenThereIsNoPort(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Options{StoreDir: t.TempDir()})
+	if s.URL() != "" {
+		t.Errorf("it listens on %s", s.URL())
+	}
+	with := serve(t, Options{StoreDir: t.TempDir(), Listen: ":0"})
+	if !strings.HasPrefix(with.URL(), "nats://127.0.0.1:") {
+		t.Errorf("it listens on %s", with.URL())
+	}
+	c, err := net.Dial("tcp", strings.TrimPrefix(with.URL(), "nats://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
+func TestUnknownDurability(t *testing.T) {
+	t.Parallel()
+	if _, err := Start(Options{StoreDir: t.TempDir(), Durability: "never"}); err == nil || !strings.Contains(err.Error(), "never") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestStoreThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(Options{StoreDir: filepath.Join(file, "store")}); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSecondServerOnAStoreIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := serve(t, Options{StoreDir: dir})
+	_, err := Start(Options{StoreDir: dir})
+	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), fmt.Sprintf("process %d", os.Getpid())) || !strings.Contains(err.Error(), dir) {
+		t.Fatalf("got %v", err)
+	}
+	s.Shutdown()
+	serve(t, Options{StoreDir: dir})
+}
+
+func TestServerIsReadySoonAndQuiet(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	began := time.Now()
+	s := serve(t, Options{StoreDir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	s.Shutdown()
+	if log.Len() > 0 {
+		t.Errorf("it said:\n%s", &log)
+	}
+}
+
+func serve(t testing.TB, o Options) *Server {
+	t.Helper()
+	s, err := Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Shutdown)
+	return s
+}
+
+// TestTheLockIsGivenUp: also while a program that is being started still has this process's files.
+func TestTheLockIsGivenUp(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := Start(Options{StoreDir: dir, Durability: Interval})
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := syscall.Dup(int(s.lock.Fd())) // what a child has between fork and exec
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(child) })
+	s.Shutdown()
+	if s, err = Start(Options{StoreDir: dir, Durability: Interval}); err != nil {
+		t.Fatal(err)
+	}
+	s.Shutdown()
+}

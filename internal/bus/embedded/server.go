@@ -1,0 +1,154 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Options say how the embedded server runs.
+type Options struct {
+	StoreDir   string       // made if it does not exist; one process at a time can use it
+	Durability string       // "fsync" (default): on disk before a publish is confirmed; "interval": within a second
+	Listen     string       // host:port for others; empty = inside this process only
+	MaxStore   int64        // in bytes; 0 = as much as the disk has
+	Logger     *slog.Logger // for the server's warnings and errors; nil = nothing is logged
+}
+
+// Durabilities of the embedded server.
+const (
+	Fsync    = "fsync"
+	Interval = "interval"
+)
+
+// Server is a NATS server in this process. Its store is locked.
+type Server struct {
+	ns        *server.Server
+	lock      *os.File
+	stage     string   // folder in memory in which batches are staged; empty = they are on disk
+	stageLock *os.File // held while stage is in use
+}
+
+// Start starts the embedded server, and returns when it accepts connections.
+func Start(o Options) (*Server, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	opts, err := o.server()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockStore(o.StoreDir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{lock: lock}
+	if s.ns, err = server.NewServer(opts); err != nil {
+		s.unlock()
+		return nil, fmt.Errorf("embedded NATS server on %s: %w", o.StoreDir, err)
+	}
+	log := newServerLog(o.Logger)
+	s.ns.SetLoggerV2(log, false, false, false)
+	s.ns.Start()
+	if err := s.ready(log.fatal); err != nil {
+		s.Shutdown()
+		return nil, fmt.Errorf("embedded NATS server on %s: %w", o.StoreDir, err)
+	}
+	return s, nil
+}
+
+const startTimeout = 30 * time.Second
+
+// ready waits until the server accepts connections and has opened its store.
+func (s *Server) ready(fatal <-chan string) error {
+	select { // everything but accepting connections was done in Start
+	case text := <-fatal:
+		return errors.New(text)
+	default:
+	}
+	if !s.ns.ReadyForConnections(startTimeout) {
+		return fmt.Errorf("not ready after %s; its log says why", startTimeout)
+	}
+	if !s.ns.JetStreamEnabled() {
+		return errors.New("it cannot use its store; its log says why")
+	}
+	return nil
+}
+
+func (o Options) server() (*server.Options, error) {
+	opts := &server.Options{
+		ServerName: "belay", JetStream: true, StoreDir: o.StoreDir, JetStreamMaxStore: o.MaxStore, NoSigs: true,
+		DontListen: o.Listen == "", MaxPayload: 1 << 20, SyncAlways: true, NoSystemAccount: true,
+	}
+	switch o.Durability {
+	case "", Fsync:
+	case Interval:
+		opts.SyncAlways, opts.SyncInterval = false, time.Second
+	default:
+		return nil, fmt.Errorf("durability %q: it must be fsync or interval", o.Durability)
+	}
+	if o.Listen == "" {
+		return opts, nil
+	}
+	return opts, o.listen(opts)
+}
+
+// listen sets where other processes can connect: on this machine only, because the embedded server does not authenticate
+// anybody.
+func (o Options) listen(opts *server.Options) error {
+	host, port, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		return fmt.Errorf("NATS address %q: %w", o.Listen, err)
+	}
+	if opts.Host = host; host == "" || host == "localhost" {
+		opts.Host = "127.0.0.1"
+	}
+	if ip := net.ParseIP(opts.Host); ip == nil || !ip.IsLoopback() {
+		return fmt.Errorf("NATS address %q: the embedded server listens on loopback only, because it does not ask for a password; use 127.0.0.1, or your own NATS server with credentials (dispatcher serve)", o.Listen)
+	}
+	if opts.Port, err = strconv.Atoi(port); err != nil || opts.Port < 0 || opts.Port > 65535 {
+		return fmt.Errorf("NATS address %q: %q is not a port", o.Listen, port)
+	}
+	if opts.Port == 0 {
+		opts.Port = server.RANDOM_PORT
+	}
+	return checkFree(net.JoinHostPort(opts.Host, port))
+}
+
+// checkFree reports a port in use at once; the server itself would only log it.
+func checkFree(listen string) error {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen for NATS on %s: %w (choose another address with --nats-listen, or stop what uses it)", listen, err)
+	}
+	return l.Close()
+}
+
+// URL returns where other processes connect; empty without a port.
+func (s *Server) URL() string {
+	if s.ns.Addr() == nil {
+		return ""
+	}
+	return s.ns.ClientURL()
+}
+
+// Shutdown stops the server and unlocks the store.
+func (s *Server) Shutdown() {
+	s.ns.Shutdown()
+	s.ns.WaitForShutdown()
+	if s.stage != "" {
+		_ = os.RemoveAll(s.stage)
+		unlock(s.stageLock)
+		s.stage = ""
+	}
+	s.unlock()
+}
+
+func (s *Server) unlock() { unlock(s.lock) }

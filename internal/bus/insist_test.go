@@ -1,0 +1,146 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"belay/internal/bus/embedded"
+)
+
+// deaf is a JetStream domain beside the server's own, whose API is asked twice before it hears: like a cluster that is about
+// to elect a leader, it does not answer the first time.
+type deaf struct {
+	mu    sync.Mutex
+	asked map[string]int
+}
+
+func startDeaf(t *testing.T, s *embedded.Server) *deaf {
+	t.Helper()
+	nc, err := nats.Connect("", nats.InProcessServer(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	d := &deaf{asked: map[string]int{}}
+	_, err = nc.Subscribe("$JS.deaf.API.>", func(m *nats.Msg) {
+		call := strings.TrimPrefix(m.Subject, "$JS.deaf.API.")
+		if d.hears(call) {
+			_ = nc.PublishMsg(&nats.Msg{Subject: "$JS.API." + call, Reply: m.Reply, Header: m.Header, Data: m.Data})
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (d *deaf) hears(call string) bool {
+	kind := call
+	if words := strings.Split(call, "."); len(words) > 3 {
+		kind = strings.Join(words[:3], ".") // the name of a new consumer is another one each time
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked[kind]++
+	always := call == "INFO" || strings.HasPrefix(call, "DIRECT.GET.") || strings.HasPrefix(call, "CONSUMER.MSG.NEXT.")
+	return always || d.asked[kind] > 1
+}
+
+func (d *deaf) times(t *testing.T, kind string) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.asked[kind] < 2 {
+		t.Errorf("%s was asked %d times: %v", kind, d.asked[kind], d.asked)
+	}
+}
+
+func TestWhatIsNotAnsweredIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
+	d := startDeaf(t, s)
+	b := dial(t, Options{InProcess: s, Domain: "deaf", Timeout: 20 * time.Second})
+	setUp(t, b, SetupOptions{Partitions: 1})
+	d.times(t, "STREAM.INFO.BELAY_RUNS_0")
+	d.times(t, "STREAM.CREATE.BELAY_RUNS_0")
+	d.times(t, "CONSUMER.INFO.BELAY_RUNS_0")
+
+	put(t, b, "r0")
+	if e, ok, err := b.Last(t.Context(), b.Names().RunsStream(0), "belay.runs.0.r0.*"); err != nil || !ok || e.Seq != 1 {
+		t.Errorf("last: %v, %v, %v", e, ok, err)
+	}
+	d.times(t, "STREAM.MSG.GET")
+
+	ctx, stop := context.WithCancel(t.Context())
+	heard, ended := make(chan Entry, 10), make(chan error)
+	began := make(chan struct{})
+	go func() {
+		ended <- b.FollowPartition(ctx, 0, "", func() { close(began) }, func(e Entry) { heard <- e })
+	}()
+	within(t, 10*time.Second, began)
+	d.times(t, "CONSUMER.CREATE.BELAY_RUNS_0")
+	put(t, b, "r1")
+	within(t, 10*time.Second, heard)
+	stop()
+	if err := within(t, 10*time.Second, ended); err != nil {
+		t.Error(err)
+	}
+
+	if err := b.Purge(t.Context(), b.Names().RunsStream(0), "belay.runs.0.r0.*"); err != nil {
+		t.Error(err)
+	}
+	d.times(t, "STREAM.PURGE.BELAY_RUNS_0")
+}
+
+func TestInsist(t *testing.T) {
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
+	b.timeout = 3 * time.Second
+
+	calls := 0
+	none := errors.New("there is none")
+	began := time.Now()
+	_, err := insist(t.Context(), b, func(context.Context) (int, error) { calls++; return 0, none })
+	if !errors.Is(err, none) || calls != 1 || time.Since(began) > time.Second {
+		t.Errorf("an answer that says no: %v after %d calls and %s", err, calls, time.Since(began))
+	}
+
+	var mu sync.Mutex
+	calls = 0
+	v, err := insist(t.Context(), b, func(ctx context.Context) (int, error) {
+		mu.Lock()
+		calls++
+		n := calls
+		mu.Unlock()
+		if n == 1 { // answers after it was asked again
+			select {
+			case <-time.After(firstListen + firstListen/2):
+			case <-ctx.Done():
+			}
+			return 1, nil
+		}
+		<-ctx.Done()
+		return n, ctx.Err()
+	})
+	if err != nil || v != 1 {
+		t.Errorf("a late answer to the first question: %d, %v", v, err)
+	}
+
+	began = time.Now()
+	_, err = insist(t.Context(), b, func(context.Context) (int, error) {
+		return 0, &jetstream.APIError{Code: 503, Description: "not now"}
+	})
+	if err == nil || !strings.Contains(err.Error(), "not now") || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) < b.timeout {
+		t.Errorf("a server that never can: %v after %s", err, time.Since(began))
+	}
+}

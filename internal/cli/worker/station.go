@@ -1,0 +1,103 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"belay/internal/approval"
+	"belay/internal/bus"
+	"belay/internal/ladder"
+	"belay/internal/plan"
+	"belay/internal/runlog"
+	"belay/internal/worker"
+)
+
+// station is a worker and its connection.
+type station struct {
+	bus    *bus.Bus
+	worker *worker.Worker
+	state  atomic.Pointer[error] // why it pulls no steps; nil = it does while connected
+	done   chan struct{}         // closed when Run has returned
+	err    error                 // what it returned, once done is closed
+	stop   context.CancelFunc    // tells Run to drain; nil before it runs
+}
+
+var (
+	errStarting = errors.New("starting")
+	errDraining = errors.New("draining")
+)
+
+func newStation() *station {
+	s := &station{done: make(chan struct{})}
+	s.state.Store(&errStarting)
+	return s
+}
+
+// ready is nil while the worker pulls steps, or says why it does not.
+func (s *station) ready() error {
+	if why := s.state.Load(); why != nil {
+		return *why
+	}
+	return s.bus.Ready()
+}
+
+// open connects, and makes a worker that serves the tools file.
+func (s *station) open(ctx context.Context, conn bus.Options, trust string, o worker.Options, file *plan.Tools, box ladder.Options) (err error) {
+	if s.bus, err = bus.Connect(ctx, conn); err != nil {
+		return err
+	}
+	if err := s.bus.Small(); err != nil {
+		o.Logger.Warn("this NATS server accepts only smaller messages than Belay needs", "error", err)
+	}
+	if err := s.bus.Open(ctx); err != nil {
+		return err
+	}
+	o.Bus, o.Runs = s.bus, runlog.New(s.bus, plan.NewCache(256))
+	if o.Keys, err = approval.Trusted(s.bus, trust); err != nil {
+		return err
+	}
+	s.worker, _, err = worker.Open(ctx, o, file, box)
+	return err
+}
+
+// run starts the worker and returns when it pulls steps of all its tools.
+func (s *station) run(ctx context.Context) error {
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	go func() {
+		s.err = s.worker.Run(life)
+		close(s.done)
+	}()
+	select {
+	case <-s.worker.Ready():
+		s.state.Store(nil)
+		return nil
+	case <-s.done:
+		return s.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// wait returns nil when ctx ends, or the error of a worker that ended by itself.
+func (s *station) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.done:
+		return s.err
+	}
+}
+
+// close lets the worker finish what it executes and closes the connection.
+func (s *station) close() {
+	s.state.Store(&errDraining)
+	if s.stop != nil {
+		s.stop()
+		<-s.done
+	}
+	if s.bus != nil {
+		s.bus.Close()
+	}
+}

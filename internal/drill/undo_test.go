@@ -1,0 +1,216 @@
+package drill
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"belay/internal/plan"
+	"belay/internal/sim"
+)
+
+// Compensations of every kind: one that acts on its own, one with a probe and a second rung, one that a person must approve,
+// one whose last rung is a person. The last step has one too.
+const undoTools = `
+tools:
+  crm.open: {effects: unsafe, rungs: [{name: primary, http: {method: POST, url: "http://crm.invalid/x"}}]}
+  crm.close:
+    effects: unsafe
+    approval: {deadline: 30m, on_deadline: fail}
+    rungs: [{name: primary, http: {method: POST, url: "http://crm.invalid/undo"}}]
+  stock.reserve: {effects: idempotent, rungs: [{name: primary, go: {}}]}
+  stock.release:
+    effects: idempotent
+    rungs:
+      - {name: primary, go: {}, retry: {max_attempts: 2, initial: 100ms}}
+      - {name: desk, human: {question: "Release it by hand", deadline: 1h, on_deadline: fail}}
+  card.charge: {effects: unsafe, rungs: [{name: primary, http: {method: POST, url: "http://pay.invalid/charges"}}]}
+  card.uncharge:
+    effects: unsafe
+    output_schema: {type: object, required: [id]}
+    verify: {http: {url: "http://pay.invalid/refunds/${ params.charge }"}, happened: "output.found"}
+    rungs:
+      - {name: primary, http: {method: POST, url: "http://pay.invalid/refunds"}}
+      - {name: second, http: {method: POST, url: "http://bank.invalid/refunds"}}
+  parcels.ship: {effects: unsafe, rungs: [{name: primary, command: {argv: [ship]}}]}
+  parcels.recall: {effects: unsafe, rungs: [{name: primary, command: {argv: [recall]}}]}
+`
+
+const undoPlan = `
+name: shop
+input: {order: A-1, skus: [lamp, desk]}
+steps:
+  - {id: open, tool: crm.open, compensate: {tool: crm.close}}
+  - {id: reserve, tool: stock.reserve, for_each: "${ input.skus }", with: {sku: "${ item }"}, compensate: {tool: stock.release, with: {sku: "${ item }"}}}
+  - {id: charge, tool: card.charge, compensate: {tool: card.uncharge, with: {charge: "${ steps.charge.output.id }"}}}
+  - {id: gift, tool: card.charge, when: "input.order == 'none'", compensate: {tool: card.uncharge, with: {charge: "${ steps.gift.output.id }"}}}
+  - {id: ship, tool: parcels.ship, compensate: {tool: parcels.recall}}
+`
+
+// TestHowCompensationsFail: cells of compensations.
+func TestHowCompensationsFail(t *testing.T) {
+	t.Parallel()
+	r := prepared(t, undoTools, undoPlan, sim.Whole).Run()
+	wants(t, r, map[string]string{
+		"charge~undo.primary/401":          "~second",
+		"charge~undo.primary/500":          "person", // the probe finds nothing: a person sends it back
+		"charge~undo.primary/killed-after": "ok",     // the probe finds it
+		"charge~undo.primary/late":         "ok",
+		"charge~undo.primary/schema":       "person",
+		"charge~undo.primary/no-worker":    "person",
+		"charge~undo.primary/panic":        ".",
+		"charge~undo.second/no-worker":     "person",
+		"charge~undo.verify/no-worker":     "person",
+		"charge~undo.second/refused":       "~second/person",
+		"charge~undo.verify/refused":       "ok/person",
+		"reserve~undo.primary/panic":       "person",
+		"reserve~undo.primary/timeout":     "ok/person",
+		"reserve~undo.primary/no-worker":   "person",
+		"ship~undo.primary/error":          "person", // nobody knows whether it has been recalled
+		"ship~undo.primary/killed-before":  "person",
+		"ship~undo.primary/ack-lost":       "ok",
+		"gift~undo.primary/timeout":        ".", // it is left out, so there is nothing to undo
+
+		"approval of open~undo/approve":     "ok",
+		"approval of open~undo/reject":      "person",
+		"approval of open~undo/silence":     "person", // although its tool says fail
+		"approval of open~undo/too-late":    "person",
+		"failure of open~undo/retry":        "ok",
+		"failure of open~undo/skip":         "person",
+		"failure of open~undo/abort":        "person",
+		"failure of charge~undo/retry":      "ok",
+		"failure of charge~undo/edit":       "ok",
+		"failure of charge~undo/approve":    "ok",
+		"failure of charge~undo/verify":     ".",
+		"unknown of ship~undo/retry":        "ok",
+		"unknown of ship~undo/approve":      "ok",
+		"unknown of ship~undo/silence":      "person",
+		"unknown of ship~undo/abort":        "person",
+		"unknown of charge~undo/verify":     "ok",
+		"unknown of charge~undo/approve":    "ok",
+		"unknown of charge~undo/edit":       ".",
+		"question of reserve~0~undo/skip":   "person",
+		"failure of ship~undo/two-at-once":  "person",
+		"dispatcher~undo/killed":            "ok",
+		"dispatcher/killed":                 "ok",
+		"approval of open~undo/two-at-once": "person",
+	})
+}
+
+// TestBrokenUndoIsNoticed: each mutant makes some cell of a compensation one that must never be.
+func TestBrokenUndoIsNoticed(t *testing.T) {
+	t.Parallel()
+	noticed(t, undoTools, undoPlan, map[string]sim.Mutant{
+		"TWICE ship~undo.primary/delivered-twice": sim.NoClaim,
+		"TWICE ship~undo.primary/killed-after":    sim.NoLog,
+		"TWICE ship~undo.primary/timeout":         sim.BlindRepeat,
+		"STUCK dispatcher~undo/killed":            sim.NoReconcile,
+		"LOST dispatcher~undo/killed":             sim.NoUndo,
+		"LOST charge~undo.primary/timeout":        sim.NoUndo,
+	})
+}
+
+// TestCompensationThatUndoesNothing: a fixed value in the ladder of a compensation says that something is undone, and nothing
+// is.
+func TestCompensationThatUndoesNothing(t *testing.T) {
+	t.Parallel()
+	tools := strings.Replace(undoTools, "{name: second, http: {method: POST, url: \"http://bank.invalid/refunds\"}}", "{name: second, static: {output: {id: none}}}", 1)
+	r := prepared(t, tools, undoPlan, sim.Whole).Run()
+	c := r.Find("charge~undo.primary/401")
+	if c.Outcome != Lost || c.Why != "charge was done, and its compensation ended as succeeded without an effect; nobody was asked" {
+		t.Errorf("%s: %s", c.Outcome, c.Why)
+	}
+	if c := r.Find("ship~undo.primary/401"); c.Outcome.Bad() {
+		t.Errorf("ship has nothing to do with it: %s", c.Why)
+	}
+}
+
+// TestNothingToUndo: a step that acts on nothing leaves nothing, and a compensation may say of itself that it does nothing.
+func TestNothingToUndo(t *testing.T) {
+	t.Parallel()
+	tools := undoTools + "  note: {effects: none, rungs: [{name: fixed, static: {output: {}}}]}\n"
+	text := strings.Replace(undoPlan, "{tool: crm.close}", "{tool: note}", 1) + "  - {id: last, tool: note, compensate: {tool: crm.close}}\n"
+	r := prepared(t, tools, text, sim.Whole).Run()
+	if r.Bad() || r.Find("open~undo.fixed/no-worker").Outcome != Person || r.Find("approval of last~undo/silence").Outcome != Person {
+		t.Errorf("%s", shown(r))
+	}
+}
+
+// TestStepThatStands: an idempotent step that may have acted, and fails the run, is not undone.
+func TestStepThatStands(t *testing.T) {
+	t.Parallel()
+	r := prepared(t, undoTools, strings.Replace(undoPlan, "{id: reserve,", "{id: reserve, on_failure: fail,", 1), sim.Whole).Run()
+	c := r.Find("reserve.primary/error")
+	if c.Outcome != Lost || !strings.Contains(c.Why, "stock.reserve has had its effect for reserve[0], which is failed and not undone, and nobody was asked") {
+		t.Errorf("%s: %s", c.Outcome, c.Why)
+	}
+	if c := r.Find("reserve.primary/no-worker"); c.Outcome.Bad() {
+		t.Errorf("nothing has happened: %s: %s", c.Outcome, c.Why)
+	}
+}
+
+// TestCompensationWithoutOutputs: a compensation that has nothing to go by is said before anything is drilled.
+func TestCompensationWithoutOutputs(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(undoPlan, "{charge: \"${ steps.charge.output.id }\"}", "{charge: \"${ int(steps.charge.output.id) }\"}", 1)
+	file, err := plan.ParseTools("tools.yaml", []byte(undoTools))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := plan.ParsePlan("plan.yaml", []byte(text), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := doc.CheckInput(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Drill{Doc: doc, Tools: file, Input: in}
+	if err := d.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	var base *BaseError
+	if err := d.PrepareUndo(); !errors.As(err, &base) || !strings.Contains(base.Text, "compensation of step charge") || !strings.Contains(base.Text, "--outputs") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestCompensationsAsStories: the worst play of each cell is written down, read and played again, and ends as it did.
+func TestCompensationsAsStories(t *testing.T) {
+	t.Parallel()
+	d := prepared(t, undoTools, undoPlan, sim.Whole)
+	n := 0
+	for _, c := range d.Run().Cells {
+		if c.Outcome == Blank || !strings.Contains(c.Target, undoSuffix) || c.Target == "dispatcher~undo" || c.Fault == "two-at-once" {
+			continue
+		}
+		n++
+		s, err := d.Story(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := s.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = ParseStory(b.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		e, err := d.Tell(s)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", c.Name(), err, b.String())
+		}
+		if len(e.Wrong) > 0 || s.Cancel == "" {
+			var lines strings.Builder
+			Lines(&lines, e.Lines)
+			t.Errorf("%s: %q\n%s\n%s", c.Name(), e.Wrong, b.String(), lines.String())
+		}
+	}
+	if n < 60 {
+		t.Errorf("%d cells", n)
+	}
+	if _, err := d.Tell(&Story{Cancel: "nothing"}); err == nil || !strings.Contains(err.Error(), "no step \"nothing\"") {
+		t.Errorf("%v", err)
+	}
+}

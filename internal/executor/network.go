@@ -1,0 +1,62 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"belay/internal/steps"
+)
+
+const (
+	dialTimeout = 10 * time.Second
+	// If the other side closes an idle connection just when a request is written to it, that looks like a failed call
+	// that may have acted. Common servers close idle connections after 5 seconds or more, so close them earlier.
+	idleTimeout    = 4 * time.Second
+	idlePerHost    = 256
+	maxHeaderBytes = 1 << 20
+)
+
+// NewTransport makes the connections of rungs that speak HTTP. HTTP_PROXY, HTTPS_PROXY and NO_PROXY work as usual. It speaks
+// HTTP/1.1: HTTP/2 may send a request a second time by itself, and announces a body with a GET that has none.
+func NewTransport() *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    dialTimeout,
+		Protocols:              protocols,
+		MaxIdleConnsPerHost:    idlePerHost,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+	}
+}
+
+// Unanswered is the fault of a call over the network that has ended without an answer. The network may notice the context's
+// deadline a moment before the context does.
+func Unanswered(ctx context.Context, err error, acted steps.Acted) steps.Fault {
+	if end, has := ctx.Deadline(); has && errors.Is(err, context.DeadlineExceeded) && time.Until(end) < 50*time.Millisecond {
+		return steps.Fault{Class: steps.Timeout, Acted: acted, Message: "did not end within its timeout"}
+	}
+	return steps.Fault{Class: steps.Connection, Acted: acted, Message: NetworkError(err)}
+}
+
+// NetworkError is an error of net/http without its wrapping, which repeats the whole URL.
+func NetworkError(err error) string {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return "host " + dns.Name + " cannot be resolved: " + dns.Err
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "the connection was closed before the whole answer arrived"
+	}
+	return err.Error()
+}

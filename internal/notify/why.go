@@ -1,0 +1,99 @@
+package notify
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/handoff"
+	"belay/internal/steps"
+	"belay/internal/steps/view"
+)
+
+// Asker finds out what a run waits for. Both fields are required.
+type Asker struct {
+	Bus   *bus.Bus
+	Items func(ctx context.Context) ([]handoff.Item, error) // the open escalations
+}
+
+// Of says what run s waits for, and what will happen if nobody acts.
+func (a Asker) Of(ctx context.Context, s *steps.State) (view.Why, error) {
+	now := time.Now()
+	if s.Status().Ended() {
+		return view.WhyOf(s, view.Foresight{Now: now}), nil
+	}
+	all, err := a.Bus.Dispatchers(ctx)
+	if err != nil {
+		return view.Why{}, err
+	}
+	w := view.WhyOf(s, view.Foresight{Now: now, Unserved: byRung(bus.UnservedBy(all))})
+	if len(all) == 0 {
+		w.Note = "no dispatcher answers: nothing of this happens until one is running"
+	}
+	if err := a.people(ctx, s, &w, now); err != nil {
+		return view.Why{}, err
+	}
+	return w, nil
+}
+
+// byRung returns a function that says when people are asked about a rung that no worker serves.
+func byRung(list []bus.Unserved) func(tool, rung string) (time.Time, bool) {
+	return func(tool, rung string) (time.Time, bool) {
+		i := slices.IndexFunc(list, func(u bus.Unserved) bool { return u.Tool == tool && u.Rung == rung })
+		if i < 0 {
+			return time.Time{}, false
+		}
+		return list[i].Asks, true
+	}
+}
+
+// people adds who has claimed the escalations of the run, and who will be notified of them.
+func (a Asker) people(ctx context.Context, s *steps.State, w *view.Why, now time.Time) error {
+	if !slices.ContainsFunc(w.Waits, func(x view.Wait) bool { return x.For == view.ForPerson }) {
+		return nil
+	}
+	items, err := a.Items(ctx)
+	if err != nil {
+		return err
+	}
+	items = slices.DeleteFunc(slices.Clone(items), func(it handoff.Item) bool { return it.Run != s.Run })
+	for i := range w.Waits {
+		w.Waits[i].Claimed, w.Waits[i].Assigned = holder(items, w.Waits[i].Escalation)
+	}
+	foreseen, err := Foresee(ctx, a.Bus, items, now)
+	if err != nil {
+		return err
+	}
+	w.Add(notices(foreseen, items, w, now))
+	return nil
+}
+
+// holder returns who has claimed an item, and to whom it is assigned.
+func holder(items []handoff.Item, id string) (claimed, assigned string) {
+	i := slices.IndexFunc(items, func(it handoff.Item) bool { return it.ID == id })
+	if i < 0 {
+		return "", ""
+	}
+	if c := items[i].Claim; c != nil {
+		claimed = c.By
+	}
+	return claimed, items[i].Assigned
+}
+
+// notices returns those that will be sent while the escalations are open.
+func notices(foreseen []Foreseen, items []handoff.Item, w *view.Why, now time.Time) []view.Happening {
+	var list []view.Happening
+	for _, t := range foreseen {
+		i := slices.IndexFunc(items, func(it handoff.Item) bool { return it.ID == t.ID })
+		if d := items[i].Deadline; d != nil && !t.At.Before(*d) || w.Over(t.At) {
+			continue
+		}
+		at := t.At.UTC()
+		list = append(list, view.Happening{
+			At: &at, In: steps.Duration(max(0, at.Sub(now))), Step: items[i].Step, What: view.HappensNotified, Text: strings.TrimSpace(t.Tier + " is notified " + t.Why),
+		})
+	}
+	return list
+}

@@ -1,0 +1,82 @@
+package people
+
+import (
+	"maps"
+	"slices"
+
+	"belay/internal/steps"
+)
+
+// Action is what people do: a decision about an escalation ([steps.Verb]), something on the way to one, or an act on a run.
+type Action string
+
+// Decisions about an escalation.
+const (
+	Approve = Action(steps.VerbApprove)
+	Reject  = Action(steps.VerbReject)
+	Retry   = Action(steps.VerbRetry)
+	Edit    = Action(steps.VerbEdit)
+	Answer  = Action(steps.VerbAnswer)
+	Skip    = Action(steps.VerbSkip)
+	Extend  = Action(steps.VerbExtend)
+	Finish  = Action(steps.VerbFinish)
+	Verify  = Action(steps.VerbVerify)
+	Abort   = Action(steps.VerbAbort)
+)
+
+// What people do about an escalation without deciding it.
+const (
+	Claim   Action = "claim"
+	Release Action = "release"
+	Assign  Action = "assign"
+	Snooze  Action = "snooze"
+	Note    Action = "note"
+)
+
+// What people do about runs, not about an escalation. Whose run it is has to be known before [LookAtOwn] and [CancelOwn]
+// are asked about.
+const (
+	Look      Action = "look at runs, escalations and workers"
+	LookAtOwn Action = "look at a run that one has started"
+	Cancel    Action = "cancel"
+	CancelOwn Action = "cancel a run that one has started"
+)
+
+// What people start. What a submitter may start is in its [Limits] too, see [Actor.MayStart].
+const (
+	Submit      Action = "submit a plan that the server has"
+	SubmitWhole Action = "submit a plan of one's own"
+	CallTool    Action = "call a tool"
+)
+
+// needs is the least role for an action.
+var needs = map[Action]Role{
+	Claim: Operator, Release: Operator, Assign: Operator, Snooze: Operator, Note: Operator,
+	Retry: Operator, Edit: Operator, Answer: Operator, Skip: Operator, Extend: Operator, Finish: Operator, Verify: Operator, Abort: Operator,
+	Look: Viewer, LookAtOwn: Submitter, Cancel: Operator, CancelOwn: Submitter,
+	Submit: Submitter, SubmitWhole: Admin, CallTool: Admin,
+	Approve: Approver, Reject: Approver,
+}
+
+// Actions are all that there are.
+func Actions() []Action {
+	return slices.Sorted(maps.Keys(needs))
+}
+
+// Needs is the least role that may do a. An action that is not known takes an approver.
+func (a Action) Needs() Role {
+	if r, ok := needs[a]; ok {
+		return r
+	}
+	return Approver
+}
+
+// Decides reports whether a is a decision, and not one of the acts on the way to one. What is not known counts as a
+// decision: it is refused as one.
+func (a Action) Decides() bool {
+	switch a {
+	case Claim, Release, Assign, Snooze, Note:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,199 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"belay/internal/expr"
+	"belay/internal/steps"
+	"belay/internal/yamldoc"
+)
+
+// agentNodes are the places of what is checked later of an agent.
+type agentNodes struct {
+	node, prompt, instructions *yaml.Node
+	tools                      []*yaml.Node
+	names                      []string     // as they are written, patterns included
+	found                      []*yaml.Node // where each of the tools that they stand for is written
+}
+
+func (p *planFile) readAgent(s *planStep, n *yaml.Node) {
+	s.Agent = &steps.Agent{OnLimit: steps.LimitEscalate, MaxOutputTokens: steps.DefaultMaxTokens, Limits: steps.AgentLimits{
+		Turns: steps.DefaultTurns, Calls: steps.DefaultCalls, Repeats: steps.DefaultRepeats, Refusals: steps.DefaultRefusals,
+	}}
+	s.agent.node = n
+	found := p.Object(n, "agent", p.agentFields(s))
+	p.Require(n, "agent", found, "model", "prompt")
+}
+
+// agentFields are the keys of an agent.
+func (p *planFile) agentFields(s *planStep) yamldoc.Fields {
+	a := s.Agent
+	return yamldoc.Fields{
+		"model":             p.toolName(&s.Tool, &s.toolNode),
+		"instructions":      yamldoc.Kept(&s.agent.instructions, p.template(&a.Instructions)),
+		"prompt":            yamldoc.Kept(&s.agent.prompt, p.template(&a.Prompt)),
+		"tools":             func(n *yaml.Node) { p.readAgentTools(s, n) },
+		"output_schema":     func(n *yaml.Node) { p.schema(n, &a.OutputSchema) },
+		"max_output_tokens": p.Int(&a.MaxOutputTokens, 1, 1_000_000),
+		"keep_turns":        p.Int(&a.KeepTurns, 1, 10_000),
+		"limits":            func(n *yaml.Node) { p.Object(n, "limits", p.limitFields(&a.Limits)) },
+		"on_limit":          yamldoc.Choice(p.Reader, &a.OnLimit, steps.LimitEscalate, steps.LimitFinish, steps.LimitFail),
+	}
+}
+
+// limitFields are the keys of an agent's limits.
+func (p *planFile) limitFields(l *steps.AgentLimits) yamldoc.Fields {
+	return yamldoc.Fields{
+		"turns":    p.Int(&l.Turns, 1, 10_000),
+		"calls":    p.Int(&l.Calls, 1, 100_000),
+		"repeats":  p.Int(&l.Repeats, 2, 1000),
+		"refusals": p.Int(&l.Refusals, 1, 1000),
+		"time":     p.duration(&l.Time, 0),
+		"tokens": func(n *yaml.Node) {
+			var tokens int
+			p.Int(&tokens, 1, 1_000_000_000)(n)
+			l.Tokens = int64(tokens)
+		},
+		"usd": func(n *yaml.Node) {
+			var usd float64
+			p.Float(&usd, 0.01, 1_000_000)(n)
+			l.USD = steps.Dollars(usd)
+		},
+	}
+}
+
+// template reads a text with expressions in it.
+func (p *planFile) template(into *json.RawMessage) yamldoc.Field {
+	read := p.json(into)
+	return func(n *yaml.Node) {
+		if !yamldoc.IsString(n) {
+			p.At(n, "", "this must be a text, not %s", yamldoc.KindOf(n))
+			return
+		}
+		read(n)
+	}
+}
+
+func (p *planFile) readAgentTools(s *planStep, n *yaml.Node) {
+	p.List(n, "tools", func(_ int, e *yaml.Node) {
+		if name, ok := p.Text(e); ok {
+			s.agent.names, s.agent.tools = append(s.agent.names, name), append(s.agent.tools, e)
+		}
+	})
+}
+
+// checkAgent finds the tools of an agent, and checks what it may not have.
+func (p *planFile) checkAgent(s *planStep, tools *Tools) {
+	for key, n := range map[string]*yaml.Node{"with": s.with, "for_each": s.forEach} {
+		if n != nil {
+			p.At(n, "", "a step with an agent takes no %s: what it is about stands in its prompt", key)
+		}
+	}
+	calls := map[string]string{}
+	for k, name := range s.agent.names {
+		for _, tool := range p.toolsNamed(s.agent.tools[k], name, tools) {
+			if slices.Contains(s.Agent.Tools, tool) {
+				continue
+			}
+			if other := calls[steps.CallName(tool)]; other != "" {
+				p.At(s.agent.tools[k], "rename one of them", "models are told of %s and of %s by the same name, %s", other, tool, steps.CallName(tool))
+				continue
+			}
+			calls[steps.CallName(tool)] = tool
+			s.Agent.Tools, s.agent.found = append(s.Agent.Tools, tool), append(s.agent.found, s.agent.tools[k])
+		}
+	}
+	if s.Agent.Tools == nil {
+		s.Agent.Tools = []string{}
+	}
+}
+
+// toolsNamed are the tools that a name or a pattern stands for, sorted.
+func (p *planFile) toolsNamed(at *yaml.Node, name string, tools *Tools) []string {
+	if name == steps.AskPerson && (tools == nil || tools.Tools[name] == nil) {
+		return []string{name}
+	}
+	if !strings.Contains(name, "*") || tools == nil {
+		p.checkTool(at, name, tools)
+		return []string{name}
+	}
+	var found []string
+	for _, tool := range slices.Sorted(maps.Keys(tools.Tools)) {
+		if ok, err := path.Match(name, tool); err == nil && ok {
+			found = append(found, tool)
+		}
+	}
+	if len(found) == 0 {
+		p.At(at, "", "no tool of %s is like %q", tools.File, yamldoc.Shorten(name))
+	}
+	return found
+}
+
+func (p *planFile) checkPrompts(s *planStep, see expr.Readable) {
+	if s.agent.prompt != nil {
+		p.checkTemplate(s.agent.prompt, see)
+	}
+	if s.agent.instructions != nil {
+		p.checkTemplate(s.agent.instructions, see)
+	}
+}
+
+// pinned is a tool as it is pinned into a run: one of the tools file, or the one that every agent may have.
+func pinned(name string, tools *Tools) steps.Tool {
+	if t := tools.Tools[name]; t != nil {
+		return t.Tool
+	}
+	return askPerson()
+}
+
+// askPerson is the tool with which an agent asks a person.
+func askPerson() steps.Tool {
+	schema := `{"type":"object","properties":{"question":{"type":"string","description":"what you need to know, and why"}},"required":["question"],"additionalProperties":false}`
+	return steps.Tool{
+		Name: steps.AskPerson, Effects: steps.EffectsNone, InputSchema: json.RawMessage(schema),
+		Description: "Ask a person who knows more than you, and wait for the answer. Use it where guessing would do harm.",
+		Rungs:       []steps.Rung{{Name: "person", Executor: "human", Target: "a person", Human: &steps.Human{Question: "${ params.question }"}}},
+	}
+}
+
+// compileAgent compiles the expressions and schemas of an agent.
+func compileAgent(p *steps.Program, s *steps.Step, see expr.Readable) (*steps.AgentNode, error) {
+	n := &steps.AgentNode{Agent: s.Agent}
+	var err error
+	if n.Prompt, err = compileText(s.Agent.Prompt, see); err != nil {
+		return nil, fmt.Errorf("prompt: %w", err)
+	}
+	if n.Instructions, err = compileText(s.Agent.Instructions, see); err != nil {
+		return nil, fmt.Errorf("instructions: %w", err)
+	}
+	if n.CheckOutput, err = CompileSchema(s.Agent.OutputSchema); err != nil {
+		return nil, fmt.Errorf("output_schema: %w", err)
+	}
+	for _, name := range s.Agent.Tools {
+		t := p.Tools[name]
+		check, err := CompileSchema(t.InputSchema)
+		if err != nil {
+			return nil, fmt.Errorf("tool %q: input_schema: %w", name, err)
+		}
+		n.Tools = append(n.Tools, steps.AgentTool{Call: steps.CallName(name), Description: t.Description, Tool: &t, CheckInput: check})
+	}
+	return n, nil
+}
+
+func compileText(raw json.RawMessage, see expr.Readable) (steps.Expr, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	t, err := expr.CompileJSON(raw, see)
+	if err != nil {
+		return nil, err
+	}
+	return t.Expr(), nil
+}

@@ -1,0 +1,82 @@
+package prove
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"belay/internal/plan"
+)
+
+// interpreters execute a program that stands behind them.
+var interpreters = []string{"sh", "bash", "dash", "zsh", "env", "python", "python3", "node", "ruby", "perl", "go", "npx", "uv", "deno", "bun"}
+
+// dependency is what a rung needs to be up beside its worker: a host, a program, a service, a handler. It is empty for what
+// needs nothing outside.
+func dependency(t *plan.ToolDef, r *plan.RungDef) string {
+	switch r.Executor {
+	case "http", "model":
+		return host(r.Target)
+	case "command":
+		return program(r.Target)
+	case "nats":
+		return "nats " + strings.TrimPrefix(r.Target, "subject ")
+	case "go":
+		return "handler " + t.Name
+	case "remote":
+		return "remote " + t.Name
+	case "mcp":
+		return mcpServer(r)
+	}
+	return ""
+}
+
+// mcpServer is the host or the program of an MCP server, so that an http rung of the same host leans on the same.
+func mcpServer(r *plan.RungDef) string {
+	_, at, _ := strings.Cut(r.Target, r.Spec.MCP.Tool+" of ")
+	if r.Spec.MCP.Server.URL != "" {
+		return host(at)
+	}
+	return program(at)
+}
+
+// host is the host of a target like "GET https://api.example.com/orders/${ params.order }".
+func host(target string) string {
+	_, address, _ := strings.Cut(target, "://")
+	open := false
+	end := strings.IndexFunc(address, func(c rune) bool {
+		switch c {
+		case '{':
+			open = true
+		case '}':
+			open = false
+		}
+		return !open && (c == '/' || c == '?' || c == '#')
+	})
+	if end >= 0 {
+		address = address[:end]
+	}
+	if _, after, hasUser := strings.Cut(address, "@"); hasUser {
+		address = after
+	}
+	if strings.Contains(address, "${") {
+		return "unknown (" + address + ")"
+	}
+	return strings.ToLower(address)
+}
+
+// program is what a command line starts. Behind an interpreter it is the script that it is given, not the interpreter.
+func program(target string) string {
+	words := strings.Fields(target)
+	if len(words) == 0 || strings.HasPrefix(words[0], "'") {
+		return "unknown (" + target + ")"
+	}
+	if !slices.Contains(interpreters, path.Base(words[0])) {
+		return words[0]
+	}
+	const shown = 60
+	if len(target) > shown {
+		return target[:strings.LastIndex(target[:shown], " ")] + " ..."
+	}
+	return target
+}

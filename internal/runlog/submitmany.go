@@ -1,0 +1,77 @@
+package runlog
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"belay/internal/steps"
+)
+
+// Submission is one of many: an id, and what the run starts with.
+type Submission struct {
+	Run string // its id
+	steps.Submitted
+}
+
+// confirming is how many submissions that were not confirmed at once are handled at the same time.
+const confirming = 16
+
+// Stored is what became of a submission.
+type Stored struct {
+	Created bool  // the run was started by it, and not by an earlier one of the same content
+	Err     error // nil if the run is stored
+}
+
+// SubmitMany is [Log.Submit] for many runs, which are stored in order, in atomic batches. It returns what became of each.
+func (l *Log) SubmitMany(ctx context.Context, all []Submission) []Stored {
+	became := make([]Stored, len(all))
+	ways := make([]*submitting, len(all))
+	var stored sync.WaitGroup
+	answers := make([]error, len(all))
+	for i := range all {
+		w, err := l.submitting(all[i].Run, all[i].Submitted)
+		if err != nil {
+			became[i].Err = err
+			continue
+		}
+		ways[i] = w
+		stored.Add(1)
+		l.bus.Publish(w.stream, w.message, func(_ uint64, err error) {
+			answers[i] = err
+			stored.Done()
+		})
+	}
+	stored.Wait() // every publish is answered within the bus's timeout
+	if ctx.Err() != nil {
+		for i, w := range ways {
+			if w != nil && answers[i] != nil {
+				became[i].Err = fmt.Errorf("submit run %s: %w: %w", w.run, answers[i], context.Cause(ctx))
+			}
+		}
+		return became
+	}
+	l.confirmMany(ctx, ways, answers, became)
+	return became
+}
+
+// confirmMany handles submissions that were there already, or that may or may not be stored.
+func (l *Log) confirmMany(ctx context.Context, ways []*submitting, answers []error, became []Stored) {
+	var busy sync.WaitGroup
+	slots := make(chan struct{}, confirming)
+	for i, w := range ways {
+		if w == nil {
+			continue
+		}
+		if answers[i] == nil {
+			became[i].Created = true
+			continue
+		}
+		slots <- struct{}{}
+		busy.Go(func() {
+			became[i].Err = w.confirm(ctx, answers[i])
+			<-slots
+		})
+	}
+	busy.Wait()
+}

@@ -1,0 +1,179 @@
+package browser
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"belay/internal/handoff"
+	"belay/internal/manual"
+	"belay/internal/people"
+	"belay/internal/server/pages"
+	"belay/internal/server/pages/pagestest"
+)
+
+// policy is the Content-Security-Policy that the gate sets before the console; here, so that a page that would need
+// more fails.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+var environment = pages.Environment{Name: "PROD eu-1", Colour: pages.Red}
+
+// stage serves a console over a world that the browser's tests change and make anew.
+type stage struct {
+	mu      sync.Mutex
+	world   *pagestest.World
+	console http.Handler
+	person  people.Actor
+	stop    context.CancelFunc // of what looks at the world in the background
+}
+
+func (s *stage) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stop != nil {
+		s.stop()
+	}
+	s.person = pagestest.Approver("mia")
+	s.world = pagestest.Morning(time.Now)
+	c := pages.New(pages.Options{
+		Desk: s.world, Redrives: s.world, Runs: s.world, Tools: s.world.Tools, Workers: s.world.Workers, Changes: &s.world.Changes, Environment: environment,
+		Who: func(*http.Request) people.Actor { return s.person }, Now: time.Now,
+		Events: func(run string) string { return "/api/runs/" + run + "/events" }, Why: s.world.Why,
+	})
+	s.console = c
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	go c.Watch(ctx)
+}
+
+func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	world, pages := s.world, s.console
+	s.mu.Unlock()
+	switch r.URL.Path {
+	case "/stage/reset":
+		s.reset()
+	case "/stage/arrive": // one more question, the most urgent of all
+		world.Put(urgent())
+	case "/stage/decide": // somebody else is first
+		_, err := world.Act(r.Context(), pagestest.Approver("bo"), r.URL.Query().Get("id"), people.Act{Verb: people.Abort, Reason: "I was faster"})
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusConflict)
+		}
+	case "/stage/wave": // many are being decided, and some of them are
+		n, _ := strconv.Atoi(r.URL.Query().Get("done"))
+		wave := pagestest.Wave(100, n)
+		wave.Started = time.Now()
+		if n == 100 {
+			wave.State = handoff.RedriveDone
+		}
+		world.PutRedrive(wave)
+	case "/stage/approvals": // twenty alike
+		for n := range 20 {
+			world.Put(pagestest.Approval(n, time.Now()))
+		}
+	case "/stage/agents": // a call and a limit of agents
+		pagestest.PutAgents(world)
+	case "/stage/unadvised": // a question loses its suggestion
+		change(w, r, world, func(c *handoff.Card) { c.Dossier.Suggestion = nil })
+	case "/stage/free": // nobody has it
+		change(w, r, world, func(c *handoff.Card) { c.Item.Claim = nil })
+	case "/login":
+		s.signIn(w, r)
+	case "/stage/hangup":
+		world.Changes.Hangup()
+	case "/stage/acts":
+		_ = json.NewEncoder(w).Encode(world.Acts())
+	case "/stage/listeners":
+		_ = json.NewEncoder(w).Encode(world.Changes.Listeners())
+	default:
+		w.Header().Set("Content-Security-Policy", policy)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		pages.ServeHTTP(w, r)
+	}
+}
+
+// change changes the card that a request names.
+func change(w http.ResponseWriter, r *http.Request, world *pagestest.World, do func(*handoff.Card)) {
+	card, err := world.Card(r.Context(), r.URL.Query().Get("id"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	do(&card)
+	world.Put(card)
+}
+
+// signIn shows the page on which people sign in. What was sent is wrong.
+func (s *stage) signIn(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Security-Policy", policy)
+	problem, status := "", http.StatusOK
+	if r.Method == http.MethodPost {
+		problem, status = "the token is not valid: it was revoked, or mistyped", http.StatusUnauthorized
+	}
+	_ = pages.NewSignIn(environment)(w, status, "/", problem, r.URL.Query().Has("provider")) // the browser is gone
+}
+
+// urgent is a question that belongs to the top of the list.
+func urgent() handoff.Card {
+	card := pagestest.StormCard(200, time.Now().Add(2*time.Minute))
+	soon := time.Now().Add(time.Minute)
+	card.Item.Fingerprint, card.Item.Tool, card.Item.Deadline = "another", "carrier.quote", &soon
+	card.Dossier.Tool, card.Dossier.Deadline = "carrier.quote", &soon
+	return card
+}
+
+func TestInABrowser(t *testing.T) {
+	chromium := needed(t, "chromium")
+	node := needed(t, "node")
+	if _, err := os.Stat("node_modules"); err != nil {
+		missing(t, "the browser tests need their packages: run `npm ci` in internal/server/pages/browser")
+	}
+	s := &stage{}
+	s.reset()
+	defer func() { s.stop() }()
+	server := httptest.NewUnstartedServer(manual.Handler("/", s))
+	if addr := os.Getenv("BELAY_BROWSER_LISTEN"); addr != "" {
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server.Listener = l
+	}
+	server.Start()
+	defer server.CloseClientConnections()
+	cmd := exec.CommandContext(t.Context(), node, "--test", "--test-concurrency=1", "--test-reporter=spec")
+	cmd.Env = append(os.Environ(), "BASE="+server.URL, "CHROMIUM="+chromium, "SHOTS="+cmp.Or(os.Getenv("BELAY_SHOTS"), t.ArtifactDir()))
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatalf("the tests in the browser failed: %v", err)
+	}
+}
+
+func needed(t *testing.T, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		missing(t, "the browser tests need "+program+" in the PATH")
+	}
+	return path
+}
+
+// missing skips the tests, or fails them where they must run.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("BELAY_BROWSER") == "1" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}

@@ -1,0 +1,272 @@
+package pages
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"belay/internal/handoff"
+	"belay/internal/runlog"
+	"belay/internal/steps"
+	"belay/internal/steps/view"
+)
+
+// runStates are the states that the list can be filtered by.
+var runStates = []steps.RunState{steps.RunWaiting, steps.RunRunning, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled, steps.RunSucceeded}
+
+type runsView struct {
+	Lines  []runLine
+	States []choice
+	Query  string
+	State  string
+	Total  int    // how many runs match, on all pages
+	Newest string // path of the first page; empty = it is this one
+	Older  string // path of the next page; empty = there is none
+	Short  string // why runs may be missing
+	Wrong  string // what is wrong with the query
+}
+
+// choice is one of several views of a page.
+type choice struct {
+	Label, Path string
+	Here        bool
+}
+
+type runLine struct {
+	Short, Path, Workflow string
+	State                 steps.RunState
+	Standing              string
+	Labels                []row
+	Started               moment
+	Age                   string
+	Took                  string
+}
+
+func runPath(id string) string { return "/runs/" + url.PathEscape(id) }
+
+func (c *Console) runs(w http.ResponseWriter, r *http.Request) {
+	form := r.URL.Query()
+	now := c.o.Now()
+	v := runsView{Query: form.Get("q"), State: form.Get("state")}
+	v.States = append(v.States, choice{"all", runsPath("", v.Query, ""), v.State == ""})
+	for _, s := range runStates {
+		v.States = append(v.States, choice{string(s), runsPath(string(s), v.Query, ""), v.State == string(s)})
+	}
+	f, wrong := runFilter(v.Query, now)
+	if v.Wrong = wrong; wrong != "" {
+		c.show(w, r, http.StatusBadRequest, "runs", page{Title: "Runs", Nav: "runs", Body: v})
+		return
+	}
+	f.State, f.After, f.Limit = steps.RunState(v.State), form.Get("after"), pageSize
+	list, err := c.o.Runs.List(r.Context(), f)
+	if errors.Is(err, runlog.ErrNoPlace) { // that run was removed while somebody read the page before
+		http.Redirect(w, r, runsPath(v.State, v.Query, ""), http.StatusSeeOther)
+		return
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	v.Total, v.Short = list.Total, list.Short
+	if list.Next != "" {
+		v.Older = runsPath(v.State, v.Query, list.Next)
+	}
+	if f.After != "" {
+		v.Newest = runsPath(v.State, v.Query, "")
+	}
+	for _, s := range list.Items {
+		v.Lines = append(v.Lines, runLineOf(s, now))
+	}
+	c.show(w, r, http.StatusOK, "runs", page{Title: "Runs", Nav: "runs", Body: v})
+}
+
+func runsPath(state, query, after string) string {
+	q := url.Values{}
+	for name, value := range map[string]string{"state": state, "q": query, "after": after} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if len(q) == 0 {
+		return "/runs"
+	}
+	return "/runs?" + q.Encode()
+}
+
+// runFilter parses what a person types to filter the list of runs; wrong says what is not understood.
+//
+//	refund label:customer=17 input:order=A-1009 since:2h until:2026-01-31
+func runFilter(text string, now time.Time) (f runlog.Filter, wrong string) {
+	f.Labels, f.Input = map[string]string{}, map[string]string{}
+	for _, word := range strings.Fields(text) {
+		name, value, ok := strings.Cut(word, ":")
+		if !ok {
+			name, value = "workflow", word
+		}
+		switch name {
+		case "workflow":
+			f.Workflow = value
+		case "label", "input":
+			k, v, ok := strings.Cut(value, "=")
+			if !ok || k == "" {
+				return f, word + ": write " + name + ":name=value"
+			}
+			map[string]map[string]string{"label": f.Labels, "input": f.Input}[name][k] = v
+		case "since", "until":
+			at, ok := timeOf(value, now)
+			if !ok {
+				return f, word + ": write " + name + ":2h, " + name + ":7d, " + name + ":2026-01-31 or " + name + ":2026-01-31T08:00:00Z"
+			}
+			*map[string]*time.Time{"since": &f.Since, "until": &f.Until}[name] = at
+		default:
+			return f, word + ": write workflow:, label:, input:, since: or until: with a value behind it"
+		}
+	}
+	return f, ""
+}
+
+// timeOf parses a time as people write it: so long ago, a day, or an instant.
+func timeOf(text string, now time.Time) (time.Time, bool) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseFloat(days, 64); err == nil {
+			return now.Add(-time.Duration(n * float64(24*time.Hour))), true
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil {
+		return now.Add(-d), true
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
+}
+
+func runLineOf(s runlog.Summary, now time.Time) runLine {
+	l := runLine{Short: tail(s.ID), Path: runPath(s.ID), Workflow: s.Workflow, State: s.State, Standing: view.Standing(s.State, s.Ending), Labels: labels(s.Labels), Started: at(s.Started, now), Age: age(now.Sub(s.Started))}
+	end := now
+	if s.Ended != nil {
+		end = *s.Ended
+	}
+	l.Took = took(end.Sub(s.Started))
+	return l
+}
+
+type runView struct {
+	ID, Short, Path, Workflow string
+	State                     steps.RunState
+	Standing                  string
+	Reason                    string
+	Labels                    []row
+	Started, Ended            moment
+	Took                      string
+	RetryOf, RetryShort       string
+	Spent                     string // what its models took; empty = it has called none
+	Questions                 []choice
+	Degraded                  []row
+	Stricter                  []row // where workers' tools files differ from the submitted one
+	Input, Output             value
+	Filters                   []choice
+	Bars                      []bar
+	Hidden                    int    // attempts that the page has no room for
+	Worked                    string // the time that the line of the bars spans
+	Shrunk                    bool   // times when the run waited only for people are drawn shorter
+	Events                    string // path of the raw events; empty = no such page
+	Why                       *whyView
+	Agents                    []*agentView
+}
+
+func (c *Console) run(w http.ResponseWriter, r *http.Request) {
+	d, err := c.o.Runs.Document(r.Context(), r.PathValue("id"))
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	v := c.makeRun(d, r.URL.Query().Get("show"), c.acts(r.Context(), d))
+	if !d.State.Ended() {
+		v.Why = c.why(r, d.ID)
+	}
+	news := url.Values{"page": {"run"}, "id": {d.ID}, "mark": {markOfRun(d)}}
+	c.show(w, r, http.StatusOK, "run", page{Title: "Run " + v.Short, Nav: "runs", News: "/news?" + news.Encode(), Body: v})
+}
+
+func (c *Console) makeRun(d view.Document, only string, acts map[string][]handoff.TrailLine) runView {
+	now, in := c.o.Now(), newRoom()
+	v := runView{
+		ID: d.ID, Short: tail(d.ID), Path: runPath(d.ID), Workflow: d.Workflow, State: d.State, Standing: view.Standing(d.State, d.Ending), Reason: in.said(d.Reason), Labels: labels(d.Labels),
+		Started: at(d.Started, now), Input: in.shown(d.Input, valuePath(runPath(d.ID), "input")), Output: in.shown(d.Output, valuePath(runPath(d.ID), "output")),
+	}
+	end := now
+	if d.Ended != nil {
+		end, v.Ended = *d.Ended, at(*d.Ended, now)
+	}
+	v.Took, v.Spent = took(end.Sub(d.Started)), d.Spent.Words()
+	if d.RetryOf != "" {
+		v.RetryOf, v.RetryShort = runPath(d.RetryOf), tail(d.RetryOf)
+	}
+	for _, id := range firstOf(d.Escalations) {
+		v.Questions = append(v.Questions, choice{Label: shortID(id), Path: cardPath(id)})
+	}
+	for _, g := range firstOf(d.Degraded) {
+		v.Degraded = append(v.Degraded, row{Name: g.Step + " by " + g.Rung, Text: in.said(g.Cause)})
+	}
+	for i := range firstOf(d.Agents) {
+		v.Agents = append(v.Agents, in.agent(&d.Agents[i], "", ""))
+	}
+	for _, s := range d.Stricter {
+		v.Stricter = append(v.Stricter, row{Name: s.Tool, Text: s.Text()})
+	}
+	for _, f := range []string{"all", "failed", "retried"} {
+		path := v.Path
+		if f != "all" {
+			path += "?show=" + f
+		}
+		v.Filters = append(v.Filters, choice{f, path, f == cmp.Or(only, "all")})
+	}
+	fall := newWaterfall(d, acts, now)
+	v.Bars, v.Hidden = fall.bars(only)
+	for i := range v.Bars {
+		v.Bars[i].Message = in.said(v.Bars[i].Message)
+	}
+	v.Worked, v.Shrunk = took(fall.end.Sub(d.Started)), fall.shrunk
+	if c.o.Events != nil {
+		v.Events = c.o.Events(d.ID)
+	}
+	return v
+}
+
+// markOfRun changes whenever the run goes on.
+func markOfRun(d view.Document) string {
+	attempts := 0
+	ended := 0
+	for _, s := range d.Steps {
+		attempts += len(s.Attempts)
+		if s.State.Ended() {
+			ended++
+		}
+	}
+	return string(d.State) + string(d.Ending) + " " + strconv.Itoa(attempts) + " " + strconv.Itoa(ended) + " " + strconv.Itoa(len(d.Escalations))
+}
+
+// document is the run as programs read it.
+func (c *Console) document(w http.ResponseWriter, r *http.Request) {
+	d, err := c.o.Runs.Document(r.Context(), r.PathValue("id"))
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	raw, err := json.Marshal(d)
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	_, _ = w.Write([]byte(editable(raw))) // the reader is gone
+}

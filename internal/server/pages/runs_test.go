@@ -1,0 +1,119 @@
+package pages_test
+
+import (
+	"fmt"
+	"html"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"belay/internal/handoff"
+	"belay/internal/runlog"
+	"belay/internal/server/pages/pagestest"
+	"belay/internal/steps"
+	"belay/internal/steps/view"
+)
+
+// TestTheListOfRunsHasPages, each of which links the next one.
+func TestTheListOfRunsHasPages(t *testing.T) {
+	t.Parallel()
+	w := pagestest.Empty(clock)
+	const runs = 120
+	for i := range runs {
+		w.PutRun(view.Document{ID: fmt.Sprintf("run-%03d", i), Workflow: "refund", State: steps.RunRunning, Started: noon.Add(-time.Minute)})
+	}
+	s := newSite(t, w)
+	seen, path := 0, "/runs?q=refund&state=running"
+	for pages := 0; path != ""; pages++ {
+		a := s.get(path)
+		if a.status != 200 || !strings.Contains(a.body, "120 in all") || strings.Contains(a.body, ">Newest<") != (pages > 0) {
+			t.Fatalf("page %d: %d %.2000s", pages, a.status, a.body)
+		}
+		seen += strings.Count(a.body, "data-row")
+		path = link(a.body, "next")
+	}
+	if seen != runs {
+		t.Errorf("all pages show %d runs", seen)
+	}
+	if a := s.get("/runs?after=gone&q=refund"); a.status != 303 || a.header.Get("Location") != "/runs?q=refund" {
+		t.Errorf("behind a run that is gone: %d, to %s", a.status, a.header.Get("Location"))
+	}
+}
+
+// link is where the link with this rel leads; empty where there is none.
+func link(body, rel string) string {
+	before, _, ok := strings.Cut(body, `" rel="`+rel+`"`)
+	if !ok {
+		return ""
+	}
+	return strings.ReplaceAll(before[strings.LastIndex(before, `"`)+1:], "&amp;", "&")
+}
+
+func TestWhatIsTypedToFilterRuns(t *testing.T) {
+	t.Parallel()
+	w := pagestest.Empty(clock)
+	s := newSite(t, w)
+	for text, want := range map[string]string{
+		"":                                 "{  map[] map[] - -}",
+		"refund":                           "{refund map[] map[] - -}",
+		"label:customer=17 label:a=b=c":    "{ map[a:b=c customer:17] map[] - -}",
+		"workflow:x input:customer.id=A-9": "{x map[] map[customer.id:A-9] - -}",
+		"since:2h until:2026-11-23":        "{ map[] map[] 2026-11-23T01:12:00Z 2026-11-23T00:00:00Z}",
+		"since:1.5d":                       "{ map[] map[] 2026-11-21T15:12:00Z -}",
+		"until:2026-01-31T08:00:00+01:00":  "{ map[] map[] - 2026-01-31T07:00:00Z}",
+		"label:x":                          "label:x: write label:name=value",
+		"input:=x":                         "input:=x: write input:name=value",
+		"since:soon":                       "since:soon: write since:2h, since:7d, since:2026-01-31 or since:2026-01-31T08:00:00Z",
+		"state:failed":                     "state:failed: write workflow:, label:, input:, since: or until: with a value behind it",
+	} {
+		a := s.get("/runs?q=" + url.QueryEscape(text))
+		if got := show(w.Asked()); a.status == 200 && got != strings.Replace(want, "{  map", "{ map", 1) {
+			t.Errorf("%q\ngot  %s\nwant %s", text, got, want)
+		}
+		if a.status != 200 && !strings.Contains(html.UnescapeString(a.body), want) {
+			t.Errorf("%q is answered with %d, without %q", text, a.status, want)
+		}
+	}
+}
+
+func show(f runlog.Filter) string {
+	at := func(t time.Time) string {
+		if t.IsZero() {
+			return "-"
+		}
+		return t.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("{%s %v %v %s %s}", f.Workflow, f.Labels, f.Input, at(f.Since), at(f.Until))
+}
+
+// TestWhatModelsTook: a run's page and its card say it, and nothing where no model was asked.
+func TestWhatModelsTook(t *testing.T) {
+	t.Parallel()
+	spent := &view.Spent{Input: 12_000, Output: 400, USD: steps.Dollars(0.03)}
+	run := pagestest.Shipment[:len(pagestest.Shipment)-2]
+	w := changed(t, pagestest.Shipment, func(c *handoff.Card) {
+		c.Dossier.Spent = spent
+		a := &c.Dossier.Attempts[0]
+		a.Reason, a.Usage, a.Cost = steps.Refusal, &steps.Usage{Input: 900, Output: 99}, steps.Dollars(0.01)
+	})
+	d, err := w.Document(t.Context(), run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, w)
+	if page := s.get("/runs/" + run).body; strings.Contains(page, "models took") {
+		t.Error("a run that asked no model says what its models took")
+	}
+	d.Spent = spent
+	w.PutRun(d)
+	if page := s.get("/runs/" + run).body; !strings.Contains(page, "Its models took 12,400 tokens, $0.03.") {
+		t.Error("the run's page does not say what its models took")
+	}
+	card := s.get("/e/" + pagestest.Shipment).body
+	for _, want := range []string{"models took 12,400 tokens, $0.03 so far", "<strong>unavailable</strong> (refusal)", "999 tokens, $0.01", "permanent: the same call fails again"} {
+		if !strings.Contains(card, want) {
+			t.Errorf("the card does not say %q", want)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package pages
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+
+	"belay/internal/exactjson"
+	"belay/internal/handoff"
+	"belay/internal/people"
+	"belay/internal/steps/view"
+)
+
+// said is what the reader's act has just done, to be shown once. It travels through the redirect in a cookie, so that any
+// dispatcher can answer the next request. It is only for this reader: the card has what counts.
+type said struct {
+	Action   people.Action `json:"a"`
+	Effect   string        `json:"e,omitempty"`
+	Repeated bool          `json:"n,omitempty"` // it had been done before, and counts once
+}
+
+const saidCookie = "belay-said"
+
+// say sends the reader back to the card, which shows what happened.
+func say(w http.ResponseWriter, r *http.Request, d view.Dossier, done handoff.Done) {
+	id := d.ID
+	body, err := json.Marshal(said{done.Action, spoken(cut(done.Effect, 400), namesIn(d)...), done.Repeated})
+	if err == nil {
+		http.SetCookie(w, &http.Cookie{
+			Name: saidCookie, Value: base64.RawURLEncoding.EncodeToString(body), Path: cardPath(id), MaxAge: 60,
+			HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+		})
+	}
+	http.Redirect(w, r, cardPath(id), http.StatusSeeOther)
+}
+
+// readSaid reads what was said and forgets it.
+func (c *Console) readSaid(w http.ResponseWriter, r *http.Request) *said {
+	cookie, err := r.Cookie(saidCookie)
+	if err != nil {
+		return nil
+	}
+	http.SetCookie(w, &http.Cookie{Name: saidCookie, Path: cardPath(r.PathValue("id")), MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil})
+	body, err := base64.RawURLEncoding.DecodeString(cookie.Value)
+	var s said
+	if err != nil || exactjson.Unmarshal(body, &s) != nil || verbWords[s.Action].Label == "" {
+		return nil
+	}
+	return &s
+}
+
+// Words say that the act counts.
+func (s said) Words() string {
+	switch s.Action {
+	case people.Claim:
+		return "You have claimed it."
+	case people.Release:
+		return "Your claim has ended."
+	case people.Assign:
+		return "It is assigned."
+	case people.Snooze:
+		return "It is snoozed."
+	case people.Note:
+		return "The note is saved."
+	}
+	if s.Repeated {
+		return "You had decided this already; it counts once."
+	}
+	return "Your decision counts: " + string(s.Action) + "."
+}
+
+// Decided reports whether it was a decision, after which the page offers the next escalation.
+func (s said) Decided() bool {
+	switch s.Action {
+	case people.Claim, people.Release, people.Assign, people.Snooze, people.Note:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,29 @@
+package pages
+
+import (
+	"bytes"
+	"net/http"
+)
+
+// signIn is the page for somebody who is not signed in.
+type signIn struct {
+	Next     string // the path to go to afterwards
+	Problem  string // why the last try failed; empty = there was none
+	Provider bool   // people can sign in through an OpenID Connect provider
+}
+
+// NewSignIn returns a function that writes the sign-in page, with the looks of the console and its environment's name. The
+// page needs no script, and of the console only /static/.
+func NewSignIn(env Environment) func(w http.ResponseWriter, status int, next, problem string, provider bool) error {
+	pages := parsePages(newAssets())
+	return func(w http.ResponseWriter, status int, next, problem string, provider bool) error {
+		var b bytes.Buffer
+		if err := pages["signin"].ExecuteTemplate(&b, "layout", page{Title: "Sign in", Env: env, Stranger: true, Body: signIn{next, spoken(problem), provider}}); err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.WriteHeader(status)
+		_, err := w.Write(b.Bytes())
+		return err
+	}
+}

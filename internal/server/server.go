@@ -1,0 +1,131 @@
+// Package server is the HTTP side of a dispatcher: it puts the console and the API behind one gate, and tells open
+// pages what has changed.
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/catalog"
+	"belay/internal/dlq"
+	"belay/internal/executor"
+	"belay/internal/handoff"
+	"belay/internal/notify"
+	"belay/internal/people"
+	"belay/internal/runlog"
+	"belay/internal/server/api"
+	"belay/internal/server/gate"
+	"belay/internal/server/pages"
+	"belay/internal/steps"
+	"belay/internal/steps/view"
+)
+
+// Gate lets requests in or refuses them. Who returns who has sent a request that it let in.
+type Gate interface {
+	Wrap(next http.Handler) http.Handler
+	Who(r *http.Request) people.Actor
+}
+
+// Options are what the pages stand on. All but Logger, Catalog, Trace and Prove are required.
+type Options struct {
+	Bus         *bus.Bus
+	Runs        *runlog.Log
+	Desk        *handoff.Desk
+	Redrives    *handoff.Redrives
+	Gate        Gate
+	Environment pages.Environment
+	Runbook     pages.Runbook
+	Logger      *slog.Logger
+	Catalog     *catalog.Catalog // what may be submitted through the API; nil = nothing
+	Trace       api.Trace        // makes the spans of what is submitted there; nil = none
+	// Prove signs that the token of whoever submits a run was shown; nil = nobody can tell later who submitted it.
+	Prove func(run string, e *steps.Submitted) error
+
+	PublicURL string        // where people reach the console, for those who are sent there; empty = not known
+	Version   string        // of the program, for clients over MCP
+	CallWait  time.Duration // how long a call over MCP waits for its run; 0 = as long as clients wait
+}
+
+// New makes the handler for the console and the API. What it does in the background ends with ctx.
+func New(ctx context.Context, o Options) http.Handler {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	served := &tools{bus: o.Bus, escalations: dlq.New(o.Bus)}
+	changes := &pages.Changes{}
+	go follower{bus: o.Bus, changes: changes, logger: o.Logger}.run(ctx)
+	faults := followFaults(ctx, o.Bus, o.Logger)
+	asker := notify.Asker{Bus: o.Bus, Items: o.Desk.Items}
+	console := pages.New(pages.Options{
+		Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Tools: served.Tools, Workers: served.Workers, Changes: changes, Environment: o.Environment, Runbook: o.Runbook,
+		Who: via(o.Gate, "console"), Now: time.Now, Logger: o.Logger, Faults: faults,
+		Events: func(run string) string { return "/api/v1/runs/" + run + "/events" }, Why: func(ctx context.Context, run string) (view.Why, error) {
+			s, err := o.Runs.Load(ctx, run)
+			if err != nil {
+				return view.Why{}, err
+			}
+			return asker.Of(ctx, s)
+		},
+	})
+	go console.Watch(ctx)
+	watch := runlog.NewWatch(o.Runs)
+	context.AfterFunc(ctx, watch.Close)
+	way := api.Options{Catalog: o.Catalog, Trace: o.Trace, Prove: o.Prove, Watch: watch, Waits: gate.NewWaits(), Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Workers: served.Workers, Why: asker.Of}
+	offered := overMCP(ctx, o, way)
+	way.Who = via(o.Gate, "api")
+	calls := api.New(way)
+	return o.Gate.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := byTool(o.Gate, r); err != nil {
+			api.Refuse(w, err)
+			return
+		}
+		if r.URL.Path == "/mcp" {
+			offered.ServeHTTP(w, r)
+			return
+		}
+		if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/openapi.json" {
+			calls.ServeHTTP(w, r)
+			return
+		}
+		if err := looks(o.Gate, r); err != nil {
+			if strings.Contains(r.Header.Get("Accept"), "text/html") {
+				console.Refuse(w, r, err)
+				return
+			}
+			api.Refuse(w, err)
+			return
+		}
+		console.ServeHTTP(w, r)
+	}))
+}
+
+// byTool says why a request is refused that a tool has made. Whoever chose its parameters, perhaps a model, must not decide
+// what people are asked, so it gets in only as somebody who decides nothing.
+func byTool(g Gate, r *http.Request) error {
+	if r.Header.Get(executor.ToolCall) == "" || !g.Who(r).Role.Includes(people.Operator) {
+		return nil
+	}
+	return fmt.Errorf("%w: a tool has made this request, and tools decide nothing; let its rung show a token of a submitter or viewer (bearer_env)", people.ErrForbidden)
+}
+
+// looks says why somebody sees no pages. Their looks and scripts tell nobody anything.
+func looks(g Gate, r *http.Request) error {
+	if strings.HasPrefix(r.URL.Path, "/static/") {
+		return nil
+	}
+	return g.Who(r).May(people.Look)
+}
+
+// via returns who asks, with their way in.
+func via(g Gate, way string) func(*http.Request) people.Actor {
+	return func(r *http.Request) people.Actor {
+		who := g.Who(r)
+		who.Via = way
+		return who
+	}
+}

@@ -1,0 +1,65 @@
+package steps
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// Carry lists what a retry of the ended run s need not do again: units that are done and were not compensated.
+func Carry(s *State) []Carried {
+	undone := make(map[int]bool)
+	for i := range s.Units {
+		if of, ok := s.Undo(i); ok && s.Units[i].State() == StepSucceeded {
+			undone[of] = true
+		}
+	}
+	var list []Carried
+	for i := range s.Units {
+		u := &s.Units[i]
+		if u.origin.kind == undo || u.ofAgent() || !u.State().Done() || undone[i] || u.Fault != nil {
+			continue
+		}
+		list = append(list, Carried{Step: u.ID, State: u.State(), Rung: u.Rung, Output: u.Output, Degraded: carriedLabel(s, i), Tainted: u.tainted})
+	}
+	return list
+}
+
+// carriedLabel says how a step's result came about. Items are not carried over on their own, so the step takes the label of
+// the first item that has one.
+func carriedLabel(s *State, i int) *Degraded {
+	u := &s.Units[i]
+	if u.Degraded == nil && u.loop != nil {
+		return s.agentLabel(u)
+	}
+	if u.Degraded != nil || u.fan == nil {
+		return u.Degraded
+	}
+	for n := range u.fan.items {
+		if d := s.Units[u.fan.first+n].Degraded; d != nil {
+			return &Degraded{Step: u.ID, Rung: d.Rung, Cause: "item " + strconv.Itoa(n) + ": " + d.Cause, Age: d.Age}
+		}
+	}
+	return nil
+}
+
+// agentLabel is the label of the first turn or call of an agent that has one.
+func (s *State) agentLabel(u *Unit) *Degraded {
+	for _, t := range u.loop.turns {
+		for _, k := range append([]int{t.unit}, t.calls...) {
+			if d := s.Units[k].Degraded; d != nil {
+				return &Degraded{Step: u.ID, Rung: d.Rung, Cause: s.Units[k].Spoken() + ": " + d.Cause, Age: d.Age}
+			}
+		}
+	}
+	return nil
+}
+
+// degradedBy is what the root `steps.<id>.degraded_by` shows: how the result came about where it is degraded, else null.
+func (s *State) degradedBy(i int) any {
+	d := carriedLabel(s, i)
+	if d == nil || !s.Units[i].tainted {
+		return nil
+	}
+	age := strconv.FormatFloat(float64(d.Age)/1e9, 'f', -1, 64)
+	return map[string]any{"rung": d.Rung, "cause": d.Cause, "age": json.Number(age)}
+}

@@ -1,0 +1,45 @@
+package steps
+
+import (
+	"testing"
+	"time"
+)
+
+// TestAClaimedCallIsNotRefusedUnread: its approval is over when the message comes again, and it may have happened.
+func TestAClaimedCallIsNotRefusedUnread(t *testing.T) {
+	t.Parallel()
+	x := newGuarded(t)
+	x.g.Now = start.Add(time.Hour)
+	h := Handling{Delivered: Delivered{StepMessage: x.m, Redelivered: true, Claim: "me"}}
+	if n := h.Next(); n.Act != ActSlot {
+		t.Fatal(n.Act)
+	}
+	h.Slot(Own{Heard: true, Unsafe: true, Guard: &x.g})
+	if n := h.Next(); n.Act != ActRead {
+		t.Fatal(n.Act)
+	}
+	h.Read(append(x.log, Record{Event: Claimed{x.m.Attempt, "gone"}}))
+	if n := h.Next(); n.Act != ActFail || n.Fault.Class != Unknown || !n.Fault.MayHaveActed() {
+		t.Errorf("%v %+v", n.Act, n.Fault)
+	}
+}
+
+// TestAfterAReconnectTheLogIsAskedOnceMore: it may have lost what the attempt follows from, and have its claim all the same.
+func TestAfterAReconnectTheLogIsAskedOnceMore(t *testing.T) {
+	t.Parallel()
+	m := StepMessage{Run: "r", Attempt: Attempt{Step: "s", Try: 1}, Tool: "pay", Effects: EffectsUnsafe}
+	h := Handling{Delivered: Delivered{StepMessage: m, Claim: "me"}}
+	h.Slot(Own{Heard: true, Unsafe: true})
+	h.Recheck()
+	if n := h.Next(); n.Act != ActReadAll {
+		t.Fatal(n.Act)
+	}
+	h.Read([]Record{{Event: Claimed{m.Attempt, "me"}}})
+	if n := h.Next(); n.Act != ActCompare {
+		t.Fatal(n.Act)
+	}
+	h.Compared(NeverDid)
+	if n := h.Next(); n.Act != ActPark {
+		t.Errorf("%v %+v", n.Act, n.Fault)
+	}
+}

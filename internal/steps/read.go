@@ -1,0 +1,184 @@
+package steps
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What others read of a state beside its exported fields. Nothing here changes anything.
+
+// IsItem reports whether the unit is an item of a for_each step.
+func (u *Unit) IsItem() bool { return u.origin.kind == fanItem }
+
+// IsUndo reports whether the unit is the compensation of another.
+func (u *Unit) IsUndo() bool { return u.origin.kind == undo }
+
+// FannedOut reports whether the unit is a for_each step whose items, or an agent step whose turns and calls, are units of
+// their own. It has no attempts itself.
+func (u *Unit) FannedOut() bool { return u.fan != nil || u.loop != nil }
+
+// IsTurn reports whether the unit is a turn of an agent: it asks the model.
+func (u *Unit) IsTurn() bool { return u.origin.kind == agentTurn }
+
+// IsCall reports whether the unit is a call that an agent has proposed.
+func (u *Unit) IsCall() bool { return u.origin.kind == agentCall }
+
+// Loops reports whether the unit is an agent step that has begun.
+func (u *Unit) Loops() bool { return u.loop != nil }
+
+// Agent is the unit of the agent whose turn or call unit u is; -1 for any other unit.
+func (u *Unit) Agent() int {
+	if !u.ofAgent() {
+		return -1
+	}
+	return int(u.origin.parent)
+}
+
+// Edited reports whether a person has changed the unit's parameters.
+func (u *Unit) Edited() bool { return u.edit > 0 }
+
+// Recalled reports whether the unit's attempt, which is out, is being taken back: nobody wants it any more.
+func (u *Unit) Recalled() bool { return recalledPhases.has(u.phase) }
+
+// Deferred reports whether the unit's next attempt waits until a person has given the run its time again.
+func (u *Unit) Deferred() bool { return u.phase == PhaseDeferred }
+
+// NotBefore is when the unit's attempt may be executed at the earliest; zero for at once.
+func (u *Unit) NotBefore() time.Time { return u.out.notBefore }
+
+// Unmet is how many of the steps that the unit needs are not done yet.
+func (u *Unit) Unmet() int { return int(u.unmet) }
+
+// Escalation is the index of the last escalation about the unit, open or not; -1 where there is none.
+func (u *Unit) Escalation() int { return u.question.index() }
+
+// Approved reports whether the unit acts on approvals that people gave for its current round.
+func (u *Unit) Approved() bool { return len(u.permit.grants) > 0 }
+
+// EndingSince says how a run ends that does not go through as planned: as what, and by which record of the log at which
+// time that began. It stays after the end. The state is empty for a run that goes on, or went through.
+func (s *State) EndingSince() (as RunState, at time.Time, seq uint64) {
+	return s.ending, s.endingFrom, s.endingSeq
+}
+
+// CarriedOver is how many steps the run took over from the run that it goes on from.
+func (s *State) CarriedOver() int { return len(s.carried) }
+
+// Compensations is how many steps would be undone if the run were ended now.
+func (s *State) Compensations() int {
+	n := 0
+	for _, i := range s.completed {
+		if s.Program.Nodes[s.Units[i].Node].CompensateTool != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Epoch is the version of the rules that the run is folded by; see the constant [Epoch].
+func (s *State) Epoch() int { return s.epoch }
+
+// FindEscalation is the index of an escalation by its id, -1 when there is none.
+func (s *State) FindEscalation(id string) int {
+	n, err := strconv.Atoi(strings.TrimPrefix(id, s.Run+"-"))
+	if err != nil || n < 1 || n > len(s.Escalations) || s.Escalations[n-1].ID != id {
+		return -1
+	}
+	return n - 1
+}
+
+// KeyRun is the run named in this run's idempotency keys; a retry keeps it.
+func (s *State) KeyRun() string { return s.keyRun }
+
+// AgentWork is what an agent was asked, what it has done so far, and how much of its limits that took.
+type AgentWork struct {
+	Instructions, Prompt string
+	Turns                []AgentTurn
+	Limits, Used         AgentLimits // the limits with what people have added; 0 is none, where there may be none
+	Last                 bool        // its model is asked for the last time, without tools
+}
+
+// AgentTurn is one time that an agent's model was asked.
+type AgentTurn struct {
+	Unit  int
+	Said  string // empty before it has answered, or where it only calls
+	Wrong string // why its answer was not taken
+	Calls []AgentProposal
+}
+
+// AgentProposal is a call as the model proposed it.
+type AgentProposal struct {
+	Unit      int             // -1: it was not begun, because a limit is reached
+	Name      string          // as the model is told of the tool
+	Arguments json.RawMessage // what could not be read as JSON is a string
+	Result    string          // what the model is told of it; empty before it is over
+	Failed    bool            // it is told that there is no result
+}
+
+// AgentWork is the work of the agent of unit i; false if i is no agent that has begun.
+func (s *State) AgentWork(i int) (AgentWork, bool) {
+	if i < 0 || s.Units[i].loop == nil {
+		return AgentWork{}, false
+	}
+	l := s.Units[i].loop
+	w := AgentWork{Instructions: l.instructions, Prompt: l.prompt, Limits: s.limits(i), Used: s.agentUsed(i), Last: l.last}
+	for n := range l.turns {
+		w.Turns = append(w.Turns, s.agentTurn(&l.turns[n]))
+	}
+	return w, true
+}
+
+func (s *State) agentTurn(t *turn) AgentTurn {
+	v := AgentTurn{Unit: t.unit, Wrong: t.wrong}
+	u := &s.Units[t.unit]
+	if u.phase != PhaseSucceeded {
+		return v
+	}
+	answer := u.said()
+	v.Said = answer.Text
+	if v.Said == "" && len(answer.Calls) == 0 {
+		v.Said = string(answer.Object)
+	}
+	for n, p := range answer.Calls {
+		call := AgentProposal{Unit: -1, Name: p.Name, Arguments: orNull(p.Arguments)}
+		if p.Unreadable != "" {
+			call.Arguments, _ = json.Marshal(p.Unreadable) // a text is always JSON
+		}
+		if n < len(t.calls) {
+			call.Unit = t.calls[n]
+			if s.Units[call.Unit].Over() {
+				call.Result, call.Failed = s.resultOf(call.Unit)
+			}
+		}
+		v.Calls = append(v.Calls, call)
+	}
+	return v
+}
+
+// agentUsed is how much agent i has used of each of its limits.
+func (s *State) agentUsed(i int) AgentLimits {
+	l := s.Units[i].loop
+	used := AgentLimits{Turns: len(l.turns), Calls: l.calls, Refusals: l.refused, Time: Duration(s.agentEnd(i).Sub(l.began))}
+	used.Tokens, used.USD = s.agentSpent(i)
+	if len(l.turns) > 0 && l.turns[len(l.turns)-1].digest != "" {
+		used.Repeats = l.repeats(s.limits(i).Repeats)
+	}
+	return used
+}
+
+// agentEnd is until when agent i took its time: now or, once it is over, when the last answer of its model came.
+func (s *State) agentEnd(i int) time.Time {
+	turns := s.Units[i].loop.turns
+	if !s.Units[i].Over() || len(turns) == 0 {
+		return s.Now
+	}
+	end := s.Units[i].loop.began
+	for _, rec := range s.Units[turns[len(turns)-1].unit].Attempts {
+		if rec.Ended.After(end) {
+			end = rec.Ended
+		}
+	}
+	return end
+}
