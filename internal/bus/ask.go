@@ -58,9 +58,12 @@ func (b *Bus) api(call string) string {
 	return jetstream.DefaultAPIPrefix + call
 }
 
-// away replaces an error by a plain one if there is no connection now.
+// away replaces an error by a plain one if there is no connection now, or was none for a moment. What may have been stored
+// stays [ErrUncertain].
 func (b *Bus) away(err error) error {
-	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+	unsent := errors.Is(err, nats.ErrReconnectBufExceeded)
+	cut := errors.Is(err, nats.ErrDisconnected) && !errors.Is(err, ErrUncertain)
+	if unsent || cut {
 		return b.noConnection()
 	}
 	return err

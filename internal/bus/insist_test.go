@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -142,5 +143,34 @@ func TestInsist(t *testing.T) {
 	})
 	if err == nil || !strings.Contains(err.Error(), "not now") || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) < b.timeout {
 		t.Errorf("a server that never can: %v after %s", err, time.Since(began))
+	}
+}
+
+// TestALostConnectionIsNoAnswer: whether the client's library or this package sees first that the connection was lost, the
+// caller hears the same.
+func TestALostConnectionIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
+	silent, err := b.nc.SubscribeSync("silent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		_, err := insist(t.Context(), b, func(ctx context.Context) (*nats.Msg, error) {
+			go func() {
+				_, _ = silent.NextMsgWithContext(ctx) // the question has been sent
+				_ = b.nc.ForceReconnect()
+			}()
+			return b.nc.RequestWithContext(ctx, "silent", nil)
+		})
+		if !errors.Is(err, ErrUnreachable) {
+			t.Fatal(err)
+		}
+		if err := b.AwaitConnection(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.away(fmt.Errorf("%w: %w", ErrUncertain, nats.ErrDisconnected)); !errors.Is(err, ErrUncertain) {
+		t.Errorf("what may have been stored: %v", err)
 	}
 }
