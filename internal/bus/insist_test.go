@@ -174,3 +174,56 @@ func TestALostConnectionIsNoAnswer(t *testing.T) {
 		t.Errorf("what may have been stored: %v", err)
 	}
 }
+
+// TestAPurgeThatIsAskedAgainSparesWhatIsNew: the server removed what there was, its answer was lost, and the subject was
+// written to before it was asked again.
+func TestAPurgeThatIsAskedAgainSparesWhatIsNew(t *testing.T) {
+	t.Parallel()
+	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
+	direct := dial(t, Options{InProcess: s})
+	setUp(t, direct, SetupOptions{Partitions: 1})
+	nc, err := nats.Connect("", nats.InProcessServer(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	asked := 0
+	_, err = nc.Subscribe("$JS.late.API.>", func(m *nats.Msg) {
+		forward := &nats.Msg{Subject: "$JS.API." + strings.TrimPrefix(m.Subject, "$JS.late.API."), Reply: m.Reply, Header: m.Header, Data: m.Data}
+		if strings.HasPrefix(forward.Subject, "$JS.API.STREAM.PURGE.") {
+			if asked++; asked == 1 {
+				_, err := nc.Request(forward.Subject, forward.Data, 5*time.Second)
+				if err != nil {
+					t.Error(err)
+				}
+				put(t, direct, "r0")
+				return
+			}
+		}
+		_ = nc.PublishMsg(forward)
+	})
+	if err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := dial(t, Options{InProcess: s, Domain: "late", Timeout: 20 * time.Second})
+	if err := b.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stream, subject := b.Names().RunsStream(0), b.Names().LogOf(0, "r0")
+	for _, purge := range []func(context.Context, string, string) error{b.Purge, b.PurgeButLast} {
+		put(t, direct, "r0")
+		put(t, direct, "r0")
+		asked = 0
+		if err := purge(t.Context(), stream, subject); err != nil || asked != 2 {
+			t.Errorf("%v, asked %d times", err, asked)
+		}
+	}
+	var seqs []uint64
+	err = b.Scan(t.Context(), stream, subject, 0, func(e Entry) { seqs = append(seqs, e.Seq) })
+	if err != nil || fmt.Sprint(seqs) != "[5 6]" {
+		t.Errorf("left are %v, %v; want what was last, and what was stored meanwhile", seqs, err)
+	}
+}

@@ -76,27 +76,43 @@ func (b *Bus) ofLeader(ctx context.Context, stream string, which map[string]any)
 	return e, true, nil
 }
 
-// Purge removes all messages on a subject, wildcards allowed.
+// Purge removes the messages that are on a subject now, wildcards allowed. It names the last of them to the server, which
+// may be asked more than once: what is stored meanwhile stays.
 func (b *Bus) Purge(ctx context.Context, stream, subject string) error {
-	return b.purge(ctx, stream, map[string]any{"filter": subject}, subject)
+	return b.purgeNow(ctx, stream, subject, 0)
+}
+
+// PurgeButLast is [Bus.Purge] for all messages but the last.
+func (b *Bus) PurgeButLast(ctx context.Context, stream, subject string) error {
+	return b.purgeNow(ctx, stream, subject, 1)
+}
+
+func (b *Bus) purgeNow(ctx context.Context, stream, subject string, keep uint64) error {
+	if err := b.mayPurge(stream, subject); err != nil {
+		return err
+	}
+	last, ok, err := b.Last(ctx, stream, subject)
+	if err != nil || !ok {
+		return err
+	}
+	return b.PurgeTo(ctx, stream, subject, last.Seq-keep)
 }
 
 // PurgeTo removes the messages on a subject up to and including a sequence.
 func (b *Bus) PurgeTo(ctx context.Context, stream, subject string, seq uint64) error {
-	return b.purge(ctx, stream, map[string]any{"filter": subject, "seq": seq + 1}, subject)
+	if err := b.mayPurge(stream, subject); err != nil || seq == 0 {
+		return err
+	}
+	_, err := ask[refusal](ctx, b, "STREAM.PURGE."+stream, map[string]any{"filter": subject, "seq": seq + 1})
+	if err != nil {
+		return fmt.Errorf("purge %s from %s: %w", subject, stream, err)
+	}
+	return nil
 }
 
-// PurgeButLast removes all messages on a subject but the last.
-func (b *Bus) PurgeButLast(ctx context.Context, stream, subject string) error {
-	return b.purge(ctx, stream, map[string]any{"filter": subject, "keep": 1}, subject)
-}
-
-func (b *Bus) purge(ctx context.Context, stream string, which map[string]any, subject string) error {
+func (b *Bus) mayPurge(stream, subject string) error {
 	if !strings.HasPrefix(subject, b.names.Prefix+".") {
 		return fmt.Errorf("purge %q from %s: not one of Belay's subjects; nothing was removed", subject, stream)
-	}
-	if _, err := ask[refusal](ctx, b, "STREAM.PURGE."+stream, which); err != nil {
-		return fmt.Errorf("purge %s from %s: %w", subject, stream, err)
 	}
 	return nil
 }
