@@ -160,25 +160,10 @@ func (s *State) agentTurn(t *turn) AgentTurn {
 // agentUsed is how much agent i has used of each of its limits.
 func (s *State) agentUsed(i int) AgentLimits {
 	l := s.Units[i].loop
-	used := AgentLimits{Turns: len(l.turns), Calls: l.calls, Refusals: l.refused, Time: Duration(s.agentEnd(i).Sub(l.began))}
+	used := AgentLimits{Turns: len(l.turns), Calls: l.calls, Refusals: l.refused, Time: Duration(l.clock.at(s.Now))}
 	used.Tokens, used.USD = s.agentSpent(i)
 	if len(l.turns) > 0 && l.turns[len(l.turns)-1].digest != "" {
 		used.Repeats = l.repeats(s.limits(i).Repeats)
 	}
 	return used
-}
-
-// agentEnd is until when agent i took its time: now or, once it is over, when the last answer of its model came.
-func (s *State) agentEnd(i int) time.Time {
-	turns := s.Units[i].loop.turns
-	if !s.Units[i].Over() || len(turns) == 0 {
-		return s.Now
-	}
-	end := s.Units[i].loop.began
-	for _, rec := range s.Units[turns[len(turns)-1].unit].Attempts {
-		if rec.Ended.After(end) {
-			end = rec.Ended
-		}
-	}
-	return end
 }

@@ -171,6 +171,8 @@ func (p *progress) next(s *steps.State, i int, rec *steps.AttemptRecord) (text, 
 		return "the probe checks whether it happened", "?", "33"
 	case view.SequelPerson:
 		return "a person decides", "!", "31"
+	case view.SequelModel:
+		return "the agent's model is told", "✗", "33"
 	case view.SequelFail:
 		return "the run fails", "✗", "31"
 	}

@@ -22,7 +22,7 @@ type Agent struct {
 	Earlier      int               `json:"earlier,omitempty"`      // turns before the first one here
 	Turns        []AgentTurn       `json:"turns"`                  // oldest first
 	Limits       steps.AgentLimits `json:"limits"`                 // with what people have added; none where there is no number
-	Used         steps.AgentLimits `json:"used"`                   // of each limit; where nobody knows what a turn cost, what was reserved for it counts
+	Used         steps.AgentLimits `json:"used"`                   // of each limit; where nobody knows what a turn took, what was reserved for it counts
 	Last         bool              `json:"last,omitempty"`         // it is asked for the last time, without tools
 	People       []Asked           `json:"people,omitempty"`       // what people were asked about its limits
 }
@@ -42,7 +42,7 @@ type AgentTurn struct {
 	Message  string          `json:"message,omitempty"`   // of that fault
 	People   []Asked         `json:"people,omitempty"`    // what people were asked about it
 	Took     steps.Duration  `json:"took,omitempty"`      // all its attempts, in seconds
-	Tokens   int64           `json:"tokens,omitempty"`    // read and written
+	Tokens   int64           `json:"tokens,omitempty"`    // read and written; where nobody knows, those that were reserved
 	Cost     steps.Money     `json:"cost,omitempty"`      // in US dollars
 }
 
@@ -153,9 +153,7 @@ func (s run) agentTurn(number int, t steps.AgentTurn, asked map[string][]Asked) 
 	}
 	for _, rec := range u.Attempts {
 		v.Cost += rec.Cost
-		if rec.Usage != nil {
-			v.Tokens += rec.Usage.Input + rec.Usage.Output
-		}
+		v.Tokens += rec.Tokens()
 	}
 	for _, p := range t.Calls {
 		v.Calls = append(v.Calls, s.agentCall(u.Node, p, asked))
