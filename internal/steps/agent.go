@@ -85,6 +85,7 @@ type loop struct {
 	clock                workClock
 	out                  int // turns and calls whose attempt is in the queue or with a worker
 	asked                int // open escalations of the agent, its turns and calls
+	notes                []note
 }
 
 // turn is one answer of the model, and what came of it.
@@ -181,6 +182,10 @@ func (c *change) turnEnded(i, u int) {
 		return
 	}
 	answer := c.Units[u].said()
+	if len(answer.Calls) == 0 && c.mustRead(i) {
+		c.nextTurn(i)
+		return
+	}
 	if len(answer.Calls) == 0 || l.last {
 		c.answered(i, t, answer)
 		return

@@ -156,7 +156,7 @@ func (c *change) stuck(l *loop, k int) bool { return k > 0 && l.repeats(k) >= k 
 // repeats is how many of the last turns propose what the last one does, where k is the limit.
 func (l *loop) repeats(k int) (same int) {
 	last := l.turns[len(l.turns)-1].digest
-	for n := max(0, len(l.turns)-2*k); n < len(l.turns); n++ {
+	for n := max(l.heard(), len(l.turns)-2*k); n < len(l.turns); n++ {
 		if l.turns[n].digest == last {
 			same++
 		}

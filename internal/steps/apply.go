@@ -64,6 +64,8 @@ func (c *change) apply(e Event) {
 		c.onDecided(e)
 	case Cancelled:
 		c.onCancelled(e)
+	case Steered:
+		c.onSteered(e)
 	case Closed:
 		c.onClosed(e)
 	}

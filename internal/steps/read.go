@@ -100,12 +100,19 @@ type AgentWork struct {
 	Last                 bool        // its model is asked for the last time, without tools
 }
 
+// AgentNote is what a person has written to an agent.
+type AgentNote struct {
+	By, Text string
+	Unread   bool // its model has not been asked since
+}
+
 // AgentTurn is one time that an agent's model was asked.
 type AgentTurn struct {
 	Unit  int
 	Said  string // empty before it has answered, or where it only calls
 	Wrong string // why its answer was not taken
 	Calls []AgentProposal
+	Notes []AgentNote // that people wrote while it was the last turn; the next one begins with them
 }
 
 // AgentProposal is a call as the model proposed it.
@@ -125,7 +132,13 @@ func (s *State) AgentWork(i int) (AgentWork, bool) {
 	l := s.Units[i].loop
 	w := AgentWork{Instructions: l.instructions, Prompt: l.prompt, Limits: s.limits(i), Used: s.agentUsed(i), Last: l.last}
 	for n := range l.turns {
-		w.Turns = append(w.Turns, s.agentTurn(&l.turns[n]))
+		t := s.agentTurn(&l.turns[n])
+		for _, note := range l.notes {
+			if note.after == n+1 {
+				t.Notes = append(t.Notes, AgentNote{note.by, note.text, n+1 == len(l.turns)})
+			}
+		}
+		w.Turns = append(w.Turns, t)
 	}
 	return w, true
 }

@@ -43,6 +43,11 @@ func (c *change) toRead(i int) (tokens int64) {
 	for _, u := range last.calls {
 		tokens += int64(len(c.Units[u].Output)) + 256
 	}
+	for _, n := range l.notes {
+		if n.after == len(l.turns) {
+			tokens += int64(len(n.words()))
+		}
+	}
 	return tokens
 }
 
