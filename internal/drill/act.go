@@ -41,7 +41,12 @@ type play struct {
 func hit(t *target, h sim.Happens, once bool) *play { return &play{target: t, happens: &h, once: once} }
 
 // playsOf are the plays of a target under a fault.
-func (d *Drill) playsOf(t *target, f fault) ([]*play, string) { return f.plays(d, t) }
+func (d *Drill) playsOf(t *target, f fault) ([]*play, string) {
+	if t.none != "" {
+		return nil, t.none
+	}
+	return f.plays(d, t)
+}
 
 // play plays one, at once. Nil: without a fault.
 func (d *Drill) play(p *play) *play {
@@ -95,14 +100,14 @@ func (a *acting) crash() func(int) bool {
 }
 
 func (a *acting) checkInput(tool string, params json.RawMessage) error {
-	if check := a.Tools.Tools[tool].CheckInput; check != nil {
+	if check := a.Tools.Tool(tool).CheckInput; check != nil {
 		return check(params)
 	}
 	return nil
 }
 
 func (a *acting) needsApproval(tool string, params json.RawMessage) bool {
-	ask := a.Tools.Tools[tool].NeedsApproval
+	ask := a.Tools.Tool(tool).NeedsApproval
 	return ask != nil && ask(params)
 }
 
@@ -190,7 +195,7 @@ func above(h sim.Happens) sim.Happens {
 
 // usually is what a call does without a fault.
 func (a *acting) usually(c sim.Call) sim.Happens {
-	t := a.Tools.Tools[c.Tool]
+	t := a.Tools.Tool(c.Tool)
 	h := sim.Happens{Took: usual}
 	if c.RungName == steps.VerifyRung {
 		yes := 0

@@ -130,12 +130,19 @@ func (d *Drill) throughWithout(base *play) error {
 	}
 	for i := range base.State.Units {
 		u := &base.State.Units[i]
-		if u.Fault != nil {
+		if u.Fault != nil && !u.IsCall() {
 			return &BaseError{fmt.Sprintf("without any fault the plan does not get through: step %s: %s; its outputs and inputs are made up where none are given: "+
 				"give what the plan needs with --input and --outputs", u.Spoken(), u.Fault.Error())}
 		}
 	}
-	return &BaseError{"without any fault the plan does not get through: " + base.judged.Why}
+	for n := range base.State.Escalations {
+		e := &base.State.Escalations[n]
+		if e.Unit != steps.RunUnit && e.Fault.Class != "" {
+			return &BaseError{fmt.Sprintf("without any fault the plan does not get through: people are asked about step %s: %s; raise the limit, or give what the step gives with --outputs",
+				base.State.Units[e.Unit].Spoken(), e.Fault.Message)}
+		}
+	}
+	return &BaseError{"without any fault the plan does not get through: " + cmp.Or(base.judged.Why, "it is "+string(base.State.Status()))}
 }
 
 // Run plays every single fault. [Drill.PrepareUndo] comes before it.

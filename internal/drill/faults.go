@@ -42,6 +42,7 @@ var faults = []fault{
 	{"400", "HTTP 400", onRung, status(http.StatusBadRequest, 0)},
 	{"error", "exit code 1, or an error of its own", onRung, answers(ownError)},
 	{"panic", "the handler panics", onRung, answers(panics)},
+	{"asks", "the MCP server asks a person something", onRung, answers(serverAsks)},
 	{"garbage", "an answer that is no JSON", onRung, answers(raw("<html>Bad gateway"))},
 	{"empty", "an empty answer", onRung, answers(raw(""))},
 	{"schema", "an answer that does not fit output_schema", onRung, answers(misfit)},
@@ -50,6 +51,7 @@ var faults = []fault{
 	{"filtered", "the provider's filter stops the model", onRung, model(steps.Fault{Class: steps.ToolError, Reason: steps.ContentFilter, Final: true, Message: "the provider's content filter has stopped the answer"})},
 	{"truncated", "the model's answer is cut off at its longest output", onRung, model(steps.Fault{Class: steps.InvalidOutput, Reason: steps.Truncated, Final: true, Message: "the answer was cut off at the longest output that is allowed"})},
 	{"too-long", "the conversation does not fit into the model", onRung, model(steps.Fault{Class: steps.InvalidInput, Reason: steps.ContextTooLong, Final: true, Status: 400, Message: "400 Bad Request: the conversation is too long"})},
+	{"rogue", "the model of an agent proposes what does not fit: another tool, odd arguments, no JSON", onRung, answers(rogue)},
 	{"cache-empty", "nothing in the cache", onRung, answers(cacheEmpty)},
 	{"killed-before", "worker killed before the effect", onRung, troubles(sim.KilledBefore)},
 	{"killed-after", "worker killed after the effect, before it reports", onRung, troubles(sim.KilledAfter)},
@@ -108,6 +110,8 @@ func refused(_ *Drill, t *target) (sim.Happens, string) {
 		return fails(steps.Connection, steps.ActedNo, "no service listens on this subject: start one, or check the subject"), ""
 	case s.Command != nil:
 		return fails(steps.ToolError, steps.ActedNo, "could not be started: no such file or directory"), ""
+	case s.MCP != nil:
+		return fails(steps.Connection, steps.ActedNo, "the MCP server cannot be reached, or not be started"), ""
 	case s.Remote != nil:
 		return fails(steps.Connection, steps.ActedNo, "the program that polled for it was gone before it got the call"), ""
 	case s.Go != nil:
@@ -136,8 +140,8 @@ func model(f steps.Fault) func(*Drill, *target) ([]*play, string) {
 func status(code int, wait time.Duration) func(*Drill, *target) ([]*play, string) {
 	return answers(func(_ *Drill, t *target) (sim.Happens, string) {
 		s := t.spec()
-		if s.HTTP == nil && s.NATS == nil && s.Model == nil {
-			return sim.Happens{}, "only HTTP and NATS services and models answer with a status"
+		if s.HTTP == nil && s.NATS == nil && s.Model == nil && (s.MCP == nil || s.MCP.Server.URL == "") {
+			return sim.Happens{}, "only HTTP and NATS services, models and MCP servers with a URL answer with a status"
 		}
 		class, acted := executor.OfStatus(code)
 		if s.Model != nil {
@@ -155,12 +159,20 @@ func ownError(_ *Drill, t *target) (sim.Happens, string) {
 		h := fails(steps.ToolError, steps.ActedMaybe, "exited with 1")
 		h.Fault.Status = 1
 		return h, ""
-	case s.Go != nil, s.Remote != nil:
+	case s.Go != nil, s.Remote != nil, s.MCP != nil:
 		return fails(steps.ToolError, steps.ActedMaybe, "it failed"), ""
 	case s.HTTP != nil, s.NATS != nil, s.Model != nil:
 		return sim.Happens{}, "a service's own failures are statuses"
 	}
 	return sim.Happens{}, inWorker
+}
+
+// serverAsks is an MCP server that wants to know something of a person before it goes on.
+func serverAsks(_ *Drill, t *target) (sim.Happens, string) {
+	if t.spec().MCP == nil {
+		return sim.Happens{}, "only MCP servers ask"
+	}
+	return fails(steps.NeedsHuman, steps.ActedMaybe, "the server asks: which account?"), ""
 }
 
 func panics(_ *Drill, t *target) (sim.Happens, string) {
@@ -184,6 +196,8 @@ func raw(text string) func(d *Drill, t *target) (sim.Happens, string) {
 			max = s.NATS.MaxBytes
 		case s.Remote != nil:
 			max = s.Remote.MaxBytes
+		case s.MCP != nil:
+			return sim.Happens{Fault: &steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Message: "the answer is not the result of a tool", Detail: text}}, ""
 		case s.Model != nil:
 			return unharmed(sim.Happens{Fault: &steps.Fault{Class: steps.InvalidOutput, Message: "the answer is not what a model writes", Detail: text}}), ""
 		case s.Go != nil:

@@ -59,7 +59,7 @@ func Rehearse(s *steps.State, tools, old *plan.Tools) *Rehearsal {
 	p := sim.Play(sim.Options{
 		Program: program, Input: s.Input, By: s.By, World: re.world, People: re.people,
 		NeedsApproval: func(tool string, params json.RawMessage) bool {
-			ask := tools.Tools[tool].NeedsApproval
+			ask := tools.Tool(tool).NeedsApproval
 			return ask != nil && ask(params)
 		},
 	})
@@ -110,7 +110,7 @@ func (r *Rehearsal) compare(p *sim.Played) *Rehearsal {
 func underOther(s *steps.State, tools *plan.Tools) (p *steps.Program, why string) {
 	def := steps.Definition{Plan: s.Program.Plan, Tools: map[string]steps.Tool{}}
 	for name := range s.Program.Tools {
-		t := tools.Tools[name]
+		t := tools.Tool(name)
 		if t == nil {
 			return nil, "the tools file has no tool " + name
 		}
@@ -238,7 +238,7 @@ func ordinal(n int) string {
 
 // fixed is what a rung gives that always gives the same.
 func (r *rehearsing) fixed(c sim.Call) (sim.Happens, bool) {
-	t := r.tools.Tools[c.Tool]
+	t := r.tools.Tool(c.Tool)
 	if c.Rung >= len(t.Rungs) || t.Rungs[c.Rung].Spec.Static == nil {
 		return sim.Happens{}, false
 	}

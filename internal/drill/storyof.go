@@ -123,8 +123,14 @@ func plain(v any) any {
 }
 
 // StoryOfRun writes down what happened to a real run: the faults of its calls, what tools gave and what people decided.
-// Texts that no expression of the plan compares with are replaced, the same one always by the same; numbers stay.
-func StoryOfRun(s *steps.State, plan, tools string) *Story {
+// Texts that no expression of the plan compares with are replaced, the same one always by the same; numbers stay. A run with
+// an agent cannot be told: a story has no place for what a model said in each turn.
+func StoryOfRun(s *steps.State, plan, tools string) (*Story, error) {
+	for i := range s.Units {
+		if s.Units[i].Loops() {
+			return nil, fmt.Errorf("run %s has an agent, %s: a story cannot tell what its model said in each turn; `dispatcher runs export` has all of it", s.Run, s.Units[i].ID)
+		}
+	}
 	r := &replacer{state: s, texts: map[string]string{}, people: map[string]string{}}
 	r.keep()
 	out := &Story{
@@ -140,7 +146,7 @@ func StoryOfRun(s *steps.State, plan, tools string) *Story {
 	for n := range s.Escalations {
 		r.escalation(out, n)
 	}
-	return out
+	return out, nil
 }
 
 // replacer replaces what a story must not tell.

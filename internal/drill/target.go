@@ -29,7 +29,8 @@ type target struct {
 	step *steps.Step
 	unit string // that is hit
 	tool *plan.ToolDef
-	rung int // len(tool.Rungs) is the probe
+	rung int    // len(tool.Rungs) is the probe
+	none string // why no fault can happen there; empty where it can
 
 	// Of a question.
 	escalation string // its id in the play without faults
@@ -152,6 +153,9 @@ func dependency(tool string, r *plan.RungDef) string {
 		return ""
 	case r.Spec.HTTP != nil, r.Spec.Model != nil:
 		return host(r.Target)
+	case r.Spec.MCP != nil:
+		_, server, _ := strings.Cut(r.Target, r.Spec.MCP.Tool+" of ")
+		return host(server)
 	case r.Spec.Command != nil, r.Spec.NATS != nil:
 		first, _, _ := strings.Cut(r.Target, " ")
 		return first

@@ -48,7 +48,10 @@ func (d *Drill) Tell(s *Story) (*Ending, error) {
 
 // incident finds the play that an incident stands for.
 func (d *Drill) incident(in *Incident) (*play, error) {
-	t, err := d.rungOf(stepOf(in.Step), in.Rung)
+	t, err := d.rungOf(in.Step, in.Rung)
+	if err != nil && in.Step != stepOf(in.Step) {
+		t, err = d.rungOf(stepOf(in.Step), in.Rung)
+	}
 	if err != nil {
 		return nil, err
 	}

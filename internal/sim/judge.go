@@ -114,7 +114,7 @@ func (p *Played) left(acted map[string]bool) string {
 	}
 	for i := range p.State.Units {
 		u := &p.State.Units[i]
-		if u.IsUndo() || u.FannedOut() || u.State() != steps.StepSucceeded || p.State.Program.Nodes[u.Node].Step.Compensate == nil || p.State.Tool(i).Effects == steps.EffectsNone {
+		if u.State() != steps.StepSucceeded || !p.undoable(i) || !p.changes(i, acted) {
 			continue
 		}
 		switch n := p.State.Unit(u.ID + "~undo"); {
@@ -128,6 +128,26 @@ func (p *Played) left(acted map[string]bool) string {
 	return ""
 }
 
+// undoable reports whether the plan says what undoes unit i. What an agent has called is undone with the agent's step.
+func (p *Played) undoable(i int) bool {
+	u := &p.State.Units[i]
+	whole := !u.FannedOut() || u.Loops()
+	return whole && !u.IsUndo() && u.Agent() < 0 && p.State.Program.Nodes[u.Node].Step.Compensate != nil
+}
+
+// changes reports whether what unit i did is worth undoing: an agent, where one of its calls has acted.
+func (p *Played) changes(i int, acted map[string]bool) bool {
+	if !p.State.Units[i].Loops() {
+		return p.State.Tool(i).Effects != steps.EffectsNone
+	}
+	for k := range p.State.Units {
+		if p.State.Units[k].Agent() == i && acted[p.State.Units[k].ID] {
+			return true
+		}
+	}
+	return false
+}
+
 // Stands says what a step did although it did not succeed, and what stands because its run ended without it: the plan says
 // what undoes it, a step that has failed is not undone, and nobody was asked. That is by the rules, and so it is not [Wrong];
 // a plan need not let such a step fail the run.
@@ -137,8 +157,11 @@ func (p *Played) Stands() string {
 	}
 	for _, e := range p.Effects {
 		i := p.State.Unit(e.Step)
+		if agent := p.State.Units[i].Agent(); agent >= 0 && !p.decided(i) {
+			i = agent
+		}
 		u := &p.State.Units[i]
-		if u.IsUndo() || u.State() == steps.StepSucceeded || p.State.Program.Nodes[u.Node].Step.Compensate == nil || p.decided(i) {
+		if u.State() == steps.StepSucceeded || !p.undoable(i) || p.decided(i) {
 			continue
 		}
 		return e.Tool + " has had its effect for " + u.Spoken() + ", which is " + string(u.State()) + " and not undone, and nobody was asked: let a person be asked (on_failure: escalate), or declare its tool unsafe"

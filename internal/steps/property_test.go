@@ -100,7 +100,7 @@ func (g *player) noteEnd(a steps.Attempt) { g.Ended[steps.AttemptName("r", a)] =
 // move does one thing that can happen.
 func (g *player) move() {
 	g.Now = g.Now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(g.T, "ms")) * time.Millisecond)
-	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "object", "unserved", "abandon", "late", "noise", "steer"}).Draw(g.T, "move") {
+	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "object", "unserved", "abandon", "late", "noise"}).Draw(g.T, "move") {
 	case "work":
 		g.work()
 	case "clock":
@@ -131,10 +131,11 @@ func (g *player) move() {
 		}
 	case "late":
 		g.late()
-	case "steer":
-		s := rapid.SampledFrom(g.State.Units).Draw(g.T, "steered")
-		g.say(steps.Steered{ID: fmt.Sprint(rapid.IntRange(0, 5).Draw(g.T, "message")), Step: s.ID, Text: "go on", By: "ann"})
 	case "noise":
+		if s := rapid.SampledFrom(g.State.Units).Draw(g.T, "steered"); rapid.Bool().Draw(g.T, "steer") {
+			g.say(steps.Steered{ID: fmt.Sprint(rapid.IntRange(0, 5).Draw(g.T, "message")), Step: s.ID, Text: "go on", By: "ann"})
+			return
+		}
 		g.say(steps.Failed{Attempt: steps.Attempt{Step: "s0", Round: 7, Try: 1}, Fault: steps.Fault{Class: steps.Timeout}})
 		g.say(steps.Started{Attempt: steps.Attempt{Step: "nobody~1", Try: 1}})
 	}
