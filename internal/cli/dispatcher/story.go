@@ -183,9 +183,9 @@ func exportStory(s *steps.State, planPath, path string) error {
 	if tools == "" {
 		tools = plan.FindTools(planPath)
 	}
-	told, err := drill.StoryOfRun(s, from(path, planPath), from(path, tools))
+	story, err := drill.StoryOfRun(s, from(path, planPath), from(path, tools))
 	if err != nil {
 		return cli.WithCode(cli.ExitInvalid, err)
 	}
-	return writeStory(told, path)
+	return writeStory(story, path)
 }
