@@ -3,6 +3,7 @@ package prove
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,6 +128,11 @@ func (c *checker) neverMore(h *hostile, w Worst, failed func(*hostile, string, .
 			failed(h, "%d calls to %s, at most %d were computed", got, d.Name, d.Calls.Fixed)
 		}
 	}
+	for _, a := range w.Agents {
+		if got := h.spent(a.Step); a.USD > 0 && got > a.MostUSD {
+			failed(h, "%s has spent %s, at most %s were computed", a.Step, got, a.MostUSD)
+		}
+	}
 	undo := time.Duration(0)
 	if h.undone() > 0 {
 		undo = w.Undo.Fixed
@@ -148,6 +154,18 @@ func (h *hostile) onDependency(c *checker, name string, counts map[string]int) (
 		}
 	}
 	return n
+}
+
+// spent is what the turns of an agent have cost, where nobody knows by what was reserved for them.
+func (h *hostile) spent(agent string) (sum steps.Money) {
+	for i := range h.state.Units {
+		if u := &h.state.Units[i]; u.IsTurn() && strings.HasPrefix(u.ID, agent+"~") {
+			for n := range u.Attempts {
+				sum += u.Attempts[n].Cost
+			}
+		}
+	}
+	return sum
 }
 
 // undone is how many calls have been undone.
@@ -175,7 +193,9 @@ func (c *checker) reaches(h *hostile, w Worst, failed func(*hostile, string, ...
 			crashes = max(crashes, c.crashes(k.tool.Name))
 		}
 	}
-	if crashes >= steps.CrashBudget || slices.ContainsFunc(c.nodes, func(n node) bool { return slices.ContainsFunc(n.calls(), tight) || n.agent != nil && n.agent.time > 0 }) {
+	if crashes >= steps.CrashBudget || slices.ContainsFunc(c.nodes, func(n node) bool {
+		return slices.ContainsFunc(n.calls(), tight) || n.agent != nil && (n.agent.time > 0 || n.Agent.Limits.USD > 0)
+	}) {
 		return // an upper bound: what waits is reported as crashed then; tight budgets have a test of their own
 	}
 	if c.plan.EscalateAfter > 1 && (len(w.Agents) > 0 || c.plan.Steps[0].Tool == c.plan.Steps[1].Tool || c.nodes[1].n.most > 1 || len(c.nodes[0].call.rungs()) > 1 || len(c.nodes[1].call.rungs()) > 1) {
@@ -231,7 +251,9 @@ func randomly(r *rapid.T, c *checker) func(*hostile, steps.StepMessage, int) act
 		}
 		switch does {
 		case -9, -8, -7, -6, -5, -4, -3, -2, -1, 0:
-			a.says = c.babble(r, h, m)
+			if a.says = c.babble(r, h, m); a.says != nil && rapid.Bool().Draw(r, "counts") {
+				a.usage = &steps.Usage{Input: 10, Output: rapid.Int64Range(0, 5).Draw(r, "written")}
+			}
 			return a
 		case 1, 2:
 			a.lose = true

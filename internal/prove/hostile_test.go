@@ -40,6 +40,7 @@ type act struct {
 	lasts   time.Duration   // how long it takes
 	silence bool            // no outcome, ever
 	says    json.RawMessage // the output; nil: one that means nothing
+	usage   *steps.Usage    // what a model says that it took; nil: it does not count
 }
 
 func play(t testing.TB, run string, choose func(*hostile, steps.StepMessage, int) act) *hostile {
@@ -203,7 +204,7 @@ func (h *hostile) report(m steps.StepMessage, a act) {
 		if a.says == nil {
 			a.says = json.RawMessage(`{"found":false}`)
 		}
-		h.add(steps.Succeeded{Attempt: m.Attempt, Worker: "w", Output: a.says})
+		h.add(steps.Succeeded{Attempt: m.Attempt, Worker: "w", Output: a.says, Usage: a.usage})
 		return
 	}
 	f := *a.fault

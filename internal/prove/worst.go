@@ -180,6 +180,7 @@ func (d *Dependency) add(n *node, p part) {
 	fits := func(r *rung) bool { return r.depends == d.Name }
 	d.Calls = d.Calls.plus(n.n.times(p.executions(fits), n.ID))
 	d.Time = d.Time.plus(p.once(fits).by(p.n).times(n.n, n.ID, 1))
+	d.costless = d.costless || slices.ContainsFunc(p.of, func(k *call) bool { return k.costless(fits) })
 	if cost := p.cost(fits); cost > 0 {
 		if d.Cost == nil {
 			d.Cost = new(float64)
@@ -188,6 +189,9 @@ func (d *Dependency) add(n *node, p part) {
 			cost *= float64(n.n.most)
 		}
 		*d.Cost += cost
+	}
+	if d.costless {
+		d.Cost = nil
 	}
 	if !slices.Contains(d.Steps, n.ID) {
 		d.Steps = append(d.Steps, n.ID)
