@@ -58,13 +58,19 @@ func (a *AgentCost) sentence() string {
 	s := fmt.Sprintf("Agent: %s may ask its model %s and make %s", a.Step, times(a.Turns), plural(a.Calls, "call"))
 	switch {
 	case a.USD > 0 && a.MostUSD > a.USD:
-		s += fmt.Sprintf(", and spend %s on the model, or %s where workers are lost under its last try", a.USD, a.MostUSD)
+		s += fmt.Sprintf(", and spend %s on the model, or %s where workers are lost under its last try", cents(a.USD), cents(a.MostUSD))
 	case a.USD > 0:
-		s += fmt.Sprintf(", and spend %s on the model", a.USD)
+		s += fmt.Sprintf(", and spend %s on the model", cents(a.USD))
 	case !a.silent:
 		s += ", and spend any amount on the model"
 	}
 	return s + "."
+}
+
+// cents is an amount of at least a cent as it is shown, to the cent and never less than it is.
+func cents(m steps.Money) steps.Money {
+	const cent = steps.Money(10_000_000)
+	return (m + cent - 1) / cent * cent
 }
 
 // money is what the agent may spend on its model.
@@ -72,7 +78,7 @@ func (a *AgentCost) money() string {
 	if a.USD == 0 {
 		return "any amount"
 	}
-	return a.USD.String()
+	return cents(a.USD).String()
 }
 
 // findSpenders looks for agents, and for other steps that ask models, whose money nothing bounds.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"belay/internal/plan"
+	"belay/internal/steps"
 )
 
 const twoRungs = `tools:
@@ -45,6 +46,19 @@ func TestCompare(t *testing.T) {
 	}
 	if got := Compare(more, before, "v1"); !slices.Contains(got.Lines, "step c is gone") {
 		t.Error(got.Lines)
+	}
+}
+
+// TestBoundsAreRoundedUp: an amount that is shown with fewer digits is never less than it is.
+func TestBoundsAreRoundedUp(t *testing.T) {
+	t.Parallel()
+	for cost, want := range map[float64]string{16.5: "16.5", 16.5049: "16.51", 1_650_000: "1650000", 0.000123412: "0.0001235", 3 * 0.1: "0.3", 0: "0"} {
+		if got := (&Dependency{Cost: &cost}).money(); got != want {
+			t.Errorf("%v is shown as %s, not %s", cost, got, want)
+		}
+	}
+	if a := (AgentCost{Step: "a", Turns: 2, Calls: 2, USD: steps.Dollars(0.125), MostUSD: steps.Dollars(0.251)}); a.money() != "$0.13" || !strings.Contains(a.sentence(), "spend $0.13 on the model, or $0.26 where") {
+		t.Error(a.sentence())
 	}
 }
 

@@ -3,11 +3,13 @@ package prove
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
 // Text writes a report for people. With explain it says in full what the report is worth.
@@ -92,12 +94,22 @@ func (w *Worst) dependencies(out io.Writer) {
 
 func seconds(s float64) string { return spoken(time.Duration(s * float64(time.Second))) }
 
+// roundedUp is f with four digits, and never less than it: a bound that is rounded down is none.
+func roundedUp(f float64) float64 {
+	if f <= 0 {
+		return 0
+	}
+	const spare = 1e-9 // for what sums of costs are off by
+	scale := math.Pow10(3 - int(math.Floor(math.Log10(f))))
+	return math.Ceil(f*scale*(1-spare)) / scale
+}
+
 // money is what the dependency costs, without digits that nobody can vouch for.
 func (d *Dependency) money() string {
 	if d.Cost == nil {
 		return "-"
 	}
-	s := fmt.Sprintf("%.4g", *d.Cost)
+	s := yamldoc.Number(roundedUp(*d.Cost))
 	if len(d.Calls.Each) > 0 {
 		s += " (lists of one)"
 	}
