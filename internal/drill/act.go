@@ -218,6 +218,9 @@ func (a *acting) usually(c sim.Call) sim.Happens {
 	default:
 		h.Acts = acts(t, c.Rung)
 	}
+	if r.Spec.Model != nil {
+		h.Usage = &steps.Usage{Input: 1, Output: 1} // so little that it reaches no limit
+	}
 	return h
 }
 

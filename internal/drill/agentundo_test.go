@@ -6,7 +6,7 @@ import (
 	"belay/internal/sim"
 )
 
-const agentTools = `
+const undoneTools = `
 tools:
   models.m: {effects: none, rungs: [{name: primary, http: {method: POST, url: "http://model.invalid/chat"}}]}
   card.charge: {effects: unsafe, rungs: [{name: primary, http: {method: POST, url: "http://pay.invalid/charges"}}]}
@@ -18,7 +18,7 @@ tools:
 // something must undo.
 func TestWhatAnAgentHasDoneIsUndone(t *testing.T) {
 	t.Parallel()
-	r := prepared(t, agentTools, `
+	r := prepared(t, undoneTools, `
 name: shop
 steps:
   - {id: pay, agent: {model: models.m, prompt: pay, tools: [card.charge]}, compensate: {tool: card.uncharge}}
