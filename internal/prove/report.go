@@ -102,6 +102,7 @@ type Question struct {
 	Deadline   steps.Duration `json:"deadline,omitempty"`  // 0 = none
 	OnDeadline string         `json:"on_deadline"`         // what happens then
 	Approvers  int            `json:"approvers,omitempty"` // of an approval
+	agents     int            // of Steps: those whose model calls the tool, and is told what came of that
 }
 
 // Scope says what a report proves, what it takes for granted, and what no document can tell.

@@ -215,3 +215,24 @@ func TestLargestAgent(t *testing.T) {
 		t.Errorf("with a limit of time: %s", got)
 	}
 }
+
+// TestWhatSilenceDoes: an approval that nobody gives fails a step, and is told to the model of an agent.
+func TestWhatSilenceDoes(t *testing.T) {
+	t.Parallel()
+	const tools = "tools:\n  m: {effects: none, rungs: [{http: {url: \"http://m/\"}}]}\n  pay: {effects: unsafe, approval: {deadline: 1h, on_deadline: fail}, rungs: [{http: {url: \"http://p/\"}}]}\n"
+	const agent, step = "  - {id: g, agent: {model: m, prompt: x, tools: [pay]}}\n", "  - {id: s, tool: pay}\n"
+	for steps, want := range map[string]string{
+		step:         "after 1h the step fails, and the run with it.",
+		agent:        "after 1h the agent's model is told that nobody has decided.",
+		agent + step: "after 1h the step fails, and the run with it; of the call of an agent, its model is told.",
+	} {
+		doc, parsed := parse(t, tools, "name: p\nsteps:\n"+steps)
+		var b strings.Builder
+		if err := Check(doc, parsed, today).Text(&b, true); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, b.String())
+		}
+	}
+}

@@ -130,10 +130,22 @@ func (q *Question) sentence() string {
 	then := map[string]string{
 		string(steps.ExpiryEscalate): fmt.Sprintf("it is asked again, %d times in all with a deadline, and then without one", steps.MaxTier),
 		string(steps.ExpiryPark):     "it is asked again, without an end",
-		string(steps.ExpiryFail):     "the step fails, and the run with it",
+		string(steps.ExpiryFail):     q.failing(),
 		string(steps.ExpiryFallback): "the ladder goes on with a rung that acts on nothing unapproved",
 	}[q.OnDeadline]
 	return fmt.Sprintf("%s; after %s %s.", s, spokenOf(q.Deadline), then)
+}
+
+// failing is what on_deadline: fail does.
+func (q *Question) failing() string {
+	const ends, goesOn = "the step fails, and the run with it", "the agent's model is told that nobody has decided"
+	switch q.agents {
+	case 0:
+		return ends
+	case len(q.Steps):
+		return goesOn
+	}
+	return ends + "; of the call of an agent, its model is told"
 }
 
 func (f *Finding) text(w io.Writer) {

@@ -208,15 +208,25 @@ func (c *checker) questions() []Question {
 	list := []Question{}
 	for _, t := range c.usedTools() {
 		if a := t.Approval; a != nil {
-			list = append(list, Question{Steps: c.usersOf(t.Name), Tool: t.Name, Kind: "approval", Deadline: a.Deadline, OnDeadline: string(a.OnDeadline), Approvers: a.Approvers})
+			list = append(list, Question{Steps: c.usersOf(t.Name), Tool: t.Name, Kind: "approval", Deadline: a.Deadline, OnDeadline: string(a.OnDeadline), Approvers: a.Approvers, agents: c.agentsWith(t.Name)})
 		}
 		for _, r := range t.Rungs {
 			if r.Human != nil {
-				list = append(list, Question{Steps: c.usersOf(t.Name), Tool: t.Name, Kind: "question", Deadline: r.Human.Deadline, OnDeadline: string(r.Human.OnDeadline)})
+				list = append(list, Question{Steps: c.usersOf(t.Name), Tool: t.Name, Kind: "question", Deadline: r.Human.Deadline, OnDeadline: string(r.Human.OnDeadline), agents: c.agentsWith(t.Name)})
 			}
 		}
 	}
 	return list
+}
+
+// agentsWith counts the agents that may call a tool.
+func (c *checker) agentsWith(tool string) (n int) {
+	for i := range c.plan.Steps {
+		if s := &c.plan.Steps[i]; s.Agent != nil && slices.Contains(s.Agent.Tools, tool) {
+			n++
+		}
+	}
+	return n
 }
 
 // usedTools are the tools that the plan calls, in the order in which it names them.
