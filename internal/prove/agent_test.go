@@ -134,8 +134,8 @@ func TestWorstTimeOfAgents(t *testing.T) {
 func TestWorstCaseOfAgentsBeforeADeadline(t *testing.T) {
 	t.Parallel()
 	doc, parsed := parse(t, `tools:
-  m: {effects: none, rungs: [{http: {url: "http://a/"}, timeout: 1s}]}
-  t: {effects: none, rungs: [{http: {url: "http://a/"}, timeout: 7s}]}
+  m: {effects: none, rungs: [{command: {argv: [cat], grace: 0s}, timeout: 1s, retry: {max_attempts: 1}}]}
+  t: {effects: none, rungs: [{command: {argv: [cat], grace: 0s}, timeout: 7s, retry: {max_attempts: 1}}]}
 `, "name: p\ndeadline: 10s\nsteps: [{id: g, agent: {model: m, prompt: x, tools: [t]}}]\n")
 	c := newChecker(doc, parsed)
 	w := c.worst()

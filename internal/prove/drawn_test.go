@@ -42,10 +42,12 @@ func drawn(t *rapid.T) (tools, text string) {
 	return b.String(), fmt.Sprintf(`
 name: drawn
 escalate_after: %s
+deadline: %s
+on_deadline: %s
 steps:
   - {id: a, tool: %s, on_failure: skip, compensate: {tool: undo}}
   - {id: b, tool: %s, on_failure: skip, for_each: "1..%d", max_parallel: 1, compensate: {tool: undo}}
-%s%s`, one("escalate_after", "0", "0", "1", "2", "3"), one("tool", "t0", "t1", "t2"), one("tool", "t0", "t1", "t2"), rapid.IntRange(1, 3).Draw(t, "n"), agent, last)
+%s%s`, one("escalate_after", "0", "0", "1", "2", "3"), one("deadline", "0s", "0s", "3s", "20s", "31s", "2m"), one("on_deadline", "escalate", "fail"), one("tool", "t0", "t1", "t2"), one("tool", "t0", "t1", "t2"), rapid.IntRange(1, 3).Draw(t, "n"), agent, last)
 }
 
 // drawnModel costs a dollar for each token that it writes.

@@ -17,7 +17,7 @@ func scope(c *checker) Scope {
 		},
 		Assumes: []string{
 			"rungs report the faults that docs/faults.md lists for their executors",
-			"workers go by the same tools file, have room for the calls, and report within 5s of the end of a step's budget",
+			"workers go by the same tools file, have room for the calls, report within 5s of the end of a step's budget, and hear within 500ms that an attempt is taken back",
 			"of each step, at most 2 executions that are repeated were cut off with their workers: a worker that is stopped on purpose, or lost before the log has heard that it began, repeats a call uncounted",
 			fmt.Sprintf("the ack wait of workers is %s, and a wait before a retry may be as short as its jitter allows", spoken(ackWait)),
 			"a step with no tries left asks people; each of their decisions to try once more may cost the same again",

@@ -173,10 +173,10 @@ func TestSARIF(t *testing.T) {
 func TestFormulas(t *testing.T) {
 	t.Parallel()
 	r := check(t, `tools: {t: {effects: none, rungs: [{http: {url: "http://a/"}}]}}`, "name: p\ninput: {l: []}\nsteps:\n  - {id: a, tool: t}\n  - {id: b, tool: t, for_each: input.l, max_parallel: 4, compensate: {tool: t}}\n")
-	if want := "Worst case of work: 10m5s + 10m5s for every 4 items of b; calls to a: 33 + 66 x items of b."; !strings.HasSuffix(r.Headline, want) {
+	if want := "Worst case of work: 10m6s + 10m6s for every 4 items of b; calls to a: 33 + 66 x items of b."; !strings.HasSuffix(r.Headline, want) {
 		t.Errorf("%s\nnot %s", r.Headline, want)
 	}
-	if got := r.Worst.Undo.String(); got != "10m5s x items of b" {
+	if got := r.Worst.Undo.String(); got != "10m6s x items of b" {
 		t.Error(got)
 	}
 }
@@ -211,7 +211,7 @@ func TestLargestAgent(t *testing.T) {
 	if !w.Work.Endless || w.Work.Fixed < 0 || w.Dependencies[0].Time.Fixed < 0 || w.Attempts.Fixed < 3*110_000 {
 		t.Errorf("%+v", w)
 	}
-	if got := check(t, tools, "name: p\nsteps:\n  - {id: a, agent: {model: m, prompt: x, limits: {turns: 10000, calls: 100000, time: 1h}}}\n").Worst.Work; got.Endless || got.String() != "48001h0m5s" {
+	if got := check(t, tools, "name: p\nsteps:\n  - {id: a, agent: {model: m, prompt: x, limits: {turns: 10000, calls: 100000, time: 1h}}}\n").Worst.Work; got.Endless || got.String() != "48001h0m6s" {
 		t.Errorf("with a limit of time: %s", got)
 	}
 }

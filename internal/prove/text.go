@@ -64,7 +64,7 @@ func (w *Worst) text(out io.Writer) {
 		fmt.Fprintln(out, w.Agents[i].sentence())
 	}
 	if w.Cut {
-		fmt.Fprintf(out, "The run's deadline of %s comes before that: nothing new begins after it, and what is executed then may go on for %s.\n", seconds(w.Deadline), seconds(w.Tail))
+		fmt.Fprintf(out, "The run's deadline of %s comes before that: nothing new is queued after it, and what is queued then may go on for %s.\n", seconds(w.Deadline), seconds(w.Tail))
 	}
 	if w.Undo.atLeastOne() > 0 || w.Undo.Endless {
 		fmt.Fprintf(out, "Undoing a failed run takes at most %s more.\n", w.Undo)

@@ -58,8 +58,8 @@ func newChecker(doc *plan.Document, tools *plan.Tools) *checker {
 func (c *checker) worst() Worst {
 	w := Worst{Deadline: time.Duration(c.plan.Deadline).Seconds(), Steps: []StepCost{}, People: c.questions(), Agents: c.agents()}
 	w.Work = c.longest(func(n *node) Span { return n.work().times(n.n, n.ID, n.parallel()) })
-	if c.overtime(w.Work) {
-		w.Work, w.Cut, w.Tail = Span{Fixed: time.Duration(c.plan.Deadline) + c.tail()}, true, c.tail().Seconds()
+	if tail := c.tail(); c.overtime(w.Work) && !tail.Endless {
+		w.Work, w.Cut, w.Tail = Span{Fixed: total(time.Duration(c.plan.Deadline), tail.Fixed)}, true, tail.Fixed.Seconds()
 	}
 	for i := range c.nodes {
 		n := &c.nodes[i]
@@ -116,28 +116,6 @@ func (c *checker) longest(of func(*node) Span) Span {
 	var most Span
 	for i := range c.nodes {
 		most = most.longer(at(i))
-	}
-	return most
-}
-
-// overtime reports whether work may go on beyond the run's deadline.
-func (c *checker) overtime(work Span) bool {
-	d := time.Duration(c.plan.Deadline)
-	return d > 0 && (work.Endless || len(work.Each) > 0 || work.Fixed > d)
-}
-
-// tail is how long attempts may go on that are executed when the run's deadline comes.
-func (c *checker) tail() time.Duration {
-	if c.plan.OnDeadline == steps.DeadlineFail {
-		return steps.StopGrace
-	}
-	var most time.Duration
-	for i := range c.nodes {
-		for _, call := range c.nodes[i].calls() {
-			for _, k := range machines(call.rungs(), all) {
-				most = max(most, call.once(k))
-			}
-		}
 	}
 	return most
 }
