@@ -214,3 +214,47 @@ func TestCompensationsAsStories(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+const agentUndoTools = undoTools + `
+  models.support: {effects: none, rungs: [{name: primary, model: {provider: openai, model: m}}]}
+`
+
+const agentUndoPlan = `
+name: support
+steps:
+  - {id: resolve, agent: {model: models.support, prompt: help, tools: [stock.reserve, card.charge]}, compensate: {tool: card.uncharge, with: {charge: C-1}}}
+  - {id: ship, tool: parcels.ship, needs: [resolve], on_failure: fail}
+`
+
+// TestAgentIsUndone: what undoes an agent undoes the step, and none of its calls; that there is no compensation of a call is
+// no loss.
+func TestAgentIsUndone(t *testing.T) {
+	t.Parallel()
+	r := prepared(t, agentUndoTools, agentUndoPlan, sim.Whole).Run()
+	wants(t, r, map[string]string{
+		"resolve~t1.2.primary/refused":         "ok",
+		"resolve~undo.primary/refused":         "ok/~second",
+		"resolve~undo.primary/killed-for-good": "ok",
+		"ship.primary/refused":                 "compensated",
+		"failure of resolve~undo/skip":         "person",
+		"dispatcher~undo/killed":               "ok",
+	})
+	noticed(t, agentUndoTools, agentUndoPlan, map[string]sim.Mutant{
+		"LOST ship.primary/refused":   sim.NoUndo,
+		"LOST dispatcher~undo/killed": sim.NoUndo,
+	})
+}
+
+// TestAgentThatStands: an agent that fails its run leaves its calls done, however well they went.
+func TestAgentThatStands(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(agentUndoPlan, "tools: [stock.reserve, card.charge]}", "tools: [stock.reserve, card.charge], limits: {time: 20s}, on_limit: fail}", 1)
+	r := prepared(t, agentUndoTools, text, sim.Whole).Run()
+	c := r.Find("resolve~t1.1.primary/timeout")
+	if c.Outcome != Lost || !strings.Contains(c.Why, "has had its effect for resolve t1.2, and resolve is failed and not undone, and nobody was asked: let a person be asked (on_limit: escalate)") {
+		t.Errorf("%s: %s", c.Outcome, c.Why)
+	}
+	if c := r.Find("resolve~t1.1.primary/refused"); c.Outcome.Bad() {
+		t.Errorf("it is undone as planned: %s: %s", c.Outcome, c.Why)
+	}
+}
