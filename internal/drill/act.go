@@ -193,6 +193,7 @@ func (a *acting) usually(c sim.Call) sim.Happens {
 	t := a.Tools.Tools[c.Tool]
 	h := sim.Happens{Took: usual}
 	if c.RungName == steps.VerifyRung {
+		a.count(t.Dependency(t.Probe))
 		yes := 0
 		if a.did[c.Step] {
 			yes = 1
@@ -201,7 +202,7 @@ func (a *acting) usually(c sim.Call) sim.Happens {
 		return h
 	}
 	r := &t.Rungs[c.Rung]
-	a.count(dependency(t.Name, r))
+	a.count(t.Dependency(r))
 	a.cost += r.Cost
 	h.Output = a.outputOf(c)
 	switch {
@@ -238,7 +239,7 @@ func (p *play) callsOf(t *target) int {
 	if t == nil || t.kind != onRung {
 		return 0
 	}
-	return p.calls[dependency(t.tool.Name, t.def())]
+	return p.calls[t.tool.Dependency(t.def())]
 }
 
 // Times of people.

@@ -44,7 +44,10 @@ var faults = []fault{
 	{"panic", "the handler panics", onRung, answers(panics)},
 	{"garbage", "an answer that is no JSON", onRung, answers(raw("<html>Bad gateway"))},
 	{"empty", "an empty answer", onRung, answers(raw(""))},
+	{"no-content", "an MCP result with nothing in it, which is a success", onRung, noContent},
 	{"schema", "an answer that does not fit output_schema", onRung, answers(misfit)},
+	{"asks", "it asks for a person in the middle of a call", onRung, answers(asks)},
+	{"changed", "the MCP server's tool is not that of the tools file", onRung, answers(changed)},
 	{"overloaded", "the model's provider is overloaded (529)", onRung, model(steps.Fault{Class: steps.Unavailable, Reason: steps.Overloaded, Status: 529, Message: "529 Overloaded"})},
 	{"refusal", "the model declines", onRung, model(steps.Fault{Class: steps.ToolError, Reason: steps.Refusal, Final: true, Message: "the model declines: it does not say why"})},
 	{"filtered", "the provider's filter stops the model", onRung, model(steps.Fault{Class: steps.ToolError, Reason: steps.ContentFilter, Final: true, Message: "the provider's content filter has stopped the answer"})},
@@ -110,6 +113,8 @@ func refused(_ *Drill, t *target) (sim.Happens, string) {
 		return fails(steps.ToolError, steps.ActedNo, "could not be started: no such file or directory"), ""
 	case s.Remote != nil:
 		return fails(steps.Connection, steps.ActedNo, "the program that polled for it was gone before it got the call"), ""
+	case s.MCP != nil:
+		return refusedMCP(s.MCP), ""
 	case s.Go != nil:
 		return sim.Happens{}, "a Go handler runs in the worker: see error and panic"
 	}
@@ -136,8 +141,8 @@ func model(f steps.Fault) func(*Drill, *target) ([]*play, string) {
 func status(code int, wait time.Duration) func(*Drill, *target) ([]*play, string) {
 	return answers(func(_ *Drill, t *target) (sim.Happens, string) {
 		s := t.spec()
-		if s.HTTP == nil && s.NATS == nil && s.Model == nil {
-			return sim.Happens{}, "only HTTP and NATS services and models answer with a status"
+		if s.HTTP == nil && s.NATS == nil && s.Model == nil && (s.MCP == nil || s.MCP.Server.URL == "") {
+			return sim.Happens{}, "only HTTP and NATS services, models and MCP servers behind a URL answer with a status"
 		}
 		class, acted := executor.OfStatus(code)
 		if s.Model != nil {
@@ -155,7 +160,7 @@ func ownError(_ *Drill, t *target) (sim.Happens, string) {
 		h := fails(steps.ToolError, steps.ActedMaybe, "exited with 1")
 		h.Fault.Status = 1
 		return h, ""
-	case s.Go != nil, s.Remote != nil:
+	case s.Go != nil, s.Remote != nil, s.MCP != nil:
 		return fails(steps.ToolError, steps.ActedMaybe, "it failed"), ""
 	case s.HTTP != nil, s.NATS != nil, s.Model != nil:
 		return sim.Happens{}, "a service's own failures are statuses"
@@ -184,6 +189,10 @@ func raw(text string) func(d *Drill, t *target) (sim.Happens, string) {
 			max = s.NATS.MaxBytes
 		case s.Remote != nil:
 			max = s.Remote.MaxBytes
+		case s.MCP != nil && text == "":
+			return emptyMCP(), ""
+		case s.MCP != nil:
+			return garbageMCP(text), ""
 		case s.Model != nil:
 			return unharmed(sim.Happens{Fault: &steps.Fault{Class: steps.InvalidOutput, Message: "the answer is not what a model writes", Detail: text}}), ""
 		case s.Go != nil:
