@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"belay/internal/plan"
 	"belay/internal/sim"
 	"belay/internal/steps"
 )
@@ -94,16 +95,22 @@ func (a *acting) crash() func(int) bool {
 	return func(n int) bool { return at[n] }
 }
 
+// checkInput is the worker's check. The tool with which an agent asks a person is in no tools file, and in no worker's hands.
 func (a *acting) checkInput(tool string, params json.RawMessage) error {
-	if check := a.Tools.Tools[tool].CheckInput; check != nil {
-		return check(params)
+	if t := a.Tools.Tools[tool]; t != nil && t.CheckInput != nil {
+		return t.CheckInput(params)
 	}
 	return nil
 }
 
 func (a *acting) needsApproval(tool string, params json.RawMessage) bool {
-	ask := a.Tools.Tools[tool].NeedsApproval
-	return ask != nil && ask(params)
+	return needsApproval(a.Tools, tool, params)
+}
+
+// needsApproval is the worker's own question whether a call needs an approval.
+func needsApproval(tools *plan.Tools, tool string, params json.RawMessage) bool {
+	t := tools.Tools[tool]
+	return t != nil && t.NeedsApproval != nil && t.NeedsApproval(params)
 }
 
 // cancelWith is the unit with whose result the run is cancelled.

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -58,12 +59,12 @@ func Rehearse(s *steps.State, tools, old *plan.Tools) *Rehearsal {
 	re := &rehearsing{state: s, tools: tools, seen: map[string]int{}, decided: map[int]bool{}}
 	p := sim.Play(sim.Options{
 		Program: program, Input: s.Input, By: s.By, World: re.world, People: re.people,
-		NeedsApproval: func(tool string, params json.RawMessage) bool {
-			ask := tools.Tools[tool].NeedsApproval
-			return ask != nil && ask(params)
-		},
+		NeedsApproval: func(tool string, params json.RawMessage) bool { return needsApproval(tools, tool, params) },
 	})
 	r.Is = Ended{Outcome: outcomeOf(p.State), Asked: decisionsIn(p.State), Calls: len(p.Calls), Took: steps.Duration(p.Took)}
+	if re.unknown == "" {
+		re.unknown = toldOther(s, p.State)
+	}
 	if re.unknown != "" {
 		return r.out(re.unknown)
 	}
@@ -109,12 +110,15 @@ func (r *Rehearsal) compare(p *sim.Played) *Rehearsal {
 // underOther compiles the run's own plan with other tools.
 func underOther(s *steps.State, tools *plan.Tools) (p *steps.Program, why string) {
 	def := steps.Definition{Plan: s.Program.Plan, Tools: map[string]steps.Tool{}}
-	for name := range s.Program.Tools {
-		t := tools.Tools[name]
-		if t == nil {
+	for name, own := range s.Program.Tools {
+		switch t := tools.Tools[name]; {
+		case t != nil:
+			def.Tools[name] = t.Tool
+		case name == steps.AskPerson: // it is there without a tools file
+			def.Tools[name] = own
+		default:
 			return nil, "the tools file has no tool " + name
 		}
-		def.Tools[name] = t.Tool
 	}
 	raw, err := json.Marshal(def)
 	if err == nil {
@@ -124,6 +128,24 @@ func underOther(s *steps.State, tools *plan.Tools) (p *steps.Program, why string
 		return nil, "its plan does not fit the tools file: " + err.Error()
 	}
 	return p, ""
+}
+
+// toldOther says which turn of an agent is told something else of its calls in the rehearsal than it was told in the run: what a
+// model would have said to that, nobody knows. Empty where all are told the same.
+func toldOther(was, is *steps.State) string {
+	for i := range is.Units {
+		u := &is.Units[i]
+		if !u.IsTurn() {
+			continue
+		}
+		a := steps.Attempt{Step: u.ID}
+		before, known := was.Turn(a)
+		now, _ := is.Turn(a)
+		if !known || before.Instructions != now.Instructions || !bytes.Equal(encode(before.Messages), encode(now.Messages)) {
+			return "the model is told something else in " + u.Spoken() + " than it was told in the run, and nobody knows what it would have said to that"
+		}
+	}
+	return ""
 }
 
 // was is how a run ended, and what it cost by what old says.
