@@ -6,6 +6,7 @@ import (
 
 	"belay/internal/plan"
 	"belay/internal/sim"
+	"belay/internal/steps"
 )
 
 const agentTools = `
@@ -57,6 +58,25 @@ func TestModelThatIsToldOther(t *testing.T) {
 	}
 	fixed := readTools(t, strings.Replace(agentTools, "retry: {max_attempts: 1}}\n", "retry: {max_attempts: 1}}\n      - {name: fixed, static: {output: {order: none}}}\n", 1))
 	if r := Rehearse(run, fixed, fixed); r.Verdict != OutOfSupport || !strings.Contains(r.Why, "the model is told something else in resolve t2") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestRehearsedTokens: what models took counts in a rehearsal as it did in the run, so that the same limit is reached.
+func TestRehearsedTokens(t *testing.T) {
+	t.Parallel()
+	d := prepared(t, agentTools, agentPlan("tools: [orders.lookup], limits: {tokens: 1000}"), sim.Whole)
+	a := newActing(d, &play{})
+	o := d.options(a)
+	o.World = func(c sim.Call) sim.Happens {
+		h := a.usually(c)
+		if steps.IsTurn(c.Step) {
+			h.Usage = &steps.Usage{Input: 900, Output: 100}
+		}
+		return h
+	}
+	run := sim.Play(o).State
+	if r := Rehearse(run, d.Tools, d.Tools); r.Verdict != Same || r.Was.Outcome != Person || r.Is.Outcome != Person {
 		t.Errorf("%+v", r)
 	}
 }

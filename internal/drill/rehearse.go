@@ -281,7 +281,7 @@ func (r *rehearsing) calls(c sim.Call) []sim.Happens {
 		if t.Rung(a.Rung).Name != c.RungName {
 			continue
 		}
-		h := sim.Happens{Took: max(time.Duration(a.Took), time.Millisecond)}
+		h := sim.Happens{Took: max(time.Duration(a.Took), time.Millisecond), Usage: a.Usage}
 		switch {
 		case a.Fault != nil:
 			f := *a.Fault

@@ -185,9 +185,11 @@ func (h *hand) finish(w Happens, took time.Duration, overdue bool) {
 	case overdue:
 		outcome = h.failed(steps.Fault{Class: steps.Timeout, Acted: steps.ActedMaybe, Message: "no result within " + h.m.Timeout.String()}, took)
 	case w.Fault != nil:
-		outcome = h.failed(*w.Fault, took)
+		failed := h.failed(*w.Fault, took)
+		failed.Usage = w.Usage
+		outcome = failed
 	default:
-		outcome = steps.Succeeded{Attempt: h.m.Attempt, Worker: h.worker, Output: w.Output, Age: steps.Duration(w.Age), Started: h.p.now.Add(-took), Took: steps.Duration(took)}
+		outcome = steps.Succeeded{Attempt: h.m.Attempt, Worker: h.worker, Output: w.Output, Age: steps.Duration(w.Age), Usage: w.Usage, Started: h.p.now.Add(-took), Took: steps.Duration(took)}
 	}
 	switch w.Worker {
 	case CutOff:

@@ -98,6 +98,7 @@ type Happens struct {
 	Output json.RawMessage // its result, where it has no fault
 	Age    time.Duration   // of a cached result
 	Fault  *steps.Fault    // how it fails
+	Usage  *steps.Usage    // what a model took for it; nil: nothing is counted
 	Acts   bool            // it has its effect
 	AtEnd  bool            // the effect comes right before the end
 	Worker Trouble         // what befalls its worker meanwhile

@@ -254,7 +254,7 @@ func (h *hand) neverBegun() {
 	})
 }
 
-func (h *hand) failed(f steps.Fault, took time.Duration) steps.Event {
+func (h *hand) failed(f steps.Fault, took time.Duration) steps.Failed {
 	return steps.Failed{Attempt: h.m.Attempt, Worker: h.worker, Fault: f, Started: h.p.now.Add(-took), Took: steps.Duration(took)}
 }
 
