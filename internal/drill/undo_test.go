@@ -257,4 +257,22 @@ func TestAgentThatStands(t *testing.T) {
 	if c := r.Find("resolve~t1.1.primary/refused"); c.Outcome.Bad() {
 		t.Errorf("it is undone as planned: %s: %s", c.Outcome, c.Why)
 	}
+	approved := strings.Replace(agentUndoTools, "  card.charge: {effects: unsafe,", "  card.charge: {effects: unsafe, approval: {deadline: 5s, on_deadline: fail},", 1)
+	if c := prepared(t, approved, text, sim.Whole).Run().Find("resolve~t1.1.primary/timeout"); c.Outcome != Lost {
+		t.Errorf("whoever approves a call does not say that it should stand: %s", c.Outcome)
+	}
+}
+
+// TestAgentThatIsSkipped: a person who gives a turn of an agent up knows what it has done, and that stands then.
+func TestAgentThatIsSkipped(t *testing.T) {
+	t.Parallel()
+	d := prepared(t, agentUndoTools, agentUndoPlan, sim.Whole)
+	r := d.Run()
+	turn, ship := r.Find("resolve~t2.primary/400"), r.Find("ship.primary/no-worker")
+	p := turn.plays[len(turn.plays)-1].anew()
+	p.second = ship.plays[0].anew()
+	d.perform(p)
+	if i := p.State.Unit("resolve"); p.judged.Outcome.Bad() || p.State.Units[i].State() != "skipped" {
+		t.Errorf("%s: %s: %s", p.State.Units[i].State(), p.judged.Outcome, p.judged.Why)
+	}
 }

@@ -163,7 +163,7 @@ func (p *Played) Stands() string {
 			of = agent
 		}
 		u := &p.State.Units[of]
-		if !p.undoable(of) || u.State() == steps.StepSucceeded || p.decided(i) || p.decided(of) {
+		if !p.undoable(of) || u.State() == steps.StepSucceeded || p.decided(of) {
 			continue
 		}
 		text := e.Tool + " has had its effect for " + p.State.Units[i].Spoken()
@@ -175,9 +175,16 @@ func (p *Played) Stands() string {
 	return ""
 }
 
-// decided reports whether a person has decided about unit i.
+// decided reports whether a person has decided about unit i or, of an agent, about one of its turns: how the agent goes on. Who
+// decides about a call says nothing about the others.
 func (p *Played) decided(i int) bool {
-	return slices.ContainsFunc(p.State.Escalations, func(e steps.Escalation) bool { return e.Unit == i && e.Decision != nil })
+	return slices.ContainsFunc(p.State.Escalations, func(e steps.Escalation) bool {
+		if e.Decision == nil || e.Unit == steps.RunUnit {
+			return false
+		}
+		u := &p.State.Units[e.Unit]
+		return e.Unit == i || u.IsTurn() && u.Agent() == i
+	})
 }
 
 // undoingAborted reports whether a person has said that nothing more is to be undone.
