@@ -94,6 +94,8 @@ type Report struct {
 	Cost    float64        `json:"cost,omitempty"` // of the dearest play
 	Cells   []*Cell        `json:"cells"`
 	Pairs   *Pairs         `json:"pairs,omitempty"`
+	// NotDrilled are tools of agents that no play calls.
+	NotDrilled []NotDrilled `json:"not_drilled,omitempty"`
 
 	targets []*target
 }
@@ -104,11 +106,6 @@ type Dependency struct {
 	Most int    `json:"most"` // calls in one play
 	In   string `json:"in"`   // the cell
 }
-
-// BaseError says that the plan does not get through without faults, so that there is nothing to drill.
-type BaseError struct{ Text string }
-
-func (e *BaseError) Error() string { return e.Text }
 
 // Prepare makes up what is missing and plays the plan without a fault.
 func (d *Drill) Prepare() error {
@@ -122,25 +119,9 @@ func (d *Drill) Prepare() error {
 	return d.throughWithout(base)
 }
 
-// throughWithout reports why the plan does not get through.
-func (d *Drill) throughWithout(base *play) error {
-	switch base.judged.Outcome {
-	case OK, Degraded:
-		return nil
-	}
-	for i := range base.State.Units {
-		u := &base.State.Units[i]
-		if u.Fault != nil {
-			return &BaseError{fmt.Sprintf("without any fault the plan does not get through: step %s: %s; its outputs and inputs are made up where none are given: "+
-				"give what the plan needs with --input and --outputs", u.Spoken(), u.Fault.Error())}
-		}
-	}
-	return &BaseError{"without any fault the plan does not get through: " + base.judged.Why}
-}
-
 // Run plays every single fault. [Drill.PrepareUndo] comes before it.
 func (d *Drill) Run() *Report {
-	r := &Report{Plan: d.Doc.File, Name: d.Doc.Definition.Plan.Name, Ends: map[string]int{}, targets: d.targets()}
+	r := &Report{Plan: d.Doc.File, Name: d.Doc.Definition.Plan.Name, Ends: map[string]int{}, NotDrilled: d.made.left, targets: d.targets()}
 	for _, t := range r.targets {
 		for _, f := range faultsOf(t.kind) {
 			c := &Cell{Target: t.Name(), Fault: f.name}

@@ -53,6 +53,9 @@ var faults = []fault{
 	{"filtered", "the provider's filter stops the model", onRung, model(steps.Fault{Class: steps.ToolError, Reason: steps.ContentFilter, Final: true, Message: "the provider's content filter has stopped the answer"})},
 	{"truncated", "the model's answer is cut off at its longest output", onRung, model(steps.Fault{Class: steps.InvalidOutput, Reason: steps.Truncated, Final: true, Message: "the answer was cut off at the longest output that is allowed"})},
 	{"too-long", "the conversation does not fit into the model", onRung, model(steps.Fault{Class: steps.InvalidInput, Reason: steps.ContextTooLong, Final: true, Status: 400, Message: "400 Bad Request: the conversation is too long"})},
+	{"misfit", "the model proposes a call that does not fit, or answers what does not", onRung, misfits},
+	{"repeats", "the model proposes the same calls again and again", onRung, repeats},
+	{"endless", "the model proposes other calls without end", onRung, endless},
 	{"cache-empty", "nothing in the cache", onRung, answers(cacheEmpty)},
 	{"killed-before", "worker killed before the effect", onRung, troubles(sim.KilledBefore)},
 	{"killed-after", "worker killed after the effect, before it reports", onRung, troubles(sim.KilledAfter)},
@@ -220,6 +223,9 @@ func (d *Drill) resulting(t *target, out json.RawMessage, err error) sim.Happens
 	return sim.Happens{Output: out}
 }
 
+// oddValues are values of which a schema refuses one, unless it takes any.
+var oddValues = []string{`"unexpected"`, `{}`, `null`, `[]`, `0`, `{"unexpected":true}`}
+
 // misfit is an output that the tool's schema refuses.
 func misfit(d *Drill, t *target) (sim.Happens, string) {
 	if t.tool.CheckOutput == nil || t.rung == len(t.tool.Rungs) {
@@ -228,7 +234,7 @@ func misfit(d *Drill, t *target) (sim.Happens, string) {
 	if t.def().Spec.Static != nil {
 		return sim.Happens{}, "the fixed value has been checked"
 	}
-	for _, odd := range []string{`"unexpected"`, `{}`, `null`, `[]`, `0`, `{"unexpected":true}`} {
+	for _, odd := range oddValues {
 		if err := t.tool.CheckOutput(json.RawMessage(odd)); err != nil {
 			h := d.resulting(&target{tool: t.tool, rung: t.rung, step: t.step}, json.RawMessage(odd), nil)
 			if m := t.def().Spec.Model; m != nil && m.Schema != nil {

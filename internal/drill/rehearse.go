@@ -63,7 +63,7 @@ func Rehearse(s *steps.State, tools, old *plan.Tools) *Rehearsal {
 	})
 	r.Is = Ended{Outcome: outcomeOf(p.State), Asked: decisionsIn(p.State), Calls: len(p.Calls), Took: steps.Duration(p.Took)}
 	if re.unknown == "" {
-		re.unknown = toldOther(s, p.State)
+		re.unknown = otherConversation(s, p.State)
 	}
 	if re.unknown != "" {
 		return r.out(re.unknown)
@@ -130,9 +130,9 @@ func underOther(s *steps.State, tools *plan.Tools) (p *steps.Program, why string
 	return p, ""
 }
 
-// toldOther says which turn of an agent is told something else of its calls in the rehearsal than it was told in the run: what a
-// model would have said to that, nobody knows. Empty where all are told the same.
-func toldOther(was, is *steps.State) string {
+// otherConversation says in which turn the model of an agent is told something else than in the run, because a call came out
+// otherwise: what it would have said to that, nobody knows. Empty where there is none.
+func otherConversation(was, is *steps.State) string {
 	for i := range is.Units {
 		u := &is.Units[i]
 		if !u.IsTurn() {

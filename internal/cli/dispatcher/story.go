@@ -183,5 +183,9 @@ func exportStory(s *steps.State, planPath, path string) error {
 	if tools == "" {
 		tools = plan.FindTools(planPath)
 	}
-	return writeStory(drill.StoryOfRun(s, from(path, planPath), from(path, tools)), path)
+	story, err := drill.StoryOfRun(s, from(path, planPath), from(path, tools))
+	if err != nil {
+		return cli.WithCode(cli.ExitInvalid, err)
+	}
+	return writeStory(story, path)
 }
