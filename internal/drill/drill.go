@@ -166,10 +166,11 @@ func each[T any](all []T, f func(T)) {
 
 // judge makes the cell of its plays.
 func (c *Cell) judge() {
+	unreached := c.unreached()
 	reached := slices.DeleteFunc(c.plays, func(p *play) bool { return !p.reached && !p.judged.Outcome.Bad() })
 	if len(reached) == 0 {
+		c.Why = cmp.Or(c.Why, unreached)
 		c.plays = nil
-		c.Why = cmp.Or(c.Why, "no call gets there: a rung above always has a result, or its step is not executed")
 		return
 	}
 	c.plays, c.Plays, c.Why = reached, len(reached), ""
@@ -184,6 +185,16 @@ func (c *Cell) judge() {
 		c.Calls = max(c.Calls, p.callsOf(p.target))
 		c.Cost = max(c.Cost, p.cost)
 	}
+}
+
+// unreached says why no play comes to the cell, if none does.
+func (c *Cell) unreached() string {
+	for _, p := range c.plays {
+		if u := p.undoing(); u != nil && !u.undone() {
+			return u.stays()
+		}
+	}
+	return "no call gets there: a rung above always has a result, or its step is not executed"
 }
 
 // sum adds the cells up.

@@ -321,7 +321,7 @@ func crashes(d *Drill, t *target) ([]*play, string) {
 			all = append(all, &play{target: of, crash: n + 1, reached: true})
 		}
 	}
-	return all, "the plan leaves out every step that could be undone"
+	return all, "the plan leaves out every step that could be undone, or is over once it is done"
 }
 
 // decisions plays another decision than the usual one, the first of these that is allowed.

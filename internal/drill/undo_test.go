@@ -245,6 +245,21 @@ func TestAgentIsUndone(t *testing.T) {
 	})
 }
 
+// TestWhatIsNotUndone: a step that the plan leaves out, and an agent after which nothing comes, are not undone, and that is said.
+func TestWhatIsNotUndone(t *testing.T) {
+	t.Parallel()
+	if c := prepared(t, undoTools, undoPlan, sim.Whole).Run().Find("gift~undo.primary/timeout"); c.Why != "the plan leaves gift out" {
+		t.Errorf("%s", c.Why)
+	}
+	before, _, _ := strings.Cut(agentUndoPlan, "  - {id: ship")
+	r := prepared(t, agentUndoTools, before, sim.Whole).Run()
+	for name, want := range map[string]string{"resolve~undo.primary/500": "the run is over once resolve is done", "dispatcher~undo/killed": "the plan leaves out every step that could be undone, or is over once it is done"} {
+		if c := r.Find(name); c.Outcome != Blank || c.Why != want {
+			t.Errorf("%s: %s, %s", name, c.Outcome, c.Why)
+		}
+	}
+}
+
 // TestAgentThatStands: an agent that fails its run leaves its calls done, however well they went.
 func TestAgentThatStands(t *testing.T) {
 	t.Parallel()
