@@ -105,8 +105,8 @@ func (s *Story) Suffer(at, fault string, times int) *Story {
 	return s
 }
 
-// Person says what people decide, one question after the other, two minutes after it was asked. Where nothing is said they
-// approve, settle what has happened, retry once, and then go on without the step.
+// Person says what people decide, one question after the other, two minutes after it was asked, or after half of its time. Where
+// nothing is said they approve, settle what has happened, retry once, and then go on without the step.
 func (s *Story) Person(verbs ...belaytype.Verb) *Story {
 	s.begin()
 	for _, v := range verbs {

@@ -2,10 +2,10 @@ package drill
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"time"
 
+	"belay/internal/plan"
 	"belay/internal/sim"
 	"belay/internal/steps"
 )
@@ -16,8 +16,9 @@ type play struct {
 	second *play // another fault beside it
 
 	// The fault.
-	happens  *sim.Happens // what the call does, in place of what it does otherwise
-	once     bool         // it comes once and not for good
+	happens  *sim.Happens                   // what the call does, in place of what it does otherwise
+	once     bool                           // it comes once and not for good
+	says     func(turn int) json.RawMessage // what an agent's model says, in place of what it says otherwise
 	befalls  sim.Trouble
 	unserved bool
 	crash    int // 1 + the publish before which the dispatcher is killed; 0: never
@@ -41,12 +42,7 @@ type play struct {
 func hit(t *target, h sim.Happens, once bool) *play { return &play{target: t, happens: &h, once: once} }
 
 // playsOf are the plays of a target under a fault.
-func (d *Drill) playsOf(t *target, f fault) ([]*play, string) {
-	if t.none != "" {
-		return nil, t.none
-	}
-	return f.plays(d, t)
-}
+func (d *Drill) playsOf(t *target, f fault) ([]*play, string) { return f.plays(d, t) }
 
 // play plays one, at once. Nil: without a fault.
 func (d *Drill) play(p *play) *play {
@@ -67,7 +63,7 @@ func (d *Drill) perform(p *play) {
 }
 
 func newActing(d *Drill, p *play) *acting {
-	return &acting{Drill: d, play: p, calls: map[string]int{}, retried: map[string]int{}, did: map[string]bool{}}
+	return &acting{Drill: d, play: p, calls: map[string]int{}, retried: map[string]int{}, did: map[string]bool{}, odd: map[string]bool{}}
 }
 
 func (d *Drill) options(a *acting) sim.Options {
@@ -86,6 +82,7 @@ type acting struct {
 	cost    float64
 	retried map[string]int  // by unit, by people
 	did     map[string]bool // units whose call has had its effect
+	odd     map[string]bool // turns of agents in which the model said what a fault makes it say
 }
 
 // crash kills the dispatcher at the publishes that the faults say; a later one counts on from an earlier one.
@@ -99,16 +96,22 @@ func (a *acting) crash() func(int) bool {
 	return func(n int) bool { return at[n] }
 }
 
+// checkInput is the worker's check. The tool with which an agent asks a person is in no tools file, and in no worker's hands.
 func (a *acting) checkInput(tool string, params json.RawMessage) error {
-	if check := a.Tools.Tool(tool).CheckInput; check != nil {
-		return check(params)
+	if t := a.Tools.Tools[tool]; t != nil && t.CheckInput != nil {
+		return t.CheckInput(params)
 	}
 	return nil
 }
 
 func (a *acting) needsApproval(tool string, params json.RawMessage) bool {
-	ask := a.Tools.Tool(tool).NeedsApproval
-	return ask != nil && ask(params)
+	return needsApproval(a.Tools, tool, params)
+}
+
+// needsApproval is the worker's own question whether a call needs an approval.
+func needsApproval(tools *plan.Tools, tool string, params json.RawMessage) bool {
+	t := tools.Tools[tool]
+	return t != nil && t.NeedsApproval != nil && t.NeedsApproval(params)
 }
 
 // cancelWith is the unit with whose result the run is cancelled.
@@ -139,14 +142,14 @@ func (p *play) away(m steps.StepMessage) bool {
 func (a *acting) world(c sim.Call) sim.Happens {
 	h := a.usually(c)
 	for p := a.play; p != nil; p = p.second {
-		h = p.apply(c, h)
+		h = a.apply(p, c, h)
 	}
 	return h
 }
 
 // apply changes what a call does, if the fault hits it.
-func (p *play) apply(c sim.Call, h sim.Happens) sim.Happens {
-	if p.target == nil || p.target.kind == onDispatcher || c.Step != p.target.unit {
+func (a *acting) apply(p *play, c sim.Call, h sim.Happens) sim.Happens {
+	if p.target == nil || p.target.kind == onDispatcher || !p.strikes(c.Step) {
 		return h
 	}
 	if p.target.kind == onQuestion {
@@ -162,8 +165,17 @@ func (p *play) apply(c sim.Call, h sim.Happens) sim.Happens {
 		return h
 	}
 	p.reached = true
-	if p.happens != nil {
+	return a.suffer(p, c, h)
+}
+
+// suffer is what a call does that the fault hits.
+func (a *acting) suffer(p *play, c sim.Call, h sim.Happens) sim.Happens {
+	switch {
+	case p.happens != nil:
 		return *p.happens
+	case p.says != nil:
+		a.odd[c.Step] = true
+		h.Output = p.says(turnOf(c.Step))
 	}
 	h.Worker = p.befalls
 	return h
@@ -195,9 +207,10 @@ func above(h sim.Happens) sim.Happens {
 
 // usually is what a call does without a fault.
 func (a *acting) usually(c sim.Call) sim.Happens {
-	t := a.Tools.Tool(c.Tool)
+	t := a.Tools.Tools[c.Tool]
 	h := sim.Happens{Took: usual}
 	if c.RungName == steps.VerifyRung {
+		a.count(t.Dependency(t.Probe))
 		yes := 0
 		if a.did[c.Step] {
 			yes = 1
@@ -206,7 +219,7 @@ func (a *acting) usually(c sim.Call) sim.Happens {
 		return h
 	}
 	r := &t.Rungs[c.Rung]
-	a.count(dependency(t.Name, r))
+	a.count(t.Dependency(r))
 	a.cost += r.Cost
 	h.Output = a.outputOf(c)
 	switch {
@@ -246,124 +259,5 @@ func (p *play) callsOf(t *target) int {
 	if t == nil || t.kind != onRung {
 		return 0
 	}
-	return p.calls[dependency(t.tool.Name, t.def())]
-}
-
-// Times of people.
-const (
-	usualAnswer = 2 * time.Minute
-	mostRetries = 1 // of a step, by people who think that the fault is over
-)
-
-// people say what is decided about an escalation.
-func (a *acting) people(s *steps.State, n int) []sim.Decision {
-	for p := a.play; p != nil; p = p.second {
-		if p.target != nil && p.target.kind == onQuestion && p.target.matter == matterOf(s, s.Escalations[n].ID) {
-			p.reached = true
-			return a.another(p, s, n)
-		}
-	}
-	return a.usualDecisions(s, n)
-}
-
-// another is what is decided in a play about that question.
-func (a *acting) another(p *play, s *steps.State, n int) []sim.Decision {
-	usually := a.usualDecisions(s, n)
-	switch {
-	case p.silent:
-		return nil
-	case p.late > 0:
-		for i := range usually {
-			usually[i].After = p.late
-		}
-		return usually
-	case p.two:
-		other := sim.Decision{After: usualAnswer, By: "zoe", Verb: p.verb, Reason: "the drill wants it so", Blind: true}
-		for i := range usually {
-			usually[i].Blind = true
-		}
-		if p.twoFirst {
-			return append([]sim.Decision{other}, usually...)
-		}
-		return append(usually, other)
-	}
-	if p.decided || p.verb == steps.VerbApprove || p.verb == steps.VerbAnswer && s.Escalations[n].Question != nil {
-		return usually
-	}
-	p.decided = true
-	d := sim.Decision{After: usualAnswer, By: "zoe", Verb: p.verb, Reason: "the drill wants it so", Answer: a.answer(s, &s.Escalations[n])}
-	if p.verb == steps.VerbEdit {
-		d.Params = s.Units[s.Escalations[n].Unit].Params
-	}
-	return []sim.Decision{d}
-}
-
-// usualDecisions: people approve what is asked, and settle what has failed once they have looked.
-func (a *acting) usualDecisions(s *steps.State, n int) []sim.Decision {
-	if e := &s.Escalations[n]; e.Kind == steps.KindApproval {
-		return a.approvals(e)
-	}
-	return []sim.Decision{{After: usualAnswer, By: "mia", Choose: a.choose}}
-}
-
-// choose is what is decided about an escalation that is no approval. People know what has happened; they retry once, and then
-// go on without the step.
-func (a *acting) choose(s *steps.State, n int) sim.Decision {
-	e := &s.Escalations[n]
-	unit := ""
-	if e.Unit != steps.RunUnit {
-		unit = s.Units[e.Unit].ID
-	}
-	verb := steps.VerbAbort
-	for _, v := range []struct {
-		steps.Verb
-		fits bool
-	}{
-		{steps.VerbAnswer, e.Question != nil},
-		{steps.VerbAnswer, e.Kind == steps.KindUnknown && a.did[unit]}, // it has happened
-		{steps.VerbRetry, a.retried[unit] < mostRetries},
-		{steps.VerbSkip, unit != ""},
-		{steps.VerbAnswer, unit != ""},
-	} {
-		if v.fits && slices.Contains(e.Allowed, v.Verb) {
-			verb = v.Verb
-			break
-		}
-	}
-	if verb == steps.VerbRetry {
-		a.retried[unit]++
-	}
-	return sim.Decision{By: "mia", Verb: verb, Reason: "decided in a drill", Answer: a.answer(s, e)}
-}
-
-func (a *acting) approvals(e *steps.Escalation) []sim.Decision {
-	all := []sim.Decision{{After: usualAnswer, By: "mia", Verb: steps.VerbApprove}}
-	if e.Needed > 1 {
-		all = append(all, sim.Decision{After: usualAnswer + time.Minute, By: "bo", Verb: steps.VerbApprove})
-	}
-	return all
-}
-
-// answer is what a person gives in place of the tool, or to what is asked.
-func (a *acting) answer(s *steps.State, e *steps.Escalation) json.RawMessage {
-	if e.Question != nil {
-		if len(e.Question.Options) > 0 {
-			return encode(e.Question.Options[0])
-		}
-		if len(e.Question.Schema) > 0 {
-			return encode(sampleOf(object(e.Question.Schema), 0))
-		}
-	}
-	if e.Unit == steps.RunUnit {
-		return json.RawMessage("null")
-	}
-	unit := &s.Units[e.Unit]
-	if unit.IsUndo() {
-		return a.made.tools[s.Tool(e.Unit).Name]
-	}
-	step, _, _ := cutUnit(unit.ID)
-	if out, ok := a.made.steps[step]; ok {
-		return out
-	}
-	return json.RawMessage("{}")
+	return p.calls[t.tool.Dependency(t.def())]
 }

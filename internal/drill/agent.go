@@ -1,10 +1,8 @@
 package drill
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -14,16 +12,75 @@ import (
 )
 
 // An agent is played with a model that proposes one call of each of its tools in its first turn, and answers in the next one:
-// what a real model would say nobody knows. So each of its tools, and its model, meets every fault. A tool that cannot be
-// called so is shown, with the reason.
+// what a real model would say nobody knows. So each of its tools meets every fault, and its model does in both turns. What only
+// a model can do wrong is in model.go.
 
-// turnSaid is what an agent's model says in a turn.
-func (d *Drill) turnSaid(st *steps.Step, unit string) json.RawMessage {
-	if n, _, isCall := turnOf(unit); n == 1 && !isCall {
-		if calls := d.proposals(st); len(calls) > 0 {
-			return encode(map[string]any{"text": "", "calls": calls})
+// proposal is a call as the model of an agent proposes it.
+type proposal struct {
+	ID        string         `json:"id"`
+	Name      string         `json:"name"` // for the model
+	Arguments map[string]any `json:"arguments"`
+
+	tool string // that is called
+}
+
+// NotDrilled is a tool of an agent that its model does not call in a drill.
+type NotDrilled struct {
+	Step string `json:"step"`
+	Tool string `json:"tool"`
+	Why  string `json:"why"`
+}
+
+// script is what the model of an agent proposes in a drill, as far as its limits allow: none, where it answers at once.
+func (d *Drill) script(st *steps.Step) (calls []proposal, left []NotDrilled) {
+	limits := st.Agent.Limits
+	for _, name := range st.Agent.Tools {
+		p, why := d.proposed(name)
+		switch {
+		case limits.Turns < 2 && st.Agent.OnLimit != steps.LimitFinish:
+			why = "limits.turns leaves no turn for the answer after a call"
+		case why == "" && len(calls) >= limits.Calls:
+			why = fmt.Sprintf("the calls of the tools before it use up limits.calls, which is %d", limits.Calls)
+		}
+		if why != "" {
+			left = append(left, NotDrilled{st.ID, name, why})
+			continue
+		}
+		calls = append(calls, p)
+	}
+	return calls, left
+}
+
+// proposed is a call of a tool with arguments that are made up; or why says why they do not do.
+func (d *Drill) proposed(name string) (p proposal, why string) {
+	args, is := sampleOf(object(d.Doc.Definition.Tools[name].InputSchema), 0).(map[string]any)
+	if !is {
+		args = map[string]any{}
+	}
+	if t := d.Tools.Tools[name]; t != nil && t.CheckInput != nil {
+		if err := t.CheckInput(encode(args)); err != nil {
+			return p, "the arguments that the drill makes up do not fit its input_schema: " + err.Error() + "; give the schema an example that does, as `examples: [...]`"
 		}
 	}
+	return proposal{name, steps.CallName(name), args, name}, ""
+}
+
+// turnSaid is what an agent's model says in a turn. A turn in which it says something odd comes before those that it would have.
+func (a *acting) turnSaid(st *steps.Step, unit string) json.RawMessage {
+	n := turnOf(unit)
+	for odd := range a.odd {
+		if sameAgent(odd, unit) && turnOf(odd) < turnOf(unit) {
+			n--
+		}
+	}
+	if calls := a.made.calls[st.ID]; n == 1 && len(calls) > 0 {
+		return encode(map[string]any{"text": "", "calls": calls})
+	}
+	return a.answerSaid(st)
+}
+
+// answerSaid is the answer of an agent's model, as it says it.
+func (d *Drill) answerSaid(st *steps.Step) json.RawMessage {
 	out := d.made.steps[st.ID]
 	if len(st.Agent.OutputSchema) > 0 {
 		return encode(map[string]any{"text": "", "object": out})
@@ -31,83 +88,18 @@ func (d *Drill) turnSaid(st *steps.Step, unit string) json.RawMessage {
 	return out
 }
 
-// toolCall is a call that an agent's model proposes; none says why it does not.
-type toolCall struct {
-	tool string
-	args map[string]any
-	none string
-}
-
-// toolCalls are calls of all tools of an agent; as many are proposed as it may make.
-func (d *Drill) toolCalls(st *steps.Step) []toolCall {
-	var all []toolCall
-	left := st.Agent.Limits.Calls
-	for _, name := range st.Agent.Tools {
-		c := toolCall{tool: name}
-		t := d.Tools.Tool(name)
-		args, is := sampleOf(object(t.InputSchema), 0).(map[string]any)
-		if !is {
-			args = map[string]any{}
-		}
-		c.args = args
-		switch {
-		case t.CheckInput != nil && t.CheckInput(encode(args)) != nil:
-			c.none = fmt.Sprintf("no made-up arguments fit the input_schema of %s: give it a default or an example", name)
-		case left == 0:
-			c.none = fmt.Sprintf("the agent makes at most %d calls (limits.calls), and this would be one more", st.Agent.Limits.Calls)
-		default:
-			left--
-		}
-		all = append(all, c)
-	}
-	// The ones that are proposed come first: the number of a call is its place among them.
-	slices.SortStableFunc(all, func(a, b toolCall) int { return cmp.Compare(min(1, len(a.none)), min(1, len(b.none))) })
-	return all
-}
-
-// proposals are the calls that an agent's model proposes.
-func (d *Drill) proposals(st *steps.Step) []any {
-	all := []any{}
-	for _, c := range d.toolCalls(st) {
-		if c.none == "" {
-			all = append(all, map[string]any{"id": c.tool, "name": steps.CallName(c.tool), "arguments": c.args})
-		}
-	}
-	return all
-}
-
-// rogue is a model that proposes calls of a tool that it was not offered and, of each tool, one whose arguments are no object
-// and one with arguments that nobody has asked for.
-func rogue(d *Drill, t *target) (sim.Happens, string) {
-	if t.step.Agent == nil || !steps.IsTurn(t.unit) {
-		return sim.Happens{}, "it is not the model of an agent"
-	}
-	calls := []any{map[string]any{"id": "a", "name": "no_such_tool", "arguments": map[string]any{}}}
-	for _, name := range t.step.Agent.Tools {
-		calls = append(calls, map[string]any{"id": "b", "name": steps.CallName(name), "unreadable": "{\"cut off"})
-		if fits := d.Tools.Tool(name).CheckInput; fits != nil && fits(json.RawMessage(odd)) != nil {
-			calls = append(calls, map[string]any{"id": "c", "name": steps.CallName(name), "arguments": json.RawMessage(odd)})
-		}
-	}
-	if most := t.step.Agent.Limits.Calls; len(calls) > most {
-		calls = calls[:most]
-	}
-	return sim.Happens{Output: encode(map[string]any{"text": "", "calls": calls})}, ""
-}
-
-// odd are arguments that fit hardly any tool.
-const odd = `{"unexpected":true}`
-
-// agentTargets are the rungs of an agent's model, in its first turn, and those of the tools that it calls then.
+// agentTargets are the rungs of an agent's model, in its first turn and in the one in which it answers, and those of the tools
+// that it calls.
 func (d *Drill) agentTargets(st *steps.Step) []*target {
-	turn := st.ID + "~t1"
-	all := rungsOf(st, turn, d.Tools.Tools[st.Tool])
-	for k, c := range d.toolCalls(st) {
-		of := rungsOf(st, turn+"."+strconv.Itoa(k+1), d.Tools.Tool(c.tool))
-		for _, t := range of {
-			t.none = c.none
+	model, calls := d.Tools.Tools[st.Tool], d.made.calls[st.ID]
+	all := rungsOf(st, st.ID+"~t1", model)
+	for k, p := range calls {
+		if t := d.Tools.Tools[p.tool]; t != nil {
+			all = append(all, rungsOf(st, st.ID+"~t1."+strconv.Itoa(k+1), t)...)
 		}
-		all = append(all, of...)
+	}
+	if len(calls) > 0 {
+		all = append(all, rungsOf(st, st.ID+"~t2", model)...)
 	}
 	return all
 }
@@ -132,16 +124,21 @@ func (s *sampler) agentOutput(st *steps.Step) (json.RawMessage, error) {
 	return out, fits(out)
 }
 
-// turnOf reads the number of a turn and of a call in the id of a unit of an agent; 0 for others.
-func turnOf(unit string) (turn, call int, isCall bool) {
-	_, rest, _ := cutUnit(unit)
-	number, position, isCall := strings.Cut(strings.TrimPrefix(rest, "t"), ".")
-	if !strings.HasPrefix(rest, "t") {
-		return 0, 0, false
+// turnOf is the number of a turn in the id of its unit; 0 for others.
+func turnOf(unit string) int {
+	if !steps.IsTurn(unit) {
+		return 0
 	}
-	turn, _ = steps.Number(number)
-	call, _ = steps.Number(position)
-	return turn, call, isCall
+	_, rest, _ := cutUnit(unit)
+	n, _ := steps.Number(strings.TrimPrefix(rest, "t"))
+	return n
+}
+
+// sameAgent reports whether two units are turns of one agent.
+func sameAgent(a, b string) bool {
+	of, _, _ := cutUnit(a)
+	other, _, _ := cutUnit(b)
+	return of == other && steps.IsTurn(a) && steps.IsTurn(b)
 }
 
 // agentOf is the step whose agent a call is a turn of; nil for others.

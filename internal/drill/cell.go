@@ -43,7 +43,7 @@ func (d *Drill) example() string {
 func (d *Drill) targetOf(name string) (*target, error) {
 	var names []string
 	for _, t := range d.targets() {
-		if t.Name() == name || t.kind == onRung && t.of() == name {
+		if t.Name() == name || t.kind == onRung && (t.of() == name || t.standsFor(name)) {
 			return t, nil
 		}
 		names = append(names, t.Name())

@@ -94,6 +94,8 @@ type Report struct {
 	Cost    float64        `json:"cost,omitempty"` // of the dearest play
 	Cells   []*Cell        `json:"cells"`
 	Pairs   *Pairs         `json:"pairs,omitempty"`
+	// NotDrilled are tools of agents that no play calls.
+	NotDrilled []NotDrilled `json:"not_drilled,omitempty"`
 
 	targets []*target
 }
@@ -104,11 +106,6 @@ type Dependency struct {
 	Most int    `json:"most"` // calls in one play
 	In   string `json:"in"`   // the cell
 }
-
-// BaseError says that the plan does not get through without faults, so that there is nothing to drill.
-type BaseError struct{ Text string }
-
-func (e *BaseError) Error() string { return e.Text }
 
 // Prepare makes up what is missing and plays the plan without a fault.
 func (d *Drill) Prepare() error {
@@ -122,32 +119,9 @@ func (d *Drill) Prepare() error {
 	return d.throughWithout(base)
 }
 
-// throughWithout reports why the plan does not get through.
-func (d *Drill) throughWithout(base *play) error {
-	switch base.judged.Outcome {
-	case OK, Degraded:
-		return nil
-	}
-	for i := range base.State.Units {
-		u := &base.State.Units[i]
-		if u.Fault != nil && !u.IsCall() {
-			return &BaseError{fmt.Sprintf("without any fault the plan does not get through: step %s: %s; its outputs and inputs are made up where none are given: "+
-				"give what the plan needs with --input and --outputs", u.Spoken(), u.Fault.Error())}
-		}
-	}
-	for n := range base.State.Escalations {
-		e := &base.State.Escalations[n]
-		if e.Unit != steps.RunUnit && e.Fault.Class != "" {
-			return &BaseError{fmt.Sprintf("without any fault the plan does not get through: people are asked about step %s: %s; raise the limit, or give what the step gives with --outputs",
-				base.State.Units[e.Unit].Spoken(), e.Fault.Message)}
-		}
-	}
-	return &BaseError{"without any fault the plan does not get through: " + cmp.Or(base.judged.Why, "it is "+string(base.State.Status()))}
-}
-
 // Run plays every single fault. [Drill.PrepareUndo] comes before it.
 func (d *Drill) Run() *Report {
-	r := &Report{Plan: d.Doc.File, Name: d.Doc.Definition.Plan.Name, Ends: map[string]int{}, targets: d.targets()}
+	r := &Report{Plan: d.Doc.File, Name: d.Doc.Definition.Plan.Name, Ends: map[string]int{}, NotDrilled: d.made.left, targets: d.targets()}
 	for _, t := range r.targets {
 		for _, f := range faultsOf(t.kind) {
 			c := &Cell{Target: t.Name(), Fault: f.name}
@@ -192,10 +166,11 @@ func each[T any](all []T, f func(T)) {
 
 // judge makes the cell of its plays.
 func (c *Cell) judge() {
+	unreached := c.unreached()
 	reached := slices.DeleteFunc(c.plays, func(p *play) bool { return !p.reached && !p.judged.Outcome.Bad() })
 	if len(reached) == 0 {
+		c.Why = cmp.Or(c.Why, unreached)
 		c.plays = nil
-		c.Why = cmp.Or(c.Why, "no call gets there: a rung above always has a result, or its step is not executed")
 		return
 	}
 	c.plays, c.Plays, c.Why = reached, len(reached), ""
@@ -210,6 +185,16 @@ func (c *Cell) judge() {
 		c.Calls = max(c.Calls, p.callsOf(p.target))
 		c.Cost = max(c.Cost, p.cost)
 	}
+}
+
+// unreached says why no play comes to the cell, if none does.
+func (c *Cell) unreached() string {
+	for _, p := range c.plays {
+		if u := p.undoing(); u != nil && !u.undone() {
+			return u.stays()
+		}
+	}
+	return "no call gets there: a rung above always has a result, or its step is not executed"
 }
 
 // sum adds the cells up.

@@ -42,16 +42,20 @@ var faults = []fault{
 	{"400", "HTTP 400", onRung, status(http.StatusBadRequest, 0)},
 	{"error", "exit code 1, or an error of its own", onRung, answers(ownError)},
 	{"panic", "the handler panics", onRung, answers(panics)},
-	{"asks", "the MCP server asks a person something", onRung, answers(serverAsks)},
 	{"garbage", "an answer that is no JSON", onRung, answers(raw("<html>Bad gateway"))},
 	{"empty", "an empty answer", onRung, answers(raw(""))},
+	{"no-content", "an MCP result with nothing in it, which is a success", onRung, noContent},
 	{"schema", "an answer that does not fit output_schema", onRung, answers(misfit)},
+	{"asks", "it asks for a person in the middle of a call", onRung, answers(asks)},
+	{"changed", "the MCP server's tool is not that of the tools file", onRung, answers(changed)},
 	{"overloaded", "the model's provider is overloaded (529)", onRung, model(steps.Fault{Class: steps.Unavailable, Reason: steps.Overloaded, Status: 529, Message: "529 Overloaded"})},
 	{"refusal", "the model declines", onRung, model(steps.Fault{Class: steps.ToolError, Reason: steps.Refusal, Final: true, Message: "the model declines: it does not say why"})},
 	{"filtered", "the provider's filter stops the model", onRung, model(steps.Fault{Class: steps.ToolError, Reason: steps.ContentFilter, Final: true, Message: "the provider's content filter has stopped the answer"})},
 	{"truncated", "the model's answer is cut off at its longest output", onRung, model(steps.Fault{Class: steps.InvalidOutput, Reason: steps.Truncated, Final: true, Message: "the answer was cut off at the longest output that is allowed"})},
 	{"too-long", "the conversation does not fit into the model", onRung, model(steps.Fault{Class: steps.InvalidInput, Reason: steps.ContextTooLong, Final: true, Status: 400, Message: "400 Bad Request: the conversation is too long"})},
-	{"rogue", "the model of an agent proposes what does not fit: another tool, odd arguments, no JSON", onRung, answers(rogue)},
+	{"misfit", "the model proposes a call that does not fit, or answers what does not", onRung, misfits},
+	{"repeats", "the model proposes the same calls again and again", onRung, repeats},
+	{"endless", "the model proposes other calls without end", onRung, endless},
 	{"cache-empty", "nothing in the cache", onRung, answers(cacheEmpty)},
 	{"killed-before", "worker killed before the effect", onRung, troubles(sim.KilledBefore)},
 	{"killed-after", "worker killed after the effect, before it reports", onRung, troubles(sim.KilledAfter)},
@@ -110,10 +114,10 @@ func refused(_ *Drill, t *target) (sim.Happens, string) {
 		return fails(steps.Connection, steps.ActedNo, "no service listens on this subject: start one, or check the subject"), ""
 	case s.Command != nil:
 		return fails(steps.ToolError, steps.ActedNo, "could not be started: no such file or directory"), ""
-	case s.MCP != nil:
-		return fails(steps.Connection, steps.ActedNo, "the MCP server cannot be reached, or not be started"), ""
 	case s.Remote != nil:
 		return fails(steps.Connection, steps.ActedNo, "the program that polled for it was gone before it got the call"), ""
+	case s.MCP != nil:
+		return refusedMCP(s.MCP), ""
 	case s.Go != nil:
 		return sim.Happens{}, "a Go handler runs in the worker: see error and panic"
 	}
@@ -141,7 +145,7 @@ func status(code int, wait time.Duration) func(*Drill, *target) ([]*play, string
 	return answers(func(_ *Drill, t *target) (sim.Happens, string) {
 		s := t.spec()
 		if s.HTTP == nil && s.NATS == nil && s.Model == nil && (s.MCP == nil || s.MCP.Server.URL == "") {
-			return sim.Happens{}, "only HTTP and NATS services, models and MCP servers with a URL answer with a status"
+			return sim.Happens{}, "only HTTP and NATS services, models and MCP servers behind a URL answer with a status"
 		}
 		class, acted := executor.OfStatus(code)
 		if s.Model != nil {
@@ -167,14 +171,6 @@ func ownError(_ *Drill, t *target) (sim.Happens, string) {
 	return sim.Happens{}, inWorker
 }
 
-// serverAsks is an MCP server that wants to know something of a person before it goes on.
-func serverAsks(_ *Drill, t *target) (sim.Happens, string) {
-	if t.spec().MCP == nil {
-		return sim.Happens{}, "only MCP servers ask"
-	}
-	return fails(steps.NeedsHuman, steps.ActedMaybe, "the server asks: which account?"), ""
-}
-
 func panics(_ *Drill, t *target) (sim.Happens, string) {
 	if t.spec().Go == nil {
 		return sim.Happens{}, "only Go handlers panic in the worker"
@@ -196,8 +192,10 @@ func raw(text string) func(d *Drill, t *target) (sim.Happens, string) {
 			max = s.NATS.MaxBytes
 		case s.Remote != nil:
 			max = s.Remote.MaxBytes
+		case s.MCP != nil && text == "":
+			return emptyMCP(), ""
 		case s.MCP != nil:
-			return sim.Happens{Fault: &steps.Fault{Class: steps.InvalidOutput, Acted: steps.ActedMaybe, Message: "the answer is not the result of a tool", Detail: text}}, ""
+			return garbageMCP(text), ""
 		case s.Model != nil:
 			return unharmed(sim.Happens{Fault: &steps.Fault{Class: steps.InvalidOutput, Message: "the answer is not what a model writes", Detail: text}}), ""
 		case s.Go != nil:
@@ -225,6 +223,9 @@ func (d *Drill) resulting(t *target, out json.RawMessage, err error) sim.Happens
 	return sim.Happens{Output: out}
 }
 
+// oddValues are values of which a schema refuses one, unless it takes any.
+var oddValues = []string{`"unexpected"`, `{}`, `null`, `[]`, `0`, `{"unexpected":true}`}
+
 // misfit is an output that the tool's schema refuses.
 func misfit(d *Drill, t *target) (sim.Happens, string) {
 	if t.tool.CheckOutput == nil || t.rung == len(t.tool.Rungs) {
@@ -233,7 +234,7 @@ func misfit(d *Drill, t *target) (sim.Happens, string) {
 	if t.def().Spec.Static != nil {
 		return sim.Happens{}, "the fixed value has been checked"
 	}
-	for _, odd := range []string{`"unexpected"`, `{}`, `null`, `[]`, `0`, `{"unexpected":true}`} {
+	for _, odd := range oddValues {
 		if err := t.tool.CheckOutput(json.RawMessage(odd)); err != nil {
 			h := d.resulting(&target{tool: t.tool, rung: t.rung, step: t.step}, json.RawMessage(odd), nil)
 			if m := t.def().Spec.Model; m != nil && m.Schema != nil {
@@ -320,7 +321,7 @@ func crashes(d *Drill, t *target) ([]*play, string) {
 			all = append(all, &play{target: of, crash: n + 1, reached: true})
 		}
 	}
-	return all, "the plan leaves out every step that could be undone"
+	return all, "the plan leaves out every step that could be undone, or is over once it is done"
 }
 
 // decisions plays another decision than the usual one, the first of these that is allowed.

@@ -83,14 +83,18 @@ func asked(p, base *sim.Played) string {
 	return ""
 }
 
-// matterOf is what an escalation is about; its id depends on what was asked before it.
+// matterOf is what an escalation is about; its id depends on what was asked before it. A call of an agent is the same matter in
+// whichever turn it is made.
 func matterOf(s *steps.State, id string) string {
 	e := &s.Escalations[s.FindEscalation(id)]
-	unit := ""
+	about := ""
 	if e.Unit != steps.RunUnit {
-		unit = s.Units[e.Unit].ID
+		u := &s.Units[e.Unit]
+		if about = u.ID; u.IsCall() {
+			about = s.Units[u.Agent()].ID + " calls " + s.Tool(e.Unit).Name
+		}
 	}
-	return fmt.Sprint(unit, " ", e.Kind, " ", e.Tier)
+	return fmt.Sprint(about, " ", e.Kind, " ", e.Tier)
 }
 
 // degradedBy are the rungs that gave a result in place of the first one. What is only made of such a result is left out.

@@ -16,6 +16,8 @@ type samples struct {
 	steps  map[string]json.RawMessage // by step
 	tools  map[string]json.RawMessage // by tool, for compensations
 	probes map[string][2]json.RawMessage
+	calls  map[string][]proposal // of the model of an agent, by step
+	left   []NotDrilled
 }
 
 // SampleError says that no output of a tool could be made up.
@@ -44,7 +46,7 @@ func (d *Drill) sample() (*samples, error) {
 		s.readStep(&def.Plan.Steps[i])
 	}
 	s.reads.template(steps.Decode(def.Plan.Output), nil)
-	all := &samples{steps: map[string]json.RawMessage{}, tools: map[string]json.RawMessage{}, probes: map[string][2]json.RawMessage{}}
+	all := &samples{steps: map[string]json.RawMessage{}, tools: map[string]json.RawMessage{}, probes: map[string][2]json.RawMessage{}, calls: map[string][]proposal{}}
 	for i := range def.Plan.Steps {
 		st := &def.Plan.Steps[i]
 		out, err := s.stepOutput(st)
@@ -52,6 +54,10 @@ func (d *Drill) sample() (*samples, error) {
 			return nil, &SampleError{st.ID, st.Tool, err}
 		}
 		all.steps[st.ID] = out
+		if st.Agent != nil {
+			calls, left := d.script(st)
+			all.calls[st.ID], all.left = calls, append(all.left, left...)
+		}
 	}
 	for name := range def.Tools {
 		t := d.Tools.Tools[name]

@@ -48,7 +48,7 @@ type Deciding struct {
 	Of     string               `yaml:"of,omitempty"`   // the step; default any
 	Verb   steps.Verb           `yaml:"verb"`           // `none`: nobody decides
 	By     string               `yaml:"by,omitempty"`
-	After  time.Duration        `yaml:"after,omitempty"` // default 2m
+	After  time.Duration        `yaml:"after,omitempty"` // default 2m, or half of a sooner deadline
 	Reason string               `yaml:"reason,omitempty"`
 	Params any                  `yaml:"params,omitempty"`
 	Answer any                  `yaml:"answer,omitempty"`

@@ -22,6 +22,9 @@ func (d *Drill) Story(c *Cell) (*Story, error) {
 	s := &Story{About: c.Name() + ", " + p.how() + ": " + p.judged.sentence(), Plan: d.Doc.File, Tools: d.Tools.File, Input: decoded(d.Input), Expect: expectOf(p.Played)}
 	s.Expect.Within = s.Expect.Within.Round(time.Second) + time.Second
 	s.Outputs = map[string]any{}
+	for name, out := range d.Outputs { // of tools, and of probes
+		s.Outputs[name] = plain(steps.Decode(out))
+	}
 	for step, out := range d.made.steps {
 		s.Outputs[step] = plain(steps.Decode(out))
 	}
@@ -32,10 +35,14 @@ func (d *Drill) Story(c *Cell) (*Story, error) {
 		s.World, s.People = p.provoking(), p.deciding(d)
 		return s, nil
 	}
-	of := p.target.unit
+	of, above := p.target.unit, Incident{Step: p.target.unit, Class: steps.NotFound, Message: "down, so that the next rung is tried"}
+	if p.says != nil && !p.once { // in each turn from this one on
+		above.Step, above.After = p.target.step.ID, turnOf(of)-1
+	}
 	for k := range p.target.rung { // the rungs above are down
 		if !p.target.probe() && p.target.tool.Rungs[k].Human == nil {
-			s.World = append(s.World, Incident{Step: of, Rung: p.target.tool.Rungs[k].Name, Class: steps.NotFound, Message: "down, so that the next rung is tried"})
+			above.Rung = p.target.tool.Rungs[k].Name
+			s.World = append(s.World, above)
 		}
 	}
 	if p.target.probe() {
@@ -76,6 +83,8 @@ func (p *play) deciding(d *Drill) []Deciding {
 	e := p.target.asked()
 	about := Deciding{Asks: e.Kind, Of: p.target.unit, Verb: p.verb, Reason: "the drill wants it so"}
 	switch {
+	case p.verb == steps.VerbApprove && !p.two:
+		return nil // as people decide anyway, and as many as are needed
 	case p.silent:
 		about.Verb = "none"
 	case p.late > 0:
@@ -123,13 +132,12 @@ func plain(v any) any {
 }
 
 // StoryOfRun writes down what happened to a real run: the faults of its calls, what tools gave and what people decided.
-// Texts that no expression of the plan compares with are replaced, the same one always by the same; numbers stay. A run with
-// an agent cannot be told: a story has no place for what a model said in each turn.
+// Texts that no expression of the plan compares with are replaced, the same one always by the same; numbers stay. A run with an
+// agent cannot be told: no story says what its model said in each turn.
 func StoryOfRun(s *steps.State, plan, tools string) (*Story, error) {
-	for i := range s.Units {
-		if s.Units[i].Loops() {
-			return nil, fmt.Errorf("run %s has an agent, %s: a story cannot tell what its model said in each turn; `dispatcher runs export` has all of it", s.Run, s.Units[i].ID)
-		}
+	if i := slices.IndexFunc(s.Units, func(u steps.Unit) bool { return u.Loops() }); i >= 0 {
+		return nil, fmt.Errorf("step %s is an agent, and a story cannot say what its model said in each turn, so it would not end as the run did: "+
+			"write a cell of its plan down instead (drill PLAN --cell CELL --story FILE)", s.Units[i].ID)
 	}
 	r := &replacer{state: s, texts: map[string]string{}, people: map[string]string{}}
 	r.keep()

@@ -2,7 +2,6 @@ package drill
 
 import (
 	"fmt"
-	"strings"
 
 	"belay/internal/executor"
 	"belay/internal/plan"
@@ -29,8 +28,7 @@ type target struct {
 	step *steps.Step
 	unit string // that is hit
 	tool *plan.ToolDef
-	rung int    // len(tool.Rungs) is the probe
-	none string // why no fault can happen there; empty where it can
+	rung int // len(tool.Rungs) is the probe
 
 	// Of a question.
 	escalation string // its id in the play without faults
@@ -143,32 +141,4 @@ func (d *Drill) question(base *sim.Played, id string) *target {
 // asked is the question as it was asked without the fault.
 func (t *target) asked() *steps.Escalation {
 	return &t.base.State.Escalations[t.base.State.FindEscalation(t.escalation)]
-}
-
-// dependency is what the calls of a rung go to: a host, a command, a subject, or the tool itself. Empty for what stays in
-// the worker.
-func dependency(tool string, r *plan.RungDef) string {
-	switch {
-	case r.Human != nil, r.Spec.Cache != nil, r.Spec.Static != nil:
-		return ""
-	case r.Spec.HTTP != nil, r.Spec.Model != nil:
-		return host(r.Target)
-	case r.Spec.MCP != nil:
-		_, server, _ := strings.Cut(r.Target, r.Spec.MCP.Tool+" of ")
-		return host(server)
-	case r.Spec.Command != nil, r.Spec.NATS != nil:
-		first, _, _ := strings.Cut(r.Target, " ")
-		return first
-	}
-	return tool
-}
-
-// host is the host of a target such as `GET https://pay.example.com/charges`.
-func host(target string) string {
-	_, url, ok := strings.Cut(target, "://")
-	if !ok {
-		return target
-	}
-	name, _, _ := strings.Cut(url, "/")
-	return name
 }

@@ -49,9 +49,6 @@ func (d *Drill) Tell(s *Story) (*Ending, error) {
 // incident finds the play that an incident stands for.
 func (d *Drill) incident(in *Incident) (*play, error) {
 	t, err := d.rungOf(in.Step, in.Rung)
-	if err != nil && in.Step != stepOf(in.Step) {
-		t, err = d.rungOf(stepOf(in.Step), in.Rung)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -82,19 +79,38 @@ func (in *Incident) happens() sim.Happens {
 	return sim.Happens{Took: usual, Fault: &f, Acts: in.Acted}
 }
 
-// rungOf finds a rung of a step; an empty name is the first.
-func (d *Drill) rungOf(step, rung string) (*target, error) {
+// rungOf finds a rung of a step, or of a turn or a call of an agent; an empty name is the first. An agent step alone is its model,
+// and an item stands for its step.
+func (d *Drill) rungOf(unit, rung string) (*target, error) {
 	var names []string
+	var ofStep *target
 	for _, t := range d.targets() {
 		if t.kind != onRung {
 			continue
 		}
-		if t.of() == step && (t.def().Name == rung || rung == "") {
+		names = append(names, t.Name())
+		if t.def().Name != rung && rung != "" {
+			continue
+		}
+		if t.of() == unit {
 			return t, nil
 		}
-		names = append(names, t.Name())
+		if ofStep == nil && t.standsFor(unit) {
+			ofStep = t
+		}
 	}
-	return nil, &ErrNoCell{fmt.Sprintf("there is no rung %q of step %q; there are %s", rung, step, strings.Join(names, ", "))}
+	if ofStep != nil {
+		return ofStep, nil
+	}
+	return nil, &ErrNoCell{fmt.Sprintf("there is no rung %q of step %q; there are %s", rung, unit, strings.Join(names, ", "))}
+}
+
+// standsFor reports whether the target is meant where a step is named as a whole: of an agent its model. An item is its step.
+func (t *target) standsFor(unit string) bool {
+	if t.step.Agent != nil && t.undoing == nil {
+		return t.step.ID == unit && steps.IsTurn(t.unit)
+	}
+	return t.of() == stepOf(unit)
 }
 
 // telling is a story that is being played.
@@ -111,20 +127,25 @@ func (t *telling) world(c sim.Call) sim.Happens {
 	h := t.usually(c)
 	for i, p := range t.faults {
 		in := &t.story.World[i]
-		if p.unserved || in.Step != stepOf(c.Step) && in.Step != c.Step || p.target.def().Name != c.RungName {
+		if p.unserved || !in.hits(p, c) {
 			continue
 		}
 		t.hits[i]++
 		if n := t.hits[i] - in.After; n < 1 || in.Times > 0 && n > in.Times {
 			continue
 		}
-		if p.happens != nil {
-			return *p.happens
-		}
-		h.Worker = p.befalls
-		return h
+		return t.suffer(p, c, h)
 	}
 	return h
+}
+
+// hits reports whether an incident is about a call: of the unit that it names, of any item of the step or any turn of the agent,
+// or of a later turn, where it is in what a model says.
+func (in *Incident) hits(p *play, c sim.Call) bool {
+	if p.target.def().Name != c.RungName || p.target.tool.Name != c.Tool {
+		return false
+	}
+	return in.Step == c.Step || in.Step == stepOf(c.Step) || p.strikes(c.Step) && p.says != nil
 }
 
 func (t *telling) serves(m steps.StepMessage) bool {
@@ -145,7 +166,7 @@ func (t *telling) people(s *steps.State, n int) []sim.Decision {
 		if d.Verb == "none" {
 			return nil
 		}
-		all = append(all, d.decision())
+		all = append(all, d.decision(e))
 		if len(all) >= max(1, e.Needed) {
 			return all
 		}
@@ -156,8 +177,8 @@ func (t *telling) people(s *steps.State, n int) []sim.Decision {
 	return t.usualDecisions(s, n)
 }
 
-func (d *Deciding) decision() sim.Decision {
-	out := sim.Decision{After: usualAnswer, By: "mia", Verb: d.Verb, Reason: "decided in a story"}
+func (d *Deciding) decision(e *steps.Escalation) sim.Decision {
+	out := sim.Decision{After: answersIn(e), By: "mia", Verb: d.Verb, Reason: "decided in a story"}
 	if d.After > 0 {
 		out.After = d.After
 	}

@@ -156,6 +156,12 @@ func (r *Report) Text(w io.Writer, width int) {
 			fmt.Fprintf(w, "  %3d to %s, under %s\n", d.Most, d.Name, d.In)
 		}
 	}
+	for n, t := range r.NotDrilled {
+		if n == 0 {
+			fmt.Fprintln(w, "\ntools of agents that no play calls:")
+		}
+		fmt.Fprintf(w, "  %s of %s: %s\n", t.Tool, t.Step, t.Why)
+	}
 	for _, c := range r.bad() {
 		fmt.Fprintf(w, "\n%s: %s: %s\n", c.Outcome, c.Name(), c.Why)
 	}

@@ -25,6 +25,14 @@ const undoSuffix = "~undo"
 // undone reports whether it is undone without a fault: the plan does not leave the step out.
 func (u *undoing) undone() bool { return u.base != nil && u.base.State.Unit(u.undo()) >= 0 }
 
+// stays says why a step is not undone without a fault.
+func (u *undoing) stays() string {
+	if i := u.base.State.Unit(u.unit); i >= 0 && u.base.State.Units[i].State() == steps.StepSucceeded {
+		return "the run is over once " + u.step.ID + " is done" // an agent: it is not done before the log has its last turn
+	}
+	return "the plan leaves " + u.step.ID + " out"
+}
+
 // undo is the unit that undoes it.
 func (u *undoing) undo() string { return u.unit + undoSuffix }
 

@@ -214,3 +214,80 @@ func TestCompensationsAsStories(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+const agentUndoTools = undoTools + `
+  models.support: {effects: none, rungs: [{name: primary, model: {provider: openai, model: m}}]}
+`
+
+const agentUndoPlan = `
+name: support
+steps:
+  - {id: resolve, agent: {model: models.support, prompt: help, tools: [stock.reserve, card.charge]}, compensate: {tool: card.uncharge, with: {charge: C-1}}}
+  - {id: ship, tool: parcels.ship, needs: [resolve], on_failure: fail}
+`
+
+// TestAgentIsUndone: what undoes an agent undoes the step, and none of its calls; that there is no compensation of a call is
+// no loss.
+func TestAgentIsUndone(t *testing.T) {
+	t.Parallel()
+	r := prepared(t, agentUndoTools, agentUndoPlan, sim.Whole).Run()
+	wants(t, r, map[string]string{
+		"resolve~t1.2.primary/refused":         "ok",
+		"resolve~undo.primary/refused":         "ok/~second",
+		"resolve~undo.primary/killed-for-good": "ok",
+		"ship.primary/refused":                 "compensated",
+		"failure of resolve~undo/skip":         "person",
+		"dispatcher~undo/killed":               "ok",
+	})
+	noticed(t, agentUndoTools, agentUndoPlan, map[string]sim.Mutant{
+		"LOST ship.primary/refused":   sim.NoUndo,
+		"LOST dispatcher~undo/killed": sim.NoUndo,
+	})
+}
+
+// TestWhatIsNotUndone: a step that the plan leaves out, and an agent after which nothing comes, are not undone, and that is said.
+func TestWhatIsNotUndone(t *testing.T) {
+	t.Parallel()
+	if c := prepared(t, undoTools, undoPlan, sim.Whole).Run().Find("gift~undo.primary/timeout"); c.Why != "the plan leaves gift out" {
+		t.Errorf("%s", c.Why)
+	}
+	before, _, _ := strings.Cut(agentUndoPlan, "  - {id: ship")
+	r := prepared(t, agentUndoTools, before, sim.Whole).Run()
+	for name, want := range map[string]string{"resolve~undo.primary/500": "the run is over once resolve is done", "dispatcher~undo/killed": "the plan leaves out every step that could be undone, or is over once it is done"} {
+		if c := r.Find(name); c.Outcome != Blank || c.Why != want {
+			t.Errorf("%s: %s, %s", name, c.Outcome, c.Why)
+		}
+	}
+}
+
+// TestAgentThatStands: an agent that fails its run leaves its calls done, however well they went.
+func TestAgentThatStands(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(agentUndoPlan, "tools: [stock.reserve, card.charge]}", "tools: [stock.reserve, card.charge], limits: {time: 20s}, on_limit: fail}", 1)
+	r := prepared(t, agentUndoTools, text, sim.Whole).Run()
+	c := r.Find("resolve~t1.1.primary/timeout")
+	if c.Outcome != Lost || !strings.Contains(c.Why, "has had its effect for resolve t1.2, and resolve is failed and not undone, and nobody was asked: let a person be asked (on_limit: escalate)") {
+		t.Errorf("%s: %s", c.Outcome, c.Why)
+	}
+	if c := r.Find("resolve~t1.1.primary/refused"); c.Outcome.Bad() {
+		t.Errorf("it is undone as planned: %s: %s", c.Outcome, c.Why)
+	}
+	approved := strings.Replace(agentUndoTools, "  card.charge: {effects: unsafe,", "  card.charge: {effects: unsafe, approval: {deadline: 5s, on_deadline: fail},", 1)
+	if c := prepared(t, approved, text, sim.Whole).Run().Find("resolve~t1.1.primary/timeout"); c.Outcome != Lost {
+		t.Errorf("whoever approves a call does not say that it should stand: %s", c.Outcome)
+	}
+}
+
+// TestAgentThatIsSkipped: a person who gives a turn of an agent up knows what it has done, and that stands then.
+func TestAgentThatIsSkipped(t *testing.T) {
+	t.Parallel()
+	d := prepared(t, agentUndoTools, agentUndoPlan, sim.Whole)
+	r := d.Run()
+	turn, ship := r.Find("resolve~t2.primary/400"), r.Find("ship.primary/no-worker")
+	p := turn.plays[len(turn.plays)-1].anew()
+	p.second = ship.plays[0].anew()
+	d.perform(p)
+	if i := p.State.Unit("resolve"); p.judged.Outcome.Bad() || p.State.Units[i].State() != "skipped" {
+		t.Errorf("%s: %s: %s", p.State.Units[i].State(), p.judged.Outcome, p.judged.Why)
+	}
+}

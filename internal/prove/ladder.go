@@ -43,7 +43,7 @@ type rung struct {
 }
 
 func newRung(t *plan.ToolDef, def *plan.RungDef, r *steps.Rung) *rung {
-	k := &rung{Rung: r, def: def, depends: dependency(t, def), where: t.Name + "/" + r.Name, plain: map[steps.Class]int{}, attempt: time.Duration(r.Timeout)}
+	k := &rung{Rung: r, def: def, depends: t.Dependency(def), where: t.Name + "/" + r.Name, plain: map[steps.Class]int{}, attempt: time.Duration(r.Timeout)}
 	if c := def.Spec.Command; c != nil && r.Timeout > 0 {
 		k.attempt += c.Grace
 	}

@@ -114,7 +114,7 @@ func (p *Played) left(acted map[string]bool) string {
 	}
 	for i := range p.State.Units {
 		u := &p.State.Units[i]
-		if u.State() != steps.StepSucceeded || !p.undoable(i) || !p.changes(i, acted) {
+		if !p.undoable(i) || u.State() != steps.StepSucceeded || !p.leaves(i, acted) {
 			continue
 		}
 		switch n := p.State.Unit(u.ID + "~undo"); {
@@ -128,20 +128,21 @@ func (p *Played) left(acted map[string]bool) string {
 	return ""
 }
 
-// undoable reports whether the plan says what undoes unit i. What an agent has called is undone with the agent's step.
+// undoable reports whether the plan says what undoes unit i. A step's compensation is for the step and for each item of a list:
+// nothing undoes the single turns and calls of an agent. What the plan says counts, not what the program has made of it.
 func (p *Played) undoable(i int) bool {
 	u := &p.State.Units[i]
-	whole := !u.FannedOut() || u.Loops()
-	return whole && !u.IsUndo() && u.Agent() < 0 && p.State.Program.Nodes[u.Node].Step.Compensate != nil
+	isList := u.FannedOut() && !u.Loops()
+	return !u.IsUndo() && !u.IsTurn() && !u.IsCall() && !isList && p.State.Program.Nodes[u.Node].Step.Compensate != nil
 }
 
-// changes reports whether what unit i did is worth undoing: an agent, where one of its calls has acted.
-func (p *Played) changes(i int, acted map[string]bool) bool {
+// leaves reports whether unit i, which is done, leaves something in the world: an agent what its calls have done.
+func (p *Played) leaves(i int, acted map[string]bool) bool {
 	if !p.State.Units[i].Loops() {
 		return p.State.Tool(i).Effects != steps.EffectsNone
 	}
-	for k := range p.State.Units {
-		if p.State.Units[k].Agent() == i && acted[p.State.Units[k].ID] {
+	for n := range p.State.Units {
+		if u := &p.State.Units[n]; u.Agent() == i && acted[u.ID] {
 			return true
 		}
 	}
@@ -149,29 +150,41 @@ func (p *Played) changes(i int, acted map[string]bool) bool {
 }
 
 // Stands says what a step did although it did not succeed, and what stands because its run ended without it: the plan says
-// what undoes it, a step that has failed is not undone, and nobody was asked. That is by the rules, and so it is not [Wrong];
-// a plan need not let such a step fail the run.
+// what undoes it, a step that has failed is not undone, and nobody was asked. An agent does what its calls do, and they stand
+// however well they went. That is by the rules, and so it is not [Wrong]; a plan need not let such a step fail the run.
 func (p *Played) Stands() string {
 	if as, _, _ := p.State.EndingSince(); as == "" || !p.State.Closed() {
 		return ""
 	}
 	for _, e := range p.Effects {
 		i := p.State.Unit(e.Step)
-		if agent := p.State.Units[i].Agent(); agent >= 0 && !p.decided(i) {
-			i = agent
+		of := i
+		if agent := p.State.Units[i].Agent(); agent >= 0 {
+			of = agent
 		}
-		u := &p.State.Units[i]
-		if u.State() == steps.StepSucceeded || !p.undoable(i) || p.decided(i) {
+		u := &p.State.Units[of]
+		if !p.undoable(of) || u.State() == steps.StepSucceeded || p.decided(of) {
 			continue
 		}
-		return e.Tool + " has had its effect for " + u.Spoken() + ", which is " + string(u.State()) + " and not undone, and nobody was asked: let a person be asked (on_failure: escalate), or declare its tool unsafe"
+		text := e.Tool + " has had its effect for " + p.State.Units[i].Spoken()
+		if of != i {
+			return text + ", and " + u.Spoken() + " is " + string(u.State()) + " and not undone, and nobody was asked: let a person be asked (on_limit: escalate)"
+		}
+		return text + ", which is " + string(u.State()) + " and not undone, and nobody was asked: let a person be asked (on_failure: escalate), or declare its tool unsafe"
 	}
 	return ""
 }
 
-// decided reports whether a person has decided about unit i.
+// decided reports whether a person has decided about unit i or, of an agent, about one of its turns: how the agent goes on. Who
+// decides about a call says nothing about the others.
 func (p *Played) decided(i int) bool {
-	return slices.ContainsFunc(p.State.Escalations, func(e steps.Escalation) bool { return e.Unit == i && e.Decision != nil })
+	return slices.ContainsFunc(p.State.Escalations, func(e steps.Escalation) bool {
+		if e.Decision == nil || e.Unit == steps.RunUnit {
+			return false
+		}
+		u := &p.State.Units[e.Unit]
+		return e.Unit == i || u.IsTurn() && u.Agent() == i
+	})
 }
 
 // undoingAborted reports whether a person has said that nothing more is to be undone.

@@ -1,24 +1,22 @@
-package prove
+package plan
 
 import (
 	"path"
 	"slices"
 	"strings"
-
-	"belay/internal/plan"
 )
 
 // interpreters execute a program that stands behind them.
 var interpreters = []string{"sh", "bash", "dash", "zsh", "env", "python", "python3", "node", "ruby", "perl", "go", "npx", "uv", "deno", "bun"}
 
-// dependency is what a rung needs to be up beside its worker: a host, a program, a service, a handler. It is empty for what
-// needs nothing outside.
-func dependency(t *plan.ToolDef, r *plan.RungDef) string {
+// Dependency is what a rung of the tool needs to be up beside its worker: a host, a program, a service, a handler. It is empty
+// for what needs nothing outside.
+func (t *ToolDef) Dependency(r *RungDef) string {
 	switch r.Executor {
 	case "http", "model":
-		return host(r.Target)
+		return hostOf(r.Target)
 	case "command":
-		return program(r.Target)
+		return programOf(r.Target)
 	case "nats":
 		return "nats " + strings.TrimPrefix(r.Target, "subject ")
 	case "go":
@@ -32,16 +30,16 @@ func dependency(t *plan.ToolDef, r *plan.RungDef) string {
 }
 
 // mcpServer is the host or the program of an MCP server, so that an http rung of the same host leans on the same.
-func mcpServer(r *plan.RungDef) string {
+func mcpServer(r *RungDef) string {
 	_, at, _ := strings.Cut(r.Target, r.Spec.MCP.Tool+" of ")
 	if r.Spec.MCP.Server.URL != "" {
-		return host(at)
+		return hostOf(at)
 	}
-	return program(at)
+	return programOf(at)
 }
 
-// host is the host of a target like "GET https://api.example.com/orders/${ params.order }".
-func host(target string) string {
+// hostOf is the host of a target like "GET https://api.example.com/orders/${ params.order }".
+func hostOf(target string) string {
 	_, address, _ := strings.Cut(target, "://")
 	open := false
 	end := strings.IndexFunc(address, func(c rune) bool {
@@ -65,8 +63,8 @@ func host(target string) string {
 	return strings.ToLower(address)
 }
 
-// program is what a command line starts. Behind an interpreter it is the script that it is given, not the interpreter.
-func program(target string) string {
+// programOf is what a command line starts. Behind an interpreter it is the script that it is given, not the interpreter.
+func programOf(target string) string {
 	words := strings.Fields(target)
 	if len(words) == 0 || strings.HasPrefix(words[0], "'") {
 		return "unknown (" + target + ")"
