@@ -78,6 +78,7 @@ func agentLimits(l steps.AgentLimits) belaytype.AgentLimits {
 func agentTurn(t view.AgentTurn) belaytype.AgentTurn {
 	return belaytype.AgentTurn{
 		Step: t.Step, Number: t.Number, State: belaytype.StepState(t.State), Rung: t.Rung, Said: t.Said, Wrong: t.Wrong, Calls: each(t.Calls, agentCall),
+		Notes:    each(t.Notes, func(n view.AgentNote) belaytype.AgentNote { return belaytype.AgentNote(n) }),
 		Degraded: t.Degraded, AnswerBy: t.AnswerBy, Class: belaytype.Class(t.Class), Message: t.Message, People: each(t.People, question),
 		Took: belaytype.Duration(t.Took), Tokens: t.Tokens, Cost: belaytype.Money(t.Cost),
 	}

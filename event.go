@@ -15,6 +15,8 @@ func event(s *steps.State, r steps.Record) belaytype.Event {
 		e.Type, e.By = belaytype.EventSubmitted, ev.By
 	case steps.Cancelled:
 		e.Type, e.By, e.Reason = belaytype.EventCancelled, ev.By, ev.Reason
+	case steps.Steered:
+		e.Type, e.Step, e.By, e.Message = belaytype.EventSteered, ev.Step, ev.By, ev.Text
 	case steps.Decided:
 		e.Type, e.Escalation, e.Verb, e.By, e.Reason = belaytype.EventDecided, ev.Escalation, belaytype.Verb(ev.Verb), ev.By, ev.Reason
 	case steps.Fired:

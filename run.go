@@ -109,6 +109,17 @@ func (r *Run) Cancel(ctx context.Context, by, reason string) error {
 	return nil
 }
 
+// Steer writes a message to an agent of the run that is at work, as a person or program by this name. Its model reads it
+// before it is asked the next time; an answer that it gives meanwhile does not end the step. Step may be empty where one
+// agent is at work. It returns when the message is stored: [ErrEnded] if the run is over, [ErrNoAgent] where no agent reads
+// it.
+func (r *Run) Steer(ctx context.Context, by, step, message string) error {
+	if _, err := r.client.runs.Steer(ctx, r.id, steps.Steered{Step: step, Text: message, By: by, Via: "go"}); err != nil {
+		return fmt.Errorf("belay: %w", public(err))
+	}
+	return nil
+}
+
 // Output decodes the output of a run that has ended.
 func Output[T any](d *belaytype.Document) (out T, err error) {
 	if err := json.Unmarshal(d.Output, &out); err != nil {

@@ -29,6 +29,7 @@ type AgentTurn struct {
 	Said     string      `json:"said,omitempty"`      // what the model said; cut
 	Wrong    string      `json:"wrong,omitempty"`     // why its answer was not taken; cut
 	Calls    []AgentCall `json:"calls,omitempty"`     // that it proposes
+	Notes    []AgentNote `json:"notes,omitempty"`     // that people wrote while it was the last turn; the next one begins with them
 	Degraded string      `json:"degraded,omitempty"`  // why another rung than the first has answered
 	AnswerBy string      `json:"answer_by,omitempty"` // the person who answered in the model's place
 	Class    Class       `json:"class,omitempty"`     // of the fault that it was given up for
@@ -37,6 +38,13 @@ type AgentTurn struct {
 	Took     Duration    `json:"took,omitempty"`      // all its attempts, in seconds
 	Tokens   int64       `json:"tokens,omitempty"`    // read and written
 	Cost     Money       `json:"cost,omitempty"`      // in US dollars
+}
+
+// AgentNote is what a person has written to an agent at work.
+type AgentNote struct {
+	By     string `json:"by"`               // who wrote it
+	Text   string `json:"text"`             // in that person's words; cut
+	Unread bool   `json:"unread,omitempty"` // the model has not been asked since
 }
 
 // AgentCall is a call that an agent has proposed, and what came of it.

@@ -10,17 +10,17 @@ type Event struct {
 	Run        string    `json:"run"`                  // the run's id
 	Type       EventType `json:"type"`                 // what happened
 	State      RunState  `json:"state"`                // of the run after it
-	Step       string    `json:"step,omitempty"`       // of attempts
+	Step       string    `json:"step,omitempty"`       // of attempts and steered
 	StepState  StepState `json:"step_state,omitempty"` // of Step after it
 	Round      int       `json:"round,omitempty"`      // of attempts; from 0, goes up when a person sends the step back
 	Rung       string    `json:"rung,omitempty"`       // of attempts; its name
 	Try        int       `json:"try,omitempty"`        // from 1 on this rung
 	Worker     string    `json:"worker,omitempty"`     // of attempts; who executes it, if known
 	Class      Class     `json:"class,omitempty"`      // of failed
-	Message    string    `json:"message,omitempty"`    // of failed and progress
+	Message    string    `json:"message,omitempty"`    // of failed, progress and steered
 	Escalation string    `json:"escalation,omitempty"` // of decided
 	Verb       Verb      `json:"verb,omitempty"`       // of decided
-	By         string    `json:"by,omitempty"`         // of submitted, decided and cancelled
+	By         string    `json:"by,omitempty"`         // of submitted, decided, cancelled and steered
 	Reason     string    `json:"reason,omitempty"`     // of decided, cancelled and closed
 }
 
@@ -41,6 +41,7 @@ const (
 	EventWithdrawn EventType = "withdrawn" // the dispatcher: nobody will execute the attempt
 	EventDecided   EventType = "decided"   // a person: a decision on an escalation
 	EventCancelled EventType = "cancelled" // a person or a program: the run is to stop
+	EventSteered   EventType = "steered"   // a person or a program: a message to an agent of the run
 	EventClosed    EventType = "closed"    // the dispatcher: the run has ended
 )
 
@@ -48,6 +49,6 @@ const (
 func EventTypes() []EventType {
 	return []EventType{
 		EventSubmitted, EventStarted, EventClaimed, EventProgress, EventSucceeded, EventFailed, EventObjected, EventFired, EventUnserved,
-		EventWithdrawn, EventDecided, EventCancelled, EventClosed,
+		EventWithdrawn, EventDecided, EventCancelled, EventSteered, EventClosed,
 	}
 }

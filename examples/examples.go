@@ -5,5 +5,5 @@ import "embed"
 
 // Files are the examples, as they are written.
 //
-//go:embed *.yaml data embedded github goworker natsworker remote shop
+//go:embed *.yaml data embedded github goworker natsworker remote shop agent agents/*.mjs agents/*.yaml agents/loop.py agents/package.json
 var Files embed.FS

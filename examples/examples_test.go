@@ -31,7 +31,8 @@ func TestExamples(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", p.bin, "belay/cmd/dispatcher").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for name, test := range map[string]func(*program){"basic": basic, "retry": retry, "fallback": fallback, "handoff": handoff, "approve": approve, "undo": undo, "agent": agent, "goworker": goworker, "natsworker": natsworker, "remote": remote} {
+	for name, test := range map[string]func(*program){"basic": basic, "retry": retry, "fallback": fallback, "handoff": handoff, "approve": approve, "undo": undo, "agent": agent, "goworker": goworker, "natsworker": natsworker, "remote": remote,
+		"openai-agents": withNode("openai-agents.mjs"), "langgraph": withNode("langgraph.mjs"), "ai-sdk": withNode("ai-sdk.mjs"), "loop": loop} {
 		t.Run(name, func(t *testing.T) {
 			own := &program{t: t, bin: p.bin, home: t.TempDir()}
 			own.ownShop()
@@ -247,29 +248,7 @@ func goworker(p *program) {
 
 // agent runs a model's loop: a refund waits for its approval, and once it is given the agent answers.
 func agent(p *program) {
-	here, err := os.Getwd()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	text, err := os.ReadFile("agent/tools.yaml")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	model, shop := freeport.Address(p.t), freeport.Address(p.t)
-	for _, change := range [][2]string{
-		{"[go, run, ../../cmd/dispatcher, scripted-model, --script, script.yaml", "[" + p.bin + ", scripted-model, --script, " + filepath.Join(here, "agent/script.yaml")},
-		{"[go, run, ../shop]", fmt.Sprintf("[go, run, ./shop, -listen, %q], dir: %q", shop, here)},
-		{"127.0.0.1:8392", model}, {"127.0.0.1:8391", shop},
-	} {
-		if !bytes.Contains(text, []byte(change[0])) {
-			p.t.Fatalf("agent/tools.yaml has no %s", change[0])
-		}
-		text = bytes.ReplaceAll(text, []byte(change[0]), []byte(change[1]))
-	}
-	p.tools = filepath.Join(p.home, "agent-tools.yaml")
-	if err := os.WriteFile(p.tools, text, 0o600); err != nil {
-		p.t.Fatal(err)
-	}
+	p.ownModel("agent")
 	doc := p.run(11, "run", "agent/plan.yaml", "--tools", p.tools, "--id", "ticket")
 	if len(doc.Agents) != 1 || len(doc.Agents[0].Turns) != 3 || doc.Spent == nil || doc.Spent.USD == 0 {
 		p.t.Errorf("%+v, spent %+v", doc.Agents, doc.Spent)

@@ -113,6 +113,8 @@ export class Run {
   retry(reason?: string, options?: {key?: string; id?: string; traceparent?: string}): Promise<Run>;
   /** Ends it; completed steps are undone where the plan says how. Gives the effect in words. */
   cancel(reason?: string): Promise<string>;
+  /** Writes to an agent at work: its model reads it before it is asked the next time. Gives the effect in words. */
+  steer(message: string, options?: {step?: string}): Promise<string>;
 }
 
 /** An entry of a run's log. */

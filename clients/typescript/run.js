@@ -66,6 +66,11 @@ export class Run {
   retry(reason, options) { return this.belay.start(this.path("/retry"), {reason}, options); }
   async cancel(reason) { return (await this.belay.json("POST", this.path("/cancel"), {reason})).effect; }
 
+  async steer(text, {step = ""} = {}) {
+    const message_id = globalThis.crypto.randomUUID();
+    return (await this.belay.json("POST", this.path("/steer"), {text, step, message_id})).effect;
+  }
+
   async until(reached, timeout = Infinity) {
     const end = Date.now() + timeout * 1000;
     const left = () => Math.max(0, (end - Date.now()) / 1000);

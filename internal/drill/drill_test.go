@@ -57,6 +57,17 @@ output: {paid: "${ steps.charge.output.id }"}
 
 func prepared(t *testing.T, tools, text string, broken sim.Mutant) *Drill {
 	t.Helper()
+	d := undrilled(t, tools, text)
+	if err := errors.Join(d.Prepare(), d.PrepareUndo()); err != nil {
+		t.Fatal(err)
+	}
+	d.broken = broken
+	return d
+}
+
+// undrilled is a drill that has not played the plan yet.
+func undrilled(t *testing.T, tools, text string) *Drill {
+	t.Helper()
 	file, err := plan.ParseTools("tools.yaml", []byte(tools))
 	if err != nil {
 		t.Fatal(err)
@@ -69,12 +80,7 @@ func prepared(t *testing.T, tools, text string, broken sim.Mutant) *Drill {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Drill{Doc: doc, Tools: file, Input: in}
-	if err := errors.Join(d.Prepare(), d.PrepareUndo()); err != nil {
-		t.Fatal(err)
-	}
-	d.broken = broken
-	return d
+	return &Drill{Doc: doc, Tools: file, Input: in}
 }
 
 // TestHowAPlanFails: cells of a plan that has a bit of everything.

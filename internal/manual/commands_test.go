@@ -50,6 +50,7 @@ var exits = map[string][]int{
 	"dispatcher prove":              {65, 66, 69},
 	"dispatcher run":                {10, 11, 12, 65, 66, 69, 75},
 	"dispatcher runs cancel":        {66, 69, 75},
+	"dispatcher runs steer":         {65, 66, 69, 75},
 	"dispatcher runs export":        {66, 69, 75},
 	"dispatcher runs ls":            {69, 75},
 	"dispatcher runs retry":         {10, 11, 12, 65, 66, 69, 75},

@@ -8,15 +8,18 @@ import (
 
 var color = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
 
-// printed are the lines of an output, as a reader compares them.
+// printed are the lines of an output, as a reader compares them: without what the go command says the first time on a
+// machine.
 func printed(text string) []string {
 	text = strings.TrimRight(color.ReplaceAllString(text, ""), " \n\t\r")
 	if text == "" {
 		return nil
 	}
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " \t\r")
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if !strings.HasPrefix(line, "go: downloading ") {
+			lines = append(lines, strings.TrimRight(line, " \t\r"))
+		}
 	}
 	return lines
 }

@@ -33,6 +33,8 @@ func (l lines) tell() {
 		}
 	case steps.Cancelled:
 		l.cancelled(e)
+	case steps.Steered:
+		l.steered(e)
 	case steps.Decided:
 		l.decision(e)
 	case steps.Closed:
@@ -152,6 +154,17 @@ var decisions = map[view.Outcome]string{
 	view.OutcomeRunOver: "decision came too late", view.OutcomeApproved: "decision does not count", view.OutcomeSubmitter: "decision does not count",
 	view.OutcomeNotAllowed: "decision does not count", view.OutcomeNoReason: "decision does not count", view.OutcomeChanged: "decision does not count",
 	view.OutcomeNoQuestion: "decision does not count", view.OutcomeUncertain: "decision does not count",
+}
+
+// steered logs that somebody wrote to an agent, and whether it reads that. The message itself may hold anything, and is left
+// out.
+func (l lines) steered(e steps.Steered) {
+	w := view.Tell(l.s, view.Act{Event: e, Seq: l.r.Seq})
+	msg := "agent written to"
+	if !w.Counts() {
+		msg = "a message to an agent changes nothing"
+	}
+	l.say(slog.LevelInfo, msg, slog.String("step", e.Step), slog.String("by", e.By), slog.String("via", e.Via), slog.String("effect", w.Text))
 }
 
 // cancelled logs a cancel, and whether it changed anything.

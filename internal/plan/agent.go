@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v4"
 
@@ -146,12 +147,25 @@ func (p *planFile) checkPrompts(s *planStep, see expr.Readable) {
 }
 
 // pinned is a tool as it is pinned into a run: one of the tools file, or the one that every agent may have.
-func pinned(name string, tools *Tools) steps.Tool {
-	if t := tools.Tools[name]; t != nil {
-		return t.Tool
+func pinned(name string, tools *Tools) steps.Tool { return tools.Tool(name).Tool }
+
+// Tool is the tool with a name: of the file or, where it has none called that, the one with which every agent may ask a
+// person; nil where there is no such tool.
+func (t *Tools) Tool(name string) *ToolDef {
+	if d := t.Tools[name]; d != nil || name != steps.AskPerson {
+		return d
 	}
-	return askPerson()
+	return asksPerson()
 }
+
+var asksPerson = sync.OnceValue(func() *ToolDef {
+	t := askPerson()
+	fits, err := CompileSchema(t.InputSchema)
+	if err != nil {
+		panic(err) // it is ours
+	}
+	return &ToolDef{Tool: t, CheckInput: fits, Rungs: []RungDef{{Rung: t.Rungs[0]}}}
+})
 
 // askPerson is the tool with which an agent asks a person.
 func askPerson() steps.Tool {

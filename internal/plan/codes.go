@@ -37,7 +37,7 @@ const (
 	RungOutOfReach    = "BLY023" // a rung that is never tried
 	WaivesNothing     = "BLY024" // a waiver without a finding
 	DegradedMisread   = "BLY025" // degraded is read as something else than true or false
-	AgentMoney        = "BLY026" // nothing bounds what an agent spends
+	AgentMoney        = "BLY026" // nothing bounds what a model costs
 
 	AttemptTooLong = "BLY030" // an attempt may take longer than its step
 	WaitsTooLong   = "BLY031" // the waits of a retry policy do not fit into the step

@@ -47,16 +47,25 @@ func (f *toolsFile) modelFields(m *executor.Model, price **steps.Price) yamldoc.
 			f.Float(m.Temperature, 0, 2)(n)
 		},
 		"max_bytes": f.Int(&m.MaxBytes, 1, maxBytes),
-		"price": func(n *yaml.Node) {
-			*price = &steps.Price{}
-			f.Require(n, "price", f.Object(n, "price", f.priceFields(*price)), "input", "output")
-		},
+		"price":     func(n *yaml.Node) { f.readPrice(price, n) },
 	}
 }
 
 // modelAuthFields are the keys of a model executor's auth.
 func (f *toolsFile) modelAuthFields(m *executor.Model) yamldoc.Fields {
 	return yamldoc.Fields{"bearer_env": f.Checked(&m.BearerEnv, validEnv, "the name of an environment variable of the worker, not the secret itself")}
+}
+
+// readPrice reads what a model costs. What its provider had kept never costs more than what it reads anew: what is reserved for
+// an agent's turn reckons with the latter.
+func (f *toolsFile) readPrice(into **steps.Price, n *yaml.Node) {
+	p, before := &steps.Price{}, len(f.Problems)
+	*into = p
+	found := f.Object(n, "price", f.priceFields(p))
+	f.Require(n, "price", found, "input", "output")
+	if len(f.Problems) == before && p.Cached > p.Input {
+		f.At(found["cached"], "it is the price of what the provider had kept, and at most that of input", "cached, %s, is more than input, %s", yamldoc.Number(p.Cached), yamldoc.Number(p.Input))
+	}
 }
 
 // priceFields are the keys of a price, in US dollars for a million tokens.

@@ -1,7 +1,6 @@
 package prove
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -146,62 +145,6 @@ func attemptsOf(list []part) (n int) {
 	return n
 }
 
-// AgentCost is what an agent may do until it has answered, people are asked, or the run fails.
-type AgentCost struct {
-	Step    string      `json:"step"`
-	Turns   int         `json:"turns"`               // times that its model is asked, with the last one of `on_limit: finish`
-	Calls   int         `json:"calls"`               // of its tools
-	USD     steps.Money `json:"usd,omitempty"`       // for the model, by limits.usd; 0 where it has no price or no limit
-	MostUSD steps.Money `json:"usd_worst,omitempty"` // where the try that uses up USD is executed once more for each worker that is lost under it
-	Priced  bool        `json:"priced"`              // its model has a price
-}
-
-// agents are those of the plan. Each try of a turn begins only if it fits into limits.usd; that it is executed once more because
-// its worker was lost is not asked.
-func (c *checker) agents() []AgentCost {
-	list := []AgentCost{}
-	for i := range c.nodes {
-		n := &c.nodes[i]
-		if n.agent == nil {
-			continue
-		}
-		a := AgentCost{Step: n.ID, Turns: n.agent.turns, Calls: n.agent.calls, Priced: priced(n.call.tool)}
-		if a.Priced {
-			a.USD, a.MostUSD = n.Agent.Limits.USD, n.Agent.Limits.USD*steps.Money(2+n.call.repeated(all)) // one of them may have been lost before the log heard of it
-		}
-		list = append(list, a)
-	}
-	return list
-}
-
-func priced(t *plan.ToolDef) bool {
-	return slices.ContainsFunc(t.Tool.Rungs, func(r steps.Rung) bool { return r.Price != nil })
-}
-
-func (a *AgentCost) sentence() string {
-	s := fmt.Sprintf("Agent: %s may ask its model %s and make %s", a.Step, times(a.Turns), plural(a.Calls, "call"))
-	switch {
-	case a.USD > 0 && a.MostUSD > a.USD:
-		s += fmt.Sprintf(", and spend %s on the model, or %s where workers are lost under its last try", a.USD, a.MostUSD)
-	case a.USD > 0:
-		s += fmt.Sprintf(", and spend %s on the model", a.USD)
-	case a.Priced:
-		s += ", and spend any amount on the model"
-	}
-	return s + "."
-}
-
-// money is what the agent may spend on its model.
-func (a *AgentCost) money() string {
-	switch {
-	case !a.Priced:
-		return "nothing"
-	case a.USD == 0:
-		return "any amount"
-	}
-	return a.USD.String()
-}
-
 // tool is a tool of the tools file, or the one that every agent may have.
 func (c *checker) tool(name string) *plan.ToolDef {
 	if t := c.tools.Tools[name]; t != nil {
@@ -252,27 +195,6 @@ func (c *checker) actors(s *steps.Step) (list []*plan.ToolDef) {
 // unaskedOf are the tools with which a step may do what must not be repeated, and nobody approves it.
 func (c *checker) unaskedOf(s *steps.Step) []*plan.ToolDef {
 	return slices.DeleteFunc(c.actors(s), func(t *plan.ToolDef) bool { return !t.Effects.Unsafe() || t.Approval != nil })
-}
-
-// findSpenders looks for agents whose money nothing bounds.
-func (c *checker) findSpenders() {
-	for i := range c.nodes {
-		n := &c.nodes[i]
-		if n.agent == nil {
-			continue
-		}
-		has, usd := priced(n.call.tool), n.Agent.Limits.USD
-		a := about{steps: []string{n.ID}, tool: n.Tool}
-		switch {
-		case has && usd == 0:
-			a.at, a.witness = c.doc.Place(n.ID, "agent"), []string{n.ID, "asks its model " + times(n.agent.turns), "each turn reads all before it", "nothing bounds what it costs"}
-			c.add(plan.AgentMoney, a, "nothing bounds what the agent of step %s spends: %s has a price, and the agent no limits.usd", n.ID, n.Tool)
-		case !has && usd > 0:
-			a.at, a.fix = c.doc.Place(n.ID, "agent.limits"), "in the tool "+n.Tool+": price, at a rung of its model; or remove limits.usd"
-			a.witness = []string{n.ID, "asks its model " + times(n.agent.turns), "no price, so each turn counts as nothing", "limits.usd is never reached"}
-			c.add(plan.AgentMoney, a, "limits.usd of step %s bounds nothing: no rung of %s has a price", n.ID, n.Tool)
-		}
-	}
 }
 
 // promptReads are what the texts of an agent read.

@@ -134,8 +134,8 @@ func TestWorstTimeOfAgents(t *testing.T) {
 func TestWorstCaseOfAgentsBeforeADeadline(t *testing.T) {
 	t.Parallel()
 	doc, parsed := parse(t, `tools:
-  m: {effects: none, rungs: [{http: {url: "http://a/"}, timeout: 1s}]}
-  t: {effects: none, rungs: [{http: {url: "http://a/"}, timeout: 7s}]}
+  m: {effects: none, rungs: [{command: {argv: [cat], grace: 0s}, timeout: 1s, retry: {max_attempts: 1}}]}
+  t: {effects: none, rungs: [{command: {argv: [cat], grace: 0s}, timeout: 7s, retry: {max_attempts: 1}}]}
 `, "name: p\ndeadline: 10s\nsteps: [{id: g, agent: {model: m, prompt: x, tools: [t]}}]\n")
 	c := newChecker(doc, parsed)
 	w := c.worst()
@@ -190,13 +190,7 @@ func TestMoneyOfAgentsIsReached(t *testing.T) {
 		}
 		return a
 	}).until(doc)
-	var spent steps.Money
-	for i := range h.state.Units {
-		for n := range h.state.Units[i].Attempts {
-			spent += h.state.Units[i].Attempts[n].Cost
-		}
-	}
-	if spent != cost.MostUSD {
+	if spent := h.spent("g"); spent != cost.MostUSD {
 		t.Errorf("the core has reckoned with %s, %s were computed\n%s", spent, cost.MostUSD, h.story())
 	}
 }
@@ -217,7 +211,7 @@ func TestMoneyOfAgents(t *testing.T) {
 		return b.String()
 	}
 	with, without := report(", limits: {usd: 2.5, turns: 3, calls: 4}"), report("")
-	for _, part := range []string{"Agent: g may ask its model 3 times and make 4 calls, and spend $2.50 on the model, or $10.00 where workers are lost under its last try.\n", "whatever the model of an agent says", "lets it cost as much again"} {
+	for _, part := range []string{"Agent: g may ask its model 3 times and make 4 calls, and spend $2.50 on the model, or $10.00 where workers are lost under its last try.\n", "whatever the model of an agent says", "lets it cost as much again", "once more for each lost worker", "add at most 1000 tokens"} {
 		if !strings.Contains(page(with), part) {
 			t.Errorf("it does not say %q:\n%s", part, page(with))
 		}
@@ -234,6 +228,23 @@ func TestMoneyOfAgents(t *testing.T) {
 	}
 	if d := Compare(without, with, "main"); !slices.Contains(d.Lines, "money of the agent of g any amount -> $2.50") {
 		t.Errorf("%q", d.Lines)
+	}
+}
+
+// TestUnpricedIsNoBound: where a rung of the model has no price, no figure is stated; where the calls of one have no cost, none
+// of its host.
+func TestUnpricedIsNoBound(t *testing.T) {
+	t.Parallel()
+	r := check(t, twoModels, agentStep("t", "limits: {usd: 1}"))
+	if a := r.Worst.Agents[0]; a.Priced || a.USD != 0 || a.MostUSD != 0 || !strings.Contains(a.sentence(), "and spend any amount on the model") {
+		t.Errorf("%+v: %s", a, a.sentence())
+	}
+	const tools = `tools: {t: {effects: none, rungs: [{name: x, model: {provider: openai, model: a, prompt: x}, cost: 1}, {name: y, model: {provider: openai, model: b, prompt: x}}]}}`
+	if d := check(t, tools, oneStep).Worst.Dependencies[0]; d.Cost != nil || d.money() != "-" {
+		t.Errorf("%s costs %s", d.Name, d.money())
+	}
+	if d := check(t, strings.Replace(tools, "prompt: x}}", "prompt: x}, cost: 0}", 1), oneStep).Worst.Dependencies[0]; d.Cost == nil {
+		t.Errorf("%s has no cost", d.Name)
 	}
 }
 

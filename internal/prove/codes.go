@@ -38,7 +38,7 @@ var Entries = []Entry{
 	{plan.RungOutOfReach, Warning, "A rung that is never tried", "The ladder ends above it.", "remove the rung, or let the question above it fall back: deadline: 30m, on_deadline: fallback"},
 	{plan.WaivesNothing, Warning, "A waiver without a finding", "What it accepts is no longer so, or was never so.", "remove it"},
 	{plan.DegradedMisread, Warning, "degraded is true or false", "The comparison never holds, or the field is not there.", "read steps.ID.degraded_by"},
-	{plan.AgentMoney, Warning, "An agent whose money nothing bounds", "Turns and calls bound how often a model is asked, not what it costs: each turn reads all before it.", "limits: {usd: 1.00}"},
+	{plan.AgentMoney, Warning, "A model whose money nothing bounds", "How often a model is asked says nothing of what it costs: that goes by what it reads, and each turn of an agent reads all before it.", "limits: {usd: 1.00}"},
 
 	{plan.AttemptTooLong, Warning, "An attempt may take longer than its step", "The step's budget ends it before its own timeout does.", "give the tool a longer timeout, or the rung a shorter one"},
 	{plan.WaitsTooLong, Warning, "The waits of a retry policy do not fit into the step", "The later tries are never begun.", "fewer attempts, shorter waits, or a longer timeout of the tool"},

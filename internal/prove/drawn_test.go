@@ -31,7 +31,7 @@ func drawn(t *rapid.T) (tools, text string) {
 		one("probe of undo", "", `, verify: {http: {url: "http://e/"}, happened: output.found}`))
 	fmt.Fprintf(&b, "  m:\n    effects: none\n    timeout: %s\n    rungs:\n", one("budget", "0s", "30d", "30d", "20s"))
 	for k := range rapid.IntRange(1, 2).Draw(t, "rungs") {
-		fmt.Fprintf(&b, "      - {name: r%d, %s%s}\n", k, one("executor", `http: {url: "http://a/"}`, `http: {url: "http://m/"}`, "go: {}", "command: {argv: [cat], grace: 1s}", "remote: {}"), drawnRetry(t, ""))
+		fmt.Fprintf(&b, "      - {name: r%d, %s%s}\n", k, one("executor", `http: {url: "http://a/"}`, "go: {}", drawnModel, drawnModel, "command: {argv: [cat], grace: 1s}", "remote: {}"), drawnRetry(t, ""))
 	}
 	b.WriteString("  fails: {effects: none, timeout: 30d, rungs: [{name: r0, http: {url: \"http://d/\"}, timeout: 1s, retry: {max_attempts: 1, max_named_waits: 1, retry_after_max: 1s}}]}\n")
 	agent := drawnAgent(t)
@@ -42,11 +42,16 @@ func drawn(t *rapid.T) (tools, text string) {
 	return b.String(), fmt.Sprintf(`
 name: drawn
 escalate_after: %s
+deadline: %s
+on_deadline: %s
 steps:
   - {id: a, tool: %s, on_failure: skip, compensate: {tool: undo}}
   - {id: b, tool: %s, on_failure: skip, for_each: "1..%d", max_parallel: 1, compensate: {tool: undo}}
-%s%s`, one("escalate_after", "0", "0", "1", "2", "3"), one("tool", "t0", "t1", "t2"), one("tool", "t0", "t1", "t2"), rapid.IntRange(1, 3).Draw(t, "n"), agent, last)
+%s%s`, one("escalate_after", "0", "0", "1", "2", "3"), one("deadline", "0s", "0s", "3s", "20s", "31s", "2m"), one("on_deadline", "escalate", "fail"), one("tool", "t0", "t1", "t2"), one("tool", "t0", "t1", "t2"), rapid.IntRange(1, 3).Draw(t, "n"), agent, last)
 }
+
+// drawnModel costs a dollar for each token that it writes.
+const drawnModel = `model: {provider: openai, model: x, base_url: "http://m/", price: {input: 0, output: 1000000}}`
 
 // drawnAgent is an agent, or none.
 func drawnAgent(t *rapid.T) string {
@@ -54,10 +59,10 @@ func drawnAgent(t *rapid.T) string {
 	if one("agent", "", "yes") == "" {
 		return ""
 	}
-	return fmt.Sprintf("  - {id: g, on_failure: skip, agent: {model: m, prompt: \"Do it, ${ steps.a.state }.\", tools: %s, on_limit: %s%s, limits: {turns: %d, calls: %d, repeats: %d%s}}}\n",
+	return fmt.Sprintf("  - {id: g, on_failure: skip, agent: {model: m, prompt: \"Do it, ${ steps.a.state }.\", tools: %s, on_limit: %s%s, max_output_tokens: 5, limits: {turns: %d, calls: %d, repeats: %d%s%s}}}\n",
 		one("tools", "[t0]", "[t1, t2]", "[t*, ask_person]", "[ask_person]", "[]", "[t2]"), one("on_limit", "escalate", "finish", "fail"),
 		one("output_schema", "", ", output_schema: {type: object, required: [ok]}"), rapid.IntRange(1, 4).Draw(t, "turns"), rapid.IntRange(1, 5).Draw(t, "calls"),
-		rapid.IntRange(2, 3).Draw(t, "repeats"), one("limit of time", "", "", ", time: 3s", ", time: 1m"))
+		rapid.IntRange(2, 3).Draw(t, "repeats"), one("limit of time", "", "", ", time: 3s", ", time: 1m"), one("limit of money", "", "", "", ", usd: 5", ", usd: 17"))
 }
 
 func drawnRetry(t *rapid.T, executor string) string {

@@ -3,12 +3,14 @@ package prove
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"belay/internal/steps"
+	"belay/internal/wire"
 )
 
 // nextRungs are classes that go to the next rung without a retry.
@@ -127,6 +129,11 @@ func (c *checker) neverMore(h *hostile, w Worst, failed func(*hostile, string, .
 			failed(h, "%d calls to %s, at most %d were computed", got, d.Name, d.Calls.Fixed)
 		}
 	}
+	for _, a := range w.Agents {
+		if got := h.spent(a.Step); a.USD > 0 && got > a.MostUSD {
+			failed(h, "%s has spent %s, at most %s were computed", a.Step, got, a.MostUSD)
+		}
+	}
 	undo := time.Duration(0)
 	if h.undone() > 0 {
 		undo = w.Undo.Fixed
@@ -150,6 +157,18 @@ func (h *hostile) onDependency(c *checker, name string, counts map[string]int) (
 	return n
 }
 
+// spent is what the turns of an agent have cost, where nobody knows by what was reserved for them.
+func (h *hostile) spent(agent string) (sum steps.Money) {
+	for i := range h.state.Units {
+		if u := &h.state.Units[i]; u.IsTurn() && strings.HasPrefix(u.ID, agent+"~") {
+			for n := range u.Attempts {
+				sum += u.Attempts[n].Cost
+			}
+		}
+	}
+	return sum
+}
+
 // undone is how many calls have been undone.
 func (h *hostile) undone() (n int) {
 	for i := range h.state.Units {
@@ -163,6 +182,9 @@ func (h *hostile) undone() (n int) {
 // reaches: what was computed does happen. Of the compensations those that there were: a run whose last step succeeds undoes
 // nothing, nor is undone what a person has skipped.
 func (c *checker) reaches(h *hostile, w Worst, failed func(*hostile, string, ...any)) {
+	if c.plan.Deadline > 0 {
+		return // what comes after it is not tried
+	}
 	most, crashes := 0, 0
 	for _, s := range w.Steps {
 		if !s.Undo {
@@ -175,7 +197,9 @@ func (c *checker) reaches(h *hostile, w Worst, failed func(*hostile, string, ...
 			crashes = max(crashes, c.crashes(k.tool.Name))
 		}
 	}
-	if crashes >= steps.CrashBudget || slices.ContainsFunc(c.nodes, func(n node) bool { return slices.ContainsFunc(n.calls(), tight) || n.agent != nil && n.agent.time > 0 }) {
+	if crashes >= steps.CrashBudget || slices.ContainsFunc(c.nodes, func(n node) bool {
+		return slices.ContainsFunc(n.calls(), tight) || n.agent != nil && (n.agent.time > 0 || n.Agent.Limits.USD > 0)
+	}) {
 		return // an upper bound: what waits is reported as crashed then; tight budgets have a test of their own
 	}
 	if c.plan.EscalateAfter > 1 && (len(w.Agents) > 0 || c.plan.Steps[0].Tool == c.plan.Steps[1].Tool || c.nodes[1].n.most > 1 || len(c.nodes[0].call.rungs()) > 1 || len(c.nodes[1].call.rungs()) > 1) {
@@ -231,7 +255,9 @@ func randomly(r *rapid.T, c *checker) func(*hostile, steps.StepMessage, int) act
 		}
 		switch does {
 		case -9, -8, -7, -6, -5, -4, -3, -2, -1, 0:
-			a.says = c.babble(r, h, m)
+			if a.says = c.babble(r, h, m); a.says != nil && rapid.Bool().Draw(r, "counts") {
+				a.usage = &steps.Usage{Input: 10, Output: rapid.Int64Range(0, 5).Draw(r, "written")}
+			}
 			return a
 		case 1, 2:
 			a.lose = true
@@ -265,10 +291,10 @@ func TestWorstCaseInABudget(t *testing.T) {
 		attempts      int
 		work          time.Duration
 	}{
-		{"10s", `[{name: a, http: {url: "http://a/"}, timeout: 1s, retry: {max_attempts: 1, initial: 4s, retry_after_max: 5s}}]`, 3, 15 * time.Second},
-		{"8s", `[{name: a, http: {url: "http://a/"}, timeout: 1s, retry: {max_attempts: 1, initial: 4s, retry_after_max: 5s}}]`, 2, 13 * time.Second},
-		{"10s", `[{name: a, http: {url: "http://a/"}, timeout: 1s, retry: {max_attempts: 1, initial: 4s}}, {name: b, http: {url: "http://b/"}, timeout: 1s, retry: {max_attempts: 1, initial: 3s, max_named_waits: 2}}]`, 4, 15 * time.Second},
-		{"10s", `[{name: a, http: {url: "http://a/"}, timeout: 0s, retry: {max_attempts: 1, initial: 4s}}]`, 3, 15 * time.Second},
+		{"10s", `[{name: a, http: {url: "http://a/"}, timeout: 1s, retry: {max_attempts: 1, initial: 4s, retry_after_max: 5s}}]`, 3, 10*time.Second + grace},
+		{"8s", `[{name: a, http: {url: "http://a/"}, timeout: 1s, retry: {max_attempts: 1, initial: 4s, retry_after_max: 5s}}]`, 2, 8*time.Second + grace},
+		{"10s", `[{name: a, http: {url: "http://a/"}, timeout: 1s, retry: {max_attempts: 1, initial: 4s}}, {name: b, http: {url: "http://b/"}, timeout: 1s, retry: {max_attempts: 1, initial: 3s, max_named_waits: 2}}]`, 4, 10*time.Second + grace},
+		{"10s", `[{name: a, http: {url: "http://a/"}, timeout: 0s, retry: {max_attempts: 1, initial: 4s}}]`, 3, 10*time.Second + grace},
 	} {
 		doc, parsed := parse(t, fmt.Sprintf("tools: {t: {effects: none, timeout: %s, rungs: %s}}", test.budget, test.rungs), text)
 		c := newChecker(doc, parsed)
@@ -335,8 +361,8 @@ func TestWorstCaseBeforeADeadline(t *testing.T) {
 	for _, test := range []struct {
 		then string
 		most time.Duration
-	}{{"fail", 10*time.Second + steps.StopGrace}, {"escalate", 10*time.Second + 3*7*time.Second + 3*ackWait + pauses}} {
-		doc, parsed := parse(t, `tools: {t: {effects: none, rungs: [{name: a, http: {url: "http://a/"}, timeout: 7s}]}}`, "name: p\ndeadline: 10s\non_deadline: "+test.then+"\nsteps: [{id: a, tool: t}, {id: b, tool: t}]\n")
+	}{{"fail", 10*time.Second + steps.StopGrace + wire.HeardBy}, {"escalate", 10*time.Second + time.Second + 3*7*time.Second + 3*ackWait + pauses}} {
+		doc, parsed := parse(t, `tools: {t: {effects: none, rungs: [{name: a, command: {argv: [cat], grace: 0s}, timeout: 7s, retry: {max_attempts: 2}}]}}`, "name: p\ndeadline: 10s\non_deadline: "+test.then+"\nsteps: [{id: a, tool: t}, {id: b, tool: t}]\n")
 		c := newChecker(doc, parsed)
 		w := c.worst()
 		if !w.Cut || w.Work.Fixed != test.most {
@@ -345,6 +371,44 @@ func TestWorstCaseBeforeADeadline(t *testing.T) {
 		h := play(t, "r", slowly(c)).until(doc)
 		if h.worked() > test.most {
 			t.Errorf("%s: the core worked for %s", test.then, h.worked())
+		}
+	}
+}
+
+// TestWhatWaitsAtTheDeadline: what is queued before the run's deadline begins after it: a retry for which the other side has
+// named the wait, and a probe that waits until the call of a silent worker must be over.
+func TestWhatWaitsAtTheDeadline(t *testing.T) {
+	t.Parallel()
+	const tools = `tools:
+  first: {effects: none, rungs: [{http: {url: "http://a/"}, timeout: 10s, retry: {max_attempts: 1, max_named_waits: 1, retry_after_max: 1s}}]}
+  waits: {effects: none, rungs: [{http: {url: "http://a/"}, timeout: 1s, retry: {max_attempts: 1, retry_after_max: 5m}}]}
+  doubt: {effects: unsafe, rungs: [{http: {url: "http://a/"}, timeout: 1m, retry: {max_attempts: 1, max_named_waits: 1, retry_after_max: 1s}}],
+    verify: {http: {url: "http://b/"}, timeout: 3s, retry: {max_attempts: 1, max_named_waits: 1, retry_after_max: 1s}, happened: output.found}}
+`
+	const late = 9900 * time.Millisecond // a moment before the deadline
+	for _, test := range []struct {
+		tool  string
+		fault steps.Fault   // of its first call
+		until time.Duration // that it may wait at least
+	}{
+		{"waits", steps.Fault{Class: steps.RateLimited, Acted: steps.ActedNo, RetryAfter: steps.Duration(5 * time.Minute)}, 5 * time.Minute},
+		{"doubt", steps.Fault{Class: steps.Unknown, Acted: steps.ActedMaybe}, time.Minute + steps.RunningGrace},
+	} {
+		doc, parsed := parse(t, tools, "name: p\ndeadline: 10s\nsteps: [{id: a, tool: first}, {id: b, tool: "+test.tool+"}]\n")
+		c := newChecker(doc, parsed)
+		quick := slowly(c)
+		h := play(t, "r", func(h *hostile, m steps.StepMessage, n int) act {
+			switch {
+			case m.Step == "a":
+				return act{lasts: late}
+			case h.used["first"] == 0:
+				h.used["first"] = 1
+				return act{fault: &test.fault}
+			}
+			return quick(h, m, n)
+		}).until(doc)
+		if w := c.worst(); h.worked() > w.Work.Fixed || h.worked() < late+test.until {
+			t.Errorf("%s: the core worked for %s, %s were computed\n%s", test.tool, h.worked(), w.Work, h.story())
 		}
 	}
 }

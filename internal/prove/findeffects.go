@@ -244,3 +244,9 @@ func (c *call) cost(fits func(*rung) bool) float64 {
 	}
 	return sum + dearest*float64(c.repeated(fits))
 }
+
+// costless reports whether a rung that fits asks a model and says nothing of what a call costs: then nobody knows what the calls
+// cost. Of any other rung it means that they cost nothing.
+func (c *call) costless(fits func(*rung) bool) bool {
+	return slices.ContainsFunc(c.rungs(), func(k *rung) bool { return fits(k) && k.def.Spec.Model != nil && !k.def.Says("cost") })
+}

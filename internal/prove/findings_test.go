@@ -115,6 +115,12 @@ var findings = []finding{
 		"the tries of the steps, where each fails alike, may take 3m6s, the whole run only 3m", "g takes 3m6s -> the deadline of 3m comes first -> a person is asked whether the run gets its time again", []string{"deadline: 3m", "deadline: 4m"}},
 	{plan.AgentMoney, agentTools, agentStep("t", "limits: {usd: 1}"),
 		"limits.usd of step g bounds nothing: no rung of m has a price", "g -> asks its model 20 times -> no price, so each turn counts as nothing -> limits.usd is never reached", []string{"{usd: 1}", "{calls: 40}"}},
+	{plan.AgentMoney, twoModels, agentStep("t", "limits: {usd: 1}"),
+		"limits.usd of step g bounds nothing: without a price m/y counts as nothing", "g -> asks its model 20 times -> m/y answers -> no price, so that counts as nothing -> limits.usd is never reached", []string{"model: b}", "model: b, price: {input: 3, output: 15}}"}},
+	{plan.AgentMoney, strings.Replace(twoModels, "model: {provider: anthropic, model: b}", "command: {argv: [ask]}", 1), agentStep("t", "limits: {usd: 1}"),
+		"without a price m/y counts as nothing", "", []string{"command: {argv: [ask]}", "static: {output: {text: x}}"}},
+	{plan.AgentMoney, `tools: {t: {effects: none, rungs: [{name: x, go: {}, cost: 1}, {name: y, model: {provider: openai, model: a, prompt: x}}]}}`, oneStep,
+		"nothing bounds what t/y costs: it asks a model, and has no cost", "a -> t/y is asked -> no cost, where other rungs have one -> what it costs is in no figure", []string{"prompt: x}", "prompt: x}, cost: 0.01"}},
 	{plan.ModelActs, strings.Replace(agentTools, "m: {effects: none, ", "m: {", 1), agentStep("t", ""),
 		"the agent's model m is unsafe", "", []string{"m: {", "m: {effects: none, "}},
 	{plan.ModelActs, strings.Replace(agentTools, "m: {", "m: {approval: always, ", 1), agentStep("t", ""),
@@ -179,6 +185,12 @@ var findings = []finding{
 // agentTools are a model and a tool that say all that there is to say; more may be added.
 const agentTools = `tools:
   m: {effects: none, rungs: [{go: {}}]}
+  t: {effects: none, rungs: [{go: {}}]}
+`
+
+// twoModels are a model with a price that falls back to one without, and a tool.
+const twoModels = `tools:
+  m: {effects: none, rungs: [{name: x, model: {provider: openai, model: a, price: {input: 1, output: 2}}}, {name: y, model: {provider: anthropic, model: b}}]}
   t: {effects: none, rungs: [{go: {}}]}
 `
 

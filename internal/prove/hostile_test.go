@@ -11,6 +11,7 @@ import (
 	"belay/internal/plan"
 	"belay/internal/steps"
 	"belay/internal/stepstest"
+	"belay/internal/wire"
 )
 
 // hostile plays a run against the core, with workers whose only aim is to make it as expensive as it can be. It does what
@@ -40,6 +41,7 @@ type act struct {
 	lasts   time.Duration   // how long it takes
 	silence bool            // no outcome, ever
 	says    json.RawMessage // the output; nil: one that means nothing
+	usage   *steps.Usage    // what a model says that it took; nil: it does not count
 }
 
 func play(t testing.TB, run string, choose func(*hostile, steps.StepMessage, int) act) *hostile {
@@ -55,7 +57,7 @@ func (h *hostile) until(doc *plan.Document) *hostile {
 		case w.Result != nil:
 			return h
 		case len(w.Withdraw) > 0:
-			h.add(steps.Withdrawal(w.Withdraw[0]))
+			h.withdraw(w.Withdraw[0])
 		case len(w.Steps) > 0:
 			h.work(next(w.Steps))
 		case !w.Timer.IsZero() && !asksApproval(h.state, w.Escalations):
@@ -111,8 +113,8 @@ func (h *hostile) add(e steps.Event) {
 	h.state, _ = steps.Apply(h.state, r)
 }
 
-// pass lets time go on to at, with the timer fired when it is due. It reports whether attempt m is still wanted.
-func (h *hostile) pass(at time.Time, m steps.StepMessage) bool {
+// pass lets time go on to at, with the timer fired when it is due, as long as is true. It reports whether it still is.
+func (h *hostile) pass(at time.Time, as func() bool) bool {
 	for {
 		due := steps.Wants(h.state, nil).Timer
 		if due.IsZero() || due.After(at) {
@@ -120,7 +122,7 @@ func (h *hostile) pass(at time.Time, m steps.StepMessage) bool {
 		}
 		h.now = due
 		h.add(steps.Fired{})
-		if !h.wants(m) {
+		if !as() {
 			return false
 		}
 	}
@@ -130,14 +132,33 @@ func (h *hostile) pass(at time.Time, m steps.StepMessage) bool {
 	return true
 }
 
-func (h *hostile) wants(m steps.StepMessage) bool {
-	return slices.ContainsFunc(steps.Wants(h.state, nil).Steps, func(o steps.StepMessage) bool { return o.Attempt == m.Attempt })
+// wants reports whether attempt m is still wanted, or goes on though it is told to stop: these workers do not hear that.
+func (h *hostile) wants(m steps.StepMessage) func() bool {
+	return func() bool {
+		w, i := steps.Wants(h.state, nil), h.state.Unit(m.Step)
+		list := w.Steps
+		if h.state.Units[i].State() == steps.StepRunning && h.state.Attempt(i) == m.Attempt { // else it is given up
+			list = append(list, w.Stop...)
+		}
+		return slices.ContainsFunc(list, func(o steps.StepMessage) bool { return o.Attempt == m.Attempt })
+	}
+}
+
+// withdraw takes an attempt back: at once by claiming it, else once every worker has heard of it.
+func (h *hostile) withdraw(m steps.StepMessage) {
+	still := func() bool {
+		return slices.ContainsFunc(steps.Wants(h.state, nil).Withdraw, func(o steps.StepMessage) bool { return o.Attempt == m.Attempt })
+	}
+	if m.Claimed() || h.pass(h.now.Add(wire.HeardBy), still) {
+		h.add(steps.Withdrawal(m))
+	}
 }
 
 // work executes an attempt, once or, where its worker is lost, several times.
 func (h *hostile) work(m steps.StepMessage) {
+	wanted := h.wants(m)
 	waited := !m.NotBefore.IsZero() && !h.instantly(m) // else it is the first delivery, whose log nobody reads
-	if waited && !h.pass(m.NotBefore, m) {
+	if waited && !h.pass(m.NotBefore, wanted) {
 		return
 	}
 	for delivery := 1; ; delivery++ {
@@ -145,7 +166,7 @@ func (h *hostile) work(m steps.StepMessage) {
 			d := steps.Delivered{StepMessage: m, Redelivered: true, Now: h.now, InHandSince: h.now.Add(-time.Hour), AckWait: ackWait}
 			switch v, _ := steps.VerdictOn(h.log, d); v {
 			case steps.Execute:
-				if delivery > 1 && !h.pass(h.now.Add(time.Second<<min(delivery-1, 2)), m) { // it rests before what has ended a worker
+				if delivery > 1 && !h.pass(h.now.Add(time.Second<<min(delivery-1, 2)), wanted) { // it rests before what has ended a worker
 					return
 				}
 			case steps.ReportCrashed:
@@ -164,11 +185,11 @@ func (h *hostile) work(m steps.StepMessage) {
 		if a.silence || !m.Deadline.IsZero() && end.After(m.Deadline.Add(steps.RunningGrace)) {
 			end = m.Deadline.Add(steps.RunningGrace)
 		}
-		if !h.pass(end, m) {
+		if !h.pass(end, wanted) {
 			return
 		}
 		if a.lose {
-			if !h.pass(h.now.Add(ackWait), m) {
+			if !h.pass(h.now.Add(ackWait), wanted) {
 				return
 			}
 			continue
@@ -203,7 +224,7 @@ func (h *hostile) report(m steps.StepMessage, a act) {
 		if a.says == nil {
 			a.says = json.RawMessage(`{"found":false}`)
 		}
-		h.add(steps.Succeeded{Attempt: m.Attempt, Worker: "w", Output: a.says})
+		h.add(steps.Succeeded{Attempt: m.Attempt, Worker: "w", Output: a.says, Usage: a.usage})
 		return
 	}
 	f := *a.fault

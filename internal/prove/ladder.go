@@ -6,10 +6,15 @@ import (
 
 	"belay/internal/plan"
 	"belay/internal/steps"
+	"belay/internal/wire"
 )
 
 // ackWait is how long a silent worker keeps a message by default. It is a setting of workers, which no document knows.
 const ackWait = 30 * time.Second
+
+// grace is how long after the end of its budget a step waits for the outcome of an attempt, and for every worker to have heard
+// that it is taken back.
+const grace = steps.RunningGrace + wire.HeardBy
 
 // lostBefore is how many executions of a step may be lost with their workers, and be followed by another one.
 const lostBefore = steps.CrashBudget - 1
@@ -31,6 +36,7 @@ type rung struct {
 	attempt     time.Duration       // of one attempt, the time to end included; 0 = only the step's budget
 	waits       time.Duration       // all waits but named ones, at most
 	namedWait   time.Duration       // a named wait, at most
+	longest     time.Duration       // the longest wait before one of its tries
 	namedNoEnd  bool                // the other side may name any wait
 	steady      time.Duration       // all tries when each fails alike
 	steadyTries int
@@ -46,7 +52,7 @@ func newRung(t *plan.ToolDef, def *plan.RungDef, r *steps.Rung) *rung {
 		k.plain[class] = tries - 1
 		alike := product(k.attempt, tries)
 		for n := 1; n < tries; n++ {
-			k.waits = total(k.waits, r.Retry.Bound(class, n))
+			k.waits, k.longest = total(k.waits, r.Retry.Bound(class, n)), max(k.longest, r.Retry.Bound(class, n))
 			alike = total(alike, r.Retry.Bound(class, n))
 		}
 		if alike > k.steady || k.steadyTries == 0 {
@@ -71,6 +77,7 @@ func (k *rung) addNamed(class steps.Class) {
 	}
 	k.names = append(k.names, class)
 	k.named, k.namedWait = n, max(k.namedWait, most)
+	k.longest = max(k.longest, k.namedWait)
 	k.namedNoEnd = k.namedNoEnd || most == 0
 }
 
@@ -241,7 +248,7 @@ func (c *call) inBudget(list []*rung) Span {
 	}
 	sum = sum.plus(Span{Fixed: c.losses(list, longest)})
 	if budget := time.Duration(c.tool.Timeout); budget > 0 && (endless || sum.Fixed >= budget) {
-		return Span{Fixed: budget + steps.RunningGrace}
+		return Span{Fixed: total(budget, grace)}
 	}
 	sum.Endless = sum.Endless || endless
 	return sum
@@ -261,15 +268,6 @@ func (c *call) lost(list []*rung) (repeats, silent int) {
 		silent += 1 + k.plain[steps.Crashed]
 	}
 	return repeats, repeats + silent
-}
-
-// once is how long one attempt on a rung may take, with executions that are repeated because workers were lost.
-func (c *call) once(k *rung) time.Duration {
-	d := total(k.attempt, c.losses([]*rung{k}, k.attempt))
-	if budget := time.Duration(c.tool.Timeout); budget > 0 && (k.attempt == 0 || d > budget) {
-		return budget + steps.RunningGrace
-	}
-	return d
 }
 
 // losses is how long lost workers hold up rungs on which an attempt takes at most so long.

@@ -74,13 +74,14 @@ type Worst struct {
 
 // Dependency is something outside that steps need.
 type Dependency struct {
-	Name   string   `json:"name"`
-	Calls  Amount   `json:"calls"`          // attempts on it, and executions that are repeated because a worker was lost
-	Time   Span     `json:"time"`           // spent on it, waits before retries included
-	Amp    int      `json:"amplification"`  // calls in the worst case for each call where nothing fails
-	Cost   *float64 `json:"cost,omitempty"` // in the currency of the tools file; of lists with one element
-	Steps  []string `json:"steps"`          // that need it
-	normal int
+	Name     string   `json:"name"`
+	Calls    Amount   `json:"calls"`          // attempts on it, and executions that are repeated because a worker was lost
+	Time     Span     `json:"time"`           // spent on it, waits before retries included
+	Amp      int      `json:"amplification"`  // calls in the worst case for each call where nothing fails
+	Cost     *float64 `json:"cost,omitempty"` // in the currency of the tools file; of lists with one element. nil where nobody knows: a model has no cost
+	Steps    []string `json:"steps"`          // that need it
+	normal   int
+	costless bool // a rung that asks it for a model has no cost
 }
 
 // StepCost is the worst case of one step.
@@ -101,6 +102,7 @@ type Question struct {
 	Deadline   steps.Duration `json:"deadline,omitempty"`  // 0 = none
 	OnDeadline string         `json:"on_deadline"`         // what happens then
 	Approvers  int            `json:"approvers,omitempty"` // of an approval
+	agents     int            // of Steps: those whose model calls the tool, and is told what came of that
 }
 
 // Scope says what a report proves, what it takes for granted, and what no document can tell.

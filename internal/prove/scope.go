@@ -17,7 +17,7 @@ func scope(c *checker) Scope {
 		},
 		Assumes: []string{
 			"rungs report the faults that docs/faults.md lists for their executors",
-			"workers go by the same tools file, have room for the calls, and report within 5s of the end of a step's budget",
+			"workers go by the same tools file, have room for the calls, report within 5s of the end of a step's budget, and hear within 500ms that an attempt is taken back",
 			"of each step, at most 2 executions that are repeated were cut off with their workers: a worker that is stopped on purpose, or lost before the log has heard that it began, repeats a call uncounted",
 			fmt.Sprintf("the ack wait of workers is %s, and a wait before a retry may be as short as its jitter allows", spoken(ackWait)),
 			"a step with no tries left asks people; each of their decisions to try once more may cost the same again",
@@ -40,11 +40,12 @@ func scope(c *checker) Scope {
 			"the calls of one turn of an agent are at work at the same time, and of each turn and each call at most 2 executions are repeated",
 			"a person who extends an agent that has reached a limit, or has it finish, lets it cost as much again")
 		if slices.ContainsFunc(agents, func(a AgentCost) bool { return a.USD > 0 }) {
-			s.Assumes = append(s.Assumes, "each try of a turn of an agent begins only if it fits into limits.usd; one that is executed once more because its worker was lost may be paid for twice")
+			s.Assumes = append(s.Assumes, "each try of a turn of an agent begins only if it fits into limits.usd; one that is executed again because its worker was lost may be paid for once more for each lost worker",
+				"a token is at least a byte of what a model reads, and a provider and the rung's own instructions and prompt add at most 1000 tokens to what a run sends it: that much is reserved for them")
 		}
 	}
-	if len(c.unpriced()) > 0 {
-		s.Cannot = append(s.Cannot, "what the calls of "+strings.Join(c.unpriced(), ", ")+" cost: what a model reads is counted only when it is asked; a rung's cost is what the table reckons with")
+	if names := c.unpriced(); len(names) > 0 {
+		s.Cannot = append(s.Cannot, "what the calls of "+strings.Join(names, ", ")+" cost: what a model reads is counted only when it is asked; a rung's cost is what the table reckons with")
 	}
 	for _, t := range c.usedTools() {
 		if t.Probe != nil {
@@ -59,7 +60,7 @@ func scope(c *checker) Scope {
 func (c *checker) unpriced() (names []string) {
 	for _, t := range c.usedTools() {
 		for i := range t.Rungs {
-			if r := &t.Rungs[i]; r.Spec.Model != nil && r.Cost == 0 {
+			if r := &t.Rungs[i]; r.Spec.Model != nil && !r.Says("cost") {
 				names = append(names, t.Name+"/"+r.Name)
 			}
 		}

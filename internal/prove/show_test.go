@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"belay/internal/plan"
+	"belay/internal/steps"
 )
 
 const twoRungs = `tools:
@@ -45,6 +46,19 @@ func TestCompare(t *testing.T) {
 	}
 	if got := Compare(more, before, "v1"); !slices.Contains(got.Lines, "step c is gone") {
 		t.Error(got.Lines)
+	}
+}
+
+// TestBoundsAreRoundedUp: an amount that is shown with fewer digits is never less than it is.
+func TestBoundsAreRoundedUp(t *testing.T) {
+	t.Parallel()
+	for cost, want := range map[float64]string{16.5: "16.5", 16.5049: "16.51", 1_650_000: "1650000", 0.000123412: "0.0001235", 3 * 0.1: "0.3", 0: "0"} {
+		if got := (&Dependency{Cost: &cost}).money(); got != want {
+			t.Errorf("%v is shown as %s, not %s", cost, got, want)
+		}
+	}
+	if a := (AgentCost{Step: "a", Turns: 2, Calls: 2, USD: steps.Dollars(0.125), MostUSD: steps.Dollars(0.251)}); a.money() != "$0.13" || !strings.Contains(a.sentence(), "spend $0.13 on the model, or $0.26 where") {
+		t.Error(a.sentence())
 	}
 }
 
@@ -159,10 +173,10 @@ func TestSARIF(t *testing.T) {
 func TestFormulas(t *testing.T) {
 	t.Parallel()
 	r := check(t, `tools: {t: {effects: none, rungs: [{http: {url: "http://a/"}}]}}`, "name: p\ninput: {l: []}\nsteps:\n  - {id: a, tool: t}\n  - {id: b, tool: t, for_each: input.l, max_parallel: 4, compensate: {tool: t}}\n")
-	if want := "Worst case of work: 10m5s + 10m5s for every 4 items of b; calls to a: 33 + 66 x items of b."; !strings.HasSuffix(r.Headline, want) {
+	if want := "Worst case of work: 10m6s + 10m6s for every 4 items of b; calls to a: 33 + 66 x items of b."; !strings.HasSuffix(r.Headline, want) {
 		t.Errorf("%s\nnot %s", r.Headline, want)
 	}
-	if got := r.Worst.Undo.String(); got != "10m5s x items of b" {
+	if got := r.Worst.Undo.String(); got != "10m6s x items of b" {
 		t.Error(got)
 	}
 }
@@ -179,7 +193,28 @@ func TestLargestAgent(t *testing.T) {
 	if !w.Work.Endless || w.Work.Fixed < 0 || w.Dependencies[0].Time.Fixed < 0 || w.Attempts.Fixed < 3*110_000 {
 		t.Errorf("%+v", w)
 	}
-	if got := check(t, tools, "name: p\nsteps:\n  - {id: a, agent: {model: m, prompt: x, limits: {turns: 10000, calls: 100000, time: 1h}}}\n").Worst.Work; got.Endless || got.String() != "48001h0m5s" {
+	if got := check(t, tools, "name: p\nsteps:\n  - {id: a, agent: {model: m, prompt: x, limits: {turns: 10000, calls: 100000, time: 1h}}}\n").Worst.Work; got.Endless || got.String() != "48001h0m6s" {
 		t.Errorf("with a limit of time: %s", got)
+	}
+}
+
+// TestWhatSilenceDoes: an approval that nobody gives fails a step, and is told to the model of an agent.
+func TestWhatSilenceDoes(t *testing.T) {
+	t.Parallel()
+	const tools = "tools:\n  m: {effects: none, rungs: [{http: {url: \"http://m/\"}}]}\n  pay: {effects: unsafe, approval: {deadline: 1h, on_deadline: fail}, rungs: [{http: {url: \"http://p/\"}}]}\n"
+	const agent, step = "  - {id: g, agent: {model: m, prompt: x, tools: [pay]}}\n", "  - {id: s, tool: pay}\n"
+	for steps, want := range map[string]string{
+		step:         "after 1h the step fails, and the run with it.",
+		agent:        "after 1h the agent's model is told that nobody has decided.",
+		agent + step: "after 1h the step fails, and the run with it; of the call of an agent, its model is told.",
+	} {
+		doc, parsed := parse(t, tools, "name: p\nsteps:\n"+steps)
+		var b strings.Builder
+		if err := Check(doc, parsed, today).Text(&b, true); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, b.String())
+		}
 	}
 }

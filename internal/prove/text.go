@@ -3,11 +3,13 @@ package prove
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"belay/internal/steps"
+	"belay/internal/yamldoc"
 )
 
 // Text writes a report for people. With explain it says in full what the report is worth.
@@ -62,7 +64,7 @@ func (w *Worst) text(out io.Writer) {
 		fmt.Fprintln(out, w.Agents[i].sentence())
 	}
 	if w.Cut {
-		fmt.Fprintf(out, "The run's deadline of %s comes before that: nothing new begins after it, and what is executed then may go on for %s.\n", seconds(w.Deadline), seconds(w.Tail))
+		fmt.Fprintf(out, "The run's deadline of %s comes before that: nothing new is queued after it, and what is queued then may go on for %s.\n", seconds(w.Deadline), seconds(w.Tail))
 	}
 	if w.Undo.atLeastOne() > 0 || w.Undo.Endless {
 		fmt.Fprintf(out, "Undoing a failed run takes at most %s more.\n", w.Undo)
@@ -92,12 +94,22 @@ func (w *Worst) dependencies(out io.Writer) {
 
 func seconds(s float64) string { return spoken(time.Duration(s * float64(time.Second))) }
 
+// roundedUp is f with four digits, and never less than it: a bound that is rounded down is none.
+func roundedUp(f float64) float64 {
+	if f <= 0 {
+		return 0
+	}
+	const spare = 1e-9 // for what sums of costs are off by
+	scale := math.Pow10(3 - int(math.Floor(math.Log10(f))))
+	return math.Ceil(f*scale*(1-spare)) / scale
+}
+
 // money is what the dependency costs, without digits that nobody can vouch for.
 func (d *Dependency) money() string {
 	if d.Cost == nil {
 		return "-"
 	}
-	s := fmt.Sprintf("%.4g", *d.Cost)
+	s := yamldoc.Number(roundedUp(*d.Cost))
 	if len(d.Calls.Each) > 0 {
 		s += " (lists of one)"
 	}
@@ -118,10 +130,22 @@ func (q *Question) sentence() string {
 	then := map[string]string{
 		string(steps.ExpiryEscalate): fmt.Sprintf("it is asked again, %d times in all with a deadline, and then without one", steps.MaxTier),
 		string(steps.ExpiryPark):     "it is asked again, without an end",
-		string(steps.ExpiryFail):     "the step fails, and the run with it",
+		string(steps.ExpiryFail):     q.failing(),
 		string(steps.ExpiryFallback): "the ladder goes on with a rung that acts on nothing unapproved",
 	}[q.OnDeadline]
 	return fmt.Sprintf("%s; after %s %s.", s, spokenOf(q.Deadline), then)
+}
+
+// failing is what on_deadline: fail does.
+func (q *Question) failing() string {
+	const ends, goesOn = "the step fails, and the run with it", "the agent's model is told that nobody has decided"
+	switch q.agents {
+	case 0:
+		return ends
+	case len(q.Steps):
+		return goesOn
+	}
+	return ends + "; of the call of an agent, its model is told"
 }
 
 func (f *Finding) text(w io.Writer) {

@@ -58,8 +58,8 @@ func newChecker(doc *plan.Document, tools *plan.Tools) *checker {
 func (c *checker) worst() Worst {
 	w := Worst{Deadline: time.Duration(c.plan.Deadline).Seconds(), Steps: []StepCost{}, People: c.questions(), Agents: c.agents()}
 	w.Work = c.longest(func(n *node) Span { return n.work().times(n.n, n.ID, n.parallel()) })
-	if c.overtime(w.Work) {
-		w.Work, w.Cut, w.Tail = Span{Fixed: time.Duration(c.plan.Deadline) + c.tail()}, true, c.tail().Seconds()
+	if tail := c.tail(); c.overtime(w.Work) && !tail.Endless {
+		w.Work, w.Cut, w.Tail = Span{Fixed: total(time.Duration(c.plan.Deadline), tail.Fixed)}, true, tail.Fixed.Seconds()
 	}
 	for i := range c.nodes {
 		n := &c.nodes[i]
@@ -120,28 +120,6 @@ func (c *checker) longest(of func(*node) Span) Span {
 	return most
 }
 
-// overtime reports whether work may go on beyond the run's deadline.
-func (c *checker) overtime(work Span) bool {
-	d := time.Duration(c.plan.Deadline)
-	return d > 0 && (work.Endless || len(work.Each) > 0 || work.Fixed > d)
-}
-
-// tail is how long attempts may go on that are executed when the run's deadline comes.
-func (c *checker) tail() time.Duration {
-	if c.plan.OnDeadline == steps.DeadlineFail {
-		return steps.StopGrace
-	}
-	var most time.Duration
-	for i := range c.nodes {
-		for _, call := range c.nodes[i].calls() {
-			for _, k := range machines(call.rungs(), all) {
-				most = max(most, call.once(k))
-			}
-		}
-	}
-	return most
-}
-
 // dependencies are what the plan's steps and compensations lean on, with what each may be asked to bear.
 func (c *checker) dependencies() []Dependency {
 	list := []Dependency{}
@@ -180,6 +158,7 @@ func (d *Dependency) add(n *node, p part) {
 	fits := func(r *rung) bool { return r.depends == d.Name }
 	d.Calls = d.Calls.plus(n.n.times(p.executions(fits), n.ID))
 	d.Time = d.Time.plus(p.once(fits).by(p.n).times(n.n, n.ID, 1))
+	d.costless = d.costless || slices.ContainsFunc(p.of, func(k *call) bool { return k.costless(fits) })
 	if cost := p.cost(fits); cost > 0 {
 		if d.Cost == nil {
 			d.Cost = new(float64)
@@ -188,6 +167,9 @@ func (d *Dependency) add(n *node, p part) {
 			cost *= float64(n.n.most)
 		}
 		*d.Cost += cost
+	}
+	if d.costless {
+		d.Cost = nil
 	}
 	if !slices.Contains(d.Steps, n.ID) {
 		d.Steps = append(d.Steps, n.ID)
@@ -204,15 +186,25 @@ func (c *checker) questions() []Question {
 	list := []Question{}
 	for _, t := range c.usedTools() {
 		if a := t.Approval; a != nil {
-			list = append(list, Question{Steps: c.usersOf(t.Name), Tool: t.Name, Kind: "approval", Deadline: a.Deadline, OnDeadline: string(a.OnDeadline), Approvers: a.Approvers})
+			list = append(list, Question{Steps: c.usersOf(t.Name), Tool: t.Name, Kind: "approval", Deadline: a.Deadline, OnDeadline: string(a.OnDeadline), Approvers: a.Approvers, agents: c.agentsWith(t.Name)})
 		}
 		for _, r := range t.Rungs {
 			if r.Human != nil {
-				list = append(list, Question{Steps: c.usersOf(t.Name), Tool: t.Name, Kind: "question", Deadline: r.Human.Deadline, OnDeadline: string(r.Human.OnDeadline)})
+				list = append(list, Question{Steps: c.usersOf(t.Name), Tool: t.Name, Kind: "question", Deadline: r.Human.Deadline, OnDeadline: string(r.Human.OnDeadline), agents: c.agentsWith(t.Name)})
 			}
 		}
 	}
 	return list
+}
+
+// agentsWith counts the agents that may call a tool.
+func (c *checker) agentsWith(tool string) (n int) {
+	for i := range c.plan.Steps {
+		if s := &c.plan.Steps[i]; s.Agent != nil && slices.Contains(s.Agent.Tools, tool) {
+			n++
+		}
+	}
+	return n
 }
 
 // usedTools are the tools that the plan calls, in the order in which it names them.

@@ -44,6 +44,8 @@ func planHeader(e steps.Event) map[string][]string {
 	switch e := e.(type) {
 	case steps.Cancelled:
 		return map[string][]string{wire.HeaderAct: {actCancel}}
+	case steps.Steered:
+		return map[string][]string{wire.HeaderAct: {actSteer}}
 	case steps.Submitted:
 		h := map[string][]string{}
 		if e.RetryOf != "" {
@@ -65,6 +67,7 @@ func planHeader(e steps.Event) map[string][]string {
 const (
 	actSubmit = "submit" // marks a submission by somebody who was let in, through the API
 	actCancel = "cancel" // marks that somebody cancelled the run
+	actSteer  = "steer"  // marks that somebody wrote to an agent of the run
 )
 
 // repeated returns a submission with the body that is stored already, to be written after it; last is the last sequence on

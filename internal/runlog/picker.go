@@ -122,7 +122,7 @@ func (t Tail) tailOf(ctx context.Context, p int, f Filter) (all []Ref, cut bool,
 		}
 		for _, e := range slices.Backward(entries) {
 			_, run, _, ok := names.ParseLog(e.Subject)
-			if looked++; !ok || isRepeated(e.Header) || isCancel(e) || seen[run] {
+			if looked++; !ok || isRepeated(e.Header) || isAct(e) || seen[run] {
 				continue
 			}
 			if seen[run] = true; f.mayBe(e) {
@@ -139,14 +139,15 @@ func (t Tail) tailOf(ctx context.Context, p int, f Filter) (all []Ref, cut bool,
 	return all, false, nil
 }
 
-// isCancel reports whether an entry is that somebody cancelled the run, which has the subject of its submission.
-func isCancel(e bus.Entry) bool {
+// isAct reports whether an entry is that somebody cancelled the run or wrote to its agent, which has the subject of its
+// submission.
+func isAct(e bus.Entry) bool {
 	act := e.Header[wire.HeaderAct]
-	return len(act) == 1 && act[0] == actCancel
+	return len(act) == 1 && (act[0] == actCancel || act[0] == actSteer)
 }
 
-// IsSubmission reports whether an entry on the subject of submissions is one: neither a repetition nor a cancellation.
-func IsSubmission(e bus.Entry) bool { return !isRepeated(e.Header) && !isCancel(e) }
+// IsSubmission reports whether an entry on the subject of submissions is one: neither a repetition nor a later act.
+func IsSubmission(e bus.Entry) bool { return !isRepeated(e.Header) && !isAct(e) }
 
 // mayBe rules a submission out by what stands in it.
 func (f Filter) mayBe(e bus.Entry) bool {

@@ -104,6 +104,18 @@ func (l *Log) Cancel(ctx context.Context, run string, e steps.Cancelled) (w view
 	if frozen {
 		return view.Reply{Outcome: view.OutcomeCounts, Text: "the run is frozen; it stops once its dead letter is decided"}, nil
 	}
+	w, err = s.cameOf(ctx, e, seq)
+	switch {
+	case err != nil:
+		return w, fmt.Errorf("cancel run %s: %w", run, err)
+	case w.Outcome == view.OutcomeRunOver:
+		return w, fmt.Errorf("cancel run %s: %w: %s", run, ErrEnded, w.Text)
+	}
+	return w, nil
+}
+
+// cameOf reads on until the log has shown what came of an event of the run.
+func (s *Snapshot) cameOf(ctx context.Context, e steps.Event, seq uint64) (w view.Reply, err error) {
 	err = s.Follow(ctx, func(s *steps.State, r steps.Record, _ []int) bool {
 		if r.Seq < seq && !s.Closed() {
 			return true
@@ -111,13 +123,10 @@ func (l *Log) Cancel(ctx context.Context, run string, e steps.Cancelled) (w view
 		w = view.Tell(s, view.Act{Event: e, Seq: seq})
 		return false
 	})
-	switch {
-	case err != nil:
-		return w, fmt.Errorf("cancel run %s: it is stored; what followed is not known: %w", run, err)
-	case w.Outcome == view.OutcomeRunOver:
-		return w, fmt.Errorf("cancel run %s: %w: %s", run, ErrEnded, w.Text)
+	if err != nil {
+		err = fmt.Errorf("it is stored; what followed is not known: %w", err)
 	}
-	return w, nil
+	return w, err
 }
 
 // Submitted returns what a run was submitted with; nil if there is no such run. Its plan is not compiled. If it cannot be

@@ -33,7 +33,7 @@ var outputs = []any{
 
 // events are all types of events.
 var events = []steps.Event{
-	steps.Submitted{}, steps.Cancelled{}, steps.Started{}, steps.Progress{}, steps.Succeeded{}, steps.Failed{}, steps.Objected{},
+	steps.Submitted{}, steps.Cancelled{}, steps.Steered{}, steps.Started{}, steps.Progress{}, steps.Succeeded{}, steps.Failed{}, steps.Objected{},
 	steps.Claimed{}, steps.Fired{}, steps.Unserved{}, steps.Withdrawn{}, steps.Decided{}, steps.Closed{},
 }
 

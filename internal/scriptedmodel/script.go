@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -87,6 +88,7 @@ func (a Answer) counted(request []byte, n int) Answer {
 		if len(c.Arguments) == 0 {
 			c.Arguments = json.RawMessage("{}")
 		}
+		c.Arguments = heard.ReplaceAllFunc(c.Arguments, func(m []byte) []byte { return fieldOf(request, string(m[2:len(m)-2])) })
 		calls[i] = c
 		written += len(c.Name) + len(c.Arguments)
 	}
@@ -98,6 +100,18 @@ func (a Answer) counted(request []byte, n int) Answer {
 		a.Output = int64(written+bytesPerToken-1) / bytesPerToken
 	}
 	return a
+}
+
+// heard is a part of arguments that the conversation has: {{run}} is what the field run had last in what the model was told.
+var heard = regexp.MustCompile(`\{\{\w+\}\}`)
+
+func fieldOf(request []byte, name string) []byte {
+	field := regexp.MustCompile(`\\*"` + name + `\\*"\s*:\s*\\*"([^"\\]*)`)
+	all := field.FindAllSubmatch(request, -1)
+	if len(all) == 0 {
+		return nil
+	}
+	return all[len(all)-1][1]
 }
 
 // Parse reads a script. The error lists all mistakes.

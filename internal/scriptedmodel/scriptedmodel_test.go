@@ -113,3 +113,13 @@ script.yaml:2:76: unknown key "in" in tokens (one of: cached, input, output)`
 		t.Error("a script without answers is taken")
 	}
 }
+
+// TestArgumentsOfTheConversation: a call can name what the model was told, such as the run that it is to ask for again.
+func TestArgumentsOfTheConversation(t *testing.T) {
+	t.Parallel()
+	at, _ := serve(t, "answers: [{calls: [{name: again, arguments: {run: \"{{run}}\", x: \"{{none}}\"}}]}]\n")
+	_, said := ask(t, at+"/v1/chat/completions", `{"model":"m","messages":[{"role":"tool","content":"{\"run\": \"old\"}"},{"role":"tool","content":"{\"state\":\"waiting\",\"run\":\"c0-7\"}"}]}`)
+	if !strings.Contains(said, `{\"run\":\"c0-7\",\"x\":\"\"}`) {
+		t.Error(said)
+	}
+}

@@ -38,6 +38,8 @@ func Sentence(e steps.Event) string {
 		return "the timer is due"
 	case steps.Cancelled:
 		return "cancelled" + by(e.By)
+	case steps.Steered:
+		return "a message to " + e.Step + by(e.By)
 	case steps.Decided:
 		return decided(e)
 	case steps.Closed:

@@ -3,7 +3,6 @@ package steps
 import (
 	"encoding/json"
 	"strings"
-	"time"
 )
 
 // Agent makes a step a loop: a model is asked, the calls that it proposes become units of the run, and it is asked again
@@ -26,7 +25,7 @@ type AgentLimits struct {
 	Calls    int      `json:"calls"`            // calls that it proposes, those that do not fit included
 	Tokens   int64    `json:"tokens,omitempty"` // read and written by the model
 	USD      Money    `json:"usd,omitempty"`    // for the model; reserved before each turn
-	Time     Duration `json:"time,omitempty"`   // since it began
+	Time     Duration `json:"time,omitempty"`   // of work: without what people take
 	Repeats  int      `json:"repeats"`          // turns that propose the same
 	Refusals int      `json:"refusals"`         // calls in a row that people have rejected
 }
@@ -46,7 +45,7 @@ type OnLimit string
 const (
 	LimitEscalate OnLimit = "escalate" // ask a person
 	LimitFinish   OnLimit = "finish"   // ask the model once more, without tools
-	LimitFail     OnLimit = "fail"     // the step fails
+	LimitFail     OnLimit = "fail"     // the step fails, and the run with it
 )
 
 // AskPerson is the tool with which an agent asks a person. It is there without a tools file.
@@ -81,9 +80,12 @@ type loop struct {
 	extra                AgentLimits    // what people have added
 	last                 bool           // it is asked for the last time: without tools
 	refused              int            // calls in a row that people have rejected
-	hold                 Money          // reserved for each try of the turn that is out
+	hold                 reserve        // for each try of the turn that is out
 	made                 map[string]int // by what is called: how often
-	began                time.Time
+	clock                workClock
+	out                  int // turns and calls whose attempt is in the queue or with a worker
+	asked                int // open escalations of the agent, its turns and calls
+	notes                []note
 }
 
 // turn is one answer of the model, and what came of it.
@@ -126,7 +128,7 @@ func (c *change) startAgent(i int) {
 		c.giveUp(i, Fault{Class: BudgetExceeded, Acted: ActedNo, Message: "instructions and prompt are too long: pass a reference instead"})
 		return
 	}
-	c.Units[i].loop = &loop{instructions: instructions, prompt: prompt, began: c.Now}
+	c.Units[i].loop = &loop{instructions: instructions, prompt: prompt, clock: workClock{from: c.Now}}
 	c.become(i, PhaseLooping)
 	c.nextTurn(i)
 }
@@ -180,6 +182,10 @@ func (c *change) turnEnded(i, u int) {
 		return
 	}
 	answer := c.Units[u].said()
+	if len(answer.Calls) == 0 && c.mustRead(i) {
+		c.nextTurn(i)
+		return
+	}
 	if len(answer.Calls) == 0 || l.last {
 		c.answered(i, t, answer)
 		return

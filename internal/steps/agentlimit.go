@@ -38,8 +38,8 @@ func (c *change) limitReached(i int) string {
 	case limits.Tokens > 0 && tokens >= limits.Tokens:
 		return fmt.Sprintf("the agent has used %d tokens of %d", tokens, limits.Tokens)
 	case c.tooDear(i):
-		return fmt.Sprintf("the agent has spent %s of %s, and another turn may cost %s", spent, limits.USD, l.hold)
-	case limits.Time > 0 && c.Now.Sub(l.began) >= time.Duration(limits.Time):
+		return fmt.Sprintf("the agent has spent %s of %s, and another turn may cost %s", spent, limits.USD, l.hold.cost)
+	case limits.Time > 0 && l.clock.at(c.Now) >= time.Duration(limits.Time):
 		return "the agent's time of " + limits.Time.String() + " is over"
 	}
 	return ""
@@ -49,51 +49,20 @@ func (c *change) limitReached(i int) string {
 func (c *change) tooDear(i int) bool {
 	most := c.limits(i).USD
 	_, spent := c.agentSpent(i)
-	return most > 0 && spent+c.Units[i].loop.hold > most
+	return most > 0 && spent+c.Units[i].loop.hold.cost > most
 }
 
-// agentSpent is what the turns of agent i took so far, and cost. Where nobody knows what a turn cost, what was reserved for it
+// agentSpent is what the turns of agent i took so far, and cost. Where nobody knows what a turn took, what was reserved for it
 // counts.
 func (s *State) agentSpent(i int) (tokens int64, cost Money) {
 	for _, t := range s.Units[i].loop.turns {
 		for n := range s.Units[t.unit].Attempts {
 			rec := &s.Units[t.unit].Attempts[n]
-			if rec.Usage != nil {
-				tokens += rec.Usage.Input + rec.Usage.Output
-			}
+			tokens += rec.Tokens()
 			cost += rec.Cost
 		}
 	}
 	return tokens, cost
-}
-
-// estimate is what the next turn of agent i costs at most: it reads what the last one read and wrote and what has come since,
-// a token being at least a byte, and writes as much as it may. The dearest rung counts.
-func (c *change) estimate(i int) (most Money) {
-	n := c.Program.Nodes[i].Agent
-	use := Usage{Output: int64(n.MaxOutputTokens)}
-	if l := c.Units[i].loop; len(l.turns) == 0 {
-		use.Input = int64(len(l.instructions) + len(l.prompt) + len(n.OutputSchema))
-		for _, t := range n.Tools {
-			use.Input += int64(len(t.Call) + len(t.Description) + len(t.Tool.InputSchema))
-		}
-	} else {
-		last := l.turns[len(l.turns)-1]
-		for _, rec := range c.Units[last.unit].Attempts {
-			if rec.Usage != nil {
-				use.Input = rec.Usage.Input + rec.Usage.Output
-			}
-		}
-		for _, u := range last.calls {
-			use.Input += int64(len(c.Units[u].Output)) + 256
-		}
-	}
-	for _, r := range c.Tool(i).Rungs {
-		if r.Price != nil {
-			most = max(most, r.Price.Of(use))
-		}
-	}
-	return most
 }
 
 // atLimit does what the plan says about an agent that has reached a limit.
@@ -130,7 +99,7 @@ func (c *change) noMoneyLeft(i int, f Fault) bool {
 	c.become(i, PhaseFailed)
 	_, spent := c.agentSpent(agent)
 	c.atLimit(agent, fmt.Sprintf("the model failed (%s); the agent has spent %s of %s, and another try may cost %s",
-		f.Class, spent, c.limits(agent).USD, c.Units[agent].loop.hold))
+		f.Class, spent, c.limits(agent).USD, c.Units[agent].loop.hold.cost))
 	return true
 }
 
@@ -187,7 +156,7 @@ func (c *change) stuck(l *loop, k int) bool { return k > 0 && l.repeats(k) >= k 
 // repeats is how many of the last turns propose what the last one does, where k is the limit.
 func (l *loop) repeats(k int) (same int) {
 	last := l.turns[len(l.turns)-1].digest
-	for n := max(0, len(l.turns)-2*k); n < len(l.turns); n++ {
+	for n := max(l.heard(), len(l.turns)-2*k); n < len(l.turns); n++ {
 		if l.turns[n].digest == last {
 			same++
 		}
@@ -233,6 +202,13 @@ func IsTurn(id string) bool {
 	number, is := strings.CutPrefix(rest, "t")
 	_, ok := Number(number)
 	return is && ok
+}
+
+// IsCall reports whether a unit's id is that of a call that an agent has proposed.
+func IsCall(id string) bool {
+	turn, number, is := strings.Cut(id, ".")
+	_, ok := Number(number)
+	return is && ok && IsTurn(turn)
 }
 
 // noTool stands for a tool that a model has made up.

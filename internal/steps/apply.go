@@ -64,6 +64,8 @@ func (c *change) apply(e Event) {
 		c.onDecided(e)
 	case Cancelled:
 		c.onCancelled(e)
+	case Steered:
+		c.onSteered(e)
 	case Closed:
 		c.onClosed(e)
 	}
@@ -77,7 +79,7 @@ func begin(r Record, watch func(u *Unit, to Phase)) (*State, []int) {
 	}
 	s := &State{
 		Run: r.Run, Program: e.Program, Input: e.Input, Labels: e.Labels, ToolsFile: e.ToolsFile, Trace: e.Trace, ReportTo: e.ReportTo, RetryOf: e.RetryOf,
-		epoch: epochOf(e), By: e.By, Token: e.Token, Seq: r.Seq, Now: r.Time, Submitted: r.Time, from: r.Time, keyRun: e.KeyRun,
+		epoch: epochOf(e), By: e.By, Token: e.Token, Seq: r.Seq, Now: r.Time, Submitted: r.Time, clock: workClock{from: r.Time}, keyRun: e.KeyRun,
 		allowed: time.Duration(e.Program.Plan.Deadline),
 		Units:   make([]Unit, len(e.Program.Nodes)), left: len(e.Program.Nodes),
 	}
@@ -106,18 +108,15 @@ func begin(r Record, watch func(u *Unit, to Phase)) (*State, []int) {
 	return s, c.touched
 }
 
-// tick moves time on to at, the log's timestamp, and lets the work clock run up to it.
+// tick moves time on to at, the log's timestamp.
 func (c *change) tick(at time.Time) {
 	if at.Before(c.Now) {
 		at = c.Now // a new leader's clock may be behind; time never goes back within a run
 	}
-	if !c.standing {
-		c.spent += at.Sub(c.from)
-	}
-	c.Now, c.from = at, at
+	c.Now = at
 }
 
-// advance does what follows from the event: it starts what is ready, ends what is over and sets the work clock.
+// advance does what follows from the event: it starts what is ready, ends what is over and sets the work clocks.
 func (c *change) advance() {
 	c.startReady()
 	if c.ending != "" {
@@ -134,9 +133,6 @@ func (c *change) startReady() {
 		c.begin(i)
 	}
 }
-
-// stand stops the work clock while only people can move the run on.
-func (c *change) stand() { c.standing = c.active == 0 && c.open > 0 && c.final == "" }
 
 func (c *change) touch(i int) {
 	if n := len(c.touched); n > 0 && c.touched[n-1] == i {
@@ -165,9 +161,9 @@ func (c *change) shift(i int, to Phase) {
 	c.checkMove(u, to)
 	switch was := u.phase; {
 	case to.out() && !was.out():
-		c.active++
+		c.out(i, 1)
 	case was.out() && !to.out():
-		c.active--
+		c.out(i, -1)
 	}
 	if overPhases.has(to) && !u.Over() {
 		c.left--

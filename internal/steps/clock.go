@@ -66,10 +66,10 @@ func (c *change) overdue(i int) {
 
 // RunDue is when the run's work clock reaches the deadline; zero = never, or not while the clock stands.
 func (s *State) RunDue() time.Time {
-	if s.allowed == 0 || s.standing || s.paused || s.ending != "" || s.final != "" {
+	if s.allowed == 0 || s.clock.standing || s.paused || s.ending != "" || s.final != "" {
 		return time.Time{}
 	}
-	return s.from.Add(s.allowed - s.spent)
+	return s.clock.from.Add(s.allowed - s.clock.spent)
 }
 
 // runOverdue ends the run, or asks people whether it gets its time again.

@@ -10,7 +10,7 @@ import (
 func TestACloneSharesOnlyWhatIsNeverWritten(t *testing.T) {
 	t.Parallel()
 	known := map[reflect.Type][]string{
-		reflect.TypeFor[State](): {"Program", "Input", "Labels", "Submitted", "Now", "Ended", "endingFrom", "from", "Units", "Escalations", "Output",
+		reflect.TypeFor[State](): {"Program", "Input", "Labels", "Submitted", "Now", "Ended", "endingFrom", "clock", "Units", "Escalations", "Output",
 			"decoded", "carried", "faults", "alarms", "early", "completed", "denials", "heard", "proof", "submission"},
 		reflect.TypeFor[Unit]():          {"Params", "Output", "Deadline", "Attempts", "Degraded", "Fault", "Rejected", "origin", "out", "ladder", "permit", "fan", "loop"},
 		reflect.TypeFor[origin]():        {},
@@ -20,7 +20,7 @@ func TestACloneSharesOnlyWhatIsNeverWritten(t *testing.T) {
 		reflect.TypeFor[Escalation]():    {"Approvals", "ApprovalSeqs", "Question", "Deadline", "Fault", "Allowed", "Opened", "Ended", "Decision"},
 		reflect.TypeFor[AttemptRecord](): {"Fault", "Queued", "Started", "Ended", "Lost", "Usage", "begun", "claimed", "mayRunUntil"},
 		reflect.TypeFor[fan]():           {"items"},
-		reflect.TypeFor[loop]():          {"turns", "extra", "made", "began"},
+		reflect.TypeFor[loop]():          {"turns", "extra", "made", "hold", "clock", "notes"},
 		reflect.TypeFor[turn]():          {"calls"},
 	}
 	for typ, fields := range known {

@@ -66,8 +66,11 @@ func (s *State) Turn(a Attempt) (Conversation, bool) {
 		first = turns - keep
 		c.Messages[0].Text += s.leftOut(agent, first)
 	}
-	for k := first; k < turns; k++ {
-		c.Messages = s.addTurn(c.Messages, k+1, &l.turns[k])
+	for k := range turns {
+		if k >= first {
+			c.Messages = s.addTurn(c.Messages, k+1, &l.turns[k])
+		}
+		c.Messages = l.addNotes(c.Messages, k+1)
 	}
 	if l.last && turns == len(l.turns)-1 {
 		c.NoCalls = true

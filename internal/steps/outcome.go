@@ -51,6 +51,9 @@ func (c *change) onSucceeded(e Succeeded) {
 	rec := c.Units[i].Current()
 	rec.State, rec.Ended, rec.Took = AttemptSucceeded, c.Now, e.Took
 	c.used(i, e.Usage)
+	if e.Usage == nil && c.Tool(i).Rung(rec.Rung).isModel() { // not every provider counts
+		c.reserved(i, 1)
+	}
 	rec.Worker = orElse(e.Worker, rec.Worker)
 	if c.Probing(i) {
 		c.probed(i, e.Output)
@@ -136,8 +139,8 @@ func (c *change) onFailed(e Failed) {
 func (c *change) failed(i int, f Fault) {
 	rec := c.Units[i].Current()
 	rec.State, rec.Ended, rec.Fault = AttemptFailed, c.Now, &f
-	if of := &c.Units[i].origin; of.kind == agentTurn && rec.Usage == nil && mayHaveCost(f) {
-		rec.Cost += c.Units[of.parent].loop.hold
+	if rec.Usage == nil && mayHaveCost(f) {
+		c.reserved(i, 1)
 	}
 	c.react(i, f)
 }

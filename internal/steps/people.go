@@ -59,7 +59,7 @@ func (c *change) raise(e Escalation) {
 		}
 	}
 	c.Escalations = append(c.Escalations, e)
-	c.open++
+	c.asked(e.Unit, 1)
 	c.touch(e.Unit)
 }
 
@@ -140,7 +140,7 @@ func (c *change) supersede(i int) {
 
 func (c *change) close(e *Escalation, st EscalationState) {
 	e.State, e.Ended, e.EndedSeq = st, c.Now, c.Seq
-	c.open--
+	c.asked(e.Unit, -1)
 	c.touch(e.Unit)
 }
 
@@ -276,7 +276,7 @@ func (c *change) decideRun(kind EscalationKind, d Decided) {
 	case d.Verb == VerbAbort:
 		c.startEnding(RunAborted, "aborted by "+d.By+because(d.Reason))
 	case kind == KindDeadline:
-		c.allowed = c.spent + time.Duration(c.Program.Plan.Deadline)
+		c.allowed = c.clock.at(c.Now) + time.Duration(c.Program.Plan.Deadline)
 		c.resume()
 	case d.Verb == VerbRetry:
 		c.outputAsk = false

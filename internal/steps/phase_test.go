@@ -71,7 +71,7 @@ func TestEveryTransitionIsReached(t *testing.T) {
 }
 
 // randomRuns are enough to reach what the stories do not.
-const randomRuns = 40
+const randomRuns = 300
 
 // TestDiagram keeps testdata/states.md what the table says: -update writes it anew.
 func TestDiagram(t *testing.T) {

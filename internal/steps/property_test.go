@@ -132,6 +132,10 @@ func (g *player) move() {
 	case "late":
 		g.late()
 	case "noise":
+		if s := rapid.SampledFrom(g.State.Units).Draw(g.T, "steered"); rapid.Bool().Draw(g.T, "steer") {
+			g.say(steps.Steered{ID: fmt.Sprint(rapid.IntRange(0, 5).Draw(g.T, "message")), Step: s.ID, Text: "go on", By: "ann"})
+			return
+		}
 		g.say(steps.Failed{Attempt: steps.Attempt{Step: "s0", Round: 7, Try: 1}, Fault: steps.Fault{Class: steps.Timeout}})
 		g.say(steps.Started{Attempt: steps.Attempt{Step: "nobody~1", Try: 1}})
 	}

@@ -100,12 +100,19 @@ type AgentWork struct {
 	Last                 bool        // its model is asked for the last time, without tools
 }
 
+// AgentNote is what a person has written to an agent.
+type AgentNote struct {
+	By, Text string
+	Unread   bool // its model has not been asked since
+}
+
 // AgentTurn is one time that an agent's model was asked.
 type AgentTurn struct {
 	Unit  int
 	Said  string // empty before it has answered, or where it only calls
 	Wrong string // why its answer was not taken
 	Calls []AgentProposal
+	Notes []AgentNote // that people wrote while it was the last turn; the next one begins with them
 }
 
 // AgentProposal is a call as the model proposed it.
@@ -125,7 +132,13 @@ func (s *State) AgentWork(i int) (AgentWork, bool) {
 	l := s.Units[i].loop
 	w := AgentWork{Instructions: l.instructions, Prompt: l.prompt, Limits: s.limits(i), Used: s.agentUsed(i), Last: l.last}
 	for n := range l.turns {
-		w.Turns = append(w.Turns, s.agentTurn(&l.turns[n]))
+		t := s.agentTurn(&l.turns[n])
+		for _, note := range l.notes {
+			if note.after == n+1 {
+				t.Notes = append(t.Notes, AgentNote{note.by, note.text, n+1 == len(l.turns)})
+			}
+		}
+		w.Turns = append(w.Turns, t)
 	}
 	return w, true
 }
@@ -160,25 +173,10 @@ func (s *State) agentTurn(t *turn) AgentTurn {
 // agentUsed is how much agent i has used of each of its limits.
 func (s *State) agentUsed(i int) AgentLimits {
 	l := s.Units[i].loop
-	used := AgentLimits{Turns: len(l.turns), Calls: l.calls, Refusals: l.refused, Time: Duration(s.agentEnd(i).Sub(l.began))}
+	used := AgentLimits{Turns: len(l.turns), Calls: l.calls, Refusals: l.refused, Time: Duration(l.clock.at(s.Now))}
 	used.Tokens, used.USD = s.agentSpent(i)
 	if len(l.turns) > 0 && l.turns[len(l.turns)-1].digest != "" {
 		used.Repeats = l.repeats(s.limits(i).Repeats)
 	}
 	return used
-}
-
-// agentEnd is until when agent i took its time: now or, once it is over, when the last answer of its model came.
-func (s *State) agentEnd(i int) time.Time {
-	turns := s.Units[i].loop.turns
-	if !s.Units[i].Over() || len(turns) == 0 {
-		return s.Now
-	}
-	end := s.Units[i].loop.began
-	for _, rec := range s.Units[turns[len(turns)-1].unit].Attempts {
-		if rec.Ended.After(end) {
-			end = rec.Ended
-		}
-	}
-	return end
 }

@@ -57,10 +57,8 @@ type State struct {
 	left       int              // units that have not ended
 	open       int              // open escalations
 
-	// The work clock: spent up to from, and running since then unless it stands.
-	spent, allowed time.Duration
-	from           time.Time
-	standing       bool
+	clock   workClock
+	allowed time.Duration // of clock; 0 = no deadline
 }
 
 type faultKey struct {
@@ -76,7 +74,7 @@ func (s *State) Status() RunState {
 	switch {
 	case s.final != "":
 		return s.final
-	case s.standing:
+	case s.clock.standing:
 		return RunWaiting
 	}
 	return RunRunning

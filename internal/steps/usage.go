@@ -68,9 +68,7 @@ func (m Money) String() string {
 // used notes what the current attempt of unit i took.
 func (c *change) used(i int, u *Usage) {
 	rec := c.Units[i].Current()
-	if of := &c.Units[i].origin; of.kind == agentTurn { // executions of which nobody knows what they took
-		rec.Cost += c.Units[of.parent].loop.hold * Money(rec.Unaccounted())
-	}
+	c.reserved(i, rec.Unaccounted())
 	if u == nil {
 		return
 	}
@@ -78,6 +76,14 @@ func (c *change) used(i int, u *Usage) {
 	if p := c.Tool(i).Rung(rec.Rung).Price; p != nil {
 		rec.Cost += p.Of(*u)
 	}
+}
+
+// Tokens is how many tokens the attempt read and wrote. Where nobody knows, those that were reserved for it count.
+func (rec *AttemptRecord) Tokens() int64 {
+	if rec.Usage == nil {
+		return rec.uncounted
+	}
+	return rec.uncounted + rec.Usage.Input + rec.Usage.Output
 }
 
 // Unaccounted is how many executions of the attempt may have been made beside the one that its outcome is of: their workers are

@@ -97,6 +97,8 @@ func (st *Story) event(w []string) {
 	switch w[0] {
 	case "cancel":
 		st.Add(steps.Cancelled{By: "ann"})
+	case "steer": // steer STEP ID TEXT...
+		st.Add(steps.Steered{Step: at(1), ID: at(2), By: "ann", Text: strings.Join(w[min(3, len(w)):], " ")})
 	case "fired":
 		st.Add(steps.Fired{})
 	case "closed":

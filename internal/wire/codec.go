@@ -122,6 +122,8 @@ func nameOf(e steps.Event) (name, kind string) {
 		return "submitted", KindPlan
 	case steps.Cancelled:
 		return "cancelled", KindPlan
+	case steps.Steered:
+		return "steered", KindPlan
 	case steps.Started:
 		return "started", KindOutcome
 	case steps.Progress:
@@ -151,6 +153,7 @@ func nameOf(e steps.Event) (name, kind string) {
 var readers = map[string]func([]byte) (steps.Event, error){
 	KindPlan + "/submitted":    read[steps.Submitted],
 	KindPlan + "/cancelled":    read[steps.Cancelled],
+	KindPlan + "/steered":      read[steps.Steered],
 	KindOutcome + "/started":   read[steps.Started],
 	KindOutcome + "/progress":  read[steps.Progress],
 	KindOutcome + "/succeeded": read[steps.Succeeded],

@@ -10,7 +10,7 @@ import (
 
 // The kinds of log subjects. The kind decides which event types are accepted from it, because it decides who may write.
 const (
-	KindPlan     = "plan"     // Submitted, Cancelled: the submitter
+	KindPlan     = "plan"     // Submitted, Cancelled, Steered: the submitter
 	KindOutcome  = "outcome"  // Started, Progress, Succeeded, Failed, Objected: workers
 	KindClaim    = "claim"    // Claimed: workers and the dispatcher
 	KindDecision = "decision" // Decided: people, through the handoff service

@@ -95,12 +95,15 @@ func (r *Reader) Float(into *float64, least, most float64) Field {
 			return
 		}
 		if f < least || f > most {
-			r.At(n, fmt.Sprintf("from %g to %g", least, most), "%s is out of range", n.Value)
+			r.At(n, "from "+Number(least)+" to "+Number(most), "%s is out of range", n.Value)
 			return
 		}
 		*into = f
 	}
 }
+
+// Number is a number as people write it, without an exponent.
+func Number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 // Duration reads a length of time of at least the given one: 500ms, 90s, 1h30m, 30d.
 func Duration[D ~int64](r *Reader, into *D, least time.Duration) Field {

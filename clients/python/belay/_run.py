@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -130,6 +131,11 @@ class Run:
     def cancel(self, reason: str = "") -> str:
         """Ends it; completed steps are undone where the plan says how. Returns the effect in words."""
         return self._belay._send("POST", self._path("/cancel"), {"reason": reason} if reason else {}).json()["effect"]
+
+    def steer(self, message: str, *, step: str = "") -> str:
+        """Writes to an agent at work: its model reads it before it is asked the next time. Returns the effect in words."""
+        body = {"text": message, "step": step, "message_id": str(uuid.uuid4())}
+        return self._belay._send("POST", self._path("/steer"), body).json()["effect"]
 
     def _until(self, reached: Callable[[], bool], timeout: float | None) -> Run:
         end = None if timeout is None else time.monotonic() + timeout

@@ -137,14 +137,14 @@ func (w *canaryWorld) visit(url string) {
 }
 
 // dev starts dev and gives the console's address. Stop ends it and keeps its log and traces.
-func (w *canaryWorld) dev() (console string, stop func()) {
+func (w *canaryWorld) dev(args ...string) (console string, stop func()) {
 	w.t.Helper()
 	log := filepath.Join(w.t.TempDir(), "dev.log")
 	out, err := os.Create(log)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c := w.command("dev", "--verbose", "--log-level", "debug", "--tools", "tools.yaml", "--nats-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0")
+	c := w.command(append([]string{"dev", "--verbose", "--log-level", "debug", "--tools", "tools.yaml", "--nats-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"}, args...)...)
 	c.Stdout, c.Stderr = out, out
 	if err := c.Start(); err != nil {
 		w.t.Fatal(err)

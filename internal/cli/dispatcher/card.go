@@ -88,7 +88,7 @@ func (a *app) printQuestion(d view.Dossier) {
 	}
 	p("%s\n", text.Line(d.Message))
 	if d.Deadline != nil && d.State == steps.EscalationOpen {
-		p("%s left, then %s\n", left(d.Deadline), expiries[d.OnExpiry])
+		p("%s left, then %s\n", left(d.Deadline), d.AfterDeadline())
 	}
 	p("\n")
 }
@@ -177,12 +177,6 @@ func (a *app) printOffers(d view.Dossier) {
 	if s := d.Suggestion; s != nil {
 		p("          suggested: %s, because %s\n", s.Verb, s.Ground)
 	}
-}
-
-// expiries say what happens when nobody decides in time.
-var expiries = map[steps.OnExpiry]string{
-	steps.ExpiryEscalate: "it is asked again", steps.ExpiryFail: "the step fails, and the run with it",
-	steps.ExpiryFallback: "the tool's next harmless rung is tried", steps.ExpiryPark: "it is asked again, without a deadline",
 }
 
 // printPeople shows what people are asked for, and what they have done about it.

@@ -37,6 +37,23 @@ func (p *progress) turn(s *steps.State, i int) {
 	}
 }
 
+// notes prints once what a person wrote to an agent.
+func (p *progress) notes(s *steps.State, i int) {
+	w, ok := s.AgentWork(i)
+	if !ok {
+		return
+	}
+	n := 0
+	for _, t := range w.Turns {
+		for _, note := range t.Notes {
+			if n++; n > p.written[i] {
+				p.written[i] = n
+				p.line(s, i, p.mark("«", "35")+" "+text.Line(orNobody(note.By))+": "+text.Cut(text.Line(note.Text), maxSaid))
+			}
+		}
+	}
+}
+
 // proposed is a call on one line, with at most so many characters of its arguments.
 func proposed(c *view.AgentCall, most int) string {
 	return text.Cut(text.Line(c.Tool), maxSaid) + " " + text.Cut(text.Line(readable(c.Arguments)), most)
@@ -87,7 +104,16 @@ func (a *app) printTurn(t *view.AgentTurn, brief bool) {
 	if t.Wrong != "" {
 		a.printText("wrong", t.Wrong, brief)
 	}
+	for _, n := range t.Notes {
+		unread := ""
+		if n.Unread {
+			unread = " (not read yet)"
+		}
+		a.printText("message", orNobody(n.By)+unread+": "+n.Text, brief)
+	}
 }
+
+func orNobody(by string) string { return cmp.Or(by, "nobody named") }
 
 // silent says why there is nothing that the model said.
 func silent(t *view.AgentTurn) string {

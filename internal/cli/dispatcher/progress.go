@@ -20,6 +20,7 @@ type progress struct {
 	began    bool
 	said     map[string]string // by unit: the last line, so that no line is printed twice
 	turns    map[string]bool   // turns of agents that were printed
+	written  map[int]int       // by agent: how many messages of people were printed
 	attempts map[string]int    // by unit: how many ended attempts were printed
 	open     map[string]bool   // escalations that were printed when they opened
 	over     map[string]bool   // escalations that were printed when they closed
@@ -31,7 +32,7 @@ type progress struct {
 }
 
 func (a *app) newProgress(id string) *progress {
-	p := &progress{w: a.Out, paint: a.Colored(a.Out), id: id, said: map[string]string{}, turns: map[string]bool{}, attempts: map[string]int{}, open: map[string]bool{}, over: map[string]bool{}, queue: newQueued()}
+	p := &progress{w: a.Out, paint: a.Colored(a.Out), id: id, said: map[string]string{}, turns: map[string]bool{}, written: map[int]int{}, attempts: map[string]int{}, open: map[string]bool{}, over: map[string]bool{}, queue: newQueued()}
 	if a.JSON() {
 		p.w, p.paint = a.Err, a.Colored(a.Err)
 	}
@@ -76,6 +77,7 @@ func (p *progress) unit(s *steps.State, i int) {
 		p.line(s, i, p.ended(s, i, rec))
 	}
 	p.turn(s, i)
+	p.notes(s, i)
 	if line := p.standing(s, i); line != "" && p.said[u.ID] != line {
 		p.said[u.ID] = line
 		p.line(s, i, line)
@@ -171,6 +173,8 @@ func (p *progress) next(s *steps.State, i int, rec *steps.AttemptRecord) (text, 
 		return "the probe checks whether it happened", "?", "33"
 	case view.SequelPerson:
 		return "a person decides", "!", "31"
+	case view.SequelModel:
+		return "the agent's model is told", "✗", "33"
 	case view.SequelFail:
 		return "the run fails", "✗", "31"
 	}

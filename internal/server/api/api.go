@@ -89,6 +89,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /api/v1/runs/{id}/why", a.ofRun(a.why))
 	mux.HandleFunc("GET /api/v1/runs/{id}/events", a.ofRun(a.events))
 	mux.HandleFunc("POST /api/v1/runs/{id}/cancel", a.ofRun(a.cancel))
+	mux.HandleFunc("POST /api/v1/runs/{id}/steer", a.ofRun(a.steer))
 	mux.HandleFunc("POST /api/v1/runs/{id}/retry", a.ofRun(a.retry))
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) { document(w, "application/json", openAPI) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -355,6 +356,29 @@ func (a *api) cancel(w http.ResponseWriter, r *http.Request) {
 	var done view.Reply
 	if err == nil {
 		done, err = a.Runs.Cancel(r.Context(), r.PathValue("id"), steps.Cancelled{By: who.Name, Via: who.Via, Reason: body.Reason})
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, map[string]string{"id": r.PathValue("id"), "by": who.Name, "effect": done.Text})
+}
+
+// steer writes a message to an agent of the run. Whoever may cancel the run may do that.
+func (a *api) steer(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Step string `json:"step"`
+		Text string `json:"text"`
+		ID   string `json:"message_id"`
+	}
+	err := decode(w, r, &body)
+	who := a.Who(r)
+	if err == nil {
+		err = who.May(cancels(who))
+	}
+	var done view.Reply
+	if err == nil {
+		done, err = a.Runs.Steer(r.Context(), r.PathValue("id"), steps.Steered{ID: body.ID, Step: body.Step, Text: body.Text, By: who.Name, Via: who.Via})
 	}
 	if err != nil {
 		refuse(w, err)

@@ -278,6 +278,10 @@ func TestListsOverHTTP(t *testing.T) {
 	}
 	o.refused(o.ask("GET", "/api/v1/runs/a.b", ""), 400, "invalid")
 	o.refused(o.ask("POST", "/api/v1/runs/run0/cancel", `{}`, "X-Who", "eve"), 403, "forbidden")
+	o.refused(o.ask("POST", "/api/v1/runs/run0/steer", `{"text":"x"}`, "X-Who", "eve"), 403, "forbidden")
+	o.refused(o.ask("POST", "/api/v1/runs/run0/steer", `{"text":"x"}`), 409, "no_agent")
+	o.refused(o.ask("POST", "/api/v1/runs/run0/steer", `{"text":""}`), 422, "invalid")
+	o.refused(o.ask("POST", "/api/v1/runs/nobody/steer", `{"text":"x"}`), 404, "no_run")
 	if a := o.ask("POST", "/api/v1/runs/run0/cancel", `{"reason":"enough"}`); a.StatusCode != 200 {
 		t.Error(a.text)
 	}
@@ -375,7 +379,7 @@ func TestTheDocumentHasEveryRoute(t *testing.T) {
 	o := open(t)
 	doc := o.ask("GET", "/openapi.json", "")
 	paths := doc.body["paths"].(map[string]any)
-	if len(paths) != 15 {
+	if len(paths) != 16 {
 		t.Errorf("%d paths are described", len(paths))
 	}
 	for path, methods := range paths {

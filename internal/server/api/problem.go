@@ -55,6 +55,8 @@ var statuses = []struct {
 	{handoff.ErrNotAllowed, http.StatusConflict, "not_allowed", "Not possible here"},
 	{handoff.ErrInvalid, http.StatusUnprocessableEntity, "invalid", "It does not fit"},
 	{runlog.ErrEnded, http.StatusConflict, "ended", "The run is over"},
+	{runlog.ErrNoAgent, http.StatusConflict, "no_agent", "No agent reads it"},
+	{runlog.ErrInvalid, http.StatusUnprocessableEntity, "invalid", "It cannot be written"},
 	{runlog.ErrConflict, http.StatusConflict, "conflict", "Not possible now"},
 	{runlog.ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large", "Too large for a run"},
 	{runlog.ErrStray, http.StatusConflict, "stray", "It belongs to no run"},

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"time"
@@ -33,6 +34,13 @@ type turnView struct {
 	How    string // what was special about it; may hold outside text
 	Wrong  string
 	Calls  []callView
+	Notes  []noteView
+}
+
+// noteView is what a person has written to the agent.
+type noteView struct {
+	By, Text string // outside text
+	Unread   bool
 }
 
 type callView struct {
@@ -126,6 +134,9 @@ func (r *room) turn(t *view.AgentTurn, here string) turnView {
 	}
 	for i := range t.Calls {
 		v.Calls = append(v.Calls, r.call(&t.Calls[i], here))
+	}
+	for _, n := range t.Notes {
+		v.Notes = append(v.Notes, noteView{r.said(cmp.Or(n.By, "nobody named")), r.said(n.Text), n.Unread})
 	}
 	return v
 }

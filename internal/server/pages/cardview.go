@@ -20,7 +20,7 @@ type head struct {
 func headOf(v view.Escalation, now time.Time) head {
 	return head{
 		ID: v.ID, Short: shortID(v.ID), Path: cardPath(v.ID), Kind: v.Kind,
-		Due: dueAt(v.Deadline, v.OnExpiry, now), Opened: at(v.Opened, now), Age: age(now.Sub(v.Opened)),
+		Due: dueAt(v, now), Opened: at(v.Opened, now), Age: age(now.Sub(v.Opened)),
 	}
 }
 

@@ -155,19 +155,6 @@ func effort(list []view.Attempt) string {
 	return " after " + count(len(list), "try", "tries") + " on " + count(len(rungs), "rung", "rungs")
 }
 
-// expiry says what happens if nobody decides in time. Silence is never consent.
-func expiry(on steps.OnExpiry) string {
-	switch on {
-	case steps.ExpiryFail:
-		return "then the step fails, and the run with it"
-	case steps.ExpiryFallback:
-		return "then the next rung that needs no approval is tried; if there is none, others are asked"
-	case steps.ExpiryPark:
-		return "then it is asked again; the run keeps waiting"
-	}
-	return "then the next people are asked; the run keeps waiting"
-}
-
 // due is the time left to decide.
 type due struct {
 	Moment moment // the deadline; empty = there is none
@@ -176,12 +163,12 @@ type due struct {
 	Level  string // class of the page: never, calm, soon, now or over
 }
 
-func dueAt(deadline *time.Time, on steps.OnExpiry, now time.Time) due {
-	if deadline == nil {
+func dueAt(e view.Escalation, now time.Time) due {
+	if e.Deadline == nil {
 		return due{Left: "no deadline", Then: "it waits until somebody decides", Level: "never"}
 	}
-	d := due{Moment: at(*deadline, now), Then: expiry(on)}
-	left := deadline.Sub(now)
+	d := due{Moment: at(*e.Deadline, now), Then: "then " + e.AfterDeadline()}
+	left := e.Deadline.Sub(now)
 	d.Left = span(left)
 	switch {
 	case left <= 0:

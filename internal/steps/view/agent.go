@@ -22,7 +22,7 @@ type Agent struct {
 	Earlier      int               `json:"earlier,omitempty"`      // turns before the first one here
 	Turns        []AgentTurn       `json:"turns"`                  // oldest first
 	Limits       steps.AgentLimits `json:"limits"`                 // with what people have added; none where there is no number
-	Used         steps.AgentLimits `json:"used"`                   // of each limit; where nobody knows what a turn cost, what was reserved for it counts
+	Used         steps.AgentLimits `json:"used"`                   // of each limit; where nobody knows what a turn took, what was reserved for it counts
 	Last         bool              `json:"last,omitempty"`         // it is asked for the last time, without tools
 	People       []Asked           `json:"people,omitempty"`       // what people were asked about its limits
 }
@@ -36,14 +36,22 @@ type AgentTurn struct {
 	Said     string          `json:"said,omitempty"`      // what the model said; cut
 	Wrong    string          `json:"wrong,omitempty"`     // why its answer was not taken; cut
 	Calls    []AgentCall     `json:"calls,omitempty"`     // that it proposes
+	Notes    []AgentNote     `json:"notes,omitempty"`     // that people wrote while it was the last turn; the next one begins with them
 	Degraded string          `json:"degraded,omitempty"`  // why another rung than the first has answered
 	AnswerBy string          `json:"answer_by,omitempty"` // the person who answered in the model's place
 	Class    steps.Class     `json:"class,omitempty"`     // of the fault that it was given up for
 	Message  string          `json:"message,omitempty"`   // of that fault
 	People   []Asked         `json:"people,omitempty"`    // what people were asked about it
 	Took     steps.Duration  `json:"took,omitempty"`      // all its attempts, in seconds
-	Tokens   int64           `json:"tokens,omitempty"`    // read and written
+	Tokens   int64           `json:"tokens,omitempty"`    // read and written; where nobody knows, those that were reserved
 	Cost     steps.Money     `json:"cost,omitempty"`      // in US dollars
+}
+
+// AgentNote is what a person has written to an agent at work.
+type AgentNote struct {
+	By     string `json:"by"`               // who wrote it
+	Text   string `json:"text"`             // in that person's words; cut
+	Unread bool   `json:"unread,omitempty"` // the model has not been asked since
 }
 
 // AgentCall is a call that an agent has proposed, and what came of it.
@@ -153,12 +161,13 @@ func (s run) agentTurn(number int, t steps.AgentTurn, asked map[string][]Asked) 
 	}
 	for _, rec := range u.Attempts {
 		v.Cost += rec.Cost
-		if rec.Usage != nil {
-			v.Tokens += rec.Usage.Input + rec.Usage.Output
-		}
+		v.Tokens += rec.Tokens()
 	}
 	for _, p := range t.Calls {
 		v.Calls = append(v.Calls, s.agentCall(u.Node, p, asked))
+	}
+	for _, n := range t.Notes {
+		v.Notes = append(v.Notes, AgentNote{n.By, text.Cut(n.Text, maxSaid), n.Unread})
 	}
 	return v
 }

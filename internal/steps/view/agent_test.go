@@ -44,6 +44,9 @@ func agents(d view.Document) string {
 			if turn.Wrong != "" {
 				fmt.Fprintf(&b, "      wrong: %s\n", turn.Wrong)
 			}
+			for _, n := range turn.Notes {
+				fmt.Fprintf(&b, "      %s wrote (unread %v): %s\n", n.By, n.Unread, n.Text)
+			}
 		}
 	}
 	return b.String()

@@ -96,6 +96,8 @@ func Tell(s *steps.State, d Act) Reply {
 		w = r.tellDecided(d, e)
 	case steps.Cancelled:
 		w = r.tellCancelled(d)
+	case steps.Steered:
+		w = r.tellSteered(d, e)
 	case steps.Submitted:
 		w = r.tellRetried(e)
 	}

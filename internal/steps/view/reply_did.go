@@ -2,6 +2,7 @@ package view
 
 import (
 	"cmp"
+	"fmt"
 	"strconv"
 
 	"belay/internal/steps"
@@ -180,6 +181,41 @@ func (s run) tellCancelled(d Act) Reply {
 		return Reply{Outcome: OutcomeRepeated, At: from, Text: "it is ending already: " + cmp.Or(s.Reason, string(as))}
 	}
 	return Reply{Outcome: OutcomeUncertain, Text: "it is not known whether this is stored; it can be repeated without harm"}
+}
+
+// tellSteered is about a message to an agent.
+func (s run) tellSteered(d Act, e steps.Steered) Reply {
+	i := s.Unit(e.Step)
+	if i < 0 {
+		return Reply{Outcome: OutcomeNoQuestion, Text: "the run has no step " + strconv.Quote(e.Step)}
+	}
+	switch in := s.SteeredIn(i, e.ID); {
+	case in != 0 && in == d.Seq:
+		return Reply{Outcome: OutcomeCounts, Text: s.whenRead(i)}
+	case in != 0:
+		return Reply{Outcome: OutcomeRepeated, Text: "this message has been written before, and stands once"}
+	}
+	why := s.MayNotSteer(i)
+	switch {
+	case why == "":
+		return Reply{Outcome: OutcomeUncertain, Text: "it is not known whether this is stored; it can be repeated without harm"}
+	case s.Status().Ended():
+		return Reply{Outcome: OutcomeRunOver, At: s.Ended, Text: "it " + ended(s.Status())}
+	}
+	return Reply{Outcome: OutcomeNotAllowed, Text: why}
+}
+
+// whenRead says when the model of agent i reads what was written to it now.
+func (s run) whenRead(i int) string {
+	w, _ := s.AgentWork(i)
+	last := &w.Turns[len(w.Turns)-1]
+	switch {
+	case s.Units[i].State() == steps.StepEscalated:
+		return s.Units[i].ID + " waits for a person, and reads it if it goes on"
+	case !s.Units[last.Unit].Over():
+		return fmt.Sprintf("turn %d of %s is out and does not know of it; the next one reads it, if its limits allow one", len(w.Turns), s.Units[i].ID)
+	}
+	return s.Units[i].ID + " reads it before its next turn, when its calls are over"
 }
 
 // tellRetried is about a retry: of the run that is to go on it says whether that is possible, of the new run how it goes

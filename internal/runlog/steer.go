@@ -1,0 +1,82 @@
+package runlog
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"belay/internal/steps"
+	"belay/internal/steps/view"
+)
+
+// MaxMessage is how many bytes a message to an agent may have.
+const MaxMessage = 10000
+
+// Steer writes a message to an agent that is at work, and says when it is read. Without a step it is for the only agent of
+// the run that can be written to; without an ID it gets one, and a message whose ID the agent has is written once. The error
+// is [ErrEnded] once the run has ended, and [ErrNoAgent] where no agent reads it.
+func (l *Log) Steer(ctx context.Context, run string, e steps.Steered) (w view.Reply, err error) {
+	fail := func(why error) (view.Reply, error) { return w, fmt.Errorf("write to run %s: %w", run, why) }
+	if e.Text = strings.TrimSpace(e.Text); e.Text == "" || len(e.Text) > MaxMessage {
+		return fail(fmt.Errorf("%w: a message has 1 to %d bytes, this one has %d", ErrInvalid, MaxMessage, len(e.Text)))
+	}
+	s, err := l.Open(ctx, run)
+	if err != nil {
+		return w, fmt.Errorf("write: %w", err)
+	}
+	if e.ID == "" {
+		e.ID = uuid.NewString()
+	}
+	if e.Step == "" {
+		if e.Step, err = onlyAgent(s.State); err != nil {
+			return fail(err)
+		}
+	}
+	if w = view.Tell(s.State, view.Act{Event: e}); w.Outcome != view.OutcomeUncertain {
+		return w, steered(run, w)
+	}
+	seq, err := l.AppendSurely(ctx, run, e)
+	if err != nil {
+		return fail(err)
+	}
+	if w, err = s.cameOf(ctx, e, seq); err != nil {
+		return fail(err)
+	}
+	return w, steered(run, w)
+}
+
+// steered is why nobody reads a message; nil if it is written.
+func steered(run string, w view.Reply) error {
+	switch w.Outcome {
+	case view.OutcomeCounts, view.OutcomeRepeated:
+		return nil
+	case view.OutcomeRunOver:
+		return fmt.Errorf("write to run %s: %w: %s", run, ErrEnded, w.Text)
+	}
+	return fmt.Errorf("write to run %s: %w: %s", run, ErrNoAgent, w.Text)
+}
+
+// onlyAgent is the agent that a message is for which names none.
+func onlyAgent(s *steps.State) (string, error) {
+	var all []string
+	why := "it has no agent"
+	for i := range s.Program.Nodes {
+		switch no := s.MayNotSteer(i); {
+		case no == "":
+			all = append(all, s.Units[i].ID)
+		case s.Program.Nodes[i].Agent != nil:
+			why = no
+		}
+	}
+	switch {
+	case s.Status().Ended():
+		return "", fmt.Errorf("%w: it %s", ErrEnded, s.Status())
+	case len(all) == 0:
+		return "", fmt.Errorf("%w: %s", ErrNoAgent, why)
+	case len(all) > 1:
+		return "", fmt.Errorf("%w: say for which step it is: %s", ErrInvalid, strings.Join(all, ", "))
+	}
+	return all[0], nil
+}
