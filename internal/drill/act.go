@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"belay/internal/plan"
 	"belay/internal/sim"
 	"belay/internal/steps"
 )
@@ -96,22 +95,16 @@ func (a *acting) crash() func(int) bool {
 	return func(n int) bool { return at[n] }
 }
 
-// checkInput is the worker's check. The tool with which an agent asks a person is in no tools file, and in no worker's hands.
 func (a *acting) checkInput(tool string, params json.RawMessage) error {
-	if t := a.Tools.Tools[tool]; t != nil && t.CheckInput != nil {
-		return t.CheckInput(params)
+	if check := a.Tools.Tool(tool).CheckInput; check != nil {
+		return check(params)
 	}
 	return nil
 }
 
 func (a *acting) needsApproval(tool string, params json.RawMessage) bool {
-	return needsApproval(a.Tools, tool, params)
-}
-
-// needsApproval is the worker's own question whether a call needs an approval.
-func needsApproval(tools *plan.Tools, tool string, params json.RawMessage) bool {
-	t := tools.Tools[tool]
-	return t != nil && t.NeedsApproval != nil && t.NeedsApproval(params)
+	ask := a.Tools.Tool(tool).NeedsApproval
+	return ask != nil && ask(params)
 }
 
 // cancelWith is the unit with whose result the run is cancelled.
@@ -207,7 +200,7 @@ func above(h sim.Happens) sim.Happens {
 
 // usually is what a call does without a fault.
 func (a *acting) usually(c sim.Call) sim.Happens {
-	t := a.Tools.Tools[c.Tool]
+	t := a.Tools.Tool(c.Tool)
 	h := sim.Happens{Took: usual}
 	if c.RungName == steps.VerifyRung {
 		a.count(t.Dependency(t.Probe))

@@ -53,11 +53,12 @@ func (d *Drill) script(st *steps.Step) (calls []proposal, left []NotDrilled) {
 
 // proposed is a call of a tool with arguments that are made up; or why says why they do not do.
 func (d *Drill) proposed(name string) (p proposal, why string) {
-	args, is := sampleOf(object(d.Doc.Definition.Tools[name].InputSchema), 0).(map[string]any)
+	t := d.Tools.Tool(name)
+	args, is := sampleOf(object(t.InputSchema), 0).(map[string]any)
 	if !is {
 		args = map[string]any{}
 	}
-	if t := d.Tools.Tools[name]; t != nil && t.CheckInput != nil {
+	if t.CheckInput != nil {
 		if err := t.CheckInput(encode(args)); err != nil {
 			return p, "the arguments that the drill makes up do not fit its input_schema: " + err.Error() + "; give the schema an example that does, as `examples: [...]`"
 		}
@@ -94,9 +95,7 @@ func (d *Drill) agentTargets(st *steps.Step) []*target {
 	model, calls := d.Tools.Tools[st.Tool], d.made.calls[st.ID]
 	all := rungsOf(st, st.ID+"~t1", model)
 	for k, p := range calls {
-		if t := d.Tools.Tools[p.tool]; t != nil {
-			all = append(all, rungsOf(st, st.ID+"~t1."+strconv.Itoa(k+1), t)...)
-		}
+		all = append(all, rungsOf(st, st.ID+"~t1."+strconv.Itoa(k+1), d.Tools.Tool(p.tool))...)
 	}
 	if len(calls) > 0 {
 		all = append(all, rungsOf(st, st.ID+"~t2", model)...)

@@ -136,7 +136,7 @@ func TestGivenOutputsAreTold(t *testing.T) {
 func TestNoStoryOfAgents(t *testing.T) {
 	t.Parallel()
 	d := prepared(t, agentTools, agentPlan("tools: [orders.lookup]"), sim.Whole)
-	if s, err := StoryOfRun(d.base.State, "plan.yaml", "tools.yaml"); err == nil || !strings.Contains(err.Error(), "step resolve is an agent, and a story cannot say what its model said") {
+	if s, err := StoryOfRun(d.base.State, "plan.yaml", "tools.yaml"); err == nil || !strings.Contains(err.Error(), "has an agent, resolve: a story cannot tell what its model said") {
 		t.Errorf("%v %v", s, err)
 	}
 	d = prepared(t, shopTools, shopPlan, sim.Whole)
@@ -182,9 +182,13 @@ func TestModelThatDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := c.plays[0].State
-	odd, call := s.Units[s.Unit("resolve~t1.1")], s.Unit("resolve~t2.2")
-	if odd.Fault == nil || !strings.Contains(odd.Fault.Message, "the arguments do not fit") || call < 0 || s.Tool(call).Name != "card.refund" || len(c.plays[0].Effects) != 1 {
-		t.Errorf("%v, %d, %v", odd.Fault, call, c.plays[0].Effects)
+	for unit, want := range map[string]string{"1": "there is no tool", "2": "not a JSON object", "3": "not a JSON object", "4": "the arguments do not fit"} {
+		if f := s.Units[s.Unit("resolve~t1."+unit)].Fault; f == nil || !strings.Contains(f.Message, want) {
+			t.Errorf("call %s: %v, want %s", unit, f, want)
+		}
+	}
+	if call := s.Unit("resolve~t2.2"); call < 0 || s.Tool(call).Name != "card.refund" || len(c.plays[0].Effects) != 1 {
+		t.Errorf("%d, %v", call, c.plays[0].Effects)
 	}
 }
 

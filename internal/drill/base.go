@@ -29,7 +29,7 @@ func (p *play) stops() string {
 		}
 	}
 	for i := range s.Units {
-		if u := &s.Units[i]; u.Fault != nil && !u.Loops() {
+		if u := &s.Units[i]; u.Fault != nil && !u.Loops() && !u.IsCall() {
 			return fmt.Sprintf("step %s: %s; its outputs and inputs are made up where none are given: give what the plan needs with --input and --outputs", u.Spoken(), u.Fault.Error())
 		}
 	}

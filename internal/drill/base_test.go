@@ -13,9 +13,9 @@ func TestWhatDoesNotGetThrough(t *testing.T) {
 	t.Parallel()
 	dear := strings.Replace(agentTools, "model: m}", "model: m, price: {input: 1000, output: 1000}}", 1)
 	for name, c := range map[string]struct{ tools, plan, want string }{
-		"money":  {dear, agentPlan("tools: [orders.lookup], limits: {usd: 0.01}"), "step resolve: the agent has spent $0.00 of $0.01, and another turn may cost $5.11; in a drill its model calls its tools in one turn and answers in the next one: raise the limit in the plan"},
-		"fails":  {dear, agentPlan("tools: [orders.lookup], limits: {usd: 0.01}, on_limit: fail"), "step resolve: the agent has spent $0.00 of $0.01, and another turn may cost $5.11; in a drill its model"},
-		"time":   {agentTools, agentPlan("tools: [orders.lookup], limits: {time: 10ms}"), "step resolve: the agent's time of 10ms is over; in a drill its model"},
+		"money":  {dear, agentPlan("tools: [orders.lookup], limits: {usd: 0.01}"), "step resolve: the agent has spent $0.00 of $0.01, and another turn may cost "},
+		"fails":  {dear, agentPlan("tools: [orders.lookup], limits: {usd: 0.01}, on_limit: fail"), "step resolve: the agent has spent $0.00 of $0.01, and another turn may cost "},
+		"time":   {agentTools, agentPlan("tools: [orders.lookup], limits: {time: 10ms}"), "step resolve: the agent's time of 10ms is over; in a drill its model calls its tools in one turn and answers in the next one: raise the limit in the plan"},
 		"output": {agentTools, "name: p\nsteps:\n  - {id: find, tool: orders.lookup}\noutput: \"${ int(steps.find.output.q) }\"\n", "people are asked about the run (failure): bad_expression: output: ${ int(steps.find.output.q) }, character 1: invalid operation: int(sample); give what the plan needs with --input and --outputs"},
 		"when":   {agentTools, "name: p\nsteps:\n  - {id: find, tool: orders.lookup}\n  - {id: x, tool: orders.lookup, when: \"int(steps.find.output.a) > 5\"}\n", "step x: bad_expression: when: ${ int(steps.find.output.a) > 5 }, character 1: invalid operation: int(sample); its outputs and inputs are made up"},
 	} {

@@ -53,7 +53,7 @@ var faults = []fault{
 	{"filtered", "the provider's filter stops the model", onRung, model(steps.Fault{Class: steps.ToolError, Reason: steps.ContentFilter, Final: true, Message: "the provider's content filter has stopped the answer"})},
 	{"truncated", "the model's answer is cut off at its longest output", onRung, model(steps.Fault{Class: steps.InvalidOutput, Reason: steps.Truncated, Final: true, Message: "the answer was cut off at the longest output that is allowed"})},
 	{"too-long", "the conversation does not fit into the model", onRung, model(steps.Fault{Class: steps.InvalidInput, Reason: steps.ContextTooLong, Final: true, Status: 400, Message: "400 Bad Request: the conversation is too long"})},
-	{"misfit", "the model proposes a call that does not fit, or answers what does not", onRung, misfits},
+	{"misfit", "the model proposes calls that do not fit, or answers what does not", onRung, misfits},
 	{"repeats", "the model proposes the same calls again and again", onRung, repeats},
 	{"endless", "the model proposes other calls without end", onRung, endless},
 	{"cache-empty", "nothing in the cache", onRung, answers(cacheEmpty)},

@@ -8,7 +8,7 @@ import (
 	"belay/internal/sim"
 )
 
-const mcpTools = `
+const serverTools = `
 tools:
   shop.find:
     effects: none
@@ -27,7 +27,7 @@ tools:
     rungs: [{remote: {}}]
 `
 
-const mcpPlan = `
+const serverPlan = `
 name: shop
 steps:
   - {id: find, tool: shop.find}
@@ -39,7 +39,7 @@ steps:
 // TestMCP: a server that cannot be reached, that does not answer as it should, or that asks a person.
 func TestMCP(t *testing.T) {
 	t.Parallel()
-	r := prepared(t, mcpTools, mcpPlan, sim.Whole).Run()
+	r := prepared(t, serverTools, serverPlan, sim.Whole).Run()
 	wants(t, r, map[string]string{
 		"find.server/refused": "ok/~cached", "find.server/500": "ok/~cached", "find.server/429": "ok/~cached", "find.server/401": "~cached", "find.server/error": "~cached",
 		"find.server/garbage": "ok/~cached", "find.server/empty": "ok/~cached", "find.server/no-content": "person", "find.server/asks": "person", "find.server/changed": ".",
@@ -69,7 +69,7 @@ func TestMCP(t *testing.T) {
 // TestMCPStories: the worst play of each fault of a server is written down, and ends so again.
 func TestMCPStories(t *testing.T) {
 	t.Parallel()
-	d := prepared(t, mcpTools, mcpPlan, sim.Whole)
+	d := prepared(t, serverTools, serverPlan, sim.Whole)
 	for _, name := range []string{"find.server/asks", "find.server/no-content", "refund.primary/asks", "refund.primary/changed", "refund.primary/no-content", "note.primary/empty"} {
 		told(t, d, name)
 	}

@@ -11,13 +11,13 @@ import (
 
 const notAgent = "it is not the model of an agent"
 
-// misfits lets the model propose a call that does not fit; or, where it answers and its agent has a schema for that, give an
-// answer that does not. It is told so, and asked again.
+// misfits lets the model propose calls that do not fit; or, where it answers and its agent has a schema for that, give an answer
+// that does not. It is told so, and asked again.
 func misfits(d *Drill, t *target) ([]*play, string) {
 	if !t.ofModel() {
 		return nil, notAgent
 	}
-	odd := d.oddCall(t.step)
+	odd := d.oddCalls(t.step)
 	if t.answers(d) && len(t.step.Agent.OutputSchema) > 0 {
 		if odd = oddAnswer(t.step); odd == nil {
 			return nil, "no simple value contradicts the agent's output_schema"
@@ -84,22 +84,21 @@ func (t *target) answers(d *Drill) bool {
 	return turnOf(t.unit) > 1 || len(d.made.calls[t.step.ID]) == 0
 }
 
-// oddCall is a call with arguments that a tool's schema refuses; where all take any, one of a tool that there is not.
-func (d *Drill) oddCall(st *steps.Step) json.RawMessage {
-	odd := map[string]any{"id": "odd", "name": "no_such_tool", "arguments": map[string]any{}}
+// oddCalls are a call of a tool that there is not and, of each tool, one whose arguments are no object and one whose arguments
+// its schema refuses; no more than the agent may make.
+func (d *Drill) oddCalls(st *steps.Step) json.RawMessage {
+	all := []any{map[string]any{"id": "unknown", "name": "no_such_tool", "arguments": map[string]any{}}}
 	for _, name := range st.Agent.Tools {
-		check, err := plan.CompileSchema(d.Doc.Definition.Tools[name].InputSchema)
-		if err != nil || check == nil {
-			continue
-		}
-		for _, args := range []map[string]any{{}, {"unexpected": true}} {
-			if check(encode(args)) != nil {
-				odd["name"], odd["arguments"] = steps.CallName(name), args
-				return encode(map[string]any{"text": "", "calls": []any{odd}})
+		all = append(all, map[string]any{"id": "unreadable", "name": steps.CallName(name), "unreadable": `{"cut off`})
+		fits := d.Tools.Tool(name).CheckInput
+		for _, args := range []string{`{}`, `{"unexpected":true}`} {
+			if fits != nil && fits(json.RawMessage(args)) != nil {
+				all = append(all, map[string]any{"id": "misfit", "name": steps.CallName(name), "arguments": json.RawMessage(args)})
+				break
 			}
 		}
 	}
-	return encode(map[string]any{"text": "", "calls": []any{odd}})
+	return encode(map[string]any{"text": "", "calls": all[:min(len(all), st.Agent.Limits.Calls)]})
 }
 
 // oddAnswer is an answer that the agent's output_schema refuses; nil where no simple value does.

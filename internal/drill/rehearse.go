@@ -59,11 +59,14 @@ func Rehearse(s *steps.State, tools, old *plan.Tools) *Rehearsal {
 	re := &rehearsing{state: s, tools: tools, seen: map[string]int{}, decided: map[int]bool{}}
 	p := sim.Play(sim.Options{
 		Program: program, Input: s.Input, By: s.By, World: re.world, People: re.people,
-		NeedsApproval: func(tool string, params json.RawMessage) bool { return needsApproval(tools, tool, params) },
+		NeedsApproval: func(tool string, params json.RawMessage) bool {
+			ask := tools.Tool(tool).NeedsApproval
+			return ask != nil && ask(params)
+		},
 	})
 	r.Is = Ended{Outcome: outcomeOf(p.State), Asked: decisionsIn(p.State), Calls: len(p.Calls), Took: steps.Duration(p.Took)}
 	if re.unknown == "" {
-		re.unknown = otherConversation(s, p.State)
+		re.unknown = readsOther(s, p.State)
 	}
 	if re.unknown != "" {
 		return r.out(re.unknown)
@@ -130,9 +133,9 @@ func underOther(s *steps.State, tools *plan.Tools) (p *steps.Program, why string
 	return p, ""
 }
 
-// otherConversation says in which turn the model of an agent is told something else than in the run, because a call came out
-// otherwise: what it would have said to that, nobody knows. Empty where there is none.
-func otherConversation(was, is *steps.State) string {
+// readsOther says which turn of an agent is told something else of its calls in the rehearsal than it was told in the run: what a
+// model would have said to that, nobody knows. Empty where all are told the same.
+func readsOther(was, is *steps.State) string {
 	for i := range is.Units {
 		u := &is.Units[i]
 		if !u.IsTurn() {
@@ -260,7 +263,7 @@ func ordinal(n int) string {
 
 // fixed is what a rung gives that always gives the same.
 func (r *rehearsing) fixed(c sim.Call) (sim.Happens, bool) {
-	t := r.tools.Tools[c.Tool]
+	t := r.tools.Tool(c.Tool)
 	if c.Rung >= len(t.Rungs) || t.Rungs[c.Rung].Spec.Static == nil {
 		return sim.Happens{}, false
 	}

@@ -132,12 +132,13 @@ func plain(v any) any {
 }
 
 // StoryOfRun writes down what happened to a real run: the faults of its calls, what tools gave and what people decided.
-// Texts that no expression of the plan compares with are replaced, the same one always by the same; numbers stay. A run with an
-// agent cannot be told: no story says what its model said in each turn.
+// Texts that no expression of the plan compares with are replaced, the same one always by the same; numbers stay. A run with
+// an agent cannot be told: a story has no place for what a model said in each turn.
 func StoryOfRun(s *steps.State, plan, tools string) (*Story, error) {
-	if i := slices.IndexFunc(s.Units, func(u steps.Unit) bool { return u.Loops() }); i >= 0 {
-		return nil, fmt.Errorf("step %s is an agent, and a story cannot say what its model said in each turn, so it would not end as the run did: "+
-			"write a cell of its plan down instead (drill PLAN --cell CELL --story FILE)", s.Units[i].ID)
+	for i := range s.Units {
+		if s.Units[i].Loops() {
+			return nil, fmt.Errorf("run %s has an agent, %s: a story cannot tell what its model said in each turn; `dispatcher runs export` has all of it", s.Run, s.Units[i].ID)
+		}
 	}
 	r := &replacer{state: s, texts: map[string]string{}, people: map[string]string{}}
 	r.keep()
