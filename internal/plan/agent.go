@@ -13,6 +13,7 @@ import (
 
 	"belay/internal/expr"
 	"belay/internal/steps"
+	"belay/internal/wire"
 	"belay/internal/yamldoc"
 )
 
@@ -38,10 +39,10 @@ func (p *planFile) agentFields(s *planStep) yamldoc.Fields {
 	a := s.Agent
 	return yamldoc.Fields{
 		"model":             p.toolName(&s.Tool, &s.toolNode),
-		"instructions":      yamldoc.Kept(&s.agent.instructions, p.template(&a.Instructions)),
-		"prompt":            yamldoc.Kept(&s.agent.prompt, p.template(&a.Prompt)),
+		"instructions":      yamldoc.Kept(&s.agent.instructions, p.template("instructions", "leave it out, or say what the model is to mind", &a.Instructions)),
+		"prompt":            yamldoc.Kept(&s.agent.prompt, p.template("prompt", "an agent needs something to do, like: Settle this ticket: ${ input.ticket }", &a.Prompt)),
 		"tools":             func(n *yaml.Node) { p.readAgentTools(s, n) },
-		"output_schema":     func(n *yaml.Node) { p.schema(n, &a.OutputSchema) },
+		"output_schema":     func(n *yaml.Node) { p.readAnswer(a, n) },
 		"max_output_tokens": p.Int(&a.MaxOutputTokens, 1, 1_000_000),
 		"keep_turns":        p.Int(&a.KeepTurns, 1, 10_000),
 		"limits":            func(n *yaml.Node) { p.Object(n, "limits", p.limitFields(&a.Limits)) },
@@ -70,21 +71,43 @@ func (p *planFile) limitFields(l *steps.AgentLimits) yamldoc.Fields {
 	}
 }
 
-// template reads a text with expressions in it.
-func (p *planFile) template(into *json.RawMessage) yamldoc.Field {
+// template reads a text with expressions in it, which must say something.
+func (p *planFile) template(key, hint string, into *json.RawMessage) yamldoc.Field {
 	read := p.json(into)
 	return func(n *yaml.Node) {
 		if !yamldoc.IsString(n) {
-			p.At(n, "", "this must be a text, not %s", yamldoc.KindOf(n))
+			p.At(n, "", "%s must be a text, not %s", key, yamldoc.KindOf(n))
 			return
 		}
-		read(n)
+		if p.notBlank(n, key, hint) {
+			read(n)
+		}
+	}
+}
+
+// readAnswer reads the schema of an agent's answer, which providers hold their models to: that of an object.
+func (p *planFile) readAnswer(a *steps.Agent, n *yaml.Node) {
+	before := len(p.Problems)
+	p.schema(n, &a.OutputSchema)
+	if len(p.Problems) == before && !ofObjects(a.OutputSchema) {
+		p.At(n, "{type: object, required: [answer], properties: {answer: {type: string}}}", "an agent answers with an object: its output_schema must be of type: object")
 	}
 }
 
 func (p *planFile) readAgentTools(s *planStep, n *yaml.Node) {
 	p.List(n, "tools", func(_ int, e *yaml.Node) {
-		if name, ok := p.Text(e); ok {
+		name, ok := p.Text(e)
+		switch {
+		case !ok:
+		case name == "":
+			p.At(e, "leave it out, or name a tool", "a tool has a name")
+		case strings.Trim(name, "*") == "":
+			p.At(e, "name the tools, or a part of their names, like orders.*", "%q stands for every tool, the model's own included", name)
+		case !wire.ValidTool(strings.ReplaceAll(name, "*", "x")):
+			p.At(e, toolRule+"; * stands for any part of a name", "%q is neither the name of a tool nor a pattern of names", yamldoc.Shorten(name))
+		case slices.Contains(s.agent.names, name):
+			p.At(e, "", "the tool %q is listed twice", name)
+		default:
 			s.agent.names, s.agent.tools = append(s.agent.names, name), append(s.agent.tools, e)
 		}
 	})
@@ -108,11 +131,22 @@ func (p *planFile) checkAgent(s *planStep, tools *Tools) {
 				continue
 			}
 			calls[steps.CallName(tool)] = tool
+			p.checkOffered(s.agent.tools[k], tool, tools)
 			s.Agent.Tools, s.agent.found = append(s.Agent.Tools, tool), append(s.agent.found, s.agent.tools[k])
 		}
 	}
 	if s.Agent.Tools == nil {
 		s.Agent.Tools = []string{}
+	}
+}
+
+// checkOffered reports a tool of which no provider can tell a model what it takes.
+func (p *planFile) checkOffered(at *yaml.Node, name string, tools *Tools) {
+	if tools == nil || tools.Tools[name] == nil {
+		return
+	}
+	if schema := tools.Tools[name].InputSchema; len(schema) > 0 && !ofObjects(schema) {
+		p.At(at, "in the tool "+name+": input_schema: {type: object, ...}", "a model cannot be told what %s takes: its input_schema must be of type: object", name)
 	}
 }
 
@@ -122,19 +156,30 @@ func (p *planFile) toolsNamed(at *yaml.Node, name string, tools *Tools) []string
 		return []string{name}
 	}
 	if !strings.Contains(name, "*") || tools == nil {
-		p.checkTool(at, name, tools)
+		p.checkTool(at, name, tools, steps.AskPerson)
 		return []string{name}
 	}
 	var found []string
 	for _, tool := range slices.Sorted(maps.Keys(tools.Tools)) {
-		if ok, err := path.Match(name, tool); err == nil && ok {
+		if isLike(tool, name) {
 			found = append(found, tool)
 		}
 	}
-	if len(found) == 0 {
-		p.At(at, "", "no tool of %s is like %q", tools.File, yamldoc.Shorten(name))
+	if len(found) > 0 {
+		return found
 	}
-	return found
+	hint := yamldoc.Listed("its tools: ", slices.Collect(maps.Keys(tools.Tools)))
+	if isLike(steps.AskPerson, name) {
+		hint = "write " + steps.AskPerson + " in full: no pattern stands for it"
+	}
+	p.At(at, hint, "no tool of %s is like %q", tools.File, yamldoc.Shorten(name))
+	return nil
+}
+
+// isLike reports whether a pattern stands for a tool.
+func isLike(tool, pattern string) bool {
+	ok, err := path.Match(pattern, tool)
+	return err == nil && ok
 }
 
 func (p *planFile) checkPrompts(s *planStep, see expr.Readable) {

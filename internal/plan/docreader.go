@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -33,4 +34,13 @@ func (r *reader) json(into *json.RawMessage) yamldoc.Field {
 		}
 		*into = raw
 	}
+}
+
+// notBlank reports a text that says nothing, and whether it says something.
+func (r *reader) notBlank(n *yaml.Node, key, hint string) bool {
+	if strings.TrimSpace(n.Value) != "" {
+		return true
+	}
+	r.At(n, hint, "%s is empty", key)
+	return false
 }

@@ -79,6 +79,7 @@ func (f *toolsFile) httpFields(h *httpFile) yamldoc.Fields {
 			(*hiddenValues)(&h.Hidden).addMapping("query ", n)
 		},
 		"headers": func(n *yaml.Node) {
+			f.checkHeaders(n)
 			h.Headers = f.texts(n, "headers")
 			(*hiddenValues)(&h.Hidden).addMapping("header ", n)
 		},
@@ -95,8 +96,7 @@ func (f *toolsFile) readURL(h *httpFile, n *yaml.Node) {
 	if !ok {
 		return
 	}
-	if !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
-		f.At(n, "a value put into a URL is encoded as one segment of its path", "a url must begin with http:// or https://")
+	if !f.checkURL(n, s, "a value put into a URL is encoded as one segment of its path") {
 		return
 	}
 	h.url = s
@@ -105,9 +105,12 @@ func (f *toolsFile) readURL(h *httpFile, n *yaml.Node) {
 }
 
 func (f *toolsFile) readAuth(bearer, basic *string, n *yaml.Node) {
-	f.Object(n, "auth", f.authFields(bearer, basic))
-	if (*bearer == "") == (*basic == "") && n.Kind == yaml.MappingNode {
-		f.At(n, "", "auth takes either bearer_env or basic_env")
+	switch found := f.Object(n, "auth", f.authFields(bearer, basic)); {
+	case found == nil:
+	case found["bearer_env"] == nil && found["basic_env"] == nil:
+		f.At(n, "the name of an environment variable of the worker", "auth has neither bearer_env nor basic_env")
+	case found["bearer_env"] != nil && found["basic_env"] != nil:
+		f.At(n, "", "auth has both bearer_env and basic_env: it takes one of them")
 	}
 }
 

@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"strings"
-
 	"go.yaml.in/yaml/v4"
 
 	"belay/internal/executor"
@@ -14,11 +12,8 @@ import (
 func (f *toolsFile) readMCP(r *RungDef, n *yaml.Node) {
 	c := &executor.MCP{Server: executor.MCPServer{Dir: f.base}, Response: "text", MaxBytes: steps.MaxOutput}
 	found := f.Object(n, "mcp", f.mcpFields(c))
-	f.Require(n, "mcp", found, "tool")
+	f.checkServer(n, found)
 	s := &c.Server
-	if found != nil && (found["command"] == nil) == (found["url"] == nil) {
-		f.At(n, "", "mcp takes either command or url")
-	}
 	for key, only := range map[string]string{"dir": "command", "env": "command", "headers": "url", "auth": "url"} {
 		if found[key] != nil && found[only] == nil {
 			f.At(found[key], "", "%s belongs to a server with %s", key, only)
@@ -40,6 +35,23 @@ func (f *toolsFile) readMCP(r *RungDef, n *yaml.Node) {
 	}
 }
 
+// checkServer reports an mcp executor that does not name one server and a tool of it.
+func (f *toolsFile) checkServer(n *yaml.Node, found map[string]*yaml.Node) {
+	const example = `like {command: [python3, server.py], tool: NAME} or {url: "https://files.example.com/mcp", tool: NAME}`
+	command, at := found["command"] != nil, found["url"] != nil
+	switch {
+	case found == nil:
+	case command && at:
+		f.At(n, "", "mcp has both command and url: it takes one of them")
+	case !command && !at && found["tool"] == nil:
+		f.At(n, example, "mcp has no server and no tool")
+		return
+	case !command && !at:
+		f.At(n, example, "mcp has no server: neither command nor url")
+	}
+	f.Require(n, "mcp", found, "tool")
+}
+
 // mcpFields are the keys of an mcp executor. A server is shared by all calls, so that nothing of it depends on parameters.
 func (f *toolsFile) mcpFields(c *executor.MCP) yamldoc.Fields {
 	s := &c.Server
@@ -55,6 +67,7 @@ func (f *toolsFile) mcpFields(c *executor.MCP) yamldoc.Fields {
 		"url": func(n *yaml.Node) { f.readServerURL(s, n) },
 		"headers": func(n *yaml.Node) {
 			s.Headers = map[string]string{}
+			f.checkHeaders(n)
 			f.Mapping(n, "headers", func(key, value *yaml.Node) { s.Headers[key.Value] = f.plain(value) })
 			(*hiddenValues)(&s.Hidden).addMapping("header ", n)
 		},
@@ -70,12 +83,9 @@ func (f *toolsFile) mcpFields(c *executor.MCP) yamldoc.Fields {
 }
 
 func (f *toolsFile) readServerURL(s *executor.MCPServer, n *yaml.Node) {
+	before := len(f.Problems)
 	u := f.plain(n)
-	if u == "" {
-		return
-	}
-	if !strings.HasPrefix(u, "http://") && !strings.HasPrefix(u, "https://") {
-		f.At(n, "the endpoint of a server over streamable HTTP", "a url must begin with http:// or https://")
+	if len(f.Problems) > before || !f.checkURL(n, n.Value, "the endpoint of a server over streamable HTTP") {
 		return
 	}
 	s.URL = u

@@ -39,8 +39,8 @@ func (f *toolsFile) modelFields(m *executor.Model, price **steps.Price) yamldoc.
 		"model":             f.Checked(&m.Model, validModel, "as the provider calls it, without blanks"),
 		"base_url":          f.modelURL(&m.BaseURL),
 		"auth":              func(n *yaml.Node) { f.Require(n, "auth", f.Object(n, "auth", f.modelAuthFields(m)), "bearer_env") },
-		"instructions":      f.modelText(&m.Instructions),
-		"prompt":            f.modelText(&m.Prompt),
+		"instructions":      f.modelText("instructions", &m.Instructions),
+		"prompt":            f.modelText("prompt", &m.Prompt),
 		"max_output_tokens": f.Int(&m.MaxOutputTokens, 1, 10_000_000),
 		"temperature": func(n *yaml.Node) {
 			m.Temperature = new(float64)
@@ -86,7 +86,7 @@ func (f *toolsFile) modelURL(into *string) yamldoc.Field {
 			return
 		}
 		u, err := url.Parse(s)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Contains(s, "${") {
+		if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Contains(s, "${") {
 			f.At(n, "like https://api.example.com/v1, without expressions, user, query and fragment", "%q is not where a model can be asked", yamldoc.Shorten(withoutSecrets(s)))
 			return
 		}
@@ -94,9 +94,9 @@ func (f *toolsFile) modelURL(into *string) yamldoc.Field {
 	}
 }
 
-func (f *toolsFile) modelText(into *executor.Text) yamldoc.Field {
+func (f *toolsFile) modelText(key string, into *executor.Text) yamldoc.Field {
 	return func(n *yaml.Node) {
-		if _, ok := f.Text(n); ok {
+		if _, ok := f.Text(n); ok && f.notBlank(n, key, "leave it out, or say something") {
 			*into = f.template(n, nil)
 		}
 	}
@@ -109,9 +109,8 @@ func (f *toolsFile) settleModels(t *ToolDef, n *yaml.Node) {
 		if r.Spec.Model == nil || t.OutputSchema == nil || r.Reshape != nil {
 			continue
 		}
-		schema, _ := steps.Decode(t.OutputSchema).(map[string]any)
-		if kind, says := schema["type"]; says && kind != "object" {
-			f.At(yamldoc.ValueOf(n, "output_schema"), "let it be an object, or make the output with the rung's output", "a model answers with an object, which does not fit the output_schema")
+		if !ofObjects(t.OutputSchema) {
+			f.At(yamldoc.ValueOf(n, "output_schema"), "let it be of type: object, or make the output with the rung's output", "a model answers with an object, which the output_schema does not say")
 			return
 		}
 		r.Spec.Model.Schema, r.Spec.Model.Fits = t.OutputSchema, t.CheckOutput

@@ -106,7 +106,8 @@ func (p *planFile) checkTools(s *planStep, tools *Tools) {
 	}
 }
 
-func (p *planFile) checkTool(at *yaml.Node, name string, tools *Tools) *ToolDef {
+// checkTool finds a tool in the tools file, or reports that it is not there. More are names that would do in its place.
+func (p *planFile) checkTool(at *yaml.Node, name string, tools *Tools, more ...string) *ToolDef {
 	if at == nil {
 		return nil
 	}
@@ -115,8 +116,10 @@ func (p *planFile) checkTool(at *yaml.Node, name string, tools *Tools) *ToolDef 
 		return nil
 	}
 	def, ok := tools.Tools[name]
-	if !ok {
-		p.At(at, yamldoc.OneOf(name, slices.Collect(maps.Keys(tools.Tools))), "unknown tool %q: it is not in %s", name, tools.File)
+	if !ok && name == steps.AskPerson {
+		p.At(at, "give the tools file one of that name, with a rung that is human", "only agents have the tool %q without a tools file", name)
+	} else if !ok {
+		p.At(at, yamldoc.OneOf(name, slices.AppendSeq(more, maps.Keys(tools.Tools))), "unknown tool %q: it is not in %s", name, tools.File)
 	}
 	return def
 }

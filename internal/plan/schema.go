@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"go.yaml.in/yaml/v4"
 
 	"belay/internal/steps"
@@ -172,6 +173,7 @@ func boundNumber(n json.Number) json.Number {
 type finding struct {
 	path    []string // of the value, from the root
 	message string
+	hint    string // a word of a closed set that is near to the one that is there
 }
 
 func (f finding) String() string {
@@ -199,7 +201,50 @@ func appendLeaves(found []finding, e *jsonschema.ValidationError) []finding {
 	if unit := e.BasicOutput(); unit.Error != nil {
 		message = unit.Error.String()
 	}
-	return append(found, finding{path: e.InstanceLocation, message: message})
+	return append(found, finding{path: e.InstanceLocation, message: message, hint: nearestWord(e.ErrorKind)})
+}
+
+// nearestWord is the hint for a word that is not among those that are allowed.
+func nearestWord(k jsonschema.ErrorKind) string {
+	enum, _ := k.(*kind.Enum)
+	if enum == nil {
+		return ""
+	}
+	got, _ := enum.Got.(string)
+	var words []string
+	for _, v := range enum.Want {
+		if w, is := v.(string); is {
+			words = append(words, w)
+		}
+	}
+	return yamldoc.DidYouMean(got, words)
+}
+
+// meant leaves out of what is wrong with a schema the forms of a keyword that have another type than what is written, where
+// there is one that has its type: `type: objct` is a word with a mistake, and not a list of words that is missing.
+func meant(e *jsonschema.ValidationError) *jsonschema.ValidationError {
+	causes := make([]*jsonschema.ValidationError, len(e.Causes))
+	for i, c := range e.Causes {
+		causes[i] = meant(c)
+	}
+	if _, either := e.ErrorKind.(*kind.AnyOf); either {
+		otherType := func(c *jsonschema.ValidationError) bool { return isOtherType(c, len(e.InstanceLocation)) }
+		if i := slices.IndexFunc(causes, func(c *jsonschema.ValidationError) bool { return !otherType(c) }); i >= 0 {
+			causes = slices.DeleteFunc(causes, otherType)
+		}
+	}
+	made := *e
+	made.Causes = causes
+	return &made
+}
+
+// isOtherType reports whether all that is wrong with the value itself, depth names down, is its type.
+func isOtherType(e *jsonschema.ValidationError, depth int) bool {
+	if len(e.Causes) == 0 {
+		_, is := e.ErrorKind.(*kind.Type)
+		return is && len(e.InstanceLocation) == depth
+	}
+	return !slices.ContainsFunc(e.Causes, func(c *jsonschema.ValidationError) bool { return !isOtherType(c, depth) })
 }
 
 // schema reads a JSON Schema and reports what is wrong with it at its own place.
@@ -219,8 +264,8 @@ func (r *reader) schema(n *yaml.Node, into *json.RawMessage) check {
 		return func(value json.RawMessage) error { return validate(compiled, value) }
 	}
 	if e, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
-		for _, f := range leaves(e) {
-			r.At(nodeAt(n, f.path), "", "the schema is not valid: %s", f.message)
+		for _, f := range leaves(meant(e)) {
+			r.At(nodeAt(n, f.path), f.hint, "the schema is not valid: %s", f.message)
 		}
 		return nil
 	}
@@ -241,4 +286,10 @@ func nodeAt(n *yaml.Node, path []string) *yaml.Node {
 		n = next
 	}
 	return n
+}
+
+// ofObjects reports whether a schema says that what it describes is an object, as providers of models want to read it.
+func ofObjects(schema json.RawMessage) bool {
+	s, _ := steps.Decode(schema).(map[string]any)
+	return s["type"] == "object"
 }

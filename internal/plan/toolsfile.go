@@ -65,7 +65,7 @@ func (f *toolsFile) serviceFields(s *Service) yamldoc.Fields {
 func (f *toolsFile) readyURL(into *string) yamldoc.Field {
 	return func(n *yaml.Node) {
 		s, ok := f.Text(n)
-		if u, err := url.Parse(s); ok && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		if u, err := url.Parse(s); ok && (err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
 			f.At(n, "like http://127.0.0.1:9000/healthz", "%q is not an HTTP URL", yamldoc.Shorten(s))
 			return
 		}

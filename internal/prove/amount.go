@@ -113,6 +113,14 @@ func (s Span) longer(t Span) Span {
 	return both
 }
 
+// shorter is t where it is never longer than s, else s.
+func (s Span) shorter(t Span) Span {
+	if s.covers(t) {
+		return t
+	}
+	return s
+}
+
 // covers reports whether s is at least as long as t, whatever the lists hold.
 func (s Span) covers(t Span) bool {
 	if s.Fixed < t.Fixed || t.Endless && !s.Endless {

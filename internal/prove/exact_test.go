@@ -375,6 +375,24 @@ func TestWorstCaseBeforeADeadline(t *testing.T) {
 	}
 }
 
+// TestWorkPutOffByAQuestion: a question whose deadline lets its step go on puts the step's work off until the step beside it is
+// done.
+func TestWorkPutOffByAQuestion(t *testing.T) {
+	t.Parallel()
+	doc, parsed := parse(t, `tools:
+  ask: {effects: unsafe, timeout: 0s, rungs: [{name: person, human: {question: "?", deadline: 66m, on_deadline: fallback}}, {name: x, command: {argv: [cat], grace: 0s}, timeout: 10m, retry: {max_attempts: 1}}]}
+  slow: {effects: unsafe, timeout: 0s, rungs: [{command: {argv: [cat], grace: 0s}, timeout: 65m, retry: {max_attempts: 1}}]}
+`, "name: p\nsteps: [{id: a, tool: ask}, {id: b, tool: slow, needs: []}]\n")
+	c := newChecker(doc, parsed)
+	h := play(t, "r", func(h *hostile, m steps.StepMessage, _ int) act {
+		return act{lasts: c.rungOf(h.state, h.state.Unit(m.Step), m).attempt}
+	}).until(doc)
+	each := c.nodes[0].work().plus(c.nodes[1].work()).Fixed
+	if w := c.worst(); w.Work.Fixed != each || h.worked() != 75*time.Minute {
+		t.Errorf("the core worked for %s, %s were computed, not %s\n%s", h.worked(), w.Work, each, h.story())
+	}
+}
+
 // TestWhatWaitsAtTheDeadline: what is queued before the run's deadline begins after it: a retry for which the other side has
 // named the wait, and a probe that waits until the call of a silent worker must be over.
 func TestWhatWaitsAtTheDeadline(t *testing.T) {

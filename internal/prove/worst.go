@@ -57,13 +57,13 @@ func newChecker(doc *plan.Document, tools *plan.Tools) *checker {
 
 func (c *checker) worst() Worst {
 	w := Worst{Deadline: time.Duration(c.plan.Deadline).Seconds(), Steps: []StepCost{}, People: c.questions(), Agents: c.agents()}
-	w.Work = c.longest(func(n *node) Span { return n.work().times(n.n, n.ID, n.parallel()) })
+	w.Work = c.work()
 	if tail := c.tail(); c.overtime(w.Work) && !tail.Endless {
 		w.Work, w.Cut, w.Tail = Span{Fixed: total(time.Duration(c.plan.Deadline), tail.Fixed)}, true, tail.Fixed.Seconds()
 	}
 	for i := range c.nodes {
 		n := &c.nodes[i]
-		w.add(n, StepCost{Tool: n.Tool, Rungs: n.call.size(), Work: n.work().times(n.n, n.ID, n.parallel())}, n.parts())
+		w.add(n, StepCost{Tool: n.Tool, Rungs: n.call.size(), Work: n.active()}, n.parts())
 		if n.undo != nil {
 			w.add(n, StepCost{Tool: n.Compensate.Tool, Rungs: n.undo.size(), Work: n.undo.time(all).times(n.n, n.ID, 1), Undo: true}, n.undoing())
 			w.Undo = w.Undo.plus(n.undo.time(all).times(n.n, n.ID, 1))
@@ -95,29 +95,6 @@ func (n *node) parallel() int {
 		return 1
 	}
 	return max(n.MaxParallel, 1)
-}
-
-// longest is the longest way through the plan, where each step takes as long as of says.
-func (c *checker) longest(of func(*node) Span) Span {
-	done := make([]Span, len(c.nodes))
-	known := make([]bool, len(c.nodes))
-	var at func(i int) Span
-	at = func(i int) Span {
-		if known[i] {
-			return done[i]
-		}
-		var before Span
-		for _, id := range c.nodes[i].Needs {
-			before = before.longer(at(c.index[id]))
-		}
-		done[i], known[i] = before.plus(of(&c.nodes[i])), true
-		return done[i]
-	}
-	var most Span
-	for i := range c.nodes {
-		most = most.longer(at(i))
-	}
-	return most
 }
 
 // dependencies are what the plan's steps and compensations lean on, with what each may be asked to bear.

@@ -2,6 +2,7 @@ package yamldoc
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -74,12 +75,13 @@ func (r *Reader) Bool(into *bool) Field {
 func (r *Reader) Int(into *int, least, most int) Field {
 	return func(n *yaml.Node) {
 		i, err := strconv.Atoi(n.Value)
-		if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" || err != nil || !jsonNumber(n.Value) {
+		huge := errors.Is(err, strconv.ErrRange) && !IsString(n) // which YAML takes for one with a fraction
+		if n.Kind != yaml.ScalarNode || !huge && (n.ShortTag() != "!!int" || err != nil) || !jsonNumber(n.Value) {
 			r.At(n, "", "expected a whole number, not %s", shown(n))
 			return
 		}
-		if i < least || i > most {
-			r.At(n, fmt.Sprintf("from %d to %d", least, most), "%d is out of range", i)
+		if huge || i < least || i > most {
+			r.At(n, fmt.Sprintf("from %d to %d", least, most), "%s is out of range", n.Value)
 			return
 		}
 		*into = i
