@@ -166,6 +166,9 @@ func (s *story) copyExamples() error {
 			return err
 		}
 		to := filepath.Join(s.work(), "examples", path)
+		if d.Name() == "node_modules" {
+			return fs.SkipDir // large, and no page needs it
+		}
 		if d.IsDir() {
 			return os.MkdirAll(to, 0o755)
 		}
