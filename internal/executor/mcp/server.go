@@ -130,6 +130,7 @@ func (v *server) open(o *opening) {
 func (v *server) connect(ctx context.Context) (*session, error) {
 	s := newSession(v)
 	client := mcp.NewClient(&mcp.Implementation{Name: "belay", Version: v.version}, s.options())
+	client.AddReceivingMiddleware(s.receive)
 	var transport mcp.Transport
 	var stop func()
 	var said func() string

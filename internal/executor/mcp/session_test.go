@@ -638,3 +638,42 @@ func TestList(t *testing.T) {
 		t.Error("listed the tools of nobody")
 	}
 }
+
+// TestWhatServersSayOutOfTurn: a question is one whatever it looks like, and what nobody can read harms nothing but its call.
+// The same program goes on.
+func TestWhatServersSayOutOfTurn(t *testing.T) {
+	t.Parallel()
+	question := func(params string) string { return `{"jsonrpc":"2.0","id":"q","method":"elicitation/create"` + params + `}` }
+	for name, says := range map[string]string{
+		"no params":      question(""),
+		"null":           question(`,"params":null`),
+		"no schema":      question(`,"params":{"message":"which?"}`),
+		"a number":       question(`,"params":{"message":"which?","requestedSchema":5}`),
+		"null in one of": question(`,"params":{"message":"which?","requestedSchema":{"type":"object","properties":{"a":{"type":"string","oneOf":[null]}}}}`),
+		"null in any of": question(`,"params":{"message":"which?","requestedSchema":{"type":"object","properties":{"a":{"type":"array","items":{"anyOf":[null]}}}}}`),
+		"null items":     question(`,"params":{"message":"which?","requestedSchema":{"type":"object","properties":{"a":{"type":"array","items":null}}}}`),
+		"no page":        question(`,"params":{"message":"which?","mode":"url"}`),
+		"another mode":   question(`,"params":{"message":"which?","mode":"smoke"}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := executortest.Fault(t.Context(), t, rung(t, program(t, "plain "+says), "x"), executortest.Request(`{}`))
+			if f.Class != steps.NeedsHuman {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+	for _, says := range []string{
+		`{"jsonrpc":"2.0","method":"notifications/elicitation/complete"}`, `{"jsonrpc":"2.0","method":"notifications/progress"}`,
+		`{"jsonrpc":"2.0","method":"notifications/message"}`, `{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":null}`,
+		`{"jsonrpc":"2.0","id":"q","method":"roots/list"}`, `{"jsonrpc":"2.0","id":"q","method":"sampling/createMessage"}`,
+	} {
+		t.Run(says, func(t *testing.T) {
+			t.Parallel()
+			x := rung(t, program(t, "plain "+says+"\n"+`{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"fine"}]}}`), "x")
+			if r, err := x.Execute(t.Context(), executortest.Request(`{}`)); err != nil || string(r.Output) != `{"text":"fine"}` {
+				t.Errorf("%s, %v", r.Output, err)
+			}
+		})
+	}
+}

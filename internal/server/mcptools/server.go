@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"belay/internal/catalog"
@@ -75,7 +76,7 @@ func New(o Options) *Server {
 		// What a list shows depends on the token, and changes when the files are read anew.
 		SetCacheable: func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.TTLMs, c.CacheScope = 0, "private" },
 	})
-	s.mcp.AddReceivingMiddleware(s.onlyPermitted, s.withTasks)
+	s.mcp.AddReceivingMiddleware(s.unharmed, s.onlyPermitted, s.withTasks)
 	s.addLooks()
 	s.addTasks()
 	return s
@@ -120,6 +121,20 @@ func (s *Server) Refresh() error {
 
 // Offers reports whether anything has been offered.
 func (s *Server) Offers() bool { return s.offers.Load() != nil }
+
+// unharmed answers what makes the library or this server panic: that happens in a goroutine of the library, and would end
+// the process with everybody's runs.
+func (s *Server) unharmed(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (result mcp.Result, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				s.Logger.Error("cannot answer an MCP request", "method", method, "error", p)
+				result, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: method + " cannot be answered: this is a mistake of Belay; its log says more"}
+			}
+		}()
+		return next(ctx, method, req)
+	}
+}
 
 // onlyPermitted leaves out of the list of tools what the caller may not start: a submitter is not shown what else there is.
 func (s *Server) onlyPermitted(next mcp.MethodHandler) mcp.MethodHandler {

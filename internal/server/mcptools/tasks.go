@@ -94,6 +94,9 @@ func (s *Server) withTasks(next mcp.MethodHandler) mcp.MethodHandler {
 		}
 		ctx = context.WithValue(ctx, actorKey{}, s.who(req.GetExtra()))
 		if params, is := req.GetParams().(*taskParams); is {
+			if params == nil {
+				return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: method + " needs params with a taskId: the run of the task"}
+			}
 			ctx = context.WithValue(ctx, pagesKey{}, knows(params.GetMeta()).pages)
 		}
 		return next(ctx, method, req)
