@@ -2,6 +2,7 @@ package steps
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 )
 
@@ -75,13 +76,14 @@ func CallName(tool string) string { return strings.ReplaceAll(tool, ".", "_") }
 type loop struct {
 	instructions, prompt string
 	turns                []turn
-	calls                int            // proposed so far
-	busy                 int            // calls of the last turn that are not over
-	extra                AgentLimits    // what people have added
-	last                 bool           // it is asked for the last time: without tools
-	refused              int            // calls in a row that people have rejected
-	hold                 reserve        // for each try of the turn that is out
-	made                 map[string]int // by what is called: how often
+	calls                int                 // proposed so far
+	busy                 int                 // calls of the last turn that are not over
+	extra                AgentLimits         // what people have added
+	last                 bool                // it is asked for the last time: without tools
+	refused              int                 // calls in a row that people have rejected
+	hold                 reserve             // for each try of the turn that is out
+	made                 map[string]int      // by what is called: how often
+	unsettled            map[string][]string // by what is called: the calls that may have happened, and have no result
 	clock                workClock
 	out                  int // turns and calls whose attempt is in the queue or with a worker
 	asked                int // open escalations of the agent, its turns and calls
@@ -191,14 +193,19 @@ func (c *change) turnEnded(i, u int) {
 		return
 	}
 	t.digest = c.digestOf(answer.Calls)
-	limits := c.limits(i)
+	c.proposeWithin(i, answer.Calls)
+}
+
+// proposeWithin makes units of what the model wants to call, if the agent's limits allow it.
+func (c *change) proposeWithin(i int, calls []proposal) {
+	l, limits := c.Units[i].loop, c.limits(i)
 	switch {
-	case l.calls+len(answer.Calls) > limits.Calls:
-		c.atLimit(i, "the agent wants to make more than "+plural(limits.Calls, "call"))
+	case l.calls+len(calls) > limits.Calls:
+		c.atLimit(i, fmt.Sprintf("the agent wants to make %s, and has %d of %d left", plural(len(calls), "call"), limits.Calls-l.calls, limits.Calls))
 	case c.stuck(l, limits.Repeats):
 		c.atLimit(i, "the agent proposes the same again and again, and gets no further")
 	default:
-		c.propose(i, answer.Calls)
+		c.propose(i, calls)
 	}
 }
 
@@ -262,7 +269,11 @@ func (c *change) begunCall(i, u int, p proposal) {
 		return
 	}
 	c.Units[u].Params = p.Arguments
-	c.nameCall(u, p)
+	if !c.nameCall(u, p) {
+		c.Units[u].Fault = &Fault{Class: Conflict, Acted: ActedNo, Message: "not called: the same call was made before, and nobody knows whether it has happened; do not repeat it"}
+		c.done(u, PhaseFailed)
+		return
+	}
 	c.firstTry(u)
 }
 
@@ -299,6 +310,7 @@ func (c *change) callEnded(i, u int) {
 	} else if c.Units[u].phase == PhaseSucceeded {
 		l.refused = 0
 	}
+	c.unsettle(u)
 	c.Units[i].tainted = c.Units[i].tainted || c.Units[u].tainted && c.Units[u].phase == PhaseSucceeded
 	if l.busy == 0 && c.ending == "" && !c.Units[i].Over() {
 		c.nextTurn(i)

@@ -142,7 +142,7 @@ func (c *change) extendAgent(i int, d Decided) {
 	c.become(i, PhaseLooping)
 	if at := len(l.turns) - 1; at >= 0 && len(l.turns[at].calls) == 0 {
 		if calls := c.Units[l.turns[at].unit].said().Calls; len(calls) > 0 && l.turns[at].wrong == "" {
-			c.propose(i, calls)
+			c.proposeWithin(i, calls)
 			return
 		}
 	}
@@ -239,19 +239,6 @@ func (l *loop) find(name string) int {
 		return -1
 	}
 	return t.calls[k-1]
-}
-
-// nameCall makes the part of unit u's idempotency key that names its call: what is called, and the how many-th such call of
-// its agent it is. An agent that is asked again in a retry of its run may make its calls in another order; the same call has
-// the same key there.
-func (c *change) nameCall(u int, p proposal) {
-	l := c.Units[c.Units[u].origin.parent].loop
-	digest := c.digestOf([]proposal{p})[:16]
-	if l.made == nil {
-		l.made = map[string]int{}
-	}
-	c.Units[u].call = digest + "." + strconv.Itoa(l.made[digest])
-	l.made[digest]++
 }
 
 // readLimits reads what a person gives an agent; nil where they leave it to the plan.

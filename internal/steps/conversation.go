@@ -134,15 +134,14 @@ func argumentsOf(p proposal) json.RawMessage {
 // resultOf is what the model is told of a call. Whatever did not come about as it proposed is named: another rung's result,
 // a person's answer, changed arguments.
 func (s *State) resultOf(i int) (text string, failed bool) {
-	u := &s.Units[i]
-	switch {
-	case u.phase == PhaseSkipped:
-		return "a person has skipped this call: there is no result", true
-	case u.Rejected != nil && u.phase != PhaseSucceeded:
-		return "rejected by " + u.Rejected.By + because(u.Rejected.Reason) + ". Do not propose the same again", true
-	case u.Fault != nil:
-		return u.Fault.Error(), true
+	if u := &s.Units[i]; u.phase != PhaseSucceeded {
+		text = s.noResult(i)
+		if s.mayHaveHappened(i) {
+			text += ". It may have happened all the same"
+		}
+		return text, true
 	}
+	u := &s.Units[i]
 	notes := map[string]any{}
 	if u.Degraded != nil {
 		notes["degraded"] = "from rung " + u.Degraded.Rung + ", because of " + u.Degraded.Cause
@@ -162,6 +161,21 @@ func (s *State) resultOf(i int) (text string, failed bool) {
 		return plain(u.Output), false
 	}
 	return string(b), false
+}
+
+// noResult is what the model is told of a call that has none.
+func (s *State) noResult(i int) string {
+	u := &s.Units[i]
+	skipped := func(e Escalation) bool { return e.Unit == i && e.Decision != nil && e.Decision.Verb == VerbSkip }
+	switch {
+	case u.Rejected != nil:
+		return "rejected by " + u.Rejected.By + because(u.Rejected.Reason) + ". Do not propose the same again"
+	case slices.ContainsFunc(s.Escalations, skipped):
+		return "a person has skipped this call: there is no result"
+	case u.Fault != nil:
+		return u.Fault.Error()
+	}
+	return "there is no result"
 }
 
 // plain is an output as text: one that is nothing but text stands for itself.
