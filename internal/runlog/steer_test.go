@@ -47,6 +47,7 @@ func TestSteer(t *testing.T) {
 	}{
 		{run: "one", e: steps.Steered{ID: "m", Text: " be brief "}, says: "turn 1 of a is out and does not know of it; the next one reads it, if its limits allow one"},
 		{run: "one", e: steps.Steered{ID: "m", Step: "a", Text: "be brief"}, says: "this message has been written before, and stands once"},
+		{run: "one", e: steps.Steered{ID: "m", Step: "a", Text: "be verbose"}, is: ErrNoAgent, says: "another message has this id; give this one an id of its own"},
 		{run: "one", e: steps.Steered{Text: " \n"}, is: ErrInvalid},
 		{run: "one", e: steps.Steered{Text: strings.Repeat("x", MaxMessage+1)}, is: ErrInvalid},
 		{run: "one", e: steps.Steered{Step: "c", Text: "x"}, is: ErrNoAgent, says: `the run has no step "c"`},

@@ -94,7 +94,7 @@ func TestDevAsksAboutATokenThatIsShown(t *testing.T) {
 	s.behind(func(host string) Gate {
 		return &gate.Local{Name: "mia", Port: host[strings.LastIndexByte(host, ':')+1:], Tokens: tokens}
 	})
-	for token, want := range map[string]int{"": 200, "Bearer " + shop: 403, "Bearer wrong": 401, "Bearer ": 401, "Basic x": 200} {
+	for token, want := range map[string]int{"": 200, "Bearer " + shop: 403, "bearer " + shop: 403, "BEARER  " + shop: 403, "Bearer wrong": 401, "Bearer ": 401, "Basic x": 200} {
 		if status, text := s.ask("GET", "/api/v1/escalations", nil, "Authorization", token); status != want {
 			t.Errorf("%q: %d %s", token, status, text)
 		}

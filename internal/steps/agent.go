@@ -209,11 +209,12 @@ func (c *change) proposeWithin(i int, calls []proposal) {
 	}
 }
 
-// said is what the model has answered. A person may have answered in its place, with any value.
+// said is what the model has answered. A person may have answered in its place: with calls, as a model proposes them, or with
+// any value, which is the answer.
 func (u *Unit) said() said {
 	var s said
-	if json.Unmarshal(u.Output, &s) != nil || u.AnswerBy != "" && s.Text == "" && s.Calls == nil && s.Object == nil {
-		s = said{Text: string(u.Output), Object: u.Output}
+	if json.Unmarshal(u.Output, &s) != nil || u.AnswerBy != "" && s.Calls == nil {
+		s = said{Text: plain(u.Output), Object: u.Output}
 	}
 	return s
 }

@@ -84,7 +84,9 @@ func (s *State) leftOut(agent, turns int) string {
 	l, made := s.Units[agent].loop, map[string]int{}
 	for _, t := range l.turns[:turns] {
 		for _, u := range t.calls {
-			made[CallName(s.Tool(u).Name)]++
+			if s.Tool(u) != noTool {
+				made[CallName(s.Tool(u).Name)]++
+			}
 		}
 	}
 	var calls []string
@@ -111,7 +113,7 @@ func (s *State) addTurn(list []Message, k int, t *turn) []Message {
 	var results []Message
 	for n, p := range answer.Calls {
 		id := fmt.Sprintf("t%d_%d", k, n+1)
-		m.Calls = append(m.Calls, MessageCall{id, p.Name, argumentsOf(p)})
+		m.Calls = append(m.Calls, MessageCall{id, sayable(p.Name), argumentsOf(p)})
 		if n < len(t.calls) {
 			text, failed := s.resultOf(t.calls[n])
 			results = append(results, Message{Role: "tool", Call: id, Text: text, Failed: failed})
@@ -122,6 +124,22 @@ func (s *State) addTurn(list []Message, k int, t *turn) []Message {
 		list = append(list, Message{Role: "user", Text: t.wrong})
 	}
 	return list
+}
+
+// sayable is the name of a call as providers take it back: a model that has made one up would otherwise hear nothing more.
+func sayable(name string) string {
+	const most = 64
+	ok := func(c rune) bool { return c == '_' || c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
+	name = strings.Map(func(c rune) rune {
+		if ok(c) {
+			return c
+		}
+		return '_'
+	}, name)
+	if name == "" {
+		return "unnamed"
+	}
+	return name[:min(len(name), most)]
 }
 
 func argumentsOf(p proposal) json.RawMessage {

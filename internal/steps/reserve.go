@@ -41,8 +41,10 @@ func (c *change) toRead(i int) (tokens int64) {
 		}
 	}
 	for _, u := range last.calls {
-		tokens += int64(len(c.Units[u].Output)) + 256
+		told, _ := c.resultOf(u)
+		tokens += int64(len(told)) + 256
 	}
+	tokens += int64(len(last.wrong))
 	for _, n := range l.notes {
 		if n.after == len(l.turns) {
 			tokens += int64(len(n.words()))

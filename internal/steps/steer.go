@@ -49,15 +49,17 @@ func (s *State) noteOf(i int, id string) *note {
 	return nil
 }
 
-// SteeredIn is the sequence of the record in which unit i was written a message; 0 where it did not take it.
-func (s *State) SteeredIn(i int, id string) uint64 {
+// SteeredIn is the sequence of the record in which unit i was written a message; 0 where it did not take it. Other says that a
+// message with its ID and another text or author stands there.
+func (s *State) SteeredIn(i int, e Steered) (seq uint64, other bool) {
 	if s.Units[i].loop == nil {
-		return 0
+		return 0, false
 	}
-	if n := s.noteOf(i, id); n != nil {
-		return n.seq
+	n := s.noteOf(i, e.ID)
+	if n == nil {
+		return 0, false
 	}
-	return 0
+	return n.seq, n.text != e.Text || n.by != e.By
 }
 
 // mustRead reports whether agent i is asked once more although its model has answered: somebody wrote to it while it did.

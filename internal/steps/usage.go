@@ -28,8 +28,20 @@ func (p Price) Of(u Usage) Money {
 	if cached == 0 {
 		cached = p.Input
 	}
-	pico := picoEach(p.Input)*max(0, u.Input-u.Cached) + picoEach(cached)*u.Cached + picoEach(p.Output)*u.Output
+	pico := times(picoEach(p.Input), u.Input-u.Cached) + times(picoEach(cached), u.Cached) + times(picoEach(p.Output), u.Output)
 	return Money((pico + 999) / 1000)
+}
+
+// times is a product that no count, however large, makes negative.
+func times(pico, tokens int64) int64 {
+	const most = math.MaxInt64 / 4
+	switch {
+	case tokens <= 0 || pico <= 0:
+		return 0
+	case tokens > most/pico:
+		return most
+	}
+	return pico * tokens
 }
 
 // picoEach is the price of one token in millionths of a millionth of a dollar.

@@ -47,7 +47,7 @@ type rung struct {
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // follow follows a redirect, but never from https to http, and without the rung's own headers, which may be keys, if
-// the host changes. net/http itself drops Authorization in that case.
+// the host or its port changes. net/http keeps Authorization for another port, and for a subdomain.
 func (x *rung) follow(next *http.Request, via []*http.Request) error {
 	first := via[0]
 	if len(via) >= maxRedirects || first.URL.Scheme == "https" && next.URL.Scheme != "https" {
@@ -59,6 +59,7 @@ func (x *rung) follow(next *http.Request, via []*http.Request) error {
 	for name := range x.spec.Headers {
 		next.Header.Del(name)
 	}
+	next.Header.Del("Authorization")
 	next.Header.Set(executor.ToolCall, "1") // which the rung may have named
 	return nil
 }

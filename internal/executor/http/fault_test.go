@@ -124,6 +124,21 @@ func TestRedirectOnTheSameHostKeepsHeaders(t *testing.T) {
 	}
 }
 
+// TestRedirectElsewhereTakesNoKey: another port of the same name is another server, and so is a subdomain.
+func TestRedirectElsewhereTakesNoKey(t *testing.T) {
+	t.Setenv("REDIRECTED_TOKEN", "secret:token-123456")
+	there := service(t, tell)
+	here := service(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, there.URL+"/there", http.StatusTemporaryRedirect) })
+	for _, spec := range []executor.HTTP{{BearerEnv: "REDIRECTED_TOKEN"}, {BasicEnv: "REDIRECTED_TOKEN"}} {
+		spec.Method, spec.URL, spec.FollowRedirects = "POST", text(here.URL), true
+		spec.Headers = map[string]executor.Text{"X-Api-Key": text("k-1")}
+		got := ask(t, client(t).Executor(spec), executortest.Request(`{"a":1}`))
+		if got.URI != "/there" || got.Header.Get("Authorization") != "" || got.Header.Get("X-Api-Key") != "" || got.Header.Get(executor.ToolCall) != "1" {
+			t.Errorf("followed to %+v", got)
+		}
+	}
+}
+
 func TestEndlessRedirectEnds(t *testing.T) {
 	t.Parallel()
 	x := client(t).Executor(executor.HTTP{URL: text(service(t, status(302, "Location", "/")).URL), FollowRedirects: true})

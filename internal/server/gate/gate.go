@@ -113,10 +113,20 @@ func Headers(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
+// bearer is the scheme under which tokens are shown, as [credentials] gives it.
+const bearer = "bearer"
+
+// credentials are what a request shows in its header: the scheme, in lower case because any spelling is meant, and the rest.
+func credentials(r *http.Request) (scheme, text string) {
+	scheme, text, _ = strings.Cut(strings.TrimSpace(r.Header.Get("Authorization")), " ")
+	return strings.ToLower(scheme), strings.TrimSpace(text)
+}
+
 // letIn finds out who asks.
 func (g *Gate) letIn(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	text, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !bearer {
+	scheme, text := credentials(r)
+	if scheme != bearer {
+		text = "" // that of a proxy before this server, if there is one
 		if c, err := r.Cookie(g.cookieName()); err == nil {
 			text = c.Value
 		}

@@ -33,11 +33,11 @@ func (l *Local) Who(r *http.Request) people.Actor {
 // known finds out whose token a request shows, if it shows one; a wrong one is an error: whoever shows a token wants to be
 // its owner.
 func (l *Local) known(r *http.Request) (*http.Request, error) {
-	text, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer")
-	if !bearer || l.Tokens == nil {
+	scheme, text := credentials(r)
+	if scheme != bearer || l.Tokens == nil {
 		return r, nil
 	}
-	who, _, err := l.Tokens.Check(strings.TrimSpace(text), time.Now())
+	who, _, err := l.Tokens.Check(text, time.Now())
 	if err != nil {
 		return r, err
 	}

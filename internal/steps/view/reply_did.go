@@ -189,7 +189,9 @@ func (s run) tellSteered(d Act, e steps.Steered) Reply {
 	if i < 0 {
 		return Reply{Outcome: OutcomeNoQuestion, Text: "the run has no step " + strconv.Quote(e.Step)}
 	}
-	switch in := s.SteeredIn(i, e.ID); {
+	switch in, other := s.SteeredIn(i, e); {
+	case other:
+		return Reply{Outcome: OutcomeNotAllowed, Text: "another message has this id; give this one an id of its own"}
 	case in != 0 && in == d.Seq:
 		return Reply{Outcome: OutcomeCounts, Text: s.whenRead(i)}
 	case in != 0:
