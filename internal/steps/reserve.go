@@ -41,8 +41,8 @@ func (c *change) toRead(i int) (tokens int64) {
 		}
 	}
 	for _, u := range last.calls {
-		told, _ := c.resultOf(u)
-		tokens += int64(len(told)) + 256
+		result, _ := c.resultOf(u)
+		tokens += int64(len(result)) + 256
 	}
 	tokens += int64(len(last.wrong))
 	for _, n := range l.notes {

@@ -22,7 +22,7 @@ import (
 
 type mcpFlags struct {
 	tools, plans string        // what is offered
-	caller       string        // tells agents apart; empty = what each client calls itself
+	caller       string        // tells agents apart; empty = the user, and what each client calls itself
 	publicURL    string        // of the console; empty = agents get no addresses
 	wait         time.Duration // how long a call waits for its run
 	strict       bool          // start no plan with findings of `prove`, warnings included
@@ -44,7 +44,7 @@ func (a *app) mcpCommand() *cobra.Command {
 	fl.StringVar(&f.tools, "tools", "tools.yaml", "tools `file` of what is offered")
 	fl.StringVar(&f.plans, "plans", "", "`directory` of the plans that are offered too")
 	fl.BoolVar(&f.strict, "strict", false, "start no tool and no plan for which 'dispatcher prove' has warnings")
-	fl.StringVar(&f.caller, "caller", "", "`name` that tells this agent's calls from others' (default: what the client calls itself)")
+	fl.StringVar(&f.caller, "caller", "", "`name` that tells this agent's calls from others' (default: the user, and what the client calls itself)")
 	fl.StringVar(&f.publicURL, "public-url", "", "`URL` of the console, which agents show to people who must decide (default: they get none)")
 	fl.DurationVar(&f.wait, "call-wait", mcptools.DefaultWait, "how long a call waits for its result before it answers that it goes on")
 	return c

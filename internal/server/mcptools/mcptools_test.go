@@ -252,7 +252,7 @@ func TestManyRunsOfOneCall(t *testing.T) {
 	if err := s.Refresh(); err != nil {
 		t.Fatal(err)
 	}
-	key, err := call{caller: "agent", offer: catalog.Offer{Kind: "tool", Name: "order"}, params: []byte(`{}`)}.key()
+	key, err := call{caller: "mia/agent", offer: catalog.Offer{Kind: "tool", Name: "order"}, params: []byte(`{}`)}.key()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,4 +284,22 @@ type forgetful struct{ runlog.Picker }
 func (f forgetful) EndingIn(ctx context.Context, suffix string) ([]string, error) {
 	all, err := f.Picker.EndingIn(ctx, suffix)
 	return []string{slices.MinFunc(all, func(a, b string) int { return len(a) - len(b) })}, err
+}
+
+// TestTwoUsersOfOneClient: the same call of the same program on two machines, each with a `dispatcher mcp` of its own, is two
+// people's, and neither is in the other's way.
+func TestTwoUsersOfOneClient(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	for _, name := range []string{"ada", "bob", "ada"} {
+		o := b.options
+		o.Actor = people.Trusted(name, "mcp")
+		r, err := b.client(t, o).CallTool(t.Context(), &mcp.CallToolParams{Name: "order", Arguments: map[string]any{"x": 1}})
+		if err != nil || r.IsError {
+			t.Errorf("%s: %v, %+v", name, err, r)
+		}
+	}
+	if n := b.orders.Load(); n != 2 {
+		t.Errorf("%d orders, want one of each", n)
+	}
 }

@@ -100,11 +100,12 @@ func degradedText(all []steps.Degraded) string {
 	return strings.Join(lines, "\n")
 }
 
-// unsuccessful is why a run has failed, or who has stopped it.
+// unsuccessful is why a run has failed, or who has stopped it. The step that has failed it is the one that its reason names:
+// others may have failed before, without ending it.
 func (s *Server) unsuccessful(doc view.Document) *mcp.CallToolResult {
 	f := fault{State: doc.State, Run: doc.ID, Message: doc.Reason, URL: s.page("/runs/" + doc.ID)}
 	for _, st := range doc.Steps {
-		if st.Class != "" {
+		if doc.State == steps.RunFailed && st.State == steps.StepFailed && strings.HasPrefix(doc.Reason, st.ID+": ") {
 			f.Class, f.Message = st.Class, st.Message
 		}
 	}

@@ -177,7 +177,7 @@ func (s *Server) who(extra *mcp.RequestExtra) people.Actor {
 	return who
 }
 
-// callerOf tells callers apart: the owner of a token, or what a client over stdio is called.
+// callerOf tells callers apart: the owner of a token or, over stdio, the user of the process and what its client is called.
 func (s *Server) callerOf(req *mcp.CallToolRequest) string {
 	if s.Actor.Name == "" {
 		return s.who(req.Extra).Name
@@ -186,12 +186,12 @@ func (s *Server) callerOf(req *mcp.CallToolRequest) string {
 		return s.Caller
 	}
 	if p := req.Session.InitializeParams(); p != nil && p.ClientInfo != nil && p.ClientInfo.Name != "" {
-		return text.Cut(text.Line(p.ClientInfo.Name), longestCaller)
+		return text.Cut(text.Line(s.Actor.Name+"/"+p.ClientInfo.Name), longestCaller)
 	}
-	return "mcp"
+	return text.Cut(s.Actor.Name+"/mcp", longestCaller)
 }
 
-// longestCaller bounds the name of a client.
+// longestCaller bounds the name of a caller over stdio.
 const longestCaller = 100
 
 // Stdio serves one client over its input and output until the input ends.
