@@ -1,10 +1,12 @@
 package server
 
 import (
+	"net/http"
 	"testing"
 
 	"belay/internal/access"
 	"belay/internal/people"
+	"belay/internal/server/mcptools"
 )
 
 // TestNoRequestEndsTheServer: whatever a client asks in whatever shape, with the token of a viewer, it is answered, and the
@@ -27,5 +29,41 @@ func TestNoRequestEndsTheServer(t *testing.T) {
 	}
 	if err := session.Ping(t.Context(), nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSessionsAreBounded: those with one token, and only those; one that is ended makes room.
+func TestSessionsAreBounded(t *testing.T) {
+	t.Parallel()
+	a := openAgency(t, 0)
+	greedy, other := a.token(access.Token{Name: "vi", Role: people.Viewer}), a.token(access.Token{Name: "wo", Role: people.Viewer})
+	opens := func(token string) *http.Response {
+		return a.post(token, "", []byte(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}`))
+	}
+	var last string
+	for n := range mcptools.MostSessionsOf {
+		res := opens(greedy)
+		if last = res.Header.Get("Mcp-Session-Id"); res.StatusCode != http.StatusOK || last == "" {
+			t.Fatalf("session %d: %s", n+1, res.Status)
+		}
+	}
+	if res := opens(greedy); res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") == "" {
+		t.Errorf("one too many: %s", res.Status)
+	}
+	if res := opens(other); res.StatusCode != http.StatusOK {
+		t.Errorf("of somebody else: %s", res.Status)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, a.url+"/mcp", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Mcp-Session-Id", last)
+	res, err := (&http.Client{Transport: bearer(greedy)}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res := opens(greedy); res.StatusCode != http.StatusOK {
+		t.Errorf("after one was ended: %s", res.Status)
 	}
 }

@@ -129,7 +129,9 @@ func (s *State) addTurn(list []Message, k int, t *turn) []Message {
 // sayable is the name of a call as providers take it back: a model that has made one up would otherwise hear nothing more.
 func sayable(name string) string {
 	const most = 64
-	ok := func(c rune) bool { return c == '_' || c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
+	ok := func(c rune) bool {
+		return c == '_' || c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+	}
 	name = strings.Map(func(c rune) rune {
 		if ok(c) {
 			return c

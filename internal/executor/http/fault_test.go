@@ -128,7 +128,9 @@ func TestRedirectOnTheSameHostKeepsHeaders(t *testing.T) {
 func TestRedirectElsewhereTakesNoKey(t *testing.T) {
 	t.Setenv("REDIRECTED_TOKEN", "secret:token-123456")
 	there := service(t, tell)
-	here := service(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, there.URL+"/there", http.StatusTemporaryRedirect) })
+	here := service(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, there.URL+"/there", http.StatusTemporaryRedirect)
+	})
 	for _, spec := range []executor.HTTP{{BearerEnv: "REDIRECTED_TOKEN"}, {BasicEnv: "REDIRECTED_TOKEN"}} {
 		spec.Method, spec.URL, spec.FollowRedirects = "POST", text(here.URL), true
 		spec.Headers = map[string]executor.Text{"X-Api-Key": text("k-1")}

@@ -643,7 +643,9 @@ func TestList(t *testing.T) {
 // The same program goes on.
 func TestWhatServersSayOutOfTurn(t *testing.T) {
 	t.Parallel()
-	question := func(params string) string { return `{"jsonrpc":"2.0","id":"q","method":"elicitation/create"` + params + `}` }
+	question := func(params string) string {
+		return `{"jsonrpc":"2.0","id":"q","method":"elicitation/create"` + params + `}`
+	}
 	for name, says := range map[string]string{
 		"no params":      question(""),
 		"null":           question(`,"params":null`),

@@ -29,13 +29,18 @@ type Waits struct {
 // NewWaits makes a counter for a process.
 func NewWaits() *Waits { return &Waits{by: map[string]int{}} }
 
+// Whose tells those apart whose requests are counted: by token or, where none is shown, by name.
+func Whose(who people.Actor) string {
+	if who.Token == "" {
+		return "of " + who.Name
+	}
+	return who.Token
+}
+
 // Enter lets a request wait, and refuses one too many with [ErrTooManyOfYours] or [ErrTooManyWait]. Call leave when it has
 // ended.
 func (w *Waits) Enter(who people.Actor) (leave func(), err error) {
-	key := who.Token
-	if key == "" {
-		key = "of " + who.Name
-	}
+	key := Whose(who)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {

@@ -215,7 +215,7 @@ func (s *Server) Handler(who func(*http.Request) people.Actor) http.Handler {
 	get := func(*http.Request) *mcp.Server { return s.mcp }
 	// The gate has checked the host name before.
 	o := mcp.StreamableHTTPOptions{Logger: slog.New(quiet{s.Logger.Handler()}), SessionTimeout: sessionsFor, DisableLocalhostProtection: true, MaxRequestBodyBytes: maxBody}
-	sessions := mcp.NewStreamableHTTPHandler(get, &o)
+	older := newSessions(s.mcp).bounded(mcp.NewStreamableHTTPHandler(get, &o), who)
 	o.Stateless, o.PropagateRequestCancellation = true, true
 	single := mcp.NewStreamableHTTPHandler(get, &o)
 	verify := func(_ context.Context, _ string, r *http.Request) (*auth.TokenInfo, error) {
@@ -227,7 +227,7 @@ func (s *Server) Handler(who func(*http.Request) people.Actor) http.Handler {
 			single.ServeHTTP(w, r)
 			return
 		}
-		sessions.ServeHTTP(w, r)
+		older.ServeHTTP(w, r)
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = r.Clone(r.Context())
