@@ -87,6 +87,9 @@ func (c *change) hear(i int, e Objected) (_ PolicyDifference, heard bool) {
 	}
 	c.heard[t.Name] = h
 	c.touch(RunUnit)
+	if slices.Contains(changes, "trust") {
+		c.distrustAll(t.Name)
+	}
 	if slices.Contains(changes, "approval") || slices.Contains(changes, "definition") {
 		c.askAnew(t.Name)
 	}
@@ -151,6 +154,9 @@ func (c *change) mayHaveBegun(i int, begun bool) bool {
 	u := &c.Units[i]
 	for n := len(u.Attempts) - 1; n >= 0 && u.Attempts[n].Round == u.Round; n-- {
 		rec := &u.Attempts[n]
+		if c.since(3) && rec.Rung == len(c.Tool(i).Rungs) {
+			continue // a probe acts on nothing
+		}
 		if rec.Fault != nil && rec.Fault.MayHaveActed() && rec.State != AttemptWithdrawn {
 			c.standOn(i, n) // that is the one in doubt
 			return true
