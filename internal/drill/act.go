@@ -102,9 +102,9 @@ func (a *acting) checkInput(tool string, params json.RawMessage) error {
 	return nil
 }
 
-func (a *acting) needsApproval(tool string, params json.RawMessage) bool {
+func (a *acting) needsApproval(tool string, params json.RawMessage, untrusted bool) bool {
 	ask := a.Tools.Tool(tool).NeedsApproval
-	return ask != nil && ask(params)
+	return ask != nil && ask(params, untrusted)
 }
 
 // cancelWith is the unit with whose result the run is cancelled.

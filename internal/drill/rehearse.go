@@ -59,9 +59,9 @@ func Rehearse(s *steps.State, tools, old *plan.Tools) *Rehearsal {
 	re := &rehearsing{state: s, tools: tools, seen: map[string]int{}, decided: map[int]bool{}}
 	p := sim.Play(sim.Options{
 		Program: program, Input: s.Input, By: s.By, World: re.world, People: re.people,
-		NeedsApproval: func(tool string, params json.RawMessage) bool {
+		NeedsApproval: func(tool string, params json.RawMessage, untrusted bool) bool {
 			ask := tools.Tool(tool).NeedsApproval
-			return ask != nil && ask(params)
+			return ask != nil && ask(params, untrusted)
 		},
 	})
 	r.Is = Ended{Outcome: outcomeOf(p.State), Asked: decisionsIn(p.State), Calls: len(p.Calls), Took: steps.Duration(p.Took)}

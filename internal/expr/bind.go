@@ -15,6 +15,7 @@ type scope interface {
 	Run() map[string]any
 	Params() any
 	Output() any
+	Untrusted() bool
 }
 
 // environment decodes what is used, and nothing else.
@@ -32,6 +33,8 @@ func (u Uses) environment(c scope) map[string]any {
 			env[root] = c.Params()
 		case "output":
 			env[root] = c.Output()
+		case "untrusted":
+			env[root] = c.Untrusted()
 		case "item":
 			env[root], _, _ = c.Item()
 		case "index":
@@ -175,6 +178,13 @@ func CompileJSON(raw json.RawMessage, see Readable) (Template, error) {
 		return t, faults[0]
 	}
 	return t, nil
+}
+
+// OfCall evaluates e where of a call only the parameters are known, and whether they are made from what is untrusted.
+func (e *Expression) OfCall(params any, untrusted bool) (any, error) {
+	env := withParams(params)
+	env["untrusted"] = untrusted
+	return e.evaluate(env)
 }
 
 // Of evaluates e where only the parameters of a call are known.

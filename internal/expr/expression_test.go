@@ -29,8 +29,9 @@ func (w *world) Step(id string) map[string]any {
 	return m
 }
 
-func (w *world) Params() any { return nil }
-func (w *world) Output() any { return nil }
+func (w *world) Params() any     { return nil }
+func (w *world) Output() any     { return nil }
+func (w *world) Untrusted() bool { return false }
 
 func (w *world) Item() (any, int, bool) {
 	return steps.Decode(json.RawMessage(w.item)), w.index, w.item != ""

@@ -21,7 +21,7 @@ func (r Read) Of() (step, field string, ok bool) {
 	return r[1], r[2], true
 }
 
-var everyRoot = Readable{Roots: []string{"input", "steps", "run", "params", "output", "item", "index"}}
+var everyRoot = Readable{Roots: []string{"input", "steps", "run", "params", "output", "untrusted", "item", "index"}}
 
 // Reads lists what a bare expression reads. One that does not compile reads nothing.
 func Reads(written string) []Read {

@@ -80,6 +80,7 @@ func (p paper) Input() any                    { return p.values["input"] }
 func (p paper) Run() map[string]any           { return p.values["run"].(map[string]any) }
 func (p paper) Params() any                   { return p.values["params"] }
 func (p paper) Output() any                   { return p.values["output"] }
+func (p paper) Untrusted() bool               { u, _ := p.values["untrusted"].(bool); return u }
 func (p paper) Item() (any, int, bool)        { return p.values["item"], 0, true }
 func (p paper) steps() map[string]any         { return p.values["steps"].(map[string]any) }
 func (p paper) Step(id string) map[string]any { return p.steps()[id].(map[string]any) }

@@ -45,7 +45,7 @@ type Rung struct {
 	Effects                 steps.Effects                                                   // the tool's, as this tools file has them
 	Policy                  string                                                          // digest of Tool's policy
 	Tool                    *steps.Tool                                                     // of the tools file that this worker trusts
-	NeedsApproval           func(params json.RawMessage) bool                               // whether a call needs approval; nil when none does
+	NeedsApproval           func(params json.RawMessage, untrusted bool) bool               // whether a call needs approval; nil when none does
 	CheckInput, CheckOutput func(json.RawMessage) error                                     // nil without a schema
 	Reshape                 func(params, output json.RawMessage) (json.RawMessage, error)   // nil where the executor's output is the step's
 	Remember                func(ctx context.Context, params, output json.RawMessage) error // nil unless a cache rung further down wants this rung's results

@@ -41,7 +41,7 @@ func compileAsk(t *steps.Tool) (*steps.Asks, error) {
 	some := t.Approval != nil || t.Verify != nil || asks.Targets != nil
 	var err error
 	if t.Approval != nil && t.Approval.When != "" {
-		if asks.Approval, err = compileCondition(t.Approval.When, inTools); err != nil {
+		if asks.Approval, err = compileCondition(t.Approval.When, inApproval); err != nil {
 			return nil, fmt.Errorf("approval: %w", err)
 		}
 	}

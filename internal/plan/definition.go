@@ -61,16 +61,16 @@ func sum(b []byte) string {
 }
 
 // needsApproval is the worker's own check whether a call needs approval. A call that cannot be judged needs it.
-func needsApproval(when string) func(params json.RawMessage) bool {
+func needsApproval(when string) func(params json.RawMessage, untrusted bool) bool {
 	if when == "" {
-		return func(json.RawMessage) bool { return true }
+		return func(json.RawMessage, bool) bool { return true }
 	}
-	e, err := expr.CompileBare(when, inTools, true)
+	e, err := expr.CompileBare(when, inApproval, true)
 	if err != nil {
-		return func(json.RawMessage) bool { return true } // reported already, with its place
+		return func(json.RawMessage, bool) bool { return true } // reported already, with its place
 	}
-	return func(params json.RawMessage) bool {
-		v, err := e.Of(steps.Decode(params))
+	return func(params json.RawMessage, untrusted bool) bool {
+		v, err := e.OfCall(steps.Decode(params), untrusted)
 		need, ok := v.(bool)
 		return err != nil || !ok || need
 	}

@@ -83,7 +83,7 @@ func TestAWorkerAsksItsOwnFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for params, want := range map[string]bool{`{"amount":100}`: false, `{"amount":100.01}`: true, `{"amount":"a lot"}`: true, `{}`: true, `[]`: true, `{`: true, ``: true} {
-		if got := tools.Tools["pay"].NeedsApproval(json.RawMessage(params)); got != want {
+		if got := tools.Tools["pay"].NeedsApproval(json.RawMessage(params), false); got != want {
 			t.Errorf("%s needs approval: %v", params, got)
 		}
 	}

@@ -25,11 +25,13 @@ type Tools struct {
 // pinned into runs; the Rungs here say in addition how each one is executed.
 type ToolDef struct {
 	steps.Tool
-	Rungs                   []RungDef                         // from the first to the last fallback
-	Probe                   *RungDef                          // of verify; nil without one
-	NeedsApproval           func(params json.RawMessage) bool // whether a call needs approval; nil without an approval rule
-	CheckInput, CheckOutput func(json.RawMessage) error       // nil without a schema
-	Warnings                yamldoc.Problems                  // what is not a mistake but may not be meant
+	Rungs []RungDef // from the first to the last fallback
+	Probe *RungDef  // of verify; nil without one
+	// NeedsApproval says whether a call needs approval, whose parameters are made from what is untrusted or are not; nil
+	// without an approval rule.
+	NeedsApproval           func(params json.RawMessage, untrusted bool) bool
+	CheckInput, CheckOutput func(json.RawMessage) error // nil without a schema
+	Warnings                yamldoc.Problems            // what is not a mistake but may not be meant
 
 	at places
 }
@@ -98,6 +100,7 @@ func ParseTools(file string, data []byte) (*Tools, error) {
 	}
 	found := f.Object(root, "the tools file", f.fields())
 	f.Require(root, "the tools file", found, "tools")
+	f.settleTrust()
 	if err := f.Problems.Err(); err != nil {
 		return nil, err
 	}

@@ -171,6 +171,7 @@ func (f *toolsFile) readTool(name string, n *yaml.Node) *ToolDef {
 func (f *toolsFile) toolFields(t *ToolDef) yamldoc.Fields {
 	return yamldoc.Fields{
 		"effects":       yamldoc.Choice(f.Reader, &t.Effects, steps.EffectsNone, steps.EffectsIdempotent, steps.EffectsUnsafe),
+		"trust":         f.trust(&t.Trust),
 		"timeout":       yamldoc.Kept(&t.at.timeout, f.duration(&t.Timeout, 0)),
 		"rungs":         func(n *yaml.Node) { f.readRungs(t, n) },
 		"description":   func(n *yaml.Node) { t.Description, _ = f.Text(n) },

@@ -20,12 +20,12 @@ var inProbe = expr.Readable{Roots: []string{"params", "output"}, Absent: map[str
 	"input": toolsSeeParams, "steps": toolsSeeParams, "run": toolsSeeParams, "item": toolsSeeParams, "index": toolsSeeParams,
 }}
 
+// inApproval is what an approval rule may read: the call's parameters, and whether they are made from untrusted output.
+var inApproval = expr.Readable{Roots: []string{"params", "untrusted"}, Absent: inTools.Absent}
+
 // readApproval reads `approval: always`, or a mapping that says when and by whom.
 func (f *toolsFile) readApproval(t *ToolDef, n *yaml.Node) {
-	a := &steps.Approval{
-		Decisions: []steps.Verb{steps.VerbApprove, steps.VerbReject, steps.VerbEdit, steps.VerbAbort},
-		Approvers: 1, ValidFor: defaultValidFor, OnDeadline: steps.ExpiryEscalate,
-	}
+	a := defaultApproval()
 	t.Approval = a
 	if yamldoc.IsString(n) {
 		if n.Value != "always" {
@@ -36,10 +36,17 @@ func (f *toolsFile) readApproval(t *ToolDef, n *yaml.Node) {
 	f.Object(n, "approval", f.approvalFields(a))
 }
 
+func defaultApproval() *steps.Approval {
+	return &steps.Approval{
+		Decisions: []steps.Verb{steps.VerbApprove, steps.VerbReject, steps.VerbEdit, steps.VerbAbort},
+		Approvers: 1, ValidFor: defaultValidFor, OnDeadline: steps.ExpiryEscalate,
+	}
+}
+
 // approvalFields are the keys of an approval.
 func (f *toolsFile) approvalFields(a *steps.Approval) yamldoc.Fields {
 	return yamldoc.Fields{
-		"when":          f.condition(&a.When, inTools),
+		"when":          f.condition(&a.When, inApproval),
 		"decisions":     func(n *yaml.Node) { f.readDecisions(a, n) },
 		"approvers":     f.Int(&a.Approvers, 1, 2),
 		"not_submitter": f.Bool(&a.NotSubmitter),

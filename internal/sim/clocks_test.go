@@ -152,7 +152,7 @@ func (c *skewed) play(by time.Duration, broken sim.Mutant) *sim.Played {
 		World:         func(call sim.Call) sim.Happens { return c.world(acted, call) },
 		Acted:         func(sim.Effect) { acted++ },
 		Ahead:         func(who string, _ time.Time) time.Duration { return c.ahead(who, by) },
-		NeedsApproval: func(string, json.RawMessage) bool { return pay.Approval != nil },
+		NeedsApproval: func(string, json.RawMessage, bool) bool { return pay.Approval != nil },
 		People: func(s *steps.State, n int) []sim.Decision {
 			verb := steps.VerbRetry
 			switch {

@@ -132,9 +132,9 @@ func (b *both) play() string {
 	calls := map[string]int{}
 	p := sim.Play(sim.Options{
 		Program: doc.Program, Input: json.RawMessage(`{}`), By: "sue",
-		NeedsApproval: func(tool string, params json.RawMessage) bool {
+		NeedsApproval: func(tool string, params json.RawMessage, untrusted bool) bool {
 			ask := tools.Tools[tool].NeedsApproval
-			return ask != nil && ask(params)
+			return ask != nil && ask(params, untrusted)
 		},
 		World: func(c sim.Call) sim.Happens {
 			calls[c.Tool+c.RungName]++

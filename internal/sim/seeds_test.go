@@ -198,7 +198,7 @@ func (w *random) options() sim.Options {
 		World: w.world, People: w.people, Hop: w.hop,
 		Acted:         func(e sim.Effect) { w.acted[e.Step]++ },
 		Ended:         w.ended,
-		NeedsApproval: func(tool string, _ json.RawMessage) bool { return w.prog.Tools[tool].Approval != nil },
+		NeedsApproval: func(tool string, _ json.RawMessage, _ bool) bool { return w.prog.Tools[tool].Approval != nil },
 		Crash:         func(int) bool { return w.chance(25) },
 		Freeze:        w.freeze,
 		Pause:         w.pause,

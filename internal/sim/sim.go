@@ -32,7 +32,7 @@ type Options struct {
 	// CheckInput is the worker's check of the parameters of a tool; nil where there is none.
 	CheckInput func(tool string, params json.RawMessage) error
 	// NeedsApproval is the worker's own question whether a call needs an approval; nil: none does.
-	NeedsApproval func(tool string, params json.RawMessage) bool
+	NeedsApproval func(tool string, params json.RawMessage, untrusted bool) bool
 	// People say what is decided about an escalation that has just opened, the n-th of the state. Nil: nobody decides.
 	People func(s *steps.State, n int) []Decision
 	// Serves says whether workers serve the rung of a message; nil: they serve all.

@@ -163,7 +163,7 @@ func (h *hand) needsApproval() bool {
 	if h.p.NeedsApproval == nil || h.m.RungName == steps.VerifyRung || t.Rung(h.m.Rung).Harmless() {
 		return false
 	}
-	return h.p.NeedsApproval(h.m.Tool, h.m.Params)
+	return h.p.NeedsApproval(h.m.Tool, h.m.Params, h.p.truth.Untrusted(h.m.Step))
 }
 
 var errForged = errors.New("nobody has signed it")

@@ -179,6 +179,7 @@ func (c *change) turnEnded(i, u int) {
 	}
 	t := &l.turns[len(l.turns)-1]
 	c.Units[i].tainted = c.Units[i].tainted || c.Units[u].tainted
+	c.warn(i, c.Units[u].stranger)
 	if c.Units[u].phase != PhaseSucceeded {
 		c.skip(i)
 		return
@@ -249,7 +250,7 @@ func (c *change) propose(i int, calls []proposal) {
 	for k := range calls {
 		tool, _ := c.toolOf(i, calls[k].Name)
 		u := c.sub(i, agentCall, callID(c.Units[l.turns[at].unit].ID, k+1), int32(tool))
-		c.Units[u].tainted = c.Units[i].tainted
+		c.Units[u].tainted, c.Units[u].stranger = c.Units[i].tainted, c.Units[i].stranger
 		l.turns[at].calls = append(l.turns[at].calls, u)
 	}
 	for k, p := range calls {
@@ -313,6 +314,7 @@ func (c *change) callEnded(i, u int) {
 	}
 	c.unsettle(u)
 	c.Units[i].tainted = c.Units[i].tainted || c.Units[u].tainted && c.Units[u].phase == PhaseSucceeded
+	c.warn(i, c.Units[u].stranger)
 	if l.busy == 0 && c.ending == "" && !c.Units[i].Over() {
 		c.nextTurn(i)
 	}

@@ -110,13 +110,13 @@ func (c *change) needsApproval(i int) (why string, need bool) {
 	case string(v) != "true":
 		return fmt.Sprintf("%s: its approval condition gives %.60s, not true or false", t.Name, v), true
 	}
-	return t.Name + " acts only with a person's approval when " + t.Approval.When + c.approvalFrom(i), true
+	return t.Name + " acts only with a person's approval when " + t.Approval.When + c.approvalFrom(i) + c.strangers(i, ask), true
 }
 
 // CallScope is what expressions about the call of unit i may read; output is nil before the call.
 func (s *State) CallScope(i int, output json.RawMessage) Scope {
 	c := s.scope(i)
-	c.params, c.output = s.Units[i].Params, output
+	c.params, c.output, c.untrusted = s.Units[i].Params, output, s.Units[i].stranger != ""
 	return c
 }
 

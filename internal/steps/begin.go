@@ -104,7 +104,7 @@ func (c *change) fanOut(i int) {
 	for n := range list {
 		c.Units = append(c.Units, Unit{
 			ID: c.Units[i].ID + "~" + strconv.Itoa(n), Node: c.Units[i].Node, Since: c.Seq,
-			origin: origin{kind: fanItem, parent: int32(i), item: int32(n)}, tainted: c.Units[i].tainted,
+			origin: origin{kind: fanItem, parent: int32(i), item: int32(n)}, tainted: c.Units[i].tainted, stranger: c.Units[i].stranger,
 		})
 	}
 	c.left += len(list)
@@ -150,6 +150,7 @@ func (c *change) collect(i int) {
 		}
 		out = append(out, orNull(it.Output)...)
 		c.Units[i].tainted = c.Units[i].tainted || it.tainted
+		c.warn(i, it.stranger)
 	}
 	c.Units[i].Output = append(out, ']')
 	c.done(i, PhaseSucceeded)
@@ -166,7 +167,7 @@ func orNull(v json.RawMessage) json.RawMessage {
 func (c *change) carry(i int, k Carried) {
 	u := &c.Units[i]
 	u.Output, u.Rung = k.Output, k.Rung
-	u.Degraded, u.tainted = k.Degraded, k.Tainted
+	u.Degraded, u.tainted, u.stranger = k.Degraded, k.Tainted, k.Untrusted
 	if k.State == StepSkipped {
 		c.done(i, PhaseSkipped)
 		return
@@ -174,7 +175,7 @@ func (c *change) carry(i int, k Carried) {
 	c.done(i, PhaseSucceeded)
 }
 
-// taint marks unit i when something that it needs is degraded.
+// taint marks unit i when something that it needs is degraded or untrusted.
 func (c *change) taint(i int) {
 	u := &c.Units[i]
 	if u.origin.kind != planStep {
@@ -182,6 +183,7 @@ func (c *change) taint(i int) {
 	}
 	for _, j := range c.Program.Nodes[i].Needs {
 		u.tainted = u.tainted || c.Units[j].tainted
+		c.warn(i, c.Units[j].stranger)
 	}
 }
 
@@ -262,6 +264,7 @@ func (c *change) skip(i int) {
 func (c *change) done(i int, to Phase) {
 	c.become(i, to)
 	u := &c.Units[i]
+	c.distrust(i)
 	if to == PhaseSucceeded && u.origin.kind != undo && !u.ofAgent() {
 		c.completed = append(c.completed, i)
 	}

@@ -19,7 +19,7 @@ func Carry(s *State) []Carried {
 		if u.origin.kind == undo || u.ofAgent() || !u.State().Done() || undone[i] || u.Fault != nil {
 			continue
 		}
-		list = append(list, Carried{Step: u.ID, State: u.State(), Rung: u.Rung, Output: u.Output, Degraded: carriedLabel(s, i), Tainted: u.tainted})
+		list = append(list, Carried{Step: u.ID, State: u.State(), Rung: u.Rung, Output: u.Output, Degraded: carriedLabel(s, i), Tainted: u.tainted, Untrusted: u.stranger})
 	}
 	return list
 }

@@ -159,6 +159,9 @@ func (s *State) resultOf(i int) (text string, failed bool) {
 		if s.mayHaveHappened(i) {
 			text += ". It may have happened all the same"
 		}
+		if s.strange(i) {
+			text += " (" + asData + ")"
+		}
 		return text, true
 	}
 	u := &s.Units[i]
@@ -171,6 +174,9 @@ func (s *State) resultOf(i int) (text string, failed bool) {
 	}
 	if u.edit > 0 {
 		notes["changed_by_a_person"] = u.Params
+	}
+	if s.strange(i) {
+		notes["untrusted"] = asData
 	}
 	if len(notes) == 0 {
 		return plain(u.Output), false

@@ -96,7 +96,7 @@ func (c *change) compensate() {
 }
 
 func (c *change) undo(i int) {
-	c.Units = append(c.Units, Unit{ID: c.Units[i].ID + "~undo", Node: c.Units[i].Node, Since: c.Seq, origin: origin{kind: undo, parent: int32(i)}})
+	c.Units = append(c.Units, Unit{ID: c.Units[i].ID + "~undo", Node: c.Units[i].Node, Since: c.Seq, origin: origin{kind: undo, parent: int32(i)}, stranger: c.Units[i].stranger})
 	c.left++
 	c.prepare(len(c.Units) - 1)
 }

@@ -90,6 +90,8 @@ type Carried struct {
 	Output   json.RawMessage `json:"output,omitempty"`   // nil for a skipped step
 	Degraded *Degraded       `json:"degraded,omitempty"` // how the result came about, where not as meant
 	Tainted  bool            `json:"tainted,omitempty"`  // what is made from the result is degraded too
+	// Untrusted is the unit that brought in the untrusted output which the result is made from; empty = none.
+	Untrusted string `json:"untrusted,omitempty"`
 }
 
 // Cancelled asks the run to stop: attempts end, completed steps are compensated.

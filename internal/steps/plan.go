@@ -105,10 +105,17 @@ const (
 	EffectsUnsafe     Effects = "unsafe"     // must not be repeated once it may have acted; the default
 )
 
+// Trust says whether somebody vouches for what a tool gives.
+type Trust string
+
+// Untrusted is the trust of a tool whose output strangers write: pages, mails, tickets. What is made from it is untrusted too.
+const Untrusted Trust = "untrusted"
+
 // Tool is the policy of a tool: its ladder, its effects, its budget. How a rung is executed is the worker's business.
 type Tool struct {
 	Name         string          `json:"name"`                    // `<word>.<word>`, at least one word
 	Effects      Effects         `json:"effects"`                 // whether it may be repeated
+	Trust        Trust           `json:"trust,omitempty"`         // whether somebody vouches for its output
 	Timeout      Duration        `json:"timeout"`                 // the step's budget over attempts, rungs, queue and backoff; 0 = none
 	Rungs        []Rung          `json:"rungs"`                   // the ladder, best first
 	InputSchema  json.RawMessage `json:"input_schema,omitempty"`  // JSON Schema of the parameters
@@ -124,7 +131,7 @@ type Tool struct {
 
 // Approval says which calls of a tool wait for a person, and what that person may do.
 type Approval struct {
-	When         string   `json:"when,omitempty"`          // a bare expression over params; empty = always
+	When         string   `json:"when,omitempty"`          // a bare expression over params and untrusted; empty = always
 	Decisions    []Verb   `json:"decisions"`               // what a person may decide
 	Approvers    int      `json:"approvers"`               // different people who must approve, 1 or 2
 	NotSubmitter bool     `json:"not_submitter,omitempty"` // whoever submitted the run cannot approve

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -376,6 +377,35 @@ func submitted(s *steps.State, i int) *steps.Tool {
 	return n.Tool
 }
 
+// neverAsks reports whether an approval rule, or each of several that were joined, surely asks for nothing.
+func neverAsks(when string, untrusted bool) bool {
+	return !slices.ContainsFunc(strings.Split(when, " || "), func(one string) bool {
+		one = strings.Trim(one, "()")
+		return one != "json:false" && (one != "untrusted" || untrusted)
+	})
+}
+
+// checkStrangers: what strangers may have written is untrusted, and so is what is made from it.
+func (g *player) checkStrangers() {
+	for i := range g.State.Units {
+		u := &g.State.Units[i]
+		if g.State.Tool(i).Trust == steps.Untrusted && u.State() == steps.StepSucceeded && u.AnswerBy == "" && !g.State.Untrusted(u.ID) {
+			g.Fatalf("%s is trusted", u.ID)
+		}
+		if slices.ContainsFunc(g.State.Differences(), func(d steps.PolicyDifference) bool { return slices.Contains(d.Changes, "trust") }) {
+			continue // what had begun before a worker said so is as it was
+		}
+		if u.Params == nil || u.ID != g.State.Program.Plan.Steps[u.Node].ID {
+			continue
+		}
+		for _, need := range g.State.Program.Plan.Steps[u.Node].Needs {
+			if g.State.Untrusted(need) && !g.State.Untrusted(u.ID) {
+				g.Fatalf("%s is trusted, and made from %s", u.ID, need)
+			}
+		}
+	}
+}
+
 // checkApproved: nothing that needs approval is in the queue without as many as it needs, for exactly these parameters.
 func (g *player) checkApproved() {
 	for _, m := range steps.Wants(g.State, nil).Steps {
@@ -383,7 +413,7 @@ func (g *player) checkApproved() {
 		if len(m.Policies.Heard) < policies(g.State, m.Tool) {
 			continue // it was queued before the rule was heard of; the worker that brought it up hands it back
 		}
-		if t.Approval == nil || t.Approval.When == "json:false" || m.RungName == steps.VerifyRung || t.Rung(m.Rung).Harmless() {
+		if t.Approval == nil || neverAsks(t.Approval.When, g.State.Untrusted(m.Step)) || m.RungName == steps.VerifyRung || t.Rung(m.Rung).Harmless() {
 			continue
 		}
 		digest, err := t.CallDigest(m.Params)
@@ -414,6 +444,7 @@ func (g *player) check() {
 	g.checkAdvice()
 	g.checkLive()
 	g.checkApproved()
+	g.checkStrangers()
 	g.checkLadders()
 	if got, want := g.Have(), stepstest.WantedText(steps.Wants(g.State, nil), g.State); got != want {
 		g.Fatalf("after %+v differences add up to\n%s\nbut wanted is\n%s", g.Records[len(g.Records)-1], got, want)
@@ -587,7 +618,7 @@ func drawTool(t *rapid.T) map[string]string {
 	one := func(name string, of ...string) string { return rapid.SampledFrom(of).Draw(t, name) }
 	return map[string]string{
 		"rungs": one("rungs", "a", "a,b", "a,b,c", "a,cached", "a,human", "human,b"), "max": one("max", "1", "2", "3"),
-		"approval": one("approval", "", "", "always", "json:true", "json:false", "fail"), "approvers": one("approvers", "1", "2"), "others": one("others", "", "yes"),
+		"trust": one("trust", "", "", "untrusted"), "approval": one("approval", "", "", "always", "json:true", "json:false", "untrusted", "fail"), "approvers": one("approvers", "1", "2"), "others": one("others", "", "yes"),
 		"deadline": one("deadline", "", "2s"), "on_deadline": one("on_deadline", "escalate", "fail", "fallback", "park"),
 		"on_reject": one("on_reject", "", "skip", "fail", "fallback"), "ask": one("ask", "", "2s"), "on_ask": one("on_ask", "escalate", "fail", "fallback", "park"),
 		"verify": one("verify", "", "", "output-is:[1]", "fail"),

@@ -14,6 +14,7 @@ type Scope struct {
 	each  bool
 
 	params, output json.RawMessage // of a call, for what is asked about it
+	untrusted      bool            // what that call is made from
 }
 
 // Input is the run's input. It is decoded once for each run, since most steps ask for it.
@@ -35,6 +36,9 @@ func (c Scope) Params() any { return Decode(c.params) }
 
 // Output is what that call gave.
 func (c Scope) Output() any { return Decode(c.output) }
+
+// Untrusted reports whether that call is made from what nobody vouches for.
+func (c Scope) Untrusted() bool { return c.untrusted }
 
 // Run is what the root `run` shows: id, workflow, labels.
 func (c Scope) Run() map[string]any {

@@ -2,6 +2,7 @@ package steps
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 // submitter's is pinned into the run; each worker has its own, and whatever is stricter counts.
 type ToolPolicy struct {
 	Effects      Effects         `json:"effects"`                 // whether it may be repeated
+	Trust        Trust           `json:"trust,omitempty"`         // whether somebody vouches for its output
 	Approval     *Approval       `json:"approval,omitempty"`      // nil: it may act unasked
 	InputSchema  json.RawMessage `json:"input_schema,omitempty"`  // JSON Schema of the parameters
 	OutputSchema json.RawMessage `json:"output_schema,omitempty"` // JSON Schema of the output
@@ -24,7 +26,7 @@ type ToolPolicy struct {
 // Policy is the policy part of a tool.
 func (t *Tool) Policy() ToolPolicy {
 	return ToolPolicy{
-		Effects: t.Effects, Approval: t.Approval, InputSchema: t.InputSchema, OutputSchema: t.OutputSchema, Verify: t.Verify, Definition: t.Definition,
+		Effects: t.Effects, Trust: t.Trust, Approval: t.Approval, InputSchema: t.InputSchema, OutputSchema: t.OutputSchema, Verify: t.Verify, Definition: t.Definition,
 	}
 }
 
@@ -59,6 +61,7 @@ func wholeMillis(d Duration) Duration { return Duration(time.Duration(d).Round(t
 func (t *Tool) tightened(p ToolPolicy) (merged Tool, changes []string) {
 	merged = *t
 	merged.Effects = saferEffects(t.Effects, p.Effects)
+	merged.Trust = cmp.Or(t.Trust, p.Trust)
 	merged.Approval = bothApprovals(t.Approval, p.Approval)
 	merged.InputSchema = orRaw(t.InputSchema, p.InputSchema)
 	merged.OutputSchema = orRaw(t.OutputSchema, p.OutputSchema)
@@ -73,7 +76,7 @@ func (t *Tool) tightened(p ToolPolicy) (merged Tool, changes []string) {
 		name     string
 		old, now any
 	}{
-		{"effects", old.Effects, now.Effects}, {"approval", old.Approval, now.Approval}, {"input_schema", old.InputSchema, now.InputSchema},
+		{"effects", old.Effects, now.Effects}, {"trust", old.Trust, now.Trust}, {"approval", old.Approval, now.Approval}, {"input_schema", old.InputSchema, now.InputSchema},
 		{"output_schema", old.OutputSchema, now.OutputSchema}, {"verify", old.Verify, now.Verify}, {"definition", old.Definition, now.Definition},
 	} {
 		if !sameJSON(part.old, part.now) {

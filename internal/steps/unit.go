@@ -24,7 +24,8 @@ type Unit struct {
 	Rejected *Decided        // the rejection that ended it or sent it down its ladder
 
 	phase    Phase
-	tainted  bool // its input or its result is degraded, and so is all that is made from it
+	tainted  bool   // its input or its result is degraded, and so is all that is made from it
+	stranger string // the unit that brought in the untrusted output which its input or its result is made from; empty: none
 	origin   origin
 	unmet    int32 // steps that it needs and that are not done yet
 	edit     int32 // grows when a person changes the parameters; part of the idempotency key

@@ -12,7 +12,7 @@ import (
 	"belay/internal/steps"
 )
 
-// Expression compiles the small expressions of tests: json:<value>, out:<step>, state:<step>, item, fail.
+// Expression compiles the small expressions of tests: json:<value>, out:<step>, state:<step>, item, untrusted, fail.
 func Expression(src string) steps.Expr {
 	if src == "" {
 		return nil
@@ -26,6 +26,8 @@ func Expression(src string) steps.Expr {
 			return json.Marshal(c.Step(arg)["output"])
 		case "state":
 			return json.Marshal(c.Step(arg)["state"])
+		case "untrusted":
+			return json.Marshal(c.Untrusted())
 		case "params":
 			return json.Marshal(c.Params())
 		case "output-is":
@@ -87,9 +89,10 @@ func asksOf(t steps.Tool) steps.Asks {
 	return asks
 }
 
-// ParseTool reads effects=, timeout=, rungs=a,b, max=, initial=, cap=.
+// ParseTool reads effects=, trust=, timeout=, rungs=a,b, max=, initial=, cap=.
 func ParseTool(name string, o map[string]string) steps.Tool {
 	t := steps.Tool{Name: name, Effects: steps.EffectsNone, Timeout: steps.Duration(time.Minute)}
+	t.Trust = steps.Trust(o["trust"])
 	if o["effects"] != "" {
 		t.Effects = steps.Effects(o["effects"])
 	}

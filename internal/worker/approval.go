@@ -20,7 +20,29 @@ func (j *job) approvalNeeded() bool {
 		return true
 	}
 	j.m.Params = canonical // what is checked is what is executed, byte for byte
-	return j.rung.NeedsApproval(canonical)
+	need, otherwise := j.rung.NeedsApproval(canonical, true), j.rung.NeedsApproval(canonical, false)
+	if need != otherwise && !j.untrusted() {
+		return otherwise
+	}
+	return need
+}
+
+// trust is what the run's log has said about what a call is made from, once it is read.
+type trust struct{ read, untrusted bool }
+
+// untrusted reports whether the call in hand is made from what nobody vouches for, by the run's own log. It is where that
+// cannot be read, and then the call is not made now.
+func (j *job) untrusted() bool {
+	if j.trust.read {
+		return j.trust.untrusted
+	}
+	err := j.withState(func(s *steps.State) { j.trust.untrusted = s.Untrusted(j.m.Step) })
+	if err != nil {
+		j.unchecked = err
+		return true
+	}
+	j.trust.read = true
+	return j.trust.untrusted
 }
 
 // guard returns what the call is checked against.

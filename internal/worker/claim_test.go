@@ -95,7 +95,7 @@ func TestAKeyThatCannotBeReadRefusesNothing(t *testing.T) {
 	w := New(Options{Bus: r.Bus, Tools: map[ladder.Key]ladder.Rung{tool: {}}, Name: "w", AckWait: ackWait, Keys: away{}})
 	w.pending.add()
 	j := &job{Worker: w, inHand: w.keeper.keep(bus.Delivery{Entry: bus.Entry{Time: time.Now()}, Count: 1}), worker: "w"}
-	j.rung = ladder.Rung{Tool: gated, Effects: steps.EffectsUnsafe, NeedsApproval: func(json.RawMessage) bool { return true }}
+	j.rung = ladder.Rung{Tool: gated, Effects: steps.EffectsUnsafe, NeedsApproval: func(json.RawMessage, bool) bool { return true }}
 	j.handling.StepMessage, j.m = m, &j.handling.StepMessage
 	j.handling.Slot(j.own())
 	if j.proceed(steps.ActBegin) || j.unchecked == nil {

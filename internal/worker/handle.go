@@ -27,6 +27,7 @@ type job struct {
 	worker    string          // the worker in its events: the worker's name, for unsafe tools with a token of this delivery
 	awaited   bool            // Started is in the log already
 	unchecked error           // why an approval could not be checked
+	trust     trust           // of what the call is made from
 	asks      json.RawMessage // the conversation that a turn of an agent goes on with; nil for other calls
 	claimed   time.Time       // when its claim was last sent
 	behind    behind          // where a claim is to be stored that is in doubt
