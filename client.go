@@ -115,7 +115,7 @@ func (c *Client) Escalation(ctx context.Context, id string) (*belaytype.Dossier,
 // Decide records a decision on an open escalation. [ErrDecided] means that somebody decided first; the
 // [*AlreadyDecided] in it says who, what and when. Repeating the same decision by the same person does no harm.
 func (c *Client) Decide(ctx context.Context, escalation string, d belaytype.Decision) error {
-	act := people.Act{Verb: people.Action(d.Verb), Reason: d.Reason, Digest: d.Digest}
+	act := people.Act{Verb: people.Action(d.Verb), Reason: d.Reason, Scope: d.Scope, Digest: d.Digest}
 	for into, v := range map[*json.RawMessage]any{&act.Params: d.Params, &act.Answer: d.Answer} {
 		if v == nil {
 			continue

@@ -128,7 +128,7 @@ func fact(f view.Fact) belaytype.Fact { return belaytype.Fact{Name: f.Name, Valu
 func decided(d *steps.Decided) *belaytype.Decided {
 	return maybe(d, func(d steps.Decided) belaytype.Decided {
 		return belaytype.Decided{
-			Escalation: d.Escalation, Verb: belaytype.Verb(d.Verb), By: d.By, Via: d.Via, Reason: d.Reason, Params: d.Params, Patch: d.Patch,
+			Escalation: d.Escalation, Verb: belaytype.Verb(d.Verb), By: d.By, Via: d.Via, Reason: d.Reason, Scope: string(d.Scope), Params: d.Params, Patch: d.Patch,
 			Answer: d.Answer, Reopens: d.Reopens, Grant: maybe(d.Grant, grant), Over: d.Over, Unproven: d.Unproven,
 		}
 	})
@@ -176,10 +176,16 @@ func approvalShown(a view.Approval) belaytype.Approval {
 
 func asked(q view.Question) belaytype.AskedQuestion { return belaytype.AskedQuestion(q) }
 
-func rejection(d steps.Denial) belaytype.Rejection { return belaytype.Rejection(d) }
+func rejection(d steps.Denial) belaytype.Rejection {
+	return belaytype.Rejection{
+		Escalation: d.Escalation, Step: d.Step, By: d.By, Reason: d.Reason, At: d.At, Scope: string(d.Scope), Covers: d.Covers, ReopenedBy: d.ReopenedBy, ReopenedAs: d.ReopenedAs,
+	}
+}
+
+func scope(s steps.DenialScope) string { return string(s) }
 
 func offer(o view.Offer) belaytype.Offer {
-	return belaytype.Offer{Verb: belaytype.Verb(o.Verb), Effect: o.Effect, NeedsReason: o.NeedsReason, Grave: o.Grave, Schema: o.Schema}
+	return belaytype.Offer{Verb: belaytype.Verb(o.Verb), Effect: o.Effect, NeedsReason: o.NeedsReason, Grave: o.Grave, Scopes: each(o.Scopes, scope), Schema: o.Schema}
 }
 
 func suggestion(s view.Suggestion) belaytype.Suggestion {

@@ -91,6 +91,8 @@ type Rejection struct {
 	By         string    `json:"by"`                    // who rejected it
 	Reason     string    `json:"reason"`                // in that person's words
 	At         time.Time `json:"at"`                    // the log's time
+	Scope      string    `json:"scope,omitempty"`       // what it covers beside exactly this call, tool or target; empty = nothing
+	Covers     string    `json:"covers,omitempty"`      // the same in words, with a scope
 	ReopenedBy string    `json:"reopened_by,omitempty"` // the approver who allowed the call to be proposed again; empty: the rejection stands
 	ReopenedAs string    `json:"reopened_as,omitempty"` // that approver's reason
 }
@@ -100,6 +102,7 @@ type Offer struct {
 	Verb        Verb            `json:"verb"`                   // what to send
 	Effect      string          `json:"effect"`                 // what it does, in words
 	NeedsReason bool            `json:"needs_reason,omitempty"` // it is refused without a reason
+	Scopes      []string        `json:"scopes,omitempty"`       // reject: what it may cover beside exactly this call
 	Grave       bool            `json:"grave,omitempty"`        // ask for confirmation before sending it
 	Schema      json.RawMessage `json:"schema,omitempty"`       // of the new parameters (edit), the output (answer), or what the agent gets (extend)
 }
@@ -157,6 +160,7 @@ type Decided struct {
 	By         string          `json:"by"`                // who decided
 	Via        string          `json:"via,omitempty"`     // cli, console, api
 	Reason     string          `json:"reason,omitempty"`  // in that person's words; a rejection must have one
+	Scope      string          `json:"scope,omitempty"`   // reject: what it covers beside exactly the same call, tool or target
 	Params     json.RawMessage `json:"params,omitempty"`  // edit: the whole new parameters
 	Patch      json.RawMessage `json:"patch,omitempty"`   // edit: what is different, a JSON Patch with tests
 	Answer     json.RawMessage `json:"answer,omitempty"`  // answer: the output
@@ -188,6 +192,7 @@ type Decision struct {
 	Verb   Verb   // one that the escalation allows
 	By     string // who decides; required
 	Reason string // reject needs one
+	Scope  string // reject: what it covers beside exactly this call, one of Offer.Scopes: tool or target; empty = nothing
 	Digest string // approve: of what was shown, Dossier.Approval.Digest
 	Params any    // edit: the whole new parameters, anything that is a JSON object
 	Answer any    // answer: what stands for the tool's output

@@ -38,6 +38,8 @@ export interface Starting {
 export interface Decision {
   verb: Verb;
   reason?: string;
+  /** reject: what it covers beside exactly this call. */
+  scope?: "tool" | "target";
   /** edit: the whole new parameters. */
   params?: Record<string, unknown>;
   /** answer: the step's output. */

@@ -24,10 +24,10 @@ export class Escalation {
   }
 
   // decide decides it as it was loaded.
-  async decide(verb, {reason, params, answer, take} = {}) {
+  async decide(verb, {reason, scope, params, answer, take} = {}) {
     if (!this.etag) await this.load();
     const digest = verb === "approve" ? this.digest : undefined;
-    return this.belay.decide(this.id, verb, {reason, params, answer, take, digest, etag: this.etag});
+    return this.belay.decide(this.id, verb, {reason, scope, params, answer, take, digest, etag: this.etag});
   }
 
   claim({take} = {}) { return this.belay.act(this.id, "claim", {take}); }

@@ -36,6 +36,7 @@ type Record struct {
 	Effect  string          `json:"effect,omitempty"`  // what it did, or why it did nothing, in the words of the reply
 	Over    string          `json:"over,omitempty"`    // who had claimed the escalation then
 	Reopens string          `json:"reopens,omitempty"` // the escalation whose rejection of the same call this withdrew
+	Scope   string          `json:"scope,omitempty"`   // what a rejection covers beside exactly this call
 	Reason  string          `json:"reason,omitempty"`  // as they wrote it; empty if they gave none
 	Summary string          `json:"summary,omitempty"` // what the call in question does, in one line
 	Digest  string          `json:"digest,omitempty"`  // of what was approved

@@ -391,7 +391,7 @@ func (r *Recorder) complete(ctx context.Context, rec *Record, ev steps.Event) er
 		return err
 	}
 	w := view.Tell(s, view.Act{Event: ev, Seq: rec.Seq})
-	rec.Counts, rec.Effect, rec.Reopens = new(w.Counts()), w.Text, d.Reopens
+	rec.Counts, rec.Effect, rec.Reopens, rec.Scope = new(w.Counts()), w.Text, d.Reopens, string(d.Scope)
 	n := s.FindEscalation(d.Escalation)
 	if !decided || n < 0 {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/wI2L/jsondiff"
 
@@ -15,6 +16,9 @@ import (
 // check refuses a decision that the fold would accept and the tool would not.
 func check(s *steps.State, n int, d steps.Decided) (steps.Decided, error) {
 	e := &s.Escalations[n]
+	if err := checkScope(s, e, d); err != nil {
+		return d, err
+	}
 	switch d.Verb {
 	case steps.VerbEdit:
 		return checkEdit(s, e, d)
@@ -24,6 +28,20 @@ func check(s *steps.State, n int, d steps.Decided) (steps.Decided, error) {
 		return d, checkAnswer(s, e, d.Answer)
 	}
 	return d, nil
+}
+
+// checkScope refuses what a rejection cannot cover.
+func checkScope(s *steps.State, e *steps.Escalation, d steps.Decided) error {
+	possible := s.Scopes(e)
+	switch {
+	case d.Scope == "" || d.Verb == steps.VerbReject && slices.Contains(possible, d.Scope):
+		return nil
+	case d.Verb != steps.VerbReject:
+		return fmt.Errorf("%w: scope belongs to reject, not to %s", ErrInvalid, d.Verb)
+	case possible == nil:
+		return fmt.Errorf("%w: scope %q: there are no other calls that a rejection of this one could cover; leave it out", ErrInvalid, d.Scope)
+	}
+	return fmt.Errorf("%w: scope %q is not possible here; leave it out, or give one of %v", ErrInvalid, d.Scope, possible)
 }
 
 // checkEdit puts the new parameters into their canonical form and adds what has changed.

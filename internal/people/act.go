@@ -9,6 +9,7 @@ import (
 type Act struct {
 	Verb   Action          `json:"verb,omitempty"`   // what to do; one of the actions of a role
 	Reason string          `json:"reason,omitempty"` // in the words of the actor; reject and reopen need one
+	Scope  string          `json:"scope,omitempty"`  // reject: what it covers beside exactly this call, tool or target; empty = nothing
 	Params json.RawMessage `json:"params,omitempty"` // edit: the whole new parameters, a JSON object
 	Answer json.RawMessage `json:"answer,omitempty"` // answer: the output, any JSON
 	To     string          `json:"to,omitempty"`     // assign: whom

@@ -74,11 +74,12 @@ func (c *change) awaitApproval(i int) bool {
 	}
 	u.Params, _ = Canonical(u.Params) // before the condition, which must judge what is executed
 	why, need := c.needsApproval(i)
-	if !need {
+	den := c.denied(i, digest)
+	if !need && (den == nil || den.Scope == "") {
 		u.permit.grants = nil
 		return false
 	}
-	if den := c.denied(i, digest); den != nil {
+	if den != nil {
 		u.permit.grants = nil
 		c.refuse(i, den)
 		return true

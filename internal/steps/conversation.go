@@ -195,13 +195,24 @@ func (s *State) noResult(i int) string {
 	skipped := func(e Escalation) bool { return e.Unit == i && e.Decision != nil && e.Decision.Verb == VerbSkip }
 	switch {
 	case u.Rejected != nil:
-		return "rejected by " + u.Rejected.By + because(u.Rejected.Reason) + ". Do not propose the same again"
+		return "rejected by " + u.Rejected.By + because(u.Rejected.Reason) + ". " + refusedNow(u.Rejected.Scope)
 	case slices.ContainsFunc(s.Escalations, skipped):
 		return "a person has skipped this call: there is no result"
 	case u.Fault != nil:
 		return u.Fault.Error()
 	}
 	return "there is no result"
+}
+
+// refusedNow says what is not to be proposed after a rejection.
+func refusedNow(scope DenialScope) string {
+	switch scope {
+	case ScopeTool:
+		return "Do not call this tool again: no call of it will be made"
+	case ScopeTarget:
+		return "Do not call this tool again for the same target: no such call will be made"
+	}
+	return "Do not propose the same again"
 }
 
 // plain is an output as text: one that is nothing but text stands for itself.

@@ -1,20 +1,31 @@
 package steps
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 )
 
-// Denial is a call that a person rejected. Within its step, items and all rounds and rungs included, the same call is
+// DenialScope says which calls a rejection covers beside exactly the same, within its step or agent.
+type DenialScope string
+
+const (
+	ScopeTool   DenialScope = "tool"   // every call of the tool
+	ScopeTarget DenialScope = "target" // every call of the tool that talks to the same: its first rung's target, filled in
+)
+
+// Denial is a call that a person rejected. Within its step, items and all rounds and rungs included, what it covers is
 // refused from then on without asking; elsewhere in the run whoever is asked about it is shown the rejection.
 type Denial struct {
-	Escalation string    `json:"escalation"`            // that asked
-	Step       string    `json:"step"`                  // the unit's id
-	By         string    `json:"by"`                    // who rejected it
-	Reason     string    `json:"reason"`                // in that person's words
-	At         time.Time `json:"at"`                    // the log's time
-	ReopenedBy string    `json:"reopened_by,omitempty"` // the approver who let it be proposed again; empty: it stands
-	ReopenedAs string    `json:"reopened_as,omitempty"` // the reason for that
+	Escalation string      `json:"escalation"`            // that asked
+	Step       string      `json:"step"`                  // the unit's id
+	By         string      `json:"by"`                    // who rejected it
+	Reason     string      `json:"reason"`                // in that person's words
+	At         time.Time   `json:"at"`                    // the log's time
+	Scope      DenialScope `json:"scope,omitempty"`       // what it covers beside exactly this call; empty = nothing
+	Covers     string      `json:"covers,omitempty"`      // the same in words, with a scope
+	ReopenedBy string      `json:"reopened_by,omitempty"` // the approver who let it be proposed again; empty: it stands
+	ReopenedAs string      `json:"reopened_as,omitempty"` // the reason for that
 }
 
 // denial is a Denial with what it is found by.
@@ -22,6 +33,8 @@ type denial struct {
 	Denial
 	node   int
 	digest string
+	tool   string
+	target string
 	said   Decided
 }
 
@@ -30,14 +43,83 @@ func (c *change) deny(e *Escalation, d Decided) {
 	if !c.since(2) || e.Digest == "" {
 		return
 	}
-	shown := Denial{Escalation: e.ID, Step: c.Units[e.Unit].ID, By: d.By, Reason: d.Reason, At: c.Now.UTC()}
-	c.denials = append(c.denials, denial{shown, c.Units[e.Unit].Node, e.Digest, d})
+	den := denial{
+		Denial: Denial{Escalation: e.ID, Step: c.Units[e.Unit].ID, By: d.By, Reason: d.Reason, At: c.Now.UTC(), Scope: d.Scope},
+		node:   c.Units[e.Unit].Node, digest: e.Digest, tool: c.pinned(e.Unit).Name, target: c.spokenTo(e.Unit), said: d,
+	}
+	den.Covers = den.words()
+	c.denials = append(c.denials, den)
+}
+
+// refuseOthers refuses what people are still asked about, and what the rejection d of unit i covers as well.
+func (c *change) refuseOthers(i int, d Decided) {
+	for k := 0; d.Scope != "" && k < len(c.Units) && c.ending == ""; k++ {
+		if c.Units[k].phase != PhaseHeld || c.Units[k].Node != c.Units[i].Node {
+			continue
+		}
+		digest, err := c.Tool(k).CallDigest(c.Units[k].Params)
+		if err != nil {
+			continue
+		}
+		if den := c.denied(k, digest); den != nil {
+			c.supersede(k)
+			c.refuse(k, den)
+		}
+	}
+}
+
+// words says which calls a rejection with a scope covers.
+func (d *denial) words() string {
+	switch d.Scope {
+	case ScopeTool:
+		return "every call of " + d.tool
+	case ScopeTarget:
+		return "every call of " + d.tool + " to " + d.target
+	}
+	return ""
+}
+
+// covers reports whether the rejection is of the call of unit i, whose digest is given, wherever in the run it stands.
+func (d *denial) covers(s *State, i int, digest string) bool {
+	switch {
+	case d.digest == digest:
+		return true
+	case d.tool != s.pinned(i).Name:
+		return false
+	}
+	return d.Scope == ScopeTool || d.Scope == ScopeTarget && d.target == s.spokenTo(i)
+}
+
+// spokenTo is what the first rung of unit i's tool talks to, with the parameters filled in; the same for all calls where it
+// does not depend on them, and where it cannot be known.
+func (s *State) spokenTo(i int) string {
+	fill := s.Asks(i).Targets[0]
+	if fill == nil {
+		return ""
+	}
+	v, err := fill(s.CallScope(i, nil))
+	var text string
+	if err != nil || json.Unmarshal(v, &text) != nil {
+		return ""
+	}
+	return text
+}
+
+// Scopes are what a rejection of e may cover beside exactly the same call: where its step makes several calls of the tool.
+func (s *State) Scopes(e *Escalation) []DenialScope {
+	if e.Kind != KindApproval || e.Unit == RunUnit || !s.Units[e.Unit].IsCall() && s.Units[e.Unit].origin.kind != fanItem {
+		return nil
+	}
+	if s.spokenTo(e.Unit) == "" {
+		return []DenialScope{ScopeTool}
+	}
+	return []DenialScope{ScopeTool, ScopeTarget}
 }
 
 // denied is the rejection that stands against a call of unit i, nil when there is none.
 func (s *State) denied(i int, digest string) *denial {
 	for n := range s.denials {
-		if d := &s.denials[n]; d.node == s.Units[i].Node && d.digest == digest && d.ReopenedBy == "" {
+		if d := &s.denials[n]; d.node == s.Units[i].Node && d.ReopenedBy == "" && d.covers(s, i, digest) {
 			return d
 		}
 	}
@@ -46,7 +128,7 @@ func (s *State) denied(i int, digest string) *denial {
 
 // refuse ends unit i's call the way its earlier rejection did, without asking people.
 func (c *change) refuse(i int, d *denial) {
-	c.reject(i, d.said, "refused without asking: "+d.By+" has rejected exactly this call before ("+d.Escalation+")"+because(d.Reason))
+	c.reject(i, d.said, "refused without asking: "+d.By+" has rejected "+orElse(d.Covers, "exactly this call")+" before ("+d.Escalation+")"+because(d.Reason))
 }
 
 // reopen takes back the rejection that decision d runs into, where d says so and whoever decided may.
@@ -64,7 +146,7 @@ func (c *change) reopen(i int, d Decided) {
 // back their own rejection, and whoever submitted the run does not decide.
 func (s *State) whyNotReopen(i int, den *denial, d Decided) string {
 	rule := s.Tool(i).Approval
-	rejected := den.By + " has rejected exactly this call (" + den.Escalation + because(den.Reason) + ")"
+	rejected := den.By + " has rejected " + orElse(den.Covers, "exactly this call") + " (" + den.Escalation + because(den.Reason) + ")"
 	switch {
 	case strings.TrimSpace(d.Reason) == "":
 		return rejected + ": an approver may reopen it with a reason"
@@ -112,7 +194,7 @@ func (s *State) RejectedBefore(i int) []Denial {
 	}
 	var list []Denial
 	for _, d := range s.denials {
-		if d.digest == digest {
+		if d.covers(s, i, digest) {
 			list = append(list, d.Denial)
 		}
 	}
@@ -121,7 +203,7 @@ func (s *State) RejectedBefore(i int) []Denial {
 
 // Text puts it into words.
 func (d Denial) Text() string {
-	text := d.By + " has rejected exactly this call in step " + d.Step + " (" + d.Escalation + ")" + because(d.Reason)
+	text := d.By + " has rejected " + orElse(d.Covers, "exactly this call") + " in step " + d.Step + " (" + d.Escalation + ")" + because(d.Reason)
 	if d.ReopenedBy != "" {
 		text += "; " + d.ReopenedBy + " has reopened it" + because(d.ReopenedAs)
 	}

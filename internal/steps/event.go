@@ -199,6 +199,7 @@ type Decided struct {
 	By         string          `json:"by"`                // who decided
 	Via        string          `json:"via,omitempty"`     // cli, console, api
 	Reason     string          `json:"reason,omitempty"`  // in that person's words; a rejection must have one
+	Scope      DenialScope     `json:"scope,omitempty"`   // reject: which other calls it covers; empty = none, but for exactly the same
 	Params     json.RawMessage `json:"params,omitempty"`  // edit: the whole new parameters
 	Patch      json.RawMessage `json:"patch,omitempty"`   // edit: what changes, as a JSON Patch with tests; for people
 	Answer     json.RawMessage `json:"answer,omitempty"`  // answer: the output

@@ -191,6 +191,7 @@ func (c *change) decideUnit(e *Escalation, d Decided) {
 	case VerbReject:
 		c.deny(e, d)
 		c.reject(i, d, "rejected by "+d.By+because(d.Reason))
+		c.refuseOthers(i, d)
 	case VerbRetry:
 		if e.Kind == KindUnknown && c.stillRunning(i) > 0 {
 			c.tooSoon(i)

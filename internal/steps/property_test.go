@@ -331,7 +331,7 @@ func (g *player) decide() {
 
 // decision is a person's; sometimes a grant is forged for something else than what is asked.
 func (g *player) decision(n int, v steps.Verb, by string) steps.Decided {
-	d := steps.Decided{Escalation: g.State.Escalations[n].ID, Verb: v, By: by, Reason: "so", Params: json.RawMessage(`{"p":2}`), Answer: json.RawMessage(`[9]`)}
+	d := steps.Decided{Escalation: g.State.Escalations[n].ID, Verb: v, By: by, Reason: "so", Scope: rapid.SampledFrom([]steps.DenialScope{"", "", steps.ScopeTool, steps.ScopeTarget}).Draw(g.T, "scope"), Params: json.RawMessage(`{"p":2}`), Answer: json.RawMessage(`[9]`)}
 	if den, _ := steps.Reopens(g.State, n, d); den != nil && rapid.Bool().Draw(g.T, "reopens") {
 		d.Reopens = den.Escalation
 	}

@@ -12,7 +12,7 @@ import (
 	"belay/internal/steps"
 )
 
-// Expression compiles the small expressions of tests: json:<value>, out:<step>, state:<step>, item, untrusted, fail.
+// Expression compiles the small expressions of tests: json:<value>, out:<step>, state:<step>, param:<name>, item, untrusted, fail.
 func Expression(src string) steps.Expr {
 	if src == "" {
 		return nil
@@ -28,6 +28,9 @@ func Expression(src string) steps.Expr {
 			return json.Marshal(c.Step(arg)["state"])
 		case "untrusted":
 			return json.Marshal(c.Untrusted())
+		case "param":
+			v, _ := c.Params().(map[string]any)
+			return json.Marshal(v[arg])
 		case "params":
 			return json.Marshal(c.Params())
 		case "output-is":
@@ -83,13 +86,16 @@ func asksOf(t steps.Tool) steps.Asks {
 	if t.Approval != nil {
 		asks.Approval = Expression(t.Approval.When)
 	}
+	if target := t.Rungs[0].Target; target != "" {
+		asks.Targets = map[int]steps.Expr{0: Expression(target)}
+	}
 	if t.Verify != nil {
 		asks.Happened = Expression(t.Verify.Happened)
 	}
 	return asks
 }
 
-// ParseTool reads effects=, trust=, timeout=, rungs=a,b, max=, initial=, cap=.
+// ParseTool reads effects=, trust=, timeout=, rungs=a,b, target=, max=, initial=, cap=.
 func ParseTool(name string, o map[string]string) steps.Tool {
 	t := steps.Tool{Name: name, Effects: steps.EffectsNone, Timeout: steps.Duration(time.Minute)}
 	t.Trust = steps.Trust(o["trust"])
@@ -119,6 +125,7 @@ func ParseTool(name string, o map[string]string) steps.Tool {
 			rung.Executor, rung.Human = "human", &steps.Human{Question: "which one?", Deadline: optional(o["ask"]), OnDeadline: steps.OnExpiry(o["on_ask"])}
 		}
 	}
+	t.Rungs[0].Target = o["target"]
 	if o["verify"] != "" {
 		t.Verify = &steps.Verify{Rung: steps.Rung{Name: steps.VerifyRung, Executor: "http", Retry: p}, Happened: o["verify"]}
 	}

@@ -120,7 +120,7 @@ func (st *Story) decision(word string, at func(int) string) bool {
 	case "approve", "approve-retry", "approve-edit":
 		st.approve(at(1), steps.Verb(strings.TrimPrefix(strings.TrimPrefix(word, "approve"), "-")), at(2), at(3))
 	case "reject":
-		st.Add(steps.Decided{Escalation: at(1), Verb: steps.VerbReject, By: at(2), Reason: at(3)})
+		st.Add(steps.Decided{Escalation: at(1), Verb: steps.VerbReject, By: at(2), Reason: at(3), Scope: steps.DenialScope(at(4))})
 	case "reopen": // reopen ESCALATION BY REASON REJECTION: a retry that takes a rejection back
 		d := steps.Decided{Escalation: at(1), Verb: steps.VerbRetry, By: at(2), Reason: at(3), Reopens: at(4)}
 		if g, ok, err := steps.GrantFor(st.State, st.State.FindEscalation(d.Escalation), d); ok && err == nil {

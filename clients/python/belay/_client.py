@@ -95,10 +95,11 @@ class Belay:
         return Escalation(self, {"id": id}).load()
 
     def decide(self, id: str, verb: str, *, reason: str = "", digest: str = "", params: dict[str, Any] | None = None, answer: Any = None,
-               revision: int = 0, take: bool = False, if_match: str = "") -> Done:
+               scope: str = "", revision: int = 0, take: bool = False, if_match: str = "") -> Done:
         """Decides an escalation. digest, for approve, is Escalation.digest of what was looked at: anything else is refused.
-        take does it although somebody else has claimed it."""
-        body: dict[str, Any] = {"reason": reason, "digest": digest, "params": params, "revision": revision, "take": take}
+        scope, for reject, is what it covers beside exactly this call: tool or target. take does it although somebody else has
+        claimed it."""
+        body: dict[str, Any] = {"reason": reason, "scope": scope, "digest": digest, "params": params, "revision": revision, "take": take}
         body = {k: v for k, v in body.items() if v}
         if verb == "edit":
             body["params"] = params
@@ -141,7 +142,7 @@ class Belay:
                 e.release()
         if d is None:
             return False
-        e.decide(d.verb, reason=d.reason, params=d.params, answer=d.answer)
+        e.decide(d.verb, reason=d.reason, scope=d.scope, params=d.params, answer=d.answer)
         return True
 
     def _act(self, id: str, verb: str, body: dict[str, Any], if_match: str = "") -> Done:

@@ -29,6 +29,7 @@ class Decision:
 
     verb: str  # one of Escalation.allowed
     reason: str = ""
+    scope: str = ""  # reject: what it covers beside exactly this call, tool or target
     params: dict[str, Any] | None = None  # edit: the whole new parameters
     answer: Any = None  # answer: the step's output
 
@@ -97,11 +98,12 @@ class Escalation:
         self.item, self.dossier, self.etag = card["item"], card["dossier"], answer.headers.get("ETag", "")
         return self
 
-    def decide(self, verb: str, *, reason: str = "", params: dict[str, Any] | None = None, answer: Any = None, take: bool = False) -> Done:
+    def decide(self, verb: str, *, reason: str = "", params: dict[str, Any] | None = None, answer: Any = None, scope: str = "",
+               take: bool = False) -> Done:
         """Decides it as it was loaded; refused (BelayError with the code changed or decided) if it is not that any more."""
         digest = self.digest if verb == "approve" else ""
         self._loaded()
-        return self._belay.decide(self.id, verb, reason=reason, digest=digest, params=params, answer=answer, take=take, if_match=self.etag)
+        return self._belay.decide(self.id, verb, reason=reason, digest=digest, params=params, answer=answer, scope=scope, take=take, if_match=self.etag)
 
     def claim(self, *, take: bool = False) -> Done:
         """Tells others that you work on it; they are not notified of it meanwhile, and cannot decide it without taking it

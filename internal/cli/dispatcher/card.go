@@ -172,11 +172,23 @@ func (a *app) printOffers(d view.Dossier) {
 			p("          %-7s not by you: %s\n", o.Verb, text.Line(barred))
 			continue
 		}
-		p("          %-7s %s\n", o.Verb, o.Effect)
+		p("          %-7s %s%s\n", o.Verb, o.Effect, scopes(o, d.Tool))
 	}
 	if s := d.Suggestion; s != nil {
 		p("          suggested: %s, because %s\n", s.Verb, s.Ground)
 	}
+}
+
+// scopes says what a rejection may cover beside exactly this call.
+func scopes(o view.Offer, tool string) (said string) {
+	for _, s := range o.Scopes {
+		covers := "every other call of " + tool
+		if s == steps.ScopeTarget {
+			covers += " to the same target"
+		}
+		said += "; --scope " + string(s) + " covers " + covers
+	}
+	return said
 }
 
 // printPeople shows what people are asked for, and what they have done about it.

@@ -19,7 +19,7 @@ import (
 // decideFlags are the flags of `esc decide`.
 type decideFlags struct {
 	reason, answer, params string
-	digest                 string
+	digest, scope          string
 	set                    []string
 	wait, takeOver         bool
 }
@@ -43,6 +43,7 @@ func (a *app) escDecide() *cobra.Command {
 	fl := c.Flags()
 	fl.StringVar(&f.reason, "reason", "", "why; kept in the run's log, and visible to the plan after a reject")
 	fl.StringVar(&f.digest, "digest", "", "approve: only if what is asked has this `digest` (approval.digest in 'esc show -o json')")
+	fl.StringVar(&f.scope, "scope", "", "reject: what it covers beside exactly this call: `tool`, every other call of the tool by this step or agent, or target, every one to the same target")
 	fl.StringArrayVar(&f.set, "set", nil, "edit: a changed parameter, `path=value`; it takes the type in the tool's input schema. extend: what the agent gets in addition, like turns=5 or usd=0.5")
 	fl.StringVar(&f.params, "params", "", "edit: all parameters, as `JSON`. extend: what the agent gets in addition")
 	fl.StringVar(&f.answer, "answer", "", "answer: the step's output, as `JSON`")
@@ -96,7 +97,7 @@ func came(d handoff.Done) string {
 
 // act is the decision, complete with what `esc show` shows at this moment.
 func (f decideFlags) act(ctx context.Context, s *session, id string, verb steps.Verb) (people.Act, error) {
-	act := people.Act{Verb: people.Action(verb), Reason: f.reason, Answer: json.RawMessage(f.answer), Digest: f.digest, TakeOver: f.takeOver}
+	act := people.Act{Verb: people.Action(verb), Reason: f.reason, Scope: f.scope, Answer: json.RawMessage(f.answer), Digest: f.digest, TakeOver: f.takeOver}
 	var err error
 	switch verb {
 	case steps.VerbEdit:
@@ -129,6 +130,8 @@ func (f decideFlags) check(verb steps.Verb) error {
 		return cli.Usage("edit needs --set path=value or --params JSON, which say what to change")
 	case verb != steps.VerbEdit && verb != steps.VerbExtend && hasParams:
 		return cli.Usage("--set and --params belong to edit and extend, not to %s", verb)
+	case verb != steps.VerbReject && f.scope != "":
+		return cli.Usage("--scope belongs to reject, not to %s", verb)
 	case verb != steps.VerbApprove && f.digest != "":
 		return cli.Usage("--digest belongs to approve, not to %s", verb)
 	case verb == steps.VerbAnswer && f.answer == "":

@@ -451,3 +451,20 @@ func TestASettledCardSaysWhatFollowed(t *testing.T) {
 		s.get("/e/"+pagestest.Shipment).wants(t, http.StatusOK, c.wants...)
 	}
 }
+
+func TestARejectionMayCoverMore(t *testing.T) {
+	t.Parallel()
+	for _, scope := range []string{"", "tool", "target"} {
+		w := pagestest.Morning(clock)
+		pagestest.PutAgents(w)
+		s := newSite(t, w)
+		s.get("/e/"+pagestest.Payout+"/reject").wants(t, http.StatusOK, "Exactly this call", "Every call of payments.refund to POST https://pay.example.com/refunds")
+		s.send(pagestest.Payout, "reject", url.Values{"reason": {"no"}, "scope": {scope}}).wants(t, http.StatusSeeOther)
+		if act := s.last(); act.Scope != scope {
+			t.Errorf("%q: %+v", scope, act)
+		}
+		if page := s.get("/e/" + pagestest.Refund + "/reject"); strings.Contains(page.body, `name="scope"`) {
+			t.Error("a step that makes one call has nothing to choose")
+		}
+	}
+}

@@ -29,6 +29,9 @@ type formView struct {
 	Reason      string
 	ReasonError string
 
+	Scopes []scopeChoice // of a rejection
+	Scope  string
+
 	Fields  []field
 	Whole   string // the whole value as JSON, if fields are not enough
 	AsWhole bool
@@ -69,6 +72,8 @@ type conflictView struct {
 
 type spanChoice struct{ Value, Label string }
 
+type scopeChoice struct{ Value, Label string }
+
 // newForm makes the form of an act on a card, before anything is typed.
 func newForm(card handoff.Card, verb people.Action, p people.Actor, now time.Time) formView {
 	d := card.Dossier
@@ -76,6 +81,7 @@ func newForm(card handoff.Card, verb people.Action, p people.Actor, now time.Tim
 	v.TakesReason = actEffects[verb] == ""
 	if o := offerOf(d, verb); o != nil {
 		v.Effect, v.Grave, v.NeedsReason, v.schema = spoken(o.Effect, namesIn(d)...), o.Grave, o.NeedsReason, o.Schema
+		v.Scopes = scopeChoices(o.Scopes, d)
 	}
 	switch steps.Verb(verb) {
 	case steps.VerbApprove:
@@ -101,6 +107,22 @@ func newForm(card handoff.Card, verb people.Action, p people.Actor, now time.Tim
 	}
 	v.Effect = cmp.Or(v.Effect, actEffects[verb])
 	return v
+}
+
+// scopeChoices are what a rejection may cover, exactly this call first; none where there is nothing to choose.
+func scopeChoices(scopes []steps.DenialScope, d view.Dossier) []scopeChoice {
+	if len(scopes) == 0 {
+		return nil
+	}
+	list := []scopeChoice{{"", "Exactly this call"}}
+	for _, s := range scopes {
+		label := "Every call of " + d.Tool
+		if s == steps.ScopeTarget && d.Failing != nil {
+			label += " to " + d.Failing.Target
+		}
+		list = append(list, scopeChoice{string(s), label})
+	}
+	return list
 }
 
 var actEffects = map[people.Action]string{

@@ -41,6 +41,8 @@ func (v *formView) take(form url.Values) {
 		}
 	case steps.VerbAnswer, steps.VerbExtend:
 		v.readValue(form)
+	case steps.VerbReject:
+		v.Scope = form.Get("scope")
 	}
 }
 
@@ -121,7 +123,7 @@ func (v *formView) valid() bool {
 
 // act returns the act that the form asks for.
 func (v *formView) act(now time.Time) people.Act {
-	a := people.Act{Verb: v.Verb, Reason: strings.TrimSpace(v.Reason), To: v.To, Text: v.Text, Digest: v.Digest, Revision: v.Revision, TakeOver: v.Take}
+	a := people.Act{Verb: v.Verb, Reason: strings.TrimSpace(v.Reason), Scope: v.Scope, To: v.To, Text: v.Text, Digest: v.Digest, Revision: v.Revision, TakeOver: v.Take}
 	switch steps.Verb(v.Verb) {
 	case steps.VerbEdit, steps.VerbExtend:
 		a.Params = v.value

@@ -42,6 +42,8 @@ func (s run) offer(e *steps.Escalation, v steps.Verb) Offer {
 	}
 	o.Grave = o.Grave || v == steps.VerbRetry && e.Kind == steps.KindUnknown
 	switch {
+	case v == steps.VerbReject:
+		o.Scopes = s.Scopes(e)
 	case v == steps.VerbExtend:
 		o.Schema = moreSchema(s.Program.Nodes[s.Units[e.Unit].Node].Agent.Limits)
 	case v == steps.VerbEdit:

@@ -77,11 +77,12 @@ type Question struct {
 
 // Offer is one decision that the person may take, with what it does in words.
 type Offer struct {
-	Verb        steps.Verb      `json:"verb"`                   // what to send
-	Effect      string          `json:"effect"`                 // what it does, in words
-	NeedsReason bool            `json:"needs_reason,omitempty"` // it is refused without a reason
-	Grave       bool            `json:"grave,omitempty"`        // ask the person to confirm before it is sent
-	Schema      json.RawMessage `json:"schema,omitempty"`       // of the new parameters (edit), the output (answer), or what the agent gets (extend)
+	Verb        steps.Verb          `json:"verb"`                   // what to send
+	Effect      string              `json:"effect"`                 // what it does, in words
+	NeedsReason bool                `json:"needs_reason,omitempty"` // it is refused without a reason
+	Scopes      []steps.DenialScope `json:"scopes,omitempty"`       // reject: what it may cover beside exactly this call
+	Grave       bool                `json:"grave,omitempty"`        // ask the person to confirm before it is sent
+	Schema      json.RawMessage     `json:"schema,omitempty"`       // of the new parameters (edit), the output (answer), or what the agent gets (extend)
 }
 
 // Suggestion is the decision that the core would take, and why. It is never taken automatically.

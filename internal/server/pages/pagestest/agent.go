@@ -80,7 +80,7 @@ func payout(now time.Time) handoff.Card {
 		Approval: &view.Approval{Digest: "sha256:1c9e55", Needed: 1},
 		Offers: []view.Offer{
 			{Verb: steps.VerbApprove, Effect: "runs payments.refund now, once, with exactly these parameters"},
-			{Verb: steps.VerbReject, Effect: "not executed; the agent is told so, with your reason, and may not propose exactly this again", NeedsReason: true},
+			{Verb: steps.VerbReject, Effect: "not executed; the agent is told so, with your reason, and may not propose exactly this again", NeedsReason: true, Scopes: []steps.DenialScope{steps.ScopeTool, steps.ScopeTarget}},
 			{Verb: steps.VerbEdit, Effect: "runs payments.refund with the parameters that you give, under a new idempotency key", Schema: raw(refundSchema)},
 			{Verb: steps.VerbAbort, Effect: "ends the run; nothing is undone", Grave: true},
 		},
