@@ -66,8 +66,8 @@ func (s *Story) Returns(step string, value any) *Story {
 	return s
 }
 
-// Fail lets so many calls of a step fail, 0 for all. The step's first rung fails; any other is named `step.rung`. The calls
-// have had no effect, which is not known of a class such as timeout. Calls of several Fail of one rung fail one after the
+// Fail lets so many calls of a step fail, 0 for all. The step's first rung fails; any other is named `step.rung`. A turn of
+// an agent is `step~t1`, its second call `step~t1.2`. The calls have had no effect, which is not known of a class such as timeout. Calls of several Fail of one rung fail one after the
 // other.
 func (s *Story) Fail(at string, class belaytype.Class, times int) *Story {
 	return s.fail(at, class, times, false)
@@ -89,7 +89,7 @@ func (s *Story) fail(at string, class belaytype.Class, times int, acted bool) *S
 	if !slices.Contains(belaytype.Classes(), class) {
 		s.t.Fatalf("belaytest: there is no class of faults %q", class)
 	}
-	step, rung, _ := strings.Cut(at, ".")
+	step, rung := place(at)
 	s.story.World = append(s.story.World, drill.Incident{
 		Step: step, Rung: rung, Times: times, Acted: acted, Class: steps.Class(class), Message: "the test says so", MayHave: !slices.Contains(certain, class),
 	})
@@ -100,9 +100,18 @@ func (s *Story) fail(at string, class belaytype.Class, times int, acted bool) *S
 // late, no-worker, garbage, 503 and so on; docs/drill.md has them all.
 func (s *Story) Suffer(at, fault string, times int) *Story {
 	s.begin()
-	step, rung, _ := strings.Cut(at, ".")
+	step, rung := place(at)
 	s.story.World = append(s.story.World, drill.Incident{Step: step, Rung: rung, Fault: fault, Times: times})
 	return s
+}
+
+// place takes `step`, `step.rung` and, of a call of an agent, `step~t1.2` and `step~t1.2.rung` apart.
+func place(at string) (step, rung string) {
+	step, rung, _ = strings.Cut(at, ".")
+	if position, rest, _ := strings.Cut(rung, "."); steps.IsCall(step + "." + position) {
+		return step + "." + position, rest
+	}
+	return step, rung
 }
 
 // Person says what people decide, one question after the other, two minutes after it was asked, or after half of its time. Where

@@ -54,6 +54,15 @@ func TestPlayedTroubles(t *testing.T) {
 	belaytest.Play(t, files(t)).Suffer("refund", "killed-after", 1).Suffer("lookup", "503", 1).Ends(belaytype.Succeeded).Effects("payments.refund", 1)
 }
 
+// TestPlayedCalls: the calls of an agent are named by turn and position, each on its own.
+func TestPlayedCalls(t *testing.T) {
+	t.Parallel()
+	plan := filepath.Join("..", "examples", "agent", "plan.yaml")
+	belaytest.Play(t, plan).Person(belaytype.Approve).Ends(belaytype.Succeeded).Effects("payments.refund", 1)
+	belaytest.Play(t, plan).Person(belaytype.Approve).Fail("resolve~t1.1", belaytype.NotFound, 0).Fail("resolve~t1.2.primary", belaytype.NotFound, 0).Ends(belaytype.Succeeded).Effects("payments.refund", 0)
+	belaytest.Play(t, plan).Person(belaytype.Approve).Fail("resolve~t1.smaller", belaytype.NotFound, 0).Ends(belaytype.Succeeded).Effects("payments.refund", 1)
+}
+
 func TestPlayedStories(t *testing.T) {
 	t.Parallel()
 	path := files(t)

@@ -60,7 +60,10 @@ export class Play {
   }
 }
 
+// place takes step, step.rung and, of a call of an agent, step~t1.2 and step~t1.2.rung apart.
 function place(at) {
+  const call = /^([^.]*~t\d+\.\d+)(?:\.(.*))?$/.exec(at);
+  if (call) return call[2] === undefined ? {step: call[1]} : {step: call[1], rung: call[2]};
   const dot = at.indexOf(".");
   return dot < 0 ? {step: at} : {step: at.slice(0, dot), rung: at.slice(dot + 1)};
 }

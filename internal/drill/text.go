@@ -3,8 +3,10 @@ package drill
 import (
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,9 +37,17 @@ func (r *Report) Headline() string {
 		text += fmt.Sprintf(", %d calls to %s", r.Calls[0].Most, r.Calls[0].Name)
 	}
 	if r.Cost > 0 {
-		text += fmt.Sprintf(", cost %.4g", r.Cost)
+		text += ", cost " + spokenCost(r.Cost)
 	}
 	return text + "."
+}
+
+// spokenCost is what a play costs, in whatever currency the tools file means: to the cent or, of less, to four digits.
+func spokenCost(cost float64) string {
+	if cost >= 10 {
+		return strconv.FormatFloat(math.Round(cost*100)/100, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(cost, 'g', 4, 64)
 }
 
 // Spoken is a duration as people read it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ class Play:
     def fail(self, at: str, failure_class: str, times: int = 0, *, acted: bool = False) -> Play:
         """Lets so many calls of a step fail, 0 for all; a rung that is not the first is named step.rung. acted: the call has had
         its effect before it failed."""
-        step, _, rung = at.partition(".")
+        step, rung = _place(at)
         may = acted or failure_class not in _CERTAIN
         self._story["world"].append({
             "step": step, "rung": rung, "times": times, "acted": acted, "class": failure_class, "may_have_acted": may, "message": "the test says so",
@@ -69,7 +70,7 @@ class Play:
 
     def suffer(self, at: str, fault: str, times: int = 0) -> Play:
         """Lets one of a drill's faults befall so many calls: killed-after, late, no-worker, 503 and so on."""
-        step, _, rung = at.partition(".")
+        step, rung = _place(at)
         self._story["world"].append({"step": step, "rung": rung, "fault": fault, "times": times})
         return self
 
@@ -103,3 +104,12 @@ def _problem(stderr: str, file: str) -> str:
     except (ValueError, LookupError, TypeError):
         pass
     return stderr.strip().removeprefix(file + ": ")
+
+
+def _place(at: str) -> tuple[str, str]:
+    """Takes step, step.rung and, of a call of an agent, step~t1.2 and step~t1.2.rung apart."""
+    call = re.fullmatch(r"([^.]*~t\d+\.\d+)(?:\.(.*))?", at)
+    if call:
+        return call[1], call[2] or ""
+    step, _, rung = at.partition(".")
+    return step, rung
