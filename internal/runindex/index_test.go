@@ -377,7 +377,7 @@ func TestWhatWasSubmittedIsListed(t *testing.T) {
 				if _, err := w.log.Submit(t.Context(), id, s); err != nil {
 					t.Error(err)
 				}
-				page, err := w.log.List(t.Context(), runlog.Filter{Limit: 8})
+				page, err := w.log.List(t.Context(), runlog.Filter{Limit: 100}) // others submit meanwhile
 				mu.Lock()
 				if err != nil || !slices.ContainsFunc(page.Items, func(s runlog.Summary) bool { return s.ID == id }) {
 					t.Errorf("%s is not among %v, %v", id, page.Items, err)
