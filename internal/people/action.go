@@ -33,13 +33,15 @@ const (
 	Note    Action = "note"
 )
 
-// What people do about runs, not about an escalation. Whose run it is has to be known before [LookAtOwn] and [CancelOwn]
-// are asked about.
+// What people do about runs, not about an escalation. Whose run it is has to be known before [LookAtOwn], [CancelOwn] and
+// [SteerOwn] are asked about.
 const (
 	Look      Action = "look at runs, escalations and workers"
 	LookAtOwn Action = "look at a run that one has started"
 	Cancel    Action = "cancel"
 	CancelOwn Action = "cancel a run that one has started"
+	Steer     Action = "write to an agent at work"
+	SteerOwn  Action = "write to an agent of a run that one has started"
 )
 
 // What people start. What a submitter may start is in its [Limits] too, see [Actor.MayStart].
@@ -53,7 +55,7 @@ const (
 var needs = map[Action]Role{
 	Claim: Operator, Release: Operator, Assign: Operator, Snooze: Operator, Note: Operator,
 	Retry: Operator, Edit: Operator, Answer: Operator, Skip: Operator, Extend: Operator, Finish: Operator, Verify: Operator, Abort: Operator,
-	Look: Viewer, LookAtOwn: Submitter, Cancel: Operator, CancelOwn: Submitter,
+	Look: Viewer, LookAtOwn: Submitter, Cancel: Operator, CancelOwn: Submitter, Steer: Operator, SteerOwn: Submitter,
 	Submit: Submitter, SubmitWhole: Admin, CallTool: Admin,
 	Approve: Approver, Reject: Approver,
 }

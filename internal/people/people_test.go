@@ -12,7 +12,7 @@ import (
 
 func TestRoles(t *testing.T) {
 	t.Parallel()
-	for a, least := range map[Action]Role{Claim: Operator, Retry: Operator, Abort: Operator, Cancel: Operator, Approve: Approver, Reject: Approver, "whatever comes": Approver} {
+	for a, least := range map[Action]Role{Claim: Operator, Retry: Operator, Abort: Operator, Cancel: Operator, Steer: Operator, Approve: Approver, Reject: Approver, "whatever comes": Approver} {
 		enough := false
 		for _, r := range Roles() {
 			enough = enough || r == least
@@ -42,8 +42,8 @@ func TestASubmitterDecidesNothing(t *testing.T) {
 		limits Limits
 		may    []Action
 	}{
-		{Limits{}, []Action{Submit, LookAtOwn, CancelOwn}},
-		{all, []Action{Submit, SubmitWhole, CallTool, LookAtOwn, CancelOwn}},
+		{Limits{}, []Action{Submit, LookAtOwn, CancelOwn, SteerOwn}},
+		{all, []Action{Submit, SubmitWhole, CallTool, LookAtOwn, CancelOwn, SteerOwn}},
 	} {
 		for _, a := range Actions() {
 			err := Actor{Name: "ci", Role: Submitter, Limits: c.limits}.May(a)

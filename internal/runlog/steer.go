@@ -19,7 +19,8 @@ const MaxMessage = 10000
 // is [ErrEnded] once the run has ended, and [ErrNoAgent] where no agent reads it.
 func (l *Log) Steer(ctx context.Context, run string, e steps.Steered) (w view.Reply, err error) {
 	fail := func(why error) (view.Reply, error) { return w, fmt.Errorf("write to run %s: %w", run, why) }
-	if e.Text = strings.TrimSpace(e.Text); e.Text == "" || len(e.Text) > MaxMessage {
+	e.ID, e.Text = readable(e.ID), readable(strings.TrimSpace(e.Text))
+	if e.Text == "" || len(e.Text) > MaxMessage {
 		return fail(fmt.Errorf("%w: a message has 1 to %d bytes, this one has %d", ErrInvalid, MaxMessage, len(e.Text)))
 	}
 	s, err := l.Open(ctx, run)
@@ -80,3 +81,6 @@ func onlyAgent(s *steps.State) (string, error) {
 	}
 	return all[0], nil
 }
+
+// readable is a text as it reads once it stands on the log, which is UTF-8: a repeat has to be the same text.
+func readable(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

@@ -53,6 +53,8 @@ func TestSteer(t *testing.T) {
 		{run: "one", e: steps.Steered{Step: "c", Text: "x"}, is: ErrNoAgent, says: `the run has no step "c"`},
 		{run: "one", e: steps.Steered{Step: "last", Text: "x"}, is: ErrNoAgent, says: "last is not an agent"},
 		{run: "one", e: steps.Steered{Step: "a~t1", Text: "x"}, is: ErrNoAgent, says: "a~t1 is not an agent"},
+		{run: "one", e: steps.Steered{ID: "n\xff", Text: "\xe9a\xff\xfe"}, says: "turn 1 of a is out and does not know of it; the next one reads it, if its limits allow one"},
+		{run: "one", e: steps.Steered{ID: "n\xff", Text: "\xe9a\xff\xfe"}, says: "this message has been written before, and stands once"},
 		{run: "two", e: steps.Steered{Text: "x"}, is: ErrInvalid},
 		{run: "two", e: steps.Steered{Step: "b", Text: "x"}, says: "turn 1 of b is out and does not know of it; the next one reads it, if its limits allow one"},
 		{run: "none", e: steps.Steered{Text: "x"}, is: ErrNoAgent},

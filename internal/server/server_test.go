@@ -40,6 +40,7 @@ func open(t *testing.T) *site {
   act: {effects: none, rungs: [{http: {method: POST, url: "http://HERE/api/v1/escalations/${ params.id }/approve", body: "${ params.body }", headers: {Belay-Tool-Call: ""}}}]}
   cancel: {effects: none, rungs: [{http: {method: POST, url: "http://HERE/api/v1/runs/${ params.id }/cancel", body: "${ params.body }"}}]}
   press: {effects: none, rungs: [{http: {method: POST, url: "http://HERE/e/${ params.id }/approve", body: "${ params.body }"}}]}
+  model: {effects: none, rungs: [{static: {output: {text: "I pay.", calls: [{name: pay, arguments: {amount: 1}}]}}}]}
   read: {effects: none, rungs: [{http: {url: "http://HERE/e/${ params.id }"}}]}
 `, "HERE", srv.Listener.Addr().String())))
 	if err != nil {

@@ -364,7 +364,7 @@ func (a *api) cancel(w http.ResponseWriter, r *http.Request) {
 	answer(w, map[string]string{"id": r.PathValue("id"), "by": who.Name, "effect": done.Text})
 }
 
-// steer writes a message to an agent of the run. Whoever may cancel the run may do that.
+// steer writes a message to an agent of the run.
 func (a *api) steer(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Step string `json:"step"`
@@ -374,7 +374,7 @@ func (a *api) steer(w http.ResponseWriter, r *http.Request) {
 	err := decode(w, r, &body)
 	who := a.Who(r)
 	if err == nil {
-		err = who.May(cancels(who))
+		err = who.May(steers(who))
 	}
 	var done view.Reply
 	if err == nil {

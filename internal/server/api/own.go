@@ -77,6 +77,14 @@ func cancels(who people.Actor) people.Action {
 	return people.Cancel
 }
 
+// steers is the act of an actor who writes to an agent of a run that they may see.
+func steers(who people.Actor) people.Action {
+	if who.Role == people.Submitter {
+		return people.SteerOwn
+	}
+	return people.Steer
+}
+
 // permitted says why a submitter may not start what was made of its order: the tools of a whole plan must be in its
 // limits, and so must unsafe effects, whoever has written the plan.
 func permitted(who people.Actor, act people.Action, document json.RawMessage) error {

@@ -82,7 +82,7 @@ func (c *Console) submit(w http.ResponseWriter, r *http.Request, p people.Actor,
 		return
 	}
 	c.o.Logger.InfoContext(r.Context(), "a person acted", "id", v.Card.ID, "verb", string(v.Verb), "by", p.Name)
-	say(w, r, card.Dossier, done)
+	saidOf(card.Dossier, done).say(w, r, v.Card.Path)
 }
 
 // failed writes into the form why an act does not count, and returns the HTTP status.

@@ -24,6 +24,7 @@ type agentView struct {
 	Earlier      string
 	Whole        string // path of the run with all of it
 	Turns        []turnView
+	Steer        *steerView // the form with which the reader writes to it; nil = they cannot
 }
 
 type turnView struct {

@@ -27,7 +27,7 @@ func (c *Console) card(w http.ResponseWriter, r *http.Request) {
 	if v.Open {
 		v.Why = c.why(r, card.Dossier.Run)
 	}
-	v.Said = c.readSaid(w, r)
+	v.Said = c.readSaid(w, r, v.Path)
 	if v.Said != nil && v.Decided != nil && steps.SamePerson(v.Decided.By, p.Name) {
 		v.Decided = nil // Said says it already
 	}

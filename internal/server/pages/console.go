@@ -2,7 +2,7 @@
 //
 // They are rendered on the server and work without JavaScript; the scripts add keyboard shortcuts and notices of changes.
 // The console decides and stores nothing: it reads through [Desk] and [Runs], and every act of a person goes to
-// [Desk.Act], which checks it again. A GET never acts: a link, a key or a button of a card only opens a form that says
+// [Desk.Act] or [Runs.Steer], which check it again. A GET never acts: a link, a key or a button of a card only opens a form that says
 // what would happen, and a second press sends it. The form carries the revision and the digest that were shown.
 //
 // Whatever a model, a tool or a user wrote is outside text. It is only ever shown escaped, in a marked box, with its
@@ -24,6 +24,7 @@ import (
 	"belay/internal/injection"
 	"belay/internal/people"
 	"belay/internal/runlog"
+	"belay/internal/steps"
 	"belay/internal/steps/view"
 )
 
@@ -49,10 +50,14 @@ type Redrives interface {
 	Stop(ctx context.Context, who people.Actor, id string) (handoff.Redrive, error)
 }
 
-// Runs reads runs. [runlog.ErrNoRun] and [runlog.ErrBadID] mean that there is no such run.
+// Runs reads runs, and takes what people write to their agents. [runlog.ErrNoRun] and [runlog.ErrBadID] mean that there is
+// no such run.
 type Runs interface {
 	Document(ctx context.Context, run string) (view.Document, error)
 	List(ctx context.Context, f runlog.Filter) (runlog.Page, error)
+	// Steer writes a message to an agent. A second one with its ID, text and author changes nothing. The errors are
+	// [runlog.ErrEnded], [runlog.ErrNoAgent] and [runlog.ErrInvalid]; after any other one it may or may not be written.
+	Steer(ctx context.Context, run string, e steps.Steered) (view.Reply, error)
 }
 
 // ToolHealth is how a tool is served right now.
@@ -154,6 +159,8 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /runs/{id}", c.run)
 	c.mux.HandleFunc("GET /runs/{id}/document", c.document)
 	c.mux.HandleFunc("GET /runs/{id}/value", c.runValue)
+	c.mux.HandleFunc("GET /runs/{id}/steer", c.steerForm)
+	c.mux.HandleFunc("POST /runs/{id}/steer", c.steer)
 	c.mux.HandleFunc("GET /tools", c.tools)
 	c.mux.HandleFunc("GET /trends", c.showTrends)
 	c.mux.HandleFunc("GET /events", c.events)

@@ -299,7 +299,7 @@ func TestRunsAndProblemsShowOutsideTextToo(t *testing.T) {
 		d.Agents = []view.Agent{*everyAgent()}
 		w.PutRun(d)
 		harmless := skeleton(t, newSite(t, w).get("/runs/"+id).body)
-		fill(reflect.ValueOf(&d.Agents).Elem(), text, func(f string) bool { return f == "State" || f == "ID" || f == "Verb" })
+		fill(reflect.ValueOf(&d.Agents).Elem(), text, func(f string) bool { return f == "State" || f == "ID" || f == "Verb" || f == "MayNotSteer" })
 		fill(reflect.ValueOf(&d.Steps).Elem(), text, func(f string) bool { return f == "State" || f == "Class" || f == "Output" })
 		w.PutRun(d)
 		for what := range skeleton(t, newSite(t, w).get("/runs/"+id).body) {

@@ -180,6 +180,7 @@ type runView struct {
 	Events                    string // path of the raw events; empty = no such page
 	Why                       *whyView
 	Agents                    []*agentView
+	Said                      *said // what the reader's own act has just done
 }
 
 func (c *Console) run(w http.ResponseWriter, r *http.Request) {
@@ -192,6 +193,8 @@ func (c *Console) run(w http.ResponseWriter, r *http.Request) {
 	if !d.State.Ended() {
 		v.Why = c.why(r, d.ID)
 	}
+	v.Said = c.readSaid(w, r, v.Path)
+	v.offerSteering(d, c.o.Who(r))
 	news := url.Values{"page": {"run"}, "id": {d.ID}, "mark": {markOfRun(d)}}
 	c.show(w, r, http.StatusOK, "run", page{Title: "Run " + v.Short, Nav: "runs", News: "/news?" + news.Encode(), Body: v})
 }

@@ -21,29 +21,36 @@ type said struct {
 
 const saidCookie = "belay-said"
 
-// say sends the reader back to the card, which shows what happened.
-func say(w http.ResponseWriter, r *http.Request, d view.Dossier, done handoff.Done) {
-	id := d.ID
-	body, err := json.Marshal(said{done.Action, spoken(cut(done.Effect, 400), namesIn(d)...), done.Repeated})
+// saidOf is what came of an act on a card.
+func saidOf(d view.Dossier, done handoff.Done) said {
+	return said{done.Action, effect(done.Effect, namesIn(d)...), done.Repeated}
+}
+
+// effect is a sentence that is short enough for a cookie.
+func effect(text string, names ...string) string { return spoken(cut(text, 400), names...) }
+
+// say sends the reader back to the page that they acted on, which shows what happened.
+func (s said) say(w http.ResponseWriter, r *http.Request, path string) {
+	body, err := json.Marshal(s)
 	if err == nil {
 		http.SetCookie(w, &http.Cookie{
-			Name: saidCookie, Value: base64.RawURLEncoding.EncodeToString(body), Path: cardPath(id), MaxAge: 60,
+			Name: saidCookie, Value: base64.RawURLEncoding.EncodeToString(body), Path: path, MaxAge: 60,
 			HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
 		})
 	}
-	http.Redirect(w, r, cardPath(id), http.StatusSeeOther)
+	http.Redirect(w, r, path, http.StatusSeeOther)
 }
 
-// readSaid reads what was said and forgets it.
-func (c *Console) readSaid(w http.ResponseWriter, r *http.Request) *said {
+// readSaid reads what was said to the reader of the page at path, and forgets it.
+func (c *Console) readSaid(w http.ResponseWriter, r *http.Request, path string) *said {
 	cookie, err := r.Cookie(saidCookie)
 	if err != nil {
 		return nil
 	}
-	http.SetCookie(w, &http.Cookie{Name: saidCookie, Path: cardPath(r.PathValue("id")), MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil})
+	http.SetCookie(w, &http.Cookie{Name: saidCookie, Path: path, MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil})
 	body, err := base64.RawURLEncoding.DecodeString(cookie.Value)
 	var s said
-	if err != nil || exactjson.Unmarshal(body, &s) != nil || verbWords[s.Action].Label == "" {
+	if err != nil || exactjson.Unmarshal(body, &s) != nil || s.Action != people.Steer && verbWords[s.Action].Label == "" {
 		return nil
 	}
 	return &s
@@ -62,6 +69,11 @@ func (s said) Words() string {
 		return "It is snoozed."
 	case people.Note:
 		return "The note is saved."
+	case people.Steer:
+		if s.Repeated {
+			return "You had sent this message already."
+		}
+		return "Your message is written."
 	}
 	if s.Repeated {
 		return "You had decided this already; it counts once."
@@ -72,7 +84,7 @@ func (s said) Words() string {
 // Decided reports whether it was a decision, after which the page offers the next escalation.
 func (s said) Decided() bool {
 	switch s.Action {
-	case people.Claim, people.Release, people.Assign, people.Snooze, people.Note:
+	case people.Claim, people.Release, people.Assign, people.Snooze, people.Note, people.Steer:
 		return false
 	}
 	return true

@@ -25,6 +25,7 @@ type Agent struct {
 	Used         steps.AgentLimits `json:"used"`                   // of each limit; where nobody knows what a turn took, what was reserved for it counts
 	Last         bool              `json:"last,omitempty"`         // it is asked for the last time, without tools
 	People       []Asked           `json:"people,omitempty"`       // what people were asked about its limits
+	MayNotSteer  string            `json:"-"`                      // why nobody can write to it; empty if people can
 }
 
 // AgentTurn is one time that an agent's model was asked.
@@ -142,7 +143,7 @@ func (s run) agentView(i int, w steps.AgentWork, first int, asked map[string][]A
 	v := Agent{
 		Step: s.Units[i].ID, Model: s.Tool(i).Name, State: s.Units[i].State(), Instructions: w.Instructions, Prompt: w.Prompt,
 		Earlier: first, Turns: []AgentTurn{}, Limits: w.Limits, Used: w.Used, Last: w.Last,
-		People: asked[s.Units[i].ID],
+		People: asked[s.Units[i].ID], MayNotSteer: s.MayNotSteer(i),
 	}
 	for n := first; n < len(w.Turns); n++ {
 		v.Turns = append(v.Turns, s.agentTurn(n+1, w.Turns[n], asked))

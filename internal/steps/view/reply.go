@@ -58,6 +58,7 @@ const (
 	OutcomeNoReason           = Outcome(steps.BarNoReason)   // a rejection needs a reason
 	OutcomeChanged            = Outcome(steps.BarChanged)    // it is no longer what was shown, or the approval is of something else
 	OutcomeClaimed    Outcome = "claimed"                    // somebody else has claimed it
+	OutcomeSameID     Outcome = "same_id"                    // another message to the agent has this id
 	OutcomeNoQuestion Outcome = "no_question"                // there is no such run or escalation
 	OutcomeUncertain  Outcome = "uncertain"                  // nothing is against it, and nobody knows whether it is stored
 )

@@ -191,7 +191,7 @@ func (s run) tellSteered(d Act, e steps.Steered) Reply {
 	}
 	switch in, other := s.SteeredIn(i, e); {
 	case other:
-		return Reply{Outcome: OutcomeNotAllowed, Text: "another message has this id; give this one an id of its own"}
+		return Reply{Outcome: OutcomeSameID, Text: "another message has this id; give this one an id of its own"}
 	case in != 0 && in == d.Seq:
 		return Reply{Outcome: OutcomeCounts, Text: s.whenRead(i)}
 	case in != 0:

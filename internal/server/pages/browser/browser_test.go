@@ -19,6 +19,7 @@ import (
 	"belay/internal/people"
 	"belay/internal/server/pages"
 	"belay/internal/server/pages/pagestest"
+	"belay/internal/steps"
 )
 
 // policy is the Content-Security-Policy that the gate sets before the console; here, so that a page that would need
@@ -83,6 +84,16 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	case "/stage/agents": // a call and a limit of agents
 		pagestest.PutAgents(world)
+	case "/stage/over": // the run of an agent is cancelled
+		d, err := world.Document(r.Context(), pagestest.Payout[:len(pagestest.Payout)-2])
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		d.State = steps.RunCancelled
+		world.PutRun(d)
+	case "/stage/messages":
+		_ = json.NewEncoder(w).Encode(world.Messages())
 	case "/stage/unadvised": // a question loses its suggestion
 		change(w, r, world, func(c *handoff.Card) { c.Dossier.Suggestion = nil })
 	case "/stage/free": // nobody has it

@@ -18,6 +18,7 @@ const payout = '01936f26-3a01-7c44-8d11-4e9b20aa71c5-2'
 const limit = '01936f25-77f0-7b0a-9b6e-1d02c3e4f5a6-1'
 const storm = '/?group=payments.refund+primary+timeout+pay.example.com'
 const phone = { width: 360, height: 740 }
+const pocket = { width: 390, height: 844 }
 const screen = { width: 1280, height: 800 }
 const views = [phone, screen].flatMap((viewport) => ['light', 'dark'].map((colorScheme) => ({ viewport, colorScheme })))
 const named = (v) => `${v.viewport.width} ${v.colorScheme}`
@@ -40,7 +41,7 @@ const open = async (t, options, path) => {
   t.after(() => context.close())
   const page = await context.newPage()
   page.complaints = []
-  page.on('console', (m) => { if (['error', 'warning'].includes(m.type()) && !/status of (404|412|422)/.test(m.text())) page.complaints.push(m.text()) })
+  page.on('console', (m) => { if (['error', 'warning'].includes(m.type()) && !/status of (404|409|412|422)/.test(m.text())) page.complaints.push(m.text()) })
   page.on('pageerror', (e) => page.complaints.push(String(e)))
   if (path) await page.goto(path)
   return page
@@ -56,7 +57,7 @@ const pages = {
   json: `/e/${shipment}/edit?as=json`, snooze: `/e/${shipment}/snooze`, letter: `/e/${letter}`, runs: '/runs', run: `/runs/${shipment.slice(0, -2)}`,
   tools: '/tools', trends: '/trends', nowhere: '/nowhere', option: `/e/${invoice}/answer?option=2`, happened: `/e/${charge}/answer`, verify: `/e/${charge}/verify`,
   retry: `/e/${shipment}/retry`, reject: `/e/${refund}/reject`, approvals: '/?group=approval+payments.refund', login: '/login', provider: '/login?provider',
-  call: `/e/${payout}`, limit: `/e/${limit}`, extend: `/e/${limit}/extend`, conversation: `/runs/${payout.slice(0, -2)}`,
+  call: `/e/${payout}`, limit: `/e/${limit}`, extend: `/e/${limit}/extend`, conversation: `/runs/${payout.slice(0, -2)}`, steer: `/runs/${payout.slice(0, -2)}/steer?step=resolve`,
   docs: '/docs', tables: '/docs/protocol', blocks: '/docs/tutorial', undocumented: '/docs/nowhere',
 }
 
@@ -119,6 +120,57 @@ for (const javaScriptEnabled of [true, false]) {
     assert.deepEqual(act.params, { turns: 7, calls: 40, usd: 2, repeats: 3 })
   })
 }
+
+const written = async () => JSON.parse(await stage('messages')) ?? []
+for (const colorScheme of ['light', 'dark']) {
+  for (const javaScriptEnabled of [true, false]) {
+    test(`a person writes to an agent at work, ${colorScheme}, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+      const name = `steer-390-${colorScheme}${javaScriptEnabled ? '' : '-no-js'}`
+      const path = `/runs/${payout.slice(0, -2)}`
+      await stage('agents')
+      const page = await open(t, { viewport: pocket, colorScheme, javaScriptEnabled }, path)
+      const text = page.getByLabel('Write to resolve')
+      await text.fill('Send a new lamp instead,\nand say sorry.')
+      await page.locator('.steer').scrollIntoViewIfNeeded()
+      const [box, button] = [await text.boundingBox(), await page.getByRole('button', { name: 'Send' }).boundingBox()]
+      assert.ok(box.x >= 0 && box.x + box.width <= pocket.width && button.height >= 44, 'it does not fit a phone')
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is wider than the phone')
+      await shot(page, `${name}-form`)
+      await page.getByRole('button', { name: 'Send' }).dblclick()
+      await page.getByRole('status').filter({ hasText: /Your message is written|You had sent this message already/ }).waitFor()
+      await shot(page, `${name}-said`)
+      await page.getByText('Send a new lamp instead,').waitFor()
+      await page.locator('small', { hasText: 'not read yet' }).scrollIntoViewIfNeeded()
+      await shot(page, `${name}-stands`)
+      assert.deepEqual((await written()).map((m) => [m.step, m.text, m.by, m.via]), [['resolve', 'Send a new lamp instead,\nand say sorry.', 'mia', 'console']])
+      await page.goto(path)
+      assert.equal(await page.getByRole('status').filter({ hasText: 'message' }).count(), 0, 'it is said a second time')
+      await text.fill('Stop, please.')
+      await stage('over')
+      await page.getByRole('button', { name: 'Send' }).click()
+      await page.getByRole('alert').filter({ hasText: 'The run is over: it is cancelled.' }).waitFor()
+      assert.equal(await page.getByLabel('What you typed').inputValue(), 'Stop, please.')
+      assert.equal(await page.getByRole('button', { name: 'Send' }).count(), 0)
+      await shot(page, `${name}-late`)
+      assert.equal((await written()).length, 1)
+      await page.getByRole('link', { name: 'See the run' }).click()
+      assert.equal(await page.locator('.steer').count(), 0, 'an agent that is over can be written to')
+      assert.deepEqual(page.complaints, [])
+    })
+  }
+}
+
+test('letters that are typed to an agent are no keys, and Ctrl+Enter sends', async (t) => {
+  await stage('agents')
+  const page = await open(t, { viewport: screen }, `/runs/${payout.slice(0, -2)}`)
+  await page.getByLabel('Write to resolve').focus()
+  await page.keyboard.type('pay a jar, u know?')
+  await page.locator('.steer').scrollIntoViewIfNeeded()
+  await shot(page, 'steer-1280')
+  await page.keyboard.press('Control+Enter')
+  await page.getByText('Your message is written.').waitFor()
+  assert.deepEqual((await written()).map((m) => m.text), ['pay a jar, u know?'])
+})
 
 test('what models and tools say is never markup, and what the eye would miss is marked', async (t) => {
   await stage('agents')

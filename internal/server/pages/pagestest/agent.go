@@ -1,9 +1,14 @@
 package pagestest
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"belay/internal/handoff"
+	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 )
@@ -123,4 +128,47 @@ func supportRun(now time.Time) view.Document {
 		Escalations: []string{Payout}, Agents: []view.Agent{a}, Steps: []view.Step{{ID: "resolve", Tool: "models.support", State: steps.StepRunning}},
 		Asked: []view.Asked{{ID: Payout, Kind: steps.KindApproval, State: steps.EscalationOpen, Step: "resolve~t4.1", Opened: now.Add(-4 * time.Minute)}},
 	}
+}
+
+// Messages returns what was written to agents, in order.
+func (w *World) Messages() []steps.Steered {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.messages)
+}
+
+// Steer implements [pages.Runs].
+func (w *World) Steer(_ context.Context, run string, e steps.Steered) (view.Reply, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := errors.Join(w.broken, w.refusal); err != nil {
+		return view.Reply{}, err
+	}
+	d, ok := w.runs[run]
+	i := slices.IndexFunc(d.Agents, func(a view.Agent) bool { return a.Step == e.Step })
+	n := slices.IndexFunc(w.messages, func(m steps.Steered) bool { return m.ID == e.ID && m.Step == e.Step })
+	no := func(o view.Outcome, text string, why error) (view.Reply, error) {
+		return view.Reply{Outcome: o, Text: text}, fmt.Errorf("write to run %s: %w: %s", run, why, text)
+	}
+	switch {
+	case !ok:
+		return no(view.OutcomeNoQuestion, "there is no such run", runlog.ErrNoRun)
+	case i < 0:
+		return no(view.OutcomeNoQuestion, "the run has no step "+e.Step, runlog.ErrNoAgent)
+	case n >= 0 && w.messages[n] != e:
+		return no(view.OutcomeSameID, "another message has this id; give this one an id of its own", runlog.ErrNoAgent)
+	case n >= 0:
+		return view.Reply{Outcome: view.OutcomeRepeated, Text: "this message has been written before, and stands once"}, nil
+	case d.State.Ended():
+		return no(view.OutcomeRunOver, "it is "+string(d.State), runlog.ErrEnded)
+	case d.Agents[i].MayNotSteer != "":
+		return no(view.OutcomeNotAllowed, d.Agents[i].MayNotSteer, runlog.ErrNoAgent)
+	}
+	w.messages = append(w.messages, e)
+	d.Agents = slices.Clone(d.Agents)
+	turns := slices.Clone(d.Agents[i].Turns)
+	turns[len(turns)-1].Notes = append(slices.Clone(turns[len(turns)-1].Notes), view.AgentNote{By: e.By, Text: e.Text, Unread: true})
+	d.Agents[i].Turns = turns
+	w.runs[run] = d
+	return view.Reply{Outcome: view.OutcomeCounts, Text: fmt.Sprintf("%s reads it before its next turn, when its calls are over", e.Step)}, nil
 }

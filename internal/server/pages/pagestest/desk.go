@@ -35,6 +35,7 @@ type World struct {
 	tools     []pages.ToolHealth
 	workers   []bus.Worker
 	acts      []people.Act
+	messages  []steps.Steered // to agents, in order
 	redrives  map[string]handoff.Redrive
 	overruled map[string][]handoff.TakenOver // by whose claim it was
 	broken    error

@@ -94,9 +94,10 @@
     if (key === 'j' || key === 'k') return move(key === 'j' ? 1 : -1)
     acts[key]?.()
   }
+  const send = (form) => form?.requestSubmit(form.querySelector('.primary'))
   const typing = (t) => t.closest('input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]')
   document.addEventListener('keydown', (e) => {
-    if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) return one('form.act')?.requestSubmit(one('form.act .primary'))
+    if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) return send(e.target.closest('form.steer') ?? one('form.act'))
     if (e.defaultPrevented || e.isComposing || e.ctrlKey || e.metaKey || e.altKey || keys.open) return
     if (typing(e.target)) { if (e.key === 'Escape') e.target.blur(); return }
     if (e.key !== 'Escape' && !letters.checked && e.key !== '?') return
