@@ -23,6 +23,10 @@ export class TimeoutError extends Error {}
 export type RunState = "running" | "waiting" | "succeeded" | "degraded" | "failed" | "aborted" | "cancelled";
 export type Verb = "approve" | "reject" | "retry" | "edit" | "answer" | "skip" | "extend" | "finish" | "verify" | "abort";
 
+export type StepState = "pending" | "held" | "queued" | "running" | "retrying" | "unknown" | "escalated" | "succeeded" | "skipped" | "failed" | "cancelled";
+export type EscalationKind = "approval" | "failure" | "unknown" | "question" | "limit" | "deadline" | "dead_letter";
+export type EscalationState = "open" | "decided" | "expired" | "superseded";
+
 export interface Starting {
   /** Repeating the request with the same key finds the same run. */
   key?: string;
@@ -40,8 +44,8 @@ export interface Decision {
   reason?: string;
   /** reject: what it covers beside exactly this call. */
   scope?: "tool" | "target";
-  /** edit: the whole new parameters. */
-  params?: Record<string, unknown>;
+  /** edit: the whole new parameters. extend: what an agent gets in addition; without it as much again of everything. */
+  params?: Record<string, unknown> | More;
   /** answer: the step's output. */
   answer?: unknown;
   /** Do it although somebody else has claimed it. */
@@ -60,7 +64,7 @@ export class Belay {
    * and events go on while the server does not answer; other requests that may be repeated are repeated for 5 s at most.
    */
   constructor(url?: string, token?: string, options?: {timeout?: number; patience?: number});
-  /** Starts a run of a plan that the server has, by its name, or of a whole one. */
+  /** Starts a run of a plan that the server has, by its name, or of a whole one (a Plan). */
   submit(plan: string | object, input?: object, options?: Starting): Promise<Run>;
   /** Calls one tool, with its retries, fallbacks and approval, and waits until it has ended or only people can move it on. */
   call(tool: string, params?: object, options?: Starting & {timeout?: number}): Promise<Run>;
@@ -95,6 +99,10 @@ export class Run {
   /** Which results are not the first choice's, and why. */
   readonly degraded: {step: string; rung?: string; cause: string; age?: number}[];
   readonly steps: Record<string, any>[];
+  /** Its steps with an agent that have begun: what their models were asked, said and called, and what of their limits they have used. */
+  readonly agents: Agent[];
+  /** What its models took together; undefined: it has called none. */
+  readonly spent: Spent | undefined;
   /** The ids of those that wait for people. */
   readonly escalations: string[];
   readonly ended: boolean;
@@ -139,8 +147,8 @@ export class Escalation {
   dossier: Record<string, any>;
   etag: string;
   readonly id: string;
-  readonly kind: "approval" | "failure" | "unknown" | "question" | "limit" | "deadline" | "dead_letter";
-  readonly state: "open" | "decided" | "expired" | "superseded";
+  readonly kind: EscalationKind;
+  readonly state: EscalationState;
   readonly run: string;
   readonly step: string;
   readonly tool: string;
@@ -149,6 +157,8 @@ export class Escalation {
   readonly allowed: Verb[];
   /** The parameters of the call that it is about, once it is loaded. */
   readonly params: any;
+  /** The agent whose limit, turn or call it is about, with its last turns, once it is loaded; undefined where there is none. */
+  readonly agent: Agent | undefined;
   /** What an approval approves; empty where none is asked for. */
   readonly digest: string;
   private constructor();
@@ -163,6 +173,241 @@ export class Escalation {
   assign(to: string): Promise<Done>;
   /** Pauses its notices until then; its deadline stays. */
   snooze(until: Date): Promise<Done>;
+}
+
+/** How much an agent may use, or has used. */
+export interface AgentLimits {
+  /** Times that the model is asked. */
+  turns: number;
+  /** Calls that it proposes, those that do not fit included. */
+  calls: number;
+  /** Read and written by the model. */
+  tokens?: number;
+  /** For the model; reserved before each turn. */
+  usd?: number;
+  /** Of work: without what people take; in seconds. */
+  time?: number;
+  /** Turns that propose the same. */
+  repeats: number;
+  /** Calls in a row that people have rejected. */
+  refusals: number;
+}
+
+/** One question that a run has asked people: how long it waited for them, and what came of it. */
+export interface Asked {
+  /** RUN-N */
+  id: string;
+  kind: EscalationKind;
+  state: EscalationState;
+  /** Empty: the run itself. */
+  step: string;
+  /** That its step stood on. */
+  rung?: string;
+  /** What it is about, in words. */
+  message: string;
+  /** The log's time. */
+  opened: string;
+  /** Null while it is open. */
+  ended: string | null;
+  deadline: string | null;
+  /** How many people must approve. */
+  needed?: number;
+  /** Who has. */
+  approvals?: string[];
+  /** What was decided. */
+  decision?: Verb;
+  by?: string;
+  via?: string;
+  /** In that person's words. */
+  reason?: string;
+}
+
+/** What a person has written to an agent at work. */
+export interface AgentNote {
+  by: string;
+  /** In that person's words; cut. */
+  text: string;
+  /** The model has not been asked since. */
+  unread?: boolean;
+}
+
+/** A call that an agent has proposed, and what came of it. */
+export interface AgentCall {
+  /** The unit's id; undefined: it was not begun, because a limit is reached. */
+  step?: string;
+  /** Its name; the model's word for it where there is no such tool. */
+  tool: string;
+  /** As the model proposed them; a string where they are no JSON, or cut. */
+  arguments: any;
+  /** What a person made of them. */
+  changed?: any;
+  /** Where it stands; undefined: it was not begun. */
+  state?: StepState;
+  /** That it stands on. */
+  rung?: string;
+  /** What the model is told of it; cut. */
+  result?: string;
+  /** It is told that there is no result. */
+  failed?: boolean;
+  /** How the result came about, where not as meant. */
+  degraded?: string;
+  /** The person who gave the result. */
+  answer_by?: string;
+  people?: Asked[];
+  /** All its attempts, in seconds. */
+  took?: number;
+}
+
+/** One time that an agent's model was asked. */
+export interface AgentTurn {
+  /** The unit's id. */
+  step: string;
+  /** From 1. */
+  number: number;
+  state: StepState;
+  /** Of the model's tool. */
+  rung: string;
+  /** What the model said; cut. */
+  said?: string;
+  /** Why its answer was not taken; cut. */
+  wrong?: string;
+  /** That it proposes. */
+  calls?: AgentCall[];
+  /** That people wrote while it was the last turn; the next one begins with them. */
+  notes?: AgentNote[];
+  /** Why another rung than the first has answered. */
+  degraded?: string;
+  /** The person who answered in the model's place. */
+  answer_by?: string;
+  /** Of the fault that it was given up for. */
+  class?: string;
+  /** Of that fault. */
+  message?: string;
+  people?: Asked[];
+  /** All its attempts, in seconds. */
+  took?: number;
+  /** Read and written; where nobody knows, those that were reserved. */
+  tokens?: number;
+  /** In US dollars. */
+  cost?: number;
+}
+
+/** An agent step: what it was asked, what its model said and called, and how much of its limits that took. Long texts are cut, and end with "…". */
+export interface Agent {
+  /** The unit's id. */
+  step: string;
+  /** The tool that asks the model. */
+  model: string;
+  state: StepState;
+  /** What the model is told first. */
+  instructions?: string;
+  /** Its task. */
+  prompt: string;
+  /** Turns before the first one here. */
+  earlier?: number;
+  /** Oldest first. */
+  turns: AgentTurn[];
+  /** With what people have added; none where there is no number. */
+  limits: AgentLimits;
+  /** Of each limit; where nobody knows what a turn took, what was reserved for it counts. */
+  used: AgentLimits;
+  /** It is asked for the last time, without tools. */
+  last?: boolean;
+  /** What people were asked about its limits. */
+  people?: Asked[];
+}
+
+/** What all calls of models in a run took together, as far as it was counted. */
+export interface Spent {
+  /** Tokens read, the cached ones included. */
+  input: number;
+  /** Tokens written. */
+  output: number;
+  /** Tokens of input that providers had kept from earlier calls. */
+  cached?: number;
+  /** In US dollars, by the prices that the run was submitted with. */
+  usd?: number;
+}
+
+/** The params of extend: what an agent gets in addition to what it had. What is not named gets nothing. */
+export interface More {
+  turns?: number;
+  calls?: number;
+  tokens?: number;
+  usd?: number;
+  /** In seconds. */
+  time?: number;
+  repeats?: number;
+  refusals?: number;
+}
+
+/** How far an agent of a plan may go. */
+export interface PlanLimits {
+  turns?: number;
+  calls?: number;
+  tokens?: number;
+  usd?: number;
+  /** Of work, like "10m". */
+  time?: string;
+  repeats?: number;
+  refusals?: number;
+}
+
+/** An agent of a plan, in place of a tool. */
+export interface PlanAgent {
+  /** The tool that asks the model. */
+  model: string;
+  /** Template of its task. */
+  prompt: string;
+  /** Template of what the model is told first. */
+  instructions?: string;
+  /** That it may call; * stands for any part of a name, and ask_person asks a person. */
+  tools?: string[];
+  /** Of its answer; without one that is {"text": ...}. */
+  output_schema?: Record<string, unknown>;
+  /** Of one turn. */
+  max_output_tokens?: number;
+  /** That the model is shown in full, the last ones. */
+  keep_turns?: number;
+  limits?: PlanLimits;
+  on_limit?: "escalate" | "finish" | "fail";
+}
+
+/** A step of a plan: of a tool, or with an agent. */
+export type PlanStep = StepOf & ({tool: string; agent?: never} | {agent: PlanAgent; tool?: never});
+
+/** What a step has beside its tool or agent. */
+export interface StepOf {
+  id: string;
+  /** Ids of the steps that it waits for; undefined: the one before it. */
+  needs?: string[];
+  /** Expression: the step is skipped where it is not true. */
+  when?: string | boolean;
+  /** Parameters of the tool, as templates. */
+  with?: Record<string, unknown> | string;
+  /** Template of a list: the step is one for each item. */
+  for_each?: string;
+  max_parallel?: number;
+  on_failure?: "escalate" | "skip" | "fail";
+  /** What undoes it. */
+  compensate?: {tool: string; with?: Record<string, unknown> | string};
+}
+
+/** A whole plan, as submit takes it; `dispatcher schema plan` says what each key means. */
+export interface Plan {
+  name: string;
+  steps: PlanStep[];
+  /** Defaults. */
+  input?: Record<string, unknown>;
+  input_schema?: Record<string, unknown>;
+  /** Of the run, like "10m". */
+  deadline?: string;
+  on_deadline?: "escalate" | "fail";
+  escalate_after?: number;
+  labels?: Record<string, string>;
+  /** Template. */
+  output?: unknown;
+  waivers?: {code: string; step?: string; reason: string; until: string}[];
 }
 
 /** One attempt of a step. */

@@ -15,6 +15,7 @@ export class Escalation {
   get message() { return this.item.message; }
   get allowed() { return this.item.allowed; }
   get params() { return this.dossier.failing?.params; }
+  get agent() { return this.dossier.agent; }
   get digest() { return this.dossier.approval?.digest ?? ""; }
 
   async load() {

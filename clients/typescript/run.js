@@ -24,6 +24,8 @@ export class Run {
   get reason() { return this.document.reason ?? ""; }
   get degraded() { return this.document.degraded; }
   get steps() { return this.document.steps; }
+  get agents() { return this.document.agents ?? []; }
+  get spent() { return this.document.spent; }
   get escalations() { return this.document.escalations; }
   get ended() { return ended.has(this.state); }
 

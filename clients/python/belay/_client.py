@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from ._agents import More, Plan
 from ._http import Answer, BelayError, Endpoint, Patience
 from ._people import Decision, Done, Escalation, done
 from ._run import Run
@@ -32,7 +33,7 @@ class Belay:
         self._timeout = timeout
         self._patience = patience
 
-    def submit(self, plan: str | dict[str, Any], input: dict[str, Any] | None = None, *, key: str = "", id: str = "",
+    def submit(self, plan: str | dict[str, Any] | Plan, input: dict[str, Any] | None = None, *, key: str = "", id: str = "",
                labels: dict[str, str] | None = None, traceparent: str = "", strict: bool = False) -> Run:
         """Starts a run of a plan of the server, by its name, or of a whole plan. Repeating it with the same key or id finds the
         same run; without either it is not sent again when there was no answer. Raises BelayError with the code invalid_plan
@@ -94,14 +95,15 @@ class Belay:
         """One escalation with its whole context."""
         return Escalation(self, {"id": id}).load()
 
-    def decide(self, id: str, verb: str, *, reason: str = "", digest: str = "", params: dict[str, Any] | None = None, answer: Any = None,
+    def decide(self, id: str, verb: str, *, reason: str = "", digest: str = "", params: dict[str, Any] | More | None = None, answer: Any = None,
                scope: str = "", revision: int = 0, take: bool = False, if_match: str = "") -> Done:
         """Decides an escalation. digest, for approve, is Escalation.digest of what was looked at: anything else is refused.
-        scope, for reject, is what it covers beside exactly this call: tool or target. take does it although somebody else has
-        claimed it."""
+        params are the whole new ones of an edit, or what extend gives an agent in addition; without them it gets as much again
+        of everything. scope, for reject, is what it covers beside exactly this call: tool or target. take does it although
+        somebody else has claimed it."""
         body: dict[str, Any] = {"reason": reason, "scope": scope, "digest": digest, "params": params, "revision": revision, "take": take}
         body = {k: v for k, v in body.items() if v}
-        if verb == "edit":
+        if verb == "edit" or verb == "extend" and params is not None:
             body["params"] = params
         if verb == "answer":
             body["answer"] = answer

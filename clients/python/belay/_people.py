@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 if TYPE_CHECKING:
+    from ._agents import Agent, More
     from ._client import Belay
 
 
@@ -30,7 +31,7 @@ class Decision:
     verb: str  # one of Escalation.allowed
     reason: str = ""
     scope: str = ""  # reject: what it covers beside exactly this call, tool or target
-    params: dict[str, Any] | None = None  # edit: the whole new parameters
+    params: dict[str, Any] | More | None = None  # edit: the whole new parameters; extend: what an agent gets in addition
     answer: Any = None  # answer: the step's output
 
 
@@ -53,7 +54,7 @@ class Escalation:
 
     @property
     def kind(self) -> str:
-        """approval, failure, unknown, question, deadline or dead_letter."""
+        """approval, failure, unknown, question, limit, deadline or dead_letter."""
         return self.item["kind"]
 
     @property
@@ -87,6 +88,11 @@ class Escalation:
         return (self._loaded().get("failing") or {}).get("params")
 
     @property
+    def agent(self) -> Agent | None:
+        """The agent whose limit, turn or call it is about, with its last turns; None where there is none."""
+        return self._loaded().get("agent")
+
+    @property
     def digest(self) -> str:
         """What an approval approves; empty where none is asked for."""
         return (self._loaded().get("approval") or {}).get("digest", "")
@@ -98,7 +104,7 @@ class Escalation:
         self.item, self.dossier, self.etag = card["item"], card["dossier"], answer.headers.get("ETag", "")
         return self
 
-    def decide(self, verb: str, *, reason: str = "", params: dict[str, Any] | None = None, answer: Any = None, scope: str = "",
+    def decide(self, verb: str, *, reason: str = "", params: dict[str, Any] | More | None = None, answer: Any = None, scope: str = "",
                take: bool = False) -> Done:
         """Decides it as it was loaded; refused (BelayError with the code changed or decided) if it is not that any more."""
         digest = self.digest if verb == "approve" else ""

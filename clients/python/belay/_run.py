@@ -13,6 +13,7 @@ from urllib.parse import quote
 from ._http import BelayError, Patience
 
 if TYPE_CHECKING:
+    from ._agents import Agent, Spent
     from ._client import Belay
 
 _WAIT = 30.0  # seconds that one request waits for a run
@@ -71,6 +72,17 @@ class Run:
     @property
     def steps(self) -> list[dict[str, Any]]:
         return self.document["steps"]
+
+    @property
+    def agents(self) -> list[Agent]:
+        """Its steps with an agent that have begun: what their models were asked, said and called, and what of their limits
+        they have used."""
+        return self.document.get("agents", [])
+
+    @property
+    def spent(self) -> Spent | None:
+        """What its models took together; None: it has called none."""
+        return self.document.get("spent")
 
     @property
     def escalations(self) -> list[str]:

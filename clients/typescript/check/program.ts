@@ -1,6 +1,6 @@
 // What users write; it is compiled, never run. A line behind @ts-expect-error must be refused.
 import {Belay, BelayError, Permanent, Retry, RetryAfter, NeedHuman, NothingHappened, TimeoutError, tool, work} from "belay";
-import type {Call, Decision, Escalation, Event, Run} from "belay";
+import type {Agent, AgentCall, Call, Decision, Escalation, Event, More, Plan, Run} from "belay";
 
 const belay = new Belay("http://127.0.0.1:8222", "belay_...", {timeout: 10, patience: 120});
 
@@ -45,6 +45,38 @@ export async function people(): Promise<number> {
   }
   const rule = (e: Escalation): Decision | undefined => (e.kind === "question" ? {verb: "answer", answer: {parcel: 7}} : undefined);
   return belay.drain(rule, {claim: true, tool: "desk"});
+}
+
+const support: Plan = {
+  name: "support",
+  input: {ticket: ""},
+  steps: [{
+    id: "resolve",
+    agent: {model: "models.support", prompt: "${ input.ticket }", tools: ["orders.lookup", "ask_person"], limits: {turns: 12, usd: 0.5, time: "10m"}, on_limit: "escalate"},
+  }, {id: "close", tool: "tickets.close", with: {text: "${ steps.resolve.output.text }"}}],
+};
+// @ts-expect-error: a step has a tool or an agent
+const nothing: Plan = {name: "nothing", steps: [{id: "a"}]};
+// @ts-expect-error: an agent's time is a text in a plan
+const timed: Plan = {name: "timed", steps: [{id: "a", agent: {model: "m", prompt: "p", limits: {time: 600}}}]};
+
+export async function agents(): Promise<number> {
+  const run = await (await belay.submit(support, {ticket: "The cup is broken."})).rest(60);
+  const words: string = await run.steer("Send a new one instead.", {step: "resolve"});
+  const calls: AgentCall[] = run.agents.flatMap(({turns}) => turns.flatMap((turn) => turn.calls ?? []));
+  for (const {tool, arguments: given, changed, result, failed, people} of calls) console.log(words, tool, changed ?? given, failed ? "failed" : result, people?.[0]?.decision);
+  const agent: Agent | undefined = run.agents[0];
+  const unread = agent?.turns.flatMap(({notes}) => notes ?? []).filter((note) => note.unread).map(({by, text}) => `${by}: ${text}`);
+  console.log(agent?.used.usd ?? 0, agent?.limits.usd ?? "no limit", unread, run.spent?.input);
+  // @ts-expect-error: there is no such limit
+  const wrong: More = {turn: 1};
+  const more: More = {turns: 5, usd: 0.5, time: 600};
+  const rule = (e: Escalation): Decision | undefined => {
+    if (e.kind !== "limit" || !e.agent) return undefined;
+    if (e.agent.used.turns < 40) return {verb: "extend", params: more};
+    return e.allowed.includes("finish") ? {verb: "finish"} : {verb: "answer", answer: {text: "A person takes over."}};
+  };
+  return belay.drain(rule);
 }
 
 tool("invoice.add", async ({lines}: {lines: {cents: number}[]}, call: Call) => {
