@@ -543,12 +543,13 @@ func TestTasks(t *testing.T) {
 	if twice, _ := a.raw(token, "tools/call", `"name":"look_up","arguments":{"x":1,"x":2}`); twice["isError"] != true || !strings.Contains(fmt.Sprint(twice["content"]), "the arguments: ") {
 		t.Errorf("two readers could read two things: %v", twice)
 	}
+	const repeated = "; an equal call started the run, and nothing is done twice"
 	asked, _ := a.raw(token, "tools/call", `"name":"pay","arguments":{"amount":1}`)
 	run := fmt.Sprint(asked["taskId"])
 	if asked["resultType"] != "task" || asked["status"] != "working" || !strings.HasPrefix(run, "c0-") || asked["ttlMs"] != nil || asked["createdAt"] == "" || !strings.Contains(fmt.Sprint(asked["statusMessage"]), "a person's approval; https://belay.example.com/e/"+run) {
 		t.Fatalf("%v", asked)
 	}
-	if twice, _ := a.raw(token, "tools/call", `"name":"pay","arguments":{"amount":1}`); twice["taskId"] != run {
+	if twice, _ := a.raw(token, "tools/call", `"name":"pay","arguments":{"amount":1}`); twice["taskId"] != run || strings.HasSuffix(fmt.Sprint(asked["statusMessage"]), repeated) || !strings.HasSuffix(fmt.Sprint(twice["statusMessage"]), repeated) {
 		t.Errorf("%v", twice)
 	}
 	waits, _ := a.raw(token, "tasks/get", `"taskId":"`+run+`"`)

@@ -132,8 +132,8 @@ func (s *Server) callAsTask(ctx context.Context, req *mcp.CallToolRequest) (mcp.
 	if err != nil {
 		return failed(err), nil
 	}
+	out.repeated = !created && c.request == ""
 	if out.state == nil || out.state.Closed() {
-		out.repeated = !created && c.request == ""
 		return s.result(out), nil
 	}
 	return s.taskOf(out, "task", knows(req.Params.Meta).pages)
@@ -168,6 +168,9 @@ func (s *Server) taskOf(o outcome, kind string, pages bool) (*task, error) {
 	}
 	if p.URL != "" {
 		t.StatusMessage += "; " + p.URL
+	}
+	if o.repeated {
+		t.StatusMessage += "; an equal call started the run, and nothing is done twice"
 	}
 	for _, w := range o.why.Waits {
 		if page := s.page("/e/" + w.Escalation); pages && w.For == view.ForPerson && page != "" && kind == "complete" {

@@ -1,26 +1,10 @@
 // Clients that others have written, against a running dispatcher: over HTTP and as a child process, in the eras of the
 // protocol that they speak. TestClientsOfOthers starts it.
 import assert from 'node:assert/strict';
-import { Client as Client1 } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport as Http1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { StdioClientTransport as Stdio1 } from '@modelcontextprotocol/sdk/client/stdio.js';
-import { Client as Client2, StreamableHTTPClientTransport as Http2 } from '@modelcontextprotocol/client';
-import { StdioClientTransport as Stdio2 } from '@modelcontextprotocol/client/stdio';
 import { isCreateTaskResultV2, isDetailedTaskV2, hasTaskServerCapabilityV2 } from '@modelcontextprotocol/ext-tasks/core/v2';
+import { Client1, ways } from './ways.mjs';
 
-const { MCP_URL, MCP_TOKEN, MCP_SHOP, MCP_ARGV } = process.env;
-const [command, ...args] = JSON.parse(MCP_ARGV);
-const http = { requestInit: { headers: { Authorization: `Bearer ${MCP_TOKEN}` } } };
-const child = { command, args, env: process.env, stderr: 'inherit' };
-const modern = { versionNegotiation: { mode: 'auto' } };
-const ways = [
-  ['sdk 1 over HTTP', Client1, () => new Http1(new URL(MCP_URL), http)],
-  ['sdk 1 over stdio', Client1, () => new Stdio1(child)],
-  ['client 2 over HTTP', Client2, () => new Http2(new URL(MCP_URL), http)],
-  ['client 2 over HTTP, 2026-07-28', Client2, () => new Http2(new URL(MCP_URL), http), modern, '2026-07-28'],
-  ['client 2 over stdio, 2026-07-28', Client2, () => new Stdio2(child), modern, '2026-07-28'],
-];
-
+const { MCP_URL, MCP_TOKEN, MCP_SHOP } = process.env;
 const orders = async () => Number(await (await fetch(`${MCP_SHOP}/count`)).text());
 const texts = (result) => result.content.map((c) => c.text).join('\n');
 
