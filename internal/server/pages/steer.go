@@ -120,6 +120,7 @@ func (v *steerView) take(form url.Values) int {
 // failed writes into the form why a message was not written, and returns the HTTP status.
 func (v *steerView) failed(done view.Reply, err error, c *Console) int {
 	switch {
+	case done.Outcome == view.OutcomeUncertain: // said below
 	case done.Outcome == view.OutcomeSameID:
 		v.ID = rand.Text()
 		v.Errors = append(v.Errors, "Another message was sent from the same page, and the agent has it. Send this one if it is to read both.")
