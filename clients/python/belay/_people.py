@@ -30,9 +30,9 @@ class Decision:
 
     verb: str  # one of Escalation.allowed
     reason: str = ""
-    scope: str = ""  # reject: what it covers beside exactly this call, tool or target
     params: dict[str, Any] | More | None = None  # edit: the whole new parameters; extend: what an agent gets in addition
     answer: Any = None  # answer: the step's output
+    scope: str = ""  # reject: what it covers beside exactly this call, tool or target
 
 
 def done(d: dict[str, Any]) -> Done:
