@@ -134,9 +134,12 @@ func waitedForPeople(p *sim.Played) time.Duration {
 // cutUnit is the plan step of a unit.
 func cutUnit(unit string) (step, rest string, derived bool) { return strings.Cut(unit, "~") }
 
-// stepOf is the plan step of a unit; of a compensation, that step's.
+// stepOf is the plan step of a unit; of a compensation, that step's. What undoes a call of an agent stands for itself.
 func stepOf(unit string) string {
 	step, rest, _ := cutUnit(unit)
+	if of, undoes := strings.CutSuffix(unit, undoSuffix); undoes && steps.IsCall(of) {
+		return unit
+	}
 	if rest == "undo" || strings.HasSuffix(rest, undoSuffix) {
 		return step + undoSuffix
 	}

@@ -116,7 +116,7 @@ func underOther(s *steps.State, tools *plan.Tools) (p *steps.Program, why string
 	for name, own := range s.Program.Tools {
 		switch t := tools.Tools[name]; {
 		case t != nil:
-			def.Tools[name] = t.Tool
+			tools.Pin(def.Tools, name)
 		case name == steps.AskPerson: // it is there without a tools file
 			def.Tools[name] = own
 		default:

@@ -64,7 +64,7 @@ func (d *Drill) sample() (*samples, error) {
 		if t == nil { // the tool with which an agent asks a person
 			continue
 		}
-		all.tools[name] = encode(sampleOf(object(t.OutputSchema), 0))
+		all.tools[name] = encode(s.readByUndo(t, sampleOf(object(t.OutputSchema), 0)))
 		if given, ok := d.Outputs[name]; ok {
 			all.tools[name] = given
 		}
@@ -112,6 +112,7 @@ func (s *sampler) output(st *steps.Step, t *plan.ToolDef) (json.RawMessage, erro
 			base = steps.Decode(r.Spec.Static.Output)
 		}
 	}
+	base = s.readByUndo(t, base)
 	read := s.reads.roots["steps"].field(st.ID).fields["output"]
 	if read != nil && st.ForEach != "" && read.elem != nil {
 		read = read.elem // the step's output is the list of these
@@ -121,6 +122,16 @@ func (s *sampler) output(st *steps.Step, t *plan.ToolDef) (json.RawMessage, erro
 		return nil, err
 	}
 	return out, nil
+}
+
+// readByUndo is base, with what the call reads of it that undoes one of the tool.
+func (s *sampler) readByUndo(t *plan.ToolDef, base any) any {
+	if t.Undo == nil {
+		return base
+	}
+	r := reader{truth: true, roots: map[string]*shape{"output": {}}}
+	r.template(steps.Decode(t.Undo.With), object(s.d.Tools.Tools[t.Undo.Tool].InputSchema))
+	return r.roots["output"].sample(base)
 }
 
 func check(t *plan.ToolDef, out json.RawMessage) error {

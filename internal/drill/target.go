@@ -52,10 +52,10 @@ func (t *target) Name() string {
 	return t.of() + "." + t.def().Name
 }
 
-// of is the step whose rung it is, or the compensation of a step.
+// of is the step whose rung it is, or the compensation of a step or of a call.
 func (t *target) of() string {
 	if t.undoing != nil {
-		return t.step.ID + undoSuffix
+		return t.undoing.of() + undoSuffix
 	}
 	if t.step.Agent != nil {
 		return t.unit

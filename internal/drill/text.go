@@ -217,7 +217,7 @@ func (p *play) how() string {
 	case p.crash > 0:
 		text := fmt.Sprintf("before its publish number %d", p.crash)
 		if u := p.target.undoing; u != nil {
-			text += ", while " + u.step.ID + " is undone"
+			text += ", while " + u.of() + " is undone"
 		}
 		return text
 	}

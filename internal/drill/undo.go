@@ -3,6 +3,7 @@ package drill
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"belay/internal/plan"
@@ -10,7 +11,7 @@ import (
 	"belay/internal/steps"
 )
 
-// undoing is a step that is done and then undone: somebody cancels the run with its result. For a compensation that is no
+// undoing is a step, or a call of an agent, that is done and then undone: somebody cancels the run with its result. For a compensation that is no
 // other than a run that fails or is aborted; and it can be played for every step, the last one too.
 type undoing struct {
 	step *steps.Step
@@ -28,27 +29,52 @@ func (u *undoing) undone() bool { return u.base != nil && u.base.State.Unit(u.un
 // stays says why a step is not undone without a fault.
 func (u *undoing) stays() string {
 	if i := u.base.State.Unit(u.unit); i >= 0 && u.base.State.Units[i].State() == steps.StepSucceeded {
-		return "the run is over once " + u.step.ID + " is done" // an agent: it is not done before the log has its last turn
+		return "the run is over once " + u.of() + " is done" // an agent: it is not done before the log has its last turn
 	}
-	return "the plan leaves " + u.step.ID + " out"
+	return "the plan leaves " + u.of() + " out"
+}
+
+// of is the step that is undone, or the call of an agent.
+func (u *undoing) of() string {
+	if steps.IsCall(u.unit) {
+		return u.unit
+	}
+	return u.step.ID
 }
 
 // undo is the unit that undoes it.
 func (u *undoing) undo() string { return u.unit + undoSuffix }
 
-// undoings are the steps that a plan says how to undo.
+// undoings are the steps and the calls of agents that a plan or a tool says how to undo.
 func (d *Drill) undoings() []*undoing {
 	var all []*undoing
 	for i := range d.Doc.Definition.Plan.Steps {
 		st := &d.Doc.Definition.Plan.Steps[i]
-		if st.Compensate != nil {
+		switch {
+		case st.Compensate != nil:
 			all = append(all, &undoing{step: st, tool: d.Tools.Tools[st.Compensate.Tool], unit: unitOf(st)})
+		case st.Agent == nil && !st.Stays:
+			all = append(all, d.undoingCall(st, st.Tool, unitOf(st))...)
+		}
+		for k, p := range d.made.calls[st.ID] {
+			if !st.Stays {
+				all = append(all, d.undoingCall(st, p.tool, st.ID+"~t1."+strconv.Itoa(k+1))...)
+			}
 		}
 	}
 	return all
 }
 
-// PrepareUndo plays how each step is undone that has a compensation, so that [Drill.Run] and [Drill.Cell] can play its
+// undoingCall is how a unit is undone as its tool says; none where it says nothing.
+func (d *Drill) undoingCall(st *steps.Step, tool, unit string) []*undoing {
+	t := d.Tools.Tool(tool)
+	if t == nil || t.Undo == nil {
+		return nil
+	}
+	return []*undoing{{step: st, tool: d.Tools.Tools[t.Undo.Tool], unit: unit}}
+}
+
+// PrepareUndo plays how each step, and each call of an agent, is undone that something undoes, so that [Drill.Run] and [Drill.Cell] can play its
 // faults. [Drill.Prepare] comes before it.
 func (d *Drill) PrepareUndo() error {
 	for _, u := range d.undo {
@@ -72,8 +98,16 @@ func (u *undoing) throughWithout() error {
 	if unit.Fault != nil {
 		why = unit.Fault.Error()
 	}
-	return &BaseError{fmt.Sprintf("without any fault the compensation of step %s does not get through: %s; outputs and inputs are made up where none are given: "+
-		"give what it needs with --input and --outputs", u.step.ID, why)}
+	return &BaseError{fmt.Sprintf("without any fault the compensation of %s does not get through: %s; outputs and inputs are made up where none are given: "+
+		"give what it needs with --input and --outputs", spoken(u), why)}
+}
+
+// spoken names what is undone.
+func spoken(u *undoing) string {
+	if steps.IsCall(u.unit) {
+		return "the call " + u.unit
+	}
+	return "step " + u.step.ID
 }
 
 // asksOf are the questions about a compensation: what its tool asks without a fault, and what people are asked once it has

@@ -245,6 +245,52 @@ func TestAgentIsUndone(t *testing.T) {
 	})
 }
 
+// undoneTools say themselves what undoes the calls of an agent.
+var undoneTools = strings.NewReplacer(
+	"  stock.reserve: {", "  stock.reserve: {undo: {tool: stock.release, with: {sku: \"${ output.sku }\"}}, ",
+	"  card.charge: {", "  card.charge: {undo: {tool: card.uncharge, with: {charge: \"${ output.id }\"}}, ",
+).Replace(agentUndoTools)
+
+// undonePlan has an agent that fails its run at a limit.
+const undonePlan = `
+name: support
+steps:
+  - {id: resolve, agent: {model: models.support, prompt: help, tools: [stock.reserve, card.charge], limits: {time: 20s}, on_limit: fail}}
+  - {id: ship, tool: parcels.ship, needs: [resolve], on_failure: fail}
+`
+
+// TestCallsAreUndone: the calls of an agent are undone as their tools say, whatever ends its run, and each of them meets every
+// fault on its way back.
+func TestCallsAreUndone(t *testing.T) {
+	t.Parallel()
+	d := prepared(t, undoneTools, undonePlan, sim.Whole)
+	r := d.Run()
+	wants(t, r, map[string]string{
+		"resolve~t1.1.primary/timeout":              "compensated",
+		"ship.primary/refused":                      "compensated",
+		"resolve~t1.1~undo.primary/killed-for-good": "person",
+		"resolve~t1.2~undo.primary/refused":         "ok/~second",
+		"failure of resolve~t1.2~undo/skip":         "person",
+		"dispatcher~undo/killed":                    "ok",
+	})
+	for _, c := range r.Cells {
+		if c.Outcome.Bad() {
+			t.Errorf("%s: %s: %s", c.Name(), c.Outcome, c.Why)
+		}
+		if strings.Contains(c.Name(), "~undo.") && c.Outcome != Blank {
+			told(t, d, c.Name())
+		}
+	}
+	noticed(t, undoneTools, undonePlan, map[string]sim.Mutant{
+		"LOST ship.primary/refused":   sim.NoUndo,
+		"LOST dispatcher~undo/killed": sim.NoUndo,
+	})
+	r = prepared(t, undoneTools, strings.Replace(undonePlan, "on_limit: fail}}", "on_limit: fail}, compensate: none}", 1), sim.Whole).Run()
+	if c := r.Find("ship.primary/refused"); c.Outcome != Failed || r.Find("resolve~t1.1~undo.primary/refused") != nil {
+		t.Errorf("what is to stay is undone: %s", c.Outcome)
+	}
+}
+
 // TestWhatIsNotUndone: a step that the plan leaves out, and an agent after which nothing comes, are not undone, and that is said.
 func TestWhatIsNotUndone(t *testing.T) {
 	t.Parallel()

@@ -34,8 +34,8 @@ func startRig(t *testing.T, tools string) *rig {
 	}
 	e, err := Start(t.Context(), Options{
 		Embedded: &embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval},
-		Dispatch: &dispatch.Options{Name: "d1"},
-		Worker:   &WorkerOptions{Options: worker.Options{Name: "w1", AckWait: 2 * time.Second}, Tools: parsed},
+		Dispatch: &dispatch.Options{Name: "d1"}, People: &PeopleOptions{Keys: t.TempDir()},
+		Worker: &WorkerOptions{Options: worker.Options{Name: "w1", AckWait: 2 * time.Second}, Tools: parsed},
 	})
 	if err != nil {
 		t.Fatal(err)

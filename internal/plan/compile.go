@@ -31,7 +31,7 @@ func Compile(document []byte) (*steps.Program, error) {
 	if err := compileNodes(p, needs); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
-	if err := errors.Join(compileAsks(p), compileReshapes(p), compileSummaries(p)); err != nil {
+	if err := errors.Join(compileAsks(p), compileReshapes(p), compileSummaries(p), compileUndos(p)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
 	return steps.Link(p), nil
@@ -66,7 +66,7 @@ func checkDefinition(d *steps.Definition) (graph, error) {
 	if len(needs.order()) < len(needs) {
 		return nil, errors.New("its steps need one another in a cycle")
 	}
-	return needs, nil
+	return needs, checkPinnedUndos(d)
 }
 
 func indexOf(list []steps.Step) map[string]int {

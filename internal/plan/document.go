@@ -67,19 +67,20 @@ func (p *planFile) document(tools *Tools) (*Document, error) {
 	return d, nil
 }
 
-// definition pins only the tools that the plan names, so that other changes of the tools file change no digest.
+// definition pins only the tools that the plan names, and those that undo them, so that other changes of the tools file change
+// no digest.
 func (p *planFile) definition(tools *Tools) steps.Definition {
 	d := steps.Definition{Plan: p.plan, Tools: map[string]steps.Tool{}}
 	for _, s := range p.steps {
 		d.Plan.Steps = append(d.Plan.Steps, s.Step)
-		d.Tools[s.Tool] = tools.Tools[s.Tool].Tool
+		tools.Pin(d.Tools, s.Tool)
 		if s.Agent != nil {
 			for _, name := range s.Agent.Tools {
-				d.Tools[name] = pinned(name, tools)
+				tools.Pin(d.Tools, name)
 			}
 		}
 		if s.Compensate != nil {
-			d.Tools[s.Compensate.Tool] = tools.Tools[s.Compensate.Tool].Tool
+			tools.Pin(d.Tools, s.Compensate.Tool)
 		}
 	}
 	return d

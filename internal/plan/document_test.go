@@ -75,13 +75,13 @@ output: ["${ input.list }", 1]
 	if a.When != nil || a.With != nil || a.ForEach != nil || a.Tool.Name != "t" || fmt.Sprint(a.Dependents) != "[1 2]" {
 		t.Errorf("%+v", a)
 	}
-	if b.When == nil || !b.WhenPerItem || b.With == nil || b.ForEach == nil || b.CompensateTool.Name != "undo" || fmt.Sprint(b.Needs) != "[0]" {
+	if b.When == nil || !b.WhenPerItem || b.With == nil || b.ForEach == nil || b.Undo.Tool.Name != "undo" || fmt.Sprint(b.Needs) != "[0]" {
 		t.Errorf("%+v", b)
 	}
-	if c.WhenPerItem || c.CompensateWith != nil || p.Output == nil {
+	if c.WhenPerItem || c.Undo != nil || p.Output == nil {
 		t.Errorf("%+v", c)
 	}
-	constant, err := b.CompensateWith(steps.Scope{}) // a constant reads nothing of the scope
+	constant, err := b.Undo.With(steps.Scope{}) // a constant reads nothing of the scope
 	if err != nil || string(constant) != `{"x":1}` {
 		t.Errorf("%s, %v", constant, err)
 	}
@@ -102,6 +102,9 @@ func TestCompileRefuses(t *testing.T) {
 		{`"name":"primary"`, `"name":"a.b"`, "not a valid name"},
 		{`"name":"t"`, `"name":"u"`, "not pinned"},
 		{`input.x`, `steps.b.output`, `step "a": x: character 10: step "b" is not among the needs`},
+		{`"name":"t","effects"`, `"name":"t","undo":{"tool":"x"},"effects"`, `undo of tool "t": tool "x" is not pinned`},
+		{`"name":"t","effects"`, `"name":"t","undo":{"tool":"t"},"effects"`, `undo of tool "t": "t" is undone itself`},
+		{`"name":"t","effects"`, `"name":"t","undo":{"tool":"undo","with":{"x":"${ steps.a }"}},"effects"`, `tool "t": undo: x: character `},
 		{`"when":"true"`, `"when":"1 +"`, `step "b": when: character 3: the expression ends too early`},
 	} {
 		bad := strings.Replace(good, c.old, c.new, 1)

@@ -183,6 +183,9 @@ func (p *planFile) warningsOf(tools *Tools) yamldoc.Problems {
 		for _, call := range s.calls() {
 			if t := tools.Tools[call.tool]; t != nil {
 				ofTools = append(ofTools, t.Warnings...)
+				if t.Undo != nil {
+					ofTools = append(ofTools, tools.Tools[t.Undo.Tool].Warnings...)
+				}
 			}
 		}
 		if s.Compensate != nil {

@@ -18,6 +18,7 @@ import (
 // written.
 type places struct {
 	timeout, retry, url, options *yaml.Node
+	undoTool, undoWith           *yaml.Node
 	argv                         []*yaml.Node
 	node                         *yaml.Node // the whole
 	file                         string     // that it stands in

@@ -124,22 +124,6 @@ func (p *planFile) checkTool(at *yaml.Node, name string, tools *Tools, more ...s
 	return def
 }
 
-// checkConstant tests parameters without expressions against the tool's input schema: they will never be others.
-func (p *planFile) checkConstant(at *yaml.Node, with []byte, def *ToolDef) {
-	if at == nil || len(with) == 0 || def == nil || def.CheckInput == nil {
-		return
-	}
-	t, faults := expr.CompileTemplate(steps.Decode(with), "", expr.Readable{})
-	if len(faults) > 0 || t.Constant == nil {
-		return
-	}
-	if err := def.CheckInput(t.Constant); err != nil {
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			p.At(at, "", "the tool %s does not accept this: %s", def.Name, line)
-		}
-	}
-}
-
 func (p *planFile) checkExpressions(s *planStep, views views, watches watches, i int) {
 	if s.when != nil {
 		p.checkBare(s.when, s.When, views.params(i, s.forEach != nil).Watched(watches.all()), true)

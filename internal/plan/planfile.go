@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -156,7 +155,14 @@ func (p *planFile) readNeeds(s *planStep, n *yaml.Node) {
 	})
 }
 
+// readCompensate reads what undoes the step, or `none`: then what it did stays done, whatever its tools say.
 func (p *planFile) readCompensate(s *planStep, n *yaml.Node) {
+	if yamldoc.IsString(n) {
+		if s.Stays = n.Value == "none"; !s.Stays {
+			p.At(n, "none, or {tool: ..., with: {...}}", "%q is not allowed here", yamldoc.Shorten(n.Value))
+		}
+		return
+	}
 	s.Compensate = &steps.Compensate{}
 	found := p.Object(n, "compensate", p.compensateFields(s))
 	p.Require(n, "compensate", found, "tool")
@@ -167,15 +173,6 @@ func (p *planFile) compensateFields(s *planStep) yamldoc.Fields {
 	return yamldoc.Fields{
 		"tool": p.toolName(&s.Compensate.Tool, &s.undoTool),
 		"with": p.params(&s.Compensate.With, &s.undoWith),
-	}
-}
-
-func (p *planFile) toolName(into *string, node **yaml.Node) yamldoc.Field {
-	read := p.Checked(into, wire.ValidTool, toolRule)
-	return func(n *yaml.Node) {
-		if read(n); *into != "" {
-			*node = n
-		}
 	}
 }
 
@@ -210,34 +207,4 @@ func (p *planFile) forEach(s *planStep) yamldoc.Field {
 		}
 		read(n)
 	}
-}
-
-// params reads parameters: an object, or one expression that gives an object.
-func (p *planFile) params(into *json.RawMessage, node **yaml.Node) yamldoc.Field {
-	return func(n *yaml.Node) {
-		if n.Kind != yaml.MappingNode && !yamldoc.IsString(n) {
-			p.At(n, "", "parameters must be a mapping of names to values, not %s", yamldoc.KindOf(n))
-			return
-		}
-		*node = n // so that its expressions are checked even when something else in it is wrong
-		v, ok := p.Value(n)
-		if !ok {
-			return
-		}
-		if s, is := v.(string); is && !wholeExpression(s) {
-			p.At(n, "", "parameters must be a mapping of names to values, or one ${ ... } that gives one")
-			return
-		}
-		raw, err := expr.Canonical(v)
-		if err != nil {
-			p.At(n, "", "%v", err)
-			return
-		}
-		*into = raw
-	}
-}
-
-func wholeExpression(s string) bool {
-	segments, faults := expr.Split(s)
-	return len(faults) > 0 || expr.IsWhole(segments) // a faulty one is reported when it is compiled
 }

@@ -101,10 +101,11 @@ func TestSchemaHasEveryKey(t *testing.T) {
 	}{
 		{"plan", "", p.fields()},
 		{"plan", "definitions/step", p.stepFields(s)},
-		{"plan", "definitions/step/properties/compensate", p.compensateFields(s)},
+		{"plan", "definitions/compensate", p.compensateFields(s)},
 		{"tools", "", f.fields()},
 		{"tools", "definitions/service", f.serviceFields(&Service{})},
 		{"tools", "definitions/tool", f.toolFields(&ToolDef{})},
+		{"tools", "definitions/tool/properties/undo", f.undoFields(&ToolDef{Tool: steps.Tool{Undo: &steps.Compensate{}}})},
 		{"tools", "definitions/rung", f.rungFields(&ToolDef{}, r)},
 		{"tools", "definitions/rung/properties/retry", f.retryFields(retry)},
 		{"tools", "definitions/class", f.classFields(&steps.ClassPolicy{})},

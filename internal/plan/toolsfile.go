@@ -147,6 +147,7 @@ func (f *toolsFile) readTools(n *yaml.Node) {
 	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
 		f.At(n, "", "the tools file has no tools")
 	}
+	f.checkUndos()
 }
 
 func (f *toolsFile) readTool(name string, n *yaml.Node) *ToolDef {
@@ -180,6 +181,7 @@ func (f *toolsFile) toolFields(t *ToolDef) yamldoc.Fields {
 		"output_schema": func(n *yaml.Node) { t.CheckOutput = f.schema(n, &t.OutputSchema) },
 		"approval":      func(n *yaml.Node) { f.readApproval(t, n) },
 		"verify":        func(n *yaml.Node) { f.readVerify(t, n) },
+		"undo":          func(n *yaml.Node) { f.readUndo(t, n) },
 	}
 }
 

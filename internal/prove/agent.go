@@ -192,9 +192,9 @@ func (c *checker) actors(s *steps.Step) (list []*plan.ToolDef) {
 	return list
 }
 
-// unaskedOf are the tools with which a step may do what must not be repeated, and nobody approves it.
+// unaskedOf are the tools with which a step may do what must not be repeated, no tool undoes, and nobody approves.
 func (c *checker) unaskedOf(s *steps.Step) []*plan.ToolDef {
-	return slices.DeleteFunc(c.actors(s), func(t *plan.ToolDef) bool { return !t.Effects.Unsafe() || t.Approval != nil })
+	return slices.DeleteFunc(c.leaving(s), func(t *plan.ToolDef) bool { return !t.Effects.Unsafe() || t.Approval != nil })
 }
 
 // promptReads are what the texts of an agent read.

@@ -23,6 +23,9 @@ func drawn(t *rapid.T) (tools, text string) {
 		if one("approval", "", "", "yes") != "" {
 			b.WriteString("    approval: {deadline: 1h}\n")
 		}
+		if one("undo", "", "yes") != "" {
+			b.WriteString("    undo: {tool: undo}\n")
+		}
 		if one("probe", "", "yes") != "" {
 			fmt.Fprintf(&b, "    verify: {http: {url: \"http://c/\"}, happened: output.found%s}\n", drawnRetry(t, ""))
 		}

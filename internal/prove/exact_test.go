@@ -206,7 +206,7 @@ func (c *checker) reaches(h *hostile, w Worst, failed func(*hostile, string, ...
 		return // what shares the count of escalate_after: an upper bound, and the report says so
 	}
 	if n := h.undone(); n > 0 {
-		most += n * c.nodes[0].undo.attempts(all)
+		most += n * c.nodes[0].undo[0].of[0].attempts(all)
 		crashes = max(crashes, c.crashes("undo"))
 	}
 	if crashes >= steps.CrashBudget || c.plan.EscalateAfter > 1 && h.undone() > 1 {
@@ -217,7 +217,7 @@ func (c *checker) reaches(h *hostile, w Worst, failed func(*hostile, string, ...
 	}
 	repeated := 0
 	if c.crashes("undo") == 0 {
-		repeated = h.undone() * c.nodes[0].undo.repeated(all)
+		repeated = h.undone() * c.nodes[0].undo[0].of[0].repeated(all)
 	}
 	for i := range c.nodes {
 		n := &c.nodes[i]

@@ -62,10 +62,10 @@ func (c *checker) findUnasked() {
 			c.findUnaskedAgent(s)
 			continue
 		}
-		if !t.Effects.Unsafe() || t.Approval != nil || s.Compensate != nil || !acts(t) {
+		if !t.Effects.Unsafe() || t.Approval != nil || s.Compensate != nil || undoneByTool(s, t) || !acts(t) {
 			continue
 		}
-		c.add(plan.NoApproval, about{at: c.doc.Place(s.ID, ""), steps: []string{s.ID}, tool: t.Name, witness: []string{s.ID, "done", "no compensation", "stays done"}, fix: fmt.Sprintf("in the tool %s: approval: always; or in the step: compensate: {tool: ...}", t.Name)},
+		c.add(plan.NoApproval, about{at: c.doc.Place(s.ID, ""), steps: []string{s.ID}, tool: t.Name, witness: []string{s.ID, "done", "no compensation", "stays done"}, fix: fmt.Sprintf("in the tool %s: approval: always, or undo: {tool: ...}; or in the step: compensate: {tool: ...}", t.Name)},
 			"step %s does what nothing undoes, and nobody approves it: %s is unsafe%s", s.ID, t.Name, byDefault(t))
 	}
 }
@@ -78,7 +78,7 @@ func (c *checker) findUnaskedAgent(s *steps.Step) {
 		undone = "nothing undoes where the agent fails"
 	}
 	for _, t := range c.unaskedOf(s) {
-		c.add(plan.NoApproval, about{at: c.doc.Place(s.ID, "agent.tools"), steps: []string{s.ID}, tool: t.Name, witness: []string{s.ID, "its model calls " + t.Name, "done", "nobody is asked", "stays done"}, fix: fmt.Sprintf("in the tool %s: approval: always", t.Name)},
+		c.add(plan.NoApproval, about{at: c.doc.Place(s.ID, "agent.tools"), steps: []string{s.ID}, tool: t.Name, witness: []string{s.ID, "its model calls " + t.Name, "done", "nobody is asked", "stays done"}, fix: fmt.Sprintf("in the tool %s: approval: always, or undo: {tool: ...}", t.Name)},
 			"the agent of step %s may call %s, which %s, and nobody approves it: it is unsafe%s", s.ID, t.Name, undone, byDefault(t))
 	}
 }
@@ -125,7 +125,7 @@ func (c *checker) boundFix(s *steps.Step) string {
 func (c *checker) findUncompensated() {
 	for i := range c.plan.Steps {
 		s := &c.plan.Steps[i]
-		acting := c.actors(s)
+		acting := c.leaving(s)
 		if s.Agent != nil && len(acting) > 0 {
 			c.findUnfinished(s, acting[0])
 		}
@@ -142,14 +142,14 @@ func (c *checker) findUncompensated() {
 	}
 }
 
-// findUnfinished looks for agents that fail the run themselves: nothing undoes the calls that were made until then, a
-// compensation of the step included, which is for one that has come to an end.
+// findUnfinished looks for agents that fail the run themselves: where its tool does not say so, nothing undoes a call that was
+// made until then, a compensation of the step included, which is for one that has come to an end.
 func (c *checker) findUnfinished(s *steps.Step, t *plan.ToolDef) {
 	why := failsBy(s, c.tool(s.Tool))
 	if why == "" {
 		return
 	}
-	c.add(plan.NoCompensation, about{at: c.doc.Place(s.ID, "agent"), steps: []string{s.ID}, tool: t.Name, key: s.ID, witness: []string{s.ID + " has called " + t.Name, s.ID + " " + why, "the run fails", "the call stays done"}, fix: "let people decide: on_limit: escalate, on_failure: escalate"},
+	c.add(plan.NoCompensation, about{at: c.doc.Place(s.ID, "agent"), steps: []string{s.ID}, tool: t.Name, key: s.ID, witness: []string{s.ID + " has called " + t.Name, s.ID + " " + why, "the run fails", "the call stays done"}, fix: fmt.Sprintf("in the tool %s: undo: {tool: ...}; or let people decide: on_limit: escalate, on_failure: escalate", t.Name)},
 		"the agent of step %s may fail the run, and nothing undoes what it has done with %s until then", s.ID, t.Name)
 }
 

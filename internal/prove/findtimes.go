@@ -43,7 +43,7 @@ func (c *checker) noDeadline(tool string) string {
 // undoes reports whether a tool is called by a compensation.
 func (c *checker) undoes(tool string) bool {
 	for i := range c.plan.Steps {
-		if u := c.plan.Steps[i].Compensate; u != nil && u.Tool == tool {
+		if slices.Contains(c.undoers(&c.plan.Steps[i]), tool) {
 			return true
 		}
 	}

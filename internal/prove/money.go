@@ -131,7 +131,7 @@ func (c *checker) findSpender(n *node) {
 func (c *checker) asking(tool string) []string {
 	return slices.DeleteFunc(slices.Clone(c.usersOf(tool)), func(id string) bool {
 		s := &c.plan.Steps[c.index[id]]
-		return s.Agent != nil && s.Tool == tool && !slices.Contains(s.Agent.Tools, tool) && (s.Compensate == nil || s.Compensate.Tool != tool)
+		return s.Agent != nil && s.Tool == tool && !slices.Contains(s.Agent.Tools, tool) && !slices.Contains(c.undoers(s), tool)
 	})
 }
 

@@ -30,7 +30,7 @@ type node struct {
 	*steps.Step
 	call  *call  // of its tool; of an agent its model
 	agent *agent // nil for any other step
-	undo  *call  // nil without a compensation
+	undo  []part // what undoes it, one call after the other
 	n     length
 	asks  []expr.Read // what its condition reads
 	reads []expr.Read // what its parameters and its list read, or the texts of its agent
@@ -47,9 +47,7 @@ func newChecker(doc *plan.Document, tools *plan.Tools) *checker {
 		if s.Agent != nil {
 			n.agent = c.newAgent(s)
 		}
-		if s.Compensate != nil {
-			n.undo = newCall(tools.Tools[s.Compensate.Tool], c.plan.EscalateAfter)
-		}
+		n.undo = c.undoParts(s)
 		c.nodes = append(c.nodes, n)
 	}
 	return c
@@ -64,9 +62,10 @@ func (c *checker) worst() Worst {
 	for i := range c.nodes {
 		n := &c.nodes[i]
 		w.add(n, StepCost{Tool: n.Tool, Rungs: n.call.size(), Work: n.active()}, n.parts())
-		if n.undo != nil {
-			w.add(n, StepCost{Tool: n.Compensate.Tool, Rungs: n.undo.size(), Work: n.undo.time(all).times(n.n, n.ID, 1), Undo: true}, n.undoing())
-			w.Undo = w.Undo.plus(n.undo.time(all).times(n.n, n.ID, 1))
+		for _, p := range n.undo {
+			work := p.once(all).by(p.waves).times(n.n, n.ID, 1)
+			w.add(n, StepCost{Tool: p.tools(), Rungs: p.most((*call).size), Work: work, Undo: true}, []part{p})
+			w.Undo = w.Undo.plus(work)
 		}
 	}
 	w.Dependencies = c.dependencies()
@@ -82,14 +81,6 @@ func (w *Worst) add(n *node, cost StepCost, asks []part) {
 // size is how many rungs may be tried.
 func (c *call) size() int { return len(slices.Concat(c.segments...)) }
 
-// undoing is what the compensation of a step asks for.
-func (n *node) undoing() []part {
-	if n.undo == nil {
-		return nil
-	}
-	return []part{{1, 1, []*call{n.undo}}}
-}
-
 func (n *node) parallel() int {
 	if n.ForEach == "" {
 		return 1
@@ -102,7 +93,7 @@ func (c *checker) dependencies() []Dependency {
 	list := []Dependency{}
 	for i := range c.nodes {
 		n := &c.nodes[i]
-		for _, p := range slices.Concat(n.parts(), n.undoing()) {
+		for _, p := range slices.Concat(n.parts(), n.undo) {
 			for _, name := range p.dependencies() {
 				at := slices.IndexFunc(list, func(d Dependency) bool { return d.Name == name })
 				if at < 0 {
@@ -201,8 +192,8 @@ func (c *checker) usedTools() []*plan.ToolDef {
 				add(name)
 			}
 		}
-		if u := c.plan.Steps[i].Compensate; u != nil {
-			add(u.Tool)
+		for _, name := range c.undoers(&c.plan.Steps[i]) {
+			add(name)
 		}
 	}
 	return list
@@ -218,9 +209,7 @@ func (c *checker) usersOf(tool string) []string {
 			if s.Agent != nil {
 				names = append(names, s.Agent.Tools...)
 			}
-			if s.Compensate != nil {
-				names = append(names, s.Compensate.Tool)
-			}
+			names = append(names, c.undoers(s)...)
 			for _, name := range names {
 				if users := c.users[name]; len(users) == 0 || users[len(users)-1] != s.ID {
 					c.users[name] = append(users, s.ID)

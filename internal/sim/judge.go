@@ -128,13 +128,25 @@ func (p *Played) left(acted map[string]bool) string {
 	return ""
 }
 
-// undoable reports whether the plan says what undoes unit i. A step's compensation is for the step and for each item of a list:
-// nothing undoes the single turns and calls of an agent. What the plan says counts, not what the program has made of it.
+// undoable reports whether the plan or a tool says what undoes unit i. A step's compensation is for the step and for each item
+// of a list; what a tool says is for the calls of agents too, unless the agent has come to its end and is undone as a whole. What
+// plan and tools say counts, not what the program has made of it.
 func (p *Played) undoable(i int) bool {
 	u := &p.State.Units[i]
+	st := p.State.Program.Nodes[u.Node].Step
 	isList := u.FannedOut() && !u.Loops()
-	return !u.IsUndo() && !u.IsTurn() && !u.IsCall() && !isList && p.State.Program.Nodes[u.Node].Step.Compensate != nil
+	switch {
+	case u.IsUndo(), u.IsTurn(), isList, st.Stays:
+		return false
+	case u.IsCall():
+		whole := st.Compensate != nil && p.State.Units[u.Agent()].State() == steps.StepSucceeded
+		return !whole && p.ofTool(i)
+	}
+	return st.Compensate != nil || st.Agent == nil && p.ofTool(i)
 }
+
+// ofTool reports whether the tool of unit i says what undoes its calls.
+func (p *Played) ofTool(i int) bool { return p.State.Program.Tools[p.State.Tool(i).Name].Undo != nil }
 
 // leaves reports whether unit i, which is done, leaves something in the world: an agent what its calls have done.
 func (p *Played) leaves(i int, acted map[string]bool) bool {
@@ -150,8 +162,8 @@ func (p *Played) leaves(i int, acted map[string]bool) bool {
 }
 
 // Stands says what a step did although it did not succeed, and what stands because its run ended without it: the plan says
-// what undoes it, a step that has failed is not undone, and nobody was asked. An agent does what its calls do, and they stand
-// however well they went. That is by the rules, and so it is not [Wrong]; a plan need not let such a step fail the run.
+// what undoes it, a step that has failed is not undone, and nobody was asked. An agent does what its calls do, and those of which
+// no tool says what undoes them stand however well they went. That is by the rules, and so it is not [Wrong]; a plan need not let such a step fail the run.
 func (p *Played) Stands() string {
 	if as, _, _ := p.State.EndingSince(); as == "" || !p.State.Closed() {
 		return ""
@@ -159,7 +171,7 @@ func (p *Played) Stands() string {
 	for _, e := range p.Effects {
 		i := p.State.Unit(e.Step)
 		of := i
-		if agent := p.State.Units[i].Agent(); agent >= 0 {
+		if agent := p.State.Units[i].Agent(); agent >= 0 && !p.undoable(i) {
 			of = agent
 		}
 		u := &p.State.Units[of]

@@ -192,12 +192,21 @@ func Play(o Options) *Played {
 	return &p.Played
 }
 
-// withoutUndo is a program that forgets what undoes its steps.
+// withoutUndo is a program that forgets what undoes its steps and the calls of its agents.
 func withoutUndo(p *steps.Program) *steps.Program {
 	forgets := *p
 	forgets.Nodes = slices.Clone(p.Nodes)
 	for i := range forgets.Nodes {
-		forgets.Nodes[i].CompensateTool = nil
+		n := &forgets.Nodes[i]
+		if n.Undo = nil; n.Agent == nil {
+			continue
+		}
+		agent := *n.Agent
+		agent.Tools = slices.Clone(agent.Tools)
+		for k := range agent.Tools {
+			agent.Tools[k].Undo = nil
+		}
+		n.Agent = &agent
 	}
 	return &forgets
 }

@@ -66,6 +66,7 @@ type AgentTool struct {
 	Call        string                      // its name for the model: letters, digits and _
 	Description string                      // for the model
 	Tool        *Tool                       // its pinned policy
+	Undo        *Undo                       // what undoes one of its calls; nil = nothing
 	CheckInput  func(json.RawMessage) error // against its input schema; nil without one
 }
 

@@ -217,12 +217,6 @@ var noTool = &Tool{Name: "none", Effects: EffectsNone, Rungs: []Rung{{Name: "non
 // ofAgent reports whether the unit is a turn or a call of an agent.
 func (u *Unit) ofAgent() bool { return u.origin.kind == agentTurn || u.origin.kind == agentCall }
 
-// undone reports whether something undoes what unit i does, if the run ends otherwise than planned.
-func (s *State) undone(i int) bool {
-	u := &s.Units[i]
-	return !u.ofAgent() && s.Program.Nodes[u.Node].CompensateTool != nil
-}
-
 // find is the unit of a turn, `3`, or of a call, `3.1`; -1 where there is none.
 func (l *loop) find(name string) int {
 	number, position, isCall := strings.Cut(name, ".")

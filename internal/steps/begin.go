@@ -54,11 +54,10 @@ func (c *change) prepare(i int) {
 var noParams = json.RawMessage("{}")
 
 func (c *change) evalParams(i int) (json.RawMessage, error) {
-	n := &c.Program.Nodes[c.Units[i].Node]
-	with := n.With
-	if c.Units[i].origin.kind == undo {
-		with = n.CompensateWith
+	if of, is := c.Undo(i); is {
+		return c.undoParams(of)
 	}
+	with := c.Program.Nodes[c.Units[i].Node].With
 	if with == nil {
 		return noParams, nil
 	}
@@ -166,7 +165,7 @@ func orNull(v json.RawMessage) json.RawMessage {
 // carry takes a finished unit over from the run that this one goes on from.
 func (c *change) carry(i int, k Carried) {
 	u := &c.Units[i]
-	u.Output, u.Rung = k.Output, k.Rung
+	u.Output, u.Rung, u.Params = k.Output, k.Rung, k.Params
 	u.Degraded, u.tainted, u.stranger = k.Degraded, k.Tainted, k.Untrusted
 	if k.State == StepSkipped {
 		c.done(i, PhaseSkipped)
@@ -260,12 +259,23 @@ func (c *change) skip(i int) {
 	c.done(i, PhaseSkipped)
 }
 
+// mayBeUndone reports whether a unit that has succeeded is one that something may undo.
+func (c *change) mayBeUndone(u *Unit) bool {
+	switch u.origin.kind {
+	case undo, agentTurn:
+		return false
+	case agentCall:
+		return c.since(7)
+	}
+	return true
+}
+
 // done ends unit i so that what depends on it goes on.
 func (c *change) done(i int, to Phase) {
 	c.become(i, to)
 	u := &c.Units[i]
 	c.distrust(i)
-	if to == PhaseSucceeded && u.origin.kind != undo && !u.ofAgent() {
+	if to == PhaseSucceeded && c.mayBeUndone(u) {
 		c.completed = append(c.completed, i)
 	}
 	switch u.origin.kind {

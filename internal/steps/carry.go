@@ -5,12 +5,16 @@ import (
 	"strconv"
 )
 
-// Carry lists what a retry of the ended run s need not do again: units that are done and were not compensated.
+// Carry lists what a retry of the ended run s need not do again: units that are done and were not undone, of an agent no call
+// included.
 func Carry(s *State) []Carried {
 	undone := make(map[int]bool)
 	for i := range s.Units {
 		if of, ok := s.Undo(i); ok && s.Units[i].State() == StepSucceeded {
 			undone[of] = true
+			if agent := s.Units[of].Agent(); agent >= 0 {
+				undone[agent] = true
+			}
 		}
 	}
 	var list []Carried
@@ -19,9 +23,20 @@ func Carry(s *State) []Carried {
 		if u.origin.kind == undo || u.ofAgent() || !u.State().Done() || undone[i] || u.Fault != nil {
 			continue
 		}
-		list = append(list, Carried{Step: u.ID, State: u.State(), Rung: u.Rung, Output: u.Output, Degraded: carriedLabel(s, i), Tainted: u.tainted, Untrusted: u.stranger})
+		list = append(list, Carried{
+			Step: u.ID, State: u.State(), Rung: u.Rung, Params: s.carriedParams(i), Output: u.Output, Degraded: carriedLabel(s, i), Tainted: u.tainted,
+			Untrusted: u.stranger,
+		})
 	}
 	return list
+}
+
+// carriedParams are the parameters of unit i where what its tool says undoes it reads them.
+func (s *State) carriedParams(i int) json.RawMessage {
+	if u := s.undoing(i); u == nil || !u.OfTool {
+		return nil
+	}
+	return s.Units[i].Params
 }
 
 // carriedLabel says how a step's result came about. Items are not carried over on their own, so the step takes the label of

@@ -39,6 +39,8 @@ func (c *change) startEnding(st RunState, reason string) {
 func (c *change) stop(i int) {
 	u := &c.Units[i]
 	switch {
+	case c.mayBeLeft(i):
+		c.reopenDoubt(i)
 	case u.Over():
 	case u.doubt != 0 && !u.phase.out() && u.phase != PhaseUnknown && c.since(3): // its probe is put off, or with a person
 		c.supersede(i)
@@ -74,29 +76,4 @@ func (c *change) stopUnknown(i int) {
 	}
 	c.supersede(i)
 	c.leaveUnknown(i)
-}
-
-// compensate undoes completed units in the reverse order of their completion, one at a time, once every other unit of
-// the ending run is over.
-func (c *change) compensate() {
-	if c.left > 0 || c.noUndo {
-		return
-	}
-	for len(c.completed) > 0 {
-		i := c.completed[len(c.completed)-1]
-		c.completed = c.completed[:len(c.completed)-1]
-		if c.Program.Nodes[c.Units[i].Node].CompensateTool == nil || c.Units[i].fan != nil {
-			continue
-		}
-		c.undo(i)
-		if c.left > 0 {
-			return
-		}
-	}
-}
-
-func (c *change) undo(i int) {
-	c.Units = append(c.Units, Unit{ID: c.Units[i].ID + "~undo", Node: c.Units[i].Node, Since: c.Seq, origin: origin{kind: undo, parent: int32(i)}, stranger: c.Units[i].stranger})
-	c.left++
-	c.prepare(len(c.Units) - 1)
 }

@@ -18,9 +18,10 @@ package steps
 //	   retry that a person decides before asks the probe, or people, once more; where nobody has decided about a compensation
 //	   in time, it is asked again instead of leaving what was done as it is, and a compensation that may have happened is
 //	   probed like any other call
+//	7  what a tool says undoes its calls is done: those of steps without a compensation of their own, and those of agents
 //
 // A log that needs newer rules is not folded at all: its run waits until the program is upgraded.
-const Epoch = 6
+const Epoch = 7
 
 // epochOf is the epoch of a submission; the first ones did not name it.
 func epochOf(e Submitted) int { return max(1, e.Epoch) }

@@ -87,6 +87,7 @@ type Carried struct {
 	Step     string          `json:"step"`               // the unit's id
 	State    StepState       `json:"state"`              // succeeded or skipped
 	Rung     int             `json:"rung,omitempty"`     // that gave the result
+	Params   json.RawMessage `json:"params,omitempty"`   // for what its tool says undoes it; nil where nothing reads them
 	Output   json.RawMessage `json:"output,omitempty"`   // nil for a skipped step
 	Degraded *Degraded       `json:"degraded,omitempty"` // how the result came about, where not as meant
 	Tainted  bool            `json:"tainted,omitempty"`  // what is made from the result is degraded too

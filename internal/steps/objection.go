@@ -252,9 +252,9 @@ func (s *State) addPolicies(m *StepMessage, i int) {
 // the run heard of it.
 func (s *State) Differences() []PolicyDifference {
 	var list []PolicyDifference
-	for _, n := range s.Program.Nodes {
-		for _, t := range []*Tool{n.Tool, n.CompensateTool} {
-			if t != nil && s.heard[t.Name] != nil && !slices.ContainsFunc(list, func(d PolicyDifference) bool { return d.Tool == t.Name }) {
+	for i := range s.Program.Nodes {
+		for _, t := range s.Program.Nodes[i].tools() {
+			if s.heard[t.Name] != nil && !slices.ContainsFunc(list, func(d PolicyDifference) bool { return d.Tool == t.Name }) {
 				list = append(list, s.heard[t.Name].said...)
 			}
 		}

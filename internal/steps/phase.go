@@ -127,8 +127,10 @@ var moves = [phases]phaseSet{
 	PhaseLeftUnknown: 0,
 	PhaseSucceeded:   0,
 	PhaseSkipped:     0,
-	PhaseFailed:      setOf(PhaseSucceeded, PhaseCancelled), // in a run that was aborted because of it: it had happened, or not
-	PhaseCancelled:   0,
+	// In a run that was aborted because of it: it had happened, or not. And a call of an agent that has failed, may have happened
+	// and would be undone if it has: people are asked once its run ends otherwise.
+	PhaseFailed:    setOf(PhaseSucceeded, PhaseCancelled, PhaseUnknown),
+	PhaseCancelled: 0,
 }
 
 // checkMove panics on a transition that the table does not have: the fold has gone wrong, and whoever folds the log

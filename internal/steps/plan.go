@@ -86,11 +86,12 @@ type Step struct {
 	ForEach     string          `json:"for_each,omitempty"`     // a bare expression that gives a list; empty = one call
 	MaxParallel int             `json:"max_parallel,omitempty"` // items of for_each at work at once; default 50
 	OnFailure   OnFailure       `json:"on_failure,omitempty"`   // when nothing is left to try
-	Compensate  *Compensate     `json:"compensate,omitempty"`   // what undoes it; nil = nothing
+	Compensate  *Compensate     `json:"compensate,omitempty"`   // what undoes it; nil = what its tool says
+	Stays       bool            `json:"stays,omitempty"`        // what it did stays done, whatever its tools say: `compensate: none`
 	Agent       *Agent          `json:"agent,omitempty"`        // makes it a loop; Tool is its model then
 }
 
-// Compensate names the call that undoes a step when its run fails, is aborted or is cancelled.
+// Compensate names the call that undoes a step, or a call of a tool, when the run fails, is aborted or is cancelled.
 type Compensate struct {
 	Tool string          `json:"tool"`           // its name
 	With json.RawMessage `json:"with,omitempty"` // template of the parameters, an object
@@ -124,6 +125,10 @@ type Tool struct {
 	Verify       *Verify         `json:"verify,omitempty"`        // nil: only a person can settle an unknown outcome
 	Description  string          `json:"description,omitempty"`   // what it does, for models that may call it
 	Summary      string          `json:"summary,omitempty"`       // template over params: what a call is about to do, in one line
+	// Undo is what undoes a call of the tool; its With is a template over params and output. It is no part of Definition and
+	// of [ToolPolicy]: like a step's Compensate it changes nothing about what the call does, no worker acts by its own copy
+	// of it, and the call that undoes has a tool of its own, whose definition and approval count there.
+	Undo *Compensate `json:"undo,omitempty"`
 	// Definition is what an approval is bound to beside the parameters: a digest for each part of the tool that says what
 	// it does to the world (effects, schemas, executors). Empty where nothing needs approval.
 	Definition map[string]string `json:"definition,omitempty"`

@@ -16,6 +16,7 @@ type Program struct {
 	index  map[string]int  // plan step id -> index of Nodes
 
 	Reshapes  map[string]map[int]Expr // by tool and rung: what makes an output of a person's answer
+	Undos     map[string]Expr         // by tool: what makes the parameters of the call that undoes one of its calls
 	Summaries map[string]Saying       // by tool
 	policies  map[string]*Policies    // by tool: as it was submitted
 }
@@ -38,11 +39,18 @@ type Node struct {
 	WhenPerItem    bool       // When names item or index: it is asked for each item of ForEach, not for the step
 	With           Expr       // gives the parameters; nil means {}
 	ForEach        Expr       // gives a list
-	CompensateTool *Tool      // nil = nothing undoes it
-	CompensateWith Expr       // gives the compensation's parameters; nil means {}
+	CompensateWith Expr       // gives the parameters of the step's own compensation; nil means {}
+	Undo           *Undo      // what undoes the step and its items; nil = nothing
 	Agent          *AgentNode // of an agent step; Tool is its model then
 	Needs          []int      // indexes of Nodes
 	Dependents     []int      // indexes of Nodes that need this one
+}
+
+// Undo is the call that undoes what a step, an item or a call of an agent did.
+type Undo struct {
+	Tool   *Tool // its pinned policy
+	With   Expr  // gives the parameters; nil means {}
+	OfTool bool  // the tool that is undone says so, and With reads that call; else the step does
 }
 
 // Link resolves neighbours and tools of p by name; expressions are already in place, one node per step.
@@ -61,9 +69,7 @@ func Link(p *Program) *Program {
 		n := &p.Nodes[i]
 		n.Step = &p.Plan.Steps[i]
 		n.Tool = p.tool(n.Step.Tool)
-		if c := n.Step.Compensate; c != nil {
-			n.CompensateTool = p.tool(c.Tool)
-		}
+		p.linkUndo(n)
 		for _, id := range n.Step.Needs {
 			j, ok := index[id]
 			if !ok {
@@ -74,6 +80,50 @@ func Link(p *Program) *Program {
 		}
 	}
 	return p
+}
+
+// linkUndo finds what undoes a step: its own compensation, or what its tool says. What an agent's model says nothing undoes;
+// each of its calls is undone by what the tool of that call says.
+func (p *Program) linkUndo(n *Node) {
+	switch c := n.Step.Compensate; {
+	case c != nil:
+		n.Undo = &Undo{Tool: p.tool(c.Tool), With: n.CompensateWith}
+	case n.Step.Stays:
+		return
+	case n.Step.Agent == nil:
+		n.Undo = p.undoOf(n.Tool)
+	}
+	if n.Agent == nil {
+		return
+	}
+	for k := range n.Agent.Tools {
+		n.Agent.Tools[k].Undo = p.undoOf(n.Agent.Tools[k].Tool)
+	}
+}
+
+// tools are the tools that a step may call.
+func (n *Node) tools() []*Tool {
+	list := []*Tool{n.Tool}
+	if n.Agent != nil {
+		for _, t := range n.Agent.Tools {
+			list = append(list, t.Tool)
+			if t.Undo != nil {
+				list = append(list, t.Undo.Tool)
+			}
+		}
+	}
+	if n.Undo != nil {
+		list = append(list, n.Undo.Tool)
+	}
+	return list
+}
+
+// undoOf is what a tool says undoes its calls; nil where it says nothing.
+func (p *Program) undoOf(t *Tool) *Undo {
+	if t.Undo == nil {
+		return nil
+	}
+	return &Undo{Tool: p.tool(t.Undo.Tool), With: p.Undos[t.Name], OfTool: true}
 }
 
 func (p *Program) tool(name string) *Tool {

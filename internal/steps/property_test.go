@@ -367,12 +367,9 @@ func policies(s *steps.State, tool string) int {
 // submitted is the tool of unit i as it was submitted.
 func submitted(s *steps.State, i int) *steps.Tool {
 	n := &s.Program.Nodes[s.Units[i].Node]
-	if s.Units[i].IsCall() {
+	if s.Units[i].IsCall() || s.Units[i].IsUndo() {
 		t := s.Program.Tools[s.Tool(i).Name]
 		return &t
-	}
-	if s.Units[i].IsUndo() {
-		return n.CompensateTool
 	}
 	return n.Tool
 }
@@ -544,6 +541,7 @@ func (g *player) drain() {
 		case w.Result != nil:
 			g.say(*w.Result)
 			g.check()
+			g.checkUndone()
 			return
 		case len(w.Withdraw) > 0:
 			g.takeClaims()
@@ -566,6 +564,39 @@ func (g *player) drain() {
 		g.check()
 	}
 	g.Fatalf("the run does not end:\n%s", stepstest.Picture(g.State))
+}
+
+// checkUndone: what was done is undone in a run that ended otherwise than planned, where the plan or a tool says how, unless a
+// person has ended the compensations.
+func (g *player) checkUndone() {
+	s := g.State
+	if as, _, _ := s.EndingSince(); as == "" || s.Epoch() < 7 {
+		return
+	}
+	left := slices.ContainsFunc(s.Escalations, func(e steps.Escalation) bool {
+		return e.Unit != steps.RunUnit && s.Units[e.Unit].IsUndo() && e.Decision != nil && e.Decision.Verb == steps.VerbAbort
+	})
+	for i := range s.Units {
+		u := &s.Units[i]
+		want := u.State() == steps.StepSucceeded && g.isUndone(i)
+		if has := s.Unit(u.ID+"~undo") >= 0; has && !want || !has && want && !left {
+			g.Fatalf("%s is undone: %v\n%s", u.ID, has, stepstest.Picture(s))
+		}
+	}
+}
+
+// isUndone reports whether a unit that has succeeded is to be undone, by what plan and tools say.
+func (g *player) isUndone(i int) bool {
+	s, u := g.State, &g.State.Units[i]
+	st := s.Program.Nodes[u.Node].Step
+	byTool := g.plan.Tools[s.Tool(i).Name].Undo != nil && !st.Stays
+	switch {
+	case u.IsUndo(), u.IsTurn(), u.FannedOut() && !u.Loops():
+		return false
+	case u.IsCall():
+		return byTool && (st.Compensate == nil || s.Units[u.Agent()].State() != steps.StepSucceeded)
+	}
+	return st.Compensate != nil || st.Agent == nil && byTool
 }
 
 func (g *player) approveAll(n int) {
@@ -601,11 +632,16 @@ func drawPlan(t *rapid.T) *stepstest.Plan {
 	p.Plan.EscalateAfter = rapid.SampledFrom([]int{0, 0, 2, 4}).Draw(t, "escalate_after")
 	p.Plan.Deadline = steps.Duration(rapid.SampledFrom([]time.Duration{0, 5 * time.Second, time.Minute}).Draw(t, "deadline"))
 	p.Plan.OnDeadline = rapid.SampledFrom([]steps.OnDeadline{steps.DeadlineEscalate, steps.DeadlineFail}).Draw(t, "on_deadline")
+	p.ToolUndo = map[string]string{}
 	p.Output = rapid.SampledFrom([]string{"", "json:1", "fail"}).Draw(t, "output")
 	p.Tools = map[string]steps.Tool{"undo": stepstest.ParseTool("undo", map[string]string{"max": "1"})}
 	for _, e := range []steps.Effects{steps.EffectsNone, steps.EffectsIdempotent, steps.EffectsUnsafe} {
 		tool := stepstest.ParseTool(string(e), drawTool(t))
 		tool.Effects, tool.Timeout = e, steps.Duration(rapid.SampledFrom([]time.Duration{0, 3 * time.Second, time.Minute}).Draw(t, "timeout"))
+		if rapid.Bool().Draw(t, "undone") {
+			tool.Undo = &steps.Compensate{Tool: "undo"}
+			p.ToolUndo[string(e)] = rapid.SampledFrom([]string{"", "params", "output", "fail"}).Draw(t, "undone with")
+		}
 		p.Tools[string(e)] = tool
 	}
 	for i := range rapid.IntRange(1, 6).Draw(t, "steps") {
@@ -639,6 +675,8 @@ func drawStep(t *rapid.T, p *stepstest.Plan, i int) steps.Step {
 	}
 	if rapid.IntRange(0, 2).Draw(t, "compensated") == 0 {
 		st.Compensate = &steps.Compensate{Tool: "undo"}
+	} else {
+		st.Stays = rapid.IntRange(0, 4).Draw(t, "stays") == 0
 	}
 	p.When[id] = rapid.SampledFrom([]string{"", "", "json:true", "json:false", "fail"}).Draw(t, "when")
 	p.With[id] = rapid.SampledFrom([]string{"", `json:{"a":1}`, "fail"}).Draw(t, "with")

@@ -70,7 +70,7 @@ func (s *State) CarriedOver() int { return len(s.carried) }
 func (s *State) Compensations() int {
 	n := 0
 	for _, i := range s.completed {
-		if s.Program.Nodes[s.Units[i].Node].CompensateTool != nil {
+		if s.undone(i) {
 			n++
 		}
 	}

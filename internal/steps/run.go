@@ -102,11 +102,11 @@ func (s *State) Unit(id string) int {
 	if !nested || rest == "" {
 		return i
 	}
-	if l := s.Units[i].loop; l != nil && rest[0] == 't' {
+	if l := s.Units[i].loop; l != nil && rest[0] == 't' && !strings.HasSuffix(rest, undoSuffix) {
 		return l.find(rest[1:])
 	}
 	if f := s.Units[i].fan; f != nil && rest != "undo" {
-		n, err := strconv.Atoi(strings.TrimSuffix(rest, "~undo"))
+		n, err := strconv.Atoi(strings.TrimSuffix(rest, undoSuffix))
 		if err != nil || n < 0 || n >= len(f.items) {
 			return -1
 		}
@@ -141,7 +141,7 @@ func (s *State) pinned(i int) *Tool {
 	n := &s.Program.Nodes[s.Units[i].Node]
 	switch o := s.Units[i].origin; {
 	case o.kind == undo:
-		return n.CompensateTool
+		return s.undoing(int(o.parent)).Tool
 	case o.kind == agentCall && o.item < 0:
 		return noTool
 	case o.kind == agentCall:
@@ -192,10 +192,19 @@ func (s *State) claimed(i int) bool {
 
 // Key is the idempotency key of unit i: the same for every attempt, rung and plain retry, new after a person's edit.
 func (s *State) Key(i int) string {
-	if u := &s.Units[i]; u.origin.kind == agentCall {
-		return s.keyRun + "/" + s.Units[u.origin.parent].ID + "~" + u.call + "/" + strconv.Itoa(int(u.edit))
+	return s.keyRun + "/" + s.keyName(i) + "/" + strconv.Itoa(int(s.Units[i].edit))
+}
+
+// keyName is what names unit i in its idempotency key: of an agent's call, and of what undoes it, what is called.
+func (s *State) keyName(i int) string {
+	u := &s.Units[i]
+	switch of, undoes := s.Undo(i); {
+	case u.origin.kind == agentCall:
+		return s.Units[u.origin.parent].ID + "~" + u.call
+	case undoes && s.Units[of].origin.kind == agentCall:
+		return s.keyName(of) + undoSuffix
 	}
-	return s.keyRun + "/" + s.Units[i].ID + "/" + strconv.Itoa(int(s.Units[i].edit))
+	return u.ID
 }
 
 // Attempt names the current attempt of unit i.

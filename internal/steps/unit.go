@@ -107,7 +107,7 @@ func (u *Unit) Phase() Phase { return u.phase }
 
 // Spoken is the unit's name as people read it: `ship`, `ship[2]` for an item, `undo ship`.
 func (u *Unit) Spoken() string {
-	base, undone := strings.CutSuffix(u.ID, "~undo")
+	base, undone := strings.CutSuffix(u.ID, undoSuffix)
 	if step, item, ok := strings.Cut(base, "~"); ok && item[0] == 't' {
 		base = step + " " + item
 	} else if ok {

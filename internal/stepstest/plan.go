@@ -33,6 +33,8 @@ func Expression(src string) steps.Expr {
 			return json.Marshal(v[arg])
 		case "params":
 			return json.Marshal(c.Params())
+		case "output":
+			return json.Marshal(c.Output())
 		case "output-is":
 			v, err := json.Marshal(c.Output())
 			return json.RawMessage(strconv.FormatBool(string(v) == arg)), err
@@ -50,12 +52,13 @@ func Expression(src string) steps.Expr {
 type Plan struct {
 	steps.Definition
 	When, With, ForEach, UndoWith map[string]string // expressions by step; empty = none
+	ToolUndo                      map[string]string // by tool: its undo's parameters
 	Output                        string            // of the run
 }
 
 // NewPlan is an empty plan.
 func NewPlan() *Plan {
-	return &Plan{Definition: steps.Definition{Tools: map[string]steps.Tool{}}, When: map[string]string{}, With: map[string]string{}, ForEach: map[string]string{}, UndoWith: map[string]string{}}
+	return &Plan{Definition: steps.Definition{Tools: map[string]steps.Tool{}}, When: map[string]string{}, With: map[string]string{}, ForEach: map[string]string{}, UndoWith: map[string]string{}, ToolUndo: map[string]string{}}
 }
 
 // Program compiles the plan.
@@ -67,9 +70,12 @@ func (p *Plan) Program() *steps.Program {
 			CompensateWith: Expression(p.UndoWith[st.ID]), Agent: p.agent(st.Agent),
 		}
 	}
-	prog.Asks = map[string]steps.Asks{}
+	prog.Asks, prog.Undos = map[string]steps.Asks{}, map[string]steps.Expr{}
 	for name, t := range p.Tools {
 		prog.Asks[name] = asksOf(t)
+		if t.Undo != nil {
+			prog.Undos[name] = Expression(p.ToolUndo[name])
+		}
 	}
 	return steps.Link(prog)
 }
@@ -95,7 +101,7 @@ func asksOf(t steps.Tool) steps.Asks {
 	return asks
 }
 
-// ParseTool reads effects=, trust=, timeout=, rungs=a,b, target=, max=, initial=, cap=.
+// ParseTool reads effects=, trust=, timeout=, rungs=a,b, target=, max=, initial=, cap=, undo=<tool>.
 func ParseTool(name string, o map[string]string) steps.Tool {
 	t := steps.Tool{Name: name, Effects: steps.EffectsNone, Timeout: steps.Duration(time.Minute)}
 	t.Trust = steps.Trust(o["trust"])
@@ -137,6 +143,9 @@ func ParseTool(name string, o map[string]string) steps.Tool {
 	}
 	if o["approval"] != "" {
 		t.Approval = parseApproval(o)
+	}
+	if o["undo"] != "" {
+		t.Undo = &steps.Compensate{Tool: o["undo"]}
 	}
 	return t
 }
@@ -186,7 +195,7 @@ func (p *Plan) addStep(id string, o map[string]string) {
 		s.Needs = []string{p.Plan.Steps[n-1].ID}
 	}
 	s.MaxParallel, _ = strconv.Atoi(o["max_parallel"])
-	if o["compensate"] != "" {
+	if s.Stays = o["compensate"] == "none"; o["compensate"] != "" && !s.Stays {
 		s.Compensate = &steps.Compensate{Tool: o["compensate"]}
 	}
 	if o["agent"] != "" {

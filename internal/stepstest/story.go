@@ -45,7 +45,8 @@ func (st *Story) Command(line string) {
 	w := strings.Fields(line)
 	switch w[0] {
 	case "tool":
-		st.Plan.Tools[w[1]] = ParseTool(w[1], options(w[2:]))
+		o := options(w[2:])
+		st.Plan.Tools[w[1]], st.Plan.ToolUndo[w[1]] = ParseTool(w[1], o), o["undo_with"]
 		return
 	case "plan":
 		st.Plan.set(options(w[1:]))

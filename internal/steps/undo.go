@@ -1,0 +1,104 @@
+package steps
+
+import "encoding/json"
+
+// undoSuffix ends the id of the unit that undoes another.
+const undoSuffix = "~undo"
+
+// undoing is what undoes unit i if the run ends otherwise than planned: what its step says or, where that says nothing, the
+// tool that it called. Nil: nothing does. A list is undone item by item, and an agent call by call, unless its step has a
+// compensation of its own and has come to an end, which is what that one undoes.
+func (s *State) undoing(i int) *Undo {
+	u := &s.Units[i]
+	n := &s.Program.Nodes[u.Node]
+	switch {
+	case u.origin.kind == undo, u.origin.kind == agentTurn, u.fan != nil:
+		return nil
+	case u.origin.kind != agentCall:
+		return s.inForce(n.Undo)
+	case u.origin.item < 0, n.Undo != nil && s.Units[u.origin.parent].phase == PhaseSucceeded:
+		return nil
+	}
+	return s.inForce(n.Agent.Tools[u.origin.item].Undo)
+}
+
+// inForce is u, but nil for what a tool says in a run of older rules: nothing was undone by it.
+func (s *State) inForce(u *Undo) *Undo {
+	if u != nil && u.OfTool && !s.since(7) {
+		return nil
+	}
+	return u
+}
+
+// undone reports whether something undoes what unit i does, if the run ends otherwise than planned.
+func (s *State) undone(i int) bool { return s.undoing(i) != nil }
+
+// compensate undoes completed units in the reverse order of their completion, one at a time, once every other unit of
+// the ending run is over.
+func (c *change) compensate() {
+	if c.left > 0 || c.noUndo {
+		return
+	}
+	for len(c.completed) > 0 {
+		i := c.completed[len(c.completed)-1]
+		c.completed = c.completed[:len(c.completed)-1]
+		if c.undoing(i) == nil {
+			continue
+		}
+		c.undo(i)
+		if c.left > 0 {
+			return
+		}
+	}
+}
+
+// undo begins to undo unit i.
+func (c *change) undo(i int) {
+	c.Units = append(c.Units, Unit{
+		ID: c.Units[i].ID + undoSuffix, Node: c.Units[i].Node, Since: c.Seq, origin: origin{kind: undo, parent: int32(i)}, stranger: c.Units[i].stranger,
+	})
+	c.left++
+	c.prepare(len(c.Units) - 1)
+}
+
+// mayBeLeft reports whether call i of an agent, which has failed, may have happened and would be undone if it has. Its model was
+// told so and went on; now that the run ends otherwise, the answer decides. A later call with its key answers for it.
+func (c *change) mayBeLeft(i int) bool {
+	u := &c.Units[i]
+	if u.origin.kind != agentCall || u.phase != PhaseFailed || !c.undone(i) || !c.mayHaveHappened(i) {
+		return false
+	}
+	if n := u.question.index(); n >= 0 && c.Escalations[n].Decision != nil {
+		return false // a person has said what becomes of it
+	}
+	for k := i + 1; k < len(c.Units); k++ {
+		later := &c.Units[k]
+		same := later.origin.kind == agentCall && later.origin.parent == u.origin.parent && later.call == u.call
+		if same && (later.phase == PhaseSucceeded || c.mayHaveHappened(k)) {
+			return false
+		}
+	}
+	return true
+}
+
+// reopenDoubt asks people whether call i, which was over, has happened.
+func (c *change) reopenDoubt(i int) {
+	f := *c.Units[i].Fault
+	f.Class, f.Acted = Unknown, ActedMaybe
+	c.Units[i].Fault = &f
+	c.left++
+	c.become(i, PhaseUnknown)
+	c.stopUnknown(i)
+}
+
+// undoParams are the parameters of the call that undoes unit i.
+func (c *change) undoParams(i int) (json.RawMessage, error) {
+	u := c.undoing(i)
+	switch {
+	case u.With == nil:
+		return noParams, nil
+	case u.OfTool:
+		return u.With(c.CallScope(i, c.Units[i].Output))
+	}
+	return u.With(c.scope(i))
+}
