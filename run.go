@@ -100,8 +100,8 @@ func (r *Run) Show(ctx context.Context) (*belaytype.Document, error) {
 	return &d, nil
 }
 
-// Cancel asks the run to stop: attempts that are executing are stopped, and steps that are done are compensated where the
-// plan says how. It returns when the request is stored; Wait waits for the end. It returns [ErrEnded] if the run is over.
+// Cancel asks the run to stop: attempts that are executing are stopped, and steps that are done are undone where plan or
+// tools say how. It returns when the request is stored; Wait waits for the end. It returns [ErrEnded] if the run is over.
 func (r *Run) Cancel(ctx context.Context, by, reason string) error {
 	if _, err := r.client.runs.Cancel(ctx, r.id, steps.Cancelled{By: by, Via: "go", Reason: reason}); err != nil {
 		return fmt.Errorf("belay: %w", public(err))

@@ -121,7 +121,7 @@ export class Run {
   why(): Promise<Record<string, any>>;
   /** Continues this run, which has ended, as a new run, without its completed steps. */
   retry(reason?: string, options?: {key?: string; id?: string; traceparent?: string}): Promise<Run>;
-  /** Ends it; completed steps are undone where the plan says how. Gives the effect in words. */
+  /** Ends it; completed steps are undone where plan or tools say how. Gives the effect in words. */
   cancel(reason?: string): Promise<string>;
   /** Writes to an agent at work: its model reads it before it is asked the next time. Gives the effect in words. */
   steer(message: string, options?: {step?: string}): Promise<string>;

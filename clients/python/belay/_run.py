@@ -141,7 +141,7 @@ class Run:
         return self._belay._start(self._path("/retry"), {"reason": reason}, key, id, traceparent)
 
     def cancel(self, reason: str = "") -> str:
-        """Ends it; completed steps are undone where the plan says how. Returns the effect in words."""
+        """Ends it; completed steps are undone where plan or tools say how. Returns the effect in words."""
         return self._belay._send("POST", self._path("/cancel"), {"reason": reason} if reason else {}).json()["effect"]
 
     def steer(self, message: str, *, step: str = "") -> str:

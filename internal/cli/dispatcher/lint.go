@@ -169,6 +169,7 @@ func (a *app) listTools(t *plan.Tools) error {
 
 		Approval string `json:"approval,omitempty"` // when a call waits for a person
 		Verify   string `json:"verify,omitempty"`   // the probe for unknown outcomes
+		Undo     string `json:"undo,omitempty"`     // the tool that undoes a call
 	}
 	rows := []row{}
 	for _, name := range slices.Sorted(maps.Keys(t.Tools)) {
@@ -182,6 +183,9 @@ func (a *app) listTools(t *plan.Tools) error {
 		}
 		if def.Probe != nil {
 			r.Verify = def.Probe.Executor + " " + def.Probe.Target
+		}
+		if def.Undo != nil {
+			r.Undo = def.Undo.Tool
 		}
 		rows = append(rows, r)
 	}
@@ -202,6 +206,9 @@ func (a *app) listTools(t *plan.Tools) error {
 		}
 		if r.Verify != "" {
 			lines = append(lines, []any{"", "", "verify: " + text.Line(r.Verify)})
+		}
+		if r.Undo != "" {
+			lines = append(lines, []any{"", "", "undo: " + r.Undo})
 		}
 	}
 	return a.List([]any{"TOOL", "EFFECTS", "LADDER"}, lines)

@@ -325,7 +325,7 @@ func (a *app) runsSteer() *cobra.Command {
 
 func (a *app) runsCancel() *cobra.Command {
 	var reason string
-	c := &cobra.Command{Use: "cancel ID", Short: "Cancel a run: stop what executes, and undo completed steps where the plan says how", Example: "  dispatcher runs cancel refund-1009 --reason \"ordered twice\"", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+	c := &cobra.Command{Use: "cancel ID", Short: "Cancel a run: stop what executes, and undo completed steps where plan or tools say how", Example: "  dispatcher runs cancel refund-1009 --reason \"ordered twice\"", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		return a.withRun(c.Context(), args[0], carry{}, func(s *session, run string) error {
 			came, err := s.Runs.Cancel(c.Context(), run, steps.Cancelled{By: me(), Via: "cli", Reason: reason})
 			if err != nil {

@@ -96,7 +96,7 @@ var runEffects = map[steps.Verb]string{
 	steps.VerbRetry:  "gives the run its time budget again, and it goes on",
 	steps.VerbAnswer: "what you give becomes the run's output",
 	steps.VerbSkip:   "noted; the run goes on",
-	steps.VerbAbort:  "ends the run; what was done is undone where the plan says how",
+	steps.VerbAbort:  "ends the run; what was done is undone where plan or tools say how",
 }
 
 // effectOf says in words what a decision about a unit does.
@@ -117,10 +117,7 @@ func (s run) effectOf(e *steps.Escalation, v steps.Verb) string {
 	case steps.VerbAnswer:
 		return s.effectOfAnswer(e, u)
 	case steps.VerbSkip:
-		if u.IsCall() {
-			return "skips this call; the agent is told that there is no result"
-		}
-		return "skips " + u.ID + "; " + s.dependents(e.Unit) + " its output as null"
+		return s.effectOfSkip(e, u)
 	case steps.VerbExtend:
 		return "gives the agent as much again of everything that the plan gives it, or what you say, and it goes on"
 	case steps.VerbFinish:
@@ -151,7 +148,7 @@ func (s run) effectOfReject(i int) string {
 	case s.Units[i].IsUndo():
 		return "leaves out the compensation " + s.Units[i].ID
 	}
-	return "not executed; the run fails with your reason, and what was done is undone where the plan says how"
+	return "not executed; the run fails with your reason, and what was done is undone where plan or tools say how"
 }
 
 func (s run) effectOfRetry(e *steps.Escalation, u *steps.Unit, t *steps.Tool) string {
@@ -165,7 +162,24 @@ func (s run) effectOfRetry(e *steps.Escalation, u *steps.Unit, t *steps.Tool) st
 	return text + s.thenApproval(t)
 }
 
+// decidesUndo reports whether people are asked about unit u only because the answer decides whether it is undone: the run is
+// ending, and nothing else depends on it.
+func (s run) decidesUndo(u *steps.Unit) bool { return s.Ending() != "" && !u.IsUndo() }
+
+func (s run) effectOfSkip(e *steps.Escalation, u *steps.Unit) string {
+	switch {
+	case s.decidesUndo(u):
+		return "leaves it as it is: " + u.ID + " is not undone, and the run ends without it"
+	case u.IsCall():
+		return "skips this call; the agent is told that there is no result"
+	}
+	return "skips " + u.ID + "; " + s.dependents(e.Unit) + " its output as null"
+}
+
 func (s run) effectOfAnswer(e *steps.Escalation, u *steps.Unit) string {
+	if s.decidesUndo(u) {
+		return "says that it happened: what you give becomes " + u.ID + "'s output, and it is undone"
+	}
 	if e.Kind == steps.KindLimit {
 		return "what you give becomes " + u.ID + "'s output, marked as yours; the agent is asked no more"
 	}

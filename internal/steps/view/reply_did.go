@@ -69,7 +69,7 @@ func (s run) endingNow() string {
 	case out > 0:
 		return "the run is told to stop; " + count(out, "attempt that is out is", "attempts that are out are") + " stopped first"
 	case undos > 0 || left > 0:
-		return "the run is told to stop; what was done is being undone where the plan says how"
+		return "the run is told to stop; what was done is being undone where plan or tools say how"
 	}
 	return "the run is told to stop"
 }
@@ -151,7 +151,7 @@ func (s run) didReject(i int) string {
 	case s.Status().Ended():
 		return "not executed"
 	}
-	return "not executed; the run fails with your reason, and what was done is undone where the plan says how"
+	return "not executed; the run fails with your reason, and what was done is undone where plan or tools say how"
 }
 
 // ended says in the past tense how a run has ended.
