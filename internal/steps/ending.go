@@ -32,6 +32,7 @@ func (c *change) startEnding(st RunState, reason string) {
 	for i := range c.Units {
 		c.stop(i)
 	}
+	c.askLeft()
 	c.touch(RunUnit)
 }
 
@@ -39,8 +40,6 @@ func (c *change) startEnding(st RunState, reason string) {
 func (c *change) stop(i int) {
 	u := &c.Units[i]
 	switch {
-	case c.mayBeLeft(i):
-		c.reopenDoubt(i)
 	case u.Over():
 	case u.doubt != 0 && !u.phase.out() && u.phase != PhaseUnknown && c.since(3): // its probe is put off, or with a person
 		c.supersede(i)

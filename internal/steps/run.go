@@ -51,6 +51,7 @@ type State struct {
 	early      map[Attempt]bool // names that are used up although the run has not made the attempts
 	paused     bool             // people are asked about the run's deadline: nothing new is queued
 	noUndo     bool             // a person has ended the compensations
+	askedLeft  bool             // people were asked about all calls that may be left done
 	outputAsk  bool             // people are asked about the output's expression
 	completed  []int            // units in the order of completion, for compensations in reverse
 	active     int              // units whose attempt is in the queue or with a worker

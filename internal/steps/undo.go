@@ -1,6 +1,9 @@
 package steps
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // undoSuffix ends the id of the unit that undoes another.
 const undoSuffix = "~undo"
@@ -39,6 +42,12 @@ func (c *change) compensate() {
 	if c.left > 0 || c.noUndo {
 		return
 	}
+	if !c.askedLeft {
+		c.askedLeft = true
+		if c.askLeft(); c.left > 0 {
+			return
+		}
+	}
 	for len(c.completed) > 0 {
 		i := c.completed[len(c.completed)-1]
 		c.completed = c.completed[:len(c.completed)-1]
@@ -61,24 +70,32 @@ func (c *change) undo(i int) {
 	c.prepare(len(c.Units) - 1)
 }
 
-// mayBeLeft reports whether call i of an agent, which has failed, may have happened and would be undone if it has. Its model was
-// told so and went on; now that the run ends otherwise, the answer decides. A later call with its key answers for it.
-func (c *change) mayBeLeft(i int) bool {
-	u := &c.Units[i]
-	if u.origin.kind != agentCall || u.phase != PhaseFailed || !c.undone(i) || !c.mayHaveHappened(i) {
-		return false
-	}
-	if n := u.question.index(); n >= 0 && c.Escalations[n].Decision != nil {
-		return false // a person has said what becomes of it
-	}
-	for k := i + 1; k < len(c.Units); k++ {
-		later := &c.Units[k]
-		same := later.origin.kind == agentCall && later.origin.parent == u.origin.parent && later.call == u.call
-		if same && (later.phase == PhaseSucceeded || c.mayHaveHappened(k)) {
-			return false
+// askLeft asks people about calls of agents that have failed, may have happened and would be undone if they have. Their models
+// were told so and went on; now that the run ends otherwise, the answer decides. Of several calls under one key the last one
+// answers for all, once it is over.
+func (c *change) askLeft() {
+	answered := map[string]bool{}
+	var ask []int
+	for i := len(c.Units) - 1; i >= len(c.Program.Nodes); i-- {
+		u := &c.Units[i]
+		if u.origin.kind != agentCall || u.call == "" || answered[c.Key(i)] {
+			continue
+		}
+		happened := c.mayHaveHappened(i)
+		answered[c.Key(i)] = happened || u.phase == PhaseSucceeded || !u.Over()
+		if happened && u.phase == PhaseFailed && c.undone(i) && !c.abortedBy(i) {
+			ask = append(ask, i)
 		}
 	}
-	return true
+	for _, i := range slices.Backward(ask) {
+		c.reopenDoubt(i)
+	}
+}
+
+// abortedBy reports whether a person has ended the run when they were asked about unit i, and so left it as it is.
+func (c *change) abortedBy(i int) bool {
+	n := c.Units[i].question.index()
+	return n >= 0 && c.Escalations[n].Decision != nil && c.Escalations[n].Decision.Verb == VerbAbort
 }
 
 // reopenDoubt asks people whether call i, which was over, has happened.
