@@ -153,6 +153,7 @@ func (w *random) makePlan() {
 		line += fmt.Sprintf(" approval=always deadline=%s on_deadline=%s on_reject=%s", w.one("1m", "1h"), w.one("escalate", "fail", "fallback", "park"), w.one("skip", "fail", "fallback"))
 	}
 	tell("%s ask=%s on_ask=%s", line, w.one("1m", "1h"), w.one("escalate", "fail", "fallback", "park"))
+	ofTools := rand.New(rand.NewPCG(w.seed, 13)) // of its own, so that a seed draws what it has always drawn beside it
 	for _, effects := range []string{"none", "idempotent", "unsafe"} {
 		line := fmt.Sprintf("tool %s effects=%s rungs=%s max=%s initial=%s timeout=%s", effects, effects, w.one("a", "a,b", "a,cached", "a,human,b", "a,b,cached"),
 			w.one("1", "2", "3"), w.one("10ms", "1s"), w.one("0s", "20s", "1m", "10m"))
@@ -161,6 +162,9 @@ func (w *random) makePlan() {
 		}
 		if w.chance(3) {
 			line += fmt.Sprintf(" approval=always approvers=%s deadline=%s on_deadline=%s on_reject=%s", w.one("1", "2"), w.one("1m", "1h"), w.one("escalate", "fail", "fallback", "park"), w.one("skip", "fail", "fallback"))
+		}
+		if ofTools.IntN(4) == 0 {
+			line += " undo=undo undo_with=params"
 		}
 		tell("%s ask=%s on_ask=%s", line, w.one("1m", "1h"), w.one("escalate", "fail", "fallback", "park"))
 	}
