@@ -119,11 +119,17 @@ func (s *State) Scopes(e *Escalation) []DenialScope {
 // denied is the rejection that stands against a call of unit i, nil when there is none.
 func (s *State) denied(i int, digest string) *denial {
 	for n := range s.denials {
-		if d := &s.denials[n]; d.node == s.Units[i].Node && d.ReopenedBy == "" && d.covers(s, i, digest) {
+		if d := &s.denials[n]; d.node == s.Units[i].Node && d.ReopenedBy == "" && !s.apart(d, i) && d.covers(s, i, digest) {
 			return d
 		}
 	}
 	return nil
+}
+
+// apart reports whether one of the rejected call and unit i does something and the other one undoes: whoever rejects what a step
+// or an agent wants to do has not said that what was done is to stay.
+func (s *State) apart(d *denial, i int) bool {
+	return s.since(7) && strings.HasSuffix(d.Step, undoSuffix) != s.Units[i].IsUndo()
 }
 
 // refuse ends unit i's call the way its earlier rejection did, without asking people.
