@@ -389,8 +389,8 @@ export interface StepOf {
   for_each?: string;
   max_parallel?: number;
   on_failure?: "escalate" | "skip" | "fail";
-  /** What undoes it. */
-  compensate?: {tool: string; with?: Record<string, unknown> | string};
+  /** What undoes it, in place of what its tools say; "none": nothing does. */
+  compensate?: {tool: string; with?: Record<string, unknown> | string} | "none";
 }
 
 /** A whole plan, as submit takes it; `dispatcher schema plan` says what each key means. */

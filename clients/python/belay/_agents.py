@@ -191,7 +191,7 @@ class PlanStep(_PlanStep, _With, total=False):
     for_each: str  # template of a list: the step is one for each item
     max_parallel: int  # of these
     on_failure: str  # escalate (ask people), skip or fail
-    compensate: dict[str, Any]  # tool and with of what undoes it
+    compensate: dict[str, Any] | str  # tool and with of what undoes it, in place of what its tools say; "none": nothing does
 
 
 class _Plan(TypedDict):
