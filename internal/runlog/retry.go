@@ -23,8 +23,8 @@ type Retried struct {
 	Prove func(run string, e *steps.Submitted) error
 }
 
-// Retry continues an ended run: it submits a new run with the same plan, input, labels and idempotency keys, which takes
-// over the steps that were done. If id is empty, the new run is `<run>-r<n>`, with the first free n.
+// Retry continues an ended run: it submits a new run with the same plan, input, labels and idempotency keys, but for
+// those of what was undone, which takes over the steps that were done. If id is empty, the new run is `<run>-r<n>`, with the first free n.
 func (l *Log) Retry(ctx context.Context, run, id string, who Retried) (string, error) {
 	s, err := l.Load(ctx, run)
 	if err != nil {
@@ -45,6 +45,7 @@ func (l *Log) Retry(ctx context.Context, run, id string, who Retried) (string, e
 	next.Trace = cmp.Or(who.Trace, next.Trace)
 	next.RetryOf, next.KeyRun, next.Carried, next.Proof = run, s.KeyRun(), steps.Carry(s), nil
 	submit := func(id string) (bool, error) {
+		next.Keys = steps.RetryKeys(s, id)
 		if who.Prove != nil {
 			if err := who.Prove(id, &next); err != nil {
 				return false, fmt.Errorf("retry run %s: %w", run, err)

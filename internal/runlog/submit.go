@@ -207,7 +207,7 @@ func differs(run string, stored, now steps.Submitted) error {
 	add(fmt.Sprintf("the input (stored %.80s, now %.80s)", stored.Input, now.Input), sameJSON(stored.Input, now.Input))
 	add(fmt.Sprintf("the labels (stored %v, now %v)", stored.Labels, now.Labels), maps.Equal(stored.Labels, now.Labels))
 	add(fmt.Sprintf("the run that it goes on from (stored %q, now %q)", stored.RetryOf, now.RetryOf), stored.RetryOf == now.RetryOf)
-	add("the idempotency keys", keyRun(run, stored) == keyRun(run, now))
+	add("the idempotency keys", keyRun(run, stored) == keyRun(run, now) && maps.Equal(stored.Keys, now.Keys))
 	add("the steps carried over", sameValue(stored.Carried, now.Carried))
 	if len(parts) == 0 {
 		return nil

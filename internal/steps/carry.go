@@ -2,6 +2,7 @@ package steps
 
 import (
 	"encoding/json"
+	"maps"
 	"strconv"
 )
 
@@ -9,12 +10,10 @@ import (
 // included.
 func Carry(s *State) []Carried {
 	undone := make(map[int]bool)
-	for i := range s.Units {
-		if of, ok := s.Undo(i); ok && s.Units[i].State() == StepSucceeded {
-			undone[of] = true
-			if agent := s.Units[of].Agent(); agent >= 0 {
-				undone[agent] = true
-			}
+	for _, of := range s.wasUndone() {
+		undone[of] = true
+		if o := s.Units[of].origin; o.kind == agentCall || o.kind == fanItem {
+			undone[int(o.parent)] = true
 		}
 	}
 	var list []Carried
@@ -29,6 +28,28 @@ func Carry(s *State) []Carried {
 		})
 	}
 	return list
+}
+
+// wasUndone are the units whose compensation has succeeded.
+func (s *State) wasUndone() (list []int) {
+	for i := range s.Units {
+		if of, ok := s.Undo(i); ok && s.Units[i].State() == StepSucceeded {
+			list = append(list, of)
+		}
+	}
+	return list
+}
+
+// RetryKeys are the [Submitted.Keys] of a retry of s: what was undone is done again under keys that name the retry.
+func RetryKeys(s *State, retry string) map[string]string {
+	keys := maps.Clone(s.keyRuns)
+	for _, i := range s.wasUndone() {
+		if keys == nil {
+			keys = map[string]string{}
+		}
+		keys[s.keyName(i)] = retry
+	}
+	return keys
 }
 
 // carriedParams are the parameters of unit i where what its tool says undoes it reads them.

@@ -73,13 +73,16 @@ type Submitted struct {
 	Reason    string            `json:"reason,omitempty"`     // of a retry: why
 	RetryOf   string            `json:"retry_of,omitempty"`   // the run that this one goes on from
 	KeyRun    string            `json:"key_run,omitempty"`    // the run named in idempotency keys; default this run
-	Request   string            `json:"request,omitempty"`    // digest of what a caller of the API sent; two requests with it are the same
-	Token     string            `json:"token,omitempty"`      // id of the API token that By showed; empty = none
-	Proof     *Proof            `json:"proof,omitempty"`      // that Token was shown for it; none: nobody has proven who By is
-	Carried   []Carried         `json:"carried,omitempty"`    // steps already done by the run it goes on from
-	Program   *Program          `json:"-"`                    // Document, compiled
-	Trace     string            `json:"-"`                    // traceparent of the submitter, from the message's header; empty = none
-	ReportTo  string            `json:"-"`                    // token of a program that waits for the end, from the message's header; empty = none
+	// Keys are, of a retry, the runs named in idempotency keys in place of KeyRun, by what such a key names: what was done under
+	// the other key has been undone, and whoever keeps to it would not do it again.
+	Keys     map[string]string `json:"keys,omitempty"`
+	Request  string            `json:"request,omitempty"` // digest of what a caller of the API sent; two requests with it are the same
+	Token    string            `json:"token,omitempty"`   // id of the API token that By showed; empty = none
+	Proof    *Proof            `json:"proof,omitempty"`   // that Token was shown for it; none: nobody has proven who By is
+	Carried  []Carried         `json:"carried,omitempty"` // steps already done by the run it goes on from
+	Program  *Program          `json:"-"`                 // Document, compiled
+	Trace    string            `json:"-"`                 // traceparent of the submitter, from the message's header; empty = none
+	ReportTo string            `json:"-"`                 // token of a program that waits for the end, from the message's header; empty = none
 }
 
 // Carried is a finished step that a retry takes over from the run that it goes on from.

@@ -35,6 +35,7 @@ type State struct {
 	denials []denial                // in the order of the log
 	heard   map[string]*heardPolicy // by tool: what workers said of it that the submission does not
 	keyRun  string                  // see [Submitted.KeyRun]
+	keyRuns map[string]string       // see [Submitted.Keys]
 	decoded any                     // Input, once an expression has asked for it
 	carried map[string]Carried      // by step: what a retry need not do again
 	proof   *Proof                  // see [Submitted]; nil for most runs
@@ -191,9 +192,12 @@ func (s *State) claimed(i int) bool {
 	return s.effects(i).Unsafe() || len(s.Units[i].permit.grants) > 0 && !s.Probing(i)
 }
 
-// Key is the idempotency key of unit i: the same for every attempt, rung and plain retry, new after a person's edit.
+// Key is the idempotency key of unit i: the same for every attempt, rung and plain retry, new after a person's edit and, in a
+// retry of the run, once what was done under it has been undone.
 func (s *State) Key(i int) string {
-	return s.keyRun + "/" + s.keyName(i) + "/" + strconv.Itoa(int(s.Units[i].edit))
+	name := s.keyName(i)
+	run := orElse(s.keyRuns[strings.TrimSuffix(name, undoSuffix)], s.keyRun)
+	return run + "/" + name + "/" + strconv.Itoa(int(s.Units[i].edit))
 }
 
 // keyName is what names unit i in its idempotency key: of an agent's call, and of what undoes it, what is called.

@@ -361,7 +361,7 @@ func (a *app) runsRetry() *cobra.Command {
 	c := &cobra.Command{
 		Use: "retry ID", Short: "Continue an ended run as a new run, without its completed steps", Example: "  dispatcher runs retry refund-1009 --reason \"the shop is back\"",
 		Long: "Submits a new run with the same plan, input and idempotency keys. It keeps the outputs of completed steps, unless they were\n" +
-			"compensated, and executes the rest.",
+			"undone, and executes the rest. What was undone is executed under keys that name the new run.",
 		Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 			return a.carryOn(c.Context(), args[0], waitForPeople, func(s *session, run string) (string, error) {
 				id, err := s.Runs.Retry(c.Context(), run, newID, runlog.Retried{By: me(), Via: "cli", Reason: reason})
