@@ -11,7 +11,7 @@ import (
 
 // What somebody hears who has shown a code that opens nothing.
 var (
-	ErrCode    = errors.New("this is not the sign-in code: `dispatcher dev` prints it in its terminal, a new one at every start")
+	ErrCode    = errors.New("this is not the sign-in code: dispatcher dev prints it in its terminal, a new one at every start")
 	ErrTooMany = errors.New("too many wrong sign-in codes: wait a minute")
 )
 

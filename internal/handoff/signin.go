@@ -2,6 +2,7 @@ package handoff
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,11 +53,7 @@ func (k *Desk) forAgent(ctx context.Context, run string) (bool, error) {
 		if err != nil || s == nil {
 			return false, err
 		}
-		var doc steps.Definition
-		if exactjson.Unmarshal(s.Document, &doc) != nil || s.Via == "mcp" {
-			return true, nil
-		}
-		if slices.ContainsFunc(doc.Plan.Steps, func(st steps.Step) bool { return st.Agent != nil }) {
+		if s.Via == "mcp" || hasAgent(s.Document) {
 			return true, nil
 		}
 		if s.RetryOf == "" {
@@ -65,4 +62,11 @@ func (k *Desk) forAgent(ctx context.Context, run string) (bool, error) {
 		run = s.RetryOf
 	}
 	return true, nil
+}
+
+// hasAgent reports whether a step of a run's plan is an agent, also where the plan cannot be read.
+func hasAgent(document json.RawMessage) bool {
+	var doc steps.Definition
+	err := exactjson.Unmarshal(document, &doc)
+	return err != nil || slices.ContainsFunc(doc.Plan.Steps, func(s steps.Step) bool { return s.Agent != nil })
 }

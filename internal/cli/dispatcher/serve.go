@@ -37,8 +37,9 @@ func (a *app) devCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "dev", Short: "Start everything in one process: NATS, dispatcher, worker and console, for this machine only", Args: cobra.NoArgs,
 		Long: "Starts an embedded NATS server, a dispatcher, a worker and the console in one process. It listens on the loopback only, and\n" +
-			"whoever opens the console is an admin; a program that shows an API token may do what the token says. Other commands on this\n" +
-			"machine find it by themselves.",
+			"whoever opens the console is an admin; a program that shows an API token may do what the token says. Deciding what an agent\n" +
+			"does, of a run whose plan has one or that was started over MCP, takes such a token or the sign-in code that is printed at the\n" +
+			"start. Other commands on this machine find it by themselves.",
 		Example: "  dispatcher dev --tools examples/tools.yaml\n  dispatcher dev --no-worker --data-dir /tmp/belay --listen 127.0.0.1:8080",
 		RunE:    func(c *cobra.Command, _ []string) error { return cli.UnlessStopped(c.Context(), a.dev(c.Context(), f)) },
 	}
