@@ -39,6 +39,16 @@ func (k *Desk) Admits(ctx context.Context, who people.Actor, id string) error {
 	return err
 }
 
+// admitsAll is Admits for a list, before anything of it is decided.
+func (k *Desk) admitsAll(ctx context.Context, who people.Actor, list []Chosen) error {
+	for _, c := range list {
+		if err := k.Admits(ctx, who, c.ID); err != nil {
+			return fmt.Errorf("%s: %w", c.ID, err)
+		}
+	}
+	return nil
+}
+
 // mostRetries is how many runs back it is looked for an agent that a run goes back to.
 const mostRetries = 100
 
