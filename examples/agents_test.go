@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"belay/internal/freeport"
@@ -70,7 +71,11 @@ func (p *program) foreignAgent(argv ...string) {
 		p.t.Fatal(err)
 	}
 	model, address := p.ownModel("agents"), freeport.Address(p.t)
-	p.background(p.bin, "dev", "--tools", p.tools, "--nats-listen", "127.0.0.1:0", "--listen", address)
+	ready := p.background(p.bin, "dev", "--tools", p.tools, "--nats-listen", "127.0.0.1:0", "--listen", address)
+	code := regexp.MustCompile(`"sign-in":"(\w+)`).FindStringSubmatch(ready)
+	if code == nil {
+		p.t.Fatalf("no sign-in code: %s", ready)
+	}
 	if !filepath.IsAbs(argv[0]) {
 		argv[0] = filepath.Join(here, "agents", argv[0])
 	}
@@ -99,7 +104,7 @@ func (p *program) foreignAgent(argv ...string) {
 			continue
 		}
 		approve := exec.Command(p.bin, "esc", "decide", path.Base(page), "approve", "--data-dir", p.home)
-		approve.Env = p.environment()
+		approve.Env = append(p.environment(), "BELAY_API_TOKEN="+code[1])
 		if told, err := approve.CombinedOutput(); err != nil {
 			p.t.Errorf("%v\n%s", err, told)
 		}

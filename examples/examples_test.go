@@ -396,7 +396,7 @@ func remote(p *program) {
 }
 
 // background starts a program that keeps running, waits until it is ready, and drains it when the test ends.
-func (p *program) background(bin string, args ...string) {
+func (p *program) background(bin string, args ...string) (ready string) {
 	p.t.Helper()
 	cmd := exec.Command(bin, append(args, "--data-dir", p.home, "--log-format", "json")...)
 	cmd.Env = p.environment()
@@ -413,15 +413,18 @@ func (p *program) background(bin string, args ...string) {
 			p.t.Errorf("%s did not drain: %v", filepath.Base(bin), err)
 		}
 	})
-	lines, ready := bufio.NewScanner(log), false
-	for !ready && lines.Scan() {
-		ready = strings.Contains(lines.Text(), " ready\"")
+	lines := bufio.NewScanner(log)
+	for ready == "" && lines.Scan() {
+		if strings.Contains(lines.Text(), " ready\"") {
+			ready = lines.Text()
+		}
 	}
-	if !ready {
+	if ready == "" {
 		p.t.Fatalf("%s ended before it was ready: %v", filepath.Base(bin), lines.Err())
 	}
 	go func() {
 		for lines.Scan() { // or it would wait for a reader
 		}
 	}()
+	return ready
 }

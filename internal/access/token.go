@@ -309,9 +309,15 @@ func hashed(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// tokenPrefix is what every token begins with.
+const tokenPrefix = "belay_"
+
+// IsToken reports whether a text looks like a token, and not like something else that is shown in its place.
+func IsToken(text string) bool { return strings.HasPrefix(text, tokenPrefix) }
+
 // parse takes a token apart: belay_<16 hex digits>_<43 letters>.
 func parse(text string) (id, secret string, ok bool) {
-	rest, ok := strings.CutPrefix(text, "belay_")
+	rest, ok := strings.CutPrefix(text, tokenPrefix)
 	if !ok || len(rest) != 16+1+43 || rest[16] != '_' || strings.Trim(rest[:16], "0123456789abcdef") != "" {
 		return "", "", false
 	}

@@ -25,6 +25,9 @@ func (k *Desk) decideDeadLetter(ctx context.Context, who people.Actor, id string
 		return k.discard(ctx, id, a, done, notAnID(id))
 	}
 	r, err := k.beside(ctx, id)
+	if err == nil {
+		err = k.Admits(ctx, who, id)
+	}
 	if err != nil {
 		return done, err
 	}

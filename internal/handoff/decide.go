@@ -26,6 +26,9 @@ func (k *Desk) decide(ctx context.Context, who people.Actor, id string, a people
 	if errors.Is(err, ErrNoEscalation) {
 		return k.discard(ctx, id, a, done, err)
 	}
+	if err == nil {
+		err = k.Admits(ctx, who, id)
+	}
 	if err != nil {
 		return done, err
 	}

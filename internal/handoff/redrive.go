@@ -114,6 +114,9 @@ func (b *Redrives) Start(ctx context.Context, who people.Actor, list []Chosen, a
 		return Redrive{}, errEnding
 	}
 	list = distinct(list)
+	if err := b.desk.admitsAll(ctx, who, list); err != nil {
+		return Redrive{}, err
+	}
 	run := &redriving{of: b, list: list, act: a, who: who, wake: make(chan struct{}, 1), Redrive: Redrive{
 		ID: uuid.NewString(), Verb: a.Verb, Reason: a.Reason, By: who.Name, Via: who.Via, State: RedriveRunning, Started: b.desk.Now().UTC(),
 	}}

@@ -71,7 +71,7 @@ var codes = []struct {
 	code string
 	err  error
 }{
-	{"no_escalation", ErrNoEscalation}, {"not_allowed", ErrNotAllowed}, {"forbidden", people.ErrForbidden}, {"decided", ErrDecidedBefore},
+	{"no_escalation", ErrNoEscalation}, {"not_allowed", ErrNotAllowed}, {"sign_in", ErrSignIn}, {"forbidden", people.ErrForbidden}, {"decided", ErrDecidedBefore},
 	{"invalid", ErrInvalid}, {"changed", ErrChanged}, {"claimed", ErrClaimed}, {"approved", ErrApproved},
 }
 
@@ -101,7 +101,7 @@ type answered struct {
 }
 
 func (t *answered) Error() string        { return t.Message }
-func (t *answered) Is(target error) bool { return t.is != nil && target == t.is }
+func (t *answered) Is(target error) bool { return t.is != nil && errors.Is(t.is, target) }
 
 func (f *failure) error() error {
 	t := &answered{failure: *f}

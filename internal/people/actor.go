@@ -14,6 +14,9 @@ type Actor struct {
 	Role  Role   // what they may do; "" = nothing
 	Via   string // the way in, as logs and the audit trail have it: cli, console, api, mcp
 	Token string // id of the token that they showed; "" = they were let in without one
+	// Local says that they are trusted for reaching this machine's loopback alone, as an agent on it does too. They decide
+	// nothing about what agents do.
+	Local bool
 	// Limits are what a submitter may start; they say nothing about the other roles.
 	Limits Limits
 	// Valid returns why what let the actor in opens nothing any more; nil = it lasts as long as the process.

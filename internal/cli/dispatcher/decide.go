@@ -75,7 +75,7 @@ func (a *app) decide(ctx context.Context, id string, verb steps.Verb, f decideFl
 	if err != nil {
 		return err
 	}
-	done, err := s.People.Act(ctx, a.person(), full, act)
+	done, err := a.decider(s).Act(ctx, a.person(), full, act)
 	if err != nil {
 		return err
 	}

@@ -221,7 +221,7 @@ func (a *app) decideAll(ctx context.Context, s *session, act people.Act, lines [
 	if err := a.confirm(fmt.Sprintf("%s these %d?", act.Verb, len(ids)), f.yes); err != nil {
 		return err
 	}
-	r := handoff.Waves{Desk: s.People, Runs: s.Runs, Interval: time.Duration(float64(time.Second) / f.rate), Patience: f.patience}
+	r := handoff.Waves{Desk: a.decider(s), Runs: s.Runs, Interval: time.Duration(float64(time.Second) / f.rate), Patience: f.patience}
 	results := redriven{app: a, all: []handoff.RedriveResult{}}
 	err := r.Run(ctx, a.person(), ids, act, results.note)
 	if a.JSON() {

@@ -37,8 +37,9 @@ func (a *app) devCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "dev", Short: "Start everything in one process: NATS, dispatcher, worker and console, for this machine only", Args: cobra.NoArgs,
 		Long: "Starts an embedded NATS server, a dispatcher, a worker and the console in one process. It listens on the loopback only, and\n" +
-			"whoever opens the console is an admin; a program that shows an API token may do what the token says. Other commands on this\n" +
-			"machine find it by themselves.",
+			"whoever opens the console is an admin; a program that shows an API token may do what the token says. Deciding what an agent\n" +
+			"does, of a run whose plan has one or that was started over MCP, takes such a token or the sign-in code that is printed at the\n" +
+			"start. Other commands on this machine find it by themselves.",
 		Example: "  dispatcher dev --tools examples/tools.yaml\n  dispatcher dev --no-worker --data-dir /tmp/belay --listen 127.0.0.1:8080",
 		RunE:    func(c *cobra.Command, _ []string) error { return cli.UnlessStopped(c.Context(), a.dev(c.Context(), f)) },
 	}
@@ -68,7 +69,8 @@ func (a *app) dev(ctx context.Context, f cli.DevFlags) error {
 	o.Logger = a.Logger(slog.LevelInfo)
 	o.Embedded.Listen, o.Embedded.Durability, o.Embedded.Logger = f.NATSListen, f.Durability, a.Logger(slog.LevelWarn)
 	o.Dispatch, o.Partitions = dispatchOptions(f.DispatchFlags), f.Partitions
-	o.People.LetIn, o.People.RequireProof = trusting, f.RequireProof
+	door := &devDoor{code: access.NewCode()}
+	o.People.LetIn, o.People.RequireProof = door.letIn, f.RequireProof
 	if o.People.Notifier, err = a.notifier(f.Notify); err != nil {
 		return err
 	}
@@ -96,25 +98,28 @@ func (a *app) dev(ctx context.Context, f cli.DevFlags) error {
 	defer remove()
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
-	if err := a.devSite(serving, e, known, o.Logger); err != nil {
+	if err := a.devSite(serving, e, door, known, o.Logger); err != nil {
 		return err
 	}
-	a.Ready("dev", a.devFacts(e, f, dir, tools, work.Facts...))
+	a.Ready("dev", a.devFacts(e, f, dir, tools, append([]cli.Fact{door.fact(e.url)}, work.Facts...)...))
 	return a.untilStopped(ctx, e)
 }
 
 // devSite opens the console and the API until ctx ends, if dev listens at all.
-func (a *app) devSite(ctx context.Context, e *watched, known *catalog.Catalog, logger *slog.Logger) error {
-	if e.url == "" {
-		return nil
-	}
+func (a *app) devSite(ctx context.Context, e *watched, door *devDoor, known *catalog.Catalog, logger *slog.Logger) error {
 	tokens, err := openTokens(ctx, e.Engine, logger)
 	if err != nil {
 		return err
 	}
+	door.tokens.Store(tokens)
+	if e.url == "" {
+		return nil
+	}
+	environment := pages.Environment{Name: "dev"}
+	local := &gate.Local{Name: me(), Port: portOf(e.url), Tokens: tokens, Code: door.code, Page: pages.NewCodeSignIn(environment)}
 	e.open(server.New(ctx, server.Options{
-		Bus: e.Bus, Catalog: known, Prove: e.Prove, Trace: a.Traces.SubmitFor, Runs: e.Runs, Desk: e.Desk, Redrives: e.Redrives, Gate: &gate.Local{Name: me(), Port: portOf(e.url), Tokens: tokens},
-		Environment: pages.Environment{Name: "dev"}, Logger: logger, PublicURL: e.url, Version: cli.Version,
+		Bus: e.Bus, Catalog: known, Prove: e.Prove, Trace: a.Traces.SubmitFor, Runs: e.Runs, Desk: e.Desk, Redrives: e.Redrives, Gate: local,
+		Environment: environment, Logger: logger, PublicURL: e.url, Version: cli.Version,
 	}))
 	return nil
 }
@@ -284,9 +289,4 @@ func (f siteFlags) publish(e *watched, pages http.Handler) error {
 	}
 	e.open(pages)
 	return nil
-}
-
-// trusting lets in everybody whom NATS lets in, under the name that they give.
-func trusting(_ context.Context, _, name string) (people.Actor, error) {
-	return people.Trusted(name, ""), nil
 }

@@ -47,6 +47,7 @@ var statuses = []struct {
 	{runlog.ErrNoRun, http.StatusNotFound, "no_run", "No such run"},
 	{runlog.ErrNoPlace, http.StatusBadRequest, "no_place", "No run to go on behind"},
 	{runlog.ErrBadID, http.StatusBadRequest, "invalid", "Not the id of a run"},
+	{handoff.ErrSignIn, http.StatusForbidden, "sign_in", "Sign in first"},
 	{people.ErrForbidden, http.StatusForbidden, "forbidden", "You may not do this"},
 	{handoff.ErrDecidedBefore, http.StatusPreconditionFailed, "decided", "Already decided"},
 	{handoff.ErrChanged, http.StatusPreconditionFailed, "changed", "It has changed"},

@@ -104,6 +104,10 @@ func (v *formView) failed(err error, c *Console) int {
 	case errors.Is(err, handoff.ErrChanged), errors.Is(err, handoff.ErrClaimed):
 		v.Errors = append(v.Errors, err.Error())
 		return http.StatusPreconditionFailed
+	case errors.Is(err, handoff.ErrSignIn):
+		v.SignIn = signInPath(v.Card.Path + "/" + string(v.Verb))
+		v.Errors = append(v.Errors, "Nothing was decided. Deciding what an agent does needs the sign-in code that dispatcher dev printed when it started. Sign in in another tab, then send this again.")
+		return http.StatusForbidden
 	case errors.Is(err, handoff.ErrNotAllowed), errors.Is(err, people.ErrForbidden):
 		v.Errors = append(v.Errors, err.Error())
 		return http.StatusForbidden

@@ -39,6 +39,8 @@ type Desk interface {
 	Card(ctx context.Context, id string) (handoff.Card, error)
 	// TakenOver lists what others did lately about escalations that this person had claimed.
 	TakenOver(ctx context.Context, name string) ([]handoff.TakenOver, error)
+	// Admits returns a [handoff.ErrSignIn] if somebody may not decide it before they sign in.
+	Admits(ctx context.Context, who people.Actor, id string) error
 	Act(ctx context.Context, who people.Actor, id string, a people.Act) (handoff.Done, error)
 	ActOn(ctx context.Context, who people.Actor, c *handoff.Card, a people.Act) (handoff.Done, error)
 }

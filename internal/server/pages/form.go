@@ -2,8 +2,11 @@ package pages
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +51,7 @@ type formView struct {
 	Take   bool   // decide it anyway
 
 	Errors   []string // of no field; may hold outside text
+	SignIn   string   // path of the sign-in page, where that is what is missing
 	Conflict *conflictView
 
 	Changes []change // of an edit, for the page that asks for confirmation
@@ -218,10 +222,28 @@ func (c *Console) form(w http.ResponseWriter, r *http.Request) {
 		c.showProblem(w, r, why.status, why.problem)
 		return
 	}
+	if err := c.admits(r.Context(), p, card.Item.ID, verb); errors.Is(err, handoff.ErrSignIn) {
+		http.Redirect(w, r, signInPath(r.URL.RequestURI()), http.StatusSeeOther)
+		return
+	} else if err != nil {
+		c.fail(w, r, err)
+		return
+	}
 	v.shape(r.URL.Query().Get("as") == "json")
 	v.pick(r.URL.Query().Get("option"))
 	c.showForm(w, r, http.StatusOK, v)
 }
+
+// admits says why somebody may not decide before they sign in; for everything else nobody has to.
+func (c *Console) admits(ctx context.Context, p people.Actor, id string, verb people.Action) error {
+	if !verb.Decides() {
+		return nil
+	}
+	return c.o.Desk.Admits(ctx, p, id)
+}
+
+// signInPath leads to where people sign in, and from there to a path.
+func signInPath(next string) string { return "/login?next=" + url.QueryEscape(next) }
 
 // cardFor reads the card and the act in the path.
 func (c *Console) cardFor(w http.ResponseWriter, r *http.Request) (card handoff.Card, verb people.Action, ok bool) {

@@ -99,6 +99,8 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 		c.showProblem(w, r, http.StatusNotFound, problem{"There is no such escalation", "It may have been decided, and its run removed since.", "The list shows everything that is open."})
 	case errors.Is(err, runlog.ErrNoRun), errors.Is(err, runlog.ErrBadID):
 		c.showProblem(w, r, http.StatusNotFound, problem{"There is no such run", "Ended runs are removed after their retention time.", "The list of runs shows those that are kept."})
+	case errors.Is(err, handoff.ErrSignIn):
+		c.showProblem(w, r, http.StatusForbidden, problem{"Sign in first", "Deciding what an agent does needs the sign-in code that dispatcher dev printed when it started.", "Nothing was changed. Sign in at /login, then send it again."})
 	default:
 		c.o.Logger.WarnContext(r.Context(), "a page cannot be made", "path", r.URL.Path, "error", err)
 		c.showProblem(w, r, http.StatusServiceUnavailable, problem{"This page cannot be shown now", err.Error(), "Nothing was changed. Load the page again in a moment."})

@@ -39,6 +39,19 @@ func TestSigningInIsAPageOfTheHouse(t *testing.T) {
 	signIn(t, stranger{Problem: "the token is not valid"}).wants(t, http.StatusUnauthorized, `role="alert"`, "The token is not valid.")
 }
 
+// TestTheSignInCodeIsAskedForByName, with no word of tokens, in the same form.
+func TestTheSignInCodeIsAskedForByName(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	if err := pages.NewCodeSignIn(pages.Environment{Name: "dev"})(w, http.StatusOK, "/e/run-1/approve", "", false); err != nil {
+		t.Fatal(err)
+	}
+	answer{w.Code, w.Header(), w.Body.String()}.wants(t, http.StatusOK, `name="next" value="/e/run-1/approve"`, "Sign-in code", "from the terminal of dispatcher dev", `name="token" type="password"`, "the next start makes another one")
+	if strings.Contains(w.Body.String(), "token create") || strings.Contains(w.Body.String(), "<script") {
+		t.Error(w.Body)
+	}
+}
+
 func TestWhatIsWrongWithASignInIsShownAsText(t *testing.T) {
 	t.Parallel()
 	harmless := skeleton(t, signIn(t, stranger{Next: "/", Problem: "harmless", Provider: true}).body)

@@ -103,8 +103,19 @@ func (w *World) TakenOver(_ context.Context, name string) ([]handoff.TakenOver, 
 	return slices.Clone(w.overruled[name]), w.broken
 }
 
+// Admits implements [pages.Desk]: everything here is about what agents do.
+func (w *World) Admits(_ context.Context, who people.Actor, _ string) error {
+	if who.Local {
+		return handoff.ErrSignIn
+	}
+	return nil
+}
+
 // Act implements [pages.Desk].
-func (w *World) Act(_ context.Context, who people.Actor, id string, a people.Act) (handoff.Done, error) {
+func (w *World) Act(ctx context.Context, who people.Actor, id string, a people.Act) (handoff.Done, error) {
+	if a.Verb.Decides() && w.Admits(ctx, who, id) != nil {
+		return handoff.Done{}, handoff.ErrSignIn
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := errors.Join(w.broken, w.refusal); err != nil {
