@@ -19,7 +19,7 @@ func Carry(s *State) []Carried {
 	var list []Carried
 	for i := range s.Units {
 		u := &s.Units[i]
-		if u.origin.kind == undo || u.ofAgent() || !u.State().Done() || undone[i] || u.Fault != nil {
+		if u.origin.kind == undo || u.ofAgent() || !u.State().Done() || undone[i] || u.Fault != nil || s.byItem(i) {
 			continue
 		}
 		list = append(list, Carried{
@@ -28,6 +28,11 @@ func Carry(s *State) []Carried {
 		})
 	}
 	return list
+}
+
+// byItem reports whether unit i is a list that is taken over item by item, because it would be undone so.
+func (s *State) byItem(i int) bool {
+	return s.Units[i].fan != nil && s.inForce(s.Program.Nodes[s.Units[i].Node].Undo) != nil
 }
 
 // wasUndone are the units whose compensation has succeeded.
