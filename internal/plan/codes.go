@@ -11,7 +11,7 @@ var Codes = []string{
 	WayWithoutEnd, NoAnswer, TimesContradict, WaiverExpired,
 	NoDeadline, NoOutcome, BudgetTooShort, DeadlineTooShort, SharedDependency, NoProbe, NoApproval, UnknownLength, NoCompensation,
 	NeverTrue, MayBeNull, NeverProduced, DegradedUnguarded, RungOutOfReach, WaivesNothing, DegradedMisread, AgentMoney,
-	AttemptTooLong, WaitsTooLong, ToolTooLong, HostChosen, OptionChosen, AnswerRefused, ModelUnsafe, ModelActs,
+	AttemptTooLong, WaitsTooLong, ToolTooLong, HostChosen, OptionChosen, AnswerRefused, ModelUnsafe, ModelActs, TrustUnasked,
 }
 
 // The codes. One that has been given never means anything else later.
@@ -47,6 +47,7 @@ const (
 	AnswerRefused  = "BLY035" // an answer that is offered would be refused
 	ModelUnsafe    = "BLY036" // a tool that only asks models counts as unsafe
 	ModelActs      = "BLY037" // the model of an agent is unsafe, or waits for an approval
+	TrustUnasked   = "BLY038" // an approval rule does not ask about untrusted output
 )
 
 // coded gives the warnings that do finds a code.

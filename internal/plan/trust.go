@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"fmt"
+	"strings"
+
 	"go.yaml.in/yaml/v4"
 
 	"belay/internal/steps"
@@ -26,12 +29,26 @@ func (f *toolsFile) settleTrust() {
 		some = some || t.Trust == steps.Untrusted
 	}
 	for _, t := range f.tools.Tools {
-		if !some || t.Approval != nil || !t.Effects.Unsafe() {
+		if !some || !t.Effects.Unsafe() {
+			continue
+		}
+		if t.Approval != nil {
+			before := len(f.Warnings)
+			f.coded(TrustUnasked, func() { f.lintTrust(t) })
+			t.Warnings = append(t.Warnings, f.Warnings[before:]...)
 			continue
 		}
 		t.Approval = defaultApproval()
 		t.Approval.When = "untrusted"
 		t.Definition = f.define(t, t.at.node)
 		t.NeedsApproval = needsApproval(t.Approval.When)
+	}
+}
+
+// lintTrust warns of a rule that asks about some calls only, and goes by nothing but what strangers may have chosen.
+func (f *toolsFile) lintTrust(t *ToolDef) {
+	if when := t.Approval.When; when != "" && !strings.Contains(when, "untrusted") {
+		f.Warn(yamldoc.ValueOf(t.at.node, "approval"), fmt.Sprintf("when: %q", "untrusted || ("+when+")"),
+			"%s acts unasked on what an untrusted tool of this file gives, wherever its rule does not ask", t.Name)
 	}
 }

@@ -189,6 +189,8 @@ var findings = []finding{
 		`the answer "y" is refused`, "", []string{"[x, y]", "[x]"}},
 	{plan.ModelUnsafe, `tools: {t: {effects: unsafe, rungs: [{model: {provider: openai, model: m}}]}}`, oneStep,
 		"a model changes nothing in the world", "", []string{"effects: unsafe, ", ""}},
+	{plan.TrustUnasked, `tools: {t: {approval: {when: "params.n > 1"}, rungs: [{go: {}}]}, w: {effects: none, trust: untrusted, rungs: [{go: {}}]}}`, oneStep,
+		"t acts unasked on what an untrusted tool of this file gives", "", []string{`"params.n > 1"`, `"untrusted || (params.n > 1)"`}},
 	{plan.SharedDependency, `tools: {t: {rungs: [{name: x, model: {provider: openai, model: m}}, {name: y, model: {provider: openai, model: n, base_url: "https://API.openai.com/v1"}}]}}`, oneStep,
 		"api.openai.com", "", []string{"provider: openai, model: m", "provider: anthropic, model: m"}},
 }
