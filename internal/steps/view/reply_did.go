@@ -80,7 +80,7 @@ func (s run) didUnit(e *steps.Escalation, d steps.Decided) string {
 	case steps.VerbApprove:
 		return s.queued(e.Unit, tool+" is queued to run once, with exactly these parameters")
 	case steps.VerbReject:
-		return s.didReject(e.Unit)
+		return s.didReject(e.Unit) + s.refusedToo(e)
 	case steps.VerbRetry:
 		if u.Params == nil || u.Phase() == steps.PhaseWaiting {
 			return u.ID + "'s expressions are evaluated again"
@@ -91,6 +91,9 @@ func (s run) didUnit(e *steps.Escalation, d steps.Decided) string {
 	case steps.VerbAnswer:
 		return "what you gave is " + u.ID + "'s output, marked as yours; nothing was executed"
 	case steps.VerbSkip:
+		if u.IsCall() && s.Ending() == "" {
+			return u.ID + " is skipped; the agent is told that there is no result"
+		}
 		return u.ID + " is skipped; its output is null"
 	case steps.VerbExtend:
 		return s.loops(u, "the agent goes on")
@@ -139,9 +142,21 @@ func (s run) queued(i int, text string) string {
 	return u.ID + " is " + string(u.State())
 }
 
+// refusedToo says which other calls the rejection of e covers.
+func (s run) refusedToo(e *steps.Escalation) string {
+	for _, d := range s.RejectedBefore(e.Unit) {
+		if d.Escalation == e.ID && d.Covers != "" {
+			return "; " + d.Covers + " is refused from now on"
+		}
+	}
+	return ""
+}
+
 func (s run) didReject(i int) string {
 	u := &s.Units[i]
 	switch {
+	case u.IsCall() && s.Ending() == "" && !u.State().InQueue():
+		return "not executed; the agent is told so, with your reason"
 	case u.State() == steps.StepSkipped:
 		return u.ID + " is left out, not executed; the plan goes on and can read your reason"
 	case u.State().InQueue():

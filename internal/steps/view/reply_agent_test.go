@@ -1,0 +1,45 @@
+package view_test
+
+import (
+	"strings"
+	"testing"
+
+	"belay/internal/steps"
+	"belay/internal/steps/view"
+	"belay/internal/stepstest"
+)
+
+// TestWhatADecisionAboutACallDid: the run of an agent does not fail with a call, and nobody says so.
+func TestWhatADecisionAboutACallDid(t *testing.T) {
+	t.Parallel()
+	const plan = `tool model
+tool pay effects=unsafe max=1 approval=always target=param:to
+step a tool=model agent=pay
+submit
+says a~t1 0-0-1 10 x pay:{"to":"bo","n":1} pay:{"to":"bo","n":2}
+`
+	for _, c := range []struct {
+		before, then string
+		scope        steps.DenialScope
+		verb         steps.Verb
+		says         string
+	}{
+		{"", "", "", steps.VerbReject, "not executed; the agent is told so, with your reason"},
+		{"", "", steps.ScopeTool, steps.VerbReject, "not executed; the agent is told so, with your reason; every call of pay is refused from now on"},
+		{"", "", steps.ScopeTarget, steps.VerbReject, "not executed; the agent is told so, with your reason; every call of pay to bo is refused from now on"},
+		{"approve r-1 mia\nclaimed a~t1.1 0-0-1 w\nfail a~t1.1 0-0-1 timeout maybe", "r-3", "", steps.VerbSkip, "a~t1.1 is skipped; the agent is told that there is no result"},
+	} {
+		st := stepstest.NewStory(t)
+		for line := range strings.Lines(plan + c.before) {
+			st.Command(strings.TrimSpace(line))
+		}
+		d := steps.Decided{Escalation: "r-1", Verb: c.verb, By: "mia", Reason: "no", Scope: c.scope}
+		if c.then != "" {
+			d.Escalation = c.then
+		}
+		st.Add(d)
+		if got := view.Tell(st.State, view.Act{Event: d, Seq: st.State.Seq}); got.Text != c.says {
+			t.Errorf("%q, want %q", got.Text, c.says)
+		}
+	}
+}
