@@ -7,13 +7,15 @@ import (
 	"belay/internal/steps"
 )
 
+const payAndShip = `tool pay effects=unsafe max=1
+tool void effects=unsafe max=1
+tool ship effects=unsafe max=1
+`
+
 // TestAListThatWasUndoneIsDoneAgain: a retry does not take over what has been undone.
 func TestAListThatWasUndoneIsDoneAgain(t *testing.T) {
 	t.Parallel()
-	st := played(t, `tool pay effects=unsafe max=1
-tool void effects=unsafe max=1
-tool ship effects=unsafe max=1
-step a tool=pay for_each=json:[1,2] with=item compensate=void
+	st := played(t, payAndShip+`step a tool=pay for_each=json:[1,2] with=item compensate=void
 step b tool=ship on_failure=fail
 submit
 claimed a~0 0-0-1 w
@@ -39,10 +41,7 @@ ok a~0~undo 0-0-1 1
 // undone keeps its key, and a retry of the retry goes by what happened last.
 func TestWhatWasUndoneIsDoneUnderAnotherKey(t *testing.T) {
 	t.Parallel()
-	const plan = `tool pay effects=unsafe max=1
-tool void effects=unsafe max=1
-tool ship effects=unsafe max=1
-step a tool=pay compensate=void
+	const plan = payAndShip + `step a tool=pay compensate=void
 step b tool=ship on_failure=fail
 submit
 claimed a 0-0-1 w
@@ -73,10 +72,7 @@ claimed a~undo 0-0-1 w
 // where the retry fails too.
 func TestAListThatIsTakenOverIsUndoneByItem(t *testing.T) {
 	t.Parallel()
-	first := played(t, `tool pay effects=unsafe max=1
-tool void effects=unsafe max=1
-tool ship effects=unsafe max=1
-step a tool=pay for_each=json:[1,2] with=item compensate=void undo_with=item
+	first := played(t, payAndShip+`step a tool=pay for_each=json:[1,2] with=item compensate=void undo_with=item
 step b tool=ship on_failure=fail
 submit
 claimed a~0 0-0-1 w

@@ -213,13 +213,28 @@ func SupersededBy(s *steps.State, n int) string { return run{s}.supersededBy(n) 
 
 func (s run) supersededBy(n int) string {
 	as, _, _ := s.EndingSince()
+	e := &s.Escalations[n]
 	switch {
-	case !s.overtaken(&s.Escalations[n]):
-		return "events answered it"
+	case !s.overtaken(e):
+		return cmp.Or(s.coveredBy(e), "events answered it")
 	case as == steps.RunFailed:
 		return "the run failed: " + s.Reason
 	}
 	return "the run was " + s.Reason
+}
+
+// coveredBy says whose rejection of another call answered e; empty if none did.
+func (s run) coveredBy(e *steps.Escalation) string {
+	if e.Kind != steps.KindApproval {
+		return ""
+	}
+	for _, d := range s.RejectedBefore(e.Unit) {
+		n := s.FindEscalation(d.Escalation)
+		if d.Covers != "" && n >= 0 && s.Escalations[n].EndedSeq == e.EndedSeq {
+			return d.By + " rejected " + d.Covers + " (" + d.Escalation + ")"
+		}
+	}
+	return ""
 }
 
 // chose says who decided what, to somebody who wanted to decide as well.

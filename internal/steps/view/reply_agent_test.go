@@ -41,5 +41,11 @@ says a~t1 0-0-1 10 x pay:{"to":"bo","n":1} pay:{"to":"bo","n":2}
 		if got := view.Tell(st.State, view.Act{Event: d, Seq: st.State.Seq}); got.Text != c.says {
 			t.Errorf("%q, want %q", got.Text, c.says)
 		}
+		if c.scope == "" {
+			continue
+		}
+		if by := view.SupersededBy(st.State, 1); !strings.HasPrefix(by, "mia rejected every call of pay") || !strings.HasSuffix(by, " (r-1)") {
+			t.Errorf("the other question was answered because %q", by)
+		}
 	}
 }
