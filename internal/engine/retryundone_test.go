@@ -20,7 +20,7 @@ import (
 func TestARetryPaysAgainWhatWasUndone(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	seen, paid := map[string]bool{}, 0
+	seen, paid, top := map[string]bool{}, 0, 0
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -32,6 +32,7 @@ func TestARetryPaysAgainWhatWasUndone(t *testing.T) {
 		case known:
 		case r.URL.Path == "/pay":
 			paid++
+			top = max(top, paid)
 		case r.URL.Path == "/void":
 			paid--
 		}
@@ -58,17 +59,13 @@ steps:
 	}
 	var tops []int
 	for run := "r"; len(tops) < 3; {
-		top := 0
-		err := r.Runs.Follow(t.Context(), run, func(s *steps.State, _ steps.Record, _ []int) bool {
-			mu.Lock()
-			defer mu.Unlock()
-			top = max(top, paid)
-			return s.Status() == steps.RunRunning
-		})
+		err := r.Runs.Follow(t.Context(), run, func(s *steps.State, _ steps.Record, _ []int) bool { return s.Status() == steps.RunRunning })
 		if err != nil {
 			t.Fatal(err)
 		}
-		tops = append(tops, top)
+		mu.Lock()
+		tops, top = append(tops, top), 0
+		mu.Unlock()
 		if run, err = r.Runs.Retry(t.Context(), run, "", runlog.Retried{By: "mia"}); err != nil {
 			t.Fatal(err)
 		}
