@@ -18,6 +18,7 @@ type play struct {
 	happens  *sim.Happens                   // what the call does, in place of what it does otherwise
 	once     bool                           // it comes once and not for good
 	says     func(turn int) json.RawMessage // what an agent's model says, in place of what it says otherwise
+	rejects  bool                           // people reject the calls that it proposes then
 	befalls  sim.Trouble
 	unserved bool
 	crash    int // 1 + the publish before which the dispatcher is killed; 0: never

@@ -7,7 +7,7 @@
 // What undoes a step is drilled like a step: somebody cancels the run with the step's result.
 //
 // Read drill.go (what is drilled and what comes of it), then target.go and undo.go (where a fault can happen), faults.go,
-// mcp.go and model.go (which faults there are), act.go, agent.go and people.go (what the world, the models of agents and people
-// do in a play), judge.go (how a play ended), sample.go and infer.go (outputs that tools might give), pairs.go, baseline.go,
-// and text.go, html.go and junit.go (how it is shown).
+// mcp.go, model.go and hostile.go (which faults there are), act.go, agent.go and people.go (what the world, the models of
+// agents and people do in a play), judge.go (how a play ended), sample.go and infer.go (outputs that tools might give),
+// pairs.go, baseline.go, and text.go, html.go and junit.go (how it is shown).
 package drill

@@ -56,6 +56,7 @@ var faults = []fault{
 	{"misfit", "the model proposes calls that do not fit, or answers what does not", onRung, misfits},
 	{"repeats", "the model proposes the same calls again and again", onRung, repeats},
 	{"endless", "the model proposes other calls without end", onRung, endless},
+	{"hostile", "the model tries to get calls past those who approve them", onRung, hostile},
 	{"cache-empty", "nothing in the cache", onRung, answers(cacheEmpty)},
 	{"killed-before", "worker killed before the effect", onRung, troubles(sim.KilledBefore)},
 	{"killed-after", "worker killed after the effect, before it reports", onRung, troubles(sim.KilledAfter)},

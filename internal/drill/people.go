@@ -66,10 +66,14 @@ func (a *acting) another(p *play, s *steps.State, n int) []sim.Decision {
 
 // usualDecisions: people approve what is asked, and settle what has failed once they have looked.
 func (a *acting) usualDecisions(s *steps.State, n int) []sim.Decision {
-	if e := &s.Escalations[n]; e.Kind == steps.KindApproval {
+	e := &s.Escalations[n]
+	switch {
+	case a.rejecting(s, n):
+		return rejection(e)
+	case e.Kind == steps.KindApproval:
 		return a.approvals(e)
 	}
-	return []sim.Decision{{After: answersIn(&s.Escalations[n]), By: "mia", Choose: a.choose}}
+	return []sim.Decision{{After: answersIn(e), By: "mia", Choose: a.choose}}
 }
 
 // choose is what is decided about an escalation that is no approval. People know what has happened; they retry once, and then
