@@ -100,6 +100,8 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		change(w, r, world, func(c *handoff.Card) { c.Item.Claim = nil })
 	case "/login":
 		s.signIn(w, r)
+	case "/login/code": // as dispatcher dev asks before somebody decides what an agent does
+		s.signInByCode(w, r)
 	case "/stage/hangup":
 		world.Changes.Hangup()
 	case "/stage/acts":
@@ -124,14 +126,24 @@ func change(w http.ResponseWriter, r *http.Request, world *pagestest.World, do f
 	world.Put(card)
 }
 
-// signIn shows the page on which people sign in. What was sent is wrong.
+// signIn shows the page on which people sign in. What was sent is wrong, unless it is the-code.
 func (s *stage) signIn(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", policy)
 	problem, status := "", http.StatusOK
+	if r.Method == http.MethodPost && r.FormValue("token") == "the-code" {
+		http.Redirect(w, r, r.FormValue("next"), http.StatusSeeOther)
+		return
+	}
 	if r.Method == http.MethodPost {
 		problem, status = "the token is not valid: it was revoked, or mistyped", http.StatusUnauthorized
 	}
 	_ = pages.NewSignIn(environment)(w, status, "/", problem, r.URL.Query().Has("provider")) // the browser is gone
+}
+
+// signInByCode shows the page of the sign-in code. Its form sends what was typed to /login.
+func (s *stage) signInByCode(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Security-Policy", policy)
+	_ = pages.NewCodeSignIn(environment)(w, http.StatusOK, r.URL.Query().Get("next"), r.URL.Query().Get("problem"), false) // the browser is gone
 }
 
 // urgent is a question that belongs to the top of the list.

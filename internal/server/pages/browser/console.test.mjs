@@ -446,6 +446,22 @@ for (const javaScriptEnabled of [true, false]) {
     assert.deepEqual(page.complaints.filter((c) => !/status of 401/.test(c)), [])
   })
 
+  test(`the sign-in code leads on to what is to be decided, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+    for (const colorScheme of ['light', 'dark']) {
+      const page = await open(t, { viewport: phone, javaScriptEnabled, colorScheme }, `/login/code?next=/e/${invoice}/answer`)
+      await page.getByText('Deciding what an agent does needs the sign-in code').waitFor()
+      assert.equal(await page.getByRole('alert').count(), 0)
+      await page.getByLabel('Sign-in code').fill('the-code')
+      await shot(page, `code-360-${colorScheme}${javaScriptEnabled ? '' : '-no-js'}`)
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth))
+      await page.getByRole('button', { name: 'Sign in' }).click()
+      await page.waitForURL(`**/e/${invoice}/answer`)
+      await page.goto(new URL(`/login/code?next=/e/${invoice}/answer&problem=that+is+not+the+code`, page.url()).href)
+      await page.getByRole('alert').filter({ hasText: 'That is not the code' }).waitFor()
+      assert.deepEqual(page.complaints, [])
+    }
+  })
+
   test(`twenty alike approvals are one line that says how they differ, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
     await stage('approvals')
     const page = await open(t, { viewport: phone, javaScriptEnabled }, '/')
