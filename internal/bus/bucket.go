@@ -152,10 +152,11 @@ func (k *Bucket) DeleteRevision(ctx context.Context, key string, revision uint64
 
 // All reads every key.
 func (k *Bucket) All(ctx context.Context) ([]Item, error) {
-	if k.bus.replicated() {
-		return k.watchAll(ctx)
-	}
-	entries, err := k.bus.readMany(ctx, "KV_"+k.kv.Bucket(), "$KV."+k.kv.Bucket()+".>", 0)
+	return k.Under(ctx, "")
+}
+
+func (k *Bucket) readAll(ctx context.Context, prefix string) ([]Item, error) {
+	entries, err := k.bus.readMany(ctx, "KV_"+k.kv.Bucket(), "$KV."+k.kv.Bucket()+"."+prefix+">", 0)
 	if err != nil {
 		return nil, k.failed("list", "", err)
 	}
@@ -168,9 +169,17 @@ func (k *Bucket) All(ctx context.Context) ([]Item, error) {
 	return all, nil
 }
 
+// Under reads every key that begins with a prefix, which ends with a dot.
+func (k *Bucket) Under(ctx context.Context, prefix string) ([]Item, error) {
+	if k.bus.replicated() {
+		return k.watchAll(ctx, prefix)
+	}
+	return k.readAll(ctx, prefix)
+}
+
 // watchAll is All by a consumer, which the stream's leader makes: a direct get may be answered by a replica that is behind.
-func (k *Bucket) watchAll(ctx context.Context) ([]Item, error) {
-	w, err := k.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+func (k *Bucket) watchAll(ctx context.Context, prefix string) ([]Item, error) {
+	w, err := k.kv.Watch(ctx, prefix+">", jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, k.failed("list", "", err)
 	}

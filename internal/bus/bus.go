@@ -29,6 +29,8 @@ type Bus struct {
 	left       chan struct{} // closed by Close
 	buckets    sync.Map      // those that are open, by name
 	published  published
+	proofs     proofs
+	mend       func(stream, consumer string) error // see [SetupOptions.Mend]; nil = nothing can be mended
 
 	mu         sync.Mutex
 	connected  time.Time

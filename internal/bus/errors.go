@@ -57,6 +57,7 @@ const (
 	codeNoMessage            = 10037
 	codeNotClustered         = 10074
 	codeNoPeers              = 10005
+	codeConsumerStore        = 10012
 )
 
 // verdict reads the server's answer.

@@ -198,6 +198,7 @@ func (p *publisher) fail(group []item, err error) {
 // send publishes m and calls done with the server's verdict, or as uncertain after the timeout or when the connection
 // is lost.
 func (p *publisher) send(m *nats.Msg, done func(pubAck, error)) {
+	conn := p.ConnectedAt()
 	p.replies.request(m, p.timeout, func(r *nats.Msg, err error) {
 		if errors.Is(err, nats.ErrMaxPayload) {
 			done(pubAck{}, fmt.Errorf("publish to %s: %w", p.stream, &TooLarge{What: m.Subject, Size: int64(m.Size()), Most: p.MaxPayload()}))
@@ -207,7 +208,11 @@ func (p *publisher) send(m *nats.Msg, done func(pubAck, error)) {
 			done(pubAck{}, p.uncertain(err))
 			return
 		}
-		done(verdict(p.stream, r))
+		ack, err := verdict(p.stream, r)
+		if err == nil {
+			p.confirmed(p.stream, ack.Seq, conn)
+		}
+		done(ack, err)
 	})
 }
 

@@ -42,6 +42,8 @@ func (b *Bus) LastSeq(ctx context.Context, partition int) (uint64, error) {
 type StreamInfo struct {
 	Created time.Time // when it was made
 	LastSeq uint64    // of the last message that it ever had
+
+	Messages uint64 // how many it has now
 }
 
 // About is a stream as it is now.
@@ -50,7 +52,7 @@ func (b *Bus) About(ctx context.Context, stream string) (StreamInfo, error) {
 	if err != nil {
 		return StreamInfo{}, fmt.Errorf("state of stream %s: %w", stream, err)
 	}
-	return StreamInfo{info.Created, info.State.LastSeq}, nil
+	return StreamInfo{info.Created, info.State.LastSeq, info.State.Messages}, nil
 }
 
 // Mark identifies the contents of a stream: adding a message changes it, and so does removing one.

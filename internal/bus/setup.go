@@ -17,6 +17,9 @@ type SetupOptions struct {
 	Partitions int // of the log, fixed when the streams are made; 0 = those of existing streams, or else New
 	New        int // partitions of new streams if Partitions is 0; default 4
 	Replicas   int // of new streams; default 1
+
+	// Mend is called where the server cannot open what it keeps of a consumer, which is then made once more; nil = that is an error.
+	Mend func(stream, consumer string) error
 }
 
 // Setup makes the streams that are missing and checks the others. It returns an error with all differences; it changes no
@@ -34,6 +37,7 @@ func (b *Bus) Setup(ctx context.Context, o SetupOptions) error {
 		o.Partitions = cmp.Or(o.New, wire.DefaultPartitions)
 	}
 	o.Replicas = max(o.Replicas, 1)
+	b.mend = o.Mend
 	for _, want := range b.streams(o) {
 		if err := b.ensureStream(ctx, want, &drift); err != nil {
 			return err
@@ -143,6 +147,12 @@ func (b *Bus) Clustered() bool { return b.nc.ConnectedClusterName() != "" }
 func (b *Bus) ensureConsumer(ctx context.Context, stream string, want jetstream.ConsumerConfig, drift *[]error) error {
 	c, err := b.consumer(ctx, stream, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		c, err = b.createConsumer(ctx, stream, want)
+	}
+	if api, is := errors.AsType[*jetstream.APIError](err); is && api.ErrorCode == codeConsumerStore && b.mend != nil {
+		if err := b.mend(stream, want.Durable); err != nil {
+			return err
+		}
 		c, err = b.createConsumer(ctx, stream, want)
 	}
 	if errors.Is(err, jetstream.ErrConsumerExists) { // another process has made it meanwhile

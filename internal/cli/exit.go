@@ -35,7 +35,7 @@ const (
 
 const exitCodeHelp = `Exit codes:
   0    success, also of a degraded run; esc decide: the decision counts
-  1    unexpected error; drill, rehearse: something that must never be, or is worse than it was
+  1    unexpected error; drill, rehearse: something that must never be, or is worse than it was; store check: the log is damaged
   10   the run failed
   11   the run waits for a person
   12   the run was aborted or cancelled

@@ -34,6 +34,9 @@ type Options struct {
 	// asked, which takes longer the more runs are kept.
 	OpenRuns func(ctx context.Context, partition int) ([]string, error)
 
+	// Received is called with every entry of the log that is received, some more than once; it must not block. Default none.
+	Received func(partition int, e bus.Entry)
+
 	TimerDelay    time.Duration // how long a run stays open before its timer is made durable; default 30 s
 	SweepEvery    time.Duration // how often every open run is folded anew; default 10 min
 	QueueEvery    time.Duration // how often the step queue is compared with what is wanted; default 30 s
@@ -56,6 +59,9 @@ func (o Options) withDefaults() Options {
 	set(&o.DrainTimeout, 10*time.Second)
 	if o.OpenRuns == nil {
 		o.OpenRuns = o.Bus.OpenRuns
+	}
+	if o.Received == nil {
+		o.Received = func(int, bus.Entry) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -25,6 +25,11 @@ func (p *partition) handle(d bus.Delivery) {
 	if fresh {
 		p.clock.learn(d.Time)
 	}
+	p.Received(p.p, d.Entry)
+	if d.Subject == p.names.Seal(p.p) {
+		p.finish(&receipt{d: d, run: &run{}})
+		return
+	}
 	_, id, kind, ok := p.names.ParseLog(d.Subject)
 	if !ok || !wire.ValidName(id) || !p.owns(id) {
 		p.stray(d)

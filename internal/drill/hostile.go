@@ -36,11 +36,11 @@ func hostile(d *Drill, t *target) ([]*play, string) {
 func disguises(p proposal) []any {
 	args := string(encode(p.Arguments))
 	inside := strings.TrimSuffix(strings.TrimPrefix(args, "{"), "}")
-	more := func(member string) string {
+	more := func(key string) string {
 		if inside == "" {
-			return "{" + member + "}"
+			return "{" + key + "}"
 		}
-		return "{" + inside + "," + member + "}"
+		return "{" + inside + "," + key + "}"
 	}
 	var all []any
 	for _, a := range []string{
@@ -63,15 +63,15 @@ func spaced(inside string) string { return "{ \n\t" + inside + " }" }
 
 // escaped is an object whose keys are written as escapes.
 func escaped(args map[string]any) string {
-	var members []string
+	var parts []string
 	for key, v := range args {
 		name := ""
 		for _, unit := range key {
 			name += fmt.Sprintf(`\u%04x`, unit)
 		}
-		members = append(members, `"`+name+`":`+string(encode(v)))
+		parts = append(parts, `"`+name+`":`+string(encode(v)))
 	}
-	return "{" + strings.Join(members, ",") + "}"
+	return "{" + strings.Join(parts, ",") + "}"
 }
 
 // rejecting reports whether an escalation asks about a call that a model has proposed to get it past people.

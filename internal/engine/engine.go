@@ -26,6 +26,7 @@ import (
 	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
+	"belay/internal/tally"
 	"belay/internal/wire"
 	"belay/internal/worker"
 )
@@ -52,6 +53,8 @@ type PeopleOptions struct {
 	RequireProof bool // a rule not_submitter is not met by a run whose submitter nobody has proven
 
 	Index string // folder of the index of runs; empty = it is in memory only, and is made anew at every start
+
+	Tally string // folder outside the store in which it is kept what the log holds; empty = that is kept inside the store only
 
 	Checkpoints string // file in which checkpoints of the audit trail are kept outside the store; empty = none is kept
 
@@ -93,6 +96,8 @@ type Engine struct {
 	Recorder *audit.Recorder
 	// Prove signs that the token of whoever submits a run was shown; nil where another process has the desk.
 	Prove func(run string, s *steps.Submitted) error
+	// Tally knows whether the log is what it was; nil where another process does.
+	Tally *tally.Keeper
 	// Index knows which runs are kept; nil where another process has it.
 	Index *runindex.Index
 	// Missing are the `go` rungs of the worker's tools file that have no handler in this binary.
@@ -134,7 +139,11 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 		e.logger.Warn("this NATS server accepts only smaller messages than Belay needs", "error", err)
 	}
 	if o.Setup || o.Embedded != nil {
-		err = e.Bus.Setup(ctx, bus.SetupOptions{Partitions: o.Partitions, New: e.newPartitions(), Replicas: o.Replicas})
+		setup := bus.SetupOptions{Partitions: o.Partitions, New: e.newPartitions(), Replicas: o.Replicas}
+		if e.Server != nil {
+			setup.Mend = e.Server.Forget
+		}
+		err = e.Bus.Setup(ctx, setup)
 	} else {
 		err = e.Bus.Open(ctx)
 	}
@@ -199,6 +208,10 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	e.part(e.Redrives.Run)
 	e.People = e.Desk
 	e.startAudit(signer, o.Checkpoints)
+	e.Tally = tally.New(e.Bus, tally.Options{Dir: o.Tally, Logger: e.logger})
+	e.Runs.Leaving = func(ctx context.Context, partition int, subject string) error {
+		return tally.Leave(ctx, e.Bus, partition, subject)
+	}
 	if n := o.Notifier; n != nil {
 		e.Desk.Notified = n.Notified(e.Bus)
 		e.part(func(ctx context.Context) error { return n.Run(ctx, e.Bus, e.Desk.Items, e.logger) })
@@ -206,8 +219,16 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	if o.LetIn == nil {
 		return nil
 	}
-	return e.answer(func(ctx context.Context, ready func()) error {
+	err = e.answer(func(ctx context.Context, ready func()) error {
 		return handoff.Serve(ctx, e.Bus, e.Desk, o.LetIn, ready)
+	})
+	if err != nil {
+		return err
+	}
+	return e.answer(func(ctx context.Context, ready func()) error {
+		return tally.Serve(ctx, e.Bus, func(ctx context.Context, r tally.Request) ([]tally.Damage, error) {
+			return e.acceptFor(ctx, o.LetIn, r)
+		}, ready)
 	})
 }
 
@@ -273,6 +294,9 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 	if e.Index != nil {
 		o.OpenRuns = e.Index.OpenRuns
 	}
+	if e.Tally != nil {
+		o.Received = e.Tally.Note
+	}
 	if e.Recorder != nil {
 		o.Observer = actsHeard{o.Observer, e.Recorder.Nudge}
 	}
@@ -284,6 +308,9 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 		defer e.announce(d)()
 		return d.Run(ctx)
 	})
+	if e.Tally != nil {
+		e.part(e.Tally.Run) // it ends after the dispatcher, whose last entries it notes
+	}
 }
 
 // announce lets commands ask a dispatcher what it sees. One that may not be asked works all the same.
@@ -377,7 +404,10 @@ func (e *Engine) Ready() error {
 	if err := e.Err(); err != nil {
 		return err
 	}
-	return e.Bus.Ready()
+	if err := e.Bus.Ready(); err != nil || e.Tally == nil {
+		return err
+	}
+	return e.Tally.Err()
 }
 
 // Stop drains all parts, one after the other, and gives everything back.

@@ -54,7 +54,7 @@ func (o Options) engine(dir string) engine.Options {
 		Connect:  bus.Options{Name: "belay-embedded"},
 		Embedded: &embedded.Options{StoreDir: filepath.Join(dir, "jetstream"), Durability: durability, Logger: o.Logger},
 		People: &engine.PeopleOptions{
-			Keys: filepath.Join(dir, "keys"), Index: filepath.Join(dir, "index"), Checkpoints: filepath.Join(dir, "audit.checkpoints"), LetIn: whoever,
+			Keys: filepath.Join(dir, "keys"), Index: filepath.Join(dir, "index"), Tally: filepath.Join(dir, "tally"), Checkpoints: filepath.Join(dir, "audit.checkpoints"), LetIn: whoever,
 		},
 		Dispatch: &dispatch.Options{Name: "embedded", Observer: &observe.Runs{Logger: o.Logger}},
 		Logger:   o.Logger,

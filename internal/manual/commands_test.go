@@ -51,6 +51,8 @@ var exits = map[string][]int{
 	"dispatcher run":                {10, 11, 12, 65, 66, 69, 75},
 	"dispatcher runs cancel":        {66, 69, 75},
 	"dispatcher runs steer":         {65, 66, 69, 75},
+	"dispatcher store accept":       {69, 75, 77},
+	"dispatcher store check":        {1, 69, 75},
 	"dispatcher runs export":        {66, 69, 75},
 	"dispatcher runs ls":            {69, 75},
 	"dispatcher runs retry":         {10, 11, 12, 65, 66, 69, 75},

@@ -54,6 +54,7 @@ var metrics = sync.OnceValue(func() map[string]bool {
 		Queues: func(context.Context) ([]observe.Queue, error) { return nil, nil },
 		Open:   func(context.Context) (observe.Open, error) { return observe.Open{}, nil },
 	})
+	observe.RegisterStore(d, func() observe.Store { return observe.Store{} })
 	d.names["belay_build_info"] = true // of every registry
 	return d.names
 })
@@ -183,6 +184,7 @@ func metricsPage(t *testing.T) string {
 	in := func(process string) exported { return exported{process, &all, found} }
 	observe.NewRunMetrics(in("dispatcher"))
 	observe.RegisterSources(in("dispatcher"), observe.Sources{})
+	observe.RegisterStore(in("dispatcher"), func() observe.Store { return observe.Store{} })
 	observe.NewNoticeMetrics(in("dispatcher"), nil, nil)
 	observe.NewAttemptMetrics(in("worker"))
 	families, err := observe.NewRegistry("x").Gather()

@@ -94,5 +94,6 @@ func registered() map[string]bool {
 		Queues: func(context.Context) ([]Queue, error) { return nil, nil },
 		Open:   func(context.Context) (Open, error) { return Open{}, nil },
 	})
+	RegisterStore(c, func() Store { return Store{} })
 	return c.names
 }

@@ -44,6 +44,9 @@ const (
 	SteerOwn  Action = "write to an agent of a run that one has started"
 )
 
+// AcceptDamage is about the store, and no run.
+const AcceptDamage Action = "say that work may go on after the log was damaged"
+
 // What people start. What a submitter may start is in its [Limits] too, see [Actor.MayStart].
 const (
 	Submit      Action = "submit a plan that the server has"
@@ -56,7 +59,7 @@ var needs = map[Action]Role{
 	Claim: Operator, Release: Operator, Assign: Operator, Snooze: Operator, Note: Operator,
 	Retry: Operator, Edit: Operator, Answer: Operator, Skip: Operator, Extend: Operator, Finish: Operator, Verify: Operator, Abort: Operator,
 	Look: Viewer, LookAtOwn: Submitter, Cancel: Operator, CancelOwn: Submitter, Steer: Operator, SteerOwn: Submitter,
-	Submit: Submitter, SubmitWhole: Admin, CallTool: Admin,
+	Submit: Submitter, SubmitWhole: Admin, CallTool: Admin, AcceptDamage: Admin,
 	Approve: Approver, Reject: Approver,
 }
 

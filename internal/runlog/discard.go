@@ -94,7 +94,23 @@ func (l *Log) Discard(ctx context.Context, s *Stray) error {
 	if still, err := l.FindStray(ctx, s.ID); err != nil || still == nil || still.Filter != s.Filter {
 		return err
 	}
+	for p := range l.bus.Partitions() {
+		if s.Stream != l.names.RunsStream(p) {
+			continue
+		}
+		if err := l.leave(ctx, p, s.Filter); err != nil {
+			return err
+		}
+	}
 	return l.bus.PurgeTo(ctx, s.Stream, s.Filter, last.Seq)
+}
+
+// leave announces that something is about to be removed from a partition, where somebody keeps a tally of it.
+func (l *Log) leave(ctx context.Context, partition int, subject string) error {
+	if l.Leaving == nil {
+		return nil
+	}
+	return l.Leaving(ctx, partition, subject)
 }
 
 // Nothing can be removed from the audit stream, so a bucket notes which strays in it a person has seen.

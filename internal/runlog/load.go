@@ -14,6 +14,8 @@ import (
 // Log reads and writes the logs of all runs. It is safe for concurrent use.
 type Log struct {
 	Picker Picker // says which runs lists show; a [Tail] unless somebody who knows more is there
+	// Leaving is told what is about to be removed from a partition because a person has discarded it; nil = nobody is.
+	Leaving func(ctx context.Context, partition int, subject string) error
 
 	bus      *bus.Bus
 	names    wire.Names

@@ -77,6 +77,7 @@ func (l *Log) strayEvent(s *Stray) {
 		}
 		_, run, _, ok := l.names.ParseLog(s.Filter)
 		switch own := wire.Partition(run, l.bus.Partitions()); {
+		case s.Filter == l.names.Seal(p):
 		case !ok:
 			s.Why = fmt.Errorf("%w: subject %s names no run and kind of event", ErrStray, s.Filter)
 		case !wire.ValidName(run):

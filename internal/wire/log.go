@@ -59,6 +59,10 @@ func (n Names) ParseLog(subject string) (p int, run, kind string, ok bool) {
 	return p, run, kind, ok
 }
 
+// Seal is the subject in partition p to which a dispatcher writes for no other reason than that what stands before it is stored
+// then. It names no run, and says nothing.
+func (n Names) Seal(p int) string { return n.Prefix + ".runs." + strconv.Itoa(p) + ".~seal" }
+
 // LogRun is the run of a log subject, without looking at the rest of it.
 func (n Names) LogRun(subject string) (run string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, n.Prefix+".runs.")

@@ -53,6 +53,9 @@ func (n Names) NoticesBucket() string { return n.stream("NOTICES") }
 // FaultsBucket holds the faults on purpose that people have asked for.
 func (n Names) FaultsBucket() string { return n.stream("FAULTS") }
 
+// TallyBucket holds what the log is known to hold.
+func (n Names) TallyBucket() string { return n.stream("TALLY") }
+
 // PinGroup is the priority group of the consumers that are pinned to one dispatcher at a time.
 const PinGroup = "dispatchers"
 
@@ -138,6 +141,9 @@ func (n Names) ParseReport(subject string) (token, run string, ok bool) {
 
 // Lists is the core NATS subject on which a dispatcher says which runs a list may show; see package runindex.
 func (n Names) Lists() string { return n.Prefix + ".lists" }
+
+// Store is the core NATS subject on which a dispatcher takes in that what was found about the log is accepted; see package tally.
+func (n Names) Store() string { return n.Prefix + ".store" }
 
 // Stop is the core NATS subject that tells the worker with an attempt to stop it; nothing stores the message.
 func (n Names) Stop(run string, a steps.Attempt) string {

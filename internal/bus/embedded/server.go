@@ -31,6 +31,8 @@ const (
 // Server is a NATS server in this process. Its store is locked.
 type Server struct {
 	ns        *server.Server
+	dir       string // the store
+	logger    *slog.Logger
 	lock      *os.File
 	stage     string   // folder in memory in which batches are staged; empty = they are on disk
 	stageLock *os.File // held while stage is in use
@@ -49,7 +51,11 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{lock: lock}
+	s := &Server{lock: lock, dir: o.StoreDir, logger: o.Logger}
+	if err := mend(o.StoreDir, o.Logger); err != nil {
+		s.unlock()
+		return nil, fmt.Errorf("look through the store in %s: %w", o.StoreDir, err)
+	}
 	if s.ns, err = server.NewServer(opts); err != nil {
 		s.unlock()
 		return nil, fmt.Errorf("embedded NATS server on %s: %w", o.StoreDir, err)

@@ -36,6 +36,6 @@ func (a *app) root() *cobra.Command {
 			"  dispatcher serve --server nats://...   # a dispatcher on a NATS server",
 	}
 	root.AddCommand(a.runCommand(), a.runsCommand(), a.escCommand(), a.devCommand(), a.serveCommand(), a.mcpCommand(), a.lintCommand(), a.proveCommand(), a.drillCommand(), a.rehearseCommand(),
-		a.toolsCommand(), a.workersCommand(), a.keysCommand(), a.tokenCommand(), a.auditCommand(), a.faultCommand(), a.notifyCommand(), a.schemaCommand(), a.benchCommand(), a.conformanceCommand(), a.docsCommand(), a.scriptedModelCommand())
+		a.toolsCommand(), a.workersCommand(), a.keysCommand(), a.tokenCommand(), a.auditCommand(), a.storeCommand(), a.faultCommand(), a.notifyCommand(), a.schemaCommand(), a.benchCommand(), a.conformanceCommand(), a.docsCommand(), a.scriptedModelCommand())
 	return root
 }

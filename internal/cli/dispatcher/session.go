@@ -104,7 +104,7 @@ func (a *app) embeddedOptions(dir string, c carry) engine.Options {
 		Embedded: &embedded.Options{StoreDir: filepath.Join(dir, "jetstream"), Logger: logger},
 	}
 	o.Connect.Server, o.Connect.Context = "", ""
-	o.People = &engine.PeopleOptions{Keys: keysDir(dir), Index: indexDir(dir), Checkpoints: checkpointsFile(dir, ""), Notifier: &notify.Service{}}
+	o.People = &engine.PeopleOptions{Keys: keysDir(dir), Index: indexDir(dir), Tally: tallyDir(dir, ""), Checkpoints: checkpointsFile(dir, ""), Notifier: &notify.Service{}}
 	if c.dispatch {
 		o.Dispatch = &dispatch.Options{Name: "embedded", Observer: a.observer(logger)}
 	}
@@ -121,6 +121,15 @@ func keysDir(state string) string { return filepath.Join(state, "keys") }
 
 // indexDir is the folder with the index of runs.
 func indexDir(state string) string { return filepath.Join(state, "index") }
+
+// tallyDir is the folder in which it is kept outside the store what the log holds; trail is as for checkpointsFile.
+func tallyDir(state, trail string) string {
+	if trail == "" {
+		return filepath.Join(state, "tally")
+	}
+	sum := sha256.Sum256([]byte(trail))
+	return filepath.Join(state, "tally-"+hex.EncodeToString(sum[:4]))
+}
 
 // checkpointsFile is the file that keeps checkpoints of the audit trail outside the store. Trail is empty for the store
 // in the same state directory, or names the trail of another server.

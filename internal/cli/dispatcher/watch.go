@@ -55,6 +55,7 @@ func (a *app) startWatched(ctx context.Context, o engine.Options, listen string)
 	if o.Dispatch != nil {
 		o.Dispatch.Observer = &observe.Runs{Logger: o.Logger, Metrics: observe.NewRunMetrics(registry), Traces: a.Traces}
 		observe.RegisterSources(registry, sources(&running))
+		observe.RegisterStore(registry, func() observe.Store { return storeOf(running.Load()) })
 	}
 	if o.People != nil {
 		if n, is := o.People.Notifier.(*notify.Service); is && n.Setup != nil {
@@ -74,6 +75,14 @@ func (a *app) startWatched(ctx context.Context, o engine.Options, listen string)
 	running.Store(e)
 	w.Engine = e
 	return w, nil
+}
+
+// storeOf is what an engine knows of the log as a whole.
+func storeOf(e *engine.Engine) observe.Store {
+	if e == nil || e.Tally == nil {
+		return observe.Store{}
+	}
+	return observe.Store{Damages: len(e.Tally.Found()), Whole: e.Tally.Whole()}
 }
 
 // countNotices registers the counters of what becomes of notices.

@@ -1,0 +1,41 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"belay/internal/audit"
+	"belay/internal/handoff"
+	"belay/internal/people"
+	"belay/internal/tally"
+)
+
+// AcceptDamage notes that a person has looked at what happened to the log behind Belay's back, and that work may go on.
+func (e *Engine) AcceptDamage(ctx context.Context, who people.Actor, reason string) ([]tally.Damage, error) {
+	if err := who.May(people.AcceptDamage); err != nil {
+		return nil, fmt.Errorf("%w: %w", tally.ErrDenied, err)
+	}
+	if strings.TrimSpace(reason) == "" {
+		return nil, fmt.Errorf("say why, with --reason")
+	}
+	accepted, err := e.Tally.Accept(ctx, who.Name, reason)
+	for _, d := range accepted {
+		rec := audit.Record{ID: "damage/" + d.ID, At: time.Now().UTC(), Who: who.Name, Via: who.Via, Token: who.Token, Action: "accept damage", On: d.ID, Reason: reason, Effect: d.Text()}
+		if err := audit.New(e.Bus).Append(ctx, rec); err != nil {
+			e.logger.Warn("an act is not in the audit trail", "act", rec.Action, "on", d.ID, "by", who.Name, "error", err)
+		}
+	}
+	return accepted, err
+}
+
+// acceptFor is AcceptDamage for another process.
+func (e *Engine) acceptFor(ctx context.Context, letIn handoff.LetIn, r tally.Request) ([]tally.Damage, error) {
+	who, err := letIn(ctx, r.Token, r.Name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", tally.ErrDenied, err)
+	}
+	who.Via = r.Via
+	return e.AcceptDamage(ctx, who, r.Reason)
+}

@@ -1,0 +1,288 @@
+package tally
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"belay/internal/bus"
+	"belay/internal/wire"
+)
+
+// endPages is how much of a log's end is compared after a start and after each reconnect.
+const endPages = 2
+
+// compareEnd looks whether the stream is the one that was noted, and goes on where it did.
+func (k *Keeper) compareEnd(ctx context.Context, t *part, info bus.StreamInfo) error {
+	b := t.book
+	other := !info.Created.Equal(b.Created)
+	if info.LastSeq < b.UpTo {
+		kind := Rolled
+		if other {
+			kind = Replaced
+		}
+		if err := k.lost(ctx, t, kind, info.LastSeq+1, b.UpTo); err != nil {
+			return err
+		}
+		if err := b.cut(info.LastSeq); err != nil {
+			return err
+		}
+	}
+	if other {
+		return k.compareOther(ctx, t, info)
+	}
+	conn := k.bus.ConnectedAt()
+	if t.conn.Equal(conn) {
+		return nil
+	}
+	// What was received until now may be of the connection before, and the server another one.
+	t.deaf = time.Now().Add(10 * time.Second)
+	from := uint64(1)
+	if b.UpTo > endPages*page {
+		from = b.UpTo - endPages*page
+	}
+	if err := k.check(ctx, t, from, b.UpTo); err != nil {
+		return err
+	}
+	t.conn = conn
+	return nil
+}
+
+// compareOther looks what a stream has that is not the one that was noted: it may be a copy. Then all of it is noted anew.
+func (k *Keeper) compareOther(ctx context.Context, t *part, info bus.StreamInfo) error {
+	if err := k.check(ctx, t, 1, t.book.UpTo); err != nil {
+		return err
+	}
+	t.book.Created = info.Created
+	return t.book.cut(0)
+}
+
+// lost reports that all entries from one sequence to another are not there any more.
+func (k *Keeper) lost(ctx context.Context, t *part, kind Kind, from, to uint64) error {
+	if err := k.hearLeaving(ctx, t); err != nil {
+		return err
+	}
+	f := finding{kind: kind, from: from, owners: map[owner]bool{}}
+	for seq := from; seq <= to; seq++ {
+		l, err := t.book.at(seq)
+		if err != nil {
+			return err
+		}
+		if l != (leaf{}) && !t.leaving[l.owner()] {
+			f.add(seq, l)
+		}
+	}
+	if f.entries == 0 {
+		return nil
+	}
+	f.from = from
+	return k.tell(ctx, t, &f)
+}
+
+// compareCount looks whether as many entries are there as must be. Which ones are missing a check of everything finds out.
+func (k *Keeper) compareCount(ctx context.Context, t *part, info bus.StreamInfo) error {
+	fewer := info.LastSeq == t.book.UpTo && info.Messages < t.book.Live && !t.unswept
+	if !fewer || !t.fewer { // twice, because it may have changed while it was looked at
+		t.fewer = fewer
+		return nil
+	}
+	t.fewer = false
+	if err := k.check(ctx, t, 1, t.book.UpTo); err != nil {
+		return err
+	}
+	return t.book.recount() // where nothing is missing, the count was wrong
+}
+
+// finding is what a check has found of one kind.
+type finding struct {
+	kind     Kind
+	from, to uint64
+	entries  int
+	owners   map[owner]bool
+	fix      map[uint64]leaf // what the tally says from then on
+}
+
+func (f *finding) add(seq uint64, l leaf) {
+	if f.entries == 0 {
+		f.from = seq
+	}
+	f.to = seq
+	f.entries++
+	f.owners[l.owner()] = true
+}
+
+// check compares the entries from one sequence to another with the tally.
+func (k *Keeper) check(ctx context.Context, t *part, from, to uint64) error {
+	if to < from {
+		return nil
+	}
+	c := k.comparison(t, from)
+	if err := k.entries(ctx, t, from, to, func(e bus.Entry) error { return c.entry(ctx, e) }); err != nil {
+		return err
+	}
+	if err := c.gap(ctx, to+1); err != nil {
+		return err
+	}
+	return c.tell(ctx)
+}
+
+// comparison compares entries with the tally, in order.
+type comparison struct {
+	*Keeper
+	t       *part
+	next    uint64
+	missing finding
+	changed finding
+}
+
+func (k *Keeper) comparison(t *part, from uint64) *comparison {
+	c := &comparison{Keeper: k, t: t, next: from}
+	c.missing = finding{kind: Missing, owners: map[owner]bool{}, fix: map[uint64]leaf{}}
+	c.changed = finding{kind: Changed, owners: map[owner]bool{}, fix: map[uint64]leaf{}}
+	return c
+}
+
+// entry compares an entry that is there.
+func (c *comparison) entry(ctx context.Context, e bus.Entry) error {
+	if err := c.gap(ctx, e.Seq); err != nil {
+		return err
+	}
+	c.next = e.Seq + 1
+	was, err := c.t.book.at(e.Seq)
+	if err != nil {
+		return err
+	}
+	if now := leafOf(c.names, e); was != (leaf{}) && now != was && !c.t.leaving[was.owner()] {
+		c.changed.add(e.Seq, was)
+		c.changed.owners[now.owner()] = true
+		c.changed.fix[e.Seq] = now
+	}
+	return nil
+}
+
+// gap looks at the sequences that have no entry. A replica that is behind may not have one yet, and the leader is asked.
+func (c *comparison) gap(ctx context.Context, before uint64) error {
+	for ; c.next < before; c.next++ {
+		was, err := c.t.book.at(c.next)
+		if err != nil {
+			return err
+		}
+		if was == (leaf{}) || c.t.leaving[was.owner()] {
+			continue
+		}
+		if c.missing.entries == 0 {
+			if err := c.hearLeaving(ctx, c.t); err != nil {
+				return err
+			}
+			if c.t.leaving[was.owner()] {
+				continue
+			}
+		}
+		if c.bus.Replicas() > 1 && c.missing.entries < 100 {
+			if _, there, err := c.bus.At(ctx, c.t.stream, c.next); err == nil && there {
+				continue
+			}
+		}
+		c.missing.add(c.next, was)
+		c.missing.fix[c.next] = leaf{}
+	}
+	return nil
+}
+
+// tell reports what was found.
+func (c *comparison) tell(ctx context.Context) error {
+	for _, f := range []*finding{&c.missing, &c.changed} {
+		if f.entries == 0 {
+			continue
+		}
+		if err := c.Keeper.tell(ctx, c.t, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mostNamed is how many runs a damage names.
+const mostNamed = 1000
+
+// tell reports a finding, and notes that it is known.
+func (k *Keeper) tell(ctx context.Context, t *part, f *finding) error {
+	runs, err := k.whose(ctx, t, f.owners)
+	if err != nil {
+		k.logger.Warn("the runs that are affected cannot all be named", "error", err)
+	}
+	d := Damage{
+		ID: uuid.NewString(), Kind: f.kind, Partition: t.p, From: f.from, To: f.to, Entries: f.entries,
+		Runs: runs[:min(len(runs), mostNamed)], Since: t.book.Whole, Found: time.Now().UTC(),
+	}
+	d.Unnamed = len(f.owners) - len(d.Runs)
+	if err := k.report(ctx, d); err != nil {
+		return err
+	}
+	for seq, l := range f.fix {
+		if err := t.book.set(seq, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// whose finds the ids of runs: those that were noted, and those that the log still has.
+func (k *Keeper) whose(ctx context.Context, t *part, owners map[owner]bool) ([]string, error) {
+	ids, err := t.file.whose(owners)
+	if len(ids) == len(owners) {
+		return ids, err
+	}
+	subjects, more := k.bus.Subjects(ctx, t.stream, k.names.LogKind(t.p, wire.KindPlan))
+	for _, s := range subjects {
+		if run := runOf(k.names, s); owners[ownerOf(run)] {
+			ids = append(ids, run)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), errors.Join(err, more)
+}
+
+// scrub is a reading of everything, a part at each look.
+type scrub struct {
+	began time.Time
+	next  uint64 // 0: none is under way
+}
+
+// goOnScrubbing reads so much of a partition that all of it is read in the time of a scrub.
+func (k *Keeper) goOnScrubbing(ctx context.Context, t *part) error {
+	s := &t.scrub
+	if s.next == 0 {
+		if !s.began.IsZero() && time.Since(s.began) < k.scrub {
+			return nil
+		}
+		s.began, s.next = time.Now(), 1
+	}
+	share := uint64(float64(t.book.UpTo)*float64(lookEvery)/float64(k.scrub/2)) + page
+	to := min(s.next+share-1, t.book.UpTo)
+	if err := k.check(ctx, t, s.next, to); err != nil {
+		return err
+	}
+	if s.next = to + 1; s.next <= t.book.UpTo {
+		return nil
+	}
+	s.next, t.book.Whole = 0, s.began.UTC()
+	k.scrubbed()
+	return nil
+}
+
+// scrubbed notes when all partitions have been read.
+func (k *Keeper) scrubbed() {
+	oldest := time.Now()
+	for _, t := range k.parts {
+		if w := t.whole(); w.Before(oldest) {
+			oldest = w
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.whole = oldest
+}

@@ -1,0 +1,271 @@
+package tally
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/wire"
+)
+
+// How often the log is looked at, and how often all of it is read again.
+const (
+	lookEvery  = time.Second
+	putEvery   = 5 * time.Second // how often pages that are not full are put into the bucket
+	ScrubEvery = time.Hour
+	term       = 15 * time.Second
+)
+
+// Keeper keeps the tally of all partitions, in one process at a time, and knows in all of them what was found.
+type Keeper struct {
+	bus    *bus.Bus
+	names  wire.Names
+	dir    string
+	logger *slog.Logger
+	shelf  shelf
+	parts  []*part
+	scrub  time.Duration
+
+	mu      sync.Mutex
+	found   damages
+	whole   time.Time // when the last scrub of all partitions ended
+	looked  chan struct{}
+	lookOne sync.Once
+}
+
+// Options say how a [Keeper] works.
+type Options struct {
+	Dir    string        // folder outside the store; empty = the tally is kept inside it only
+	Logger *slog.Logger  // logs what is found; nil = nothing
+	Scrub  time.Duration // how often everything is read again; default ScrubEvery
+}
+
+// New makes a keeper on a bus that is set up or open.
+func New(b *bus.Bus, o Options) *Keeper {
+	k := &Keeper{bus: b, names: b.Names(), dir: o.Dir, logger: o.Logger, shelf: shelf{b}, scrub: o.Scrub, looked: make(chan struct{})}
+	if k.logger == nil {
+		k.logger = slog.New(slog.DiscardHandler)
+	}
+	if k.scrub == 0 {
+		k.scrub = ScrubEvery
+	}
+	for p := range b.Partitions() {
+		k.parts = append(k.parts, &part{p: p, stream: k.names.RunsStream(p)})
+		b.Stored(k.names.RunsStream(p)) // from now on it is noted
+	}
+	return k
+}
+
+// Note notes an entry that the dispatcher has received. It never blocks.
+func (k *Keeper) Note(partition int, e bus.Entry) {
+	if partition < len(k.parts) {
+		k.parts[partition].note(k.noteOf(e))
+	}
+}
+
+// noted is an entry as it is noted.
+type noted struct {
+	seq     uint64
+	leaf    leaf
+	at      time.Time // when it was received
+	removed bool      // it says that its run is being removed
+	run     string    // the id of a run that begins with it; empty = none does
+}
+
+func (k *Keeper) noteOf(e bus.Entry) noted {
+	n := noted{seq: e.Seq, leaf: leafOf(k.names, e), at: time.Now(), removed: len(e.Header[wire.HeaderRemoved]) > 0}
+	if _, run, kind, ok := k.names.ParseLog(e.Subject); ok && kind == wire.KindPlan && e.IsFirst() {
+		n.run = run
+	}
+	return n
+}
+
+// Run keeps the tally until ctx ends.
+func (k *Keeper) Run(ctx context.Context) error {
+	bucket, err := k.open(ctx)
+	if err != nil {
+		return err
+	}
+	lease := bus.NewLease(bucket, leaseKey, term)
+	defer k.leave(ctx, lease)
+	var renewed, put time.Time
+	mine := false
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		if time.Since(renewed) > term/3 {
+			if mine, err = lease.Renew(ctx); err == nil {
+				renewed = time.Now()
+			}
+		}
+		switch {
+		case err != nil:
+		case mine:
+			if err = k.look(ctx, time.Since(put) > putEvery); err == nil && time.Since(put) > putEvery {
+				put = time.Now()
+			}
+		default:
+			k.forget()
+			err = k.learn(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			k.logger.Warn("cannot look whether the log is whole; trying again", "error", err)
+			err = nil
+		}
+		if err == nil && ctx.Err() == nil {
+			k.lookOne.Do(func() { close(k.looked) })
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// open opens the bucket, in which another process may have put what it found.
+func (k *Keeper) open(ctx context.Context) (*bus.Bucket, error) {
+	kept, err := readDamages(k.dir)
+	if err != nil {
+		k.logger.Warn("what was found about the log before cannot be read from the file", "error", err)
+	}
+	k.mu.Lock()
+	k.found = kept
+	k.mu.Unlock()
+	return k.shelf.bucket(ctx)
+}
+
+// leave ends the keeping: what was noted is stored, and another process may go on.
+func (k *Keeper) leave(ctx context.Context, lease *bus.Lease) {
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if mine, err := lease.Renew(end); err == nil && mine { // a command may end before the first look
+		if err := k.lastLook(end); err != nil {
+			k.logger.Debug("the tally of the log was not stored at the end; what is missing is read from the log at the next start", "error", err)
+		}
+	}
+	k.forget()
+	lease.Resign(end)
+}
+
+// lastLook stores what there is at the end, without reading everything.
+func (k *Keeper) lastLook(ctx context.Context) error {
+	var errs []error
+	for _, t := range k.parts {
+		t.scrub = scrub{began: time.Now()}
+		errs = append(errs, k.lookAt(ctx, t, true))
+		if t.book != nil {
+			errs = append(errs, k.sweep(t, true), k.save(ctx, t, true))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// forget drops the books, because another process keeps them.
+func (k *Keeper) forget() {
+	for _, t := range k.parts {
+		t.close()
+	}
+}
+
+// look looks at all partitions. Put says that pages that are not full go into the bucket too.
+func (k *Keeper) look(ctx context.Context, put bool) error {
+	if err := k.learn(ctx); err != nil {
+		return err
+	}
+	var errs []error
+	for _, t := range k.parts {
+		if err := k.lookAt(ctx, t, put); err != nil {
+			errs = append(errs, fmt.Errorf("partition %d: %w", t.p, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// learn takes over what other processes found, or accepted.
+func (k *Keeper) learn(ctx context.Context) error {
+	there, err := k.shelf.damages(ctx)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.found = k.found.with(there)
+	return nil
+}
+
+// Looked is closed once the log has been looked at for the first time.
+func (k *Keeper) Looked() <-chan struct{} { return k.looked }
+
+// Found lists what was found and not accepted yet.
+func (k *Keeper) Found() []Damage {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.found.open()
+}
+
+// Whole is when the last scrub of all partitions ended; zero where none has.
+func (k *Keeper) Whole() time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.whole
+}
+
+// Err is nil while the log is what it was.
+func (k *Keeper) Err() error {
+	open := k.Found()
+	if len(open) == 0 {
+		return nil
+	}
+	more := ""
+	if len(open) > 1 {
+		more = fmt.Sprintf(" (and %d more)", len(open)-1)
+	}
+	return fmt.Errorf("%w: %s%s; look with `dispatcher store check`, and say with `dispatcher store accept` that work may go on", ErrDamaged, open[0].Text(), more)
+}
+
+// ErrDamaged says that the log is not what it was.
+var ErrDamaged = errors.New("the log was damaged behind Belay's back")
+
+// report stores what was found, before the tally forgets what was there.
+func (k *Keeper) report(ctx context.Context, found ...Damage) error {
+	if len(found) == 0 {
+		return nil
+	}
+	k.mu.Lock()
+	all := k.found.with(found)
+	k.found = all
+	k.mu.Unlock()
+	for _, d := range found {
+		k.logger.Error(d.Text(), "found", d.ID, "since", d.Since)
+	}
+	return errors.Join(writeDamages(k.dir, all), k.shelf.putJSON(ctx, damageKey, all))
+}
+
+// Accept notes that a person has looked at what was found, and that work may go on.
+func (k *Keeper) Accept(ctx context.Context, by, reason string) ([]Damage, error) {
+	if err := k.learn(ctx); err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	all := append(damages(nil), k.found...)
+	k.mu.Unlock()
+	var accepted []Damage
+	for i := range all {
+		if all[i].Accepted.IsZero() {
+			all[i].Accepted, all[i].AcceptedBy, all[i].Reason = time.Now().UTC(), by, reason
+			accepted = append(accepted, all[i])
+		}
+	}
+	if err := errors.Join(k.shelf.putJSON(ctx, damageKey, all), writeDamages(k.dir, all)); err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.found = k.found.with(all)
+	return accepted, nil
+}

@@ -1,0 +1,83 @@
+package tally
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"belay/internal/bus"
+)
+
+// Report is what a check of everything has found, by the tally inside the store.
+type Report struct {
+	Partitions []Checked `json:"partitions"` // in their order
+	Accepted   int       `json:"accepted"`   // how often something was found and accepted
+	Open       []Damage  `json:"open"`       // what was found before and nobody has accepted
+	Found      []Damage  `json:"found"`      // what this check has found; a dispatcher that runs finds it too, and reports it
+}
+
+// Checked is what was read of a partition.
+type Checked struct {
+	Partition int    `json:"partition"`
+	Entries   int    `json:"entries"` // that were compared
+	UpTo      uint64 `json:"up_to"`   // the last sequence that was compared; what came later is not in the tally yet
+	LastSeq   uint64 `json:"last"`    // of the partition
+}
+
+// Check reads all of the log and compares it with the tally inside the store. It changes nothing. Progress is told how many
+// entries have been read.
+func Check(ctx context.Context, b *bus.Bus, progress func(entries int)) (r Report, err error) {
+	k := New(b, Options{})
+	found, err := k.shelf.damages(ctx)
+	if err != nil {
+		return r, err
+	}
+	r = Report{Open: append([]Damage{}, found.open()...), Found: []Damage{}}
+	r.Accepted = len(found) - len(r.Open)
+	read := 0
+	for _, t := range k.parts {
+		if err := k.load(ctx, t); err != nil {
+			return r, fmt.Errorf("partition %d: %w", t.p, err)
+		}
+		c, found, err := k.checkAll(ctx, t, func() { read++; progress(read) })
+		if err != nil {
+			return r, fmt.Errorf("partition %d: %w", t.p, err)
+		}
+		r.Partitions, r.Found = append(r.Partitions, c), append(r.Found, found...)
+	}
+	return r, nil
+}
+
+// checkAll compares a whole partition with its tally.
+func (k *Keeper) checkAll(ctx context.Context, t *part, read func()) (done Checked, found []Damage, err error) {
+	info, err := k.bus.About(ctx, t.stream)
+	if err != nil {
+		return done, nil, err
+	}
+	done = Checked{Partition: t.p, UpTo: t.book.UpTo, LastSeq: info.LastSeq}
+	c := k.comparison(t, 1)
+	err = k.entries(ctx, t, 1, t.book.UpTo, func(e bus.Entry) error {
+		done.Entries++
+		read()
+		return c.entry(ctx, e)
+	})
+	if err == nil {
+		err = c.gap(ctx, t.book.UpTo+1)
+	}
+	if err != nil {
+		return done, nil, err
+	}
+	for _, f := range []*finding{&c.missing, &c.changed} {
+		if f.entries == 0 {
+			continue
+		}
+		runs, err := k.whose(ctx, t, f.owners)
+		if err != nil {
+			return done, nil, err
+		}
+		slices.Sort(runs)
+		found = append(found, Damage{Kind: f.kind, Partition: t.p, From: f.from, To: f.to, Entries: f.entries, Runs: runs, Unnamed: len(f.owners) - len(runs), Found: time.Now().UTC()})
+	}
+	return done, found, nil
+}
