@@ -34,6 +34,9 @@ type Options struct {
 	// asked, which takes longer the more runs are kept.
 	OpenRuns func(ctx context.Context, partition int) ([]string, error)
 
+	// Guard says whether the log is what it was; nil = it always is.
+	Guard Guard
+
 	// Received is called with every entry of the log that is received, some more than once; it must not block. Default none.
 	Received func(partition int, e bus.Entry)
 
@@ -131,6 +134,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		d.every(ctx, d.QueueEvery, "look for what belongs to no run", (&strays{Dispatcher: d}).sweep)
 	})
 	wg.Go(func() { d.refillQueue(ctx) })
+	wg.Go(func() { d.guard(ctx) })
 	wg.Go(func() { d.watchServed(ctx) })
 	wg.Go(func() { d.janitor(ctx) })
 	<-ctx.Done()

@@ -17,6 +17,7 @@ type partition struct {
 	box    *inbox
 
 	runs    map[string]*run
+	waits   map[string]struct{} // runs of which something is held back, see [Guard]
 	putting map[string]*putting // escalations that are being published, by id
 	out     int                 // unanswered publishes and purges of all runs
 
@@ -44,7 +45,7 @@ type partition struct {
 func newPartition(d *Dispatcher, p int) *partition {
 	return &partition{
 		Dispatcher: d, p: p, logger: d.Logger.With("partition", p), box: newInbox(),
-		runs: make(map[string]*run), putting: make(map[string]*putting), takenOver: make(chan struct{}, 1),
+		runs: make(map[string]*run), putting: make(map[string]*putting), waits: make(map[string]struct{}), takenOver: make(chan struct{}, 1),
 	}
 }
 

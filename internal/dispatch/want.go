@@ -89,7 +89,7 @@ func (p *partition) publishAll(r *run, rc *receipt, w *steps.WantList) error {
 
 // publishStep queues an attempt, unless it was queued before.
 func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error {
-	if r.hasSent(m.Attempt) {
+	if r.hasSent(m.Attempt) || p.holds(m) {
 		return nil
 	}
 	if r.sent == nil {

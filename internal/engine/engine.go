@@ -295,7 +295,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 		o.OpenRuns = e.Index.OpenRuns
 	}
 	if e.Tally != nil {
-		o.Received = e.Tally.Note
+		o.Received, o.Guard = e.Tally.Note, e.Tally
 	}
 	if e.Recorder != nil {
 		o.Observer = actsHeard{o.Observer, e.Recorder.Nudge}

@@ -132,11 +132,29 @@ func writeDamages(dir string, ds damages) error {
 	return os.Rename(next, fileOf(dir))
 }
 
-// damages reads what the bucket has.
-func (s shelf) damages(ctx context.Context) (ds damages, err error) {
-	v, ok, err := s.get(ctx, damageKey)
-	if err != nil || !ok {
-		return nil, err
+// damages reads what the bucket has, and its revision for swapDamages.
+func (s shelf) damages(ctx context.Context) (ds damages, revision uint64, err error) {
+	b, err := s.bucket(ctx)
+	if err != nil {
+		return nil, 0, err
 	}
-	return ds, exactjson.Unmarshal(v, &ds)
+	it, ok, err := b.Get(ctx, damageKey)
+	if err != nil || !ok {
+		return nil, it.Revision, err
+	}
+	return ds, it.Revision, exactjson.Unmarshal(it.Value, &ds)
+}
+
+// swapDamages writes what was found, if nobody else has since that revision.
+func (s shelf) swapDamages(ctx context.Context, ds damages, revision uint64) error {
+	b, err := s.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(ds)
+	if err != nil {
+		return err
+	}
+	_, err = b.Swap(ctx, damageKey, body, revision)
+	return err
 }

@@ -30,11 +30,14 @@ type Keeper struct {
 	parts  []*part
 	scrub  time.Duration
 
+	writing sync.Mutex // who has it changes what was found
+
 	mu      sync.Mutex
 	found   damages
 	whole   time.Time // when the last scrub of all partitions ended
+	safe    time.Time // the connection over which the log was looked at last
+	trouble error     // why it cannot be looked at now; nil = it can
 	looked  chan struct{}
-	lookOne sync.Once
 }
 
 // Options say how a [Keeper] works.
@@ -46,7 +49,7 @@ type Options struct {
 
 // New makes a keeper on a bus that is set up or open.
 func New(b *bus.Bus, o Options) *Keeper {
-	k := &Keeper{bus: b, names: b.Names(), dir: o.Dir, logger: o.Logger, shelf: shelf{b}, scrub: o.Scrub, looked: make(chan struct{})}
+	k := &Keeper{bus: b, names: b.Names(), dir: o.Dir, logger: o.Logger, shelf: shelf{b}, scrub: o.Scrub, looked: make(chan struct{}, 1)}
 	if k.logger == nil {
 		k.logger = slog.New(slog.DiscardHandler)
 	}
@@ -105,20 +108,19 @@ func (k *Keeper) Run(ctx context.Context) error {
 		switch {
 		case err != nil:
 		case mine:
-			if err = k.look(ctx, time.Since(put) > putEvery); err == nil && time.Since(put) > putEvery {
+			if err = k.keep(ctx, time.Since(put) > putEvery); err == nil && time.Since(put) > putEvery {
 				put = time.Now()
 			}
 		default:
 			k.forget()
-			err = k.learn(ctx)
+			err = k.trust(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			k.logger.Warn("cannot look whether the log is whole; trying again", "error", err)
-			err = nil
+			k.logger.Warn("cannot look whether the log is whole; calls that must not happen twice wait for that", "error", err)
 		}
-		if err == nil && ctx.Err() == nil {
-			k.lookOne.Do(func() { close(k.looked) })
-		}
+		k.note(err)
+		err = nil
+		k.nudge()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -188,7 +190,7 @@ func (k *Keeper) look(ctx context.Context, put bool) error {
 
 // learn takes over what other processes found, or accepted.
 func (k *Keeper) learn(ctx context.Context) error {
-	there, err := k.shelf.damages(ctx)
+	there, _, err := k.shelf.damages(ctx)
 	if err != nil {
 		return err
 	}
@@ -198,8 +200,60 @@ func (k *Keeper) learn(ctx context.Context) error {
 	return nil
 }
 
-// Looked is closed once the log has been looked at for the first time.
+// keep looks at all partitions, and tells other processes, now and then, that somebody has.
+func (k *Keeper) keep(ctx context.Context, tell bool) error {
+	conn := k.bus.ConnectedAt()
+	if err := k.look(ctx, tell); err != nil {
+		return err
+	}
+	if first := k.lookedOver(conn); first || tell {
+		return k.shelf.put(ctx, lookedKey, []byte("looked"))
+	}
+	return nil
+}
+
+// trust takes over what the process that keeps the tally has found, and that it has looked since this one is connected.
+func (k *Keeper) trust(ctx context.Context) error {
+	conn := k.bus.ConnectedAt()
+	at, err := k.shelf.looked(ctx)
+	if err != nil {
+		return err
+	}
+	if err := k.learn(ctx); err != nil {
+		return err
+	}
+	if at.After(conn.Add(time.Second)) { // clocks may differ by a little
+		k.lookedOver(conn)
+	}
+	return nil
+}
+
+// lookedOver notes over which connection the log was looked at; true if that is news.
+func (k *Keeper) lookedOver(conn time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	news := !k.safe.Equal(conn)
+	k.safe = conn
+	return news
+}
+
+// Safe reports whether the log has been looked at over the present connection, and nothing is wrong with it.
+func (k *Keeper) Safe() bool {
+	conn := k.bus.ConnectedAt()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.safe.Equal(conn) && len(k.found.open()) == 0
+}
+
+// Looked has a value whenever the log was looked at, or what was found was accepted.
 func (k *Keeper) Looked() <-chan struct{} { return k.looked }
+
+func (k *Keeper) nudge() {
+	select {
+	case k.looked <- struct{}{}:
+	default:
+	}
+}
 
 // Found lists what was found and not accepted yet.
 func (k *Keeper) Found() []Damage {
@@ -215,11 +269,20 @@ func (k *Keeper) Whole() time.Time {
 	return k.whole
 }
 
-// Err is nil while the log is what it was.
+// note notes why the log cannot be looked at; nil: it was.
+func (k *Keeper) note(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.trouble = err
+}
+
+// Err is nil while the log is what it was, as far as anybody could look.
 func (k *Keeper) Err() error {
 	open := k.Found()
 	if len(open) == 0 {
-		return nil
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.trouble
 	}
 	more := ""
 	if len(open) > 1 {
@@ -233,39 +296,48 @@ var ErrDamaged = errors.New("the log was damaged behind Belay's back")
 
 // report stores what was found, before the tally forgets what was there.
 func (k *Keeper) report(ctx context.Context, found ...Damage) error {
-	if len(found) == 0 {
-		return nil
-	}
-	k.mu.Lock()
-	all := k.found.with(found)
-	k.found = all
-	k.mu.Unlock()
 	for _, d := range found {
 		k.logger.Error(d.Text(), "found", d.ID, "since", d.Since)
 	}
-	return errors.Join(writeDamages(k.dir, all), k.shelf.putJSON(ctx, damageKey, all))
+	return k.change(ctx, func(all damages) damages { return all.with(found) })
 }
 
 // Accept notes that a person has looked at what was found, and that work may go on.
-func (k *Keeper) Accept(ctx context.Context, by, reason string) ([]Damage, error) {
-	if err := k.learn(ctx); err != nil {
-		return nil, err
-	}
-	k.mu.Lock()
-	all := append(damages(nil), k.found...)
-	k.mu.Unlock()
-	var accepted []Damage
-	for i := range all {
-		if all[i].Accepted.IsZero() {
-			all[i].Accepted, all[i].AcceptedBy, all[i].Reason = time.Now().UTC(), by, reason
-			accepted = append(accepted, all[i])
+func (k *Keeper) Accept(ctx context.Context, by, reason string) (accepted []Damage, err error) {
+	now := time.Now().UTC()
+	err = k.change(ctx, func(all damages) damages {
+		accepted = nil
+		for i := range all {
+			if all[i].Accepted.IsZero() {
+				all[i].Accepted, all[i].AcceptedBy, all[i].Reason = now, by, reason
+				accepted = append(accepted, all[i])
+			}
 		}
+		return all
+	})
+	k.nudge()
+	return accepted, err
+}
+
+// change changes what was found: here, in the bucket and in the file. Another process may be first in the bucket.
+func (k *Keeper) change(ctx context.Context, f func(damages) damages) error {
+	k.writing.Lock()
+	defer k.writing.Unlock()
+	for {
+		there, revision, err := k.shelf.damages(ctx)
+		if err != nil {
+			return err
+		}
+		k.mu.Lock()
+		all := f(k.found.with(there))
+		k.mu.Unlock()
+		err = k.shelf.swapDamages(ctx, all, revision)
+		if errors.Is(err, bus.ErrConflict) {
+			continue
+		}
+		k.mu.Lock()
+		k.found = all
+		k.mu.Unlock()
+		return errors.Join(err, writeDamages(k.dir, all))
 	}
-	if err := errors.Join(k.shelf.putJSON(ctx, damageKey, all), writeDamages(k.dir, all)); err != nil {
-		return nil, err
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.found = k.found.with(all)
-	return accepted, nil
 }

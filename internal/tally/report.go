@@ -29,7 +29,7 @@ type Checked struct {
 // entries have been read.
 func Check(ctx context.Context, b *bus.Bus, progress func(entries int)) (r Report, err error) {
 	k := New(b, Options{})
-	found, err := k.shelf.damages(ctx)
+	found, _, err := k.shelf.damages(ctx)
 	if err != nil {
 		return r, err
 	}

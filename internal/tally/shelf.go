@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"belay/internal/bus"
 	"belay/internal/exactjson"
@@ -14,6 +15,7 @@ import (
 const (
 	leaseKey  = "lease"
 	damageKey = "damage"
+	lookedKey = "looked"
 	leaving   = "leaving."
 )
 
@@ -57,6 +59,16 @@ func (s shelf) get(ctx context.Context, key string) ([]byte, bool, error) {
 	}
 	it, ok, err := b.Get(ctx, key)
 	return it.Value, ok, err
+}
+
+// looked is when the process that keeps the tally has said last that it has looked; zero where none has.
+func (s shelf) looked(ctx context.Context) (time.Time, error) {
+	b, err := s.bucket(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	it, _, err := b.Get(ctx, lookedKey)
+	return it.Time, err
 }
 
 func (s shelf) put(ctx context.Context, key string, value []byte) error {
