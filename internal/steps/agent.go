@@ -85,6 +85,7 @@ type loop struct {
 	hold                 reserve             // for each try of the turn that is out
 	made                 map[string]int      // by what is called: how often
 	unsettled            map[string][]string // by what is called: the calls that may have happened, and have no result
+	kept                 []int               // calls done in turns taken back whose result no later proposal has got
 	clock                workClock
 	out                  int // turns and calls whose attempt is in the queue or with a worker
 	asked                int // open escalations of the agent, its turns and calls
@@ -97,6 +98,7 @@ type turn struct {
 	calls  []int  // units, in the order in which it proposed them
 	digest string // of all of them
 	wrong  string // why its answer was not taken; the model is told
+	back   mark   // the note that has taken it back
 }
 
 // proposal is a call as a model proposes it.
@@ -179,6 +181,10 @@ func (c *change) turnEnded(i, u int) {
 		return
 	}
 	t := &l.turns[len(l.turns)-1]
+	if t.back != 0 {
+		c.goOn(i)
+		return
+	}
 	c.Units[i].tainted = c.Units[i].tainted || c.Units[u].tainted
 	c.warn(i, c.Units[u].stranger)
 	if c.Units[u].phase != PhaseSucceeded {
@@ -272,6 +278,10 @@ func (c *change) begunCall(i, u int, p proposal) {
 		return
 	}
 	c.Units[u].Params = p.Arguments
+	if k := c.kept(i, p); k >= 0 {
+		c.show(u, k)
+		return
+	}
 	if !c.nameCall(u, p) {
 		c.Units[u].Fault = &Fault{Class: Conflict, Acted: ActedNo, Message: "not called: the same call was made before, and nobody knows whether it has happened; do not repeat it"}
 		c.done(u, PhaseFailed)
@@ -314,6 +324,9 @@ func (c *change) callEnded(i, u int) {
 		l.refused = 0
 	}
 	c.unsettle(u)
+	if c.takenBackBy(u) != nil {
+		c.keep(u)
+	}
 	c.Units[i].tainted = c.Units[i].tainted || c.Units[u].tainted && c.Units[u].phase == PhaseSucceeded
 	c.warn(i, c.Units[u].stranger)
 	if l.busy == 0 && c.ending == "" && !c.Units[i].Over() {

@@ -117,7 +117,7 @@ func (c *change) dropProposals(i int, why string) {
 		return
 	}
 	at := len(l.turns) - 1
-	if len(l.turns[at].calls) > 0 {
+	if len(l.turns[at].calls) > 0 || l.turns[at].back != 0 {
 		return
 	}
 	for k, p := range c.Units[l.turns[at].unit].said().Calls {
@@ -140,7 +140,7 @@ func (c *change) extendAgent(i int, d Decided) {
 	e.Repeats, e.Refusals = e.Repeats+more.Repeats, e.Refusals+more.Refusals
 	c.Units[i].Fault = nil
 	c.become(i, PhaseLooping)
-	if at := len(l.turns) - 1; at >= 0 && len(l.turns[at].calls) == 0 {
+	if at := len(l.turns) - 1; at >= 0 && len(l.turns[at].calls) == 0 && l.turns[at].back == 0 {
 		if calls := c.Units[l.turns[at].unit].said().Calls; len(calls) > 0 && l.turns[at].wrong == "" {
 			c.proposeWithin(i, calls)
 			return

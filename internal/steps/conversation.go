@@ -61,16 +61,16 @@ func (s *State) Turn(a Attempt) (Conversation, bool) {
 	}
 	c.Messages = append(c.Messages, Message{Role: "user", Text: l.prompt})
 	turns := int(s.Units[i].origin.item) - 1
-	first := 0
-	if keep := n.KeepTurns; keep > 0 && turns > keep {
-		first = turns - keep
-		c.Messages[0].Text += s.leftOut(agent, first)
+	shown := l.shown(0, turns)
+	if keep := n.KeepTurns; keep > 0 && len(shown) > keep {
+		c.Messages[0].Text += s.leftOut(agent, shown[:len(shown)-keep])
+		shown = shown[len(shown)-keep:]
 	}
 	for k := range turns {
-		if k >= first {
+		if slices.Contains(shown, k) {
 			c.Messages = s.addTurn(c.Messages, k+1, &l.turns[k])
 		}
-		c.Messages = l.addNotes(c.Messages, k+1)
+		c.Messages = s.addNotes(c.Messages, l, k+1)
 	}
 	if l.last && turns == len(l.turns)-1 {
 		c.NoCalls = true
@@ -80,10 +80,10 @@ func (s *State) Turn(a Attempt) (Conversation, bool) {
 }
 
 // leftOut says what an agent's model is not shown any more: nothing is left out silently.
-func (s *State) leftOut(agent, turns int) string {
+func (s *State) leftOut(agent int, turns []int) string {
 	l, made := s.Units[agent].loop, map[string]int{}
-	for _, t := range l.turns[:turns] {
-		for _, u := range t.calls {
+	for _, k := range turns {
+		for _, u := range l.turns[k].calls {
 			if s.Tool(u) != noTool {
 				made[CallName(s.Tool(u).Name)]++
 			}
@@ -93,7 +93,7 @@ func (s *State) leftOut(agent, turns int) string {
 	for _, name := range slices.Sorted(maps.Keys(made)) {
 		calls = append(calls, fmt.Sprintf("%s %d times", name, made[name]))
 	}
-	text := fmt.Sprintf("\n\n(Your first %s are left out here", plural(turns, "turn"))
+	text := fmt.Sprintf("\n\n(Your first %s are left out here", plural(len(turns), "turn"))
 	if calls != nil {
 		text += "; in them you have called " + strings.Join(calls, ", ")
 	}
@@ -166,6 +166,9 @@ func (s *State) resultOf(i int) (text string, failed bool) {
 	}
 	u := &s.Units[i]
 	notes := map[string]any{}
+	if u.shows != 0 {
+		notes["made_before"] = "in a turn that was taken back; it was not made again"
+	}
 	if u.Degraded != nil {
 		notes["degraded"] = "from rung " + u.Degraded.Rung + ", because of " + u.Degraded.Cause
 	}

@@ -18,7 +18,8 @@ package steps
 //	   retry that a person decides before asks the probe, or people, once more; where nobody has decided about a compensation
 //	   in time, it is asked again instead of leaving what was done as it is, and a compensation that may have happened is
 //	   probed like any other call
-//	7  what a tool says undoes its calls is done: those of steps without a compensation of their own, and those of agents
+//	7  what a tool says undoes its calls is done: those of steps without a compensation of their own, and those of agents;
+//	   people may take turns of an agent back
 //
 // A log that needs newer rules is not folded at all: its run waits until the program is upgraded.
 const Epoch = 7

@@ -105,13 +105,15 @@ type Cancelled struct {
 	Reason string `json:"reason,omitempty"` // in that person's words
 }
 
-// Steered is what a person writes to an agent that is at work. Its model reads it before it is asked the next time.
+// Steered is what a person writes to an agent that is at work, or takes back of what it did. Its model reads it before it is
+// asked the next time.
 type Steered struct {
-	ID   string `json:"id"`            // of this message: a repeat changes nothing
-	Step string `json:"step"`          // the agent's
-	Text string `json:"text"`          // in that person's words
-	By   string `json:"by,omitempty"`  // who wrote it
-	Via  string `json:"via,omitempty"` // cli, console, api
+	ID       string `json:"id"`                  // of this message: a repeat changes nothing
+	Step     string `json:"step"`                // the agent's
+	Text     string `json:"text"`                // in that person's words; may be empty with TakeBack
+	TakeBack int    `json:"take_back,omitempty"` // number of the first turn that is taken back, and all after it are; 0 = none
+	By       string `json:"by,omitempty"`        // who wrote it
+	Via      string `json:"via,omitempty"`       // cli, console, api
 }
 
 // Started says that a worker executes an attempt. For tools with unsafe effects [Claimed] says it instead.

@@ -46,6 +46,8 @@ func (c *change) onObjected(e Objected) {
 		c.inDoubt(i, "it may have happened already, and the tools file of worker "+e.Worker+" says that it must not be repeated")
 	case c.ending != "" && u.origin.kind != undo:
 		c.become(i, PhaseCancelled)
+	case c.unwanted(i) && !c.mayHaveHappened(i):
+		c.notDone(i, Fault{Class: PolicyDenied, Acted: ActedNo, Message: "not done: its turn was taken back by " + c.takenBackBy(i).reason()})
 	case c.unapproved(i):
 		c.nextRound(i, Decided{})
 		c.firstTry(i)

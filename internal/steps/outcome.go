@@ -205,6 +205,9 @@ func (c *change) recall(i int, f Fault) {
 // givenUp ends an attempt that was begun, without an outcome.
 func (c *change) givenUp(i int, f Fault) {
 	rec := c.Units[i].Current()
+	if f.Class == PolicyDenied && c.unwanted(i) {
+		c.reserved(i, 1) // nobody has refused it: it may have been answered before it was stopped
+	}
 	c.failed(i, f)
 	rec.State = AttemptGivenUp
 }

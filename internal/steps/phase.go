@@ -108,7 +108,7 @@ var afterDecision = setOf(PhaseDeferred, PhaseHeld, PhaseQueued, PhaseAsked, Pha
 // moves is the table of transitions: from each phase, the phases that may follow. testdata/states.md draws it.
 var moves = [phases]phaseSet{
 	PhaseWaiting:  setOf(PhaseFannedOut, PhaseLooping, PhaseHeld, PhaseQueued, PhaseDeferred, PhaseAsked, PhaseSucceeded, PhaseSkipped, PhaseFailed, PhaseCancelled),
-	PhaseDeferred: setOf(PhaseQueued, PhaseRetrying, PhaseAsked, PhaseUnknown, PhaseCancelled),
+	PhaseDeferred: setOf(PhaseQueued, PhaseRetrying, PhaseAsked, PhaseUnknown, PhaseFailed, PhaseCancelled),
 	PhaseHeld:     afterDecision | setOf(PhaseCancelled),
 	PhaseQueued:   afterFault | setOf(PhaseRetrying, PhaseRunning, PhaseRecalled, PhaseHeld, PhaseSucceeded, PhaseCancelled),
 	PhaseRetrying: afterFault | setOf(PhaseRetrying, PhaseRunning, PhaseRecalledRetry, PhaseHeld, PhaseSucceeded),

@@ -12,6 +12,9 @@ import (
 // must not be repeated is settled by a probe or a person; what no machine can mend goes to a person; too many faults of a
 // kind go to a person; then the same rung is tried once more, then the next rung, then a person is asked.
 func (c *change) react(i int, f Fault) {
+	if c.Units[i].IsTurn() && c.dropped(i, f) {
+		return
+	}
 	if c.Probing(i) {
 		c.probeFailed(i, f)
 		return
@@ -28,6 +31,9 @@ func (c *change) react(i int, f Fault) {
 	if c.ending != "" && c.Units[i].origin.kind != undo {
 		c.Units[i].Fault = &f
 		c.become(i, PhaseCancelled)
+		return
+	}
+	if c.dropped(i, f) {
 		return
 	}
 	if f.Class == PolicyDenied {

@@ -23,6 +23,8 @@ import (
 //   - no attempt is wanted after its outcome, and none under two messages;
 //   - differences published add up to all that is wanted;
 //   - an unsafe tool that may have acted is not queued again in the same round;
+//   - what was done in a turn taken back is not made again before each such call has given its result once more;
+//   - an agent at work has a turn or a call at work, or its last one asked about;
 //   - the ladder's limits hold;
 //   - whatever a worker may still begin is not over (see stepstest.World);
 //
@@ -101,7 +103,7 @@ func (g *player) noteEnd(a steps.Attempt) { g.Ended[steps.AttemptName("r", a)] =
 // move does one thing that can happen.
 func (g *player) move() {
 	g.Now = g.Now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(g.T, "ms")) * time.Millisecond)
-	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "object", "unserved", "abandon", "late", "noise"}).Draw(g.T, "move") {
+	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "object", "unserved", "abandon", "late", "steer", "noise"}).Draw(g.T, "move") {
 	case "work":
 		g.work()
 	case "clock":
@@ -132,11 +134,9 @@ func (g *player) move() {
 		}
 	case "late":
 		g.late()
+	case "steer":
+		g.steer()
 	case "noise":
-		if s := rapid.SampledFrom(g.State.Units).Draw(g.T, "steered"); rapid.Bool().Draw(g.T, "steer") {
-			g.say(steps.Steered{ID: fmt.Sprint(rapid.IntRange(0, 5).Draw(g.T, "message")), Step: s.ID, Text: "go on", By: "ann"})
-			return
-		}
 		g.say(steps.Failed{Attempt: steps.Attempt{Step: "s0", Round: 7, Try: 1}, Fault: steps.Fault{Class: steps.Timeout}})
 		g.say(steps.Started{Attempt: steps.Attempt{Step: "nobody~1", Try: 1}})
 	}
@@ -443,6 +443,7 @@ func (g *player) check() {
 	g.checkApproved()
 	g.checkStrangers()
 	g.checkLadders()
+	g.checkTakenBack()
 	if got, want := g.Have(), stepstest.WantedText(steps.Wants(g.State, nil), g.State); got != want {
 		g.Fatalf("after %+v differences add up to\n%s\nbut wanted is\n%s", g.Records[len(g.Records)-1], got, want)
 	}
@@ -591,7 +592,7 @@ func (g *player) isUndone(i int) bool {
 	st := s.Program.Nodes[u.Node].Step
 	byTool := g.plan.Tools[s.Tool(i).Name].Undo != nil && !st.Stays
 	switch {
-	case u.IsUndo(), u.IsTurn(), u.FannedOut() && !u.Loops():
+	case u.IsUndo(), u.IsTurn(), u.FannedOut() && !u.Loops(), u.ResultOf() >= 0:
 		return false
 	case u.IsCall():
 		return byTool && (st.Compensate == nil || s.Units[u.Agent()].State() != steps.StepSucceeded)

@@ -39,6 +39,10 @@ func (u *Unit) Agent() int {
 // Edited reports whether a person has changed the unit's parameters.
 func (u *Unit) Edited() bool { return u.edit > 0 }
 
+// ResultOf is the call whose result the unit, which is a call, only shows: it was done in a turn that was taken back, and is not
+// made again. -1 for any other unit.
+func (u *Unit) ResultOf() int { return u.shows.index() }
+
 // Recalled reports whether the unit's attempt, which is out, is being taken back: nobody wants it any more.
 func (u *Unit) Recalled() bool { return recalledPhases.has(u.phase) }
 
@@ -102,8 +106,15 @@ type AgentWork struct {
 
 // AgentNote is what a person has written to an agent.
 type AgentNote struct {
-	By, Text string
-	Unread   bool // its model has not been asked since
+	By, Text  string
+	TakesBack int  // number of the first turn that it takes back; 0 = none
+	Unread    bool // its model has not been asked since
+}
+
+// TakenBack says who has taken back a turn of an agent, when and why.
+type TakenBack struct {
+	By, Reason string
+	At         time.Time // the log's
 }
 
 // AgentTurn is one time that an agent's model was asked.
@@ -113,6 +124,7 @@ type AgentTurn struct {
 	Wrong string // why its answer was not taken
 	Calls []AgentProposal
 	Notes []AgentNote // that people wrote while it was the last turn; the next one begins with them
+	Back  *TakenBack  // nil while it counts
 }
 
 // AgentProposal is a call as the model proposed it.
@@ -133,9 +145,12 @@ func (s *State) AgentWork(i int) (AgentWork, bool) {
 	w := AgentWork{Instructions: l.instructions, Prompt: l.prompt, Limits: s.limits(i), Used: s.agentUsed(i), Last: l.last}
 	for n := range l.turns {
 		t := s.agentTurn(&l.turns[n])
+		if by := l.turns[n].back.index(); by >= 0 {
+			t.Back = &TakenBack{l.notes[by].by, l.notes[by].text, l.notes[by].at}
+		}
 		for _, note := range l.notes {
 			if note.after == n+1 {
-				t.Notes = append(t.Notes, AgentNote{note.by, note.text, n+1 == len(l.turns)})
+				t.Notes = append(t.Notes, AgentNote{note.by, note.text, note.back, n+1 == len(l.turns)})
 			}
 		}
 		w.Turns = append(w.Turns, t)

@@ -45,9 +45,9 @@ func (c *change) toRead(i int) (tokens int64) {
 		tokens += int64(len(result)) + 256
 	}
 	tokens += int64(len(last.wrong))
-	for _, n := range l.notes {
-		if n.after == len(l.turns) {
-			tokens += int64(len(n.words()))
+	for n := range l.notes {
+		if l.notes[n].after == len(l.turns) {
+			tokens += int64(len(c.noteText(l, n)))
 		}
 	}
 	return tokens

@@ -1,26 +1,34 @@
 package steps
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // note is what a person has written to an agent.
 type note struct {
 	id, by, text string
 	after        int    // turns that had begun: the model reads it with the next one
 	seq          uint64 // of its record
+	back         int    // number of the first turn that it takes back; 0 = none
+	at           time.Time
 }
 
 // words are what the model reads of a note.
 func (n note) words() string { return "A message from " + orElse(n.by, "a person") + ": " + n.text }
 
-// onSteered notes what a person writes to an agent. One that is over reads nothing any more.
+// onSteered notes what a person writes to an agent, and takes back what they take back. One that is over reads nothing any more.
 func (c *change) onSteered(e Steered) {
 	i := c.Unit(e.Step)
-	if i < 0 || c.MayNotSteer(i) != "" || c.noteOf(i, e.ID) != nil {
+	if i < 0 || c.MayNotSteer(i) != "" || c.noteOf(i, e.ID) != nil || e.TakeBack != 0 && c.MayNotTakeBack(i, e.TakeBack) != "" {
 		return
 	}
 	l := c.Units[i].loop
-	l.notes = append(l.notes, note{id: e.ID, by: e.By, text: e.Text, after: len(l.turns), seq: c.Seq})
+	l.notes = append(l.notes, note{id: e.ID, by: e.By, text: e.Text, after: len(l.turns), seq: c.Seq, back: e.TakeBack, at: c.Now})
 	c.touch(i)
+	if e.TakeBack != 0 {
+		c.takeBack(i)
+	}
 }
 
 // MayNotSteer says why nobody can write to unit i; empty if people can.
@@ -50,7 +58,7 @@ func (s *State) noteOf(i int, id string) *note {
 }
 
 // SteeredIn is the sequence of the record in which unit i was written a message; 0 where it did not take it. Other says that a
-// message with its ID and another text or author stands there.
+// message with its ID and another text, author or turn stands there.
 func (s *State) SteeredIn(i int, e Steered) (seq uint64, other bool) {
 	if s.Units[i].loop == nil {
 		return 0, false
@@ -59,7 +67,7 @@ func (s *State) SteeredIn(i int, e Steered) (seq uint64, other bool) {
 	if n == nil {
 		return 0, false
 	}
-	return n.seq, n.text != e.Text || n.by != e.By
+	return n.seq, n.text != e.Text || n.by != e.By || n.back != e.TakeBack
 }
 
 // mustRead reports whether agent i is asked once more although its model has answered: somebody wrote to it while it did.
@@ -79,11 +87,19 @@ func (l *loop) heard() int {
 }
 
 // addNotes appends what people wrote while turn k was the last one.
-func (l *loop) addNotes(list []Message, k int) []Message {
-	for _, n := range l.notes {
-		if n.after == k {
-			list = append(list, Message{Role: "user", Text: n.words()})
+func (s *State) addNotes(list []Message, l *loop, k int) []Message {
+	for n := range l.notes {
+		if l.notes[n].after == k {
+			list = append(list, Message{Role: "user", Text: s.noteText(l, n)})
 		}
 	}
 	return list
+}
+
+// noteText is what the model reads of note n.
+func (s *State) noteText(l *loop, n int) string {
+	if l.notes[n].back != 0 {
+		return s.retraction(l, n)
+	}
+	return l.notes[n].words()
 }

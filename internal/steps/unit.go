@@ -37,6 +37,7 @@ type Unit struct {
 	fan      *fan   // of a for_each step that has begun
 	loop     *loop  // of an agent step that has begun
 	call     string // of an agent: what it calls, for its idempotency key
+	shows    mark   // of an agent's call: the one whose result it has, which was done in a turn taken back; nothing was called
 }
 
 // mark is 1 + an index, so that the zero value marks nothing.

@@ -205,7 +205,7 @@ func (p *Plan) addStep(id string, o map[string]string) {
 	p.Plan.Steps = append(p.Plan.Steps, s)
 }
 
-// parseAgent reads agent=<tool>,... prompt=, turns=, calls=, tokens=, usd=, time=, repeats=, refusals=, on_limit=, answer=<JSON that
+// parseAgent reads agent=<tool>,... prompt=, turns=, calls=, tokens=, usd=, time=, repeats=, refusals=, on_limit=, keep_turns=, answer=<JSON that
 // its answer must be>.
 func parseAgent(o map[string]string) *steps.Agent {
 	number := func(name string, none int) int {
@@ -218,7 +218,8 @@ func parseAgent(o map[string]string) *steps.Agent {
 	usd, _ := strconv.ParseFloat(o["usd"], 64)
 	prompt, _ := json.Marshal(cmp.Or(o["prompt"], `json:"do_it"`)) // a text is always JSON
 	return &steps.Agent{
-		Prompt: prompt, Tools: strings.Split(o["agent"], ","), MaxOutputTokens: 1000,
+		KeepTurns: number("keep_turns", 0),
+		Prompt:    prompt, Tools: strings.Split(o["agent"], ","), MaxOutputTokens: 1000,
 		OnLimit: steps.OnLimit(cmp.Or(o["on_limit"], string(steps.LimitEscalate))), OutputSchema: json.RawMessage(o["answer"]),
 		Limits: steps.AgentLimits{
 			Turns: number("turns", steps.DefaultTurns), Calls: number("calls", steps.DefaultCalls), Tokens: int64(number("tokens", 0)),

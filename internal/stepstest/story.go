@@ -100,6 +100,9 @@ func (st *Story) event(w []string) {
 		st.Add(steps.Cancelled{By: "ann"})
 	case "steer": // steer STEP ID TEXT...
 		st.Add(steps.Steered{Step: at(1), ID: at(2), By: "ann", Text: strings.Join(w[min(3, len(w)):], " ")})
+	case "take-back": // take-back STEP ID TURN TEXT...
+		n, _ := strconv.Atoi(at(3))
+		st.Add(steps.Steered{Step: at(1), ID: at(2), By: "ann", TakeBack: n, Text: strings.Join(w[min(4, len(w)):], " ")})
 	case "fired":
 		st.Add(steps.Fired{})
 	case "closed":
@@ -297,6 +300,9 @@ func (st *Story) unitLine(i int) string {
 	}
 	if u.Degraded != nil {
 		line += " degraded: " + u.Degraded.Cause
+	}
+	if of := u.ResultOf(); of >= 0 {
+		line += " as of " + st.State.Units[of].ID
 	}
 	return line
 }
