@@ -49,7 +49,7 @@ func degraded(d steps.Degraded) belaytype.DegradedStep {
 func step(v view.Step) belaytype.Step {
 	return belaytype.Step{
 		ID: v.ID, Tool: v.Tool, State: belaytype.StepState(v.State), Rung: v.Rung, Round: v.Round, Class: belaytype.Class(v.Class), Message: v.Message,
-		AnswerBy: v.AnswerBy, Output: v.Output, Attempts: each(v.Attempts, attempt),
+		AnswerBy: v.AnswerBy, ResultOf: v.ResultOf, Output: v.Output, Attempts: each(v.Attempts, attempt),
 	}
 }
 
@@ -79,6 +79,7 @@ func agentTurn(t view.AgentTurn) belaytype.AgentTurn {
 	return belaytype.AgentTurn{
 		Step: t.Step, Number: t.Number, State: belaytype.StepState(t.State), Rung: t.Rung, Said: t.Said, Wrong: t.Wrong, Calls: each(t.Calls, agentCall),
 		Notes:    each(t.Notes, func(n view.AgentNote) belaytype.AgentNote { return belaytype.AgentNote(n) }),
+		Back:     maybe(t.Back, func(b view.TakenBack) belaytype.TakenBack { return belaytype.TakenBack(b) }),
 		Degraded: t.Degraded, AnswerBy: t.AnswerBy, Class: belaytype.Class(t.Class), Message: t.Message, People: each(t.People, question),
 		Took: belaytype.Duration(t.Took), Tokens: t.Tokens, Cost: belaytype.Money(t.Cost),
 	}
@@ -87,7 +88,7 @@ func agentTurn(t view.AgentTurn) belaytype.AgentTurn {
 func agentCall(c view.AgentCall) belaytype.AgentCall {
 	return belaytype.AgentCall{
 		Step: c.Step, Tool: c.Tool, Arguments: c.Arguments, Changed: c.Changed, State: belaytype.StepState(c.State), Rung: c.Rung, Result: c.Result,
-		Failed: c.Failed, Degraded: c.Degraded, AnswerBy: c.AnswerBy, People: each(c.People, question), Took: belaytype.Duration(c.Took),
+		Failed: c.Failed, Stays: c.Stays, ResultOf: c.ResultOf, Degraded: c.Degraded, AnswerBy: c.AnswerBy, People: each(c.People, question), Took: belaytype.Duration(c.Took),
 	}
 }
 

@@ -16,7 +16,7 @@ func event(s *steps.State, r steps.Record) belaytype.Event {
 	case steps.Cancelled:
 		e.Type, e.By, e.Reason = belaytype.EventCancelled, ev.By, ev.Reason
 	case steps.Steered:
-		e.Type, e.Step, e.By, e.Message = belaytype.EventSteered, ev.Step, ev.By, ev.Text
+		e.Type, e.Step, e.By, e.Message, e.TakeBack = belaytype.EventSteered, ev.Step, ev.By, ev.Text, ev.TakeBack
 	case steps.Decided:
 		e.Type, e.Escalation, e.Verb, e.By, e.Reason = belaytype.EventDecided, ev.Escalation, belaytype.Verb(ev.Verb), ev.By, ev.Reason
 	case steps.Fired:

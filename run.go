@@ -120,6 +120,20 @@ func (r *Run) Steer(ctx context.Context, by, step, message string) error {
 	return nil
 }
 
+// TakeBack takes back turn number `turn` of an agent of the run that is at work, and all turns after it, as a person or program
+// by this name: its model hears of them no more than what was done in them, and the message, which may be empty. Calls that
+// were done stay done and are not made again: where the model proposes one once more, it gets the result that it had. Those
+// that nobody has begun are not made. The rest is as for [Run.Steer]; [ErrNoTurn] says that this turn cannot be taken back.
+func (r *Run) TakeBack(ctx context.Context, by, step string, turn int, message string) error {
+	if turn < 1 {
+		return fmt.Errorf("belay: %w: turns are numbered from 1", ErrInvalid)
+	}
+	if _, err := r.client.runs.Steer(ctx, r.id, steps.Steered{Step: step, Text: message, TakeBack: turn, By: by, Via: "go"}); err != nil {
+		return fmt.Errorf("belay: %w", public(err))
+	}
+	return nil
+}
+
 // Output decodes the output of a run that has ended.
 func Output[T any](d *belaytype.Document) (out T, err error) {
 	if err := json.Unmarshal(d.Output, &out); err != nil {

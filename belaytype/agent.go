@@ -2,6 +2,7 @@ package belaytype
 
 import (
 	"encoding/json"
+	"time"
 )
 
 // Agent is an agent step of a run: what it was asked, what its model said and called, and how much of
@@ -22,29 +23,38 @@ type Agent struct {
 
 // AgentTurn is one time that an agent's model was asked.
 type AgentTurn struct {
-	Step     string      `json:"step"`                // the step's id
-	Number   int         `json:"number"`              // from 1
-	State    StepState   `json:"state"`               // where it stands
-	Rung     string      `json:"rung"`                // of the model's tool
-	Said     string      `json:"said,omitempty"`      // what the model said; cut
-	Wrong    string      `json:"wrong,omitempty"`     // why its answer was not taken; cut
-	Calls    []AgentCall `json:"calls,omitempty"`     // that it proposes
-	Notes    []AgentNote `json:"notes,omitempty"`     // that people wrote while it was the last turn; the next one begins with them
-	Degraded string      `json:"degraded,omitempty"`  // why another rung than the first has answered
-	AnswerBy string      `json:"answer_by,omitempty"` // the person who answered in the model's place
-	Class    Class       `json:"class,omitempty"`     // of the fault that it was given up for
-	Message  string      `json:"message,omitempty"`   // of that fault
-	People   []Question  `json:"people,omitempty"`    // what people were asked about it
-	Took     Duration    `json:"took,omitempty"`      // all its attempts, in seconds
-	Tokens   int64       `json:"tokens,omitempty"`    // read and written
-	Cost     Money       `json:"cost,omitempty"`      // in US dollars
+	Step     string      `json:"step"`                 // the step's id
+	Number   int         `json:"number"`               // from 1
+	State    StepState   `json:"state"`                // where it stands
+	Rung     string      `json:"rung"`                 // of the model's tool
+	Said     string      `json:"said,omitempty"`       // what the model said; cut
+	Wrong    string      `json:"wrong,omitempty"`      // why its answer was not taken; cut
+	Calls    []AgentCall `json:"calls,omitempty"`      // that it proposes
+	Notes    []AgentNote `json:"notes,omitempty"`      // that people wrote while it was the last turn; the next one begins with them
+	Back     *TakenBack  `json:"taken_back,omitempty"` // who has taken it back; nil while it counts
+	Degraded string      `json:"degraded,omitempty"`   // why another rung than the first has answered
+	AnswerBy string      `json:"answer_by,omitempty"`  // the person who answered in the model's place
+	Class    Class       `json:"class,omitempty"`      // of the fault that it was given up for
+	Message  string      `json:"message,omitempty"`    // of that fault
+	People   []Question  `json:"people,omitempty"`     // what people were asked about it
+	Took     Duration    `json:"took,omitempty"`       // all its attempts, in seconds
+	Tokens   int64       `json:"tokens,omitempty"`     // read and written
+	Cost     Money       `json:"cost,omitempty"`       // in US dollars
 }
 
 // AgentNote is what a person has written to an agent at work.
 type AgentNote struct {
-	By     string `json:"by"`               // who wrote it
-	Text   string `json:"text"`             // in that person's words; cut
-	Unread bool   `json:"unread,omitempty"` // the model has not been asked since
+	By        string `json:"by"`                   // who wrote it
+	Text      string `json:"text"`                 // in that person's words; cut
+	TakesBack int    `json:"takes_back,omitempty"` // number of the first turn that it takes back, and all after it up to this one; 0 = none
+	Unread    bool   `json:"unread,omitempty"`     // the model has not been asked since
+}
+
+// TakenBack says who has taken back a turn of an agent: its model hears of it only what was done in it.
+type TakenBack struct {
+	By     string    `json:"by"`               // who did
+	Reason string    `json:"reason,omitempty"` // in that person's words; cut
+	At     time.Time `json:"at"`               // the log's time
 }
 
 // AgentCall is a call that an agent has proposed, and what came of it.
@@ -57,6 +67,8 @@ type AgentCall struct {
 	Rung      string          `json:"rung,omitempty"`      // that it stands on
 	Result    string          `json:"result,omitempty"`    // what the model is told of it; cut
 	Failed    bool            `json:"failed,omitempty"`    // it is told that there is no result
+	Stays     bool            `json:"stays,omitempty"`     // it is done, and stays done although its turn was taken back
+	ResultOf  string          `json:"result_of,omitempty"` // the call, in a turn taken back, whose result it shows; nothing was made again
 	Degraded  string          `json:"degraded,omitempty"`  // how the result came about, where not as meant
 	AnswerBy  string          `json:"answer_by,omitempty"` // the person who gave the result
 	People    []Question      `json:"people,omitempty"`    // what people were asked about it

@@ -18,6 +18,7 @@ type Event struct {
 	Worker     string    `json:"worker,omitempty"`     // of attempts; who executes it, if known
 	Class      Class     `json:"class,omitempty"`      // of failed
 	Message    string    `json:"message,omitempty"`    // of failed, progress and steered
+	TakeBack   int       `json:"take_back,omitempty"`  // of steered: number of the first turn that is taken back; 0 = none
 	Escalation string    `json:"escalation,omitempty"` // of decided
 	Verb       Verb      `json:"verb,omitempty"`       // of decided
 	By         string    `json:"by,omitempty"`         // of submitted, decided, cancelled and steered

@@ -45,6 +45,7 @@ type Step struct {
 	Class    Class           `json:"class,omitempty"`     // of the fault, until that is resolved
 	Message  string          `json:"message,omitempty"`   // of the fault, likewise
 	AnswerBy string          `json:"answer_by,omitempty"` // the person whose answer is the output
+	ResultOf string          `json:"result_of,omitempty"` // the call, in a turn taken back, whose output it shows; nothing was made again
 	Output   json.RawMessage `json:"output"`              // null until it has one
 	Attempts []Attempt       `json:"attempts"`            // the first one first
 }

@@ -123,8 +123,12 @@ export class Run {
   retry(reason?: string, options?: {key?: string; id?: string; traceparent?: string}): Promise<Run>;
   /** Ends it; completed steps are undone where plan or tools say how. Gives the effect in words. */
   cancel(reason?: string): Promise<string>;
-  /** Writes to an agent at work: its model reads it before it is asked the next time. Gives the effect in words. */
-  steer(message: string, options?: {step?: string}): Promise<string>;
+  /**
+   * Writes to an agent at work: its model reads it before it is asked the next time. takeBack is the number of a turn: that one
+   * and all after it are taken back, with a message or without one. What was done in them stays done and is not made again.
+   * Gives the effect in words.
+   */
+  steer(message?: string, options?: {step?: string; takeBack?: number}): Promise<string>;
 }
 
 /** An entry of a run's log. */
@@ -227,8 +231,19 @@ export interface AgentNote {
   by: string;
   /** In that person's words; cut. */
   text: string;
+  /** Number of the first turn that it takes back, and all after it up to this one. */
+  takes_back?: number;
   /** The model has not been asked since. */
   unread?: boolean;
+}
+
+/** Who has taken back a turn of an agent: its model hears of it only what was done in it. */
+export interface TakenBack {
+  by: string;
+  /** In that person's words; cut. */
+  reason?: string;
+  /** The log's time. */
+  at: string;
 }
 
 /** A call that an agent has proposed, and what came of it. */
@@ -249,6 +264,10 @@ export interface AgentCall {
   result?: string;
   /** It is told that there is no result. */
   failed?: boolean;
+  /** It is done, and stays done although its turn was taken back. */
+  stays?: boolean;
+  /** The call, in a turn taken back, whose result it shows; nothing was made again. */
+  result_of?: string;
   /** How the result came about, where not as meant. */
   degraded?: string;
   /** The person who gave the result. */
@@ -275,6 +294,8 @@ export interface AgentTurn {
   calls?: AgentCall[];
   /** That people wrote while it was the last turn; the next one begins with them. */
   notes?: AgentNote[];
+  /** Who has taken it back; undefined while it counts. */
+  taken_back?: TakenBack;
   /** Why another rung than the first has answered. */
   degraded?: string;
   /** The person who answered in the model's place. */

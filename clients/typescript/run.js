@@ -68,9 +68,9 @@ export class Run {
   retry(reason, options) { return this.belay.start(this.path("/retry"), {reason}, options); }
   async cancel(reason) { return (await this.belay.json("POST", this.path("/cancel"), {reason})).effect; }
 
-  async steer(text, {step = ""} = {}) {
+  async steer(text = "", {step = "", takeBack} = {}) {
     const message_id = globalThis.crypto.randomUUID();
-    return (await this.belay.json("POST", this.path("/steer"), {text, step, message_id})).effect;
+    return (await this.belay.json("POST", this.path("/steer"), {text, step, message_id, take_back: takeBack})).effect;
   }
 
   async until(reached, timeout = Infinity) {

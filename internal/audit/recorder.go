@@ -355,6 +355,9 @@ func (r *Recorder) record(e bus.Entry) (Record, steps.Event) {
 		rec.Who, rec.Via, rec.Action, rec.On, rec.Reason = d.By, d.Via, "cancel run", run, d.Reason
 	case steps.Steered:
 		rec.Who, rec.Via, rec.Action, rec.On, rec.Reason = d.By, d.Via, "write to agent", d.Step, d.Text
+		if d.TakeBack > 0 {
+			rec.Action, rec.On = "take back turns of agent", d.Step+" from turn "+strconv.Itoa(d.TakeBack)
+		}
 	case steps.Submitted:
 		rec.Who, rec.Via, rec.Token, rec.Action, rec.On, rec.Reason = d.By, d.Via, d.Token, "retry run", d.RetryOf, d.Reason
 		if d.RetryOf == "" {

@@ -120,6 +120,8 @@ func (l lines) step(i int, u *steps.Unit) {
 		l.say(slog.LevelInfo, "step skipped", id, tool)
 	case u.State() == steps.StepCancelled:
 		l.say(slog.LevelInfo, "step cancelled", id, tool)
+	case u.ResultOf() >= 0:
+		l.say(slog.LevelInfo, "call not made again", id, tool, slog.String("result_of", l.s.Units[u.ResultOf()].ID))
 	case u.State() == steps.StepSucceeded && u.AnswerBy != "":
 		l.say(slog.LevelInfo, "step answered", id, tool, slog.String("by", u.AnswerBy))
 	case u.State() == steps.StepFailed && l.attempt == nil:
@@ -156,15 +158,18 @@ var decisions = map[view.Outcome]string{
 	view.OutcomeNoQuestion: "decision does not count", view.OutcomeUncertain: "decision does not count",
 }
 
-// steered logs that somebody wrote to an agent, and whether it reads that. The message itself may hold anything, and is left
+// steered logs that somebody wrote to an agent or took turns of it back, and whether that counts. The message itself may hold anything, and is left
 // out.
 func (l lines) steered(e steps.Steered) {
 	w := view.Tell(l.s, view.Act{Event: e, Seq: l.r.Seq})
-	msg := "agent written to"
+	msg, attrs := "agent written to", []slog.Attr{slog.String("step", e.Step), slog.String("by", e.By), slog.String("via", e.Via), slog.String("effect", w.Text)}
+	if e.TakeBack > 0 {
+		msg, attrs = "turns of an agent taken back", append(attrs, slog.Int("from_turn", e.TakeBack))
+	}
 	if !w.Counts() {
 		msg = "a message to an agent changes nothing"
 	}
-	l.say(slog.LevelInfo, msg, slog.String("step", e.Step), slog.String("by", e.By), slog.String("via", e.Via), slog.String("effect", w.Text))
+	l.say(slog.LevelInfo, msg, attrs...)
 }
 
 // cancelled logs a cancel, and whether it changed anything.

@@ -8,6 +8,7 @@ var (
 	ErrConflict  = errors.New("this id is taken by another submission")
 	ErrEnded     = errors.New("the run has ended")
 	ErrNoAgent   = errors.New("no agent there reads it")
+	ErrNoTurn    = errors.New("that turn cannot be taken back")
 	ErrTooLarge  = errors.New("the submission is too large")
 	ErrBadID     = errors.New("not a valid run id")
 	ErrInvalid   = errors.New("it cannot be written")

@@ -14,14 +14,16 @@ import (
 // MaxMessage is how many bytes a message to an agent may have.
 const MaxMessage = 10000
 
-// Steer writes a message to an agent that is at work, and says when it is read. Without a step it is for the only agent of
+// Steer writes a message to an agent that is at work, and says when it is read; or takes turns of it back, with a message or
+// without one, and says which and what stays done. Without a step it is for the only agent of
 // the run that can be written to; without an ID it gets one, and a message whose ID the agent has is written once. The error
-// is [ErrEnded] once the run has ended, and [ErrNoAgent] where no agent reads it.
+// is [ErrEnded] once the run has ended, [ErrNoAgent] where no agent reads it, and [ErrNoTurn] where that turn is not to be taken
+// back.
 func (l *Log) Steer(ctx context.Context, run string, e steps.Steered) (w view.Reply, err error) {
 	fail := func(why error) (view.Reply, error) { return w, fmt.Errorf("write to run %s: %w", run, why) }
 	e.ID, e.Text = readable(e.ID), readable(strings.TrimSpace(e.Text))
-	if e.Text == "" || len(e.Text) > MaxMessage {
-		return fail(fmt.Errorf("%w: a message has 1 to %d bytes, this one has %d", ErrInvalid, MaxMessage, len(e.Text)))
+	if why := misfit(e); why != "" {
+		return fail(fmt.Errorf("%w: %s", ErrInvalid, why))
 	}
 	s, err := l.Open(ctx, run)
 	if err != nil {
@@ -56,7 +58,21 @@ func steered(run string, w view.Reply) error {
 	case view.OutcomeRunOver:
 		return fmt.Errorf("write to run %s: %w: %s", run, ErrEnded, w.Text)
 	}
+	if w.Outcome == view.OutcomeNoTurn {
+		return fmt.Errorf("write to run %s: %w: %s", run, ErrNoTurn, w.Text)
+	}
 	return fmt.Errorf("write to run %s: %w: %s", run, ErrNoAgent, w.Text)
+}
+
+// misfit says what is wrong with a message itself; empty = nothing.
+func misfit(e steps.Steered) string {
+	switch n := len(e.Text); {
+	case e.TakeBack < 0:
+		return fmt.Sprintf("turns are numbered from 1, and there is no turn %d to take back", e.TakeBack)
+	case n > MaxMessage, n == 0 && e.TakeBack == 0:
+		return fmt.Sprintf("a message has 1 to %d bytes, this one has %d", MaxMessage, n)
+	}
+	return ""
 }
 
 // onlyAgent is the agent that a message is for which names none.

@@ -39,6 +39,9 @@ func Sentence(e steps.Event) string {
 	case steps.Cancelled:
 		return "cancelled" + by(e.By)
 	case steps.Steered:
+		if e.TakeBack > 0 {
+			return fmt.Sprintf("turn %d of %s, and all after it, taken back", e.TakeBack, e.Step) + by(e.By)
+		}
 		return "a message to " + e.Step + by(e.By)
 	case steps.Decided:
 		return decided(e)

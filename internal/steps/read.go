@@ -43,6 +43,9 @@ func (u *Unit) Edited() bool { return u.edit > 0 }
 // made again. -1 for any other unit.
 func (u *Unit) ResultOf() int { return u.shows.index() }
 
+// TakenBack reports whether unit i belongs to a turn of an agent that was taken back: its model is not told of it.
+func (s *State) TakenBack(i int) bool { return s.takenBackBy(i) != nil }
+
 // Recalled reports whether the unit's attempt, which is out, is being taken back: nobody wants it any more.
 func (u *Unit) Recalled() bool { return recalledPhases.has(u.phase) }
 
@@ -114,6 +117,7 @@ type AgentNote struct {
 // TakenBack says who has taken back a turn of an agent, when and why.
 type TakenBack struct {
 	By, Reason string
+	Note       string    // id of the message that did
 	At         time.Time // the log's
 }
 
@@ -134,6 +138,8 @@ type AgentProposal struct {
 	Arguments json.RawMessage // what could not be read as JSON is a string
 	Result    string          // what the model is told of it; empty before it is over
 	Failed    bool            // it is told that there is no result
+	Stays     bool            // it is done, and stays done although its turn was taken back
+	Doubtful  bool            // its turn was taken back, and it may have happened, although it has no result
 }
 
 // AgentWork is the work of the agent of unit i; false if i is no agent that has begun.
@@ -146,7 +152,7 @@ func (s *State) AgentWork(i int) (AgentWork, bool) {
 	for n := range l.turns {
 		t := s.agentTurn(&l.turns[n])
 		if by := l.turns[n].back.index(); by >= 0 {
-			t.Back = &TakenBack{l.notes[by].by, l.notes[by].text, l.notes[by].at}
+			t.Back = &TakenBack{l.notes[by].by, l.notes[by].text, l.notes[by].id, l.notes[by].at}
 		}
 		for _, note := range l.notes {
 			if note.after == n+1 {
@@ -178,6 +184,9 @@ func (s *State) agentTurn(t *turn) AgentTurn {
 			call.Unit = t.calls[n]
 			if s.Units[call.Unit].Over() {
 				call.Result, call.Failed = s.resultOf(call.Unit)
+			}
+			if over := &s.Units[call.Unit]; t.back != 0 && over.Over() && over.shows == 0 {
+				call.Stays, call.Doubtful = s.doneIn(call.Unit), s.mayHaveHappened(call.Unit)
 			}
 		}
 		v.Calls = append(v.Calls, call)

@@ -28,7 +28,7 @@ var events = map[string]steps.Event{
 		ToolsFile: "tools.yaml", By: "zoe", Via: "cli", Reason: "mended", RetryOf: "r0", KeyRun: "r0", Carried: []steps.Carried{{Step: "a", State: steps.StepState("succeeded"), Rung: 1, Output: raw(`1.50`), Tainted: true}},
 	},
 	"cancelled": steps.Cancelled{By: "zoe", Reason: "too late"},
-	"steered":   steps.Steered{ID: "m1", Step: "resolve", Text: "be brief", By: "zoe", Via: "cli"},
+	"steered":   steps.Steered{ID: "m1", Step: "resolve", Text: "be brief", TakeBack: 3, By: "zoe", Via: "cli"},
 	"started":   steps.Started{Attempt: attempt, Worker: "w1", Delivery: "7"},
 	"progress":  steps.Progress{Attempt: attempt, Worker: "w1", Message: "half"},
 	"succeeded": steps.Succeeded{Attempt: attempt, Worker: "w1", Output: raw(`{"id":1e400}`), Age: steps.Duration(time.Hour), Started: moment, Took: steps.Duration(1500 * time.Millisecond)},

@@ -51,7 +51,19 @@ class _AgentNote(TypedDict):
 class AgentNote(_AgentNote, total=False):
     """What a person has written to an agent at work."""
 
+    takes_back: int  # number of the first turn that it takes back, and all after it up to this one
     unread: bool  # the model has not been asked since
+
+
+class _TakenBack(TypedDict):
+    by: str  # who did
+    at: str  # the log's time
+
+
+class TakenBack(_TakenBack, total=False):
+    """Who has taken back a turn of an agent: its model hears of it only what was done in it."""
+
+    reason: str  # in that person's words; cut
 
 
 class _AgentCall(TypedDict):
@@ -68,6 +80,8 @@ class AgentCall(_AgentCall, total=False):
     rung: str  # that it stands on
     result: str  # what the model is told of it; cut
     failed: bool  # it is told that there is no result
+    stays: bool  # it is done, and stays done although its turn was taken back
+    result_of: str  # the call, in a turn taken back, whose result it shows; nothing was made again
     degraded: str  # how the result came about, where not as meant
     answer_by: str  # the person who gave the result
     people: list[Asked]  # what people were asked about it
@@ -91,6 +105,7 @@ class AgentTurn(_AgentTurn, _Given, total=False):
     wrong: str  # why its answer was not taken; cut
     calls: list[AgentCall]  # that it proposes
     notes: list[AgentNote]  # that people wrote while it was the last turn; the next one begins with them
+    taken_back: TakenBack  # who has taken it back; not there while it counts
     degraded: str  # why another rung than the first has answered
     answer_by: str  # the person who answered in the model's place
     message: str  # of the fault that it was given up for, whose class is in "class"

@@ -144,9 +144,13 @@ class Run:
         """Ends it; completed steps are undone where plan or tools say how. Returns the effect in words."""
         return self._belay._send("POST", self._path("/cancel"), {"reason": reason} if reason else {}).json()["effect"]
 
-    def steer(self, message: str, *, step: str = "") -> str:
-        """Writes to an agent at work: its model reads it before it is asked the next time. Returns the effect in words."""
-        body = {"text": message, "step": step, "message_id": str(uuid.uuid4())}
+    def steer(self, message: str = "", *, step: str = "", take_back: int = 0) -> str:
+        """Writes to an agent at work: its model reads it before it is asked the next time. take_back is the number of a turn:
+        that one and all after it are taken back, with a message or without one. What was done in them stays done and is not
+        made again. Returns the effect in words."""
+        body: dict[str, Any] = {"text": message, "step": step, "message_id": str(uuid.uuid4())}
+        if take_back:
+            body["take_back"] = take_back
         return self._belay._send("POST", self._path("/steer"), body).json()["effect"]
 
     def _until(self, reached: Callable[[], bool], timeout: float | None) -> Run:

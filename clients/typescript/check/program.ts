@@ -1,6 +1,6 @@
 // What users write; it is compiled, never run. A line behind @ts-expect-error must be refused.
 import {Belay, BelayError, Permanent, Retry, RetryAfter, NeedHuman, NothingHappened, TimeoutError, tool, work} from "belay";
-import type {Agent, AgentCall, Call, Decision, Escalation, Event, More, Plan, Run} from "belay";
+import type {Agent, AgentCall, Call, Decision, Escalation, Event, More, Plan, Run, TakenBack} from "belay";
 
 const belay = new Belay("http://127.0.0.1:8222", "belay_...", {timeout: 10, patience: 120});
 
@@ -63,6 +63,9 @@ const timed: Plan = {name: "timed", steps: [{id: "a", agent: {model: "m", prompt
 export async function agents(): Promise<number> {
   const run = await (await belay.submit(support, {ticket: "The cup is broken."})).rest(60);
   const words: string = await run.steer("Send a new one instead.", {step: "resolve"});
+  const back: string = await run.steer("That was another customer.", {takeBack: 3}) + await run.steer("", {takeBack: 2});
+  const taken: TakenBack[] = run.agents.flatMap(({turns}) => turns.flatMap(({taken_back}) => taken_back ?? []));
+  console.log(back, taken.map(({by, reason, at}) => `${by} ${reason ?? ""} ${at}`));
   const calls: AgentCall[] = run.agents.flatMap(({turns}) => turns.flatMap((turn) => turn.calls ?? []));
   for (const {tool, arguments: given, changed, result, failed, people} of calls) console.log(words, tool, changed ?? given, failed ? "failed" : result, people?.[0]?.decision);
   const agent: Agent | undefined = run.agents[0];

@@ -44,11 +44,12 @@ func (p *progress) notes(s *steps.State, i int) {
 		return
 	}
 	n := 0
-	for _, t := range w.Turns {
+	for k, t := range w.Turns {
 		for _, note := range t.Notes {
 			if n++; n > p.written[i] {
 				p.written[i] = n
-				p.line(s, i, p.mark("«", "35")+" "+text.Line(orNobody(note.By))+": "+text.Cut(text.Line(note.Text), maxSaid))
+				words := (&view.AgentNote{Text: note.Text, TakesBack: note.TakesBack}).Words(k + 1)
+				p.line(s, i, p.mark("«", "35")+" "+text.Line(orNobody(note.By))+": "+text.Cut(text.Line(words), maxSaid))
 			}
 		}
 	}
@@ -109,7 +110,7 @@ func (a *app) printTurn(t *view.AgentTurn, brief bool) {
 		if n.Unread {
 			unread = " (not read yet)"
 		}
-		a.printText("message", orNobody(n.By)+unread+": "+n.Text, brief)
+		a.printText("message", orNobody(n.By)+unread+": "+n.Words(t.Number), brief)
 	}
 }
 

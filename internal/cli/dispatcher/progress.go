@@ -95,10 +95,16 @@ func (p *progress) standing(s *steps.State, i int) string {
 		return p.mark("–", "90") + " skipped"
 	case u.State() == steps.StepSkipped:
 		return p.mark("–", "33") + " skipped: " + text.Line(u.Fault.Error())
+	case u.ResultOf() >= 0:
+		return p.mark("✓", "32") + " not made again: the result of " + forPeople(s.Units[u.ResultOf()].ID)
 	case u.State() == steps.StepSucceeded && u.AnswerBy != "":
 		return p.mark("✓", "32") + " answered by " + text.Line(u.AnswerBy)
 	case u.State() == steps.StepFailed && u.IsCall() && len(u.Attempts) == 0 && u.Fault != nil:
-		return p.mark("✗", "33") + " " + text.Cut(text.Line(u.Fault.Error()), maxSaid) + p.dim("  the agent is told")
+		line := p.mark("✗", "33") + " " + text.Cut(text.Line(u.Fault.Error()), maxSaid)
+		if !s.TakenBack(i) {
+			line += p.dim("  the agent is told")
+		}
+		return line
 	case u.State() == steps.StepSucceeded && len(u.Attempts) == 0:
 		return p.mark("✓", "32") + " " + done(s, i)
 	case u.State() == steps.StepCancelled:

@@ -300,29 +300,6 @@ func (a *app) openForRun(ctx context.Context, find func(*session) (string, error
 	return s, run, err
 }
 
-func (a *app) runsSteer() *cobra.Command {
-	var step string
-	c := &cobra.Command{
-		Use: "steer ID MESSAGE", Short: "Write to an agent at work: its model reads the message before it is asked the next time",
-		Example: "  dispatcher runs steer ticket-7 \"do not offer a refund, send a new one\"", Args: cobra.ExactArgs(2),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.withRun(c.Context(), args[0], carry{}, func(s *session, run string) error {
-				came, err := s.Runs.Steer(c.Context(), run, steps.Steered{Step: step, Text: args[1], By: me(), Via: "cli"})
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(a.Err, "run %s: %s\n", run, text.Line(came.Text))
-				if a.JSON() {
-					return a.PrintJSON(map[string]string{"id": run, "effect": came.Text})
-				}
-				return nil
-			})
-		},
-	}
-	c.Flags().StringVar(&step, "step", "", "the agent's step, where several are at work")
-	return c
-}
-
 func (a *app) runsCancel() *cobra.Command {
 	var reason string
 	c := &cobra.Command{Use: "cancel ID", Short: "Cancel a run: stop what executes, and undo completed steps where plan or tools say how", Example: "  dispatcher runs cancel refund-1009 --reason \"ordered twice\"", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {

@@ -364,12 +364,13 @@ func (a *api) cancel(w http.ResponseWriter, r *http.Request) {
 	answer(w, map[string]string{"id": r.PathValue("id"), "by": who.Name, "effect": done.Text})
 }
 
-// steer writes a message to an agent of the run.
+// steer writes a message to an agent of the run, or takes back some of its turns.
 func (a *api) steer(w http.ResponseWriter, r *http.Request) {
 	var body struct {
-		Step string `json:"step"`
-		Text string `json:"text"`
-		ID   string `json:"message_id"`
+		Step     string `json:"step"`
+		Text     string `json:"text"`
+		ID       string `json:"message_id"`
+		TakeBack int    `json:"take_back"`
 	}
 	err := decode(w, r, &body)
 	who := a.Who(r)
@@ -378,7 +379,7 @@ func (a *api) steer(w http.ResponseWriter, r *http.Request) {
 	}
 	var done view.Reply
 	if err == nil {
-		done, err = a.Runs.Steer(r.Context(), r.PathValue("id"), steps.Steered{ID: body.ID, Step: body.Step, Text: body.Text, By: who.Name, Via: who.Via})
+		done, err = a.Runs.Steer(r.Context(), r.PathValue("id"), steps.Steered{ID: body.ID, Step: body.Step, Text: body.Text, TakeBack: body.TakeBack, By: who.Name, Via: who.Via})
 	}
 	if err != nil {
 		refuse(w, err)

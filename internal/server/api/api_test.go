@@ -281,6 +281,9 @@ func TestListsOverHTTP(t *testing.T) {
 	o.refused(o.ask("POST", "/api/v1/runs/run0/steer", `{"text":"x"}`, "X-Who", "eve"), 403, "forbidden")
 	o.refused(o.ask("POST", "/api/v1/runs/run0/steer", `{"text":"x"}`), 409, "no_agent")
 	o.refused(o.ask("POST", "/api/v1/runs/run0/steer", `{"text":""}`), 422, "invalid")
+	o.refused(o.ask("POST", "/api/v1/runs/run0/steer", `{"take_back":1}`), 409, "no_agent")
+	o.refused(o.ask("POST", "/api/v1/runs/run0/steer", `{"take_back":-1}`), 422, "invalid")
+	o.refused(o.ask("POST", "/api/v1/runs/run0/steer", `{"take_back":1}`, "X-Who", "eve"), 403, "forbidden")
 	o.refused(o.ask("POST", "/api/v1/runs/nobody/steer", `{"text":"x"}`), 404, "no_run")
 	if a := o.ask("POST", "/api/v1/runs/run0/cancel", `{"reason":"enough"}`); a.StatusCode != 200 {
 		t.Error(a.text)

@@ -56,6 +56,7 @@ var statuses = []struct {
 	{handoff.ErrNotAllowed, http.StatusConflict, "not_allowed", "Not possible here"},
 	{handoff.ErrInvalid, http.StatusUnprocessableEntity, "invalid", "It does not fit"},
 	{runlog.ErrEnded, http.StatusConflict, "ended", "The run is over"},
+	{runlog.ErrNoTurn, http.StatusConflict, "no_turn", "That turn cannot be taken back"},
 	{runlog.ErrNoAgent, http.StatusConflict, "no_agent", "No agent reads it"},
 	{runlog.ErrInvalid, http.StatusUnprocessableEntity, "invalid", "It cannot be written"},
 	{runlog.ErrConflict, http.StatusConflict, "conflict", "Not possible now"},

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -30,29 +31,38 @@ type Agent struct {
 
 // AgentTurn is one time that an agent's model was asked.
 type AgentTurn struct {
-	Step     string          `json:"step"`                // the unit's id
-	Number   int             `json:"number"`              // from 1
-	State    steps.StepState `json:"state"`               // where it stands
-	Rung     string          `json:"rung"`                // of the model's tool
-	Said     string          `json:"said,omitempty"`      // what the model said; cut
-	Wrong    string          `json:"wrong,omitempty"`     // why its answer was not taken; cut
-	Calls    []AgentCall     `json:"calls,omitempty"`     // that it proposes
-	Notes    []AgentNote     `json:"notes,omitempty"`     // that people wrote while it was the last turn; the next one begins with them
-	Degraded string          `json:"degraded,omitempty"`  // why another rung than the first has answered
-	AnswerBy string          `json:"answer_by,omitempty"` // the person who answered in the model's place
-	Class    steps.Class     `json:"class,omitempty"`     // of the fault that it was given up for
-	Message  string          `json:"message,omitempty"`   // of that fault
-	People   []Asked         `json:"people,omitempty"`    // what people were asked about it
-	Took     steps.Duration  `json:"took,omitempty"`      // all its attempts, in seconds
-	Tokens   int64           `json:"tokens,omitempty"`    // read and written; where nobody knows, those that were reserved
-	Cost     steps.Money     `json:"cost,omitempty"`      // in US dollars
+	Step     string          `json:"step"`                 // the unit's id
+	Number   int             `json:"number"`               // from 1
+	State    steps.StepState `json:"state"`                // where it stands
+	Rung     string          `json:"rung"`                 // of the model's tool
+	Said     string          `json:"said,omitempty"`       // what the model said; cut
+	Wrong    string          `json:"wrong,omitempty"`      // why its answer was not taken; cut
+	Calls    []AgentCall     `json:"calls,omitempty"`      // that it proposes
+	Notes    []AgentNote     `json:"notes,omitempty"`      // that people wrote while it was the last turn; the next one begins with them
+	Back     *TakenBack      `json:"taken_back,omitempty"` // who has taken it back; null while it counts
+	Degraded string          `json:"degraded,omitempty"`   // why another rung than the first has answered
+	AnswerBy string          `json:"answer_by,omitempty"`  // the person who answered in the model's place
+	Class    steps.Class     `json:"class,omitempty"`      // of the fault that it was given up for
+	Message  string          `json:"message,omitempty"`    // of that fault
+	People   []Asked         `json:"people,omitempty"`     // what people were asked about it
+	Took     steps.Duration  `json:"took,omitempty"`       // all its attempts, in seconds
+	Tokens   int64           `json:"tokens,omitempty"`     // read and written; where nobody knows, those that were reserved
+	Cost     steps.Money     `json:"cost,omitempty"`       // in US dollars
 }
 
 // AgentNote is what a person has written to an agent at work.
 type AgentNote struct {
-	By     string `json:"by"`               // who wrote it
-	Text   string `json:"text"`             // in that person's words; cut
-	Unread bool   `json:"unread,omitempty"` // the model has not been asked since
+	By        string `json:"by"`                   // who wrote it
+	Text      string `json:"text"`                 // in that person's words; cut
+	TakesBack int    `json:"takes_back,omitempty"` // number of the first turn that it takes back, and all after it up to this one; 0 = none
+	Unread    bool   `json:"unread,omitempty"`     // the model has not been asked since
+}
+
+// TakenBack says who has taken back a turn of an agent: its model hears of it only what was done in it.
+type TakenBack struct {
+	By     string    `json:"by"`               // who did
+	Reason string    `json:"reason,omitempty"` // in that person's words; cut
+	At     time.Time `json:"at"`               // the log's time
 }
 
 // AgentCall is a call that an agent has proposed, and what came of it.
@@ -65,6 +75,8 @@ type AgentCall struct {
 	Rung      string          `json:"rung,omitempty"`      // that it stands on
 	Result    string          `json:"result,omitempty"`    // what the model is told of it; cut
 	Failed    bool            `json:"failed,omitempty"`    // it is told that there is no result
+	Stays     bool            `json:"stays,omitempty"`     // it is done, and stays done although its turn was taken back
+	ResultOf  string          `json:"result_of,omitempty"` // the call, in a turn taken back, whose result it shows; nothing was made again
 	Degraded  string          `json:"degraded,omitempty"`  // how the result came about, where not as meant
 	AnswerBy  string          `json:"answer_by,omitempty"` // the person who gave the result
 	People    []Asked         `json:"people,omitempty"`    // what people were asked about it
@@ -168,7 +180,10 @@ func (s run) agentTurn(number int, t steps.AgentTurn, asked map[string][]Asked) 
 		v.Calls = append(v.Calls, s.agentCall(u.Node, p, asked))
 	}
 	for _, n := range t.Notes {
-		v.Notes = append(v.Notes, AgentNote{n.By, text.Cut(n.Text, maxSaid), n.Unread})
+		v.Notes = append(v.Notes, AgentNote{n.By, text.Cut(n.Text, maxSaid), n.TakesBack, n.Unread})
+	}
+	if b := t.Back; b != nil {
+		v.Back = &TakenBack{b.By, text.Cut(b.Reason, maxSaid), b.At.UTC()}
 	}
 	return v
 }
@@ -180,7 +195,10 @@ func (s run) agentCall(node int, p steps.AgentProposal, asked map[string][]Asked
 	}
 	u := &s.Units[p.Unit]
 	v.Step, v.State, v.Rung, v.Degraded, v.AnswerBy = u.ID, u.State(), s.RungName(p.Unit), causeOf(u), u.AnswerBy
-	v.People, v.Took = asked[u.ID], tookAll(u)
+	v.People, v.Took, v.Stays = asked[u.ID], tookAll(u), p.Stays
+	if of := u.ResultOf(); of >= 0 {
+		v.ResultOf = s.Units[of].ID
+	}
 	if u.Edited() {
 		v.Changed = cutValue(u.Params)
 	}
@@ -260,13 +278,34 @@ func (c *AgentCall) Outcome() string {
 	if c.Degraded != "" {
 		parts[0] += " by " + c.Rung + ", degraded: " + c.Degraded
 	}
+	if c.Stays {
+		parts = append(parts, "and stays done")
+	}
+	if c.ResultOf != "" {
+		parts = append(parts, "not made again: this is the result of "+c.ResultOf)
+	}
 	return strings.Join(append(parts, saidBy(c.People, c.AnswerBy)...), ", ")
+}
+
+// Words are a message as people read it that was written while turn `number` was the last one.
+func (n *AgentNote) Words(number int) string {
+	switch {
+	case n.TakesBack == 0:
+		return n.Text
+	case n.TakesBack == number:
+		return fmt.Sprintf("takes back turn %d", number) + because(n.Text)
+	}
+	return fmt.Sprintf("takes back turns %d to %d", n.TakesBack, number) + because(n.Text)
 }
 
 // Outcome says in words how a turn went that is not simply done; empty where it is.
 func (t *AgentTurn) Outcome() string {
 	var parts []string
+	if t.Back != nil {
+		parts = append(parts, "taken back by "+cmp.Or(t.Back.By, "a person")+because(t.Back.Reason))
+	}
 	switch {
+	case t.Back != nil && t.State == steps.StepFailed: // as said above
 	case t.Degraded != "":
 		parts = append(parts, "by "+t.Rung+", degraded: "+t.Degraded)
 	case t.State != steps.StepSucceeded && t.Message != "":

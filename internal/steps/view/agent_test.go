@@ -20,6 +20,12 @@ func TestAgents(t *testing.T) {
 		if line == "show" {
 			return agents(view.Show(st.State))
 		}
+		if rest, is := strings.CutPrefix(line, "reply "); is { // take-back, and what the person is told
+			st.Command("take-back " + rest)
+			e := st.Records[len(st.Records)-1]
+			w := view.Tell(st.State, view.Act{Event: e.Event, Seq: e.Seq})
+			return "  " + string(w.Outcome) + ": " + w.Text + "\n"
+		}
 		st.Command(line)
 		return ""
 	})
@@ -45,7 +51,7 @@ func agents(d view.Document) string {
 				fmt.Fprintf(&b, "      wrong: %s\n", turn.Wrong)
 			}
 			for _, n := range turn.Notes {
-				fmt.Fprintf(&b, "      %s wrote (unread %v): %s\n", n.By, n.Unread, n.Text)
+				fmt.Fprintf(&b, "      %s wrote (unread %v): %s\n", n.By, n.Unread, n.Words(turn.Number))
 			}
 		}
 	}

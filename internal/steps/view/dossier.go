@@ -163,7 +163,7 @@ func EndedDossierOf(before, now *steps.State, n int) Dossier {
 func (d *Dossier) addUnit(s run, i int) {
 	u := &s.Units[i]
 	d.Plan = append(d.Plan, PlanLine{Step: u.ID, Tool: s.Tool(i).Name, State: u.State()})
-	if u.State() != steps.StepSucceeded || u.FannedOut() && !u.Loops() {
+	if u.State() != steps.StepSucceeded || u.FannedOut() && !u.Loops() || u.ResultOf() >= 0 {
 		return
 	}
 	d.Done = append(d.Done, DoneLine{

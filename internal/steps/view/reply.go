@@ -51,6 +51,7 @@ const (
 	OutcomeExpired    Outcome = "expired"                    // nobody had decided in time
 	OutcomeSuperseded Outcome = "superseded"                 // events answered it before anybody did
 	OutcomeRunOver    Outcome = "run_over"                   // the run has ended, or is ending
+	OutcomeNoTurn     Outcome = "no_turn"                    // a turn to be taken back that has not begun, or is taken back already
 	OutcomeRunOpen    Outcome = "run_open"                   // a retry: the run has not ended
 	OutcomeSubmitter          = Outcome(steps.BarSubmitter)  // whoever submitted the run may not approve
 	OutcomeUnproven   Outcome = "submitter_unproven"         // nobody has proven who submitted the run, and the server requires it

@@ -208,12 +208,14 @@ func (s run) tellSteered(d Act, e steps.Steered) Reply {
 	case other:
 		return Reply{Outcome: OutcomeSameID, Text: "another message has this id; give this one an id of its own"}
 	case in != 0 && in == d.Seq:
-		return Reply{Outcome: OutcomeCounts, Text: s.whenRead(i)}
+		return Reply{Outcome: OutcomeCounts, Text: s.whatSteers(i, e)}
 	case in != 0:
 		return Reply{Outcome: OutcomeRepeated, Text: "this message has been written before, and stands once"}
 	}
 	why := s.MayNotSteer(i)
 	switch {
+	case why == "" && e.TakeBack != 0 && s.MayNotTakeBack(i, e.TakeBack) != "":
+		return Reply{Outcome: OutcomeNoTurn, Text: s.MayNotTakeBack(i, e.TakeBack)}
 	case why == "":
 		return Reply{Outcome: OutcomeUncertain, Text: "it is not known whether this is stored; it can be repeated without harm"}
 	case s.Status().Ended():

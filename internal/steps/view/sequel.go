@@ -41,6 +41,8 @@ func failedFor(s *steps.State, i int) Sequel {
 	switch {
 	case u.Agent() < 0 || s.Ending() != "" || s.Status().Ended():
 		return SequelFail
+	case s.TakenBack(i):
+		return SequelNone
 	case u.IsCall():
 		return SequelModel
 	case s.Units[u.Agent()].State() == steps.StepEscalated:

@@ -51,6 +51,7 @@ type Step struct {
 	Class    steps.Class     `json:"class,omitempty"`     // of the fault that it was given up for
 	Message  string          `json:"message,omitempty"`   // of that fault
 	AnswerBy string          `json:"answer_by,omitempty"` // the person who gave the output
+	ResultOf string          `json:"result_of,omitempty"` // the call, in a turn taken back, whose output it shows; nothing was made again
 	Output   json.RawMessage `json:"output"`              // null before it is done
 	Attempts []Attempt       `json:"attempts"`            // oldest first
 }
@@ -148,6 +149,9 @@ func (s run) stepView(i int) Step {
 	}
 	if u.Fault != nil {
 		v.Class, v.Message = u.Fault.Class, u.Fault.Message
+	}
+	if of := u.ResultOf(); of >= 0 {
+		v.ResultOf = s.Units[of].ID
 	}
 	return v
 }
