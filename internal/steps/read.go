@@ -46,6 +46,22 @@ func (u *Unit) ResultOf() int { return u.shows.index() }
 // TakenBack reports whether unit i belongs to a turn of an agent that was taken back: its model is not told of it.
 func (s *State) TakenBack(i int) bool { return s.takenBackBy(i) != nil }
 
+// TookBack is who took turns of an agent back in the record with this sequence, of the agent that unit i is or belongs to; the
+// number of the first of them is 0 where nobody did.
+func (s *State) TookBack(i int, seq uint64) (by TakenBack, first int) {
+	if of := s.Units[i].Agent(); of >= 0 {
+		i = of
+	}
+	if l := s.Units[i].loop; l != nil {
+		for _, n := range l.notes {
+			if n.seq == seq && n.back > 0 {
+				return TakenBack{n.by, n.text, n.id, n.at}, n.back
+			}
+		}
+	}
+	return by, 0
+}
+
 // Recalled reports whether the unit's attempt, which is out, is being taken back: nobody wants it any more.
 func (u *Unit) Recalled() bool { return recalledPhases.has(u.phase) }
 

@@ -20,6 +20,9 @@ func TestAgents(t *testing.T) {
 		if line == "show" {
 			return agents(view.Show(st.State))
 		}
+		if id, is := strings.CutPrefix(line, "ended "); is { // what ended a question before anybody decided
+			return "  " + view.SupersededBy(st.State, st.State.FindEscalation(id)) + "\n"
+		}
 		if rest, is := strings.CutPrefix(line, "reply "); is { // take-back, and what the person is told
 			st.Command("take-back " + rest)
 			e := st.Records[len(st.Records)-1]

@@ -217,7 +217,7 @@ func (s run) supersededBy(n int) string {
 	e := &s.Escalations[n]
 	switch {
 	case !s.overtaken(e):
-		return cmp.Or(s.coveredBy(e), "events answered it")
+		return cmp.Or(s.coveredBy(e), s.tookBack(e), "events answered it")
 	case as == steps.RunFailed:
 		return "the run failed: " + s.Reason
 	}

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -39,6 +40,32 @@ func (s run) whatSteers(i int, e steps.Steered) string {
 	}
 	text += theCalls("; stays done: ", done) + theCalls("; may have happened: ", maybe) + theCalls("; under way, and settled first: ", open)
 	return text + "; " + s.goesOn(i, w)
+}
+
+// tookBack says who took back what e asked about; empty if nobody did.
+func (s run) tookBack(e *steps.Escalation) string {
+	if e.Unit == steps.RunUnit {
+		return ""
+	}
+	by, first := s.TookBack(e.Unit, e.EndedSeq)
+	if first == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%s took back turn %d and all after it", cmp.Or(by.By, "somebody"), first) + because(by.Reason)
+	if n := s.openedIn(e.EndedSeq, e.Unit); n >= 0 {
+		text += "; it is asked again as " + s.Escalations[n].ID
+	}
+	return text
+}
+
+// openedIn is the escalation about a unit that a record opened, also where it is over by now; -1 when it opened none.
+func (s run) openedIn(seq uint64, unit int) int {
+	for n := range s.Escalations {
+		if e := &s.Escalations[n]; e.Revision == seq && e.Unit == unit {
+			return n
+		}
+	}
+	return -1
 }
 
 // goesOn says how agent i goes on after some of its turns were taken back.
