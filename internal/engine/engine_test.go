@@ -44,8 +44,8 @@ func startRig(t *testing.T, tools string) *rig {
 	return &rig{e, parsed}
 }
 
-// run submits a plan and follows it until it ends or waits for a person.
-func (r *rig) run(t *testing.T, id, text string) view.Document {
+// submit submits a plan.
+func (r *rig) submit(t *testing.T, id, text string) {
 	t.Helper()
 	doc, err := plan.ParsePlan("plan.yaml", []byte(text), r.tools)
 	if err != nil {
@@ -58,10 +58,16 @@ func (r *rig) run(t *testing.T, id, text string) view.Document {
 	if _, err := r.Runs.Submit(t.Context(), id, steps.Submitted{Document: doc.JSON, Input: input}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// run submits a plan and follows it until it ends or waits for a person.
+func (r *rig) run(t *testing.T, id, text string) view.Document {
+	t.Helper()
+	r.submit(t, id, text)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var last view.Document
-	err = r.Runs.Follow(ctx, id, func(s *steps.State, _ steps.Record, _ []int) bool {
+	err := r.Runs.Follow(ctx, id, func(s *steps.State, _ steps.Record, _ []int) bool {
 		last = view.Show(s)
 		return s.Status() == steps.RunRunning
 	})

@@ -34,6 +34,7 @@ type turnView struct {
 	Took   string // and what it cost
 	How    string // what was special about it; may hold outside text
 	Wrong  string
+	Back   bool // it was taken back, as How says
 	Calls  []callView
 	Notes  []noteView
 }
@@ -115,7 +116,7 @@ func decision(q view.Asked) string {
 }
 
 func (r *room) turn(t *view.AgentTurn, here string) turnView {
-	v := turnView{Number: t.Number, Said: r.said(t.Said), Wrong: r.said(t.Wrong), How: r.said(t.Outcome())}
+	v := turnView{Number: t.Number, Said: r.said(t.Said), Wrong: r.said(t.Wrong), How: r.said(t.Outcome()), Back: t.Back != nil}
 	var parts []string
 	if t.Took > 0 {
 		parts = append(parts, took(time.Duration(t.Took)))
@@ -137,7 +138,7 @@ func (r *room) turn(t *view.AgentTurn, here string) turnView {
 		v.Calls = append(v.Calls, r.call(&t.Calls[i], here))
 	}
 	for _, n := range t.Notes {
-		v.Notes = append(v.Notes, noteView{r.said(cmp.Or(n.By, "nobody named")), r.said(n.Text), n.Unread})
+		v.Notes = append(v.Notes, noteView{r.said(cmp.Or(n.By, "nobody named")), r.said(n.Words(t.Number)), n.Unread})
 	}
 	return v
 }

@@ -58,7 +58,7 @@ type Runs interface {
 	Document(ctx context.Context, run string) (view.Document, error)
 	List(ctx context.Context, f runlog.Filter) (runlog.Page, error)
 	// Steer writes a message to an agent. A second one with its ID, text and author changes nothing. The errors are
-	// [runlog.ErrEnded], [runlog.ErrNoAgent] and [runlog.ErrInvalid]; after any other one it may or may not be written.
+	// [runlog.ErrEnded], [runlog.ErrNoAgent], [runlog.ErrNoTurn] and [runlog.ErrInvalid]; after any other one it may or may not be written.
 	Steer(ctx context.Context, run string, e steps.Steered) (view.Reply, error)
 }
 

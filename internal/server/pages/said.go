@@ -17,13 +17,14 @@ type said struct {
 	Action   people.Action `json:"a"`
 	Effect   string        `json:"e,omitempty"`
 	Repeated bool          `json:"n,omitempty"` // it had been done before, and counts once
+	Back     bool          `json:"b,omitempty"` // of a message to an agent: it takes turns back
 }
 
 const saidCookie = "belay-said"
 
 // saidOf is what came of an act on a card.
 func saidOf(d view.Dossier, done handoff.Done) said {
-	return said{done.Action, effect(done.Effect, namesIn(d)...), done.Repeated}
+	return said{Action: done.Action, Effect: effect(done.Effect, namesIn(d)...), Repeated: done.Repeated}
 }
 
 // effect is a sentence that is short enough for a cookie.
@@ -72,6 +73,9 @@ func (s said) Words() string {
 	case people.Steer:
 		if s.Repeated {
 			return "You had sent this message already."
+		}
+		if s.Back {
+			return "It is taken back."
 		}
 		return "Your message is written."
 	}

@@ -26,14 +26,31 @@ type steerView struct {
 	ID         string // of the message: one that is sent twice is written once
 	Field      string // id of the text's element; a page may have several agents
 	Text       string
-	Error      string   // what is wrong with the text
-	Errors     []string // what is wrong otherwise
-	Conflict   string   // why nobody reads it any more; the text is only shown then
+	TakeBack   int          // the turn that is chosen to be taken back, with all after it; 0 = none
+	Turns      []turnChoice // that can be, the last one first
+	Error      string       // what is wrong with the text
+	Errors     []string     // what is wrong otherwise
+	Conflict   string       // why nobody reads it any more; the text is only shown then
 }
 
-// newSteer makes an empty form.
-func newSteer(run, step string) steerView {
-	return steerView{Path: runPath(run) + "/steer", Run: runPath(run), Short: tail(run), Step: step, ID: rand.Text(), Field: "text"}
+// turnChoice is a turn that can be taken back.
+type turnChoice struct {
+	Number int
+	Last   bool // no other comes after it
+}
+
+// newSteer makes an empty form for an agent; nil = there is none, and the form only gives back what was typed.
+func newSteer(run, step string, a *view.Agent) steerView {
+	v := steerView{Path: runPath(run) + "/steer", Run: runPath(run), Short: tail(run), Step: step, ID: rand.Text(), Field: "text"}
+	if a == nil {
+		return v
+	}
+	for n, t := range slices.Backward(a.Turns) {
+		if t.Back == nil {
+			v.Turns = append(v.Turns, turnChoice{t.Number, n == len(a.Turns)-1})
+		}
+	}
+	return v
 }
 
 // offerSteering gives each agent that can be written to its form, if the reader may do that.
@@ -43,7 +60,7 @@ func (v *runView) offerSteering(d view.Document, p people.Actor) {
 	}
 	for i := range v.Agents {
 		if a := &d.Agents[i]; silent(d, a) == "" {
-			form := newSteer(d.ID, a.Step)
+			form := newSteer(d.ID, a.Step, a)
 			form.Field += strconv.Itoa(i)
 			v.Agents[i].Steer = &form
 		}
@@ -71,10 +88,10 @@ func (c *Console) steerForm(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, runPath(d.ID), http.StatusSeeOther)
 		return
 	}
-	c.showSteer(w, r, http.StatusOK, newSteer(d.ID, a.Step))
+	c.showSteer(w, r, http.StatusOK, newSteer(d.ID, a.Step, a))
 }
 
-// steer writes a message to an agent, or shows the form again with what was typed and what is wrong.
+// steer writes a message to an agent or takes turns of it back, or shows the form again with what was typed and what is wrong.
 func (c *Console) steer(w http.ResponseWriter, r *http.Request) {
 	if !c.parse(w, r) {
 		return
@@ -83,7 +100,7 @@ func (c *Console) steer(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	v := newSteer(d.ID, r.PostForm.Get("step"))
+	v := newSteer(d.ID, r.PostForm.Get("step"), a)
 	if status := v.take(r.PostForm); status != http.StatusOK {
 		c.showSteer(w, r, status, v)
 		return
@@ -94,21 +111,25 @@ func (c *Console) steer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := c.o.Who(r)
-	done, err := c.o.Runs.Steer(r.Context(), d.ID, steps.Steered{ID: v.ID, Step: v.Step, Text: v.Text, By: p.Name, Via: p.Via})
+	done, err := c.o.Runs.Steer(r.Context(), d.ID, steps.Steered{ID: v.ID, Step: v.Step, Text: v.Text, TakeBack: v.TakeBack, By: p.Name, Via: p.Via})
 	if err != nil {
 		c.showSteer(w, r, v.failed(done, err, c), v)
 		return
 	}
-	c.o.Logger.InfoContext(r.Context(), "a person wrote to an agent", "run", d.ID, "step", v.Step, "by", p.Name)
-	said{people.Steer, effect(done.Text, v.Step), done.Outcome == view.OutcomeRepeated}.say(w, r, v.Run)
+	c.o.Logger.InfoContext(r.Context(), "a person wrote to an agent", "run", d.ID, "step", v.Step, "by", p.Name, "take_back", v.TakeBack)
+	said{people.Steer, effect(done.Text, v.Step), done.Outcome == view.OutcomeRepeated, v.TakeBack > 0}.say(w, r, v.Run)
 }
 
 // take reads what a person sent into the form, and returns the HTTP status: 200 where nothing is wrong with it.
 func (v *steerView) take(form url.Values) int {
 	v.ID, v.Text = cmp.Or(form.Get("message_id"), v.ID), strings.ReplaceAll(form.Get("text"), "\r\n", "\n")
+	back := form.Get("take_back")
+	v.TakeBack, _ = strconv.Atoi(back)
 	switch n := len(strings.TrimSpace(v.Text)); {
-	case n == 0:
-		v.Error = "Write the message."
+	case v.TakeBack < 0, back != "" && v.TakeBack == 0:
+		v.TakeBack, v.Errors = 0, append(v.Errors, "Choose a turn to take back, or nothing.")
+	case n == 0 && v.TakeBack == 0:
+		v.Error = "Write the message, or choose a turn to take back."
 	case n > runlog.MaxMessage:
 		v.Error = fmt.Sprintf("A message has at most %d bytes, and this one has %d. Shorten it.", runlog.MaxMessage, n)
 	default:
@@ -127,6 +148,9 @@ func (v *steerView) failed(done view.Reply, err error, c *Console) int {
 		return http.StatusConflict
 	case errors.Is(err, runlog.ErrEnded):
 		v.Conflict = "The run is over: " + cmp.Or(done.Text, "it has ended") + "."
+		return http.StatusConflict
+	case errors.Is(err, runlog.ErrNoTurn):
+		v.Errors = append(v.Errors, "Nothing was taken back.", spoken(done.Text, v.Step))
 		return http.StatusConflict
 	case errors.Is(err, runlog.ErrNoAgent):
 		v.Conflict = spoken(cmp.Or(done.Text, "no agent reads it"), v.Step)

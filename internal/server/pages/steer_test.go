@@ -146,7 +146,7 @@ func TestWhatIsNotWritten(t *testing.T) {
 		says   []string
 		send   bool // it can be sent once more
 	}{
-		"nothing":             {" \r\n ", nil, http.StatusUnprocessableEntity, []string{"Write the message."}, true},
+		"nothing":             {" \r\n ", nil, http.StatusUnprocessableEntity, []string{"Write the message, or choose a turn to take back."}, true},
 		"too much":            {long, nil, http.StatusUnprocessableEntity, []string{"at most 10000 bytes, and this one has 10002", long}, true},
 		"to a run that ended": {"Be brief.", func(s *site) { s.changeRun(func(d *view.Document) { d.State = steps.RunCancelled }) }, http.StatusConflict, []string{"The run is over: it is cancelled.", "Nothing was written", "Be brief."}, false},
 		"to an agent that ended": {"Be brief.", func(s *site) {
@@ -188,6 +188,36 @@ func TestAMessageIsNeverMarkup(t *testing.T) {
 			if !harmless[what] {
 				t.Errorf("%s: the form has %s", name, what)
 			}
+		}
+	}
+}
+
+// TestTakingTurnsBack: whoever chooses a turn takes it and all after it back, with a message or without one, and the page shows
+// what stays done.
+func TestTakingTurnsBack(t *testing.T) {
+	t.Parallel()
+	s := atWork(t, nil)
+	page := s.get(support)
+	page.wants(t, http.StatusOK, `<option value="">nothing</option>`, `<option value="4">turn 4</option>`, `<option value="1">turn 1 and all after it</option>`)
+	form := with(hidden(page.body), "take_back", "3")
+	form.Set("text", "That was <b>another</b> customer.")
+	after := s.shown(s.post(support+"/steer", form))
+	after.wants(t, http.StatusOK, "It is taken back.", "Turns 3 to 4 of resolve are taken back", "taken back by mia: That was <b>another</b> customer.",
+		"takes back turns 3 to 4: That was <b>another</b> customer.", "succeeded, and stays done, edited by mia", "not done: its turn was taken back by mia", "<del><p class=\"outside\">Then I refund what was paid.</p></del>")
+	if strings.Contains(after.body, `<option value="3">`) || !strings.Contains(after.body, `<option value="2">turn 2 and all after it</option>`) {
+		t.Error("what is taken back can be chosen, or the rest cannot")
+	}
+	want := steps.Steered{ID: hidden(page.body).Get("message_id"), Step: "resolve", Text: "That was <b>another</b> customer.", TakeBack: 3, By: "mia", Via: "console"}
+	if all := s.world.Messages(); len(all) != 1 || all[0] != want {
+		t.Errorf("%+v, want %+v", all, want)
+	}
+	s.shown(s.post(support+"/steer", with(hidden(s.get(support).body), "take_back", "1"))).wants(t, http.StatusOK, "takes back turns 1 to 4")
+	for back, says := range map[string]string{"7": "Turn 7 of resolve has not begun: it is at turn 4.", "x": "Choose a turn to take back, or nothing.", "-1": "Choose a turn to take back, or nothing.", "0": "Choose a turn to take back, or nothing."} {
+		form := with(hidden(s.get(support).body), "take_back", back)
+		form.Set("text", "Begin anew.")
+		a := s.post(support+"/steer", form)
+		if a.wants(t, map[bool]int{true: http.StatusConflict, false: http.StatusUnprocessableEntity}[back == "7"], says, "Begin anew."); len(s.world.Messages()) != 2 {
+			t.Errorf("%s: %+v", back, s.world.Messages())
 		}
 	}
 }

@@ -17,7 +17,7 @@ func TestAMessageThatMayStandOnTheLog(t *testing.T) {
 	for outcome, want := range map[view.Outcome]int{
 		view.OutcomeUncertain: http.StatusServiceUnavailable, view.OutcomeNotAllowed: http.StatusConflict, view.OutcomeRunOver: http.StatusConflict,
 	} {
-		v := newSteer("r", "s")
+		v := newSteer("r", "s", nil)
 		id := v.ID
 		status := v.failed(view.Reply{Outcome: outcome, Text: "why"}, fmt.Errorf("write: %w", runlog.ErrNoAgent), c)
 		if status != want || (v.Conflict != "") != (want == http.StatusConflict) || v.ID != id {

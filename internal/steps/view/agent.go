@@ -289,10 +289,10 @@ func (c *AgentCall) Outcome() string {
 
 // Words are a message as people read it that was written while turn `number` was the last one.
 func (n *AgentNote) Words(number int) string {
-	switch {
-	case n.TakesBack == 0:
+	switch n.TakesBack {
+	case 0:
 		return n.Text
-	case n.TakesBack == number:
+	case number:
 		return fmt.Sprintf("takes back turn %d", number) + because(n.Text)
 	}
 	return fmt.Sprintf("takes back turns %d to %d", n.TakesBack, number) + because(n.Text)

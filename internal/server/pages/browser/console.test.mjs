@@ -160,6 +160,39 @@ for (const colorScheme of ['light', 'dark']) {
   }
 }
 
+for (const colorScheme of ['light', 'dark']) {
+  for (const javaScriptEnabled of [true, false]) {
+    test(`a person takes turns of an agent back, ${colorScheme}, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+      const name = `back-390-${colorScheme}${javaScriptEnabled ? '' : '-no-js'}`
+      await stage('agents')
+      const page = await open(t, { viewport: pocket, colorScheme, javaScriptEnabled }, `/runs/${payout.slice(0, -2)}`)
+      const turn = page.getByLabel('Take back')
+      await turn.scrollIntoViewIfNeeded()
+      const box = await turn.boundingBox()
+      assert.ok(box.x >= 0 && box.x + box.width <= pocket.width && box.height >= 44, 'it does not fit a phone')
+      await turn.selectOption('turn 2 and all after it')
+      await page.getByLabel('Write to resolve').fill('That was another customer.')
+      await shot(page, `${name}-form`)
+      await page.getByRole('button', { name: 'Send' }).click()
+      await page.getByRole('status').filter({ hasText: 'Turns 2 to 4 of resolve are taken back' }).waitFor()
+      assert.deepEqual((await written()).map((m) => [m.text, m.take_back]), [['That was another customer.', 2]])
+      const back = page.locator('.talk > .back')
+      assert.equal(await back.count(), 3)
+      assert.equal(await back.getByText('taken back by mia: That was another customer.', { exact: false }).count() >= 3, true)
+      await back.first().scrollIntoViewIfNeeded()
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is wider than the phone')
+      if (javaScriptEnabled) {
+        await page.evaluate(axe)
+        const found = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }))
+        assert.deepEqual(found.violations.map((v) => v.id), [])
+      }
+      await shot(page, `${name}-shown`)
+      assert.deepEqual(await turn.locator('option').allInnerTexts(), ['nothing', 'turn 1 and all after it'])
+      assert.deepEqual(page.complaints, [])
+    })
+  }
+}
+
 test('letters that are typed to an agent are no keys, and Ctrl+Enter sends', async (t) => {
   await stage('agents')
   const page = await open(t, { viewport: screen }, `/runs/${payout.slice(0, -2)}`)

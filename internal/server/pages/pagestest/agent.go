@@ -163,12 +163,33 @@ func (w *World) Steer(_ context.Context, run string, e steps.Steered) (view.Repl
 		return no(view.OutcomeRunOver, "it is "+string(d.State), runlog.ErrEnded)
 	case d.Agents[i].MayNotSteer != "":
 		return no(view.OutcomeNotAllowed, d.Agents[i].MayNotSteer, runlog.ErrNoAgent)
+	case e.TakeBack > len(d.Agents[i].Turns):
+		return no(view.OutcomeNoTurn, fmt.Sprintf("turn %d of %s has not begun: it is at turn %d", e.TakeBack, e.Step, len(d.Agents[i].Turns)), runlog.ErrNoTurn)
 	}
 	w.messages = append(w.messages, e)
 	d.Agents = slices.Clone(d.Agents)
 	turns := slices.Clone(d.Agents[i].Turns)
-	turns[len(turns)-1].Notes = append(slices.Clone(turns[len(turns)-1].Notes), view.AgentNote{By: e.By, Text: e.Text, Unread: true})
+	turns[len(turns)-1].Notes = append(slices.Clone(turns[len(turns)-1].Notes), view.AgentNote{By: e.By, Text: e.Text, TakesBack: e.TakeBack, Unread: true})
 	d.Agents[i].Turns = turns
 	w.runs[run] = d
+	if e.TakeBack > 0 {
+		takeBack(turns[e.TakeBack-1:], e, w.Now())
+		return view.Reply{Outcome: view.OutcomeCounts, Text: fmt.Sprintf("turns %d to %d of %s are taken back; its model is asked again once all of it is over", e.TakeBack, len(turns), e.Step)}, nil
+	}
 	return view.Reply{Outcome: view.OutcomeCounts, Text: fmt.Sprintf("%s reads it before its next turn, when its calls are over", e.Step)}, nil
+}
+
+// takeBack marks turns as taken back by e: what was done stays done, and what waits for approval is not done.
+func takeBack(turns []view.AgentTurn, e steps.Steered, now time.Time) {
+	for k := range turns {
+		turns[k].Back = &view.TakenBack{By: e.By, Reason: e.Text, At: now}
+		turns[k].Calls = slices.Clone(turns[k].Calls)
+		for n := range turns[k].Calls {
+			c := &turns[k].Calls[n]
+			c.Stays = c.State == steps.StepSucceeded && c.Tool != "orders.lookup"
+			if c.State == steps.StepHeld {
+				c.State, c.Failed, c.People, c.Result = steps.StepFailed, true, nil, "policy_denied: not done: its turn was taken back by "+e.By
+			}
+		}
+	}
 }
