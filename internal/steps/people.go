@@ -46,7 +46,7 @@ func (c *change) ask(i int, kind EscalationKind, f Fault) {
 // raise opens an escalation. Its kind, its unit and what belongs to the kind are given; the rest is filled in.
 func (c *change) raise(e Escalation) {
 	e.ID, e.State = EscalationID(c.Run, len(c.Escalations)+1), EscalationOpen
-	e.Opened, e.Revision, e.Allowed = c.Now, c.Seq, c.notAgain(&e, c.verbs(&e))
+	e.Opened, e.Revision, e.Allowed = c.Now, c.Seq, c.withoutRepeats(&e, c.verbs(&e))
 	if i := e.Unit; i != RunUnit {
 		u := &c.Units[i]
 		if u.origin.kind == undo && e.OnExpiry == ExpiryFail && c.since(6) {

@@ -83,8 +83,8 @@ func (c *change) askWithoutRepeating(u int) {
 	}
 }
 
-// notAgain is what may be decided about e, without what would make a call once more whose turn was taken back.
-func (c *change) notAgain(e *Escalation, verbs []Verb) []Verb {
+// withoutRepeats is what may be decided about e, without what would make a call once more whose turn was taken back.
+func (c *change) withoutRepeats(e *Escalation, verbs []Verb) []Verb {
 	if e.Unit == RunUnit || !c.unwanted(e.Unit) {
 		return verbs
 	}

@@ -170,6 +170,8 @@ func (s run) effectOfSkip(e *steps.Escalation, u *steps.Unit) string {
 	switch {
 	case s.decidesUndo(u):
 		return "leaves it as it is: " + u.ID + " is not undone, and the run ends without it"
+	case s.TakenBack(e.Unit):
+		return "skips this call, whose turn was taken back; the agent hears of it only if it may have happened"
 	case u.IsCall():
 		return "skips this call; the agent is told that there is no result"
 	}

@@ -91,6 +91,9 @@ func (s run) didUnit(e *steps.Escalation, d steps.Decided) string {
 	case steps.VerbAnswer:
 		return "what you gave is " + u.ID + "'s output, marked as yours; nothing was executed"
 	case steps.VerbSkip:
+		if s.TakenBack(e.Unit) && s.Ending() == "" {
+			return u.ID + " is skipped; its turn was taken back, and the agent hears of it only if it may have happened"
+		}
 		if u.IsCall() && s.Ending() == "" {
 			return u.ID + " is skipped; the agent is told that there is no result"
 		}
