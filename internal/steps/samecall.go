@@ -20,6 +20,10 @@ func (c *change) nameCall(u int, p proposal) bool {
 		c.Units[u].call, l.unsettled[digest] = names[0], names[1:]
 		return true
 	}
+	if name := c.unmade(l, digest); name != "" {
+		c.Units[u].call = name
+		return true
+	}
 	if l.made == nil {
 		l.made = map[string]int{}
 	}
@@ -41,11 +45,45 @@ func (c *change) unsettle(u int) {
 	l.unsettled[digest] = append(slices.Clip(l.unsettled[digest]), c.Units[u].call)
 }
 
-// repeated reports whether an earlier call has the key of call u.
+// repeated reports whether an earlier call that may have happened has the key of call u.
 func (c *change) repeated(l *loop, u int) bool {
 	return slices.ContainsFunc(l.turns, func(t turn) bool {
-		return slices.ContainsFunc(t.calls, func(k int) bool { return k != u && c.Units[k].call == c.Units[u].call })
+		return slices.ContainsFunc(t.calls, func(k int) bool {
+			return k != u && c.Units[k].call == c.Units[u].call && c.mayHaveHappened(k)
+		})
 	})
+}
+
+// unmade is the name of a call that nobody has begun when its turn was taken back, and that no other call has got since; empty
+// where there is none. The next call of the same has it: in a retry of the run, which knows nothing of what was taken back, it
+// would be the first.
+func (c *change) unmade(l *loop, digest string) string {
+	if len(l.notes) == 0 {
+		return ""
+	}
+	var free []string
+	for _, t := range l.turns {
+		for _, k := range t.calls {
+			name := c.Units[k].call
+			if !strings.HasPrefix(name, digest+".") {
+				continue
+			}
+			free = slices.DeleteFunc(free, func(f string) bool { return f == name })
+			if t.back != 0 && c.neverBegan(k) {
+				free = append(free, name)
+			}
+		}
+	}
+	if len(free) == 0 {
+		return ""
+	}
+	return slices.Min(free)
+}
+
+// neverBegan reports whether call k is over and nobody has executed it.
+func (c *change) neverBegan(k int) bool {
+	u := &c.Units[k]
+	return u.Over() && !slices.ContainsFunc(u.Attempts, func(rec AttemptRecord) bool { return rec.State != AttemptWithdrawn })
 }
 
 // mayHaveHappened reports whether unit i, which has no result, may have acted all the same.
