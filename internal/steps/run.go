@@ -164,7 +164,7 @@ func (s *State) Asks(i int) Asks {
 // RungName is the name of the rung that unit i stands on, "" before its first attempt.
 func (s *State) RungName(i int) string {
 	u := &s.Units[i]
-	if len(u.Attempts) == 0 {
+	if len(u.Attempts) == 0 && u.shows == 0 {
 		return ""
 	}
 	return s.Tool(i).Rung(u.Rung).Name
