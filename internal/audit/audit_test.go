@@ -20,6 +20,7 @@ import (
 	"belay/internal/bus/bustest"
 	"belay/internal/plan"
 	"belay/internal/runlog"
+	"belay/internal/steps"
 	"belay/internal/wire"
 )
 
@@ -376,4 +377,26 @@ func TestDecisionsAfterTheLogHasLostItsEnd(t *testing.T) {
 	sweep(2)
 	write(wire.KindOutcome, 5)
 	sweep(2)
+}
+
+// TestWhatPeopleDoToAgents is told apart: what they write, and what they take back.
+func TestWhatPeopleDoToAgents(t *testing.T) {
+	t.Parallel()
+	r := &Recorder{Bus: bustest.Start(t, 1)}
+	for _, c := range []struct {
+		event      steps.Steered
+		action, on string
+	}{
+		{steps.Steered{ID: "m1", Step: "resolve", Text: "why", By: "mia", Via: "cli"}, "write to agent", "resolve"},
+		{steps.Steered{ID: "m2", Step: "resolve", Text: "why", TakeBack: 3, By: "mia", Via: "cli"}, "take back turns of agent", "resolve from turn 3"},
+	} {
+		kind, body, err := wire.EncodeEvent(c.event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, _ := r.record(bus.Entry{Subject: r.Bus.Names().Log(0, "r", kind), Data: body, Seq: 7})
+		if rec.Action != c.action || rec.On != c.on || rec.Who != "mia" || rec.Via != "cli" || rec.Reason != "why" {
+			t.Errorf("%+v", rec)
+		}
+	}
 }
