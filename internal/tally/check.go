@@ -38,8 +38,9 @@ func (k *Keeper) compareEnd(ctx context.Context, t *part, info bus.StreamInfo) e
 	if t.conn.Equal(conn) {
 		return nil
 	}
-	// What was received until now may be of the connection before, and the server another one.
-	t.deaf = time.Now().Add(10 * time.Second)
+	if !t.conn.IsZero() { // what was received until now may be of the connection before, and the server another one
+		t.deaf = time.Now().Add(10 * time.Second)
+	}
 	from := uint64(1)
 	if b.UpTo > endPages*page {
 		from = b.UpTo - endPages*page
