@@ -323,13 +323,17 @@ func (k *Keeper) Accept(ctx context.Context, by, reason string) (accepted []Dama
 func (k *Keeper) change(ctx context.Context, f func(damages) damages) error {
 	k.writing.Lock()
 	defer k.writing.Unlock()
+	outside, err := readDamages(k.dir)
+	if err != nil {
+		return err
+	}
 	for {
 		there, revision, err := k.shelf.damages(ctx)
 		if err != nil {
 			return err
 		}
 		k.mu.Lock()
-		all := f(k.found.with(there))
+		all := f(k.found.with(there).with(outside))
 		k.mu.Unlock()
 		err = k.shelf.swapDamages(ctx, all, revision)
 		if errors.Is(err, bus.ErrConflict) {

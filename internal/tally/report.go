@@ -25,14 +25,20 @@ type Checked struct {
 	LastSeq   uint64 `json:"last"`    // of the partition
 }
 
-// Check reads all of the log and compares it with the tally inside the store. It changes nothing. Progress is told how many
-// entries have been read.
-func Check(ctx context.Context, b *bus.Bus, progress func(entries int)) (r Report, err error) {
+// Check reads all of the log and compares it with the tally inside the store. It changes nothing. Dir is the folder outside the
+// store in which stands what was found before; empty = what the store has of that must do. Progress is told how many entries have
+// been read.
+func Check(ctx context.Context, b *bus.Bus, dir string, progress func(entries int)) (r Report, err error) {
 	k := New(b, Options{})
-	found, _, err := k.shelf.damages(ctx)
+	inside, _, err := k.shelf.damages(ctx)
 	if err != nil {
 		return r, err
 	}
+	outside, err := readDamages(dir)
+	if err != nil {
+		return r, err
+	}
+	found := inside.with(outside)
 	r = Report{Open: append([]Damage{}, found.open()...), Found: []Damage{}}
 	r.Accepted = len(found) - len(r.Open)
 	read := 0

@@ -416,3 +416,31 @@ func deleteSomeLast(t *testing.T, w *world) {
 }
 
 func jetstreamOf(w *world) (jetstream.JetStream, error) { return jetstream.New(w.bus.NATS()) }
+
+// TestWhatOnlyTheFileKnows: after an older copy of the store, what was found before stands outside it only.
+func TestWhatOnlyTheFileKnows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.publish(20, 100)
+	w.look()
+	w.close()
+	old := w.copy(t)
+	w.open()
+	purgeAll(t, w, nil)
+	found := w.look()
+	if len(found) == 0 {
+		t.Fatal("nothing is found")
+	}
+	w.close()
+	rollBack(t, w, old)
+	w.open()
+	before := New(w.bus, Options{Dir: w.tally()}) // of a command that starts no dispatcher
+	r, err := Check(t.Context(), w.bus, w.tally(), func(int) {})
+	if err != nil || len(r.Open) == 0 || r.Open[0].ID != found[0].ID {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	accepted, err := before.Accept(t.Context(), "mia", "looked at it")
+	if err != nil || len(accepted) == 0 || accepted[0].ID != found[0].ID {
+		t.Fatalf("%+v, %v", accepted, err)
+	}
+}

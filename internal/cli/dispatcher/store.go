@@ -43,8 +43,11 @@ func (a *app) checkStore(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
-	last := time.Now()
-	r, err := tally.Check(ctx, s.Bus, func(entries int) {
+	last, outside := time.Now(), ""
+	if dir, err := a.StateDir(); err == nil && s.embedded {
+		outside = tallyDir(dir, "")
+	}
+	r, err := tally.Check(ctx, s.Bus, outside, func(entries int) {
 		if time.Since(last) > 2*time.Second {
 			last = time.Now()
 			fmt.Fprintf(a.Err, "%d entries read\n", entries)
