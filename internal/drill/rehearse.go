@@ -133,17 +133,17 @@ func underOther(s *steps.State, tools *plan.Tools) (p *steps.Program, why string
 	return p, ""
 }
 
-// readsOther says which turn of an agent is told something else of its calls in the rehearsal than it was told in the run: what a
+// readsOther says which turn or summary of an agent is told something else of its calls in the rehearsal than it was told in the run: what a
 // model would have said to that, nobody knows. Empty where all are told the same.
 func readsOther(was, is *steps.State) string {
 	for i := range is.Units {
 		u := &is.Units[i]
-		if !u.IsTurn() {
+		if !u.IsTurn() && !u.IsSummary() {
 			continue
 		}
 		a := steps.Attempt{Step: u.ID}
-		before, known := was.Turn(a)
-		now, _ := is.Turn(a)
+		before, known := was.Conversation(a)
+		now, _ := is.Conversation(a)
 		if !known || before.Instructions != now.Instructions || !bytes.Equal(encode(before.Messages), encode(now.Messages)) {
 			return "the model is told something else in " + u.Spoken() + " than it was told in the run, and nobody knows what it would have said to that"
 		}

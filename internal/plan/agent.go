@@ -21,6 +21,7 @@ import (
 type agentNodes struct {
 	node, prompt, instructions *yaml.Node
 	tools                      []*yaml.Node
+	summary                    summaryNodes
 	names                      []string     // as they are written, patterns included
 	found                      []*yaml.Node // where each of the tools that they stand for is written
 }
@@ -45,6 +46,8 @@ func (p *planFile) agentFields(s *planStep) yamldoc.Fields {
 		"output_schema":     func(n *yaml.Node) { p.readAnswer(a, n) },
 		"max_output_tokens": p.Int(&a.MaxOutputTokens, 1, 1_000_000),
 		"keep_turns":        p.Int(&a.KeepTurns, 1, 10_000),
+		"keep_output":       p.Int(&a.KeepOutput, 100, maxBytes),
+		"summary":           func(n *yaml.Node) { p.readSummary(s, n) },
 		"limits":            func(n *yaml.Node) { p.Object(n, "limits", p.limitFields(&a.Limits)) },
 		"on_limit":          yamldoc.Choice(p.Reader, &a.OnLimit, steps.LimitEscalate, steps.LimitFinish, steps.LimitFail),
 	}
@@ -138,6 +141,7 @@ func (p *planFile) checkAgent(s *planStep, tools *Tools) {
 	if s.Agent.Tools == nil {
 		s.Agent.Tools = []string{}
 	}
+	p.checkSummary(s, tools)
 }
 
 // checkOffered reports a tool of which no provider can tell a model what it takes.
@@ -189,6 +193,7 @@ func (p *planFile) checkPrompts(s *planStep, see expr.Readable) {
 	if s.agent.instructions != nil {
 		p.checkTemplate(s.agent.instructions, see)
 	}
+	p.checkSummaryPrompt(s, see)
 }
 
 // pinned is a tool as it is pinned into a run: one of the tools file, or the one that every agent may have.
@@ -231,6 +236,9 @@ func compileAgent(p *steps.Program, s *steps.Step, see expr.Readable) (*steps.Ag
 	}
 	if n.Instructions, err = compileText(s.Agent.Instructions, see); err != nil {
 		return nil, fmt.Errorf("instructions: %w", err)
+	}
+	if n.Summary, err = compileSummary(p, s.Agent.Summary, see); err != nil {
+		return nil, err
 	}
 	if n.CheckOutput, err = CompileSchema(s.Agent.OutputSchema); err != nil {
 		return nil, fmt.Errorf("output_schema: %w", err)

@@ -107,7 +107,7 @@ func checkAgentStep(d *steps.Definition, s *steps.Step) error {
 			return err
 		}
 	}
-	return nil
+	return checkPinnedSummary(d, s.Agent)
 }
 
 func checkPinned(d *steps.Definition, name string) error {

@@ -78,6 +78,9 @@ func (p *planFile) definition(tools *Tools) steps.Definition {
 			for _, name := range s.Agent.Tools {
 				tools.Pin(d.Tools, name)
 			}
+			if s.Agent.Summary != nil {
+				tools.Pin(d.Tools, s.Agent.Summary.Model)
+			}
 		}
 		if s.Compensate != nil {
 			tools.Pin(d.Tools, s.Compensate.Tool)

@@ -126,9 +126,12 @@ type calledAt struct {
 	at   *yaml.Node
 }
 
-// calls are the tool of a step, which is the model of an agent, and those that an agent may call.
+// calls are the tool of a step, which is the model of an agent, that of its summaries, and those that an agent may call.
 func (s *planStep) calls() []calledAt {
 	list := []calledAt{{s.Tool, s.toolNode}}
+	if s.Agent != nil && s.Agent.Summary != nil {
+		list = append(list, calledAt{s.Agent.Summary.Model, s.agent.summary.model})
+	}
 	for k, at := range s.agent.found {
 		list = append(list, calledAt{s.Agent.Tools[k], at})
 	}
@@ -159,6 +162,26 @@ func (p *planFile) lintModels(tools *Tools) {
 		}
 		if t.Approval != nil {
 			p.Warn(s.toolNode, "let the tools that the agent calls need the approval", "the agent's model %s needs approval: people are asked about every turn, before anybody knows what it proposes", t.Name)
+		}
+		p.lintConversations(s, tools)
+	}
+}
+
+// lintConversations warns of models that do not read what they are to go on with, or to summarise.
+func (p *planFile) lintConversations(s *planStep, tools *Tools) {
+	asked := []calledAt{{s.Tool, s.toolNode}}
+	if m := s.Agent.Summary; m != nil && m.Model != s.Tool {
+		asked = append(asked, calledAt{m.Model, s.agent.summary.model})
+		if t := tools.Tools[m.Model]; t != nil && t.Effects.Unsafe() {
+			p.Warn(s.agent.summary.model, "in the tool "+t.Name+": effects: none", "the model of the agent's summaries, %s, is unsafe: one whose answer was lost is not asked for again, and people must say what it was", t.Name)
+		}
+	}
+	for _, a := range asked {
+		t := tools.Tools[a.tool]
+		for k := 0; t != nil && k < len(t.Rungs); k++ {
+			if m := t.Rungs[k].Spec.Model; m != nil && m.Prompt != nil {
+				p.Warn(a.at, "in the tool "+t.Name+": leave prompt out", "rung %s of %s has a prompt of its own, and is not told of the agent's conversation", t.Rungs[k].Name, t.Name)
+			}
 		}
 	}
 }

@@ -199,13 +199,17 @@ func TestLintOfAgents(t *testing.T) {
   asks: {effects: none, approval: always, rungs: [{http: {url: "http://x"}}]}
   t.slow: {timeout: 1h, rungs: [{http: {url: "http://x"}}]}
   t.host: {rungs: [{http: {url: "http://${ params.host }"}}]}
+  own: {effects: none, rungs: [{name: x, model: {provider: openai, model: x, prompt: "Hello ${ params.a }", auth: {bearer_env: KEY}}}]}
 `
 	for agent, want := range map[string]string{
-		"{model: m, prompt: x, tools: [asks, ask_person]}":     "",
-		"{model: acts, prompt: x}":                             "plan.yaml:1:56: the agent's model acts is unsafe: a turn whose answer was lost is not asked for again, and people must say what it was (in the tool acts: effects: none)",
-		"{model: asks, prompt: x}":                             "plan.yaml:1:56: the agent's model asks needs approval: people are asked about every turn, before anybody knows what it proposes (let the tools that the agent calls need the approval)",
-		"{model: m, prompt: x, tools: [asks, 't.s*', t.slow]}": "plan.yaml:1:84: a step of t.slow may take 1h, the whole run 5m (the run's deadline comes first)",
-		"{model: m, prompt: x, tools: ['t.h*']}":               "tools.yaml:6:43: a parameter chooses the host of the url, and so whom the worker talks to and shows its secrets (write the host out, one tool for each, or list those that may be in input_schema (enum))",
+		"{model: m, prompt: x, tools: [asks, ask_person]}":             "",
+		"{model: acts, prompt: x}":                                     "plan.yaml:1:56: the agent's model acts is unsafe: a turn whose answer was lost is not asked for again, and people must say what it was (in the tool acts: effects: none)",
+		"{model: asks, prompt: x}":                                     "plan.yaml:1:56: the agent's model asks needs approval: people are asked about every turn, before anybody knows what it proposes (let the tools that the agent calls need the approval)",
+		"{model: m, prompt: x, tools: [asks, 't.s*', t.slow]}":         "plan.yaml:1:84: a step of t.slow may take 1h, the whole run 5m (the run's deadline comes first)",
+		"{model: own, prompt: x}":                                      "plan.yaml:1:56: rung x of own has a prompt of its own, and is not told of the agent's conversation (in the tool own: leave prompt out)",
+		"{model: m, prompt: x, keep_turns: 2, summary: {model: own}}":  "plan.yaml:1:102: rung x of own has a prompt of its own, and is not told of the agent's conversation (in the tool own: leave prompt out)",
+		"{model: m, prompt: x, keep_turns: 2, summary: {model: acts}}": "plan.yaml:1:102: the model of the agent's summaries, acts, is unsafe: one whose answer was lost is not asked for again, and people must say what it was (in the tool acts: effects: none)",
+		"{model: m, prompt: x, tools: ['t.h*']}":                       "tools.yaml:6:43: a parameter chooses the host of the url, and so whom the worker talks to and shows its secrets (write the host out, one tool for each, or list those that may be in input_schema (enum))",
 	} {
 		tools, err := ParseTools("tools.yaml", []byte(all))
 		if err != nil {

@@ -47,7 +47,7 @@ var Entries = []Entry{
 	{plan.OptionChosen, Warning, "A parameter may be an option of a program", "Whoever gives the parameter may change what the program does.", `put "--" before it`},
 	{plan.AnswerRefused, Warning, "An answer that is offered is refused", "People are offered what does not fit the tool's output_schema.", "make an output of it with the rung's output, or fix output_schema"},
 	{plan.ModelUnsafe, Warning, "A tool that only asks models is unsafe", "An answer that was lost is an unknown outcome: people are asked, where it could be asked for again.", "effects: none"},
-	{plan.ModelActs, Warning, "The model of an agent is unsafe or needs approval", "A turn is nothing that is done to the world: the calls that it proposes are, and they have tools of their own.", "effects: none"},
+	{plan.ModelActs, Warning, "The model of an agent is unsafe, needs approval, or is not told of the conversation", "A turn is nothing that is done to the world: the calls that it proposes are, and they have tools of their own.", "effects: none"},
 	{plan.TrustUnasked, Warning, "An approval rule does not ask about untrusted output", "What a stranger has written may choose parameters for which the rule does not ask.", "when: untrusted || ..., or always"},
 }
 

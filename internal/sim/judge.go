@@ -136,7 +136,7 @@ func (p *Played) undoable(i int) bool {
 	st := p.State.Program.Nodes[u.Node].Step
 	isList := u.FannedOut() && !u.Loops()
 	switch {
-	case u.IsUndo(), u.IsTurn(), isList, st.Stays:
+	case u.IsUndo(), u.IsTurn(), u.IsSummary(), isList, st.Stays:
 		return false
 	case u.IsCall():
 		whole := st.Compensate != nil && p.State.Units[u.Agent()].State() == steps.StepSucceeded

@@ -16,6 +16,8 @@ type Agent struct {
 	OutputSchema    json.RawMessage `json:"output_schema,omitempty"`     // JSON Schema of its answer; none: the answer is {"text": ...}
 	MaxOutputTokens int             `json:"max_output_tokens,omitempty"` // of one turn
 	KeepTurns       int             `json:"keep_turns,omitempty"`        // that the model is shown in full, the last ones; 0 = all
+	KeepOutput      int             `json:"keep_output,omitempty"`       // bytes of a call's result that the model is shown; 0 = all
+	Summary         *Summary        `json:"summary,omitempty"`           // of the turns before those; nil: they are left out
 	Limits          AgentLimits     `json:"limits"`                      // with the defaults filled in
 	OnLimit         OnLimit         `json:"on_limit"`                    // what reaching one does
 }
@@ -57,6 +59,7 @@ type AgentNode struct {
 	*Agent
 	Instructions Expr                        // gives a string; nil = none
 	Prompt       Expr                        // gives a string
+	Summary      *SummaryNode                // nil = none
 	Tools        []AgentTool                 // in the order of the plan
 	CheckOutput  func(json.RawMessage) error // against OutputSchema; nil without one
 }
@@ -76,7 +79,9 @@ func CallName(tool string) string { return strings.ReplaceAll(tool, ".", "_") }
 // loop is the work of an agent step.
 type loop struct {
 	instructions, prompt string
+	summarise            string // what is told whoever makes a summary; empty = the default
 	turns                []turn
+	summaries            []summary
 	calls                int                 // proposed so far
 	busy                 int                 // calls of the last turn that are not over
 	extra                AgentLimits         // what people have added
@@ -129,11 +134,16 @@ func (c *change) startAgent(i int) {
 		c.giveUp(i, badExpression("instructions", err))
 		return
 	}
-	if len(prompt)+len(instructions) > MaxParams {
+	summarise, err := c.summaryText(i)
+	if err != nil {
+		c.giveUp(i, badExpression("summary", err))
+		return
+	}
+	if len(prompt)+len(instructions)+len(summarise) > MaxParams {
 		c.giveUp(i, Fault{Class: BudgetExceeded, Acted: ActedNo, Message: "instructions and prompt are too long: pass a reference instead"})
 		return
 	}
-	c.Units[i].loop = &loop{instructions: instructions, prompt: prompt, clock: workClock{from: c.Now}}
+	c.Units[i].loop = &loop{instructions: instructions, prompt: prompt, summarise: summarise, clock: workClock{from: c.Now}}
 	c.become(i, PhaseLooping)
 	c.nextTurn(i)
 }
@@ -152,12 +162,20 @@ func (c *change) text(i int, e Expr) (text string, err error) {
 	return text, nil
 }
 
-// nextTurn asks the model of agent i again, if its limits allow it.
+// nextTurn asks the model of agent i again, if its limits allow it: once there is a summary, where one is due.
 func (c *change) nextTurn(i int) {
 	l := c.Units[i].loop
+	if c.summing(l) {
+		return
+	}
+	was := l.hold
 	l.hold = c.estimate(i)
 	if why := c.limitReached(i); why != "" && !l.last {
 		c.atLimit(i, why)
+		return
+	}
+	if m, due := c.summaryDue(i); due {
+		c.summarise(i, m, was)
 		return
 	}
 	n := len(l.turns) + 1
@@ -351,9 +369,14 @@ func (c *change) toolNames(i int) string {
 	return strings.Join(names, ", ")
 }
 
-// tellsModel reports whether the model can be told of fault f of its call, and go on: what a person must see goes to one.
+// tellsModel reports whether the model can be told of fault f of its call, or that there is no summary, and go on: what a person
+// must see goes to one.
 func (c *change) tellsModel(i int, f Fault) bool {
-	if c.Units[i].origin.kind != agentCall || c.ending != "" {
+	kind := c.Units[i].origin.kind
+	if kind == agentSummary {
+		return c.ending == ""
+	}
+	if kind != agentCall || c.ending != "" {
 		return false
 	}
 	return f.Class.Reaction() != Ask || f.Class == DeadlineExceeded || f.Class == BudgetExceeded

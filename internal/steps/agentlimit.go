@@ -37,7 +37,7 @@ func (c *change) limitReached(i int) string {
 		return "people have rejected its last " + plural(l.refused, "call")
 	case limits.Tokens > 0 && tokens >= limits.Tokens:
 		return fmt.Sprintf("the agent has used %d tokens of %d", tokens, limits.Tokens)
-	case c.tooDear(i):
+	case c.tooDear(i, l.hold):
 		return fmt.Sprintf("the agent has spent %s of %s, and another turn may cost %s", spent, limits.USD, l.hold.cost)
 	case limits.Time > 0 && l.clock.at(c.Now) >= time.Duration(limits.Time):
 		return "the agent's time of " + limits.Time.String() + " is over"
@@ -45,22 +45,29 @@ func (c *change) limitReached(i int) string {
 	return ""
 }
 
-// tooDear reports whether one more turn of agent i may cost more than is left.
-func (c *change) tooDear(i int) bool {
+// tooDear reports whether what is reserved for one more try of agent i may cost more than is left.
+func (c *change) tooDear(i int, hold reserve) bool {
 	most := c.limits(i).USD
 	_, spent := c.agentSpent(i)
-	return most > 0 && spent+c.Units[i].loop.hold.cost > most
+	return most > 0 && spent+hold.cost > most
 }
 
-// agentSpent is what the turns of agent i took so far, and cost. Where nobody knows what a turn took, what was reserved for it
-// counts.
+// agentSpent is what the turns and summaries of agent i took so far, and cost. Where nobody knows what one took, what was
+// reserved for it counts.
 func (s *State) agentSpent(i int) (tokens int64, cost Money) {
-	for _, t := range s.Units[i].loop.turns {
-		for n := range s.Units[t.unit].Attempts {
-			rec := &s.Units[t.unit].Attempts[n]
+	add := func(u int) {
+		for n := range s.Units[u].Attempts {
+			rec := &s.Units[u].Attempts[n]
 			tokens += rec.Tokens()
 			cost += rec.Cost
 		}
+	}
+	l := s.Units[i].loop
+	for k := range l.turns {
+		add(l.turns[k].unit)
+	}
+	for k := range l.summaries {
+		add(l.summaries[k].unit)
 	}
 	return tokens, cost
 }
@@ -70,7 +77,7 @@ func (c *change) atLimit(i int, why string) {
 	l := c.Units[i].loop
 	switch c.Program.Nodes[i].Agent.OnLimit {
 	case LimitFinish:
-		if !l.last && !c.tooDear(i) {
+		if !l.last && !c.tooDear(i, l.hold) {
 			c.finishAgent(i, why)
 			return
 		}
@@ -88,18 +95,24 @@ func (c *change) askAtLimit(i int, why string) {
 	c.ask(i, KindLimit, Fault{Class: BudgetExceeded, Acted: ActedNo, Message: why})
 }
 
-// noMoneyLeft reports whether unit i is a turn that may not be tried once more after f, because that may cost more than is left;
-// then its agent has reached a limit, and an extension asks the model anew.
+// noMoneyLeft reports whether unit i is a turn or a summary that may not be tried once more after f, because that may cost more
+// than is left; then its agent has reached a limit, and an extension asks the model anew.
 func (c *change) noMoneyLeft(i int, f Fault) bool {
 	agent := int(c.Units[i].origin.parent)
-	if c.Units[i].origin.kind != agentTurn || !c.tooDear(agent) {
+	hold := c.holdOf(i)
+	if hold == nil || !c.tooDear(agent, *hold) {
 		return false
 	}
 	c.Units[i].Fault = &f
 	c.become(i, PhaseFailed)
 	_, spent := c.agentSpent(agent)
-	c.atLimit(agent, fmt.Sprintf("the model failed (%s); the agent has spent %s of %s, and another try may cost %s",
-		f.Class, spent, c.limits(agent).USD, c.Units[agent].loop.hold.cost))
+	why := fmt.Sprintf("failed (%s); the agent has spent %s of %s, and another try may cost %s", f.Class, spent, c.limits(agent).USD, hold.cost)
+	if c.Units[i].origin.kind == agentSummary {
+		c.breakOff(agent, i)
+		c.atLimit(agent, "the model of its summary "+why)
+		return true
+	}
+	c.atLimit(agent, "the model "+why)
 	return true
 }
 
@@ -214,8 +227,11 @@ func IsCall(id string) bool {
 // noTool stands for a tool that a model has made up.
 var noTool = &Tool{Name: "none", Effects: EffectsNone, Rungs: []Rung{{Name: "none", Executor: "static"}}}
 
-// ofAgent reports whether the unit is a turn or a call of an agent.
-func (u *Unit) ofAgent() bool { return u.origin.kind == agentTurn || u.origin.kind == agentCall }
+// ofAgent reports whether the unit is a turn, a call or a summary of an agent.
+func (u *Unit) ofAgent() bool { return u.asksModel() || u.origin.kind == agentCall }
+
+// asksModel reports whether the unit asks the model of an agent, or of its summaries.
+func (u *Unit) asksModel() bool { return u.origin.kind == agentTurn || u.origin.kind == agentSummary }
 
 // find is the unit of a turn, `3`, or of a call, `3.1`; -1 where there is none.
 func (l *loop) find(name string) int {

@@ -67,6 +67,10 @@ func (c *change) awaitApproval(i int) bool {
 	if t.Approval == nil {
 		return false
 	}
+	if u.origin.kind == agentSummary { // only a worker can have said so: no plan has such a model
+		c.giveUp(i, Fault{Class: PolicyDenied, Acted: ActedNo, Message: t.Name + " acts only with a person's approval, and nobody is asked about a summary"})
+		return true
+	}
 	digest, err := t.CallDigest(u.Params)
 	if err != nil {
 		c.giveUp(i, Fault{Class: InvalidInput, Acted: ActedNo, Message: err.Error()})

@@ -262,7 +262,7 @@ func (c *change) skip(i int) {
 // mayBeUndone reports whether a unit that has succeeded is one that something may undo.
 func (c *change) mayBeUndone(u *Unit) bool {
 	switch u.origin.kind {
-	case undo, agentTurn:
+	case undo, agentTurn, agentSummary:
 		return false
 	case agentCall:
 		return c.since(7)
@@ -295,5 +295,7 @@ func (c *change) done(i int, to Phase) {
 		c.turnEnded(int(u.origin.parent), i)
 	case agentCall:
 		c.callEnded(int(u.origin.parent), i)
+	case agentSummary:
+		c.summaryEnded(int(u.origin.parent), i)
 	}
 }

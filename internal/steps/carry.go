@@ -83,13 +83,18 @@ func carriedLabel(s *State, i int) *Degraded {
 	return nil
 }
 
-// agentLabel is the label of the first turn or call of an agent that has one.
+// agentLabel is the label of the first turn, call or summary of an agent that has one.
 func (s *State) agentLabel(u *Unit) *Degraded {
+	var units []int
 	for _, t := range u.loop.turns {
-		for _, k := range append([]int{t.unit}, t.calls...) {
-			if d := s.Units[k].Degraded; d != nil {
-				return &Degraded{Step: u.ID, Rung: d.Rung, Cause: s.Units[k].Spoken() + ": " + d.Cause, Age: d.Age}
-			}
+		units = append(append(units, t.unit), t.calls...)
+	}
+	for k := range u.loop.summaries {
+		units = append(units, u.loop.summaries[k].unit)
+	}
+	for _, k := range units {
+		if d := s.Units[k].Degraded; d != nil {
+			return &Degraded{Step: u.ID, Rung: d.Rung, Cause: s.Units[k].Spoken() + ": " + d.Cause, Age: d.Age}
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ func (u *Unit) detach() {
 	}
 	if u.loop != nil {
 		l := *u.loop
-		l.turns, l.made, l.unsettled, l.notes, l.kept = slices.Clone(l.turns), maps.Clone(l.made), maps.Clone(l.unsettled), slices.Clone(l.notes), slices.Clone(l.kept)
+		l.turns, l.summaries, l.made, l.unsettled, l.notes, l.kept = slices.Clone(l.turns), slices.Clone(l.summaries), maps.Clone(l.made), maps.Clone(l.unsettled), slices.Clone(l.notes), slices.Clone(l.kept)
 		for n := range l.turns {
 			l.turns[n].calls = slices.Clone(l.turns[n].calls)
 		}

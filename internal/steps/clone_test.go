@@ -20,8 +20,9 @@ func TestACloneSharesOnlyWhatIsNeverWritten(t *testing.T) {
 		reflect.TypeFor[Escalation]():    {"Approvals", "ApprovalSeqs", "Question", "Deadline", "Fault", "Allowed", "Opened", "Ended", "Decision"},
 		reflect.TypeFor[AttemptRecord](): {"Fault", "Queued", "Started", "Ended", "Lost", "Usage", "begun", "claimed", "mayRunUntil"},
 		reflect.TypeFor[fan]():           {"items"},
-		reflect.TypeFor[loop]():          {"turns", "extra", "made", "unsettled", "hold", "clock", "notes", "kept"},
+		reflect.TypeFor[loop]():          {"turns", "summaries", "extra", "made", "unsettled", "hold", "clock", "notes", "kept"},
 		reflect.TypeFor[turn]():          {"calls"},
+		reflect.TypeFor[summary]():       {"hold"},
 	}
 	for typ, fields := range known {
 		for f := range typ.Fields() {

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Conversation is what a model is asked in one turn of an agent: the parameters of a rung `model`. Each part of it stands on
@@ -43,13 +43,21 @@ type OfferedTool struct {
 	InputSchema json.RawMessage `json:"input_schema"`
 }
 
-// Turn is the conversation that attempt a asks the model to go on with; false if a is no turn of an agent.
-func (s *State) Turn(a Attempt) (Conversation, bool) {
+// Conversation is what attempt a asks the model: to go on with a turn of an agent, or to summarise some; false if a is neither.
+func (s *State) Conversation(a Attempt) (Conversation, bool) {
 	i := s.Unit(a.Step)
-	if i < 0 || s.Units[i].origin.kind != agentTurn {
+	if i < 0 || !s.Units[i].asksModel() {
 		return Conversation{}, false
 	}
-	agent := int(s.Units[i].origin.parent)
+	o := s.Units[i].origin
+	if o.kind == agentSummary {
+		return s.askSummary(int(o.parent), &s.Units[o.parent].loop.summaries[o.item-1]), true
+	}
+	return s.askTurn(int(o.parent), int(o.item)-1), true
+}
+
+// askTurn is what the model of an agent is asked after so many turns.
+func (s *State) askTurn(agent, turns int) Conversation {
 	n, l := s.Program.Nodes[s.Units[agent].Node].Agent, s.Units[agent].loop
 	c := Conversation{Instructions: l.instructions, OutputSchema: n.OutputSchema, MaxTokens: n.MaxOutputTokens}
 	for _, t := range n.Tools {
@@ -59,45 +67,30 @@ func (s *State) Turn(a Attempt) (Conversation, bool) {
 		}
 		c.Tools = append(c.Tools, OfferedTool{t.Call, t.Description, schema})
 	}
-	c.Messages = append(c.Messages, Message{Role: "user", Text: l.prompt})
-	turns := int(s.Units[i].origin.item) - 1
-	shown := l.shown(0, turns)
-	if keep := n.KeepTurns; keep > 0 && len(shown) > keep {
-		c.Messages[0].Text += s.leftOut(agent, shown[:len(shown)-keep])
-		shown = shown[len(shown)-keep:]
-	}
-	for k := range turns {
-		if slices.Contains(shown, k) {
-			c.Messages = s.addTurn(c.Messages, k+1, &l.turns[k])
-		}
+	p := s.past(agent, turns)
+	c.Messages = append(c.Messages, Message{Role: "user", Text: l.prompt + s.saidOfPast(agent, p)})
+	for k := range p.upto {
 		c.Messages = s.addNotes(c.Messages, l, k+1)
 	}
+	c.Messages = s.addTurns(c.Messages, l, p.upto, turns)
 	if l.last && turns == len(l.turns)-1 {
 		c.NoCalls = true
 		c.Messages = append(c.Messages, Message{Role: "user", Text: "You have reached a limit. Answer now, as well as you can with what you know, without calling a tool, and say what is missing."})
 	}
-	return c, true
+	return c
 }
 
-// leftOut says what an agent's model is not shown any more: nothing is left out silently.
-func (s *State) leftOut(agent int, turns []int) string {
-	l, made := s.Units[agent].loop, map[string]int{}
-	for _, k := range turns {
-		for _, u := range l.turns[k].calls {
-			if s.Tool(u) != noTool {
-				made[CallName(s.Tool(u).Name)]++
-			}
+// addTurns appends what an agent's model may be shown of its turns from number `from` on, before number `to`, counted from 0, and
+// all that people wrote meanwhile.
+func (s *State) addTurns(list []Message, l *loop, from, to int) []Message {
+	shown := l.shown(from, to)
+	for k := from; k < to; k++ {
+		if len(shown) > 0 && shown[0] == k {
+			list, shown = s.addTurn(list, k+1, &l.turns[k]), shown[1:]
 		}
+		list = s.addNotes(list, l, k+1)
 	}
-	var calls []string
-	for _, name := range slices.Sorted(maps.Keys(made)) {
-		calls = append(calls, fmt.Sprintf("%s %d times", name, made[name]))
-	}
-	text := fmt.Sprintf("\n\n(Your first %s are left out here", plural(len(turns), "turn"))
-	if calls != nil {
-		text += "; in them you have called " + strings.Join(calls, ", ")
-	}
-	return text + ".)"
+	return list
 }
 
 // addTurn appends what the model said in turn k, and what came of it.
@@ -181,15 +174,40 @@ func (s *State) resultOf(i int) (text string, failed bool) {
 	if s.strange(i) {
 		notes["untrusted"] = asData
 	}
-	if len(notes) == 0 {
-		return plain(u.Output), false
+	text, left := s.shownOf(i)
+	switch {
+	case len(notes) == 0 && left == "":
+		return text, false
+	case len(notes) == 0:
+		return text + "\n\n(" + left + ")", false
+	case left == "":
+		notes["output"] = orNull(u.Output)
+	default:
+		notes["output"], notes["left_out"] = text, left
 	}
-	notes["output"] = orNull(u.Output)
 	b, err := json.Marshal(notes)
 	if err != nil {
-		return plain(u.Output), false
+		return text, false
 	}
 	return string(b), false
+}
+
+// shownOf is what an agent's model is shown of the output of call i, and what it is told of the rest; empty: that is all.
+func (s *State) shownOf(i int) (text, left string) {
+	text = plain(s.Units[i].Output)
+	keep := s.Program.Nodes[s.Units[i].Node].Agent.KeepOutput
+	if keep == 0 || len(text) <= keep {
+		return text, ""
+	}
+	all := len(text)
+	for !utf8.RuneStart(text[keep]) {
+		keep--
+	}
+	left = fmt.Sprintf("these are the first %d of %d bytes, and the other %d are left out", keep, all, all-keep)
+	if s.Tool(i).Effects == EffectsNone {
+		return text[:keep], left + ": if you need more of it, call this tool for a smaller part, where it can give one"
+	}
+	return text[:keep], left + ": do not call this tool again to see them"
 }
 
 // noResult is what the model is told of a call that has none.

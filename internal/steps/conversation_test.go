@@ -21,7 +21,7 @@ func played(t *testing.T, lines string) *stepstest.Story {
 
 func conversationOf(t *testing.T, st *stepstest.Story, turn string) steps.Conversation {
 	t.Helper()
-	c, ok := st.State.Turn(steps.Attempt{Step: turn, Try: 1})
+	c, ok := st.State.Conversation(steps.Attempt{Step: turn, Try: 1})
 	if !ok {
 		t.Fatalf("%s is no turn", turn)
 	}

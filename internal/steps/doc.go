@@ -26,7 +26,8 @@
 //	approval.go           approvals before a call (canonical.go: what exactly is approved); denial.go: rejections
 //	forged.go             messages that the run never wanted
 //	question.go           rungs that are a person
-//	agent.go              steps whose calls a model proposes; agentlimit.go: how far they go; conversation.go: what a model is asked
+//	agent.go              steps whose calls a model proposes; agentlimit.go: how far they go; conversation.go: what a model is asked;
+//	                      agentsummary.go: when its first turns are summarised; summarytext.go: what it and its summaries are told of them
 //	objection.go          workers whose tools file is stricter than the submitted one; toolpolicy.go: how two are joined
 //	clock.go, ending.go   what time alone does, and how a run ends and is undone
 //	epoch.go, name.go     rules by age, and whose name is whose; early.go: names that are used up

@@ -99,7 +99,7 @@ func (c *change) verbs(e *Escalation) []Verb {
 		return c.Tool(i).Approval.Decisions
 	case e.Question != nil:
 		return []Verb{VerbAnswer, VerbSkip, VerbAbort}
-	case c.Units[i].origin.kind == agentTurn:
+	case c.Units[i].asksModel():
 		return []Verb{VerbRetry, VerbAnswer, VerbSkip, VerbAbort}
 	case e.Kind == KindUnknown && c.Tool(i).Verify != nil:
 		return []Verb{VerbVerify, VerbAnswer, VerbRetry, VerbSkip, VerbAbort}

@@ -44,7 +44,7 @@ func (c *change) react(i int, f Fault) {
 		c.giveUp(i, f)
 		return
 	}
-	if c.tooMany(i, f) {
+	if c.Units[i].origin.kind != agentSummary && c.tooMany(i, f) {
 		c.ask(i, KindFailure, f)
 		return
 	}

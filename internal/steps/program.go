@@ -111,6 +111,9 @@ func (n *Node) tools() []*Tool {
 				list = append(list, t.Undo.Tool)
 			}
 		}
+		if n.Agent.Summary != nil {
+			list = append(list, n.Agent.Summary.Tool)
+		}
 	}
 	if n.Undo != nil {
 		list = append(list, n.Undo.Tool)

@@ -26,6 +26,7 @@ import (
 //   - what was done in a turn taken back is not made again before each such call has given its result once more;
 //   - an agent at work has a turn or a call at work, or its last one asked about;
 //   - the ladder's limits hold;
+//   - an agent's summaries are as few as they are to be, and nobody is asked because one has failed;
 //   - whatever a worker may still begin is not over (see stepstest.World);
 //
 // and at the end that the fold of the log is the same wherever it is cut.
@@ -443,6 +444,7 @@ func (g *player) check() {
 	g.checkApproved()
 	g.checkStrangers()
 	g.checkLadders()
+	g.checkSummaries()
 	g.checkTakenBack()
 	if got, want := g.Have(), stepstest.WantedText(steps.Wants(g.State, nil), g.State); got != want {
 		g.Fatalf("after %+v differences add up to\n%s\nbut wanted is\n%s", g.Records[len(g.Records)-1], got, want)
@@ -512,6 +514,56 @@ func (g *player) again(r steps.Record, before string) {
 	}
 }
 
+// checkSummaries: one for each keep_turns turns, after which its model is shown less than twice as many in full.
+func (g *player) checkSummaries() {
+	for i := range g.State.Units {
+		w, ok := g.State.AgentWork(i)
+		if !ok || g.State.Program.Nodes[g.State.Units[i].Node].Agent.Summary == nil {
+			continue
+		}
+		keep, made, broken := g.State.Program.Nodes[g.State.Units[i].Node].Agent.KeepTurns, 0, 0
+		for _, m := range w.Summaries {
+			if m.Made == made { // the one before it was broken off at a limit
+				broken++
+			}
+			if made = m.Made; m.Upto > m.Made-keep || m.From > m.Upto {
+				g.Fatalf("a summary of turns %d to %d after %d, of which %d stay", m.From, m.Upto, m.Made, keep)
+			}
+		}
+		if n := len(w.Summaries) - broken; n > len(w.Turns)/keep {
+			g.Fatalf("%d summaries for %d turns", n, len(w.Turns))
+		}
+		g.checkShown(i, w, keep)
+	}
+}
+
+func (g *player) checkShown(i int, w steps.AgentWork, keep int) {
+	for n, turn := range w.Turns {
+		c, ok := g.State.Conversation(steps.Attempt{Step: g.State.Units[turn.Unit].ID})
+		if !ok {
+			g.Fatalf("nothing is asked in turn %d", n+1)
+		}
+		full := 0
+		for _, m := range c.Messages {
+			if m.Role == "assistant" {
+				full++
+			}
+		}
+		if full >= 2*keep && !(w.Last && n == len(w.Turns)-1) {
+			g.Fatalf("%d turns are shown in full in turn %d of %s:\n%s", full, n+1, g.State.Units[i].ID, stepstest.Picture(g.State))
+		}
+	}
+	for n := range g.State.Escalations {
+		e := &g.State.Escalations[n]
+		if e.Unit == steps.RunUnit || !g.State.Units[e.Unit].IsSummary() || e.Kind == steps.KindQuestion || e.Kind == steps.KindUnknown {
+			continue
+		}
+		if e.Fault.Class != steps.PolicyDenied {
+			g.Fatalf("people are asked about %s: %s", g.State.Units[e.Unit].ID, e.Fault.Error())
+		}
+	}
+}
+
 func (g *player) checkLadders() {
 	for i := range g.State.Units {
 		u, tool := &g.State.Units[i], g.State.Tool(i)
@@ -547,14 +599,14 @@ func (g *player) drain() {
 		case len(w.Withdraw) > 0:
 			g.takeClaims()
 		case len(w.Steps) > 0:
-			g.say(steps.Succeeded{Attempt: w.Steps[0].Attempt, Output: json.RawMessage(`[1]`)})
+			g.say(steps.Succeeded{Attempt: w.Steps[0].Attempt, Output: g.output(w.Steps[0])})
 		case len(w.Escalations) > 0:
 			e := g.State.Escalations[w.Escalations[0]]
 			verb := e.Allowed[len(e.Allowed)-1]
 			if e.Unit == steps.RunUnit && e.Kind == steps.KindDeadline {
 				verb = steps.VerbRetry
 			}
-			if e.Kind == steps.KindApproval {
+			if slices.Contains(e.Allowed, steps.VerbApprove) {
 				g.approveAll(w.Escalations[0])
 				break
 			}
@@ -592,7 +644,7 @@ func (g *player) isUndone(i int) bool {
 	st := s.Program.Nodes[u.Node].Step
 	byTool := g.plan.Tools[s.Tool(i).Name].Undo != nil && !st.Stays
 	switch {
-	case u.IsUndo(), u.IsTurn(), u.FannedOut() && !u.Loops(), u.ResultOf() >= 0:
+	case u.IsUndo(), u.IsTurn(), u.IsSummary(), u.FannedOut() && !u.Loops(), u.ResultOf() >= 0:
 		return false
 	case u.IsCall():
 		return byTool && (st.Compensate == nil || s.Units[u.Agent()].State() != steps.StepSucceeded)
@@ -655,7 +707,7 @@ func drawTool(t *rapid.T) map[string]string {
 	one := func(name string, of ...string) string { return rapid.SampledFrom(of).Draw(t, name) }
 	return map[string]string{
 		"rungs": one("rungs", "a", "a,b", "a,b,c", "a,cached", "a,human", "human,b"), "max": one("max", "1", "2", "3"),
-		"trust": one("trust", "", "", "untrusted"), "approval": one("approval", "", "", "always", "json:true", "json:false", "untrusted", "fail"), "approvers": one("approvers", "1", "2"), "others": one("others", "", "yes"),
+		"price": one("price", "", "", "10000"), "trust": one("trust", "", "", "untrusted"), "approval": one("approval", "", "", "always", "json:true", "json:false", "untrusted", "fail"), "approvers": one("approvers", "1", "2"), "others": one("others", "", "yes"),
 		"deadline": one("deadline", "", "2s"), "on_deadline": one("on_deadline", "escalate", "fail", "fallback", "park"),
 		"on_reject": one("on_reject", "", "skip", "fail", "fallback"), "ask": one("ask", "", "2s"), "on_ask": one("on_ask", "escalate", "fail", "fallback", "park"),
 		"verify": one("verify", "", "", "output-is:[1]", "fail"),
@@ -690,12 +742,20 @@ func drawStep(t *rapid.T, p *stepstest.Plan, i int) steps.Step {
 
 func drawAgent(t *rapid.T) *steps.Agent {
 	few := func(name string) int { return rapid.IntRange(1, 3).Draw(t, name) }
+	var summary *steps.Summary
+	if rapid.Bool().Draw(t, "summary") {
+		tool := rapid.SampledFrom([]string{"none", "idempotent", "unsafe"}).Draw(t, "summary's model")
+		summary = &steps.Summary{Model: tool, MaxOutputTokens: 10}
+	}
 	return &steps.Agent{
+		KeepTurns: 1, KeepOutput: rapid.IntRange(0, 3).Draw(t, "keep_output"), Summary: summary,
 		Prompt: json.RawMessage(strconv.Quote(rapid.SampledFrom([]string{`json:"go"`, `json:"go"`, "fail", "json:1"}).Draw(t, "prompt"))), Tools: []string{"none", "idempotent", "unsafe"},
 		OnLimit: rapid.SampledFrom([]steps.OnLimit{steps.LimitEscalate, steps.LimitFinish, steps.LimitFail}).Draw(t, "on_limit"), MaxOutputTokens: 10,
 		Limits: steps.AgentLimits{
-			Turns: few("turns"), Calls: few("calls"), Repeats: few("repeats"), Refusals: few("refusals"), Tokens: int64(rapid.IntRange(0, 30).Draw(t, "tokens")),
-			Time: steps.Duration(rapid.IntRange(0, 2).Draw(t, "time")) * steps.Duration(10*time.Second),
+			Turns: rapid.IntRange(1, 6).Draw(t, "turns"), Calls: rapid.IntRange(1, 9).Draw(t, "calls"), Repeats: few("repeats"), Refusals: few("refusals"),
+			Tokens: rapid.SampledFrom([]int64{0, 0, 20, 60}).Draw(t, "tokens"),
+			USD:    steps.Dollars(float64(rapid.IntRange(0, 2).Draw(t, "usd")) * 15),
+			Time:   steps.Duration(rapid.IntRange(0, 2).Draw(t, "time")) * steps.Duration(10*time.Second),
 		},
 	}
 }

@@ -15,12 +15,15 @@ func (u *Unit) IsItem() bool { return u.origin.kind == fanItem }
 // IsUndo reports whether the unit is the compensation of another.
 func (u *Unit) IsUndo() bool { return u.origin.kind == undo }
 
-// FannedOut reports whether the unit is a for_each step whose items, or an agent step whose turns and calls, are units of
+// FannedOut reports whether the unit is a for_each step whose items, or an agent step whose turns, calls and summaries, are units of
 // their own. It has no attempts itself.
 func (u *Unit) FannedOut() bool { return u.fan != nil || u.loop != nil }
 
 // IsTurn reports whether the unit is a turn of an agent: it asks the model.
 func (u *Unit) IsTurn() bool { return u.origin.kind == agentTurn }
+
+// IsSummary reports whether the unit is a summary of an agent's turns: it asks the model of those.
+func (u *Unit) IsSummary() bool { return u.origin.kind == agentSummary }
 
 // IsCall reports whether the unit is a call that an agent has proposed.
 func (u *Unit) IsCall() bool { return u.origin.kind == agentCall }
@@ -28,7 +31,7 @@ func (u *Unit) IsCall() bool { return u.origin.kind == agentCall }
 // Loops reports whether the unit is an agent step that has begun.
 func (u *Unit) Loops() bool { return u.loop != nil }
 
-// Agent is the unit of the agent whose turn or call unit u is; -1 for any other unit.
+// Agent is the unit of the agent whose turn, call or summary unit u is; -1 for any other unit.
 func (u *Unit) Agent() int {
 	if !u.ofAgent() {
 		return -1
@@ -119,8 +122,20 @@ func (s *State) KeyRun() string { return s.keyRun }
 type AgentWork struct {
 	Instructions, Prompt string
 	Turns                []AgentTurn
-	Limits, Used         AgentLimits // the limits with what people have added; 0 is none, where there may be none
-	Last                 bool        // its model is asked for the last time, without tools
+	Summaries            []AgentSummary // of its first turns
+	Limits, Used         AgentLimits    // the limits with what people have added; 0 is none, where there may be none
+	Last                 bool           // its model is asked for the last time, without tools
+}
+
+// AgentSummary is what an agent's model reads in place of its first turns.
+type AgentSummary struct {
+	Unit    int
+	Text    string // empty: there is none
+	Made    int    // turns that had begun
+	From    int    // number of the first turn that it is made of, beside the summary before it
+	Upto    int    // number of the last turn that it stands for
+	Missing int    // turns up to that one which are in no summary
+	Read    bool   // it is what the model reads now
 }
 
 // AgentNote is what a person has written to an agent.
@@ -176,6 +191,11 @@ func (s *State) AgentWork(i int) (AgentWork, bool) {
 			}
 		}
 		w.Turns = append(w.Turns, t)
+	}
+	read := s.past(i, len(l.turns)).read.index()
+	for k := range l.summaries {
+		m := &l.summaries[k]
+		w.Summaries = append(w.Summaries, AgentSummary{m.unit, s.summed(m), m.made, m.from + 1, m.upto, m.missing, k == read})
 	}
 	return w, true
 }

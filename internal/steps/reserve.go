@@ -1,6 +1,6 @@
 package steps
 
-// reserve is the most that one try of a turn takes, as far as can be known before it. It counts for a try of which nobody
+// reserve is the most that one try of a turn or of a summary takes, as far as can be known before it. It counts for a try of which nobody
 // knows what it took.
 type reserve struct {
 	input, output int64 // tokens
@@ -14,13 +14,29 @@ const framing = 1000
 // being at least a byte, and writes as much as it may.
 func (c *change) estimate(i int) reserve {
 	n := c.Program.Nodes[i].Agent
-	r := reserve{input: c.toRead(i), output: int64(n.MaxOutputTokens)}
-	for _, rung := range c.Tool(i).Rungs {
+	return reserve{input: c.toRead(i), output: int64(n.MaxOutputTokens)}.priced(c.Tool(i))
+}
+
+// priced is r with what it costs on the dearest rung of a tool.
+func (r reserve) priced(t *Tool) reserve {
+	for _, rung := range t.Rungs {
 		if rung.Price != nil {
 			r.cost = max(r.cost, rung.Price.Of(Usage{Input: r.input, Output: r.output}))
 		}
 	}
 	return r
+}
+
+// holdOf is what is reserved for a try of unit i; nil where it asks no model for an agent.
+func (c *change) holdOf(i int) *reserve {
+	of := &c.Units[i].origin
+	switch of.kind {
+	case agentTurn:
+		return &c.Units[of.parent].loop.hold
+	case agentSummary:
+		return &c.Units[of.parent].loop.summaries[of.item-1].hold
+	}
+	return nil
 }
 
 // toRead is how many tokens the model of agent i reads next at most.
@@ -50,6 +66,9 @@ func (c *change) toRead(i int) (tokens int64) {
 			tokens += int64(len(c.noteText(l, n)))
 		}
 	}
+	if len(l.summaries) > 0 && l.tried() == len(l.turns) {
+		tokens += int64(len(c.saidOfPast(i, c.past(i, len(l.turns)))))
+	}
 	return tokens
 }
 
@@ -57,11 +76,11 @@ func (r *Rung) isModel() bool { return r.Executor == "model" || r.Price != nil }
 
 // reserved counts what was reserved for n executions of the current attempt of unit i, if it asks an agent's model.
 func (c *change) reserved(i, n int) {
-	of := &c.Units[i].origin
-	if of.kind != agentTurn {
+	hold := c.holdOf(i)
+	if hold == nil {
 		return
 	}
-	rec, hold := c.Units[i].Current(), c.Units[of.parent].loop.hold
+	rec := c.Units[i].Current()
 	rec.Cost += hold.cost * Money(n)
 	rec.uncounted += (hold.input + hold.output) * int64(n)
 }

@@ -107,6 +107,9 @@ func (s *State) Unit(id string) int {
 	if l := s.Units[i].loop; l != nil && rest[0] == 't' && !strings.HasSuffix(rest, undoSuffix) {
 		return l.find(rest[1:])
 	}
+	if l := s.Units[i].loop; l != nil && rest[0] == 's' {
+		return l.findSummary(rest[1:])
+	}
 	if f := s.Units[i].fan; f != nil && rest != "undo" {
 		n, err := strconv.Atoi(strings.TrimSuffix(rest, undoSuffix))
 		if err != nil || n < 0 || n >= len(f.items) {
@@ -148,6 +151,8 @@ func (s *State) pinned(i int) *Tool {
 		return noTool
 	case o.kind == agentCall:
 		return n.Agent.Tools[o.item].Tool
+	case o.kind == agentSummary:
+		return n.Agent.Summary.Tool
 	}
 	return n.Tool
 }

@@ -2,6 +2,7 @@ package steps_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func (g *player) checkTakenBack() {
 	}
 }
 
-// atWork reports whether a turn of an agent or a call is not over.
+// atWork reports whether a turn of an agent, a call or a summary is not over.
 func (g *player) atWork(w steps.AgentWork) bool {
 	for _, t := range w.Turns {
 		if !g.State.Units[t.Unit].Over() {
@@ -51,7 +52,7 @@ func (g *player) atWork(w steps.AgentWork) bool {
 			}
 		}
 	}
-	return false
+	return slices.ContainsFunc(w.Summaries, func(m steps.AgentSummary) bool { return !g.State.Units[m.Unit].Over() })
 }
 
 // checkKept: a call shows the result of one that was done in a turn taken back, which no other turn that counts shows, and has

@@ -20,7 +20,7 @@ func (c *change) distrustAll(tool string) {
 		}
 		c.distrust(i)
 		switch o := c.Units[i].origin; o.kind {
-		case fanItem, agentTurn, agentCall:
+		case fanItem, agentTurn, agentCall, agentSummary:
 			c.warn(int(o.parent), c.Units[i].stranger)
 		}
 	}

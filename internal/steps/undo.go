@@ -15,7 +15,7 @@ func (s *State) undoing(i int) *Undo {
 	u := &s.Units[i]
 	n := &s.Program.Nodes[u.Node]
 	switch {
-	case u.origin.kind == undo, u.origin.kind == agentTurn, u.fan != nil, u.shows != 0:
+	case u.origin.kind == undo, u.asksModel(), u.fan != nil, u.shows != 0:
 		return nil
 	case u.origin.kind != agentCall:
 		return s.inForce(n.Undo)

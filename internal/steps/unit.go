@@ -8,7 +8,7 @@ import (
 
 // Unit is what can have attempts: a plan step, an item of a for_each step, or the compensation of either.
 type Unit struct {
-	ID       string          // `<step>`, `<step>~<i>`, `<unit>~undo`; of an agent `<step>~t<turn>` and `<step>~t<turn>.<position>`
+	ID       string          // `<step>`, `<step>~<i>`, `<unit>~undo`; of an agent `<step>~t<turn>`, `<step>~t<turn>.<position>` and `<step>~s<summary>`
 	Node     int             // index of Program.Nodes
 	Since    uint64          // sequence of the record that put it into its state
 	Round    int             // from 0; grows when a person sends it back
@@ -51,8 +51,8 @@ func (m mark) index() int { return int(m) - 1 }
 // origin says what a unit is. It never changes.
 type origin struct {
 	kind   unitKind
-	parent int32 // item: its for_each unit; undo: the unit that it undoes; turn and call: their agent's unit
-	item   int32 // index of the item; number of the turn; of a call the index of its tool, -1 for one that does not exist
+	parent int32 // item: its for_each unit; undo: the unit that it undoes; turn, call and summary: their agent's unit
+	item   int32 // index of the item; number of the turn or summary; of a call the index of its tool, -1 for one that does not exist
 }
 
 type unitKind uint8
@@ -63,6 +63,7 @@ const (
 	undo
 	agentTurn
 	agentCall
+	agentSummary
 )
 
 // outgoing is the attempt that is out. It means something only while [Phase.out] does.
@@ -109,7 +110,7 @@ func (u *Unit) Phase() Phase { return u.phase }
 // Spoken is the unit's name as people read it: `ship`, `ship[2]` for an item, `undo ship`.
 func (u *Unit) Spoken() string {
 	base, undone := strings.CutSuffix(u.ID, undoSuffix)
-	if step, item, ok := strings.Cut(base, "~"); ok && item[0] == 't' {
+	if step, item, ok := strings.Cut(base, "~"); ok && (item[0] == 't' || item[0] == 's') {
 		base = step + " " + item
 	} else if ok {
 		base = step + "[" + item + "]"

@@ -205,8 +205,8 @@ func (p *Plan) addStep(id string, o map[string]string) {
 	p.Plan.Steps = append(p.Plan.Steps, s)
 }
 
-// parseAgent reads agent=<tool>,... prompt=, turns=, calls=, tokens=, usd=, time=, repeats=, refusals=, on_limit=, keep_turns=, answer=<JSON that
-// its answer must be>.
+// parseAgent reads agent=<tool>,... prompt=, turns=, calls=, tokens=, usd=, time=, repeats=, refusals=, on_limit=, keep_turns=,
+// keep_output=, summary=<tool>, answer=<JSON that its answer must be>.
 func parseAgent(o map[string]string) *steps.Agent {
 	number := func(name string, none int) int {
 		if o[name] == "" {
@@ -217,9 +217,13 @@ func parseAgent(o map[string]string) *steps.Agent {
 	}
 	usd, _ := strconv.ParseFloat(o["usd"], 64)
 	prompt, _ := json.Marshal(cmp.Or(o["prompt"], `json:"do_it"`)) // a text is always JSON
+	var summary *steps.Summary
+	if o["summary"] != "" {
+		summary = &steps.Summary{Model: o["summary"], MaxOutputTokens: 100}
+	}
 	return &steps.Agent{
-		KeepTurns: number("keep_turns", 0),
-		Prompt:    prompt, Tools: strings.Split(o["agent"], ","), MaxOutputTokens: 1000,
+		KeepTurns: number("keep_turns", 0), KeepOutput: number("keep_output", 0), Summary: summary,
+		Prompt: prompt, Tools: strings.Split(o["agent"], ","), MaxOutputTokens: 1000,
 		OnLimit: steps.OnLimit(cmp.Or(o["on_limit"], string(steps.LimitEscalate))), OutputSchema: json.RawMessage(o["answer"]),
 		Limits: steps.AgentLimits{
 			Turns: number("turns", steps.DefaultTurns), Calls: number("calls", steps.DefaultCalls), Tokens: int64(number("tokens", 0)),
@@ -236,6 +240,10 @@ func (p *Plan) agent(a *steps.Agent) *steps.AgentNode {
 	var prompt string
 	_ = json.Unmarshal(a.Prompt, &prompt) // parseAgent has written it
 	n := &steps.AgentNode{Agent: a, Prompt: Expression(prompt)}
+	if a.Summary != nil {
+		t := p.Tools[a.Summary.Model]
+		n.Summary = &steps.SummaryNode{Summary: a.Summary, Tool: &t}
+	}
 	for _, name := range a.Tools {
 		t := p.Tools[name]
 		n.Tools = append(n.Tools, steps.AgentTool{Call: steps.CallName(name), Tool: &t, CheckInput: func(raw json.RawMessage) error {

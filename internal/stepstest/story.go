@@ -19,6 +19,7 @@ type Story struct {
 
 	lines map[string]string // what the last trace said of each part
 	seen  string            // what was wanted then
+	asks  string            // what a model is asked, where the last command wants to see that
 }
 
 // NewStory begins a story.
@@ -100,6 +101,8 @@ func (st *Story) event(w []string) {
 		st.Add(steps.Cancelled{By: "ann"})
 	case "steer": // steer STEP ID TEXT...
 		st.Add(steps.Steered{Step: at(1), ID: at(2), By: "ann", Text: strings.Join(w[min(3, len(w)):], " ")})
+	case "asks": // asks UNIT: what a model of an agent is asked there, a message a line
+		st.asks = st.asked(at(1))
 	case "take-back": // take-back STEP ID TURN TEXT...
 		n, _ := strconv.Atoi(at(3))
 		st.Add(steps.Steered{Step: at(1), ID: at(2), By: "ann", TakeBack: n, Text: strings.Join(w[min(4, len(w)):], " ")})
@@ -114,6 +117,26 @@ func (st *Story) event(w []string) {
 		}
 		st.attempt(a, w, at)
 	}
+}
+
+// asked is what a turn or a summary of an agent asks its model.
+func (st *Story) asked(unit string) string {
+	asks, ok := st.State.Conversation(steps.Attempt{Step: unit})
+	if !ok {
+		return "  nobody is asked in " + unit + "\n"
+	}
+	var b strings.Builder
+	if len(asks.Tools) == 0 {
+		fmt.Fprintf(&b, "  %q, %d tokens at most\n", asks.Instructions, asks.MaxTokens)
+	}
+	for _, m := range asks.Messages {
+		fmt.Fprintf(&b, "  %s %s%q", m.Role, m.Call, m.Text)
+		for _, c := range m.Calls {
+			fmt.Fprintf(&b, " %s %s:%s", c.ID, c.Name, c.Arguments)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
 }
 
 // decision adds what a person decides; false for any other word.
@@ -222,6 +245,10 @@ func (st *Story) approve(id string, v steps.Verb, by, params string) {
 func (st *Story) Trace() string {
 	if st.State == nil {
 		return ""
+	}
+	if asks := st.asks; asks != "" {
+		st.asks = ""
+		return asks
 	}
 	now := map[string]string{}
 	var order []string

@@ -7,17 +7,17 @@ import (
 	"belay/internal/steps"
 )
 
-// converse puts together what a turn of an agent asks the model. The message does not have it: each part of a conversation
+// converse puts together what a turn of an agent, or a summary of some, asks the model. The message does not have it: each part of a conversation
 // stands on the run's log once, and this worker reads on there. False: the message has been handled.
 func (j *job) converse() bool {
-	if !steps.IsTurn(j.m.Step) {
+	if !steps.IsTurn(j.m.Step) && !steps.IsSummary(j.m.Step) {
 		return true
 	}
 	var asks steps.Conversation
 	var found bool
 	err := j.withState(func(s *steps.State) {
 		if s != nil {
-			asks, found = s.Turn(j.m.Attempt)
+			asks, found = s.Conversation(j.m.Attempt)
 		}
 	})
 	switch {
@@ -26,7 +26,7 @@ func (j *job) converse() bool {
 		j.park(time.Second)
 		return false
 	case !found:
-		f := steps.Fault{Class: steps.PolicyDenied, Acted: steps.ActedNo, Message: "the run has no such turn of an agent"}
+		f := steps.Fault{Class: steps.PolicyDenied, Acted: steps.ActedNo, Message: "the run has no such turn or summary of an agent"}
 		j.refused(f)
 		j.report(j.failed(f, 0))
 		return false
@@ -40,7 +40,7 @@ func (j *job) converse() bool {
 	return true
 }
 
-// params are the parameters of the call: those in the message or, of a turn of an agent, the conversation.
+// params are the parameters of the call: those in the message or, of a turn or summary of an agent, the conversation.
 func (j *job) params() json.RawMessage {
 	if j.asks != nil {
 		return j.asks
