@@ -66,6 +66,7 @@ func agent(a view.Agent) belaytype.Agent {
 	return belaytype.Agent{
 		Step: a.Step, Model: a.Model, State: belaytype.StepState(a.State), Instructions: a.Instructions, Prompt: a.Prompt, Earlier: a.Earlier,
 		Turns: each(a.Turns, agentTurn), Limits: agentLimits(a.Limits), Used: agentLimits(a.Used), Last: a.Last, People: each(a.People, question),
+		Summaries: each(a.Summaries, agentSummary),
 	}
 }
 
@@ -82,6 +83,14 @@ func agentTurn(t view.AgentTurn) belaytype.AgentTurn {
 		Back:     maybe(t.Back, func(b view.TakenBack) belaytype.TakenBack { return belaytype.TakenBack(b) }),
 		Degraded: t.Degraded, AnswerBy: t.AnswerBy, Class: belaytype.Class(t.Class), Message: t.Message, People: each(t.People, question),
 		Took: belaytype.Duration(t.Took), Tokens: t.Tokens, Cost: belaytype.Money(t.Cost),
+	}
+}
+
+func agentSummary(m view.AgentSummary) belaytype.AgentSummary {
+	return belaytype.AgentSummary{
+		Step: m.Step, Number: m.Number, State: belaytype.StepState(m.State), Rung: m.Rung, After: m.After, First: m.First, Upto: m.Upto, Missing: m.Missing,
+		Text: m.Text, Read: m.Read, Degraded: m.Degraded, AnswerBy: m.AnswerBy, Class: belaytype.Class(m.Class), Message: m.Message, People: each(m.People, question),
+		Took: belaytype.Duration(m.Took), Tokens: m.Tokens, Cost: belaytype.Money(m.Cost),
 	}
 }
 

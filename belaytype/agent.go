@@ -8,17 +8,18 @@ import (
 // Agent is an agent step of a run: what it was asked, what its model said and called, and how much of
 // its limits that took. Long texts are cut, and end with …: whole, they are the outputs of the steps that are named here.
 type Agent struct {
-	Step         string      `json:"step"`                   // the step's id
-	Model        string      `json:"model"`                  // the tool that asks the model
-	State        StepState   `json:"state"`                  // where it stands
-	Instructions string      `json:"instructions,omitempty"` // what the model is told first
-	Prompt       string      `json:"prompt"`                 // its task
-	Earlier      int         `json:"earlier,omitempty"`      // turns before the first one here
-	Turns        []AgentTurn `json:"turns"`                  // oldest first
-	Limits       AgentLimits `json:"limits"`                 // with what people have added; none where there is no number
-	Used         AgentLimits `json:"used"`                   // of each limit; where nobody knows what a turn cost, what was reserved for it counts
-	Last         bool        `json:"last,omitempty"`         // it is asked for the last time, without tools
-	People       []Question  `json:"people,omitempty"`       // what people were asked about its limits
+	Step         string         `json:"step"`                   // the step's id
+	Model        string         `json:"model"`                  // the tool that asks the model
+	State        StepState      `json:"state"`                  // where it stands
+	Instructions string         `json:"instructions,omitempty"` // what the model is told first
+	Prompt       string         `json:"prompt"`                 // its task
+	Earlier      int            `json:"earlier,omitempty"`      // turns before the first one here
+	Turns        []AgentTurn    `json:"turns"`                  // oldest first
+	Summaries    []AgentSummary `json:"summaries,omitempty"`    // of its first turns, oldest first
+	Limits       AgentLimits    `json:"limits"`                 // with what people have added; none where there is no number
+	Used         AgentLimits    `json:"used"`                   // of each limit; where nobody knows what a turn cost, what was reserved for it counts
+	Last         bool           `json:"last,omitempty"`         // it is asked for the last time, without tools
+	People       []Question     `json:"people,omitempty"`       // what people were asked about its limits
 }
 
 // AgentTurn is one time that an agent's model was asked.
@@ -40,6 +41,28 @@ type AgentTurn struct {
 	Took     Duration    `json:"took,omitempty"`       // all its attempts, in seconds
 	Tokens   int64       `json:"tokens,omitempty"`     // read and written
 	Cost     Money       `json:"cost,omitempty"`       // in US dollars
+}
+
+// AgentSummary is what an agent's model reads in place of its first turns: another model has summarised them.
+type AgentSummary struct {
+	Step     string     `json:"step"`                // the step's id
+	Number   int        `json:"number"`              // from 1
+	State    StepState  `json:"state"`               // where it stands
+	Rung     string     `json:"rung"`                // of the tool that makes it
+	After    int        `json:"after"`               // turns that had begun when it was asked for
+	First    int        `json:"first"`               // the first turn that it is made of, beside the summary before it
+	Upto     int        `json:"upto"`                // the last turn that it stands for
+	Missing  int        `json:"missing,omitempty"`   // turns up to that one which are in no summary
+	Text     string     `json:"text,omitempty"`      // what it says; cut. None: the agent goes on without it
+	Read     bool       `json:"read,omitempty"`      // it is the one that the agent's model reads now
+	Degraded string     `json:"degraded,omitempty"`  // why another rung than the first has made it
+	AnswerBy string     `json:"answer_by,omitempty"` // the person who answered in the model's place
+	Class    Class      `json:"class,omitempty"`     // of the fault that it was given up for
+	Message  string     `json:"message,omitempty"`   // of that fault
+	People   []Question `json:"people,omitempty"`    // what people were asked about it
+	Took     Duration   `json:"took,omitempty"`      // all its attempts, in seconds
+	Tokens   int64      `json:"tokens,omitempty"`    // read and written
+	Cost     Money      `json:"cost,omitempty"`      // in US dollars
 }
 
 // AgentNote is what a person has written to an agent at work.

@@ -313,6 +313,44 @@ export interface AgentTurn {
   cost?: number;
 }
 
+/** What an agent's model reads in place of its first turns: another model has summarised them. */
+export interface AgentSummary {
+  /** The unit's id. */
+  step: string;
+  /** From 1. */
+  number: number;
+  state: StepState;
+  /** Of the tool that makes it. */
+  rung: string;
+  /** Turns that had begun when it was asked for. */
+  after: number;
+  /** The first turn that it is made of, beside the summary before it. */
+  first: number;
+  /** The last turn that it stands for. */
+  upto: number;
+  /** Turns up to that one which are in no summary. */
+  missing?: number;
+  /** What it says; cut. Undefined: the agent goes on without it. */
+  text?: string;
+  /** It is the one that the agent's model reads now. */
+  read?: boolean;
+  /** Why another rung than the first has made it. */
+  degraded?: string;
+  /** The person who answered in the model's place. */
+  answer_by?: string;
+  /** Of the fault that it was given up for. */
+  class?: string;
+  /** Of that fault. */
+  message?: string;
+  people?: Asked[];
+  /** All its attempts, in seconds. */
+  took?: number;
+  /** Read and written; where nobody knows, those that were reserved. */
+  tokens?: number;
+  /** In US dollars. */
+  cost?: number;
+}
+
 /** An agent step: what it was asked, what its model said and called, and how much of its limits that took. Long texts are cut, and end with "…". */
 export interface Agent {
   /** The unit's id. */
@@ -328,6 +366,8 @@ export interface Agent {
   earlier?: number;
   /** Oldest first. */
   turns: AgentTurn[];
+  /** Of its first turns, oldest first. */
+  summaries?: AgentSummary[];
   /** With what people have added; none where there is no number. */
   limits: AgentLimits;
   /** Of each limit; where nobody knows what a turn took, what was reserved for it counts. */
@@ -374,6 +414,16 @@ export interface PlanLimits {
   refusals?: number;
 }
 
+/** What makes the summaries of an agent of a plan. */
+export interface PlanSummary {
+  /** The tool that asks the model. */
+  model: string;
+  /** Template of what a summary is to hold. */
+  instructions?: string;
+  /** Of one summary. */
+  max_output_tokens?: number;
+}
+
 /** An agent of a plan, in place of a tool. */
 export interface PlanAgent {
   /** The tool that asks the model. */
@@ -390,6 +440,10 @@ export interface PlanAgent {
   max_output_tokens?: number;
   /** That the model is shown in full, the last ones. */
   keep_turns?: number;
+  /** Bytes of a call's result that the model is shown. */
+  keep_output?: number;
+  /** Of the turns before those of keep_turns; undefined: they are left out. */
+  summary?: PlanSummary;
   limits?: PlanLimits;
   on_limit?: "escalate" | "finish" | "fail";
 }

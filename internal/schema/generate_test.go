@@ -47,6 +47,7 @@ var names = map[reflect.Type]string{
 	reflect.TypeFor[steps.Step]():       "PlanStep",
 	reflect.TypeFor[steps.Approval]():   "ApprovalRule",
 	reflect.TypeFor[steps.Agent]():      "PlanAgent",
+	reflect.TypeFor[steps.Summary]():    "PlanSummary",
 }
 
 // nullable are lists and maps that may be null.

@@ -1,6 +1,6 @@
 """Client and worker for Belay, with the standard library alone. README.md beside this package shows both."""
 
-from ._agents import Agent, AgentCall, AgentLimits, AgentNote, AgentTurn, Asked, More, Plan, PlanAgent, PlanLimits, PlanStep, Spent, TakenBack
+from ._agents import Agent, AgentCall, AgentLimits, AgentNote, AgentSummary, AgentTurn, Asked, More, Plan, PlanAgent, PlanLimits, PlanStep, PlanSummary, Spent, TakenBack
 from ._client import Belay
 from ._http import BelayError
 from ._people import Decision, Done, Escalation
@@ -9,8 +9,8 @@ from ._run import Degraded, Event, Run
 from ._worker import Call, Failure, NeedHuman, NothingHappened, Permanent, Retry, RetryAfter, Stopped, tool, work
 
 __all__ = [
-    "Agent", "AgentCall", "AgentLimits", "AgentNote", "AgentTurn", "Asked", "Belay", "BelayError", "Call", "Decision",
+    "Agent", "AgentCall", "AgentLimits", "AgentNote", "AgentSummary", "AgentTurn", "Asked", "Belay", "BelayError", "Call", "Decision",
     "Degraded", "Done", "Ending", "Escalation", "Event", "Failure", "Line", "More", "NeedHuman", "NothingHappened",
-    "Permanent", "Plan", "PlanAgent", "PlanLimits", "PlanStep", "Play", "Retry", "RetryAfter", "Run", "Spent", "Stopped",
+    "Permanent", "Plan", "PlanAgent", "PlanLimits", "PlanStep", "PlanSummary", "Play", "Retry", "RetryAfter", "Run", "Spent", "Stopped",
     "TakenBack", "tool", "work",
 ]

@@ -115,6 +115,31 @@ class AgentTurn(_AgentTurn, _Given, total=False):
     cost: float  # in US dollars
 
 
+class _AgentSummary(TypedDict):
+    step: str  # the unit's id
+    number: int  # from 1
+    state: str  # where it stands
+    rung: str  # of the tool that makes it
+    after: int  # turns that had begun when it was asked for
+    first: int  # the first turn that it is made of, beside the summary before it
+    upto: int  # the last turn that it stands for
+
+
+class AgentSummary(_AgentSummary, _Given, total=False):
+    """What an agent's model reads in place of its first turns: another model has summarised them."""
+
+    missing: int  # turns up to upto which are in no summary
+    text: str  # what it says; cut. Not there: the agent goes on without it
+    read: bool  # it is the one that the agent's model reads now
+    degraded: str  # why another rung than the first has made it
+    answer_by: str  # the person who answered in the model's place
+    message: str  # of the fault that it was given up for, whose class is in "class"
+    people: list[Asked]  # what people were asked about it
+    took: float  # all its attempts, in seconds
+    tokens: int  # read and written; where nobody knows, those that were reserved
+    cost: float  # in US dollars
+
+
 class _Agent(TypedDict):
     step: str  # the unit's id
     model: str  # the tool that asks the model
@@ -130,6 +155,7 @@ class Agent(_Agent, total=False):
     cut, and end with "…"."""
 
     instructions: str  # what the model is told first
+    summaries: list[AgentSummary]  # of its first turns, oldest first
     earlier: int  # turns before the first one here
     last: bool  # it is asked for the last time, without tools
     people: list[Asked]  # what people were asked about its limits
@@ -172,6 +198,17 @@ class PlanLimits(TypedDict, total=False):
     refusals: int
 
 
+class _PlanSummary(TypedDict):
+    model: str  # the tool that asks the model
+
+
+class PlanSummary(_PlanSummary, total=False):
+    """What makes the summaries of an agent of a plan."""
+
+    instructions: str  # template of what a summary is to hold
+    max_output_tokens: int  # of one summary
+
+
 class _PlanAgent(TypedDict):
     model: str  # the tool that asks the model
     prompt: str  # template of its task
@@ -185,6 +222,8 @@ class PlanAgent(_PlanAgent, total=False):
     output_schema: dict[str, Any]  # of its answer; without one that is {"text": ...}
     max_output_tokens: int  # of one turn
     keep_turns: int  # that the model is shown in full, the last ones
+    keep_output: int  # bytes of a call's result that the model is shown
+    summary: PlanSummary  # of the turns before those of keep_turns; not there: they are left out
     limits: PlanLimits
     on_limit: str  # escalate (ask people), finish or fail
 

@@ -52,7 +52,7 @@ const support: Plan = {
   input: {ticket: ""},
   steps: [{
     id: "resolve",
-    agent: {model: "models.support", prompt: "${ input.ticket }", tools: ["orders.lookup", "ask_person"], limits: {turns: 12, usd: 0.5, time: "10m"}, on_limit: "escalate"},
+    agent: {model: "models.support", prompt: "${ input.ticket }", tools: ["orders.lookup", "ask_person"], keep_turns: 10, summary: {model: "models.small"}, limits: {turns: 12, usd: 0.5, time: "10m"}, on_limit: "escalate"},
   }, {id: "close", tool: "tickets.close", with: {text: "${ steps.resolve.output.text }"}}],
 };
 // @ts-expect-error: a step has a tool or an agent
@@ -69,8 +69,9 @@ export async function agents(): Promise<number> {
   const calls: AgentCall[] = run.agents.flatMap(({turns}) => turns.flatMap((turn) => turn.calls ?? []));
   for (const {tool, arguments: given, changed, result, failed, people} of calls) console.log(words, tool, changed ?? given, failed ? "failed" : result, people?.[0]?.decision);
   const agent: Agent | undefined = run.agents[0];
+  const noted = agent?.summaries?.filter(({read}) => read).map(({upto, text}) => `${upto}: ${text ?? "none"}`);
   const unread = agent?.turns.flatMap(({notes}) => notes ?? []).filter((note) => note.unread).map(({by, text}) => `${by}: ${text}`);
-  console.log(agent?.used.usd ?? 0, agent?.limits.usd ?? "no limit", unread, run.spent?.input);
+  console.log(agent?.used.usd ?? 0, agent?.limits.usd ?? "no limit", unread, noted, run.spent?.input);
   // @ts-expect-error: there is no such limit
   const wrong: More = {turn: 1};
   const more: More = {turns: 5, usd: 0.5, time: 600};

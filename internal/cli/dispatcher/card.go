@@ -109,7 +109,7 @@ func (a *app) printStory(d view.Dossier) {
 	}
 	p("plan      %s\n", strings.Join(plan, " > "))
 	for _, l := range d.Done {
-		if steps.IsTurn(l.Step) { // the conversation has it
+		if steps.IsTurn(l.Step) || steps.IsSummary(l.Step) { // the conversation has it
 			continue
 		}
 		p("done      %s by %s, side effect %s, key %s\n          -> %s\n", forPeople(l.Step), l.Tool, l.SideEffect, l.Key, text.Cut(text.Line(string(l.Output)), 300))

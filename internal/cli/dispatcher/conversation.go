@@ -37,6 +37,24 @@ func (p *progress) turn(s *steps.State, i int) {
 	}
 }
 
+// summary prints once what an agent's model reads in place of its first turns, or that there is nothing.
+func (p *progress) summary(s *steps.State, i int) {
+	u := &s.Units[i]
+	if !u.IsSummary() || !u.Over() || p.turns[u.ID] {
+		return
+	}
+	m, ok := view.SummaryOf(s, i)
+	if !ok {
+		return
+	}
+	p.turns[u.ID] = true
+	if said := text.Line(m.Text); said != "" {
+		p.line(s, i, p.mark("≡", "36")+" summary of "+m.Covers()+": "+text.Cut(said, maxSaid))
+		return
+	}
+	p.line(s, i, p.mark("≡", "33")+" summary of "+m.Covers()+": "+m.Use())
+}
+
 // notes prints once what a person wrote to an agent.
 func (p *progress) notes(s *steps.State, i int) {
 	w, ok := s.AgentWork(i)
@@ -86,8 +104,10 @@ func (a *app) printConversation(v *view.Agent, rest string) {
 	if v.Earlier > 0 {
 		p("          %s before: %s\n", several(v.Earlier, "turn"), rest)
 	}
+	a.printSummaries(v, func(after int) bool { return len(v.Turns) == 0 || after < v.Turns[0].Number }, rest != "")
 	for i := range v.Turns {
 		a.printTurn(&v.Turns[i], rest != "")
+		a.printSummaries(v, func(after int) bool { return after == v.Turns[i].Number }, rest != "")
 	}
 	if rest != "" && v.Earlier == 0 {
 		p("          in full: %s\n", rest)
@@ -114,6 +134,22 @@ func (a *app) printTurn(t *view.AgentTurn, brief bool) {
 	}
 }
 
+// printSummaries shows those that were asked for after some turns.
+func (a *app) printSummaries(v *view.Agent, which func(after int) bool, brief bool) {
+	for i := range v.Summaries {
+		m := &v.Summaries[i]
+		if !which(m.After) {
+			continue
+		}
+		a.printText("summary", cmp.Or(m.Text, "("+m.Use()+")"), brief)
+		how := []string{"of " + m.Covers()}
+		if more := tookAndCost(m.Took, m.Tokens, m.Cost, m.Outcome()); more != "" {
+			how = append(how, more)
+		}
+		fmt.Fprintf(a.Out, "          [%s]\n", text.Line(strings.Join(how, ", ")))
+	}
+}
+
 func orNobody(by string) string { return cmp.Or(by, "nobody named") }
 
 // silent says why there is nothing that the model said.
@@ -125,18 +161,20 @@ func silent(t *view.AgentTurn) string {
 }
 
 // howItWent says what a turn took and cost, and what was special about it.
-func howItWent(t *view.AgentTurn) string {
+func howItWent(t *view.AgentTurn) string { return tookAndCost(t.Took, t.Tokens, t.Cost, t.Outcome()) }
+
+func tookAndCost(took steps.Duration, tokens int64, cost steps.Money, how string) string {
 	var parts []string
-	if t.Took > 0 {
-		parts = append(parts, time.Duration(t.Took).Round(time.Millisecond).String())
+	if took > 0 {
+		parts = append(parts, time.Duration(took).Round(time.Millisecond).String())
 	}
-	if t.Tokens > 0 {
-		parts = append(parts, several(int(t.Tokens), "token"))
+	if tokens > 0 {
+		parts = append(parts, several(int(tokens), "token"))
 	}
-	if t.Cost > 0 {
-		parts = append(parts, t.Cost.String())
+	if cost > 0 {
+		parts = append(parts, cost.String())
 	}
-	if how := t.Outcome(); how != "" {
+	if how != "" {
 		parts = append(parts, how)
 	}
 	return strings.Join(parts, ", ")

@@ -77,6 +77,7 @@ func (p *progress) unit(s *steps.State, i int) {
 		p.line(s, i, p.ended(s, i, rec))
 	}
 	p.turn(s, i)
+	p.summary(s, i)
 	p.notes(s, i)
 	if line := p.standing(s, i); line != "" && p.said[u.ID] != line {
 		p.said[u.ID] = line
@@ -216,14 +217,14 @@ func (p *progress) line(s *steps.State, i int, text string) {
 	fmt.Fprintf(p.w, "  %s %-14s %s%s\n", mark, forPeople(s.Units[i].ID), rest, p.dim("  +"+at.String()))
 }
 
-// forPeople writes the id of a unit for people: step[item], undo step and, of an agent, step t3 and step t3.1.
+// forPeople writes the id of a unit for people: step[item], undo step and, of an agent, step t3, step t3.1 and step s1.
 func forPeople(id string) string {
 	base, rest, ok := strings.Cut(id, "~")
 	if !ok {
 		return id
 	}
 	item, undo := strings.CutSuffix("~"+rest, "~undo")
-	if strings.HasPrefix(item, "~t") {
+	if strings.HasPrefix(item, "~t") || strings.HasPrefix(item, "~s") {
 		base += " " + strings.TrimPrefix(item, "~")
 	} else if item != "" {
 		base += "[" + strings.TrimPrefix(item, "~") + "]"

@@ -3,6 +3,7 @@ package pages
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -22,7 +23,8 @@ type agentView struct {
 	Prompt       string
 	Limits       []row // what people have decided about its limits
 	Earlier      string
-	Whole        string // path of the run with all of it
+	Whole        string        // path of the run with all of it
+	Summaries    []summaryView // of turns that are not shown here
 	Turns        []turnView
 	Steer        *steerView // the form with which the reader writes to it; nil = they cannot
 }
@@ -37,6 +39,17 @@ type turnView struct {
 	Back   bool // it was taken back, as How says
 	Calls  []callView
 	Notes  []noteView
+
+	Summaries []summaryView // that were asked for after it
+}
+
+// summaryView is what the agent reads in place of its first turns.
+type summaryView struct {
+	Covers string // the turns that it stands for
+	Use    string // what comes of it
+	Text   string // outside text; empty: there is none
+	Took   string // and what it cost
+	How    string // what was special about it; may hold outside text
 }
 
 // noteView is what a person has written to the agent.
@@ -103,7 +116,20 @@ func (r *room) agent(a *view.Agent, here, whole string) *agentView {
 	for i := range turns {
 		v.Turns = append(v.Turns, r.turn(&turns[i], here))
 	}
+	for i := range a.Summaries {
+		m := &a.Summaries[i]
+		at := slices.IndexFunc(turns, func(t view.AgentTurn) bool { return t.Number == m.After })
+		if at >= 0 {
+			v.Turns[at].Summaries = append(v.Turns[at].Summaries, r.summary(m))
+		} else if m.Read {
+			v.Summaries = append(v.Summaries, r.summary(m))
+		}
+	}
 	return v
+}
+
+func (r *room) summary(m *view.AgentSummary) summaryView {
+	return summaryView{Covers: m.Covers(), Use: spoken(m.Use()), Text: r.said(m.Text), Took: tookAndCost(m.Took, m.Tokens, m.Cost), How: r.said(m.Outcome())}
 }
 
 // decision says who decided what, and why.
@@ -117,17 +143,7 @@ func decision(q view.Asked) string {
 
 func (r *room) turn(t *view.AgentTurn, here string) turnView {
 	v := turnView{Number: t.Number, Said: r.said(t.Said), Wrong: r.said(t.Wrong), How: r.said(t.Outcome()), Back: t.Back != nil}
-	var parts []string
-	if t.Took > 0 {
-		parts = append(parts, took(time.Duration(t.Took)))
-	}
-	if t.Tokens > 0 {
-		parts = append(parts, count(int(t.Tokens), "token", "tokens"))
-	}
-	if t.Cost > 0 {
-		parts = append(parts, t.Cost.String())
-	}
-	v.Took = strings.Join(parts, ", ")
+	v.Took = tookAndCost(t.Took, t.Tokens, t.Cost)
 	if t.Said == "" {
 		v.Silent = "It has not answered."
 		if t.State == steps.StepSucceeded {
@@ -141,6 +157,20 @@ func (r *room) turn(t *view.AgentTurn, here string) turnView {
 		v.Notes = append(v.Notes, noteView{r.said(cmp.Or(n.By, "nobody named")), r.said(n.Words(t.Number)), n.Unread})
 	}
 	return v
+}
+
+func tookAndCost(d steps.Duration, tokens int64, cost steps.Money) string {
+	var parts []string
+	if d > 0 {
+		parts = append(parts, took(time.Duration(d)))
+	}
+	if tokens > 0 {
+		parts = append(parts, count(int(tokens), "token", "tokens"))
+	}
+	if cost > 0 {
+		parts = append(parts, cost.String())
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (r *room) call(c *view.AgentCall, here string) callView {

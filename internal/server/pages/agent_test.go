@@ -20,6 +20,8 @@ func TestAnApprovalShowsItsAgent(t *testing.T) {
 	for _, path := range []string{"/e/" + pagestest.Payout, "/runs/" + pagestest.Payout[:len(pagestest.Payout)-2]} {
 		a := s.get(path)
 		a.wants(t, http.StatusOK, "turn 4 of 20, 5 of 40 calls, 11,620 tokens, $0.03 of $2.00", "Ticket 4711 of ann@example.com", "Then I refund what was paid.",
+			"Summary of turn 1", "The agent reads it in their place.", "by tiny, degraded: timeout", "410 tokens", "<i>paid</i>",
+			"Summary of turns 1 to 2", "There is none, and the agent goes on without it.", "failed: rate_limited: 429 from model-b",
 			"by small, degraded: rate_limited", "rejected by bo: that is more than was paid", "edited by mia", "<b>everything</b>")
 		if strings.Contains(a.body, `href="https://evil`) || strings.Contains(a.body, "<b>everything") {
 			t.Errorf("%s takes what a model said for markup", path)

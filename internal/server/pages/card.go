@@ -108,7 +108,7 @@ func messageOf(d view.Dossier) string {
 
 // withoutTurns leaves out what models said: the conversation of their agent has it.
 func withoutTurns(list []view.DoneLine) []view.DoneLine {
-	return slices.DeleteFunc(slices.Clone(list), func(l view.DoneLine) bool { return steps.IsTurn(l.Step) })
+	return slices.DeleteFunc(slices.Clone(list), func(l view.DoneLine) bool { return steps.IsTurn(l.Step) || steps.IsSummary(l.Step) })
 }
 
 // clueOf is what the other side said about a call that it refused.

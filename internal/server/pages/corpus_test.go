@@ -151,6 +151,10 @@ func everyAgent() *view.Agent {
 	open := []view.Asked{{ID: pagestest.Shipment, Kind: steps.KindApproval, State: steps.EscalationOpen}}
 	return &view.Agent{
 		Step: "s", Model: "m", State: steps.StepRunning, Instructions: "i", Prompt: "p", Earlier: 1, People: decided,
+		Summaries: []view.AgentSummary{
+			{Step: "s~s1", Number: 1, State: steps.StepSucceeded, Rung: "g", Upto: 3, Missing: 1, Text: "t", Read: true, Degraded: "d", AnswerBy: "b", People: decided, Took: 1e9, Tokens: 5, Cost: 1e9},
+			{Step: "s~s2", Number: 2, State: steps.StepFailed, Rung: "g", After: 1, Upto: 4, Text: "t", Class: steps.Timeout, Message: "m"},
+		},
 		Turns: []view.AgentTurn{{Step: "s~t1", Number: 1, State: steps.StepFailed, Rung: "g", Said: "said", Wrong: "w", Degraded: "d", AnswerBy: "b", Class: steps.Timeout, Message: "m", People: decided,
 			Calls: []view.AgentCall{
 				{Step: "s~t1.1", Tool: "t", Arguments: raw, Changed: raw, State: steps.StepFailed, Rung: "g", Result: "r", Failed: true, Degraded: "d", AnswerBy: "b", People: decided},

@@ -73,6 +73,7 @@ func hostileAgent(v json.RawMessage, lines int) *view.Agent {
 	a := &view.Agent{Step: "s", Model: "m", Instructions: all, Prompt: all}
 	for i := range lines {
 		call := view.AgentCall{Step: "s~t1.1", Tool: odd, Arguments: v, Changed: v, State: steps.StepFailed, Result: all}
+		a.Summaries = append(a.Summaries, view.AgentSummary{Step: "s~s1", Number: i, After: i, State: steps.StepFailed, Text: all, Degraded: odd, Message: odd})
 		a.Turns = append(a.Turns, view.AgentTurn{Step: "s~t1", Number: i, State: steps.StepSucceeded, Said: all, Wrong: odd, Calls: []view.AgentCall{call, call}})
 	}
 	return a

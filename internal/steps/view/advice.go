@@ -174,6 +174,8 @@ func (s run) effectOfSkip(e *steps.Escalation, u *steps.Unit) string {
 		return "skips this call, whose turn was taken back; the agent hears of it only if it may have happened"
 	case u.IsCall():
 		return "skips this call; the agent is told that there is no result"
+	case u.IsSummary():
+		return "skips this summary; the agent is told that there is none, and goes on"
 	}
 	return "skips " + u.ID + "; " + s.dependents(e.Unit) + " its output as null"
 }
@@ -188,7 +190,7 @@ func (s run) effectOfAnswer(e *steps.Escalation, u *steps.Unit) string {
 	if e.Kind == steps.KindUnknown {
 		return "says that it happened: what you give becomes " + u.ID + "'s output; nothing is executed"
 	}
-	if u.IsTurn() {
+	if u.IsTurn() || u.IsSummary() {
 		return "what you give is taken for the model's answer, marked as yours; the model is not asked"
 	}
 	return "what you give becomes " + u.ID + "'s output, marked as yours; nothing is executed"

@@ -22,6 +22,7 @@ type Agent struct {
 	Prompt       string            `json:"prompt"`                 // its task
 	Earlier      int               `json:"earlier,omitempty"`      // turns before the first one here
 	Turns        []AgentTurn       `json:"turns"`                  // oldest first
+	Summaries    []AgentSummary    `json:"summaries,omitempty"`    // of its first turns, oldest first
 	Limits       steps.AgentLimits `json:"limits"`                 // with what people have added; none where there is no number
 	Used         steps.AgentLimits `json:"used"`                   // of each limit; where nobody knows what a turn took, what was reserved for it counts
 	Last         bool              `json:"last,omitempty"`         // it is asked for the last time, without tools
@@ -107,7 +108,7 @@ func (s run) agentViews() (list []Agent) {
 	return list
 }
 
-// agentOf is the agent that unit i is, or is a turn or a call of, with its last turns; nil where there is none.
+// agentOf is the agent that unit i is, or is a turn, a call or a summary of, with its last turns; nil where there is none.
 func (s run) agentOf(i int) *Agent {
 	if of := s.Units[i].Agent(); of >= 0 {
 		i = of
@@ -155,7 +156,7 @@ func (s run) agentView(i int, w steps.AgentWork, first int, asked map[string][]A
 	v := Agent{
 		Step: s.Units[i].ID, Model: s.Tool(i).Name, State: s.Units[i].State(), Instructions: w.Instructions, Prompt: w.Prompt,
 		Earlier: first, Turns: []AgentTurn{}, Limits: w.Limits, Used: w.Used, Last: w.Last,
-		People: asked[s.Units[i].ID], MayNotSteer: s.MayNotSteer(i),
+		Summaries: s.agentSummaries(w, first, asked), People: asked[s.Units[i].ID], MayNotSteer: s.MayNotSteer(i),
 	}
 	for n := first; n < len(w.Turns); n++ {
 		v.Turns = append(v.Turns, s.agentTurn(n+1, w.Turns[n], asked))

@@ -57,6 +57,9 @@ func agents(d view.Document) string {
 				fmt.Fprintf(&b, "      %s wrote (unread %v): %s\n", n.By, n.Unread, n.Words(turn.Number))
 			}
 		}
+		for _, m := range a.Summaries {
+			fmt.Fprintf(&b, "    %s of %s, from turn %d on, after %d (%s) %d tokens, %s: %q, %s\n", m.Step, m.Covers(), m.First, m.After, m.Outcome(), m.Tokens, m.Cost, m.Text, m.Use())
+		}
 	}
 	return b.String()
 }

@@ -98,8 +98,10 @@ type PlanLine struct {
 	State steps.StepState `json:"state"` // where it stands
 }
 
-// OfAgent reports whether the line is a turn or a call of an agent, which the plan does not name.
-func (l PlanLine) OfAgent() bool { return strings.Contains(l.Step, "~t") }
+// OfAgent reports whether the line is a turn, a call or a summary of an agent, which the plan does not name.
+func (l PlanLine) OfAgent() bool {
+	return strings.Contains(l.Step, "~t") || strings.Contains(l.Step, "~s")
+}
 
 // DoneLine is what was done so far, with what it did to the world.
 type DoneLine struct {

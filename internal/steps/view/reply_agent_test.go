@@ -49,3 +49,23 @@ says a~t1 0-0-1 10 x pay:{"to":"bo","n":1} pay:{"to":"bo","n":2}
 		}
 	}
 }
+
+// TestWhenAMessageIsRead: whoever writes to an agent while its turns are summarised hears so.
+func TestWhenAMessageIsRead(t *testing.T) {
+	t.Parallel()
+	st := stepstest.NewStory(t)
+	for line := range strings.Lines("tool model\ntool look\nstep a tool=model agent=look keep_turns=1 summary=model\nsubmit\nsays a~t1 0-0-1 10 x look:{}\nok a~t1.1 0-0-1 1\nsays a~t2 0-0-1 10 x look:{\"n\":2}\nok a~t2.1 0-0-1 1") {
+		st.Command(strings.TrimSpace(line))
+	}
+	e := steps.Steered{ID: "m", Step: "a", Text: "hello", By: "mia"}
+	st.Add(e)
+	if got := view.Tell(st.State, view.Act{Event: e, Seq: st.State.Seq}).Text; got != "a reads it with its next turn, once its first turns are summarised" {
+		t.Errorf("%q", got)
+	}
+	st.Command("says a~s1 0-0-1 10 notes")
+	e.ID = "n"
+	st.Add(e)
+	if got := view.Tell(st.State, view.Act{Event: e, Seq: st.State.Seq}).Text; !strings.HasPrefix(got, "turn 3 of a is out") {
+		t.Errorf("%q", got)
+	}
+}

@@ -237,6 +237,9 @@ func (s run) whenRead(i int) string {
 	case !s.Units[last.Unit].Over():
 		return fmt.Sprintf("turn %d of %s is out and does not know of it; the next one reads it, if its limits allow one", len(w.Turns), s.Units[i].ID)
 	}
+	if n := len(w.Summaries); n > 0 && !s.Units[w.Summaries[n-1].Unit].Over() {
+		return s.Units[i].ID + " reads it with its next turn, once its first turns are summarised"
+	}
 	return s.Units[i].ID + " reads it before its next turn, when its calls are over"
 }
 

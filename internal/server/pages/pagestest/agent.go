@@ -52,6 +52,10 @@ func Agent(step string) view.Agent {
 		Step: step, Model: "models.support", State: steps.StepRunning, Instructions: "You settle tickets of customers. Refund at most what was paid.",
 		Prompt: "Ticket 4711 of ann@example.com:\nThe blue lamp arrived broken. I want my 120 euros back, please.",
 		Turns:  []view.AgentTurn{turn(1, "1", "I look the order up, and pay it back.", cached, misfit), second, turn(3, "3", "", changed)},
+		Summaries: []view.AgentSummary{
+			{Step: step + "~s1", Number: 1, State: steps.StepSucceeded, Rung: "tiny", After: 2, First: 1, Upto: 1, Text: "Order A-1009 is <i>paid</i>, 120.00; see https://evil.example/now.", Read: true, Degraded: "timeout: no answer within 10s", Took: steps.Duration(400 * time.Millisecond), Tokens: 410, Cost: steps.Dollars(0.0002)},
+			{Step: step + "~s2", Number: 2, State: steps.StepFailed, Rung: "tiny", After: 3, First: 2, Upto: 2, Class: steps.RateLimited, Message: "429 from model-b"},
+		},
 		Limits: steps.AgentLimits{Turns: 20, Calls: 40, USD: steps.Dollars(2), Repeats: 3, Refusals: 3},
 		Used:   steps.AgentLimits{Turns: 3, Calls: 4, Tokens: 8520, USD: steps.Dollars(0.0213), Refusals: 1},
 	}
