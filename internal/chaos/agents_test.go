@@ -33,15 +33,15 @@ const agentTools = `  model:
 const agentPlan = `
 name: agents
 input: {n: 1}
-steps: [{id: a, agent: {model: model, prompt: "begin ${ input.n }", tools: [look, pay], limits: {usd: 1000}}}]
+steps: [{id: a, agent: {model: model, prompt: "begin ${ input.n }", tools: [look, pay], keep_turns: 3, summary: {model: model}, limits: {usd: 1000}}}]
 `
 
-// script is an agent of twelve turns with a payment in the middle.
+// script is an agent of twelve turns with a payment in the middle; its first turns are summarised twice.
 func script() scriptedmodel.Script {
 	call := func(last, name, args string) scriptedmodel.Answer {
 		return scriptedmodel.Answer{Last: last, Calls: []scriptedmodel.Call{{Name: name, Arguments: json.RawMessage(args)}}}
 	}
-	all := []scriptedmodel.Answer{call("begin", "look", `{"n":1}`), call(`{"next":6}`, "pay", `{"n":2}`), call(`{"ok":true}`, "look", `{"n":7}`), call("a person looked", "look", `{"n":7}`)}
+	all := []scriptedmodel.Answer{{Last: "What the new summary has to cover", Text: "all in order"}, call("begin", "look", `{"n":1}`), call(`{"next":6}`, "pay", `{"n":2}`), call(`{"ok":true}`, "look", `{"n":7}`), call("a person looked", "look", `{"n":7}`)}
 	for n := 2; n < 12; n++ {
 		if n != 6 {
 			all = append(all, call(fmt.Sprintf(`{"next":%d}`, n), "look", fmt.Sprintf(`{"n":%d}`, n)))
@@ -123,7 +123,7 @@ func (c *client) books(t *testing.T, runs int) (settled, reserved int) {
 			t.Fatal(err)
 		}
 		for i := range s.Units {
-			if u := &s.Units[i]; u.IsTurn() {
+			if u := &s.Units[i]; u.IsTurn() || u.IsSummary() {
 				a, b := callsOf(u.Attempts)
 				settled, reserved = settled+a, reserved+b
 			}

@@ -21,10 +21,24 @@ func TestALongAgent(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
+	longAgent(t, "keep_turns: 20")
+}
+
+// TestALongAgentWithSummaries: so does a summary.
+func TestALongAgentWithSummaries(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	longAgent(t, "keep_turns: 20, summary: {model: small}")
+}
+
+func longAgent(t *testing.T, keys string) {
+	t.Helper()
 	const turns = 1000
 	var mu sync.Mutex
 	var at []time.Time // when the model was asked
 	var sizes []int64  // of what it was asked
+	var summed []int64 // of what was to be summarised
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/look" {
 			_, _ = io.WriteString(w, `{"found":true}`)
@@ -33,6 +47,11 @@ func TestALongAgent(t *testing.T) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		mu.Lock()
 		defer mu.Unlock()
+		if r.URL.Path == "/sum" {
+			summed = append(summed, n)
+			_, _ = io.WriteString(w, `{"text":"All that was looked at is in order."}`)
+			return
+		}
 		at, sizes = append(at, time.Now()), append(sizes, n)
 		if len(at) == turns {
 			_, _ = io.WriteString(w, `{"text":"done"}`)
@@ -43,11 +62,12 @@ func TestALongAgent(t *testing.T) {
 	t.Cleanup(srv.Close)
 	r := startRig(t, strings.ReplaceAll(`tools:
   model: {effects: none, rungs: [{http: {method: POST, url: "URL/chat"}}]}
+  small: {effects: none, rungs: [{http: {method: POST, url: "URL/sum"}}]}
   look: {effects: none, rungs: [{http: {method: POST, url: "URL/look"}}]}
 `, "URL", srv.URL))
 	doc, err := plan.ParsePlan("plan.yaml", []byte(`
 name: long
-steps: [{id: a, agent: {model: model, prompt: go on, tools: [look], keep_turns: 20, limits: {turns: 2000, calls: 2000}}}]
+steps: [{id: a, agent: {model: model, prompt: go on, tools: [look], `+keys+`, limits: {turns: 2000, calls: 2000}}}]
 `), r.tools)
 	if err != nil {
 		t.Fatal(err)
@@ -74,8 +94,14 @@ steps: [{id: a, agent: {model: model, prompt: go on, tools: [look], keep_turns: 
 	if late > 2*early+time.Millisecond { // 1.2 times where nothing else is at work
 		t.Errorf("a turn takes %v at first and %v at the end", early, late)
 	}
-	if sizes[turns-1] > sizes[50]+1000 {
-		t.Errorf("the model is told %d bytes after 50 turns and %d at the end", sizes[50], sizes[turns-1])
+	if early, late := slices.Max(sizes[40:100]), slices.Max(sizes[turns-60:]); late > early+1000 {
+		t.Errorf("the model is told %d bytes after 50 turns and %d at the end", early, late)
+	}
+	if n := len(summed); strings.Contains(keys, "summary") && (n != turns/20-2 || summed[n-1] > summed[1]+200) {
+		t.Errorf("%d summaries, of %d bytes", n, summed)
+	}
+	if len(summed) > 0 {
+		t.Logf("%d summaries, of %d bytes at first and %d at the end", len(summed), summed[1], summed[len(summed)-1])
 	}
 	t.Logf("a turn takes %v at first and %v at the end, the conversation has %d and %d bytes", early, late, sizes[10], sizes[turns-1])
 }
