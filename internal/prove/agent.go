@@ -68,6 +68,9 @@ type agent struct {
 	tools []*call       // that it may call
 	time  time.Duration // no turn begins after it; 0 = none
 	last  bool          // a turn may come after that
+
+	summary   *call // what makes its summaries; nil = nothing
+	summaries int
 }
 
 // newAgent reckons with a model that says whatever costs most. Without an output_schema any turn without a call is the
@@ -79,6 +82,11 @@ func (c *checker) newAgent(s *steps.Step) *agent {
 	if len(s.Agent.OutputSchema) == 0 {
 		a.turns = min(a.turns, a.calls+1)
 	}
+	if m := s.Agent.Summary; m != nil {
+		// Faults of a summary are not counted for escalate_after. One is due after each keep_turns turns but the first, if another
+		// turn may follow.
+		a.summary, a.summaries = newCall(c.tool(m.Model), 0), max(0, (a.turns-1)/s.Agent.KeepTurns-1)
+	}
 	if a.last {
 		a.turns++
 	}
@@ -88,13 +96,32 @@ func (c *checker) newAgent(s *steps.Step) *agent {
 	return a
 }
 
-// parts are what a step asks for: one call of its tool or, of an agent, its turns and its calls.
+// parts are what a step asks for: one call of its tool or, of an agent, its turns, its calls and its summaries.
 func (n *node) parts() []part {
 	one := part{1, 1, []*call{n.call}}
 	if n.agent == nil {
 		return []part{one}
 	}
-	return []part{{n.agent.turns, n.agent.turns, one.of}, {n.agent.calls, n.agent.waves, n.agent.tools}}
+	list := []part{{n.agent.turns, n.agent.turns, one.of}, {n.agent.calls, n.agent.waves, n.agent.tools}}
+	if k := n.agent.summary; k != nil {
+		list = append(list, part{n.agent.summaries, n.agent.summaries, []*call{k}})
+	}
+	return list
+}
+
+// inFlight is how long an agent is at work at most after the last moment at which it may begin something: a turn and its calls,
+// so many waves of them, or a summary; and the last turn after that.
+func (n *node) inFlight(waves int) Span {
+	parts := n.parts()
+	turn := parts[0].once(all)
+	most := turn.plus(parts[1].once(all).by(waves))
+	if n.agent.summaries > 0 {
+		most = most.longer(parts[2].once(all))
+	}
+	if n.agent.last {
+		most = most.plus(turn)
+	}
+	return most
 }
 
 // calls are all that a step may make, its compensation left out.
@@ -107,19 +134,15 @@ func (n *node) calls() (list []*call) {
 
 // work is how long a step works at most, of a list one element.
 func (n *node) work() Span {
-	var sum, flight Span
+	var sum Span
 	for _, p := range n.parts() {
-		once := p.once(all)
-		sum, flight = sum.plus(once.by(p.waves)), flight.plus(once)
+		sum = sum.plus(p.once(all).by(p.waves))
 	}
 	if n.agent == nil || n.agent.time == 0 {
 		return sum
 	}
-	if n.agent.last {
-		flight = flight.plus(n.call.time(all))
-	}
-	if timely := flight.plus(Span{Fixed: n.agent.time}); sum.covers(timely) {
-		return timely // a turn that begins at the last moment, and its calls
+	if timely := n.inFlight(1).plus(Span{Fixed: n.agent.time}); sum.covers(timely) {
+		return timely
 	}
 	return sum
 }
@@ -202,5 +225,9 @@ func promptReads(s *steps.Step) []expr.Read {
 	if s.Agent == nil {
 		return nil
 	}
-	return slices.Concat(expr.TemplateReads(s.Agent.Prompt), expr.TemplateReads(s.Agent.Instructions))
+	list := slices.Concat(expr.TemplateReads(s.Agent.Prompt), expr.TemplateReads(s.Agent.Instructions))
+	if m := s.Agent.Summary; m != nil {
+		list = append(list, expr.TemplateReads(m.Instructions)...)
+	}
+	return list
 }

@@ -107,6 +107,11 @@ func TestWorstTimeOfAgents(t *testing.T) {
 		{"on_limit: escalate, limits: {turns: 40, calls: 90, time: 34001ms}", 1, 1, 34001 * time.Millisecond},
 		{"on_limit: finish, limits: {turns: 40, calls: 90, time: 34001ms}", 2, 1, 34001 * time.Millisecond},
 		{"on_limit: finish, limits: {turns: 2, calls: 90, time: 1000h}", 3, 2, 0},
+		{"on_limit: escalate, keep_turns: 1, summary: {model: m}, limits: {turns: 4, calls: 9}", 4 + 2, 4, 0},
+		{"on_limit: finish, keep_turns: 1, summary: {model: m}, limits: {turns: 4, calls: 9}", 5 + 2, 4, 0},
+		{"on_limit: escalate, keep_turns: 2, summary: {model: m}, limits: {turns: 7, calls: 9}", 7 + 2, 7, 0},
+		{"on_limit: escalate, keep_turns: 2, summary: {model: m}, limits: {turns: 4, calls: 9}", 4, 4, 0},
+		{"on_limit: escalate, keep_turns: 1, summary: {model: m}, limits: {turns: 40, calls: 90, time: 44001ms}", 1, 1, 44001 * time.Millisecond},
 	} {
 		doc, parsed := parse(t, tools, "name: p\nsteps:\n  - {id: g, agent: {model: m, prompt: x, tools: [quick, slow], "+test.agent+"}}\n")
 		c := newChecker(doc, parsed)
@@ -228,6 +233,22 @@ func TestMoneyOfAgents(t *testing.T) {
 	}
 	if d := Compare(without, with, "main"); !slices.Contains(d.Lines, "money of the agent of g any amount -> $2.50") {
 		t.Errorf("%q", d.Lines)
+	}
+}
+
+// TestMoneyOfSummaries: it is the agent's, and a model of summaries without a price is no bound either.
+func TestMoneyOfSummaries(t *testing.T) {
+	t.Parallel()
+	const tools = moneyTools + `  small: {effects: none, rungs: [{http: {url: "http://s/"}}]}
+`
+	doc, parsed := parsePriced(t, tools, "name: p\nsteps:\n  - {id: g, agent: {model: m, prompt: x, tools: [t], keep_turns: 5, summary: {model: small}, limits: {usd: 2}}}\n")
+	r := Check(doc, parsed, today)
+	if a := r.Worst.Agents[0]; a.Summaries != 2 || a.Priced || !strings.HasPrefix(a.sentence(), "Agent: g may ask its model 20 times, have its turns summarised 2 times and make 40 calls, and spend any amount") {
+		t.Errorf("%+v: %s", a, a.sentence())
+	}
+	found := r.with(plan.AgentMoney)
+	if len(found) != 1 || found[0].Message != "limits.usd of step g bounds nothing: without a price small/primary counts as nothing" || found[0].Fix != "in the tool small: price, at each rung of its model" {
+		t.Errorf("%+v", found)
 	}
 }
 

@@ -36,6 +36,7 @@ func drawn(t *rapid.T) (tools, text string) {
 	for k := range rapid.IntRange(1, 2).Draw(t, "rungs") {
 		fmt.Fprintf(&b, "      - {name: r%d, %s%s}\n", k, one("executor", `http: {url: "http://a/"}`, "go: {}", drawnModel, drawnModel, "command: {argv: [cat], grace: 1s}", "remote: {}"), drawnRetry(t, ""))
 	}
+	fmt.Fprintf(&b, "  m2: {effects: none, timeout: %s, rungs: [{name: r0, %s%s}]}\n", one("budget", "0s", "30d", "20s"), one("executor", `http: {url: "http://s/"}`, drawnModel), drawnRetry(t, ""))
 	b.WriteString("  fails: {effects: none, timeout: 30d, rungs: [{name: r0, http: {url: \"http://d/\"}, timeout: 1s, retry: {max_attempts: 1, max_named_waits: 1, retry_after_max: 1s}}]}\n")
 	agent := drawnAgent(t)
 	last := one("fails", "", "  - {id: c, tool: fails, on_failure: fail}\n")
@@ -62,9 +63,9 @@ func drawnAgent(t *rapid.T) string {
 	if one("agent", "", "yes") == "" {
 		return ""
 	}
-	return fmt.Sprintf("  - {id: g, on_failure: skip, agent: {model: m, prompt: \"Do it, ${ steps.a.state }.\", tools: %s, on_limit: %s%s, max_output_tokens: 5, limits: {turns: %d, calls: %d, repeats: %d%s%s}}}\n",
+	return fmt.Sprintf("  - {id: g, on_failure: skip, agent: {model: m, prompt: \"Do it, ${ steps.a.state }.\", tools: %s, on_limit: %s%s%s, max_output_tokens: 5, limits: {turns: %d, calls: %d, repeats: %d%s%s}}}\n",
 		one("tools", "[t0]", "[t1, t2]", "[t*, ask_person]", "[ask_person]", "[]", "[t2]"), one("on_limit", "escalate", "finish", "fail"),
-		one("output_schema", "", ", output_schema: {type: object, required: [ok]}"), rapid.IntRange(1, 4).Draw(t, "turns"), rapid.IntRange(1, 5).Draw(t, "calls"),
+		one("output_schema", "", ", output_schema: {type: object, required: [ok]}"), one("summary", "", ", keep_turns: 1, summary: {model: m, max_output_tokens: 5}", ", keep_turns: 1, summary: {model: m2, max_output_tokens: 5}"), rapid.IntRange(1, 4).Draw(t, "turns"), rapid.IntRange(1, 5).Draw(t, "calls"),
 		rapid.IntRange(2, 3).Draw(t, "repeats"), one("limit of time", "", "", ", time: 3s", ", time: 1m"), one("limit of money", "", "", "", ", usd: 5", ", usd: 17"))
 }
 

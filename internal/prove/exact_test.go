@@ -31,7 +31,7 @@ func greedy(report *checker) func(*hostile, steps.StepMessage, int) act {
 			return act{fault: f}
 		}
 		tool := h.state.Tool(i)
-		last := m.Rung >= len(tool.Rungs) || report.plan.EscalateAfter == 1 ||
+		last := m.Rung >= len(tool.Rungs) || report.escalateAfter(m) == 1 ||
 			!slices.ContainsFunc(tool.Rungs[m.Rung+1:], func(r steps.Rung) bool { return r.Human == nil })
 		if last {
 			if tool.Verify != nil && m.RungName != steps.VerifyRung {
@@ -48,14 +48,14 @@ func greedy(report *checker) func(*hostile, steps.StepMessage, int) act {
 
 // spend is the next fault after which the rung is tried once more; nil when all are spent.
 func spend(h *hostile, c *checker, m steps.StepMessage, k *rung) *steps.Fault {
-	limit := c.plan.EscalateAfter
+	limit := c.escalateAfter(m)
 	free := func(class steps.Class) bool {
 		return limit == 0 || m.RungName == steps.VerifyRung || h.used["of "+m.Tool+string(class)] < limit-1
 	}
 	at := fmt.Sprint(m.Step, m.Rung)
 	take := func(key string, class steps.Class, f steps.Fault) *steps.Fault {
 		h.used[at+key]++
-		if m.RungName != steps.VerifyRung {
+		if m.RungName != steps.VerifyRung && !steps.IsSummary(m.Step) {
 			h.used["of "+m.Tool+string(class)]++
 		}
 		f.Class, f.Acted = class, steps.ActedNo
@@ -76,6 +76,14 @@ func spend(h *hostile, c *checker, m steps.StepMessage, k *rung) *steps.Fault {
 		return take("crashed", steps.Crashed, steps.Fault{})
 	}
 	return nil
+}
+
+// escalateAfter is how many faults of a class ask people; 0 = none, as of summaries.
+func (c *checker) escalateAfter(m steps.StepMessage) int {
+	if steps.IsSummary(m.Step) {
+		return 0
+	}
+	return c.plan.EscalateAfter
 }
 
 // crashes is how many crashes of one call are retried: those of programs that poll, and where `on` says so. Once three
@@ -157,10 +165,10 @@ func (h *hostile) onDependency(c *checker, name string, counts map[string]int) (
 	return n
 }
 
-// spent is what the turns of an agent have cost, where nobody knows by what was reserved for them.
+// spent is what the turns and summaries of an agent have cost, where nobody knows by what was reserved for them.
 func (h *hostile) spent(agent string) (sum steps.Money) {
 	for i := range h.state.Units {
-		if u := &h.state.Units[i]; u.IsTurn() && strings.HasPrefix(u.ID, agent+"~") {
+		if u := &h.state.Units[i]; (u.IsTurn() || u.IsSummary()) && strings.HasPrefix(u.ID, agent+"~") {
 			for n := range u.Attempts {
 				sum += u.Attempts[n].Cost
 			}

@@ -11,13 +11,14 @@ import (
 
 // AgentCost is what an agent may do until it has answered, people are asked, or the run fails.
 type AgentCost struct {
-	Step    string      `json:"step"`
-	Turns   int         `json:"turns"`               // times that its model is asked, with the last one of `on_limit: finish`
-	Calls   int         `json:"calls"`               // of its tools
-	USD     steps.Money `json:"usd,omitempty"`       // for the model, by limits.usd; 0 where a rung of it has no price, or there is no limit
-	MostUSD steps.Money `json:"usd_worst,omitempty"` // where the try that uses up USD is executed once more for each worker that is lost under it
-	Priced  bool        `json:"priced"`              // each rung of its model that asks somebody has a price
-	silent  bool        // nobody speaks of money: no rung has a price, and there is no limit
+	Step      string      `json:"step"`
+	Turns     int         `json:"turns"`               // times that its model is asked, with the last one of `on_limit: finish`
+	Calls     int         `json:"calls"`               // of its tools
+	Summaries int         `json:"summaries,omitempty"` // times that its turns are summarised
+	USD       steps.Money `json:"usd,omitempty"`       // for the model, by limits.usd; 0 where a rung of it has no price, or there is no limit
+	MostUSD   steps.Money `json:"usd_worst,omitempty"` // where the try that uses up USD is executed once more for each worker that is lost under it
+	Priced    bool        `json:"priced"`              // each rung of its model that asks somebody has a price
+	silent    bool        // nobody speaks of money: no rung has a price, and there is no limit
 }
 
 // agents are those of the plan. Each try of a turn begins only if it fits into limits.usd; that it is executed once more because
@@ -30,25 +31,35 @@ func (c *checker) agents() []AgentCost {
 			continue
 		}
 		usd := n.Agent.Limits.USD
-		priced, unpriced := pricesOf(n.call.tool)
-		a := AgentCost{Step: n.ID, Turns: n.agent.turns, Calls: n.agent.calls, Priced: priced && len(unpriced) == 0, silent: !priced && usd == 0}
+		priced, unpriced := n.prices()
+		a := AgentCost{Step: n.ID, Turns: n.agent.turns, Calls: n.agent.calls, Summaries: n.agent.summaries, Priced: priced && len(unpriced) == 0, silent: !priced && usd == 0}
 		if a.Priced {
-			a.USD, a.MostUSD = usd, usd*steps.Money(2+n.call.repeated(all)) // one of them may have been lost before the log heard of it
+			repeated := n.call.repeated(all)
+			if n.agent.summaries > 0 {
+				repeated = max(repeated, n.agent.summary.repeated(all))
+			}
+			a.USD, a.MostUSD = usd, usd*steps.Money(2+repeated) // one of them may have been lost before the log heard of it
 		}
 		list = append(list, a)
 	}
 	return list
 }
 
-// pricesOf says whether any rung of a model has a price, and which ones have none and ask somebody: what they answer counts as
-// nothing, and so no limit bounds it.
-func pricesOf(t *plan.ToolDef) (priced bool, unpriced []*steps.Rung) {
-	for i := range t.Tool.Rungs {
-		switch r := &t.Tool.Rungs[i]; {
-		case r.Price != nil:
-			priced = true
-		case !r.Harmless():
-			unpriced = append(unpriced, r)
+// prices says whether any rung of an agent's models has a price, and which ones have none and ask somebody: what they answer
+// counts as nothing, and so no limit bounds it.
+func (n *node) prices() (priced bool, unpriced []string) {
+	models := []*plan.ToolDef{n.call.tool}
+	if n.agent.summaries > 0 && n.agent.summary.tool != n.call.tool {
+		models = append(models, n.agent.summary.tool)
+	}
+	for _, t := range models {
+		for i := range t.Tool.Rungs {
+			switch r := &t.Tool.Rungs[i]; {
+			case r.Price != nil:
+				priced = true
+			case !r.Harmless():
+				unpriced = append(unpriced, t.Name+"/"+r.Name)
+			}
 		}
 	}
 	return priced, unpriced
@@ -56,6 +67,9 @@ func pricesOf(t *plan.ToolDef) (priced bool, unpriced []*steps.Rung) {
 
 func (a *AgentCost) sentence() string {
 	s := fmt.Sprintf("Agent: %s may ask its model %s and make %s", a.Step, times(a.Turns), plural(a.Calls, "call"))
+	if a.Summaries > 0 {
+		s = fmt.Sprintf("Agent: %s may ask its model %s, have its turns summarised %s and make %s", a.Step, times(a.Turns), times(a.Summaries), plural(a.Calls, "call"))
+	}
 	switch {
 	case a.USD > 0 && a.MostUSD > a.USD:
 		s += fmt.Sprintf(", and spend %s on the model, or %s where workers are lost under its last try", cents(a.USD), cents(a.MostUSD))
@@ -105,7 +119,7 @@ func (c *checker) findSpenders() {
 // findSpender looks at the money of an agent.
 func (c *checker) findSpender(n *node) {
 	usd := n.Agent.Limits.USD
-	priced, unpriced := pricesOf(n.call.tool)
+	priced, unpriced := n.prices()
 	a := about{steps: []string{n.ID}, tool: n.Tool}
 	asks := "asks its model " + times(n.agent.turns)
 	switch {
@@ -117,21 +131,19 @@ func (c *checker) findSpender(n *node) {
 		a.witness = []string{n.ID, asks, "no price, so each turn counts as nothing", "limits.usd is never reached"}
 		c.add(plan.AgentMoney, a, "limits.usd of step %s bounds nothing: no rung of %s has a price", n.ID, n.Tool)
 	case len(unpriced) > 0 && usd > 0:
-		names := make([]string, len(unpriced))
-		for k, r := range unpriced {
-			names[k] = n.Tool + "/" + r.Name
-		}
-		a.at, a.fix = c.doc.Place(n.ID, "agent.limits"), "in the tool "+n.Tool+": price, at each rung of its model"
-		a.witness = []string{n.ID, asks, names[0] + " answers", "no price, so that counts as nothing", "limits.usd is never reached"}
-		c.add(plan.AgentMoney, a, "limits.usd of step %s bounds nothing: without a price %s counts as nothing", n.ID, strings.Join(names, ", "))
+		of, _, _ := strings.Cut(unpriced[0], "/")
+		a.at, a.fix = c.doc.Place(n.ID, "agent.limits"), "in the tool "+of+": price, at each rung of its model"
+		a.witness = []string{n.ID, asks, unpriced[0] + " answers", "no price, so that counts as nothing", "limits.usd is never reached"}
+		c.add(plan.AgentMoney, a, "limits.usd of step %s bounds nothing: without a price %s counts as nothing", n.ID, strings.Join(unpriced, ", "))
 	}
 }
 
-// asking are the steps that call a tool, but for agents whose model it is: limits.usd bounds those.
+// asking are the steps that call a tool, but for agents whose model it is, or that of whose summaries: limits.usd bounds those.
 func (c *checker) asking(tool string) []string {
 	return slices.DeleteFunc(slices.Clone(c.usersOf(tool)), func(id string) bool {
 		s := &c.plan.Steps[c.index[id]]
-		return s.Agent != nil && s.Tool == tool && !slices.Contains(s.Agent.Tools, tool) && !slices.Contains(c.undoers(s), tool)
+		isModel := s.Agent != nil && (s.Tool == tool || s.Agent.Summary != nil && s.Agent.Summary.Model == tool)
+		return isModel && !slices.Contains(s.Agent.Tools, tool) && !slices.Contains(c.undoers(s), tool)
 	})
 }
 

@@ -59,11 +59,7 @@ func (n *node) active() Span {
 	if n.agent == nil || n.agent.time == 0 {
 		return sum.times(n.n, n.ID, 1)
 	}
-	turn := parts[0].once(all)
-	timely := Span{Fixed: n.agent.time}.plus(turn).plus(parts[1].once(all).by(parts[1].n))
-	if n.agent.last {
-		timely = timely.plus(turn)
-	}
+	timely := Span{Fixed: n.agent.time}.plus(n.inFlight(parts[1].n))
 	return sum.shorter(timely).times(n.n, n.ID, 1)
 }
 

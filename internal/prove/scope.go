@@ -35,7 +35,7 @@ func scope(c *checker) Scope {
 		s.Cannot = append(s.Cannot, "how long the lists of "+strings.Join(c.lists(), ", ")+" are: the table says what each element adds")
 	}
 	if agents := c.agents(); len(agents) > 0 {
-		s.Proves = append(s.Proves, "whatever the model of an agent says, it has no more turns and calls than its limits allow; each call counts as one of the tool that is the worst")
+		s.Proves = append(s.Proves, "whatever the model of an agent says, it has no more turns and calls than its limits allow, and no more summaries than one for each keep_turns turns; each call counts as one of the tool that is the worst")
 		s.Assumes = append(s.Assumes,
 			"the calls of one turn of an agent are at work at the same time, and of each turn and each call at most 2 executions are repeated",
 			"a person who extends an agent that has reached a limit, or has it finish, lets it cost as much again")

@@ -191,6 +191,9 @@ func (c *checker) usedTools() []*plan.ToolDef {
 			for _, name := range a.Tools {
 				add(name)
 			}
+			if a.Summary != nil {
+				add(a.Summary.Model)
+			}
 		}
 		for _, name := range c.undoers(&c.plan.Steps[i]) {
 			add(name)
@@ -208,6 +211,9 @@ func (c *checker) usersOf(tool string) []string {
 			names := []string{s.Tool}
 			if s.Agent != nil {
 				names = append(names, s.Agent.Tools...)
+				if s.Agent.Summary != nil {
+					names = append(names, s.Agent.Summary.Model)
+				}
 			}
 			names = append(names, c.undoers(s)...)
 			for _, name := range names {
