@@ -67,7 +67,7 @@ func (s *Story) Returns(step string, value any) *Story {
 }
 
 // Fail lets so many calls of a step fail, 0 for all. The step's first rung fails; any other is named `step.rung`. A turn of
-// an agent is `step~t1`, its second call `step~t1.2`. The calls have had no effect, which is not known of a class such as timeout. Calls of several Fail of one rung fail one after the
+// an agent is `step~t1`, its second call `step~t1.2`, its first summary `step~s1`. The calls have had no effect, which is not known of a class such as timeout. Calls of several Fail of one rung fail one after the
 // other.
 func (s *Story) Fail(at string, class belaytype.Class, times int) *Story {
 	return s.fail(at, class, times, false)

@@ -68,7 +68,7 @@ func newActing(d *Drill, p *play) *acting {
 
 func (d *Drill) options(a *acting) sim.Options {
 	return sim.Options{
-		Program: d.Doc.Program, Input: d.Input, By: "drill",
+		Program: d.program, Input: d.Input, By: "drill",
 		CancelWith: a.cancelWith(), World: a.world, Acted: func(e sim.Effect) { a.did[e.Step] = true }, People: a.people, Serves: a.serves, Crash: a.crash(),
 		CheckInput: a.checkInput, NeedsApproval: a.needsApproval, Broken: d.broken,
 	}
@@ -240,6 +240,9 @@ func (a *acting) count(dependency string) {
 func (a *acting) outputOf(c sim.Call) json.RawMessage {
 	if st := a.agentOf(c); st != nil {
 		return a.turnSaid(st, c.Step)
+	}
+	if steps.IsSummary(c.Step) {
+		return summarySaid
 	}
 	step, _, _ := cutUnit(c.Step)
 	if out, ok := a.made.steps[step]; ok && c.Step == step || isItem(c.Step) {

@@ -74,10 +74,13 @@ func (a *acting) turnSaid(st *steps.Step, unit string) json.RawMessage {
 			n--
 		}
 	}
-	if calls := a.made.calls[st.ID]; n == 1 && len(calls) > 0 {
-		return encode(map[string]any{"text": "", "calls": calls})
+	switch {
+	case n >= a.answerTurn(st):
+		return a.answerSaid(st)
+	case n > 1:
+		return filler
 	}
-	return a.answerSaid(st)
+	return encode(map[string]any{"text": "", "calls": a.made.calls[st.ID]})
 }
 
 // answerSaid is the answer of an agent's model, as it says it.
@@ -89,16 +92,19 @@ func (d *Drill) answerSaid(st *steps.Step) json.RawMessage {
 	return out
 }
 
-// agentTargets are the rungs of an agent's model, in its first turn and in the one in which it answers, and those of the tools
-// that it calls.
+// agentTargets are the rungs of an agent's model, in its first turn and in the one in which it answers, those of the tools that it
+// calls, and those of what makes its summary.
 func (d *Drill) agentTargets(st *steps.Step) []*target {
 	model, calls := d.Tools.Tools[st.Tool], d.made.calls[st.ID]
 	all := rungsOf(st, st.ID+"~t1", model)
 	for k, p := range calls {
 		all = append(all, rungsOf(st, st.ID+"~t1."+strconv.Itoa(k+1), d.Tools.Tool(p.tool))...)
 	}
-	if len(calls) > 0 {
-		all = append(all, rungsOf(st, st.ID+"~t2", model)...)
+	if d.made.sums[st.ID] {
+		all = append(all, rungsOf(st, st.ID+"~s1", d.Tools.Tools[st.Agent.Summary.Model])...)
+	}
+	if n := d.answerTurn(st); n > 1 {
+		all = append(all, rungsOf(st, st.ID+"~t"+strconv.Itoa(n), model)...)
 	}
 	return all
 }

@@ -20,10 +20,11 @@ type Drill struct {
 	Input   json.RawMessage            // an object, with its defaults
 	Outputs map[string]json.RawMessage // what tools give, by step or by tool; `<tool>/verify/yes` and `/no` are those of a probe. The others are made up
 
-	broken sim.Mutant // by tests which show that a drill notices
-	made   *samples
-	base   *sim.Played
-	undo   []*undoing
+	broken  sim.Mutant // by tests which show that a drill notices
+	made    *samples
+	program *steps.Program // that is played
+	base    *sim.Played
+	undo    []*undoing
 }
 
 // Outcome is how a play ended. A higher one is worse.
@@ -113,6 +114,7 @@ func (d *Drill) Prepare() error {
 	if d.made, err = d.sample(); err != nil {
 		return err
 	}
+	d.program = d.shortened()
 	d.undo = d.undoings()
 	base := d.play(nil)
 	d.base = base.Played

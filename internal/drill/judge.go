@@ -148,5 +148,5 @@ func stepOf(unit string) string {
 
 func isItem(unit string) bool {
 	_, rest, ok := cutUnit(unit)
-	return ok && !strings.Contains(rest, "undo") && rest[0] != 't'
+	return ok && !strings.Contains(rest, "undo") && rest[0] != 't' && rest[0] != 's'
 }

@@ -81,13 +81,13 @@ func (t *target) ofModel() bool {
 
 // answers reports whether the model answers in the turn that the target is part of.
 func (t *target) answers(d *Drill) bool {
-	return turnOf(t.unit) > 1 || len(d.made.calls[t.step.ID]) == 0
+	return turnOf(t.unit) >= d.answerTurn(t.step)
 }
 
 // oddCalls are a call of a tool that there is not and, of each tool, one whose arguments are no object and one whose arguments
 // its schema refuses; no more than the agent may make.
 func (d *Drill) oddCalls(st *steps.Step) json.RawMessage {
-	all := []any{map[string]any{"id": "unknown", "name": "no_such_tool", "arguments": map[string]any{}}}
+	all := []any{map[string]any{"id": "unknown", "name": noSuchTool, "arguments": map[string]any{}}}
 	for _, name := range st.Agent.Tools {
 		all = append(all, map[string]any{"id": "unreadable", "name": steps.CallName(name), "unreadable": `{"cut off`})
 		fits := d.Tools.Tool(name).CheckInput

@@ -17,6 +17,7 @@ type samples struct {
 	tools  map[string]json.RawMessage // by tool, for compensations
 	probes map[string][2]json.RawMessage
 	calls  map[string][]proposal // of the model of an agent, by step
+	sums   map[string]bool       // by step: the turns of its agent are summarised
 	left   []NotDrilled
 }
 
@@ -46,7 +47,7 @@ func (d *Drill) sample() (*samples, error) {
 		s.readStep(&def.Plan.Steps[i])
 	}
 	s.reads.template(steps.Decode(def.Plan.Output), nil)
-	all := &samples{steps: map[string]json.RawMessage{}, tools: map[string]json.RawMessage{}, probes: map[string][2]json.RawMessage{}, calls: map[string][]proposal{}}
+	all := &samples{steps: map[string]json.RawMessage{}, tools: map[string]json.RawMessage{}, probes: map[string][2]json.RawMessage{}, calls: map[string][]proposal{}, sums: map[string]bool{}}
 	for i := range def.Plan.Steps {
 		st := &def.Plan.Steps[i]
 		out, err := s.stepOutput(st)
@@ -56,7 +57,8 @@ func (d *Drill) sample() (*samples, error) {
 		all.steps[st.ID] = out
 		if st.Agent != nil {
 			calls, left := d.script(st)
-			all.calls[st.ID], all.left = calls, append(all.left, left...)
+			is, more := summarised(st, calls)
+			all.calls[st.ID], all.sums[st.ID], all.left = calls, is, slices.Concat(all.left, left, more)
 		}
 	}
 	for name := range def.Tools {
