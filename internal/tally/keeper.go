@@ -30,6 +30,7 @@ type Keeper struct {
 	parts  []*part
 	scrub  time.Duration
 
+	looking sync.Mutex // who has it looks at the log, or accepts all that a look has found
 	writing sync.Mutex // who has it changes what was found
 
 	mu      sync.Mutex
@@ -202,6 +203,8 @@ func (k *Keeper) learn(ctx context.Context) error {
 
 // keep looks at all partitions, and tells other processes, now and then, that somebody has.
 func (k *Keeper) keep(ctx context.Context, tell bool) error {
+	k.looking.Lock()
+	defer k.looking.Unlock()
 	conn := k.bus.ConnectedAt()
 	if err := k.look(ctx, tell); err != nil {
 		return err
@@ -302,8 +305,11 @@ func (k *Keeper) report(ctx context.Context, found ...Damage) error {
 	return k.change(ctx, func(all damages) damages { return all.with(found) })
 }
 
-// Accept notes that a person has looked at what was found, and that work may go on.
+// Accept notes that a person has looked at what was found, and that work may go on. A look that is under way ends first: what it
+// finds belongs together.
 func (k *Keeper) Accept(ctx context.Context, by, reason string) (accepted []Damage, err error) {
+	k.looking.Lock()
+	defer k.looking.Unlock()
 	now := time.Now().UTC()
 	err = k.change(ctx, func(all damages) damages {
 		accepted = nil
