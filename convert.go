@@ -57,7 +57,7 @@ func attempt(v view.Attempt) belaytype.Attempt {
 	return belaytype.Attempt{
 		Round: v.Round, Rung: v.Rung, Try: v.Try, State: belaytype.AttemptState(v.State), Class: belaytype.Class(v.Class), Message: v.Message,
 		Detail: v.Detail, Status: v.Status, Worker: v.Worker, Queued: v.Queued, Started: v.Started, Ended: v.Ended, Took: belaytype.Duration(v.Took),
-		Wait: belaytype.Duration(v.Wait), Crashes: v.Crashes, Lost: each(v.Lost, lost), Note: v.Note, Injected: v.Injected,
+		Wait: belaytype.Duration(v.Wait), Crashes: v.Crashes, Lost: each(v.Lost, lost), Note: v.Note, Continues: v.Continues, Left: v.Left, Injected: v.Injected,
 		Reason: belaytype.Reason(v.Reason), Usage: maybe(v.Usage, usage), Cost: belaytype.Money(v.Cost),
 	}
 }

@@ -39,6 +39,8 @@ func attemptEvent(e *belaytype.Event, s *steps.State, ev steps.Event) {
 		e.Type, a, e.Worker = belaytype.EventClaimed, ev.Attempt, ev.Worker
 	case steps.Progress:
 		e.Type, a, e.Worker, e.Message = belaytype.EventProgress, ev.Attempt, ev.Worker, ev.Message
+	case steps.Resumable:
+		e.Type, a, e.Worker, e.Message = belaytype.EventResumable, ev.Attempt, ev.Worker, ev.Resume.About
 	case steps.Succeeded:
 		e.Type, a, e.Worker = belaytype.EventSucceeded, ev.Attempt, ev.Worker
 	case steps.Failed:

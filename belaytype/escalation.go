@@ -82,6 +82,8 @@ type AskedQuestion struct {
 	Text    string          `json:"text"`              // with its parameters filled in
 	Options []string        `json:"options,omitempty"` // answers to choose from; empty = any that fits the schema
 	Schema  json.RawMessage `json:"schema,omitempty"`  // JSON Schema of the answer
+	URL     string          `json:"url,omitempty"`     // a page, http or https, on which it is to be answered
+	Back    bool            `json:"back,omitempty"`    // the answer goes back to the server, which goes on with the call; else it is the output
 }
 
 // Rejection is an earlier rejection of the same call in this run.

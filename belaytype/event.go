@@ -17,7 +17,7 @@ type Event struct {
 	Try        int       `json:"try,omitempty"`        // from 1 on this rung
 	Worker     string    `json:"worker,omitempty"`     // of attempts; who executes it, if known
 	Class      Class     `json:"class,omitempty"`      // of failed
-	Message    string    `json:"message,omitempty"`    // of failed, progress and steered
+	Message    string    `json:"message,omitempty"`    // of failed, progress, resumable and steered
 	TakeBack   int       `json:"take_back,omitempty"`  // of steered: number of the first turn that is taken back; 0 = none
 	Escalation string    `json:"escalation,omitempty"` // of decided
 	Verb       Verb      `json:"verb,omitempty"`       // of decided
@@ -34,6 +34,7 @@ const (
 	EventStarted   EventType = "started"   // a worker: it executes an attempt
 	EventClaimed   EventType = "claimed"   // a worker: it alone executes this attempt of an unsafe tool
 	EventProgress  EventType = "progress"  // a worker: a message from a running attempt
+	EventResumable EventType = "resumable" // a worker: what a running attempt can be gone on with if its worker is lost
 	EventSucceeded EventType = "succeeded" // a worker: the attempt gave a result
 	EventFailed    EventType = "failed"    // a worker: the attempt ended with a fault
 	EventObjected  EventType = "objected"  // a worker: its own tools file is stricter, so it handed the attempt back
@@ -49,7 +50,7 @@ const (
 // EventTypes lists them all.
 func EventTypes() []EventType {
 	return []EventType{
-		EventSubmitted, EventStarted, EventClaimed, EventProgress, EventSucceeded, EventFailed, EventObjected, EventFired, EventUnserved,
+		EventSubmitted, EventStarted, EventClaimed, EventProgress, EventResumable, EventSucceeded, EventFailed, EventObjected, EventFired, EventUnserved,
 		EventWithdrawn, EventDecided, EventCancelled, EventSteered, EventClosed,
 	}
 }

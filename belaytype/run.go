@@ -70,6 +70,9 @@ type Attempt struct {
 	Lost    []Lost       `json:"lost,omitempty"`    // these executions
 	Note    string       `json:"note,omitempty"`    // its last progress message, or what was done with a late outcome
 
+	Continues string `json:"continues,omitempty"` // what it goes on with that an attempt before it left; empty: it began the call
+	Left      string `json:"left,omitempty"`      // what it left for another one to go on with
+
 	Injected string `json:"injected,omitempty"` // id of the fault on purpose that its fault is; empty = it is real
 	Reason   Reason `json:"reason,omitempty"`   // more than its class, of a model's call
 	Usage    *Usage `json:"usage,omitempty"`    // what its model took; nil for other calls, and where nothing was counted

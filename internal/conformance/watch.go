@@ -100,6 +100,8 @@ func said(e steps.Event) (a steps.Attempt, worker string) {
 		return e.Attempt, e.Worker
 	case steps.Progress:
 		return e.Attempt, e.Worker
+	case steps.Resumable:
+		return e.Attempt, e.Worker
 	case steps.Succeeded:
 		return e.Attempt, e.Worker
 	case steps.Failed:

@@ -16,6 +16,12 @@ type Request struct {
 	Key                string          // idempotency key, stable over attempts and rungs
 	Try                int             // from 1 on this rung
 	Progress           func(string)    // reports progress to people; may be nil; never blocks
+
+	// Continues is what it goes on with, in place of beginning the call; nil for most.
+	Continues *steps.Continuation
+	// Keep stores with what another attempt goes on if this one is lost, and returns once that is on the run's log. It must do
+	// nothing anew. May be nil: then nobody goes on.
+	Keep func(ctx context.Context, r steps.Resume) error
 }
 
 // Result is what a plug-in returns when the attempt succeeded.
@@ -24,6 +30,17 @@ type Result struct {
 	Age    time.Duration   // how old a cached result is; 0 = it is new
 	Usage  *steps.Usage    // of a model; also beside an error, where it has answered nevertheless
 }
+
+// Unfinished is the error of an attempt that says how another one goes on.
+type Unfinished struct {
+	steps.Fault
+	Resume   *steps.Resume   // with what the next attempt goes on; nil: with nothing more than is on the log
+	Question *steps.Question // with Resume: what a person is asked first
+	Spent    bool            // what is on the log is of no use any more: the next attempt begins anew
+}
+
+// Unwrap is the fault.
+func (u Unfinished) Unwrap() error { return u.Fault }
 
 // Executor executes one rung. It is called from many goroutines at once. The context carries the attempt's deadline and
 // cancellation: when it ends, Execute must stop what it started and return soon. The error is a [steps.Fault], by value

@@ -136,6 +136,9 @@ func checkReply(s *steps.State, e *steps.Escalation, answer json.RawMessage) err
 	if err := fits(e.Question.Schema, answer, "the answer does not fit what is asked"); err != nil {
 		return err
 	}
+	if e.Resume != nil {
+		return nil // it goes back to the server, and is no output
+	}
 	output, err := steps.Reshaped(s, e, answer)
 	if err == nil {
 		err = steps.CheckDepth(output)

@@ -23,6 +23,8 @@ func (l lines) tell() {
 		l.outcome()
 	case steps.Started:
 		l.attemptLine(slog.LevelDebug, "attempt started", e.Attempt, e.Worker)
+	case steps.Resumable:
+		l.attemptLine(slog.LevelDebug, "attempt can be gone on with: "+e.Resume.About, e.Attempt, e.Worker)
 	case steps.Objected:
 		l.attemptLine(slog.LevelWarn, "not executed: the worker's tools file differs from the submitted one; the stricter one counts", e.Attempt, e.Worker)
 	case steps.Claimed:

@@ -78,6 +78,10 @@ func (h *History) note(r steps.Record) {
 		r.Event = e
 	case steps.Failed:
 		e.Fault, step = steps.Fault{Class: e.Fault.Class, Acted: e.Fault.Acted}, e.Step
+		e.Question, e.Resume = nil, leftOnly(e.Resume)
+		r.Event = e
+	case steps.Resumable:
+		e.Resume, step = *leftOnly(&e.Resume), e.Step
 		r.Event = e
 	case steps.Claimed:
 		step = e.Step
@@ -104,6 +108,14 @@ func (h *History) note(r steps.Record) {
 		h.steps = map[string][]steps.Record{}
 	}
 	h.steps[step] = append(h.steps[step], r)
+}
+
+// leftOnly is what an attempt has left without what it is.
+func leftOnly(r *steps.Resume) *steps.Resume {
+	if r == nil {
+		return nil
+	}
+	return &steps.Resume{Harmless: r.Harmless}
 }
 
 // About returns what the log says about a step, and about the run as a whole, in the order of the log.

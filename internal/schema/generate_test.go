@@ -33,7 +33,7 @@ var outputs = []any{
 
 // events are all types of events.
 var events = []steps.Event{
-	steps.Submitted{}, steps.Cancelled{}, steps.Steered{}, steps.Started{}, steps.Progress{}, steps.Succeeded{}, steps.Failed{}, steps.Objected{},
+	steps.Submitted{}, steps.Cancelled{}, steps.Steered{}, steps.Started{}, steps.Progress{}, steps.Resumable{}, steps.Succeeded{}, steps.Failed{}, steps.Objected{},
 	steps.Claimed{}, steps.Fired{}, steps.Unserved{}, steps.Withdrawn{}, steps.Decided{}, steps.Closed{},
 }
 
@@ -48,6 +48,7 @@ var names = map[reflect.Type]string{
 	reflect.TypeFor[steps.Approval]():   "ApprovalRule",
 	reflect.TypeFor[steps.Agent]():      "PlanAgent",
 	reflect.TypeFor[steps.Summary]():    "PlanSummary",
+	reflect.TypeFor[steps.Question]():   "AskedByServer",
 }
 
 // nullable are lists and maps that may be null.

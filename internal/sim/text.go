@@ -23,6 +23,8 @@ func Sentence(e steps.Event) string {
 		return short(e.Attempt) + " started at " + e.Worker
 	case steps.Succeeded:
 		return short(e.Attempt) + " succeeded: " + cut(e.Output)
+	case steps.Resumable:
+		return short(e.Attempt) + " can be gone on with: " + e.Resume.About
 	case steps.Failed:
 		return short(e.Attempt) + " failed, " + e.Fault.Error() + acted(e.Fault)
 	case steps.Claimed:

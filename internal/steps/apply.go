@@ -46,6 +46,8 @@ func (c *change) apply(e Event) {
 		c.onStarted(e)
 	case Progress:
 		c.onProgress(e)
+	case Resumable:
+		c.onResumable(e)
 	case Succeeded:
 		c.onSucceeded(e)
 	case Failed:

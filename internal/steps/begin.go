@@ -232,7 +232,7 @@ func (c *change) queue(i int, wait time.Duration) {
 		to = PhaseRetrying
 	}
 	u.Attempts = append(u.Attempts, AttemptRecord{
-		Round: u.Round, Rung: u.Rung, Try: u.Try, State: AttemptQueued, Queued: c.Now, Wait: Duration(wait),
+		Round: u.Round, Rung: u.Rung, Try: u.Try, State: AttemptQueued, Queued: c.Now, Wait: Duration(wait), Continues: u.onward,
 	})
 	c.become(i, to)
 }

@@ -46,6 +46,9 @@ func (c *change) stop(i int) {
 		c.standOn(i, u.doubt.index())
 		c.become(i, PhaseUnknown)
 		c.stopUnknown(i)
+	case (u.phase == PhaseAsked || u.phase == PhaseDeferred) && c.leftOff(i):
+		c.supersede(i)
+		c.leaveOff(i, "the run is ending, and the call does not go on")
 	case u.phase == PhaseFannedOut, u.phase == PhaseLooping, u.phase == PhaseWaiting, u.phase == PhaseDeferred, u.phase == PhaseHeld:
 		c.supersede(i)
 		c.become(i, PhaseCancelled)

@@ -19,7 +19,9 @@ package steps
 //	   in time, it is asked again instead of leaving what was done as it is, and a compensation that may have happened is
 //	   probed like any other call
 //	7  what a tool says undoes its calls is done: those of steps without a compensation of their own, and those of agents;
-//	   the first turns of an agent may be summarised, and long results cut for its model; people may take turns of an agent back
+//	   the first turns of an agent may be summarised, and long results cut for its model; people may take turns of an agent back;
+//	   an attempt can leave on the log with what another one goes on, which then begins nothing anew, and what the other side of
+//	   a call asks is asked of a person, whose answer goes back to it
 //
 // A log that needs newer rules is not folded at all: its run waits until the program is upgraded.
 const Epoch = 7

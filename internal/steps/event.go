@@ -131,6 +131,14 @@ type Progress struct {
 	Message string `json:"message"` // replaces the one before
 }
 
+// Resumable says, while an attempt runs, with what another one can go on if its worker is lost. Its worker waits until this
+// is stored.
+type Resumable struct {
+	Attempt
+	Worker string `json:"worker"`
+	Resume Resume `json:"resume"` // must be harmless
+}
+
 // Succeeded is the outcome of an attempt that gave a result.
 type Succeeded struct {
 	Attempt
@@ -152,6 +160,10 @@ type Failed struct {
 	Started time.Time `json:"started,omitzero"`  // the worker's clock, for people only
 	Took    Duration  `json:"took,omitempty"`    // wall time of the execution
 	Usage   *Usage    `json:"usage,omitempty"`   // of a model that has answered nevertheless; nil where nothing was counted
+
+	Resume   *Resume   `json:"resume,omitempty"`   // with what the next attempt goes on; nil: it leaves nothing more than before
+	Question *Question `json:"question,omitempty"` // with Resume: what the other side asks a person before it goes on
+	Spent    bool      `json:"spent,omitempty"`    // nothing goes on with what was left before: the other side knows it no more
 }
 
 // Objected says that a worker did not execute an attempt, because its own tools file says something about the tool that
@@ -228,6 +240,7 @@ func (Cancelled) event() {}
 func (Steered) event()   {}
 func (Started) event()   {}
 func (Progress) event()  {}
+func (Resumable) event() {}
 func (Succeeded) event() {}
 func (Failed) event()    {}
 func (Objected) event()  {}

@@ -98,7 +98,7 @@ func (g Guard) foreign(m StepMessage, grant Grant, digest string) string {
 		return g.difference(m, grant)
 	case grant.By == "" || grant.Nonce == "":
 		return "the approval does not say who gave it"
-	case g.Now.After(grant.Expires.Add(clockSkew)):
+	case !m.Continues && g.Now.After(grant.Expires.Add(clockSkew)):
 		return "the approval of " + grant.By + " expired at " + grant.Expires.UTC().Format(time.RFC3339)
 	case g.Now.Add(clockSkew).Before(grant.Issued):
 		return "the approval was issued in the future, at " + grant.Issued.UTC().Format(time.RFC3339) + ": compare the clocks"
@@ -139,16 +139,20 @@ func (g Guard) unused(m StepMessage, log []Record) string {
 		if n < 0 {
 			return "the run's log has no such approval of " + grant.By
 		}
-		if now := log[len(log)-1].Time; now.Sub(log[n].Time) > grant.Expires.Sub(grant.Issued) {
+		if now := log[len(log)-1].Time; !m.Continues && now.Sub(log[n].Time) > grant.Expires.Sub(grant.Issued) {
 			return "the approval of " + grant.By + " expired at " + grant.Expires.UTC().Format(time.RFC3339)
 		}
 		if g.Tool.Approval.NotSubmitter && run.Person(run.By) == run.Person(grant.By) {
 			return grant.By + " submitted the run, and may not approve it"
 		}
 	}
-	u := use{Attempt: m.Attempt, unsafe: g.Tool.Effects.Unsafe(), open: map[Attempt]bool{}}
+	u := use{Attempt: m.Attempt, unsafe: g.Tool.Effects.Unsafe(), open: map[Attempt]bool{}, chain: chain{by: map[Attempt]string{}, left: map[Attempt]bool{}}}
 	for _, r := range SinceGrant(log, m) {
 		u.note(r.Event)
+		u.chain.note(r.Event)
+	}
+	if m.Continues {
+		return u.mayGoOn()
 	}
 	switch {
 	case u.done || len(u.open) > 0:
@@ -165,6 +169,7 @@ type use struct {
 	unsafe       bool
 	done, failed bool
 	open         map[Attempt]bool // claimed, and not ended without effect
+	chain        chain
 }
 
 func (u *use) note(e Event) {

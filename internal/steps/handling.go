@@ -155,6 +155,10 @@ func (h *Handling) unless(known bool, then stage) Next {
 
 func (h *Handling) fresh() bool { return Fresh(h.Redelivered, h.Requeued) }
 
+// Continues reports whether the attempt may go on with what an attempt or an execution before it has left: then the worker asks
+// [State.Continuation] before it begins.
+func (h *Handling) Continues() bool { return h.StepMessage.Continues || LeftOff(h.log, h.Attempt) }
+
 // read has the log read, and goes on from then if that says so.
 func (h *Handling) read(then stage) Next {
 	h.at, h.then = atVerdict, then

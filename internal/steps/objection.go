@@ -34,13 +34,19 @@ func (c *change) onObjected(e Objected) {
 	u := &c.Units[i]
 	begun, recall := u.State() == StepRunning, u.out.recall
 	diff, heard := c.hear(i, e)
+	onward := c.onward(i, begun)
 	c.returned(i, e.Worker, diff)
 	switch {
 	case recall != nil:
 		c.withdrawn(i, *recall)
+	case !heard && u.onward != nil && c.leftOff(i):
+		c.leaveOff(i, tooManyPolicies(c.Tool(i).Name, e.Worker))
 	case !heard:
 		c.ask(i, KindFailure, Fault{Class: PolicyDenied, Acted: ActedNo, Message: tooManyPolicies(c.Tool(i).Name, e.Worker)})
 	case c.Probing(i):
+		c.queue(i, 0)
+	case onward != nil && !c.Stopping(i) && !c.unapproved(i):
+		u.permit.policies, u.onward = int32(c.policiesOf(i)), onward
 		c.queue(i, 0)
 	case c.Tool(i).Effects.Unsafe() && c.mayHaveBegun(i, begun):
 		c.inDoubt(i, "it may have happened already, and the tools file of worker "+e.Worker+" says that it must not be repeated")
@@ -188,8 +194,12 @@ func (c *change) otherInDoubt(i int) int {
 // inDoubt hands the attempt that unit i stands on to a probe or a person.
 func (c *change) inDoubt(i int, why string) {
 	f := Fault{Class: Unknown, Acted: ActedMaybe, Message: why}
-	if rec := c.Units[i].Current(); rec.Fault == nil {
+	rec := c.Units[i].Current()
+	if rec.Fault == nil {
 		rec.Fault = &f
+	}
+	if rec.Left != nil {
+		f.Class = rec.Fault.Class // its worker has told of its end
 	}
 	c.unknown(i, f)
 }

@@ -123,6 +123,7 @@ func (c *change) onFailed(e Failed) {
 	if e.Fault.Class == Crashed {
 		rec.lose(c.Now)
 	}
+	holder := c.holds(i, e.Worker)
 	rec.Took = e.Took
 	c.used(i, e.Usage)
 	if !c.since(5) || e.Fault.Class != Unknown || rec.Worker == "" { // whoever finds that it may have happened has not claimed it
@@ -132,6 +133,9 @@ func (c *change) onFailed(e Failed) {
 		u.doubt = 0 // this settles it, however often it is repeated
 	}
 	c.supersede(i)
+	if c.leave(i, e, holder) && c.askBack(i, e) {
+		return
+	}
 	c.failed(i, e.Fault)
 }
 
@@ -169,7 +173,7 @@ func (c *change) withdrawn(i int, f Fault) {
 		c.react(i, f)
 		return
 	}
-	if c.ending != "" && c.Units[i].origin.kind != undo {
+	if c.ending != "" && c.Units[i].origin.kind != undo && !c.leftOff(i) {
 		c.become(i, PhaseCancelled)
 		return
 	}

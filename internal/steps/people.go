@@ -10,7 +10,8 @@ type Escalation struct {
 	Digest    string    // approval: of tool, tool definition and canonical parameters, see [Tool.CallDigest]
 	Needed    int       // approval: how many people must approve
 	Approvals []Decided // approval: those given so far, each by another person
-	Question  *Question // what a human rung asks; nil otherwise
+	Question  *Question // what a human rung or the other side of a call asks; nil otherwise
+	Resume    *Resume   // the answer goes back to the other side, and the call goes on with it; nil: it is the result
 	Deadline  time.Time // when nobody may have decided; zero = never
 	OnExpiry  OnExpiry  // what happens at the deadline
 	Tier      int       // how often the same was asked before without a decision
@@ -97,8 +98,14 @@ func (c *change) verbs(e *Escalation) []Verb {
 		return []Verb{VerbExtend, VerbFinish, VerbAnswer, VerbAbort}
 	case e.Kind == KindApproval:
 		return c.Tool(i).Approval.Decisions
+	case e.Resume != nil && c.Tool(i).Effects.Unsafe(): // the call may have acted before it asked, and is not begun anew
+		return []Verb{VerbAnswer, VerbReject, VerbSkip, VerbAbort}
+	case e.Resume != nil:
+		return []Verb{VerbAnswer, VerbReject, VerbRetry, VerbEdit, VerbSkip, VerbAbort}
 	case e.Question != nil:
 		return []Verb{VerbAnswer, VerbSkip, VerbAbort}
+	case c.Units[i].onward != nil && c.otherInDoubt(i) >= 0:
+		return []Verb{VerbRetry, VerbAnswer, VerbSkip, VerbAbort}
 	case c.Units[i].asksModel():
 		return []Verb{VerbRetry, VerbAnswer, VerbSkip, VerbAbort}
 	case e.Kind == KindUnknown && c.Tool(i).Verify != nil:
@@ -185,6 +192,10 @@ func (c *change) decideUnit(e *Escalation, d Decided) {
 	if c.since(3) && (d.Verb == VerbAnswer || d.Verb == VerbSkip || d.Verb == VerbAbort && u.origin.kind == undo) {
 		u.doubt = 0 // an outcome that comes later is history only
 	}
+	if e.Resume != nil && (d.Verb == VerbAnswer || d.Verb == VerbReject) {
+		c.reply(i, e.Resume, d)
+		return
+	}
 	switch d.Verb {
 	case VerbApprove:
 		c.approved(i, e)
@@ -195,6 +206,10 @@ func (c *change) decideUnit(e *Escalation, d Decided) {
 	case VerbRetry:
 		if e.Kind == KindUnknown && c.stillRunning(i) > 0 {
 			c.tooSoon(i)
+			return
+		}
+		if u.onward != nil {
+			c.goOnWith(i, u.onward)
 			return
 		}
 		c.sendBack(i, d)
@@ -246,7 +261,7 @@ func (c *change) sendBack(i int, d Decided) {
 func (c *change) nextRound(i int, d Decided) {
 	u := &c.Units[i]
 	u.Round++
-	u.Fault, u.permit.grants, u.doubt, u.Rejected, u.ladder.unapproved = nil, nil, 0, nil, ""
+	u.Fault, u.permit.grants, u.doubt, u.Rejected, u.ladder.unapproved, u.onward = nil, nil, 0, nil, "", nil
 	if d.Grant != nil {
 		u.permit.grants = []Grant{*d.Grant}
 		c.forgetEarly(i)

@@ -19,6 +19,9 @@ func (c *change) react(i int, f Fault) {
 		c.probeFailed(i, f)
 		return
 	}
+	if c.goOn(i, f) {
+		return
+	}
 	if f.Class == Unknown || f.MayHaveActed() && c.Tool(i).Effects.Unsafe() {
 		c.unknown(i, f)
 		return
@@ -144,7 +147,7 @@ func (c *change) below(i, k int) (int, bool) {
 // onRung queues the first try of rung k.
 func (c *change) onRung(i, k int) {
 	u := &c.Units[i]
-	u.Rung, u.Try, u.ladder.faults, u.ladder.named = k, 0, nil, 0
+	u.Rung, u.Try, u.ladder.faults, u.ladder.named, u.onward = k, 0, nil, 0, nil
 	c.queue(i, 0)
 }
 
@@ -194,7 +197,7 @@ func (c *change) unknown(i int, f Fault) {
 		}
 	}
 	f.Class, f.Acted = Unknown, ActedMaybe
-	u.Current().State, u.Fault = AttemptUnknown, &f
+	u.Current().State, u.Fault, u.onward = AttemptUnknown, &f, nil
 	u.doubt = markOf(slices.IndexFunc(u.Attempts, func(r AttemptRecord) bool { return r.is(c.Attempt(i)) }))
 	if u.phase != PhaseUnknown { // else another attempt was in doubt before this one
 		c.become(i, PhaseUnknown)

@@ -7,7 +7,7 @@ import "encoding/json"
 // executed.
 func (c *change) probe(i int) {
 	u := &c.Units[i]
-	u.Rung, u.Try, u.ladder.faults, u.ladder.named = len(c.Tool(i).Rungs), 0, nil, 0
+	u.Rung, u.Try, u.ladder.faults, u.ladder.named, u.onward = len(c.Tool(i).Rungs), 0, nil, 0, nil
 	for n := range u.Attempts {
 		if rec := &u.Attempts[n]; rec.Round == u.Round && rec.Rung == u.Rung {
 			u.Try++

@@ -22,7 +22,8 @@ import (
 //   - a live run has something wanted: a step, a withdrawal, a timer or an escalation;
 //   - no attempt is wanted after its outcome, and none under two messages;
 //   - differences published add up to all that is wanted;
-//   - an unsafe tool that may have acted is not queued again in the same round;
+//   - an unsafe tool that may have acted is not queued again in the same round, unless it goes on with what it has left;
+//   - what is lost while something stands to go on with goes on, and is not begun anew;
 //   - what was done in a turn taken back is not made again before each such call has given its result once more;
 //   - an agent at work has a turn or a call at work, or its last one asked about;
 //   - the ladder's limits hold;
@@ -238,9 +239,14 @@ func (g *player) work() {
 		return
 	}
 	worker := rapid.SampledFrom([]string{"w1", "w2"}).Draw(g.T, "worker")
-	switch rapid.IntRange(0, 5).Draw(g.T, "does") {
+	switch rapid.IntRange(0, 7).Draw(g.T, "does") {
 	case 0:
 		g.begin(m, worker)
+	case 6:
+		g.begin(m, worker)
+		g.say(steps.Resumable{Attempt: m.Attempt, Worker: worker, Resume: steps.Resume{Value: json.RawMessage(`1`), About: "a task", Harmless: rapid.IntRange(0, 4).Draw(g.T, "looks") > 0}})
+	case 7:
+		g.leave(m, worker)
 	case 1, 2:
 		g.begin(m, worker)
 		g.say(steps.Succeeded{Attempt: m.Attempt, Worker: worker, Output: g.output(m), Usage: &steps.Usage{Input: 5, Output: 5}})
@@ -291,7 +297,7 @@ func (g *player) object(m steps.StepMessage) {
 	}
 	if u := &g.State.Units[i]; g.State.Tool(i).Effects.Unsafe() && u.State().InQueue() && !g.State.Probing(i) {
 		for n := range u.Attempts {
-			if rec := &u.Attempts[n]; rec.Round == u.Round && rec.Fault != nil && rec.Fault.MayHaveActed() && rec.State == steps.AttemptFailed {
+			if rec := &u.Attempts[n]; rec.Round == u.Round && rec.Fault != nil && rec.Fault.MayHaveActed() && rec.State == steps.AttemptFailed && u.Current().Continues == nil {
 				g.Fatalf("%s is unsafe now, may have acted in %+v, and was queued again", m.Tool, *rec)
 			}
 		}
@@ -569,7 +575,12 @@ func (g *player) checkLadders() {
 		u, tool := &g.State.Units[i], g.State.Tool(i)
 		failed := map[string]int{}
 		for n, a := range u.Attempts {
+			g.checkBegunAnew(u, n)
 			if a.Fault == nil || a.Fault.RetryAfter > 0 || a.State == steps.AttemptWithdrawn || a.Rung == len(tool.Rungs) {
+				continue
+			}
+			if next := n + 1; next < len(u.Attempts) && u.Attempts[next].Continues != nil && u.Attempts[next].Round == a.Round {
+				g.checkOnward(u, n)
 				continue
 			}
 			key := fmt.Sprint(a.Round, a.Rung, a.Fault.Class)

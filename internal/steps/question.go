@@ -2,11 +2,12 @@ package steps
 
 import "encoding/json"
 
-// Question is what a human rung asks.
+// Question is what a human rung asks, or what the other side of a call asks before it goes on.
 type Question struct {
-	Text    string          // with its parameters filled in
-	Options []string        // answers to pick from; empty = any that fits the schema
-	Schema  json.RawMessage // JSON Schema of the answer
+	Text    string          `json:"text"`              // with its parameters filled in
+	Options []string        `json:"options,omitempty"` // answers to pick from; empty = any that fits the schema
+	Schema  json.RawMessage `json:"schema,omitempty"`  // JSON Schema of the answer
+	URL     string          `json:"url,omitempty"`     // a page, http or https, on which it is to be answered; empty: there is none
 }
 
 // askQuestion asks a person for the result of unit i, whose rung is a person.

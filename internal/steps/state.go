@@ -90,11 +90,15 @@ type AttemptRecord struct {
 	Cost    Money        // of Usage, by the price that the run was submitted with; 0 where there is none
 	Note    string       // its last progress, a late outcome, or why it was handed back
 
+	Left      *Resume       // what it left for another one to go on with; nil: nothing
+	Continues *Continuation // what it goes on with itself; nil: it began the call
+
 	delivery  string    // of the last Started, to tell a repeat from a crash
 	begun     time.Time // when the last Started came
 	claimed   time.Time // when its worker's claim was last stored; it begins right after that
 	uncounted int64     // tokens that were reserved for executions of which nobody knows what they took
 	unheard   bool      // a delivery before the first one that the log knows of may have been lost
+	spent     bool      // nothing goes on with Left or Continues any more
 
 	mayRunUntil time.Time // when its worker, of whom nobody hears, has ended it at the latest; zero when it is not executed
 }

@@ -32,6 +32,7 @@ type Unit struct {
 	question mark  // its last escalation
 	doubt    mark  // the attempt that may have happened, and that its own outcome or a probe still settles
 	out      outgoing
+	onward   *Continuation // what its next attempt on this rung goes on with; nil: it begins anew
 	ladder   ladder
 	permit   permit
 	fan      *fan   // of a for_each step that has begun

@@ -12,7 +12,7 @@ const (
 )
 
 // Wanted compares a message with what the run wants. The attempt must be out, and the call must be the one that the run
-// makes: its tool, rung, parameters and key. Whoever can publish to the queue can write anything there. A run that does
+// makes: its tool, rung, parameters and key, begun or gone on with. Whoever can publish to the queue can write anything there. A run that does
 // not exist has never wanted anything.
 func Wanted(s *State, m StepMessage) Want {
 	if s == nil || s.Run != m.Run {
@@ -27,7 +27,7 @@ func Wanted(s *State, m StepMessage) Want {
 		return NeverDid
 	}
 	is := s.message(i)
-	if is.Tool != m.Tool || is.RungName != m.RungName || is.Key != m.Key || !sameParams(is.Params, m.Params) {
+	if is.Tool != m.Tool || is.RungName != m.RungName || is.Key != m.Key || is.Continues != m.Continues || !sameParams(is.Params, m.Params) {
 		return NeverDid
 	}
 	if s.Units[i].Recalled() || s.Stopping(i) && s.Units[i].State() != StepRunning {

@@ -26,6 +26,7 @@ type StepMessage struct {
 	Tool      string          `json:"tool"`                // its name
 	RungName  string          `json:"rung_name"`           // in the tool's ladder, or `verify`
 	Effects   Effects         `json:"effects"`             // of this attempt; a probe has none
+	Continues bool            `json:"continues,omitempty"` // it goes on with what an earlier attempt left, see [State.Continuation]
 	Params    json.RawMessage `json:"params"`              // an object
 	Key       string          `json:"key"`                 // idempotency key: `<run>/<step>/<edit>`
 	Timeout   Duration        `json:"timeout,omitempty"`   // of this attempt; 0 = none
@@ -176,7 +177,7 @@ func (s *State) message(i int) StepMessage {
 	m := StepMessage{
 		Run: s.Run, Attempt: s.Attempt(i), Workflow: s.Program.Plan.Name, Tool: t.Name, RungName: t.Rung(u.Rung).Name,
 		Effects: s.effects(i), Params: u.Params, Key: s.Key(i), Timeout: t.Rung(u.Rung).Timeout,
-		NotBefore: u.out.notBefore, Deadline: u.Deadline,
+		NotBefore: u.out.notBefore, Deadline: u.Deadline, Continues: u.Current().Continues != nil,
 	}
 	s.addPolicies(&m, i)
 	if s.claimed(i) {

@@ -162,6 +162,9 @@ func (st *Story) decision(word string, at func(int) string) bool {
 
 // attempt adds what happened to an attempt: `<word> STEP ATTEMPT ...`.
 func (st *Story) attempt(a steps.Attempt, w []string, at func(int) string) {
+	if st.leaves(a, w[0], at) {
+		return
+	}
 	failed := func(f steps.Fault) { st.Add(steps.Failed{Attempt: a, Worker: "w", Fault: f}) }
 	switch w[0] {
 	case "started":
@@ -318,6 +321,7 @@ func (st *Story) unitLine(i int) string {
 		for _, l := range rec.Lost {
 			line += " lost by " + cmp.Or(l.Worker, "somebody")
 		}
+		line += onward(rec)
 		if rec.Note != "" {
 			line += " note: " + rec.Note
 		}

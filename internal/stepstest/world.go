@@ -159,7 +159,11 @@ func WantedText(list steps.WantList, s *steps.State) string {
 	var b strings.Builder
 	lines := []string{}
 	for _, m := range list.Steps {
-		lines = append(lines, "step "+steps.AttemptName(m.Run, m.Attempt)+" "+m.Tool+"/"+m.RungName+" "+string(m.Params)+" "+m.Key)
+		line := "step " + steps.AttemptName(m.Run, m.Attempt) + " " + m.Tool + "/" + m.RungName + " " + string(m.Params) + " " + m.Key
+		if m.Continues {
+			line += " goes on"
+		}
+		lines = append(lines, line)
 	}
 	for _, m := range list.Withdraw {
 		lines = append(lines, "withdraw "+steps.AttemptName(m.Run, m.Attempt))

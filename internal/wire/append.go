@@ -176,6 +176,9 @@ func appendStep(m steps.StepMessage) []byte {
 	if m.Policies != nil {
 		o.policies(m.Policies)
 	}
+	if m.Continues {
+		o.raw("continues", json.RawMessage("true"))
+	}
 	if len(m.Grants) > 0 {
 		o.approvals(m)
 	}

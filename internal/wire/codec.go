@@ -128,6 +128,8 @@ func nameOf(e steps.Event) (name, kind string) {
 		return "started", KindOutcome
 	case steps.Progress:
 		return "progress", KindOutcome
+	case steps.Resumable:
+		return "resumable", KindOutcome
 	case steps.Succeeded:
 		return "succeeded", KindOutcome
 	case steps.Failed:
@@ -156,6 +158,7 @@ var readers = map[string]func([]byte) (steps.Event, error){
 	KindPlan + "/steered":      read[steps.Steered],
 	KindOutcome + "/started":   read[steps.Started],
 	KindOutcome + "/progress":  read[steps.Progress],
+	KindOutcome + "/resumable": read[steps.Resumable],
 	KindOutcome + "/succeeded": read[steps.Succeeded],
 	KindOutcome + "/failed":    read[steps.Failed],
 	KindOutcome + "/objected":  read[steps.Objected],

@@ -31,6 +31,10 @@ var events = map[string]steps.Event{
 	"steered":   steps.Steered{ID: "m1", Step: "resolve", Text: "be brief", TakeBack: 3, By: "zoe", Via: "cli"},
 	"started":   steps.Started{Attempt: attempt, Worker: "w1", Delivery: "7"},
 	"progress":  steps.Progress{Attempt: attempt, Worker: "w1", Message: "half"},
+	"resumable": steps.Resumable{Attempt: attempt, Worker: "w1", Resume: steps.Resume{Value: raw(`{"task":"7"}`), About: `task "7"`, Harmless: true}},
+	"asking": steps.Failed{Attempt: attempt, Worker: "w1", Fault: steps.Fault{Class: steps.NeedsHuman, Message: "which?"},
+		Resume: &steps.Resume{Value: raw(`{"state":"<&>"}`), About: "the server's state"}, Question: &steps.Question{Text: "which?", Schema: raw(`{"type":"object"}`), URL: "https://x/?a&b"}},
+	"spent":     steps.Failed{Attempt: attempt, Worker: "w1", Fault: steps.Fault{Class: steps.Unavailable}, Spent: true},
 	"succeeded": steps.Succeeded{Attempt: attempt, Worker: "w1", Output: raw(`{"id":1e400}`), Age: steps.Duration(time.Hour), Started: moment, Took: steps.Duration(1500 * time.Millisecond)},
 	"failed":    steps.Failed{Attempt: attempt, Worker: "w1", Fault: steps.Fault{Class: steps.Timeout, Message: "503 <html>"}, Started: moment, Took: steps.Duration(time.Second)},
 	"objected": steps.Objected{Attempt: attempt, Worker: "w1", Policy: steps.ToolPolicy{

@@ -148,7 +148,7 @@ func (j *job) call(ctx context.Context) (r result) {
 	}()
 	res, err := j.executor(ctx).Execute(ctx, executor.Request{
 		Run: j.m.Run, Step: j.m.Step, Attempt: j.m.Token(), Tool: j.m.Tool, Rung: j.m.RungName, Params: j.params(),
-		Key: j.m.Key, Try: j.m.Try, Progress: j.progress(),
+		Key: j.m.Key, Try: j.m.Try, Progress: j.progress(), Continues: j.onward, Keep: j.keep,
 	})
 	return result{res, err}
 }
@@ -183,7 +183,7 @@ func (j *job) outcome(ctx context.Context, res executor.Result, err error, took 
 		err = j.fits(res.Output)
 	}
 	if err != nil {
-		return j.failedWith(j.fault(ctx, err), took, res.Usage)
+		return unfinished(j.failedWith(j.fault(ctx, err), took, res.Usage), err)
 	}
 	return steps.Succeeded{
 		Attempt: j.m.Attempt, Worker: j.worker, Output: res.Output, Age: steps.Duration(res.Age),

@@ -24,13 +24,14 @@ type job struct {
 	handling  steps.Handling
 	m         *steps.StepMessage // of handling
 	rung      ladder.Rung
-	worker    string          // the worker in its events: the worker's name, for unsafe tools with a token of this delivery
-	awaited   bool            // Started is in the log already
-	unchecked error           // why an approval could not be checked
-	trust     trust           // of what the call is made from
-	asks      json.RawMessage // the conversation that a turn of an agent goes on with; nil for other calls
-	claimed   time.Time       // when its claim was last sent
-	behind    behind          // where a claim is to be stored that is in doubt
+	worker    string              // the worker in its events: the worker's name, for unsafe tools with a token of this delivery
+	awaited   bool                // Started is in the log already
+	unchecked error               // why an approval could not be checked
+	trust     trust               // of what the call is made from
+	asks      json.RawMessage     // the conversation that a turn of an agent goes on with; nil for other calls
+	onward    *steps.Continuation // what the attempt goes on with; nil: it begins the call
+	claimed   time.Time           // when its claim was last sent
+	behind    behind              // where a claim is to be stored that is in doubt
 
 	seated   bool // its executor is an executor.Seat
 	stored   bool // its outcome is stored
@@ -125,7 +126,7 @@ func (j *job) handle() {
 		return
 	}
 	j.handling.Slot(j.own())
-	if !j.proceed(steps.ActBegin) || !j.converse() || !j.mayBegin() {
+	if !j.proceed(steps.ActBegin) || !j.converse() || !j.takeUp() || !j.mayBegin() {
 		return
 	}
 	if mutant("ack-first") {

@@ -24,7 +24,7 @@ func (d *Dossier) addAdvice(s run, e *steps.Escalation) {
 		d.Approval = &Approval{Digest: e.Digest, Needed: e.Needed, Given: e.ApprovedBy(), NotSubmitter: s.Tool(e.Unit).Approval.NotSubmitter, exact: s.Epoch() < 2}
 	}
 	if q := e.Question; q != nil {
-		d.Question = &Question{Text: q.Text, Options: q.Options, Schema: q.Schema}
+		d.Question = &Question{Text: q.Text, Options: q.Options, Schema: q.Schema, URL: q.URL, Back: e.Resume != nil}
 	}
 }
 
@@ -102,6 +102,9 @@ var runEffects = map[steps.Verb]string{
 // effectOf says in words what a decision about a unit does.
 func (s run) effectOf(e *steps.Escalation, v steps.Verb) string {
 	t, u := s.Tool(e.Unit), &s.Units[e.Unit]
+	if text := s.effectOnServer(e, v); text != "" {
+		return text
+	}
 	switch v {
 	case steps.VerbApprove:
 		if more := e.Needed - len(e.Approvals) - 1; more > 0 {

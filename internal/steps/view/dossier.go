@@ -68,11 +68,13 @@ func (d *Dossier) Bars(by string) Reply {
 	return Reply{}
 }
 
-// Question is what a `human` rung asks.
+// Question is what a `human` rung asks, or what a server asks before it goes on with a call.
 type Question struct {
 	Text    string          `json:"text"`              // with its parameters filled in
 	Options []string        `json:"options,omitempty"` // answers to pick from; empty = any that fits the schema
 	Schema  json.RawMessage `json:"schema,omitempty"`  // JSON Schema of the answer
+	URL     string          `json:"url,omitempty"`     // a page, http or https, on which it is to be answered
+	Back    bool            `json:"back,omitempty"`    // the answer goes back to the server, which goes on with the call; else it is the output
 }
 
 // Offer is one decision that the person may take, with what it does in words.

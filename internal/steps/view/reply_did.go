@@ -76,6 +76,9 @@ func (s run) endingNow() string {
 
 func (s run) didUnit(e *steps.Escalation, d steps.Decided) string {
 	u, tool := &s.Units[e.Unit], s.Tool(e.Unit).Name
+	if text := s.didOnServer(e, d); text != "" {
+		return text
+	}
 	switch d.Verb {
 	case steps.VerbApprove:
 		return s.queued(e.Unit, tool+" is queued to run once, with exactly these parameters")

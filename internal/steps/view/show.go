@@ -76,6 +76,9 @@ type Attempt struct {
 	Lost    []Lost             `json:"lost,omitempty"`    // executions whose worker ended under them
 	Note    string             `json:"note,omitempty"`    // its progress, or what became of a late outcome
 
+	Continues string `json:"continues,omitempty"` // what it goes on with that an attempt before it left; empty: it began the call
+	Left      string `json:"left,omitempty"`      // what it left for another one to go on with
+
 	Injected string       `json:"injected,omitempty"` // id of the fault on purpose that its fault is; empty = it is real
 	Reason   steps.Reason `json:"reason,omitempty"`   // what its fault is beside its class, of a model's call
 	Usage    *steps.Usage `json:"usage,omitempty"`    // what its model took; null for other calls, and where nothing was counted
@@ -166,6 +169,12 @@ func (s run) attemptViews(i int) []Attempt {
 		}
 		if f := rec.Fault; f != nil {
 			v.Class, v.Message, v.Detail, v.Status, v.Injected, v.Reason = f.Class, f.Message, f.Detail, f.Status, f.Injected, f.Reason
+		}
+		if rec.Continues != nil {
+			v.Continues = rec.Continues.About
+		}
+		if rec.Left != nil {
+			v.Left = rec.Left.About
 		}
 		list = append(list, v)
 	}

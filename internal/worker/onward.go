@@ -1,0 +1,100 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/executor"
+	"belay/internal/steps"
+)
+
+// An attempt can leave something on the run's log with which another one goes on. What an attempt goes on with is never in its
+// message: whoever can write into the queue could write anything there.
+
+// takeUp looks what the attempt goes on with, if the message or the log says that there is something. False: the message has
+// been handled.
+func (j *job) takeUp() bool {
+	if !j.handling.Continues() {
+		return true
+	}
+	err := j.withState(func(s *steps.State) {
+		if s != nil {
+			j.onward = s.Continuation(j.m.Attempt)
+		}
+	})
+	switch {
+	case err != nil && j.m.Claimed(): // what is claimed is nobody else's
+		j.report(j.failed(steps.Fault{Class: steps.Unavailable, Acted: steps.ActedNo, Message: "the run's log cannot be read, so it is not known what to go on with: " + err.Error()}, 0))
+		return false
+	case err != nil:
+		j.Logger.Warn("cannot read in the run's log what an attempt goes on with; the message is redelivered", "attempt", j.name(), "error", err)
+		j.park(time.Second)
+		return false
+	case j.onward == nil && j.m.Continues:
+		f := steps.Fault{Class: steps.PolicyDenied, Acted: steps.ActedNo, Message: "not executed: the run has nothing that this attempt could go on with"}
+		j.refused(f)
+		j.report(j.failed(f, 0))
+		return false
+	}
+	return true
+}
+
+// keepPause is how long a worker waits before it stores once more what an attempt leaves.
+const keepPause = 200 * time.Millisecond
+
+// keep stores what the attempt leaves for another one, and returns once that is on the log.
+func (j *job) keep(ctx context.Context, r steps.Resume) error {
+	if err := fitsLog(&r, nil); err != nil {
+		return err
+	}
+	if !j.awaited && !j.m.Claimed() {
+		j.logEvent(steps.Started{Attempt: j.m.Attempt, Worker: j.worker})
+	}
+	m, stream, err := j.Runs.Message(j.m.Run, steps.Resumable{Attempt: j.m.Attempt, Worker: j.worker, Resume: r})
+	if err != nil {
+		return err
+	}
+	for {
+		_, err := j.Bus.PublishWait(ctx, stream, m)
+		if !errors.Is(err, bus.ErrUncertain) && !errors.Is(err, bus.ErrFull) {
+			return err
+		}
+		j.Logger.Warn("what an attempt can be gone on with is not stored yet; trying again", "attempt", j.name(), "error", err)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(keepPause):
+		}
+	}
+}
+
+// fitsLog returns the fault of what is too large to be left on a run's log.
+func fitsLog(r *steps.Resume, q *steps.Question) error {
+	if n := r.Size(q); n > steps.MaxResume {
+		return steps.Fault{Class: steps.NeedsHuman, Acted: steps.ActedMaybe, Message: fmt.Sprintf(
+			"what the call could be gone on with has %d bytes, at most %d are kept: it does not go on", n, steps.MaxResume)}
+	}
+	return nil
+}
+
+// unfinished adds to an outcome how another attempt goes on, if the executor's error says so.
+func unfinished(outcome steps.Event, err error) steps.Event {
+	u, is := errors.AsType[executor.Unfinished](err)
+	if !is {
+		return outcome
+	}
+	f := outcome.(steps.Failed)
+	f.Spent = u.Spent
+	if u.Resume == nil {
+		return f
+	}
+	if err := fitsLog(u.Resume, u.Question); err != nil {
+		f.Fault.Message += "; " + err.(steps.Fault).Message //nolint:errorlint // made there
+		return f
+	}
+	f.Resume, f.Question = u.Resume, u.Question
+	return f
+}
