@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"belay/internal/bus"
 	"belay/internal/executor"
+	"belay/internal/plan"
 	"belay/internal/steps"
 )
 
@@ -95,6 +97,21 @@ func unfinished(outcome steps.Event, err error) steps.Event {
 		f.Fault.Message += "; " + err.(steps.Fault).Message //nolint:errorlint // made there
 		return f
 	}
-	f.Resume, f.Question = u.Resume, u.Question
+	f.Resume, f.Question = u.Resume, sound(u.Question)
 	return f
+}
+
+// sound is a question that people can be shown and asked: its schema is one, and its page is one of the web.
+func sound(q *steps.Question) *steps.Question {
+	if q == nil {
+		return nil
+	}
+	asks := *q
+	if _, err := plan.CompileSchema(q.Schema); err != nil {
+		asks.Schema, asks.Text = nil, q.Text+" (what the answer must be is not known: "+executor.Head([]byte(err.Error()), 200)+")"
+	}
+	if u, err := url.Parse(q.URL); q.URL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+		asks.URL, asks.Text = "", asks.Text+" (the page on which it wants the answer is none of the web, and not shown)"
+	}
+	return &asks
 }

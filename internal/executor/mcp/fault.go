@@ -51,8 +51,8 @@ func refusalOf(err error) *jsonrpc.Error {
 	return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: err.Error()}
 }
 
-// questionOf is the fault of a call that the server did not go on with before somebody answers.
-func questionOf(acted steps.Acted, questions ...*mcp.ElicitParams) steps.Fault {
+// openQuestion is the fault of a call in the middle of which the server asked, as servers did before 2026-07-28.
+func openQuestion(acted steps.Acted, questions ...*mcp.ElicitParams) steps.Fault {
 	var words []string
 	var all []any
 	for _, q := range questions {

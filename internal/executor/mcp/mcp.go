@@ -8,7 +8,7 @@
 //
 // mcp.go is an attempt, server.go keeps sessions, session.go has the calls and questions of one, listed.go compares
 // schemas, stdio.go and process.go talk to a program, http.go and stream.go to a URL, result.go and fault.go say what an
-// answer means, list.go is for those who want to know which tools a server has.
+// answer means, ask.go what a server asks, list.go is for those who want to know which tools a server has.
 package mcpexec
 
 import (
@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"go.opentelemetry.io/otel/propagation"
 
 	"belay/internal/executor"
@@ -103,10 +104,21 @@ func (x *rung) call(ctx context.Context, req executor.Request) (json.RawMessage,
 		return nil, err
 	}
 	defer c.end()
+	p := &mcp.CallToolParams{Name: x.spec.Tool, Arguments: arguments(req), Meta: meta(ctx, req)}
+	if next := req.Continues; next != nil {
+		k, err := keptBy(next)
+		if err != nil {
+			return nil, err
+		}
+		p.RequestState = k.State
+		if p.InputResponses, err = k.responses(next); err != nil {
+			return nil, err
+		}
+	}
 	if err := x.agree(c); err != nil {
 		return nil, err
 	}
-	raw, err := c.tool(x.spec.Tool, arguments(req), meta(ctx, req))
+	raw, err := c.tool(p)
 	if err != nil {
 		return nil, err
 	}
@@ -143,5 +155,23 @@ func (x *rung) explain(err error, secrets *executor.Secrets) error {
 	if f.Class != steps.NeedsHuman {
 		f.Message = "tool " + strconv.Quote(x.spec.Tool) + " of MCP server " + x.server.name() + ": " + f.Message
 	}
-	return secrets.RedactFault(f)
+	f = secrets.RedactFault(f)
+	if u, is := errors.AsType[executor.Unfinished](err); is {
+		u.Fault = f
+		return hidden(u, secrets)
+	}
+	return f
+}
+
+// hidden hides the secrets in what is left on the log. A state that has one in it would be another one without, so that nothing
+// goes on with it.
+func hidden(u executor.Unfinished, secrets *executor.Secrets) error {
+	if u.Resume != nil && secrets.Redact(string(u.Resume.Value)) != string(u.Resume.Value) {
+		u.Fault.Message += "; the call does not go on: what it would go on with has a secret of this worker in it, and cannot be kept"
+		return u.Fault
+	}
+	if q := u.Question; q != nil {
+		u.Question = &steps.Question{Text: secrets.Redact(q.Text), Options: q.Options, Schema: secrets.RedactAnswer(q.Schema, executor.FormatJSON), URL: secrets.Redact(q.URL)}
+	}
+	return u
 }

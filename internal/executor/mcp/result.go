@@ -3,12 +3,9 @@ package mcpexec
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"belay/internal/exactjson"
 	"belay/internal/executor"
@@ -22,6 +19,7 @@ type toolResult struct {
 	Structured json.RawMessage         `json:"structuredContent"`
 	IsError    bool                    `json:"isError"`
 	Requests   map[string]inputRequest `json:"inputRequests"`
+	State      string                  `json:"requestState"`
 }
 
 // inputRequest is what a server needs before it goes on.
@@ -41,7 +39,7 @@ func (x *rung) result(raw json.RawMessage) (json.RawMessage, error) {
 	}
 	switch {
 	case r.Type == "input_required":
-		return nil, r.needed()
+		return nil, needed(r.Requests, kept{State: r.State})
 	case r.Type != "" && r.Type != "complete":
 		return nil, executor.Unusable("the answer is of a kind that Belay does not know: "+executor.Head([]byte(r.Type), 60), executor.Head(raw, detailBytes))
 	case r.IsError:
@@ -110,22 +108,4 @@ func rawAll(content []json.RawMessage, structured json.RawMessage) [][]byte {
 		}
 	}
 	return all
-}
-
-// needed is the fault of a call that the server goes on with once it has what it needs. Questions are for people; a server
-// that asks for nothing is busy.
-func (r *toolResult) needed() steps.Fault {
-	if len(r.Requests) == 0 {
-		return steps.Fault{Class: steps.Unavailable, Acted: steps.ActedMaybe, Message: "the server is busy and asks to be called again later"}
-	}
-	var questions []*mcp.ElicitParams
-	for _, id := range slices.Sorted(maps.Keys(r.Requests)) {
-		q := r.Requests[id]
-		var p mcp.ElicitParams
-		if q.Method != "elicitation/create" || json.Unmarshal(q.Params, &p) != nil {
-			return steps.Fault{Class: steps.ToolError, Acted: steps.ActedMaybe, Message: "the server asks for something that Belay does not give: " + executor.Head([]byte(q.Method), 60), Detail: executor.Head(q.Params, detailBytes)}
-		}
-		questions = append(questions, &p)
-	}
-	return questionOf(steps.ActedMaybe, questions...)
 }

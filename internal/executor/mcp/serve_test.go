@@ -155,7 +155,15 @@ func hang(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, err
 func ask(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	question := &mcp.ElicitParams{Mode: "form", Message: "Which of the two invoices?", RequestedSchema: input(`{"type":"object","properties":{"invoice":{"type":"string"}}}`)}
 	if req.Session.InitializeParams() == nil || req.Session.InitializeParams().ProtocolVersion >= "2026" {
-		return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"q": question}, RequestState: "state"}, nil
+		if given := req.Params.InputResponses; len(given) > 0 {
+			b, err := json.Marshal(map[string]any{"given": given, "state": req.Params.RequestState, "arguments": req.Params.Arguments, "key": req.Params.Meta["belay/idempotency-key"]})
+			return text(string(b)), err
+		}
+		asks := mcp.InputRequestMap{"q": question}
+		if strings.Contains(string(req.Params.Arguments), "both") {
+			asks["page"] = &mcp.ElicitParams{Mode: "url", Message: "Sign in.", URL: "https://shop.example/sign-in"}
+		}
+		return &mcp.CallToolResult{InputRequests: asks, RequestState: "state " + os.Getenv("SHOP_TOKEN")}, nil
 	}
 	answer, err := req.Session.Elicit(ctx, question)
 	if err != nil {

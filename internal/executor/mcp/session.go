@@ -278,7 +278,7 @@ func (c *call) outcome(e *exchange, err error) (json.RawMessage, error) {
 	}
 	if ended(c.giveUp) {
 		c.leave(e)
-		return nil, questionOf(e.acted(), c.wants...)
+		return nil, openQuestion(e.acted(), c.wants...)
 	}
 	if c.ctx.Err() != nil {
 		c.leave(e)
@@ -300,8 +300,7 @@ func (c *call) outcome(e *exchange, err error) (json.RawMessage, error) {
 }
 
 // tool calls a tool and returns its result as it was sent.
-func (c *call) tool(name string, arguments json.RawMessage, meta map[string]any) (json.RawMessage, error) {
-	p := &mcp.CallToolParams{Name: name, Arguments: arguments, Meta: meta}
+func (c *call) tool(p *mcp.CallToolParams) (json.RawMessage, error) {
 	p.SetProgressToken(c.token)
 	return c.request(func(ctx context.Context) error {
 		_, err := c.conn.CallTool(ctx, p)

@@ -1,0 +1,107 @@
+package mcpexec_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"belay/internal/executor"
+	"belay/internal/executor/executortest"
+	"belay/internal/steps"
+)
+
+// asked calls the tool that asks, and gives what is left on the log.
+func asked(t *testing.T, server executor.MCPServer, params string) executor.Unfinished {
+	t.Helper()
+	_, err := rung(t, server, "ask").Execute(t.Context(), executortest.Request(params))
+	u, is := errors.AsType[executor.Unfinished](err)
+	if !is || u.Resume == nil || u.Question == nil || u.Class != steps.NeedsHuman || u.Resume.Harmless {
+		t.Fatalf("error = %#v, want a question and what the call goes on with", err)
+	}
+	return u
+}
+
+// answered goes on with the call in another session, as another worker would, and gives what the server says then.
+func answered(t *testing.T, server executor.MCPServer, params string, next steps.Continuation) string {
+	t.Helper()
+	req := executortest.Request(params)
+	req.Continues = &next
+	out := executortest.Output(t.Context(), t, rung(t, server, "ask"), req)
+	var o struct{ Text string }
+	if err := json.Unmarshal(out, &o); err != nil {
+		t.Fatal(err)
+	}
+	return o.Text
+}
+
+// current are servers that speak the present protocol.
+func current(t *testing.T, test func(t *testing.T, server executor.MCPServer)) {
+	t.Run("stdio", func(t *testing.T) {
+		t.Parallel()
+		test(t, program(t, "library"))
+	})
+	t.Run("HTTP", func(t *testing.T) {
+		t.Parallel()
+		test(t, libraryHTTP(t, false, true))
+	})
+}
+
+// TestAnAnswerGoesBackToTheServer: with its state, the same parameters and the same key, in whatever session.
+func TestAnAnswerGoesBackToTheServer(t *testing.T) {
+	t.Parallel()
+	current(t, func(t *testing.T, server executor.MCPServer) {
+		u := asked(t, server, `{"n":12345678901234567890}`)
+		if u.Question.Text != "Which of the two invoices?" || !strings.Contains(string(u.Question.Schema), `"invoice"`) || u.Question.URL != "" {
+			t.Errorf("asks %+v", u.Question)
+		}
+		said := answered(t, server, `{"n":12345678901234567890}`, steps.Continuation{Resume: *u.Resume, Answer: json.RawMessage(`{"invoice":"A-7","n":1.5}`)})
+		for _, want := range []string{`"q":{"action":"accept","content":{"invoice":"A-7","n":1.5}}`, `"state":"state "`, `"arguments":{"n":12345678901234567890}`, `"key":"run-1/step-1/0"`} {
+			if !strings.Contains(said, want) {
+				t.Errorf("the server was sent %s, want %s", said, want)
+			}
+		}
+		if said := answered(t, server, `{}`, steps.Continuation{Resume: *u.Resume, Declined: "no"}); !strings.Contains(said, `"q":{"action":"decline"}`) {
+			t.Errorf("the server was sent %s, want that it is declined", said)
+		}
+	})
+}
+
+// TestSeveralQuestionsAreOneCard: with the answer to each under its id; one on a page is answered by having been there.
+func TestSeveralQuestionsAreOneCard(t *testing.T) {
+	t.Parallel()
+	server := libraryHTTP(t, false, true)
+	u := asked(t, server, `{"ask":"both"}`)
+	for _, want := range []string{`"page":{"description":"Sign in. (answer it on https://shop.example/sign-in, then say done)","enum":["done"]}`, `"required":["page","q"]`, `"q":{"description":"Which of the two invoices?",`} {
+		if !strings.Contains(string(u.Question.Schema), want) {
+			t.Errorf("schema = %s, want %s", u.Question.Schema, want)
+		}
+	}
+	said := answered(t, server, `{}`, steps.Continuation{Resume: *u.Resume, Answer: json.RawMessage(`{"page":"done","q":{"invoice":"A-7"}}`)})
+	if !strings.Contains(said, `"page":{"action":"accept"}`) || !strings.Contains(said, `"q":{"action":"accept","content":{"invoice":"A-7"}}`) {
+		t.Errorf("the server was sent %s", said)
+	}
+}
+
+// TestAStateWithASecretIsNotKept: it would stand on the log, and the server would not know it without the secret.
+func TestAStateWithASecretIsNotKept(t *testing.T) {
+	t.Setenv("SHOP_TOKEN", "t0ken-of-the-shop")
+	server := program(t, "library", executor.EnvVar{Name: "SHOP_TOKEN", FromEnv: true})
+	_, err := rung(t, server, "ask").Execute(t.Context(), executortest.Request(`{}`))
+	if _, is := errors.AsType[executor.Unfinished](err); is || !strings.Contains(err.Error(), "has a secret of this worker in it") {
+		t.Errorf("error = %v, want that it does not go on", err)
+	}
+}
+
+// TestAnAnswerThatIsNoneIsNotSent: the server is not called with less than it wants.
+func TestAnAnswerThatIsNoneIsNotSent(t *testing.T) {
+	t.Parallel()
+	server := libraryHTTP(t, false, true)
+	for value, answer := range map[string]string{`{"state":"s","asked":[{"id":"q"}]}`: `5`, `{"state":"s","asked":[{"id":"q"},{"id":"r"}]}`: `{"q":{}}`, `5`: `{}`} {
+		req := executortest.Request(`{}`)
+		req.Continues = &steps.Continuation{Resume: steps.Resume{Value: json.RawMessage(value)}, Answer: json.RawMessage(answer)}
+		if f := executortest.Fault(t.Context(), t, rung(t, server, "ask"), req); f.MayHaveActed() || f.Class != steps.InvalidInput {
+			t.Errorf("%s to %s: fault = %+v", answer, value, f)
+		}
+	}
+}
