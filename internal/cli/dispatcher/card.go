@@ -148,6 +148,9 @@ func (a *app) printAttempt(at view.Attempt) {
 		p(", %s", said)
 	}
 	p(")\n")
+	if said := onward(at); said != "" {
+		p("          %s\n", text.Line(said))
+	}
 	if said := at.OnPurpose(); said != "" {
 		p("          %s\n", text.Line(said))
 	}
@@ -156,6 +159,31 @@ func (a *app) printAttempt(at view.Attempt) {
 	}
 	for line := range strings.Lines(text.CutMiddle(strings.TrimSpace(at.Detail), 1500)) {
 		p("          %s\n", text.Line(strings.TrimSuffix(line, "\n")))
+	}
+}
+
+// onward says what an attempt goes on with, and what it has left; empty for most.
+func onward(at view.Attempt) string {
+	var said []string
+	if at.Continues != "" {
+		said = append(said, "goes on with "+at.Continues)
+	}
+	if at.Left != "" {
+		said = append(said, "left "+at.Left)
+	}
+	return strings.Join(said, "; ")
+}
+
+// printAsked says how what a person is asked is answered.
+func (a *app) printAsked(q *view.Question) {
+	if q.URL != "" {
+		fmt.Fprintf(a.Out, "page      %s\n", text.Line(q.URL))
+	}
+	switch {
+	case len(q.Options) > 0:
+		fmt.Fprintf(a.Out, "answers   %s\n", text.Line(strings.Join(q.Options, " | ")))
+	case q.Back:
+		fmt.Fprintf(a.Out, "answer    JSON, which goes back to the server: %s\n", text.CutMiddle(text.Line(string(q.Schema)), 1500))
 	}
 }
 
@@ -195,8 +223,8 @@ func scopes(o view.Offer, tool string) (said string) {
 func (a *app) printPeople(c handoff.Card) {
 	p := func(format string, args ...any) { fmt.Fprintf(a.Out, format, args...) }
 	d := c.Dossier
-	if q := d.Question; q != nil && len(q.Options) > 0 {
-		p("answers   %s\n", text.Line(strings.Join(q.Options, " | ")))
+	if d.Question != nil {
+		a.printAsked(d.Question)
 	}
 	if v := d.Approval; v != nil {
 		p("approval  of exactly these parameters, digest %.12s; %s\n", v.Digest, text.Line(approvers(v, d.Approved)))

@@ -221,6 +221,9 @@ func (a *app) showRun(s *steps.State) error {
 		for _, at := range st.Attempts {
 			why := whyOf(&at)
 			rows = append(rows, []any{fmt.Sprintf("  %d-%s-%d", at.Round, at.Rung, at.Try), "", byName(at.Worker), waited(at), time.Duration(at.Took).Round(time.Millisecond), text.Cut(text.Line(why), 60)})
+			if said := onward(at); said != "" {
+				rows = append(rows, []any{"    note", "", "", "", "", text.Line(said)})
+			}
 			if said := at.OnPurpose(); said != "" {
 				rows = append(rows, []any{"    note", "", "", "", "", text.Line(said)})
 			}

@@ -60,6 +60,7 @@ func makeCard(card handoff.Card, p people.Actor, now time.Time) cardView {
 		Hidden:  hidden{Attempts: earlier, Done: before, Acts: older},
 		Similar: len(card.Similar), Alike: "/?group=" + url.QueryEscape(it.Fingerprint), Redrives: alikeKind(d.Kind),
 	}
+	v.Page = pageOf(d.Question)
 	v.Subject, v.Fault = subject(d, in) // first, while there is room: people decide about it
 	v.Summary, v.Clue = summaryOf(d.Escalation), clueOf(d)
 	v.dropRepeats()
@@ -82,6 +83,18 @@ func makeCard(card handoff.Card, p people.Actor, now time.Time) cardView {
 		v.Trail = append(v.Trail, trailView{at(l.At, now), l.By, l.Via, l.Did(), l.To, at(l.Until, now), in.said(l.Reason), in.shown(l.Detail, "")})
 	}
 	return v
+}
+
+// pageOf is the page on which a server wants its question answered, if it is one of the web.
+func pageOf(q *view.Question) string {
+	if q == nil {
+		return ""
+	}
+	u, err := url.Parse(q.URL)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return ""
+	}
+	return q.URL
 }
 
 // dropRepeats removes from the details what the head of the card says already.

@@ -49,6 +49,7 @@ type cardView struct {
 	Approval                    *approvalView
 	Rejected                    []string // earlier rejections of the same call
 	Question                    *view.Question
+	Page                        string // address of the page on which a server wants its question answered; empty: there is none
 	History                     []rungHistory
 	Fault                       *faultView // of an escalation about the run as a whole
 	Hidden                      hidden

@@ -54,7 +54,7 @@ func (r *room) history(list []view.Attempt) []rungHistory {
 func (r *room) appendTry(tries []tryView, a view.Attempt) []tryView {
 	t := tryView{
 		Number: strconv.Itoa(a.Try), Count: 1, State: a.State, Class: string(a.Class), Reason: string(a.Reason), Status: a.Status, whole: a.Message,
-		Took: took(time.Duration(a.Took)), Spent: a.Spent(), Worker: a.Worker, Why: reaction(a.Class, a.Reason), Note: a.Note,
+		Took: took(time.Duration(a.Took)), Spent: a.Spent(), Worker: a.Worker, Why: reaction(a.Class, a.Reason), Note: strings.Join(notesOf(a), "; "),
 	}
 	for _, l := range a.Lost {
 		t.Lost = append(t.Lost, l.Words())
@@ -70,10 +70,24 @@ func (r *room) appendTry(tries []tryView, a view.Attempt) []tryView {
 		tries[n] = t
 		return tries
 	}
-	t.Message, t.Detail, t.Note = r.said(a.Message), r.said(a.Detail), r.said(a.Note)
+	t.Message, t.Detail, t.Note = r.said(a.Message), r.said(a.Detail), r.said(t.Note)
 	return append(tries, t)
 }
 
 func (t tryView) sameEnd(u tryView) bool {
 	return len(t.Lost) == 0 && len(u.Lost) == 0 && t.Spent == "" && u.Spent == "" && t.Class != "" && t.Class == u.Class && t.Status == u.Status && t.whole == u.whole && t.State == u.State
+}
+
+// notesOf are what is to be said of an attempt beside how it ended.
+func notesOf(a view.Attempt) (notes []string) {
+	if a.Continues != "" {
+		notes = append(notes, "goes on with "+a.Continues)
+	}
+	if a.Left != "" {
+		notes = append(notes, "left "+a.Left)
+	}
+	if a.Note != "" {
+		notes = append(notes, a.Note)
+	}
+	return notes
 }

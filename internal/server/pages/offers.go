@@ -133,6 +133,9 @@ func labelOf(kind steps.EscalationKind, a people.Action) string {
 			return "It did not happen: run it"
 		}
 	}
+	if kind == steps.KindQuestion && a == people.Reject {
+		return "Decline"
+	}
 	return verbWords[a].Label
 }
 
