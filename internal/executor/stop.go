@@ -31,3 +31,10 @@ func Stopped(ctx context.Context, acted steps.Acted) steps.Fault {
 func BadTemplate(where string, err error) steps.Fault {
 	return steps.Fault{Class: steps.BadExpression, Acted: steps.ActedNo, Message: where + ": " + err.Error()}
 }
+
+// Unwanted reports whether an execution was stopped because its run does not want it any more, and not because its time or its
+// worker has come to an end: what it has begun elsewhere may end too.
+func Unwanted(ctx context.Context) bool {
+	_, is := errors.AsType[steps.Fault](context.Cause(ctx))
+	return is
+}

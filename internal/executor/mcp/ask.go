@@ -20,6 +20,10 @@ import (
 type kept struct {
 	State string  `json:"state,omitempty"` // the server's own, for the same request again
 	Asked []asked `json:"asked,omitempty"` // in the order of their ids
+
+	Task     string   `json:"task,omitempty"`     // its id: the call has become a task of the server
+	Poll     int64    `json:"poll,omitempty"`     // how often the server wants to be asked for it, in milliseconds
+	Answered []string `json:"answered,omitempty"` // ids of the task's questions that have their answers
 }
 
 // asked is one of the questions that an answer is to.
@@ -72,10 +76,11 @@ func (k kept) resume() *steps.Resume {
 	if err != nil {
 		panic("mcpexec: texts cannot fail to encode: " + err.Error())
 	}
-	return &steps.Resume{Value: b, About: k.about()}
+	if k.Task != "" {
+		return &steps.Resume{Value: b, About: "task " + executor.Head([]byte(k.Task), 100), Harmless: true}
+	}
+	return &steps.Resume{Value: b, About: "the server's state"}
 }
-
-func (k kept) about() string { return "the server's state" }
 
 // faultOf is the fault of a call that goes on only after people have answered.
 func faultOf(questions []elicitation) steps.Fault {

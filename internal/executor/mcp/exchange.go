@@ -41,7 +41,7 @@ func (e *exchange) in(ctx context.Context) context.Context {
 // that a request is cancelled.
 func exchangeOf(ctx context.Context, m jsonrpc.Message) *exchange {
 	r, ok := m.(*jsonrpc.Request)
-	if !ok || !r.IsCall() || r.Method != methodCall && r.Method != methodList {
+	if !ok || !r.IsCall() || !slices.Contains(exchanged, r.Method) {
 		return nil
 	}
 	e, _ := ctx.Value(exchangeKey{}).(*exchange)
@@ -52,7 +52,14 @@ const (
 	methodCall   = "tools/call"
 	methodList   = "tools/list"
 	methodCancel = "notifications/cancelled"
+
+	methodTask       = "tasks/get"
+	methodTaskUpdate = "tasks/update"
+	methodTaskCancel = "tasks/cancel"
 )
+
+// exchanged are the requests whose answers are read as they were sent.
+var exchanged = []string{methodCall, methodList, methodTask, methodTaskUpdate, methodTaskCancel}
 
 // noteCancel notes that a message is on its way which cancels a request. It is sent beside the call that ends, and a session
 // must not end before it.

@@ -118,6 +118,7 @@ func (w *web) send(r *http.Request, m jsonrpc.Message) (*http.Response, error) {
 		return nil, failing(e, err)
 	}
 	if e != nil {
+		nameTask(r, m.(*jsonrpc.Request))
 		r = connecting(r, func() { e.send(m.(*jsonrpc.Request)) })
 	}
 	resp, err := w.inner.RoundTrip(r)

@@ -8,7 +8,7 @@
 //
 // mcp.go is an attempt, server.go keeps sessions, session.go has the calls and questions of one, listed.go compares
 // schemas, stdio.go and process.go talk to a program, http.go and stream.go to a URL, result.go and fault.go say what an
-// answer means, ask.go what a server asks, list.go is for those who want to know which tools a server has.
+// answer means, ask.go what a server asks, tasks.go looks after tasks, list.go is for those who want to know which tools a server has.
 package mcpexec
 
 import (
@@ -88,7 +88,7 @@ func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Resu
 	if said := req.Progress; said != nil {
 		req.Progress = func(s string) { said(secrets.Redact(s)) }
 	}
-	out, err := x.call(ctx, req)
+	out, err := x.attempt(ctx, req, secrets)
 	if err != nil {
 		return executor.Result{}, x.explain(err, secrets)
 	}
@@ -98,20 +98,36 @@ func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Resu
 	return executor.Result{Output: out}, err
 }
 
-func (x *rung) call(ctx context.Context, req executor.Request) (json.RawMessage, error) {
+// attempt begins the call, or goes on with what an attempt before it has left.
+func (x *rung) attempt(ctx context.Context, req executor.Request, secrets *executor.Secrets) (json.RawMessage, error) {
+	var k kept
+	if req.Continues != nil {
+		var err error
+		if k, err = keptBy(req.Continues); err != nil {
+			return nil, err
+		}
+	}
+	f := following{rung: x, req: req, secrets: secrets, kept: k}
+	if k.Task != "" {
+		return f.goOn(ctx)
+	}
+	out, err := x.call(ctx, req, k)
+	if b, is := err.(begun); is { //nolint:errorlint // made here, and never wrapped
+		return f.begin(ctx, b.task)
+	}
+	return out, err
+}
+
+func (x *rung) call(ctx context.Context, req executor.Request, k kept) (json.RawMessage, error) {
 	c, err := x.server.begin(ctx, req.Progress)
 	if err != nil {
 		return nil, err
 	}
 	defer c.end()
 	p := &mcp.CallToolParams{Name: x.spec.Tool, Arguments: arguments(req), Meta: meta(ctx, req)}
-	if next := req.Continues; next != nil {
-		k, err := keptBy(next)
-		if err != nil {
-			return nil, err
-		}
+	if req.Continues != nil {
 		p.RequestState = k.State
-		if p.InputResponses, err = k.responses(next); err != nil {
+		if p.InputResponses, err = k.responses(req.Continues); err != nil {
 			return nil, err
 		}
 	}

@@ -14,12 +14,17 @@ import (
 
 // toolResult is a result as it is sent. In a result of 2026-07-28 and later, the type says whether it is one.
 type toolResult struct {
-	Type       string                  `json:"resultType"`
-	Content    []json.RawMessage       `json:"content"`
-	Structured json.RawMessage         `json:"structuredContent"`
-	IsError    bool                    `json:"isError"`
-	Requests   map[string]inputRequest `json:"inputRequests"`
-	State      string                  `json:"requestState"`
+	Type       string            `json:"resultType"`
+	Content    []json.RawMessage `json:"content"`
+	Structured json.RawMessage   `json:"structuredContent"`
+	IsError    bool              `json:"isError"`
+}
+
+// unfinishedResult is in place of a result: the server needs something, or works on.
+type unfinishedResult struct {
+	Requests map[string]inputRequest `json:"inputRequests"`
+	State    string                  `json:"requestState"`
+	task
 }
 
 // inputRequest is what a server needs before it goes on.
@@ -38,8 +43,8 @@ func (x *rung) result(raw json.RawMessage) (json.RawMessage, error) {
 		return nil, executor.Unusable("the answer is not the result of a tool: "+err.Error(), executor.Head(raw, detailBytes))
 	}
 	switch {
-	case r.Type == "input_required":
-		return nil, needed(r.Requests, kept{State: r.State})
+	case r.Type == "input_required", r.Type == taskType:
+		return nil, unfinished(r.Type, raw)
 	case r.Type != "" && r.Type != "complete":
 		return nil, executor.Unusable("the answer is of a kind that Belay does not know: "+executor.Head([]byte(r.Type), 60), executor.Head(raw, detailBytes))
 	case r.IsError:
@@ -57,6 +62,21 @@ func (x *rung) result(raw json.RawMessage) (json.RawMessage, error) {
 		return nil, executor.Unusable("the answer's content is not JSON", executor.Head(raw, detailBytes))
 	}
 	return executor.Output(content, executor.FormatJSON, x.spec.MaxBytes)
+}
+
+// unfinished is the error of a result that is none yet.
+func unfinished(kind string, raw json.RawMessage) error {
+	var r unfinishedResult
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return executor.Unusable("the answer is not one that a call goes on from: "+err.Error(), executor.Head(raw, detailBytes))
+	}
+	switch {
+	case kind != taskType:
+		return needed(r.Requests, kept{State: r.State})
+	case r.ID == "":
+		return executor.Unusable("the server has made a task of the call, and does not say which", executor.Head(raw, detailBytes))
+	}
+	return begun{r.task}
 }
 
 func (x *rung) text(text string) (json.RawMessage, error) {

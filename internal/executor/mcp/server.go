@@ -131,6 +131,7 @@ func (v *server) connect(ctx context.Context) (*session, error) {
 	s := newSession(v)
 	client := mcp.NewClient(&mcp.Implementation{Name: "belay", Version: v.version}, s.options())
 	client.AddReceivingMiddleware(s.receive)
+	addTasks(client)
 	var transport mcp.Transport
 	var stop func()
 	var said func() string

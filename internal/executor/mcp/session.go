@@ -45,10 +45,12 @@ func newSession(v *server) *session {
 	return &session{server: v, done: make(chan struct{}), gone: make(chan struct{}), calls: map[*call]bool{}}
 }
 
-// options are what this client can do. Of what a server may ask it takes only questions to people.
+// options are what this client can do. Of what a server may ask it takes only questions to people; a call may become a task.
 func (s *session) options() *mcp.ClientOptions {
+	can := &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{Form: &mcp.FormElicitationCapabilities{}, URL: &mcp.URLElicitationCapabilities{}}}
+	can.AddExtension(tasksExtension, nil)
 	return &mcp.ClientOptions{
-		Capabilities:                &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{Form: &mcp.FormElicitationCapabilities{}, URL: &mcp.URLElicitationCapabilities{}}},
+		Capabilities:                can,
 		ElicitationHandler:          s.asked,
 		ProgressNotificationHandler: s.progressed,
 		ToolListChangedHandler:      func(context.Context, *mcp.ToolListChangedRequest) { s.forget() },
