@@ -95,6 +95,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("HOME", e.WorkDir)
 	e.Setenv("ESC", "\x1b")
 	e.Setenv("CANARY", "")
+	e.Setenv("SHOP_TASKS", "")
 	e.Setenv("WEBHOOK_SECRET", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
 	p := &processes{all: map[string]*process{}}
 	for _, v := range e.Vars {
