@@ -24,6 +24,9 @@ func (h *hand) begin() {
 		h.report(h.failed(*f, 0))
 		return
 	}
+	if h.goesOn() {
+		return
+	}
 	name := steps.AttemptName(Run, h.m.Attempt)
 	call := Call{StepMessage: h.m, Execution: h.p.ran[name], Worker: h.worker}
 	h.p.ran[name]++
@@ -32,7 +35,7 @@ func (h *hand) begin() {
 		h.p.Late = append(h.p.Late, call)
 	}
 	h.call = call
-	h.unapproved = h.needsApproval() && (len(h.m.Grants) == 0 || h.expired())
+	h.unapproved = h.needsApproval() && (len(h.m.Grants) == 0 || !h.m.Continues && h.expired())
 	h.execute(h.p.World(call))
 }
 
@@ -89,7 +92,12 @@ func (h *hand) execute(w Happens) {
 	}
 	over := false
 	if p.Ended != nil {
-		p.in(took, func() { p.Ended(h.call) })
+		over := took
+		if w.Task {
+			over = w.Took
+		}
+		call := h.call
+		p.in(over, func() { p.Ended(call) })
 	}
 	h.ending = func(f *steps.Fault) {
 		if !over {
@@ -98,7 +106,10 @@ func (h *hand) execute(w Happens) {
 			p.in(p.hop(), func() { h.report(h.failed(*f, p.now.Sub(began))) })
 		}
 	}
-	if w.Acts {
+	if w.Task {
+		h.becomeTask(w)
+	}
+	if w.Acts && !w.Task && !w.Asks {
 		half := took / 2
 		if w.AtEnd {
 			half = took - took/100
@@ -184,6 +195,10 @@ func (h *hand) finish(w Happens, took time.Duration, overdue bool) {
 	switch {
 	case overdue:
 		outcome = h.failed(steps.Fault{Class: steps.Timeout, Acted: steps.ActedMaybe, Message: "no result within " + h.m.Timeout.String()}, took)
+	case w.Asks:
+		failed := h.failed(steps.Fault{Class: steps.NeedsHuman, Acted: steps.ActedMaybe, Message: "which one?"}, took)
+		failed.Resume, failed.Question = &steps.Resume{Value: []byte(`"state"`), About: "the server's state"}, &steps.Question{Text: "which one?"}
+		outcome = failed
 	case w.Fault != nil:
 		failed := h.failed(*w.Fault, took)
 		failed.Usage = w.Usage

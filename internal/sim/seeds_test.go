@@ -82,7 +82,7 @@ func TestSeedsNotice(t *testing.T) {
 		"no claim": sim.NoClaim, "acknowledged first": sim.AckFirst, "no reconcile": sim.NoReconcile, "the log is not read": sim.NoLog,
 		"no fence": sim.NoFence, "the log is not asked": sim.NoCompare, "calls begin late": sim.Unhurried, "nothing waits for a silent worker": sim.NoWait,
 		"blind repeats": sim.BlindRepeat, "outcomes are not stored": sim.LostReport, "approvals are not checked": sim.NoGuard, "readable is taken for stored": sim.Readable,
-		"nothing is undone": sim.NoUndo,
+		"nothing is undone": sim.NoUndo, "calls are begun anew that go on": sim.Forgetful,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -123,12 +123,17 @@ type random struct {
 	lines   []string // the plan, in the words of the core's stories
 	prog    *steps.Program
 	ackWait time.Duration
+	servers *rand.Rand     // draws what servers do beside what calls do
+	tasks   map[string]int // calls that have become tasks and are not over, by attempt
 	acted   map[string]int // effects by unit
 	going   map[string]int // calls that go on and that nothing bounds, by unit
 }
 
 func newRandom(seed uint64, broken sim.Mutant) *random {
-	w := &random{Rand: rand.New(rand.NewPCG(seed, 11)), seed: seed, broken: broken, acted: map[string]int{}, going: map[string]int{}}
+	w := &random{
+		Rand: rand.New(rand.NewPCG(seed, 11)), servers: rand.New(rand.NewPCG(seed, 17)), seed: seed, broken: broken,
+		acted: map[string]int{}, going: map[string]int{}, tasks: map[string]int{},
+	}
 	w.makePlan()
 	return w
 }
@@ -199,7 +204,7 @@ func (w *random) makePlan() {
 func (w *random) options() sim.Options {
 	o := sim.Options{
 		Program: w.prog, Input: json.RawMessage(`{}`), By: "sue", Broken: w.broken,
-		World: w.world, People: w.people, Hop: w.hop,
+		World: w.served, People: w.people, Hop: w.hop, Looks: w.looks,
 		Acted:         func(e sim.Effect) { w.acted[e.Step]++ },
 		Ended:         w.ended,
 		NeedsApproval: func(tool string, _ json.RawMessage, _ bool) bool { return w.prog.Tools[tool].Approval != nil },
@@ -277,9 +282,43 @@ var classes = []steps.Class{steps.Timeout, steps.RateLimited, steps.Unavailable,
 func unbounded(c sim.Call) bool { return c.Timeout == 0 && c.Deadline.IsZero() }
 
 func (w *random) ended(c sim.Call) {
+	name := c.Step + c.Token()
+	if w.tasks[name] > 0 {
+		w.tasks[name]--
+		w.going[c.Step]--
+	}
 	if unbounded(c) {
 		w.going[c.Step]--
 	}
+}
+
+// served says what a call does, and what its server makes of it: in two of five worlds some servers make tasks of calls, or ask
+// a person before they do what they are called for.
+func (w *random) served(c sim.Call) sim.Happens {
+	h := w.world(c)
+	kind := w.servers.IntN(12)
+	if w.seed%5 > 1 || c.RungName == steps.VerifyRung || c.RungName == "cached" || h.Fault != nil {
+		return h
+	}
+	switch {
+	case kind < 3:
+		if h.Task = true; !h.Acts && c.Effects != steps.EffectsNone { // it hung, and comes to nothing in the end
+			h.Fault = &steps.Fault{Class: steps.ToolError, Acted: steps.ActedMaybe, Message: "it came to nothing"}
+		}
+		w.tasks[c.Step+c.Token()]++
+		w.going[c.Step]++
+	case kind == 3 && !c.Continues:
+		h.Asks, h.Worker = true, sim.None
+	}
+	return h
+}
+
+// looks says what befalls a worker that looks after a task.
+func (w *random) looks(steps.StepMessage) sim.Trouble {
+	if w.servers.IntN(3) > 0 {
+		return sim.None
+	}
+	return sim.Trouble(1 + w.servers.IntN(int(sim.AckLost)))
 }
 
 // world says what a call does.
@@ -337,7 +376,7 @@ func (w *random) choose(s *steps.State, n int) sim.Decision {
 		if w.going[unit] > 0 {
 			return d // later
 		}
-		trusts := strings.HasSuffix(e.Fault.Message, "the probe says that it has not happened so far") && w.chance(2)
+		trusts := strings.HasSuffix(e.Fault.Message, "the probe says that it has not happened so far") && w.chance(2) && !strings.Contains(e.Fault.Message, "may still be at work")
 		if w.acted[unit] > 0 && s.Tool(e.Unit).Effects.Unsafe() && !trusts {
 			allowed = slices.DeleteFunc(allowed, func(v steps.Verb) bool { return v == steps.VerbRetry || v == steps.VerbEdit || v == steps.VerbApprove })
 		}

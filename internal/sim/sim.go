@@ -23,6 +23,8 @@ type Options struct {
 
 	// World says what a call does; it is asked once for each execution.
 	World func(Call) Happens
+	// Looks says what befalls a worker that looks after the task of a call; nil: nothing.
+	Looks func(steps.StepMessage) Trouble
 	// Acted is called whenever a call has its effect; nil: not called.
 	Acted func(Effect)
 	// Ended is called whenever a call has ended, or its worker with it; nil: not called.
@@ -82,6 +84,7 @@ const (
 	NoFence            // the same, and the log takes any number of claims of an attempt
 	OwnClock           // workers take their own clocks for the server's
 	Unhurried          // workers begin a call however long after its claim
+	Forgetful          // workers begin calls anew that could be gone on with
 	NoWait             // a probe and a retry do not wait until a silent worker's call must be over
 )
 
@@ -100,6 +103,8 @@ type Happens struct {
 	Fault  *steps.Fault    // how it fails
 	Usage  *steps.Usage    // what a model took for it; nil: nothing is counted
 	Acts   bool            // it has its effect
+	Task   bool            // it is the server's own work, which goes on whatever becomes of the worker
+	Asks   bool            // it asks a person instead, and acts only once it is gone on with
 	AtEnd  bool            // the effect comes right before the end
 	Worker Trouble         // what befalls its worker meanwhile
 }
@@ -246,6 +251,7 @@ type play struct {
 	gone    map[string]bool // rungs whose last worker is gone
 	ran     map[string]int  // executions by attempt
 	hands   []*hand
+	tasks   map[string]*task // by their ids
 
 	queuesLost int
 	disk       disk
@@ -254,7 +260,7 @@ type play struct {
 func newPlay(o Options) *play {
 	p := &play{
 		Options: o, now: Start, claims: map[string]bool{}, queue: map[string]*item{}, nonces: map[string]bool{},
-		gone: map[string]bool{}, ran: map[string]int{},
+		gone: map[string]bool{}, ran: map[string]int{}, tasks: map[string]*task{},
 	}
 	p.startDispatcher()
 	return p

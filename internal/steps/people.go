@@ -108,7 +108,7 @@ func (c *change) verbs(e *Escalation) []Verb {
 		return []Verb{VerbRetry, VerbAnswer, VerbSkip, VerbAbort}
 	case c.Units[i].asksModel():
 		return []Verb{VerbRetry, VerbAnswer, VerbSkip, VerbAbort}
-	case e.Kind == KindUnknown && c.Tool(i).Verify != nil:
+	case e.Kind == KindUnknown && (c.Tool(i).Verify != nil || c.Standing(i) != nil):
 		return []Verb{VerbVerify, VerbAnswer, VerbRetry, VerbSkip, VerbAbort}
 	case e.Kind == KindUnknown:
 		return []Verb{VerbAnswer, VerbRetry, VerbSkip, VerbAbort}
@@ -224,7 +224,7 @@ func (c *change) decideUnit(e *Escalation, d Decided) {
 		c.become(i, PhaseLooping)
 		c.finishAgent(i, e.Fault.Message)
 	case VerbVerify:
-		c.probe(i)
+		c.look(i)
 	case VerbAnswer:
 		c.endQuestion(i, AttemptSucceeded)
 		u.Output, u.AnswerBy, u.Fault = d.Answer, d.By, nil

@@ -120,9 +120,30 @@ func (c *change) reply(i int, r *Resume, d Decided) {
 // approval for the call is the one that it has.
 func (c *change) goOnWith(i int, next *Continuation) {
 	u := &c.Units[i]
-	u.Fault, u.ladder.faults, u.ladder.named, u.onward = nil, nil, 0, next
+	u.Fault, u.ladder.faults, u.ladder.named, u.doubt, u.onward = nil, nil, 0, 0, next
 	c.newBudget(i)
 	c.queue(i, 0)
+}
+
+// Standing is what unit i, whose attempt has an unknown outcome, can be gone on with although nothing does any more; nil: nothing.
+func (s *State) Standing(i int) *Continuation {
+	c := change{State: s}
+	if s.Units[i].phase != PhaseUnknown {
+		return nil
+	}
+	if next := c.onward(i, true); next != nil && next.Harmless {
+		return next
+	}
+	return nil
+}
+
+// look has unit i, whose attempt has an unknown outcome, looked after once more, or the tool's probe look.
+func (c *change) look(i int) {
+	if next := c.Standing(i); next != nil {
+		c.goOnWith(i, next)
+		return
+	}
+	c.probe(i)
 }
 
 // onward is what the attempt after the current one of unit i would go on with, where that one has ended or was lost; nil:
@@ -141,8 +162,8 @@ func (c *change) onward(i int, acted bool) *Continuation {
 }
 
 // goOn lets unit i go on from where its attempt has left off, in place of what else follows from fault f. It reports
-// whether it does.
-func (c *change) goOn(i int, f Fault) bool {
+// whether it does; where it does not any more, the fault says that the other side may.
+func (c *change) goOn(i int, f *Fault) bool {
 	u := &c.Units[i]
 	next := c.onward(i, f.MayHaveActed())
 	if u.onward = nil; next == nil || c.Stopping(i) {
@@ -150,11 +171,16 @@ func (c *change) goOn(i int, f Fault) bool {
 	}
 	if f.Class == NoWorker {
 		u.onward = next
-		c.ask(i, KindFailure, f)
+		c.ask(i, KindFailure, *f)
 		return true
 	}
-	wait, ok := c.soonAgain(i, f)
+	wait, ok := c.soonAgain(i, *f)
 	if !ok {
+		if next.Harmless {
+			f.Message += "; " + next.About + " may still be at work on the other side"
+			said := *f
+			u.Current().Fault = &said
+		}
 		return false
 	}
 	if until := c.mayRunUntil(i); f.Class == Unknown && until.After(c.Now) {

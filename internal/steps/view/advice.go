@@ -236,6 +236,8 @@ func (s run) suggest(e *steps.Escalation) *Suggestion {
 	}
 	t := s.Tool(e.Unit)
 	switch {
+	case e.Kind == steps.KindUnknown && s.Standing(e.Unit) != nil:
+		return &Suggestion{steps.VerbVerify, "the server can say what has become of " + s.Standing(e.Unit).About}
 	case e.Kind == steps.KindUnknown && t.Verify != nil:
 		return &Suggestion{steps.VerbVerify, "the tool has a probe that looks whether it has happened"}
 	case e.Kind == steps.KindUnknown:

@@ -16,6 +16,8 @@ func (s run) effectOnServer(e *steps.Escalation, v steps.Verb) string {
 		return "drops the question: calls " + t + " anew from its first rung, same parameters, same idempotency key" + s.thenApproval(s.Tool(e.Unit))
 	case e.Resume != nil && v == steps.VerbSkip && s.Tool(e.Unit).Effects.Unsafe():
 		return s.effectOfSkip(e, &s.Units[e.Unit]) + "; the server is not told, and may have acted before it asked"
+	case v == steps.VerbVerify && s.Standing(e.Unit) != nil:
+		return "looks after " + s.Standing(e.Unit).About + " once more; nothing is called anew"
 	case next != nil && v == steps.VerbRetry && e.State == steps.EscalationOpen:
 		return t + " goes on with " + next.About + "; nothing is called anew"
 	}
@@ -30,6 +32,8 @@ func (s run) didOnServer(e *steps.Escalation, d steps.Decided) string {
 		return s.queued(e.Unit, "your answer goes to the server; "+t+" is queued to go on with "+e.Resume.About)
 	case e.Resume != nil && d.Verb == steps.VerbReject:
 		return s.queued(e.Unit, "the server is told that you decline; "+t+" is queued to go on with "+e.Resume.About)
+	case d.Verb == steps.VerbVerify && s.Onward(e.Unit) != nil:
+		return s.queued(e.Unit, t+" is queued to look after "+s.Onward(e.Unit).About+" once more; nothing is called anew")
 	case d.Verb == steps.VerbRetry && s.Onward(e.Unit) != nil:
 		return s.queued(e.Unit, t+" is queued to go on with "+s.Onward(e.Unit).About+"; nothing is called anew")
 	}
