@@ -174,7 +174,7 @@ func (c *change) goOn(i int, f *Fault) bool {
 		c.ask(i, KindFailure, *f)
 		return true
 	}
-	wait, ok := c.soonAgain(i, *f)
+	wait, ok := c.waitToGoOn(i, *f)
 	if !ok {
 		if next.Harmless {
 			f.Message += "; " + next.About + " may still be at work on the other side"
@@ -191,9 +191,9 @@ func (c *change) goOn(i int, f *Fault) bool {
 	return true
 }
 
-// soonAgain says whether unit i may go on after f, and after which wait. That a worker was lost under what must not be begun
+// waitToGoOn says whether unit i may go on after f, and after which wait. That a worker was lost under what must not be begun
 // anew counts like its other crashes.
-func (c *change) soonAgain(i int, f Fault) (wait time.Duration, ok bool) {
+func (c *change) waitToGoOn(i int, f Fault) (wait time.Duration, ok bool) {
 	if f.Class == Unknown || f.Class == Crashed && c.claimed(i) {
 		return 0, c.Units[i].count(f.Class) < CrashBudget && c.inBudget(i, 0)
 	}

@@ -126,7 +126,7 @@ func (j *job) handle() {
 		return
 	}
 	j.handling.Slot(j.own())
-	if !j.proceed(steps.ActBegin) || !j.converse() || !j.takeUp() || !j.mayBegin() {
+	if !j.proceed(steps.ActBegin) || !j.converse() || !j.findOnward() || !j.mayBegin() {
 		return
 	}
 	if mutant("ack-first") {

@@ -16,9 +16,9 @@ import (
 // An attempt can leave something on the run's log with which another one goes on. What an attempt goes on with is never in its
 // message: whoever can write into the queue could write anything there.
 
-// takeUp looks what the attempt goes on with, if the message or the log says that there is something. False: the message has
+// findOnward looks what the attempt goes on with, if the message or the log says that there is something. False: the message has
 // been handled.
-func (j *job) takeUp() bool {
+func (j *job) findOnward() bool {
 	if !j.handling.Continues() {
 		return true
 	}
