@@ -115,7 +115,7 @@ func leftOnly(r *steps.Resume) *steps.Resume {
 	if r == nil {
 		return nil
 	}
-	return &steps.Resume{Harmless: r.Harmless}
+	return &steps.Resume{Harmless: r.Harmless, Anew: r.Anew}
 }
 
 // About returns what the log says about a step, and about the run as a whole, in the order of the log.

@@ -28,7 +28,7 @@ func (ch *chain) note(e Event) {
 		if e.Spent {
 			ch.left, ch.looks = map[Attempt]bool{}, false
 		}
-		if e.Resume != nil {
+		if e.Resume != nil && !e.Resume.Anew {
 			ch.left[e.Attempt], ch.looks = true, e.Resume.Harmless
 		}
 	}

@@ -65,7 +65,7 @@ func (c *change) doubtful(i int, note string) {
 	u := &c.Units[i]
 	c.standOn(i, u.doubt.index())
 	f := *u.Current().Fault
-	f.Class, f.Acted, f.Message = Unknown, ActedMaybe, f.Message+"; "+note
+	f.Class, f.Acted, f.Message = Unknown, ActedMaybe, f.Message+c.atWork(i)+"; "+note
 	c.become(i, PhaseUnknown)
 	if c.ending != "" && u.origin.kind != undo && !c.undone(i) {
 		c.leaveUnknown(i)

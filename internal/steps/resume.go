@@ -17,6 +17,8 @@ type Resume struct {
 	// Harmless says that going on does nothing anew, because it only looks at what goes on anyway: it may be done any number of
 	// times.
 	Harmless bool `json:"harmless,omitempty"`
+	// Anew says that the call is made anew, with the answer at hand: only what may be repeated, and needs no approval, goes on so.
+	Anew bool `json:"anew,omitempty"`
 }
 
 // Size is the number of bytes that r and what is asked with it take on the log, roughly.
@@ -86,6 +88,9 @@ func (c *change) leave(i int, e Failed, holder bool) (asks bool) {
 	}
 	rec := c.Units[i].Current()
 	rec.spent = rec.spent || e.Spent
+	if e.Resume != nil && e.Resume.Anew && (c.Tool(i).Effects.Unsafe() || len(c.Units[i].permit.grants) > 0) {
+		return false
+	}
 	if e.Resume != nil {
 		rec.Left, rec.spent = e.Resume, false
 	}
@@ -120,6 +125,10 @@ func (c *change) reply(i int, r *Resume, d Decided) {
 // approval for the call is the one that it has.
 func (c *change) goOnWith(i int, next *Continuation) {
 	u := &c.Units[i]
+	if next.Anew && c.Tool(i).Effects.Unsafe() && c.leftOff(i) {
+		c.leaveOff(i, "a worker's tools file says so by now")
+		return
+	}
 	u.Fault, u.ladder.faults, u.ladder.named, u.doubt, u.onward = nil, nil, 0, 0, next
 	c.newBudget(i)
 	c.queue(i, 0)
@@ -149,16 +158,18 @@ func (c *change) look(i int) {
 // onward is what the attempt after the current one of unit i would go on with, where that one has ended or was lost; nil:
 // there is nothing. What acts is gone on with once, unless it may be repeated or surely did nothing.
 func (c *change) onward(i int, acted bool) *Continuation {
-	rec := c.Units[i].Current()
-	switch next := rec.Continues; {
-	case !c.since(7) || rec.spent || c.Probing(i):
-		return nil
-	case rec.Left != nil:
-		return &Continuation{Resume: *rec.Left}
-	case next != nil && (next.Harmless || !acted || !c.Tool(i).Effects.Unsafe()):
-		return next
+	rec, unsafe := c.Units[i].Current(), c.Tool(i).Effects.Unsafe()
+	next := rec.Continues
+	if rec.Left != nil {
+		next = &Continuation{Resume: *rec.Left}
 	}
-	return nil
+	switch {
+	case !c.since(7) || rec.spent || c.Probing(i) || next == nil || next.Anew && unsafe:
+		return nil
+	case rec.Left == nil && !next.Harmless && acted && unsafe:
+		return nil
+	}
+	return next
 }
 
 // goOn lets unit i go on from where its attempt has left off, in place of what else follows from fault f. It reports
@@ -176,11 +187,7 @@ func (c *change) goOn(i int, f *Fault) bool {
 	}
 	wait, ok := c.waitToGoOn(i, *f)
 	if !ok {
-		if next.Harmless {
-			f.Message += "; " + next.About + " may still be at work on the other side"
-			said := *f
-			u.Current().Fault = &said
-		}
+		f.Message += c.atWork(i)
 		return false
 	}
 	if until := c.mayRunUntil(i); f.Class == Unknown && until.After(c.Now) {
@@ -189,6 +196,14 @@ func (c *change) goOn(i int, f *Fault) bool {
 	u.onward = next
 	c.queue(i, wait)
 	return true
+}
+
+// atWork says, of the attempt that unit i stands on, that what it has left may go on by itself; empty where nothing may.
+func (c *change) atWork(i int) string {
+	if next := c.onward(i, true); next != nil && next.Harmless {
+		return "; " + next.About + " may still be at work on the other side"
+	}
+	return ""
 }
 
 // waitToGoOn says whether unit i may go on after f, and after which wait. That a worker was lost under what must not be begun

@@ -11,6 +11,7 @@ import (
 //
 //	resumable STEP ATTEMPT WORKER WHAT        it notes what it can be gone on with, which does nothing anew
 //	asks STEP ATTEMPT WORKER ACTED WHAT TEXT  the other side asks something before it goes on
+//	asks-anew STEP ATTEMPT WORKER ACTED WHAT TEXT  the same; the call is made anew then
 //	later STEP ATTEMPT WORKER WHAT            the other side wants to be called on again
 //	forgotten STEP ATTEMPT WORKER             the other side does not know any more what was left
 func (st *Story) leaves(a steps.Attempt, word string, at func(int) string) bool {
@@ -24,9 +25,10 @@ func (st *Story) leaves(a steps.Attempt, word string, at func(int) string) bool 
 		r.Harmless = true
 		st.Add(steps.Resumable{Attempt: a, Worker: at(3), Resume: *r})
 		return true
-	case "asks":
+	case "asks", "asks-anew":
 		e.Fault = steps.Fault{Class: steps.NeedsHuman, Acted: steps.Acted(at(4)), Message: at(6)}
 		e.Resume, e.Question = left(at(5)), &steps.Question{Text: at(6), Schema: json.RawMessage(`{"type":"object"}`)}
+		e.Resume.Anew = word == "asks-anew"
 	case "later":
 		e.Fault, e.Resume = steps.Fault{Class: steps.Unavailable, Acted: steps.ActedMaybe, Message: "it is busy"}, left(at(4))
 	case "forgotten":

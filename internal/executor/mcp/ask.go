@@ -24,6 +24,9 @@ type kept struct {
 	Task     string   `json:"task,omitempty"`     // its id: the call has become a task of the server
 	Poll     int64    `json:"poll,omitempty"`     // how often the server wants to be asked for it, in milliseconds
 	Answered []string `json:"answered,omitempty"` // ids of the task's questions that have their answers
+
+	Older bool    `json:"older,omitempty"` // the server asks in the middle of a call, which is made anew
+	Given []given `json:"given,omitempty"` // what it gets then when it asks the same
 }
 
 // asked is one of the questions that an answer is to.
@@ -78,6 +81,9 @@ func (k kept) resume() *steps.Resume {
 	}
 	if k.Task != "" {
 		return &steps.Resume{Value: b, About: "task " + executor.Head([]byte(k.Task), 100), Harmless: true}
+	}
+	if k.Older {
+		return &steps.Resume{Value: b, About: "the same call once more, answered when it asks", Anew: true}
 	}
 	return &steps.Resume{Value: b, About: "the server's state"}
 }

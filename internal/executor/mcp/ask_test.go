@@ -105,3 +105,52 @@ func TestAnAnswerThatIsNoneIsNotSent(t *testing.T) {
 		}
 	}
 }
+
+// TestOlderServersAskAgain: the session of a question is gone by the time that it is answered. What may be repeated is called once
+// more, and the server has its answer when it asks the same; an unsafe call is not.
+func TestOlderServersAskAgain(t *testing.T) {
+	t.Parallel()
+	for name, server := range map[string]executor.MCPServer{"stdio": program(t, "older"), "HTTP": libraryHTTP(t, true, false)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := asked(t, server, `{}`)
+			if !u.Resume.Anew || u.Question.Text != "Which of the two invoices?" || !strings.Contains(string(u.Question.Schema), `"invoice"`) {
+				t.Errorf("asks %+v, to go on with %+v", u.Question, u.Resume)
+			}
+			if said := answered(t, server, `{}`, steps.Continuation{Resume: *u.Resume, Answer: json.RawMessage(`{"invoice":"A-7"}`)}); said != "answered: accept" {
+				t.Errorf("the server says %s", said)
+			}
+			if said := answered(t, server, `{}`, steps.Continuation{Resume: *u.Resume, Declined: "no"}); said != "answered: decline" {
+				t.Errorf("the server says %s", said)
+			}
+			unsafe := rungs(t).Executor(executor.MCP{Server: server, Tool: "ask", Strict: true})
+			_, err := unsafe.Execute(t.Context(), executortest.Request(`{}`))
+			if _, is := errors.AsType[executor.Unfinished](err); is || proper(t, err).Class != steps.NeedsHuman {
+				t.Errorf("error of an unsafe call = %#v", err)
+			}
+			req := executortest.Request(`{}`)
+			req.Continues = &steps.Continuation{Resume: *u.Resume, Answer: json.RawMessage(`{}`)}
+			if f := executortest.Fault(t.Context(), t, unsafe, req); f.Class != steps.PolicyDenied || f.MayHaveActed() {
+				t.Errorf("fault of an unsafe call that is made anew = %+v", f)
+			}
+		})
+	}
+}
+
+// TestAnotherQuestionIsAskedToo: what was answered before stays answered.
+func TestAnotherQuestionIsAskedToo(t *testing.T) {
+	t.Parallel()
+	server := libraryHTTP(t, true, false)
+	u := asked(t, server, `{}`)
+	req := executortest.Request(`{}`)
+	other := strings.Replace(string(u.Resume.Value), `"id":"`, `"id":"other`, 1)
+	req.Continues = &steps.Continuation{Resume: steps.Resume{Value: json.RawMessage(other), Anew: true}, Answer: json.RawMessage(`{"a":1}`)}
+	_, err := rung(t, server, "ask").Execute(t.Context(), req)
+	next, is := errors.AsType[executor.Unfinished](err)
+	if !is || next.Question == nil || !strings.Contains(string(next.Resume.Value), `"given":[{"id":"other`) {
+		t.Fatalf("error = %#v, want the question and what was answered before", err)
+	}
+	if said := answered(t, server, `{}`, steps.Continuation{Resume: *next.Resume, Answer: json.RawMessage(`{"invoice":"A-7"}`)}); said != "answered: accept" {
+		t.Errorf("the server says %s", said)
+	}
+}

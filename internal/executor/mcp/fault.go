@@ -52,7 +52,7 @@ func refusalOf(err error) *jsonrpc.Error {
 }
 
 // openQuestion is the fault of a call in the middle of which the server asked, as servers did before 2026-07-28.
-func openQuestion(acted steps.Acted, questions ...*mcp.ElicitParams) steps.Fault {
+func openQuestion(acted steps.Acted, questions []*mcp.ElicitParams) steps.Fault {
 	var words []string
 	var all []any
 	for _, q := range questions {

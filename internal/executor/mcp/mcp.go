@@ -8,7 +8,7 @@
 //
 // mcp.go is an attempt, server.go keeps sessions, session.go has the calls and questions of one, listed.go compares
 // schemas, stdio.go and process.go talk to a program, http.go and stream.go to a URL, result.go and fault.go say what an
-// answer means, ask.go what a server asks, tasks.go looks after tasks, list.go is for those who want to know which tools a server has.
+// answer means, ask.go and older.go what a server asks, tasks.go looks after tasks, list.go is for those who want to know which tools a server has.
 package mcpexec
 
 import (
@@ -119,13 +119,13 @@ func (x *rung) attempt(ctx context.Context, req executor.Request, secrets *execu
 }
 
 func (x *rung) call(ctx context.Context, req executor.Request, k kept) (json.RawMessage, error) {
-	c, err := x.server.begin(ctx, req.Progress)
+	c, err := x.begin(ctx, req, k)
 	if err != nil {
 		return nil, err
 	}
 	defer c.end()
 	p := &mcp.CallToolParams{Name: x.spec.Tool, Arguments: arguments(req), Meta: meta(ctx, req)}
-	if req.Continues != nil {
+	if req.Continues != nil && !k.Older {
 		p.RequestState = k.State
 		if p.InputResponses, err = k.responses(req.Continues); err != nil {
 			return nil, err
@@ -135,6 +135,9 @@ func (x *rung) call(ctx context.Context, req executor.Request, k kept) (json.Raw
 		return nil, err
 	}
 	raw, err := c.tool(p)
+	if u, is := err.(executor.Unfinished); is && x.spec.Strict { //nolint:errorlint // made here, and never wrapped
+		return nil, u.Fault // an unsafe call is not made anew
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -169,6 +169,8 @@ type call struct {
 	token    string              // by which the server's progress is known
 	giveUp   chan struct{}       // closed when the server has asked a question
 	wants    []*mcp.ElicitParams // the questions, then
+	sole     bool                // there was no other call, and one question
+	given    []given             // what the server gets when it asks the same; the call is alone in its session then
 }
 
 var tokens atomic.Int64
@@ -204,6 +206,10 @@ func (c *call) end() {
 // calls, and when there are no more calls left than questions, each of them is about one.
 func (s *session) asked(ctx context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
 	s.mu.Lock()
+	if known := s.givenTo(req.Params); known != nil {
+		s.mu.Unlock()
+		return known, nil
+	}
 	if len(s.calls) > 0 {
 		s.questions = append(s.questions, req.Params)
 		s.retireLocked()
@@ -224,9 +230,10 @@ func (s *session) settle() {
 	if len(s.questions) == 0 || len(s.calls) > len(s.questions) {
 		return
 	}
+	sole := len(s.calls) == 1 && len(s.questions) == 1
 	for c := range s.calls {
 		if c.wants == nil {
-			c.wants = s.questions
+			c.wants, c.sole = s.questions, sole
 			close(c.giveUp)
 		}
 	}
@@ -280,7 +287,7 @@ func (c *call) outcome(e *exchange, err error) (json.RawMessage, error) {
 	}
 	if ended(c.giveUp) {
 		c.leave(e)
-		return nil, openQuestion(e.acted(), c.wants...)
+		return nil, c.openQuestion(e.acted())
 	}
 	if c.ctx.Err() != nil {
 		c.leave(e)

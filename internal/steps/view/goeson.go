@@ -8,6 +8,10 @@ import "belay/internal/steps"
 func (s run) effectOnServer(e *steps.Escalation, v steps.Verb) string {
 	t, next := s.Tool(e.Unit).Name, s.Onward(e.Unit)
 	switch {
+	case e.Resume != nil && e.Resume.Anew && v == steps.VerbAnswer:
+		return "calls " + t + " once more, with the same idempotency key; when the server asks the same, it gets your answer, and what it then gives is the result"
+	case e.Resume != nil && e.Resume.Anew && v == steps.VerbReject:
+		return "calls " + t + " once more, with the same idempotency key; when the server asks the same, it is told that you decline"
 	case e.Resume != nil && v == steps.VerbAnswer:
 		return "your answer goes to the server, and " + t + " goes on with " + e.Resume.About + "; what the server then gives is the result"
 	case e.Resume != nil && v == steps.VerbReject:
@@ -28,6 +32,8 @@ func (s run) effectOnServer(e *steps.Escalation, v steps.Verb) string {
 func (s run) didOnServer(e *steps.Escalation, d steps.Decided) string {
 	t := s.Tool(e.Unit).Name
 	switch {
+	case e.Resume != nil && e.Resume.Anew && (d.Verb == steps.VerbAnswer || d.Verb == steps.VerbReject):
+		return s.queued(e.Unit, t+" is queued once more; the server gets your answer when it asks the same")
 	case e.Resume != nil && d.Verb == steps.VerbAnswer:
 		return s.queued(e.Unit, "your answer goes to the server; "+t+" is queued to go on with "+e.Resume.About)
 	case e.Resume != nil && d.Verb == steps.VerbReject:
