@@ -286,6 +286,10 @@ func (r *rehearsing) calls(c sim.Call) []sim.Happens {
 		}
 		h := sim.Happens{Took: max(time.Duration(a.Took), time.Millisecond), Usage: a.Usage}
 		switch {
+		case goesOn(u, n) && a.Fault.Class == steps.NeedsHuman:
+			h.Asks = true
+		case goesOn(u, n):
+			continue // it was one call, and the next attempt tells how it ended
 		case a.Fault != nil:
 			f := *a.Fault
 			f.Class = classOf(&f)
@@ -298,6 +302,11 @@ func (r *rehearsing) calls(c sim.Call) []sim.Happens {
 		all = append(all, h)
 	}
 	return all
+}
+
+// goesOn reports whether the attempt after the n-th of a unit went on with what that one had left.
+func goesOn(u *steps.Unit, n int) bool {
+	return u.Attempts[n].Fault != nil && n+1 < len(u.Attempts) && u.Attempts[n+1].Continues != nil && u.Attempts[n+1].Round == u.Attempts[n].Round
 }
 
 // output is what an attempt gave. The log keeps that of the unit; of a probe it is enough that it has found something.
