@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -131,6 +132,17 @@ func TestNpmQuestion(t *testing.T) {
 		f := executortest.Fault(t.Context(), t, all.Executor(executor.MCP{Server: server, Tool: "trigger-elicitation-request"}), executortest.Request(`{}`))
 		if f.Class != steps.NeedsHuman || !strings.Contains(f.Detail, "requestedSchema") {
 			t.Errorf("fault = %+v, want the server's question", f)
+		}
+		ask := all.Executor(executor.MCP{Server: server, Tool: "trigger-elicitation-request"})
+		_, err := ask.Execute(t.Context(), executortest.Request(`{}`))
+		u, is := errors.AsType[executor.Unfinished](err)
+		if !is || u.Resume == nil || !u.Resume.Anew {
+			t.Fatalf("error = %#v, want that it can be called once more with an answer", err)
+		}
+		req := executortest.Request(`{}`)
+		req.Continues = &steps.Continuation{Resume: *u.Resume, Answer: json.RawMessage(`{"name":"Ann Example","check":true}`)}
+		if out := executortest.Output(t.Context(), t, ask, req); !strings.Contains(string(out), "Ann Example") {
+			t.Errorf("output = %s, want what was answered", out)
 		}
 		executortest.Output(t.Context(), t, all.Executor(executor.MCP{Server: server, Tool: "echo"}), executortest.Request(`{"message":"a"}`))
 	})
