@@ -68,8 +68,8 @@ func TestDocumentedBodies(t *testing.T) {
 		}
 		same(t, body, wire.EncodeStep(m))
 	}
-	if n != 8 {
-		t.Errorf("the document shows %d bodies, not 8", n)
+	if n != 10 {
+		t.Errorf("the document shows %d bodies, not 10", n)
 	}
 }
 
