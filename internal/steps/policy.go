@@ -27,8 +27,12 @@ func (c *change) react(i int, f Fault) {
 		return
 	}
 	if n := c.otherInDoubt(i); n >= 0 {
+		why := "it may have happened already, and must not be repeated"
+		if c.since(7) && c.Units[i].Current().Continues != nil {
+			why += "; the call does not go on: " + f.Error()
+		}
 		c.standOn(i, n)
-		c.inDoubt(i, "it may have happened already, and must not be repeated")
+		c.inDoubt(i, why)
 		return
 	}
 	if c.ending != "" && c.Units[i].origin.kind != undo {
