@@ -19,7 +19,7 @@ func (c *change) react(i int, f Fault) {
 		c.probeFailed(i, f)
 		return
 	}
-	if c.goOn(i, &f) {
+	if c.goOnFrom(i, &f) {
 		return
 	}
 	if f.Class == Unknown || f.MayHaveActed() && c.Tool(i).Effects.Unsafe() {

@@ -297,7 +297,7 @@ func (g *player) object(m steps.StepMessage) {
 	}
 	if u := &g.State.Units[i]; g.State.Tool(i).Effects.Unsafe() && u.State().InQueue() && !g.State.Probing(i) {
 		for n := range u.Attempts {
-			if rec := &u.Attempts[n]; rec.Round == u.Round && rec.Fault != nil && rec.Fault.MayHaveActed() && rec.State == steps.AttemptFailed && u.Current().Continues == nil {
+			if rec := &u.Attempts[n]; rec.Round == u.Round && rec.Fault != nil && rec.Fault.MayHaveActed() && rec.State == steps.AttemptFailed && rec.Rung < len(g.State.Tool(i).Rungs) && u.Current().Continues == nil {
 				g.Fatalf("%s is unsafe now, may have acted in %+v, and was queued again", m.Tool, *rec)
 			}
 		}

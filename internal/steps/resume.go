@@ -97,10 +97,10 @@ func (c *change) leave(i int, e Failed, holder bool) (asks bool) {
 	return e.Resume != nil && e.Question != nil
 }
 
-// askBack asks a person what the other side of unit i's call asks. It does not in a run that is ending: nobody needs the
-// answer.
+// askBack asks a person what the other side of unit i's call asks. It does not in a run that is ending, nor for a call whose
+// turn was taken back: nobody needs the answer.
 func (c *change) askBack(i int, e Failed) bool {
-	if c.Stopping(i) {
+	if c.Stopping(i) || c.unwanted(i) {
 		return false
 	}
 	rec := c.Units[i].Current()
@@ -172,13 +172,13 @@ func (c *change) onward(i int, acted bool) *Continuation {
 	return next
 }
 
-// goOn lets unit i go on from where its attempt has left off, in place of what else follows from fault f. It reports
+// goOnFrom lets unit i go on from where its attempt has left off, in place of what else follows from fault f. It reports
 // whether it does; where it does not any more, the fault says that the other side may.
-func (c *change) goOn(i int, f *Fault) bool {
+func (c *change) goOnFrom(i int, f *Fault) bool {
 	u := &c.Units[i]
 	next := c.onward(i, f.MayHaveActed())
-	if u.onward = nil; next == nil || c.Stopping(i) {
-		return false
+	if u.onward = nil; next == nil || c.Stopping(i) || c.unwanted(i) && !next.Harmless {
+		return false // of a call whose turn was taken back nothing is done any more; what goes on anyway is looked after
 	}
 	if f.Class == NoWorker {
 		u.onward = next

@@ -76,10 +76,11 @@ func (c *change) takeBackUnit(u int) {
 
 // askWithoutRepeating asks people anew about call u, if they are: nobody sends it back any more.
 func (c *change) askWithoutRepeating(u int) {
-	if e := c.escalationOf(u); e != nil && e.Question == nil {
-		kind, f := e.Kind, e.Fault
+	if e := c.escalationOf(u); e != nil && (e.Question == nil || e.Resume != nil) {
+		same := Escalation{Kind: e.Kind, Unit: u, Fault: e.Fault, Question: e.Question, Resume: e.Resume}
 		c.supersede(u)
-		c.ask(u, kind, f)
+		c.Units[u].Fault = &same.Fault
+		c.raise(same)
 	}
 }
 
