@@ -10,7 +10,7 @@ import (
 // leaves adds what an attempt leaves for another one to go on with; false for any other word.
 //
 //	resumable STEP ATTEMPT WORKER WHAT        it notes what it can be gone on with, which does nothing anew
-//	asks STEP ATTEMPT WORKER ACTED WHAT TEXT  the other side asks something before it goes on
+//	asks-back STEP ATTEMPT WORKER ACTED WHAT TEXT  the other side asks something before it goes on
 //	asks-anew STEP ATTEMPT WORKER ACTED WHAT TEXT  the same; the call is made anew then
 //	later STEP ATTEMPT WORKER WHAT            the other side wants to be called on again
 //	forgotten STEP ATTEMPT WORKER             the other side does not know any more what was left
@@ -25,7 +25,7 @@ func (st *Story) leaves(a steps.Attempt, word string, at func(int) string) bool 
 		r.Harmless = true
 		st.Add(steps.Resumable{Attempt: a, Worker: at(3), Resume: *r})
 		return true
-	case "asks", "asks-anew":
+	case "asks-back", "asks-anew":
 		e.Fault = steps.Fault{Class: steps.NeedsHuman, Acted: steps.Acted(at(4)), Message: at(6)}
 		e.Resume, e.Question = left(at(5)), &steps.Question{Text: at(6), Schema: json.RawMessage(`{"type":"object"}`)}
 		e.Resume.Anew = word == "asks-anew"

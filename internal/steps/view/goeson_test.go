@@ -18,13 +18,13 @@ func TestWordsOfCallsThatGoOn(t *testing.T) {
 		verb  steps.Verb
 		says  string
 	}{
-		"an answer":             {begin + "asks a 0-0-1 w maybe s1 Which?", steps.VerbAnswer, "your answer goes to the server, and pay goes on with s1"},
-		"a refusal":             {begin + "asks a 0-0-1 w maybe s1 Which?", steps.VerbReject, "the server is told that you decline"},
-		"a skip":                {begin + "asks a 0-0-1 w maybe s1 Which?", steps.VerbSkip, "may have acted before it asked"},
-		"a retry of a safe one": {"tool find\nstep a tool=find\nsubmit\nasks a 0-0-1 w maybe s1 Which?", steps.VerbRetry, "drops the question: calls find anew"},
+		"an answer":             {begin + "asks-back a 0-0-1 w maybe s1 Which?", steps.VerbAnswer, "your answer goes to the server, and pay goes on with s1"},
+		"a refusal":             {begin + "asks-back a 0-0-1 w maybe s1 Which?", steps.VerbReject, "the server is told that you decline"},
+		"a skip":                {begin + "asks-back a 0-0-1 w maybe s1 Which?", steps.VerbSkip, "may have acted before it asked"},
+		"a retry of a safe one": {"tool find\nstep a tool=find\nsubmit\nasks-back a 0-0-1 w maybe s1 Which?", steps.VerbRetry, "drops the question: calls find anew"},
 		"an older server":       {"tool find\nstep a tool=find\nsubmit\nasks-anew a 0-0-1 w maybe s1 Which?", steps.VerbAnswer, "calls find once more, with the same idempotency key"},
 		"a task in doubt":       {begin + "resumable a 0-0-1 w task-1\nfail a 0-0-1 timeout maybe", steps.VerbVerify, "looks after task-1 once more; nothing is called anew"},
-		"nobody goes on":        {begin + "asks a 0-0-1 w maybe s1 Which?\ndecide r-1 answer {}\nunserved a 0-0-2\nclaimed a 0-0-2", steps.VerbRetry, "pay goes on with s1; nothing is called anew"},
+		"nobody goes on":        {begin + "asks-back a 0-0-1 w maybe s1 Which?\ndecide r-1 answer {}\nunserved a 0-0-2\nclaimed a 0-0-2", steps.VerbRetry, "pay goes on with s1; nothing is called anew"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
