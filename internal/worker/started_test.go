@@ -29,6 +29,7 @@ func TestTheLogKnowsAtOnceOfAProgram(t *testing.T) {
 	r := newRig(t)
 	may := make(chan struct{})
 	r.start(Options{StartedAfter: time.Hour}, ladder.Rung{Executor: program{may}})
+	<-r.newest.Ready() // what was queued before may have been in somebody's hand
 	r.queue(message(steps.EffectsNone))
 	all := r.until(func(e steps.Event) bool { _, is := e.(steps.Started); return is })
 	if s := all[0].(steps.Started); s.Worker != "w" || s.Delivery != "" {

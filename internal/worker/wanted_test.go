@@ -152,7 +152,7 @@ func TestAStopThatComesFirstIsRemembered(t *testing.T) {
 	}
 	r.queue(m)
 	all := r.until(func(e steps.Event) bool { _, is := e.(steps.Failed); return is })
-	if f := all[1].(steps.Failed); !f.Stopped || f.Step != m.Step {
+	if f := all[len(all)-1].(steps.Failed); !f.Stopped || f.Step != m.Step { // a slow machine may say that the first has started
 		t.Errorf("%+v", f)
 	}
 	r.drained()
