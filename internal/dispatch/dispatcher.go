@@ -37,6 +37,10 @@ type Options struct {
 	// Guard says whether the log is what it was; nil = it always is.
 	Guard Guard
 
+	// Remade is called with the names of streams that were removed behind Belay's back and made again; of a bucket with KV_ before
+	// it. Default none.
+	Remade func(streams []string)
+
 	// Received is called with every entry of the log that is received, some more than once; it must not block. Default none.
 	Received func(partition int, e bus.Entry)
 
@@ -121,6 +125,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("dispatch: consume timers: %w", err)
 	}
+	streams := &remaker{Dispatcher: d}
+	if err := streams.look(ctx); err != nil && ctx.Err() == nil {
+		d.Logger.Warn("could not look whether the streams are there; trying again later", "error", err)
+	}
 	var wg sync.WaitGroup
 	for _, p := range d.parts {
 		wg.Go(func() { p.run(ctx, work) })
@@ -135,6 +143,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	})
 	wg.Go(func() { d.refillQueue(ctx) })
 	wg.Go(func() { d.guard(ctx) })
+	wg.Go(func() { d.every(ctx, remakeEvery, "look whether the streams are there", streams.look) })
 	wg.Go(func() { d.watchServed(ctx) })
 	wg.Go(func() { d.janitor(ctx) })
 	<-ctx.Done()

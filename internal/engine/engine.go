@@ -103,6 +103,7 @@ type Engine struct {
 	// Missing are the `go` rungs of the worker's tools file that have no handler in this binary.
 	Missing []ladder.Key
 
+	signer *approval.Signer // nil where another process has the desk
 	logger *slog.Logger
 	stops  []context.CancelFunc // in the order in which they are to be called
 	dones  []chan struct{}
@@ -194,6 +195,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	if err != nil {
 		return err
 	}
+	e.signer = signer
 	if _, err := signer.PublishTo(ctx, approval.NewPublished(e.Bus)); err != nil {
 		return err
 	}
@@ -295,7 +297,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 		o.OpenRuns = e.Index.OpenRuns
 	}
 	if e.Tally != nil {
-		o.Received, o.Guard = e.Tally.Note, e.Tally
+		o.Received, o.Guard, o.Remade = e.Tally.Note, e.Tally, e.remade
 	}
 	if e.Recorder != nil {
 		o.Observer = actsHeard{o.Observer, e.Recorder.Nudge}

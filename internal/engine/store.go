@@ -3,9 +3,11 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"belay/internal/approval"
 	"belay/internal/audit"
 	"belay/internal/handoff"
 	"belay/internal/people"
@@ -28,6 +30,18 @@ func (e *Engine) AcceptDamage(ctx context.Context, who people.Actor, reason stri
 		}
 	}
 	return accepted, err
+}
+
+// remade publishes the key of this process anew, where the bucket of keys was removed.
+func (e *Engine) remade(streams []string) {
+	if !slices.Contains(streams, "KV_"+e.Bus.Names().KeysBucket()) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if _, err := e.signer.PublishTo(ctx, approval.NewPublished(e.Bus)); err != nil {
+		e.logger.Error("the key that signs approvals is not published; workers refuse what it signs until this dispatcher is started again", "error", err)
+	}
 }
 
 // acceptFor is AcceptDamage for another process.

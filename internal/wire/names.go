@@ -56,6 +56,13 @@ func (n Names) FaultsBucket() string { return n.stream("FAULTS") }
 // TallyBucket holds what the log is known to hold.
 func (n Names) TallyBucket() string { return n.stream("TALLY") }
 
+// Buckets are all buckets.
+func (n Names) Buckets() []string {
+	return []string{
+		n.CacheBucket(), n.InboxBucket(), n.AccessBucket(), n.KeysBucket(), n.SettledBucket(), n.RedrivesBucket(), n.NoticesBucket(), n.FaultsBucket(), n.TallyBucket(),
+	}
+}
+
 // PinGroup is the priority group of the consumers that are pinned to one dispatcher at a time.
 const PinGroup = "dispatchers"
 
