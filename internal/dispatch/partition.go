@@ -192,6 +192,7 @@ func (p *partition) forgetAll() {
 func (p *partition) release() {
 	p.logger.Info("lost the partition to another dispatcher")
 	p.forgetAll()
+	clear(p.waits)
 	p.pinned, p.pin = false, ""
 }
 

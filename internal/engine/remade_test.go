@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"belay/internal/dlq"
 	"belay/internal/people"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 )
 
 // TestWhatIsRemovedIsMadeAgain: streams and buckets that somebody removes while everything runs are there again within seconds, with
@@ -41,16 +41,17 @@ tools:
 			t.Fatal(err)
 		}
 	}
+	s, err := r.Runs.Load(t.Context(), "before")
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	open, there := dlq.New(r.Bus), false
-	for !there {
-		list, err := open.List(ctx)
-		there = slices.ContainsFunc(list, func(e dlq.Entry) bool { return e.ID == "before-1" })
-		if ctx.Err() != nil {
-			t.Fatalf("after 5 s: %v, %v", list, err)
+	asked := func() error { return dlq.New(r.Bus).Await(ctx, view.EscalationOf(s, 0)) }
+	for err = asked(); err != nil; err = asked() {
+		if ctx.Err() != nil { // until the stream is there it cannot be followed
+			t.Fatalf("not asked again after 5 s: %v", err)
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	card, err := r.Desk.Card(t.Context(), "before-1")
 	if err != nil {
@@ -60,8 +61,7 @@ tools:
 		t.Fatal(err)
 	}
 	ended(t, r.Engine, "before")
-	s, err := r.Runs.Load(t.Context(), "before")
-	if err != nil || s.Status() != steps.RunSucceeded {
+	if s, err = r.Runs.Load(t.Context(), "before"); err != nil || s.Status() != steps.RunSucceeded {
 		t.Errorf("%v, %v", s.Status(), err)
 	}
 }
