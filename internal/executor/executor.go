@@ -56,6 +56,13 @@ type Prompt interface {
 	Prompt()
 }
 
+// Continuing is an [Executor] that goes on with what an attempt of its rung has left. Others would begin the call anew, and are not
+// asked to.
+type Continuing interface {
+	Executor
+	Continues()
+}
+
 // Graceful is an [Executor] that stops what it started in two steps: it asks it to end, and kills what is left after
 // the grace. Execute does not return before that.
 type Graceful interface {

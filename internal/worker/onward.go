@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -40,8 +41,19 @@ func (j *job) findOnward() bool {
 		j.refused(f)
 		j.report(j.failed(f, 0))
 		return false
+	case j.onward != nil && !j.goesOn():
+		f := steps.Fault{Class: steps.PolicyDenied, Acted: steps.ActedNo, Message: "not executed: an attempt before has left something to go on with, and this rung is of a kind that begins anew by this worker's tools file; bring the tools files of the workers in line, then retry"}
+		j.refused(f)
+		j.report(j.failed(f, 0))
+		return false
 	}
 	return true
+}
+
+// goesOn reports whether the rung's executor goes on with what was left.
+func (j *job) goesOn() bool {
+	_, is := j.rung.Executor.(executor.Continuing)
+	return is
 }
 
 // keepPause is how long a worker waits before it stores once more what an attempt leaves.
@@ -108,7 +120,7 @@ func sound(q *steps.Question) *steps.Question {
 	}
 	asks := *q
 	if _, err := plan.CompileSchema(q.Schema); err != nil {
-		asks.Schema, asks.Text = nil, q.Text+" (what the answer must be is not known: "+executor.Head([]byte(err.Error()), 200)+")"
+		asks.Schema, asks.Text = json.RawMessage(`{"type":"object"}`), q.Text+" (what the answer must be is not known: "+executor.Head([]byte(err.Error()), 200)+")"
 	}
 	if u, err := url.Parse(q.URL); q.URL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
 		asks.URL, asks.Text = "", asks.Text+" (the page on which it wants the answer is none of the web, and not shown)"

@@ -13,10 +13,15 @@ import (
 
 // seeing is a rung whose executor shows what it was asked.
 func seeing(see func(ctx context.Context, req executor.Request) error) ladder.Rung {
-	return ladder.Rung{Executor: executor.Func(func(ctx context.Context, req executor.Request) (executor.Result, error) {
+	return ladder.Rung{Executor: onwards{executor.Func(func(ctx context.Context, req executor.Request) (executor.Result, error) {
 		return executor.Result{Output: json.RawMessage(`{"done":true}`)}, see(ctx, req)
-	})}
+	})}}
 }
+
+// onwards is an executor that goes on with what was left.
+type onwards struct{ executor.Func }
+
+func (onwards) Continues() {}
 
 func failed(t *testing.T, all []steps.Event) steps.Failed {
 	t.Helper()
@@ -71,7 +76,32 @@ func TestARedeliveryGoesOn(t *testing.T) {
 		}
 		return nil
 	}))
-	r.until(isOutcome)
+	all := r.until(isOutcome)
+	if _, is := all[len(all)-1].(steps.Succeeded); !is {
+		t.Errorf("the outcome is %+v", all[len(all)-1])
+	}
+	r.drained()
+}
+
+// TestAnotherKindOfRungDoesNotGoOn: it would begin the call anew, which may have acted.
+func TestAnotherKindOfRungDoesNotGoOn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.submit(steps.EffectsUnsafe)
+	m := message(steps.EffectsUnsafe)
+	state := steps.Resume{Value: json.RawMessage(`"s1"`), About: "the server's state"}
+	r.log(steps.Claimed{Attempt: m.Attempt, Worker: "gone#1"})
+	r.log(steps.Failed{Attempt: m.Attempt, Worker: "gone#1", Fault: steps.Fault{Class: steps.NeedsHuman, Message: "which?"}, Resume: &state, Question: &steps.Question{Text: "which?"}})
+	r.log(steps.Decided{Escalation: "r-1", Verb: steps.VerbAnswer, By: "ann", Answer: json.RawMessage(`{}`)})
+	rung := ok(func() { t.Error("executed") })
+	rung.Effects = steps.EffectsUnsafe
+	r.start(Options{}, rung)
+	m.Try, m.Continues = 2, true
+	r.queue(m)
+	all := r.until(func(e steps.Event) bool { f, is := e.(steps.Failed); return is && f.Try == 2 })
+	if f := all[len(all)-1].(steps.Failed); f.Fault.Class != steps.PolicyDenied || f.Fault.MayHaveActed() || !strings.Contains(f.Fault.Message, "begins anew") {
+		t.Errorf("%+v", f)
+	}
 	r.drained()
 }
 

@@ -2,6 +2,8 @@ package mcpexec
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -18,6 +20,8 @@ import (
 
 // kept is what the executor leaves on the log for the attempt that goes on.
 type kept struct {
+	Of string `json:"of"` // server and tool: what one has left is nothing to another
+
 	State string  `json:"state,omitempty"` // the server's own, for the same request again
 	Asked []asked `json:"asked,omitempty"` // in the order of their ids
 
@@ -118,6 +122,12 @@ func (q elicitation) schema() json.RawMessage {
 	case len(bytes.TrimSpace(q.Schema)) == 0 || string(q.Schema) == "null":
 		return json.RawMessage(`{"type":"object"}`)
 	}
+	var is struct {
+		Type any `json:"type"`
+	}
+	if json.Unmarshal(q.Schema, &is) != nil || is.Type != "object" || bytes.Contains(q.Schema, []byte(`"$ref"`)) {
+		return json.RawMessage(`{"type":"object"}`) // it could not be answered, or not beside others; an answer is an object in any case
+	}
 	return q.Schema
 }
 
@@ -172,12 +182,40 @@ func titled(schema json.RawMessage, text string) json.RawMessage {
 }
 
 // keptBy reads what an attempt before has left.
-func keptBy(c *steps.Continuation) (kept, error) {
+func (x *rung) keptBy(c *steps.Continuation) (kept, error) {
 	var k kept
 	if err := json.Unmarshal(c.Value, &k); err != nil {
 		return k, steps.Fault{Class: steps.InvalidInput, Acted: steps.ActedNo, Message: "what the attempt before has left cannot be read: " + err.Error()}
 	}
+	if k.Of != x.of() {
+		return k, steps.Fault{Class: steps.PolicyDenied, Acted: steps.ActedNo, Message: "not gone on with: the attempt before has left it with another server or tool than this worker's tools file names; bring the tools files of the workers in line, then retry"}
+	}
 	return k, nil
+}
+
+// of is a name for the rung's server and tool.
+func (x *rung) of() string {
+	b, err := json.Marshal([]any{x.spec.Server, x.spec.Tool})
+	if err != nil {
+		panic("mcpexec: settings cannot fail to encode: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// signed notes in what a call leaves whose it is.
+func (x *rung) signed(err error) error {
+	u, is := err.(executor.Unfinished) //nolint:errorlint // made here, and never wrapped
+	if !is || u.Resume == nil {
+		return err
+	}
+	var k kept
+	if json.Unmarshal(u.Resume.Value, &k) != nil {
+		return u.Fault
+	}
+	k.Of = x.of()
+	u.Resume = k.resume()
+	return u
 }
 
 // responses are what the server gets for its questions; nil if it asked none.
@@ -186,6 +224,9 @@ func (k kept) responses(c *steps.Continuation) (mcp.InputResponseMap, error) {
 		return nil, nil //nolint:nilnil // nothing was asked
 	}
 	all := mcp.InputResponseMap{}
+	if c.Answer == nil && c.Declined == "" {
+		return nil, nil //nolint:nilnil // nobody has decided: a task says once more what it needs
+	}
 	if c.Answer == nil {
 		for _, a := range k.Asked {
 			all[a.ID] = &mcp.ElicitResult{Action: "decline"}

@@ -73,6 +73,9 @@ type rung struct {
 // Prompt implements [executor.Prompt]: whatever the server does, a call ends with its context.
 func (x *rung) Prompt() {}
 
+// Continues implements [executor.Continuing].
+func (x *rung) Continues() {}
+
 // Close implements [executor.Closer]. It ends the sessions of all rungs with the same server.
 func (x *rung) Close() { x.server.close() }
 
@@ -90,7 +93,7 @@ func (x *rung) Execute(ctx context.Context, req executor.Request) (executor.Resu
 	}
 	out, err := x.attempt(ctx, req, secrets)
 	if err != nil {
-		return executor.Result{}, x.explain(err, secrets)
+		return executor.Result{}, x.explain(x.signed(err), secrets)
 	}
 	// The limit applies to what was sent; hiding a secret may have made it longer.
 	out = secrets.RedactAnswer(out, executor.FormatJSON)
@@ -103,7 +106,7 @@ func (x *rung) attempt(ctx context.Context, req executor.Request, secrets *execu
 	var k kept
 	if req.Continues != nil {
 		var err error
-		if k, err = keptBy(req.Continues); err != nil {
+		if k, err = x.keptBy(req.Continues); err != nil {
 			return nil, err
 		}
 	}

@@ -2,6 +2,7 @@ package mcpexec
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -42,11 +44,28 @@ const cancelTime = 2 * time.Second
 type task struct {
 	ID      string                  `json:"taskId"`
 	Status  string                  `json:"status"` // working, input_required, completed, failed, cancelled
-	Message string                  `json:"statusMessage"`
-	Poll    int64                   `json:"pollIntervalMs"`
+	Message lax[string]             `json:"statusMessage"`
+	Poll    lax[float64]            `json:"pollIntervalMs"`
 	Needs   map[string]inputRequest `json:"-"`      // of input_required
 	Result  json.RawMessage         `json:"result"` // of completed
-	Error   *jsonrpc.Error          `json:"error"`  // of failed
+	Error   lax[*jsonrpc.Error]     `json:"error"`  // of failed
+}
+
+// lax is a value that a server need not send well: where it cannot be read it counts as not sent, and the task is not lost for it.
+type lax[T any] struct{ v T }
+
+// UnmarshalJSON reads the value, if it can be read.
+func (l *lax[T]) UnmarshalJSON(b []byte) error {
+	var v T
+	if json.Unmarshal(b, &v) == nil {
+		l.v = v
+	}
+	return nil
+}
+
+// poll is how often the server wants to be asked, in milliseconds within bounds; 0 where it does not say.
+func (t *task) poll() int64 {
+	return int64(max(0, min(t.Poll.v, float64(pollMost.Milliseconds()))))
 }
 
 // begun is in place of a result: the call has become a task.
@@ -79,8 +98,17 @@ func nameTask(r *http.Request, call *jsonrpc.Request) {
 		ID string `json:"taskId"`
 	}
 	if strings.HasPrefix(call.Method, "tasks/") && json.Unmarshal(call.Params, &p) == nil {
-		r.Header.Set("Mcp-Name", p.ID)
+		r.Header.Set("Mcp-Name", headerValue(p.ID))
 	}
+}
+
+// headerValue is a text as the protocol writes it into a header: what a header may not have is encoded.
+func headerValue(text string) string {
+	plain := !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' }) && strings.TrimSpace(text) == text && !strings.HasPrefix(text, "=?base64?")
+	if plain {
+		return text
+	}
+	return "=?base64?" + base64.StdEncoding.EncodeToString([]byte(text)) + "?="
 }
 
 // following is an attempt that looks after a task.
@@ -94,7 +122,7 @@ type following struct {
 
 // begin looks after a task that the call has just become.
 func (f *following) begin(ctx context.Context, t task) (json.RawMessage, error) {
-	f.kept = kept{Task: t.ID, Poll: t.Poll}
+	f.kept = kept{Task: t.ID, Poll: t.poll(), Of: f.of()}
 	if err := f.keep(ctx); err != nil {
 		return nil, f.unkept(ctx, err)
 	}
@@ -112,7 +140,7 @@ func (f *following) goOn(ctx context.Context) (json.RawMessage, error) {
 		return f.follow(ctx, nil)
 	}
 	if _, err := f.ask(ctx, methodTaskUpdate, responses); err != nil {
-		return nil, f.ended(ctx, err)
+		return f.refusedAnswer(ctx, err)
 	}
 	for _, a := range f.Asked {
 		f.Answered = append(f.Answered, a.ID)
@@ -122,6 +150,20 @@ func (f *following) goOn(ctx context.Context) (json.RawMessage, error) {
 		return nil, f.unkept(ctx, err)
 	}
 	return f.follow(ctx, nil)
+}
+
+// refusedAnswer goes on after the server has not taken an answer. It may have taken it before, or not like it: then it says what
+// it still needs.
+func (f *following) refusedAnswer(ctx context.Context, err error) (json.RawMessage, error) {
+	if fault, is := errors.AsType[steps.Fault](err); !is || !gone(fault) {
+		return nil, f.ended(ctx, err)
+	}
+	t, err := f.look(ctx)
+	if err != nil {
+		return nil, f.ended(ctx, err)
+	}
+	f.Asked = nil
+	return f.follow(ctx, t)
 }
 
 // keep leaves the task on the log. An id with a secret in it is not kept, and the task is looked after here alone.
@@ -153,8 +195,8 @@ func (f *following) follow(ctx context.Context, t *task) (json.RawMessage, error
 			if out, err, over := f.settled(*t); over {
 				return out, err
 			}
-			if f.Poll = t.Poll; t.Message != "" && f.req.Progress != nil {
-				f.req.Progress(t.Message)
+			if f.Poll = t.poll(); t.Message.v != "" && f.req.Progress != nil {
+				f.req.Progress(t.Message.v)
 			}
 		}
 		if t != nil || f.failed > 0 {
@@ -177,22 +219,18 @@ func (f *following) follow(ctx context.Context, t *task) (json.RawMessage, error
 func (f *following) settled(t task) (out json.RawMessage, err error, over bool) {
 	switch t.Status {
 	case "completed":
-		out, err = f.result(t.Result)
-		if _, is := err.(begun); is { //nolint:errorlint // made there, and never wrapped
-			err = executor.Unusable("the result of task "+f.Task+" is another task", executor.Head(t.Result, detailBytes))
-		}
-		if fault, is := errors.AsType[steps.Fault](err); is && fault.Class == steps.InvalidOutput {
-			err = executor.Unfinished{Fault: fault, Spent: true} // it would be the same the next time
+		if out, err = f.result(t.Result); err != nil {
+			err = f.badResult(t, err)
 		}
 		return out, err, true
 	case "failed":
 		fault := steps.Fault{Class: steps.ToolError, Message: "the task failed, and does not say why"}
-		if t.Error != nil {
-			fault = refused(t.Error)
+		if t.Error.v != nil {
+			fault = refused(t.Error.v)
 		}
 		return nil, f.spent(fault), true
 	case "cancelled":
-		return nil, f.spent(steps.Fault{Class: steps.ToolError, Message: "the server has cancelled the task" + because(t.Message)}), true
+		return nil, f.spent(steps.Fault{Class: steps.ToolError, Message: "the server has cancelled the task" + because(t.Message.v)}), true
 	case "input_required":
 		open := map[string]inputRequest{}
 		for id, q := range t.Needs {
@@ -208,6 +246,15 @@ func (f *following) settled(t task) (out json.RawMessage, err error, over bool) 
 		return nil, executor.Unusable("task "+f.Task+" has a state that Belay does not know: "+executor.Head([]byte(t.Status), 60), ""), true
 	}
 	return nil, nil, false
+}
+
+// badResult is the fault of a completed task without a result that is one. It would be the same the next time.
+func (f *following) badResult(t task, err error) error {
+	fault, is := err.(steps.Fault) //nolint:errorlint // made there, and never wrapped
+	if !is {
+		fault = executor.Unusable("the result of task "+f.Task+" is another task, or a question", executor.Head(t.Result, detailBytes))
+	}
+	return executor.Unfinished{Fault: fault, Spent: true}
 }
 
 func because(why string) string {
@@ -226,7 +273,7 @@ func (f *following) spent(fault steps.Fault) error {
 // mayComeBack reports whether the server may answer the next time that it is asked.
 func (f *following) mayComeBack(ctx context.Context, err error) bool {
 	fault, _ := errors.AsType[steps.Fault](err)
-	retried := fault.Class == steps.Connection || fault.Class == steps.Unavailable || fault.Class == steps.RateLimited
+	retried := fault.Class == steps.Connection || fault.Class == steps.Unavailable || fault.Class == steps.RateLimited || fault.Class == steps.NotFound && fault.Status != 0
 	return ctx.Err() == nil && retried && f.failed < pollPatient
 }
 
@@ -246,8 +293,10 @@ func (f *following) ended(ctx context.Context, err error) error {
 	return fault
 }
 
-// gone recognizes that the server does not know a task.
-func gone(f steps.Fault) bool { return f.Class == steps.InvalidInput || f.Class == steps.NotFound }
+// gone recognizes that the server does not know a task. What only the way to it says, with a status of HTTP, it has not said.
+func gone(f steps.Fault) bool {
+	return f.Status == 0 && (f.Class == steps.InvalidInput || f.Class == steps.NotFound)
+}
 
 // wait waits until the server may be asked again, or until ctx ends.
 func (f *following) wait(ctx context.Context) {
@@ -271,6 +320,9 @@ func (f *following) look(ctx context.Context) (*task, error) {
 	raw, err := f.ask(ctx, methodTask, nil)
 	if err != nil {
 		return nil, err
+	}
+	if !utf8.Valid(raw) {
+		return nil, executor.Unusable("the server's answer about task "+f.Task+" is not valid UTF-8", executor.Head(raw, detailBytes))
 	}
 	var t unfinishedResult
 	if err := json.Unmarshal(raw, &t); err != nil {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +32,8 @@ type tasks struct {
 	names   []string // of the header by which requests are routed
 	updates []string
 	heard   chan string // methods, as they come
+	born    string      // the task as the call gives it
+	refuses bool        // it takes no answer
 }
 
 type taskRequest struct {
@@ -48,7 +52,7 @@ func (a *aTask) MarshalJSON() ([]byte, error) { return []byte(a.says), nil }
 
 func newTasks(t *testing.T, says ...string) *tasks {
 	t.Helper()
-	x := &tasks{says: says, heard: make(chan string, 1000)}
+	x := &tasks{says: says, heard: make(chan string, 1000), born: `{"resultType":"task","taskId":"t 7","status":"working","ttlMs":null,"pollIntervalMs":1,"statusMessage":"queued"}`}
 	s := library(false)
 	s.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
@@ -58,7 +62,7 @@ func newTasks(t *testing.T, says ...string) *tasks {
 			x.mu.Lock()
 			defer x.mu.Unlock()
 			x.calls++
-			return &aTask{says: `{"resultType":"task","taskId":"t 7","status":"working","ttlMs":null,"pollIntervalMs":1,"statusMessage":"queued"}`}, nil
+			return &aTask{says: x.born}, nil
 		}
 	})
 	handle := func(method string, f func(p *taskRequest) (*aTask, error)) {
@@ -78,13 +82,16 @@ func newTasks(t *testing.T, says ...string) *tasks {
 		if len(x.says) > 1 {
 			x.says = x.says[1:]
 		}
-		if now == "gone" || p.ID != "t 7" {
+		if now == "gone" || !strings.Contains(p.ID, "t 7") {
 			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "Task not found"}
 		}
 		return &aTask{says: `{"resultType":"complete","taskId":"t 7","ttlMs":null,"pollIntervalMs":1,` + now + `}`}, nil
 	})
 	handle("tasks/update", func(p *taskRequest) (*aTask, error) {
 		x.updates = append(x.updates, string(p.Responses))
+		if x.refuses {
+			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "taken already"}
+		}
 		return &aTask{says: `{"resultType":"complete"}`}, nil
 	})
 	handle("tasks/cancel", func(*taskRequest) (*aTask, error) { return &aTask{says: `{"resultType":"complete"}`}, nil })
@@ -199,7 +206,8 @@ func TestHowTasksEnd(t *testing.T) {
 		"it failed for its input":    {`"status":"failed","error":{"code":-32602,"message":"no such order"}`, steps.InvalidInput, "no such order", true},
 		"it failed without a word":   {`"status":"failed"`, steps.ToolError, "does not say why", true},
 		"it was cancelled":           {`"status":"cancelled","statusMessage":"by the shop"`, steps.ToolError, "by the shop", true},
-		"its tool failed":            {`"status":"completed","result":{"content":[{"type":"text","text":"no money"}],"isError":true}`, steps.ToolError, "no money", false},
+		"its tool failed":            {`"status":"completed","result":{"content":[{"type":"text","text":"no money"}],"isError":true}`, steps.ToolError, "no money", true},
+		"its result is a question":   {`"status":"completed","result":{"resultType":"input_required","requestState":"s","inputRequests":{}}`, steps.InvalidOutput, "a question", true},
 		"its result is none":         {`"status":"completed","result":{}`, steps.InvalidOutput, "no content", true},
 		"its result is another task": {`"status":"completed","result":{"resultType":"task","taskId":"8"}`, steps.InvalidOutput, "another task", true},
 		"its state is unknown":       {`"status":"dreaming"`, steps.InvalidOutput, "dreaming", false},
@@ -234,6 +242,94 @@ func TestAServerThatIsAwayForAMoment(t *testing.T) {
 	})
 	if out := executortest.Output(t.Context(), t, rung(t, via, "pay"), executortest.Request(`{}`)); !strings.Contains(string(out), "paid") || x.calls != 1 || away != 0 {
 		t.Errorf("output %s after %d calls, away %d more times", out, x.calls, away)
+	}
+}
+
+// TestATaskIsNotLostForAWord: what the server need not send well does not cost its id, and an id is named as headers are.
+func TestATaskIsNotLostForAWord(t *testing.T) {
+	t.Parallel()
+	x := newTasks(t, `"status":"working","statusMessage":7,"error":"none","pollIntervalMs":"soon"`, paid)
+	x.born = `{"resultType":"task","taskId":" t 7\u00fc","status":"working","pollIntervalMs":1000.5e-3}`
+	if out := executortest.Output(t.Context(), t, rung(t, x.MCPServer, "pay"), executortest.Request(`{}`)); !strings.Contains(string(out), "paid") || x.calls != 1 {
+		t.Errorf("output %s after %d calls", out, x.calls)
+	}
+	if want := "=?base64?IHQgN8O8?="; !slices.Contains(x.names, want) {
+		t.Errorf("routed by %q, want %q", x.names, want)
+	}
+}
+
+// TestTheWayToATaskIsNotItsServer: a gateway that knows no such page has said nothing of the task.
+func TestTheWayToATaskIsNotItsServer(t *testing.T) {
+	t.Parallel()
+	x := newTasks(t, working, paid)
+	var mu sync.Mutex
+	away := 2
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		refuse := r.Header.Get("Mcp-Method") == "tasks/get" && away > 0
+		if refuse {
+			away--
+		}
+		mu.Unlock()
+		if refuse {
+			http.NotFound(w, r)
+			return
+		}
+		httputil.NewSingleHostReverseProxy(parsed(t, x.URL)).ServeHTTP(w, r)
+	}))
+	t.Cleanup(gateway.Close)
+	if out := executortest.Output(t.Context(), t, rung(t, executor.MCPServer{URL: gateway.URL}, "pay"), executortest.Request(`{}`)); !strings.Contains(string(out), "paid") || x.calls != 1 || away != 0 {
+		t.Errorf("output %s after %d calls, away %d more times", out, x.calls, away)
+	}
+}
+
+func parsed(t *testing.T, address string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// TestAnAnswerThatTheServerDoesNotTake: it is not that the task is gone; the server says what it still needs.
+func TestAnAnswerThatTheServerDoesNotTake(t *testing.T) {
+	t.Parallel()
+	needs := `"status":"input_required","inputRequests":{"which":{"method":"elicitation/create","params":{"message":"Which invoice?"}}}`
+	x := newTasks(t, needs, needs)
+	x.refuses = true
+	_, err := rung(t, x.MCPServer, "pay").Execute(t.Context(), executortest.Request(`{}`))
+	u, _ := errors.AsType[executor.Unfinished](err)
+	req := executortest.Request(`{}`)
+	req.Continues = &steps.Continuation{Resume: *u.Resume, Answer: json.RawMessage(`{"invoice":"A-7"}`)}
+	_, err = rung(t, x.MCPServer, "pay").Execute(t.Context(), req)
+	if u, is := errors.AsType[executor.Unfinished](err); !is || u.Spent || u.Question == nil || u.Question.Text != "Which invoice?" {
+		t.Errorf("error = %#v", err)
+	}
+	req.Continues = &steps.Continuation{Resume: *u.Resume} // looked after once more: nobody has answered, and nobody has declined
+	updates := len(x.updates)
+	_, err = rung(t, x.MCPServer, "pay").Execute(t.Context(), req)
+	if u, is := errors.AsType[executor.Unfinished](err); !is || u.Question == nil || len(x.updates) != updates {
+		t.Errorf("error = %#v, sent %s", err, x.updates)
+	}
+}
+
+// TestWhatIsLeftIsForTheSameServer and tool: another one would begin the call, or know nothing of it.
+func TestWhatIsLeftIsForTheSameServer(t *testing.T) {
+	t.Parallel()
+	x, other := newTasks(t, working, paid), newTasks(t, paid)
+	var left []steps.Resume
+	executortest.Output(t.Context(), t, rung(t, x.MCPServer, "pay"), noted(executortest.Request(`{}`), &left))
+	req := executortest.Request(`{}`)
+	for _, c := range []struct {
+		server executor.MCPServer
+		tool   string
+		left   steps.Resume
+	}{{other.MCPServer, "pay", left[0]}, {x.MCPServer, "refund", left[0]}, {x.MCPServer, "pay", steps.Resume{Value: json.RawMessage(`{}`)}}} {
+		req.Continues = &steps.Continuation{Resume: c.left}
+		if f := executortest.Fault(t.Context(), t, rung(t, c.server, c.tool), req); f.MayHaveActed() || f.Class != steps.PolicyDenied || other.calls != 0 || x.calls != 1 {
+			t.Errorf("%+v, %d and %d calls", f, x.calls, other.calls)
+		}
 	}
 }
 
