@@ -129,6 +129,9 @@ func (b *book) set(seq uint64, to leaf) error {
 
 // add notes the next leaf. There is no entry for those between.
 func (b *book) add(seq uint64, l leaf) error {
+	if start := seq - 1 - (seq-1)%page; start > b.UpTo+page { // whole pages of what was removed long ago are nowhere
+		b.UpTo = start
+	}
 	for none := (leaf{}); b.UpTo+1 < seq; {
 		if err := b.set(b.UpTo+1, none); err != nil {
 			return err

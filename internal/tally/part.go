@@ -208,6 +208,7 @@ func (k *Keeper) extend(ctx context.Context, t *part, proof bus.Proof) error {
 	if proof.Seq < from {
 		return nil
 	}
+	proof.Seq = min(proof.Seq, from+mostAtOnce-1)
 	got, err := k.gather(ctx, t, from, proof.Seq)
 	if err != nil {
 		return err
@@ -238,6 +239,9 @@ func (k *Keeper) extend(ctx context.Context, t *part, proof bus.Proof) error {
 	}
 	return t.file.name(ids)
 }
+
+// mostAtOnce is how many sequences are noted at one look: a log that was there before its tally is noted little by little.
+const mostAtOnce = 100_000
 
 // gather puts together what was received and, where something is missing, what stands in the log.
 func (k *Keeper) gather(ctx context.Context, t *part, from, to uint64) (all []noted, err error) {

@@ -444,3 +444,22 @@ func TestWhatOnlyTheFileKnows(t *testing.T) {
 		t.Fatalf("%+v, %v", accepted, err)
 	}
 }
+
+// TestALogWithLittleInIt: what was removed long ago takes no pages.
+func TestALogWithLittleInIt(t *testing.T) {
+	t.Parallel()
+	b := newBook(head{}, func(uint64) (*leaves, error) { return nil, nil })
+	for _, seq := range []uint64{3, 5_000_000, 5_000_001, 90_000_000} {
+		if err := b.add(seq, leaf{1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.UpTo != 90_000_000 || b.Live != 4 || len(b.dirty) > 4 {
+		t.Errorf("up to %d, %d live, %d pages", b.UpTo, b.Live, len(b.dirty))
+	}
+	for seq, want := range map[uint64]leaf{3: {1}, 4: {}, 4_999_999: {}, 5_000_001: {1}, 5_000_002: {}} {
+		if l, err := b.at(seq); err != nil || l != want {
+			t.Errorf("%d: %v, %v", seq, l, err)
+		}
+	}
+}
