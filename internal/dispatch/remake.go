@@ -27,11 +27,11 @@ func (r *remaker) look(ctx context.Context) error {
 	for _, name := range remade {
 		r.Logger.Error("a stream was removed behind Belay's back; it is made again, and "+r.lost(name), "stream", name)
 	}
+	if r.Remade != nil {
+		r.Remade(remade) // first, so that whoever is asked again finds what it takes to answer
+	}
 	for _, p := range r.parts {
 		p.box.call(p.anew)
-	}
-	if r.Remade != nil {
-		r.Remade(remade)
 	}
 	return err
 }
