@@ -66,7 +66,6 @@ func (a *App) execute(ctx context.Context, root *cobra.Command, args []string) i
 	a.Prepare(root)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SuggestionsMinimumDistance = 2
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetArgs(args)
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
@@ -91,8 +90,9 @@ func (a *App) execute(ctx context.Context, root *cobra.Command, args []string) i
 // Prepare adds to a program what both have: the global flags, `config`, `version` and the help on exit codes.
 func (a *App) Prepare(root *cobra.Command) *cobra.Command {
 	a.kind = root.Name()
-	root.AddCommand(a.configCommand(), a.versionCommand(), a.exitCodesTopic())
+	root.AddCommand(a.configCommand(), a.versionCommand(), a.manCommand(root), a.exitCodesTopic())
 	a.globalFlags(root.PersistentFlags())
+	completeFlags(root)
 	a.name(root)
 	return root
 }

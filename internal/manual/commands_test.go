@@ -68,11 +68,13 @@ var exits = map[string][]int{
 	"dispatcher tools import mcp":   {65, 69},
 	"dispatcher tools ls":           {65, 66},
 	"dispatcher version":            {},
+	"dispatcher man":                {},
 	"dispatcher workers ls":         {69, 75},
 	"worker":                        {65, 66, 69, 75},
 	"worker config view":            {},
 	"worker exit-codes":             {},
 	"worker version":                {},
+	"worker man":                    {},
 }
 
 const commandsHead = `# Commands

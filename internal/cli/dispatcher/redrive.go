@@ -148,13 +148,13 @@ type itemFilter struct {
 }
 
 func (f *itemFilter) add(fl *pflag.FlagSet) {
-	fl.StringVar(&f.kind, "kind", "", "only this `kind`: approval, failure, unknown, question, deadline or dead_letter")
+	fl.Var(cli.OneOf(&f.kind, "", words(steps.EscalationKinds())...), "kind", "only escalations of this kind")
 	fl.StringVar(&f.tool, "tool", "", "only of this `tool`")
 	fl.StringVar(&f.workflow, "workflow", "", "only of the plan with this `name`")
 	fl.StringVar(&f.run, "run", "", "only of the run with this `id`, or the end of one")
 	fl.BoolVar(&f.mine, "mine", false, "only those that you have claimed or that are assigned to you")
 	fl.DurationVar(&f.older, "older", 0, "only those that have been open for at least this long")
-	fl.StringVar(&f.class, "class", "", "only those with this `class` of fault")
+	fl.Var(cli.OneOf(&f.class, "", words(steps.Classes())...), "class", "only those with this class of fault")
 	fl.StringVar(&f.fingerprint, "fingerprint", "", "only those that are alike, by their `fingerprint` (in 'esc show -o json')")
 }
 

@@ -37,5 +37,6 @@ func (a *app) root() *cobra.Command {
 	}
 	root.AddCommand(a.runCommand(), a.runsCommand(), a.escCommand(), a.devCommand(), a.serveCommand(), a.mcpCommand(), a.lintCommand(), a.proveCommand(), a.drillCommand(), a.rehearseCommand(),
 		a.toolsCommand(), a.workersCommand(), a.keysCommand(), a.tokenCommand(), a.auditCommand(), a.storeCommand(), a.faultCommand(), a.notifyCommand(), a.schemaCommand(), a.benchCommand(), a.conformanceCommand(), a.docsCommand(), a.scriptedModelCommand())
+	a.complete(root)
 	return root
 }

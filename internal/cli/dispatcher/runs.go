@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,9 +29,7 @@ func (a *app) runsLs() *cobra.Command {
 	var state, since, until string
 	var labels, input []string
 	c := &cobra.Command{Use: "ls", Short: "List runs, the newest first", Args: cobra.NoArgs, Example: runsLsExample, RunE: func(c *cobra.Command, _ []string) (err error) {
-		if f.State, err = parseState(state); err != nil {
-			return err
-		}
+		f.State = steps.RunState(state)
 		if f.Since, err = parseTime("since", since); err != nil {
 			return err
 		}
@@ -48,7 +45,7 @@ func (a *app) runsLs() *cobra.Command {
 		return a.listRuns(c.Context(), f)
 	}}
 	fl := c.Flags()
-	fl.StringVar(&state, "state", "", "only runs in this `state`: running, waiting, succeeded, degraded, failed, aborted or cancelled")
+	fl.Var(cli.OneOf(&state, "", words(runStates)...), "state", "only runs in this state")
 	fl.StringVar(&f.Workflow, "workflow", "", "only runs of the plan with this `name`")
 	fl.StringVar(&since, "since", "", "only runs submitted since this `time`: 2h, 7d, or an RFC 3339 time")
 	fl.StringArrayVarP(&labels, "label", "l", nil, "only runs with this label, `key=value`; of several, with all of them")
@@ -63,16 +60,8 @@ const runsLsExample = `  dispatcher runs ls --state waiting --since 2h
   dispatcher runs ls --workflow refund --label customer=17 --limit 0 -o json
   dispatcher runs ls --input order=A-1009`
 
-// parseState refuses a state that no run can have, because the list would be empty without a reason.
-func parseState(s string) (steps.RunState, error) {
-	all := []steps.RunState{
-		steps.RunRunning, steps.RunWaiting, steps.RunSucceeded, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled,
-	}
-	if s == "" || slices.Contains(all, steps.RunState(s)) {
-		return steps.RunState(s), nil
-	}
-	return "", cli.Usage("--state %q: must be one of %v", s, all)
-}
+// runStates are those that a run can have.
+var runStates = []steps.RunState{steps.RunRunning, steps.RunWaiting, steps.RunSucceeded, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled}
 
 // parseTime reads the value of a flag that takes a time or how long ago it was; an empty one is the zero time.
 func parseTime(flag, s string) (time.Time, error) {
