@@ -3,7 +3,7 @@ package deploy
 
 import "embed"
 
-// Files are alerts for Prometheus.
+// Files are alerts for Prometheus and a dashboard for Grafana, and units for systemd.
 //
-//go:embed prometheus
+//go:embed prometheus grafana systemd/*.service
 var Files embed.FS

@@ -61,6 +61,20 @@ func TestHelpIsNotGarbled(t *testing.T) {
 	}
 }
 
+// TestEveryCommandIsNamed as the program was started, in whatever text it stands.
+func TestEveryCommandIsNamed(t *testing.T) {
+	t.Parallel()
+	a := &cli.App{IO: cli.IO{Program: "go run ./cmd/dispatcher"}}
+	a.Prepare(&cobra.Command{Use: "dispatcher"})
+	for _, root := range programs("") {
+		for _, c := range root.Commands() {
+			if text := root.Name() + " " + c.Name(); a.Named(text) == text && c.Name() != "exit-codes" {
+				t.Errorf("%q stays as it is where the program was started as %s", text, a.Program)
+			}
+		}
+	}
+}
+
 // TestHelpNamesTheProgram as it was started, whichever page of it.
 func TestHelpNamesTheProgram(t *testing.T) {
 	t.Parallel()

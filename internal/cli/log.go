@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"belay/internal/bus"
 	"belay/internal/observe"
 )
@@ -30,8 +32,10 @@ type Fact struct {
 	Text string // what is to be known under this name
 }
 
-// Ready announces that a program is up: as a few lines for people, or as one log line for programs.
+// Ready announces that a program is up: as a few lines for people, or as one log line for programs, and to systemd where that
+// has started it and waits for it.
 func (a *App) Ready(what string, facts []Fact) {
+	a.tellSystemd(daemon.SdNotifyReady)
 	if a.logsJSON() {
 		attrs := []any{}
 		for _, f := range facts {
@@ -62,11 +66,18 @@ func Manual(page string) Fact { return Fact{"Manual", page + "/docs"} }
 
 // Draining announces that a program was asked to stop and finishes what it has begun.
 func (a *App) Draining() {
+	a.tellSystemd(daemon.SdNotifyStopping)
 	if a.logsJSON() {
 		a.Logger(slog.LevelInfo).Info("stopping: finishing what is under way")
 		return
 	}
 	fmt.Fprintln(a.Err, "stopping: finishing what is under way (interrupt once more to leave at once)")
+}
+
+func (a *App) tellSystemd(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		a.Logger(slog.LevelWarn).Warn("systemd is not told: the socket that it named in NOTIFY_SOCKET cannot be written to", "state", state, "error", err)
+	}
 }
 
 // startTraces sets up tracing if the environment asks for it. If that fails, the program warns and runs without.

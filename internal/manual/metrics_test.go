@@ -79,7 +79,7 @@ const metricsHead = `# Metrics
 Every metric that the programs export, with its type and labels, what it says, and which alert asks for it.
 
 ` + "`/metrics`" + ` is served by ` + "`dispatcher serve`, `dispatcher dev` and `worker`" + ` with ` + "`--listen`" + `, in the format of Prometheus, beside ` + "`/healthz`" + ` (the process runs) and ` + "`/readyz`" + ` (it
-has started, is connected to NATS and is not stopping). Under the host name of ` + "`--public-url`" + ` it is not served. The alerts are in [belay.rules.yml](../deploy/prometheus/belay.rules.yml), and
+has started, is connected to NATS and is not stopping). Under the host name of ` + "`--public-url`" + ` it is not served. A dashboard for Grafana is [belay.json](../deploy/grafana/belay.json). The alerts are in [belay.rules.yml](../deploy/prometheus/belay.rules.yml), and
 what to do about each in the [runbook](runbook.md).
 
 Times are in seconds. Counters begin at 0 with their process, so look at ` + "`rate` and `increase`" + ` over all of them:
@@ -108,7 +108,7 @@ var labels = map[string]string{
 	"outcome":    "how it ended: of runs and steps their state (`succeeded`, `degraded`, `failed`, ...), of attempts `succeeded`, `failed`, `unknown` (it may have happened), `withdrawn` (nobody executed it) or `given_up` (the run went on without it), of notices `delivered`, `failed` (and repeated) or `given_up`",
 	"error_type": "[class](faults.md) of the fault; empty for a success",
 	"class":      "[class](faults.md) of the fault on purpose, or `slow`, `kill` or `partition`",
-	"kind":       "of the escalation: `approval`, `failure`, `unknown`, `question`, `deadline` or `dead_letter`",
+	"kind":       "of the escalation: `approval`, `failure`, `unknown`, `question`, `limit`, `deadline` or `dead_letter`",
 	"decision":   "the verb: `approve`, `reject`, `retry`, `edit`, `answer`, `skip`, `verify` or `abort`",
 	"via":        "way in of whoever decided: `console`, `api`, `cli`, ...",
 	"channel":    "name in the notify file",

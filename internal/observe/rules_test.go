@@ -62,17 +62,26 @@ func TestAlertsAskForMetricsThatExist(t *testing.T) {
 	}
 }
 
-// collected keeps the names of what is registered.
-type collected struct{ names map[string]bool }
+// collected keeps the names of what is registered, with their labels.
+type collected struct{ names map[string][]string }
 
-var fqName = regexp.MustCompile(`fqName: "([^"]+)"`)
+var (
+	fqName      = regexp.MustCompile(`fqName: "([^"]+)"`)
+	fixedLabels = regexp.MustCompile(`(\w+)=`)
+	labelNames  = regexp.MustCompile(`constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
+)
 
 func (c collected) Register(x prometheus.Collector) error {
 	ch := make(chan *prometheus.Desc, 100)
 	x.Describe(ch)
 	close(ch)
 	for d := range ch {
-		c.names[fqName.FindStringSubmatch(d.String())[1]] = true
+		all := labelNames.FindStringSubmatch(d.String())
+		labels := strings.FieldsFunc(all[2], func(r rune) bool { return r == ',' })
+		for _, m := range fixedLabels.FindAllStringSubmatch(all[1], -1) {
+			labels = append(labels, m[1])
+		}
+		c.names[fqName.FindStringSubmatch(d.String())[1]] = labels
 	}
 	return nil
 }
@@ -86,7 +95,16 @@ func (c collected) MustRegister(all ...prometheus.Collector) {
 func (c collected) Unregister(prometheus.Collector) bool { return false }
 
 func registered() map[string]bool {
-	c := collected{map[string]bool{}}
+	known := map[string]bool{}
+	for name := range labelled() {
+		known[name] = true
+	}
+	return known
+}
+
+// labelled are the labels of every metric, by its name.
+func labelled() map[string][]string {
+	c := collected{map[string][]string{"belay_build_info": {"version"}}} // NewRegistry has registered it
 	NewRunMetrics(c)
 	NewAttemptMetrics(c)
 	NewNoticeMetrics(c, nil, nil)
