@@ -21,6 +21,8 @@ func event(s *steps.State, r steps.Record) belaytype.Event {
 		e.Type, e.Escalation, e.Verb, e.By, e.Reason = belaytype.EventDecided, ev.Escalation, belaytype.Verb(ev.Verb), ev.By, ev.Reason
 	case steps.Fired:
 		e.Type = belaytype.EventFired
+	case steps.Damaged:
+		e.Type, e.Message, e.By, e.Reason = belaytype.EventDamaged, ev.What, ev.By, ev.Reason
 	case steps.Closed:
 		e.Type, e.Reason = belaytype.EventClosed, ev.Reason
 	default:

@@ -17,12 +17,12 @@ type Event struct {
 	Try        int       `json:"try,omitempty"`        // from 1 on this rung
 	Worker     string    `json:"worker,omitempty"`     // of attempts; who executes it, if known
 	Class      Class     `json:"class,omitempty"`      // of failed
-	Message    string    `json:"message,omitempty"`    // of failed, progress, resumable and steered
+	Message    string    `json:"message,omitempty"`    // of failed, progress, resumable, damaged and steered
 	TakeBack   int       `json:"take_back,omitempty"`  // of steered: number of the first turn that is taken back; 0 = none
 	Escalation string    `json:"escalation,omitempty"` // of decided
 	Verb       Verb      `json:"verb,omitempty"`       // of decided
-	By         string    `json:"by,omitempty"`         // of submitted, decided, cancelled and steered
-	Reason     string    `json:"reason,omitempty"`     // of decided, cancelled and closed
+	By         string    `json:"by,omitempty"`         // of submitted, decided, cancelled, damaged and steered
+	Reason     string    `json:"reason,omitempty"`     // of decided, cancelled, damaged and closed
 }
 
 // EventType says what happened.
@@ -41,6 +41,7 @@ const (
 	EventFired     EventType = "fired"     // the clock: a time that the run waited for has passed
 	EventUnserved  EventType = "unserved"  // the dispatcher: no worker serves the tool
 	EventWithdrawn EventType = "withdrawn" // the dispatcher: nobody will execute the attempt
+	EventDamaged   EventType = "damaged"   // the dispatcher: the log may have forgotten what was done
 	EventDecided   EventType = "decided"   // a person: a decision on an escalation
 	EventCancelled EventType = "cancelled" // a person or a program: the run is to stop
 	EventSteered   EventType = "steered"   // a person or a program: a message to an agent of the run
@@ -51,6 +52,6 @@ const (
 func EventTypes() []EventType {
 	return []EventType{
 		EventSubmitted, EventStarted, EventClaimed, EventProgress, EventResumable, EventSucceeded, EventFailed, EventObjected, EventFired, EventUnserved,
-		EventWithdrawn, EventDecided, EventCancelled, EventSteered, EventClosed,
+		EventWithdrawn, EventDamaged, EventDecided, EventCancelled, EventSteered, EventClosed,
 	}
 }

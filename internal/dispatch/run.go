@@ -61,6 +61,7 @@ const (
 	escalationRemoved
 	result
 	unservedWord
+	damage
 )
 
 // event is one event of the log, and whether it may be applied to a fold in memory.

@@ -64,6 +64,9 @@ func wants(s *steps.State, touched []int) (w steps.WantList, err error) {
 }
 
 func (p *partition) publishAll(r *run, rc *receipt, w *steps.WantList) error {
+	if err := p.tellDamage(r, rc, w); err != nil {
+		return err
+	}
 	for i := range w.Steps {
 		if err := p.publishStep(r, rc, &w.Steps[i]); err != nil {
 			return err
@@ -89,7 +92,14 @@ func (p *partition) publishAll(r *run, rc *receipt, w *steps.WantList) error {
 
 // publishStep queues an attempt, unless it was queued before.
 func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error {
-	if r.hasSent(m.Attempt) || p.holds(m) {
+	if r.hasSent(m.Attempt) {
+		return nil
+	}
+	_, there := r.queued[m.Attempt]
+	if p.holds(r, m) {
+		if there { // since before this dispatcher had the partition
+			p.unqueue(r, m)
+		}
 		return nil
 	}
 	if r.sent == nil {
@@ -97,7 +107,7 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 	}
 	r.sent[m.Step] = &sent{m.Attempt, time.Now()}
 	p.routes.add(route{m.Tool, m.RungName})
-	if _, there := r.queued[m.Attempt]; there {
+	if there {
 		return nil
 	}
 	p.expect(rc)

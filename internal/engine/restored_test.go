@@ -75,19 +75,16 @@ func ended(t *testing.T, e *Engine, ids ...string) {
 	}
 }
 
-// TestAnOldCopyOfTheStore: payments that were made after the copy are not made once more before somebody says so; calls that do no
-// harm go on.
-func TestAnOldCopyOfTheStore(t *testing.T) {
-	t.Parallel()
-	const runs = 30
-	r := &restored{dir: t.TempDir(), shop: &shop{}}
+// restore makes runs, copies the store, lets all of them end, and puts the copy into its place; it returns the ids.
+func restore(t *testing.T, runs int) (r *restored, pays, looks []string) {
+	t.Helper()
+	r = &restored{dir: t.TempDir(), shop: &shop{}}
 	srv := httptest.NewServer(r.shop)
 	t.Cleanup(srv.Close)
 	var err error
 	if r.tools, err = plan.ParseTools("tools.yaml", []byte(strings.ReplaceAll(restoredTools, "URL", srv.URL))); err != nil {
 		t.Fatal(err)
 	}
-	var pays, looks []string
 	e := r.start(t, false)
 	for n := range runs {
 		pays, looks = append(pays, fmt.Sprint("pay-", n)), append(looks, fmt.Sprint("look-", n))
@@ -99,32 +96,59 @@ func TestAnOldCopyOfTheStore(t *testing.T) {
 	if err := os.CopyFS(old, os.DirFS(filepath.Join(r.dir, "store"))); err != nil {
 		t.Fatal(err)
 	}
-
 	e = r.start(t, true)
 	ended(t, e, append(pays, looks...)...)
 	e.Stop()
-	if got := r.shop.paid.Load(); got != runs || r.shop.looked.Load() != runs {
+	if got := r.shop.paid.Load(); got != int64(runs) || r.shop.looked.Load() != int64(runs) {
 		t.Fatalf("%d payments, %d looks", got, r.shop.looked.Load())
 	}
-
 	if err := os.RemoveAll(filepath.Join(r.dir, "store")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.CopyFS(filepath.Join(r.dir, "store"), os.DirFS(old)); err != nil {
 		t.Fatal(err)
 	}
-	e = r.start(t, true)
+	return r, pays, looks
+}
+
+// asked waits until a run asks people, and returns the last question.
+func asked(t *testing.T, e *Engine, id string) (q *steps.Escalation) {
+	t.Helper()
+	within(t, 60*time.Second, func() bool {
+		s, err := e.Runs.Load(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range s.Escalations {
+			if s.Escalations[n].State == steps.EscalationOpen {
+				q = &s.Escalations[n]
+			}
+		}
+		return q != nil
+	}, func() string { return id + " asks nobody" })
+	return q
+}
+
+// TestAnOldCopyOfTheStore: payments that were made after the copy are not made once more by themselves, neither before somebody
+// says that work may go on nor after that; calls that do no harm, and new runs, go on.
+func TestAnOldCopyOfTheStore(t *testing.T) {
+	t.Parallel()
+	const runs = 30
+	r, pays, looks := restore(t, runs)
+	e := r.start(t, true)
 	ended(t, e, looks...)
+	within(t, 30*time.Second, func() bool {
+		return e.Ready() != nil && strings.Contains(e.Ready().Error(), "lost: the log ends before")
+	}, func() string { return fmt.Sprint("ready: ", e.Ready()) })
 	if got := r.shop.paid.Load(); got != runs {
 		t.Errorf("%d payments before anybody has said that work may go on, not %d", got, runs)
 	}
-	if err := e.Ready(); err == nil || !strings.Contains(err.Error(), "lost: the log ends before") {
-		t.Errorf("ready: %v", err)
-	}
-	if _, err := e.AcceptDamage(t.Context(), people.Actor{Name: "bo", Role: people.Approver}, "why not"); err == nil {
+	submitTo(t, e, r.tools, "new", "pay") // it was not there then
+	ended(t, e, "new")
+	if _, err := e.AcceptDamage(t.Context(), people.Actor{Name: "bo", Role: people.Approver}, tally.Verdict{Reason: "why not"}); err == nil {
 		t.Error("an approver has accepted it")
 	}
-	accepted, err := e.AcceptDamage(t.Context(), people.Trusted("mia", "cli"), "the bank knows of no payment")
+	accepted, err := e.AcceptDamage(t.Context(), people.Trusted("mia", "cli"), tally.Verdict{Reason: "yesterday's copy"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,9 +161,54 @@ func TestAnOldCopyOfTheStore(t *testing.T) {
 	if len(named) != 2*runs {
 		t.Errorf("%d runs are named, not %d: %v", len(named), 2*runs, accepted)
 	}
+	for _, id := range pays {
+		if q := asked(t, e, id); q.Kind != steps.KindUnknown || !strings.Contains(q.Fault.Message, "mia said that work may go on: yesterday's copy") {
+			t.Errorf("%s: %s, %s", id, q.Kind, q.Fault.Message)
+		}
+	}
+	if err := e.Ready(); err != nil || r.shop.paid.Load() != runs+1 {
+		t.Errorf("%v, %d payments, not %d", err, r.shop.paid.Load(), runs+1)
+	}
+	for n, id := range pays {
+		act := people.Act{Verb: people.Answer, Answer: []byte(`{}`)}
+		if n == 0 {
+			act = people.Act{Verb: people.Retry} // that one the bank knows nothing of
+		}
+		if _, err := e.Desk.Act(t.Context(), people.Trusted("mia", "cli"), asked(t, e, id).ID, act); err != nil {
+			t.Fatal(err)
+		}
+	}
 	ended(t, e, pays...)
-	if err := e.Ready(); err != nil || r.shop.paid.Load() != 2*runs {
-		t.Errorf("%v, %d payments", err, r.shop.paid.Load())
+	if got := r.shop.paid.Load(); got != runs+2 {
+		t.Errorf("%d payments, not %d", got, runs+2)
+	}
+}
+
+// TestAnOldCopyOfWhichSomeIsKnown: whoever knows of some runs that they have not paid lets these go on, and of the rest later.
+func TestAnOldCopyOfWhichSomeIsKnown(t *testing.T) {
+	t.Parallel()
+	const runs = 4
+	r, pays, looks := restore(t, runs)
+	e := r.start(t, true)
+	ended(t, e, looks...)
+	within(t, 30*time.Second, func() bool { return len(e.Tally.Found()) > 0 }, func() string { return "nothing was found" })
+	if _, err := e.AcceptDamage(t.Context(), people.Trusted("mia", "cli"), tally.Verdict{Reason: "not paid", Calls: tally.CallsRun, Runs: pays[:1]}); err != nil {
+		t.Fatal(err)
+	}
+	ended(t, e, pays[0])
+	if e.Ready() == nil || r.shop.paid.Load() != runs+1 {
+		t.Errorf("ready: %v, %d payments", e.Ready(), r.shop.paid.Load())
+	}
+	if _, err := e.AcceptDamage(t.Context(), people.Trusted("mia", "cli"), tally.Verdict{Reason: "ask", Runs: pays[1:2]}); err != nil {
+		t.Fatal(err)
+	}
+	asked(t, e, pays[1])
+	if _, err := e.AcceptDamage(t.Context(), people.Trusted("mia", "cli"), tally.Verdict{Reason: "none of the others", Calls: tally.CallsRun}); err != nil {
+		t.Fatal(err)
+	}
+	ended(t, e, pays[2:]...)
+	if err := e.Ready(); err != nil || r.shop.paid.Load() != 2*runs-1 {
+		t.Errorf("ready: %v, %d payments", err, r.shop.paid.Load())
 	}
 }
 

@@ -14,17 +14,23 @@ import (
 	"belay/internal/tally"
 )
 
-// AcceptDamage notes that a person has looked at what happened to the log behind Belay's back, and that work may go on.
-func (e *Engine) AcceptDamage(ctx context.Context, who people.Actor, reason string) ([]tally.Damage, error) {
+// AcceptDamage notes that a person has looked at what happened to the log behind Belay's back, that work may go on, and what
+// becomes of calls that may have happened. V says it, but for who.
+func (e *Engine) AcceptDamage(ctx context.Context, who people.Actor, v tally.Verdict) ([]tally.Damage, error) {
 	if err := who.May(people.AcceptDamage); err != nil {
 		return nil, fmt.Errorf("%w: %w", tally.ErrDenied, err)
 	}
-	if strings.TrimSpace(reason) == "" {
+	if strings.TrimSpace(v.Reason) == "" {
 		return nil, fmt.Errorf("say why, with --reason")
 	}
-	accepted, err := e.Tally.Accept(ctx, who.Name, reason)
+	v.By = who.Name
+	accepted, err := e.Tally.Accept(ctx, v)
 	for _, d := range accepted {
-		rec := audit.Record{ID: "damage/" + d.ID, At: time.Now().UTC(), Who: who.Name, Via: who.Via, Token: who.Token, Action: "accept damage", On: d.ID, Reason: reason, Effect: d.Text()}
+		id := "damage/" + d.ID
+		if d.Accepted.IsZero() {
+			id += fmt.Sprint("/", len(d.Choices))
+		}
+		rec := audit.Record{ID: id, At: time.Now().UTC(), Who: who.Name, Via: who.Via, Token: who.Token, Action: "accept damage", On: d.ID, Reason: v.Reason, Effect: d.Text() + "; " + v.Text()}
 		if err := audit.New(e.Bus).Append(ctx, rec); err != nil {
 			e.logger.Warn("an act is not in the audit trail", "act", rec.Action, "on", d.ID, "by", who.Name, "error", err)
 		}
@@ -51,5 +57,5 @@ func (e *Engine) acceptFor(ctx context.Context, letIn handoff.LetIn, r tally.Req
 		return nil, fmt.Errorf("%w: %w", tally.ErrDenied, err)
 	}
 	who.Via = r.Via
-	return e.AcceptDamage(ctx, who, r.Reason)
+	return e.AcceptDamage(ctx, who, tally.Verdict{Reason: r.Reason, Calls: r.Calls, Runs: r.Runs, Partitions: r.Partitions})
 }

@@ -33,6 +33,8 @@ func (l lines) tell() {
 		} else {
 			l.attemptLine(slog.LevelDebug, "attempt claimed", e.Attempt, e.Worker)
 		}
+	case steps.Damaged:
+		l.say(slog.LevelWarn, "run in doubt: the log may have forgotten what was done", slog.String("damage", e.Damage), slog.String("what", e.What))
 	case steps.Cancelled:
 		l.cancelled(e)
 	case steps.Steered:

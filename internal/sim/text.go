@@ -36,6 +36,8 @@ func Sentence(e steps.Event) string {
 		return short(e.Attempt) + " withdrawn"
 	case steps.Unserved:
 		return short(e.Attempt) + ": no worker asks for it"
+	case steps.Damaged:
+		return "the log has lost something: " + e.What
 	case steps.Fired:
 		return "the timer is due"
 	case steps.Cancelled:

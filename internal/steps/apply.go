@@ -62,6 +62,8 @@ func (c *change) apply(e Event) {
 		c.onUnserved(e)
 	case Withdrawn:
 		c.onWithdrawn(e)
+	case Damaged:
+		c.onDamaged(e)
 	case Decided:
 		c.onDecided(e)
 	case Cancelled:
@@ -81,7 +83,7 @@ func begin(r Record, watch func(u *Unit, to Phase)) (*State, []int) {
 	}
 	s := &State{
 		Run: r.Run, Program: e.Program, Input: e.Input, Labels: e.Labels, ToolsFile: e.ToolsFile, Trace: e.Trace, ReportTo: e.ReportTo, RetryOf: e.RetryOf,
-		epoch: epochOf(e), By: e.By, Token: e.Token, Seq: r.Seq, Now: r.Time, Submitted: r.Time, clock: workClock{from: r.Time}, keyRun: e.KeyRun, keyRuns: e.Keys,
+		epoch: epochOf(e), By: e.By, Token: e.Token, Seq: r.Seq, first: r.Seq, Now: r.Time, Submitted: r.Time, clock: workClock{from: r.Time}, keyRun: e.KeyRun, keyRuns: e.Keys,
 		allowed: time.Duration(e.Program.Plan.Deadline),
 		Units:   make([]Unit, len(e.Program.Nodes)), left: len(e.Program.Nodes),
 	}

@@ -212,11 +212,12 @@ func (c *change) newBudget(i int) {
 }
 
 // queue puts the next try on unit i's rung into the queue, to be executed once wait has passed. While people are asked
-// about the run's deadline it is deferred instead.
+// about the run's deadline, or whether a damaged run goes on, it is deferred instead. A call that the log may have forgotten is not
+// made.
 func (c *change) queue(i int, wait time.Duration) {
 	u := &c.Units[i]
 	u.out.notBefore = time.Time{}
-	if c.paused {
+	if c.pausing() {
 		c.become(i, PhaseDeferred)
 		return
 	}
@@ -235,6 +236,9 @@ func (c *change) queue(i int, wait time.Duration) {
 		Round: u.Round, Rung: u.Rung, Try: u.Try, State: AttemptQueued, Queued: c.Now, Wait: Duration(wait), Continues: u.onward,
 	})
 	c.become(i, to)
+	if c.forgotten(i) {
+		c.putInDoubt(i, c.mayBeForgotten())
+	}
 }
 
 // nextTry numbers the next try of unit i on its rung. Where an outcome that was in doubt sends it back to a rung, there

@@ -66,7 +66,7 @@ func (c *change) overdue(i int) {
 
 // RunDue is when the run's work clock reaches the deadline; zero = never, or not while the clock stands.
 func (s *State) RunDue() time.Time {
-	if s.allowed == 0 || s.clock.standing || s.paused || s.ending != "" || s.final != "" {
+	if s.allowed == 0 || s.clock.standing || s.pausing() || s.ending != "" || s.final != "" {
 		return time.Time{}
 	}
 	return s.clock.from.Add(s.allowed - s.clock.spent)

@@ -26,6 +26,7 @@ func (s *State) Clone() *State {
 		c.heard[tool] = &own
 	}
 	c.faults, c.alarms, c.early, c.completed = maps.Clone(s.faults), maps.Clone(s.alarms), maps.Clone(s.early), slices.Clone(s.completed)
+	c.damages = slices.Clone(s.damages)
 	return &c
 }
 

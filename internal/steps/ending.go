@@ -27,8 +27,10 @@ func (c *change) startEnding(st RunState, reason string) {
 	if c.ending != "" || c.final != "" {
 		return
 	}
-	c.ending, c.Reason, c.endingFrom, c.endingSeq, c.paused = st, reason, c.Now, c.Seq, false
-	c.supersede(RunUnit)
+	c.ending, c.Reason, c.endingFrom, c.endingSeq, c.paused, c.holed = st, reason, c.Now, c.Seq, false, false
+	for c.escalationOf(RunUnit) != nil {
+		c.supersede(RunUnit)
+	}
 	for i := range c.Units {
 		c.stop(i)
 	}

@@ -21,7 +21,7 @@ package steps
 //	7  what a tool says undoes its calls is done: those of steps without a compensation of their own, and those of agents;
 //	   the first turns of an agent may be summarised, and long results cut for its model; people may take turns of an agent back;
 //	   an attempt can leave on the log with what another one goes on, which then begins nothing anew, and what the other side of
-//	   a call asks is asked of a person, whose answer goes back to it
+//	   a call asks is asked of a person, whose answer goes back to it; what a damaged log may have forgotten is not done once more
 //
 // A log that needs newer rules is not folded at all: its run waits until the program is upgraded.
 const Epoch = 7

@@ -194,6 +194,17 @@ type Unserved struct{ Attempt }
 // own [Claimed] says it.
 type Withdrawn struct{ Attempt }
 
+// Damaged says that the log has lost something that it had about the run, or may have had: what was done may not be in it. It
+// is appended by the dispatcher, and each damage counts once.
+type Damaged struct {
+	Damage string    `json:"damage"`           // its id, see `dispatcher store check`
+	What   string    `json:"what"`             // what has happened to the log, in words
+	Found  time.Time `json:"found"`            // when that was found
+	Hole   bool      `json:"hole,omitempty"`   // entries of the run are missing or changed: nothing of it goes on before a person says so
+	By     string    `json:"by,omitempty"`     // who said that work may go on; empty = nobody has yet
+	Reason string    `json:"reason,omitempty"` // in that person's words
+}
+
 // Verb is what a person may decide.
 type Verb string
 
@@ -248,5 +259,6 @@ func (Claimed) event()   {}
 func (Fired) event()     {}
 func (Unserved) event()  {}
 func (Withdrawn) event() {}
+func (Damaged) event()   {}
 func (Decided) event()   {}
 func (Closed) event()    {}

@@ -167,6 +167,10 @@ func (c *change) onClaimed(e Claimed) {
 
 // withdrawn ends an attempt that nobody executed and nobody will.
 func (c *change) withdrawn(i int, f Fault) {
+	if f.Class == Unknown {
+		c.putInDoubt(i, f)
+		return
+	}
 	rec := c.Units[i].Current()
 	rec.State, rec.Ended, rec.Fault = AttemptWithdrawn, c.Now, &f
 	if c.Probing(i) && c.since(2) {
@@ -202,7 +206,9 @@ func (c *change) recall(i int, f Fault) {
 	if !u.Recalled() {
 		c.shift(i, u.phase.recalled())
 	}
-	u.out.recall = &f
+	if r := u.out.recall; r == nil || r.Class != Unknown { // else the log may have forgotten that it happened, whatever comes of it
+		u.out.recall = &f
+	}
 	c.touch(i)
 }
 

@@ -86,6 +86,8 @@ func (c *change) verbs(e *Escalation) []Verb {
 	switch {
 	case i == RunUnit && e.Kind == KindDeadline:
 		return []Verb{VerbRetry, VerbAbort}
+	case e.AboutDamage():
+		return []Verb{VerbRetry, VerbAbort}
 	case i == RunUnit && e.Fault.Class == PolicyDenied:
 		return []Verb{VerbSkip, VerbAbort}
 	case i == RunUnit:
@@ -179,7 +181,7 @@ func (c *change) onDecided(d Decided) {
 	e.Decision, e.DecisionSeq = &d, c.Seq
 	c.close(e, EscalationDecided)
 	if e.Unit == RunUnit {
-		c.decideRun(e.Kind, d)
+		c.decideRun(e, d)
 		return
 	}
 	clear(c.faults)
@@ -286,12 +288,16 @@ func because(reason string) string {
 	return ": " + reason
 }
 
-// decideRun applies a decision about the run as a whole: its deadline, or its output.
-func (c *change) decideRun(kind EscalationKind, d Decided) {
+// decideRun applies a decision about the run as a whole: its deadline, what its log has lost, or its output.
+func (c *change) decideRun(e *Escalation, d Decided) {
 	switch {
 	case d.Verb == VerbAbort:
 		c.startEnding(RunAborted, "aborted by "+d.By+because(d.Reason))
-	case kind == KindDeadline:
+	case e.AboutDamage():
+		c.holed = false
+		c.resume()
+	case e.Kind == KindDeadline:
+		c.paused = false
 		c.allowed = c.clock.at(c.Now) + time.Duration(c.Program.Plan.Deadline)
 		c.resume()
 	case d.Verb == VerbRetry:
@@ -301,9 +307,11 @@ func (c *change) decideRun(kind EscalationKind, d Decided) {
 	}
 }
 
-// resume queues what was deferred while people were asked about the run's deadline.
+// resume queues what was deferred while people were asked about the run as a whole.
 func (c *change) resume() {
-	c.paused = false
+	if c.pausing() {
+		return
+	}
 	for i := range c.Units {
 		if c.Units[i].phase == PhaseDeferred {
 			c.newBudget(i)

@@ -105,7 +105,7 @@ func (g *player) noteEnd(a steps.Attempt) { g.Ended[steps.AttemptName("r", a)] =
 // move does one thing that can happen.
 func (g *player) move() {
 	g.Now = g.Now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(g.T, "ms")) * time.Millisecond)
-	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "object", "unserved", "abandon", "late", "steer", "noise"}).Draw(g.T, "move") {
+	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "object", "unserved", "abandon", "late", "steer", "damage", "noise"}).Draw(g.T, "move") {
 	case "work":
 		g.work()
 	case "clock":
@@ -138,6 +138,10 @@ func (g *player) move() {
 		g.late()
 	case "steer":
 		g.steer()
+	case "damage":
+		if rapid.IntRange(0, 3).Draw(g.T, "rare") == 0 {
+			g.say(steps.Damaged{Damage: fmt.Sprint("d", len(g.past)), What: "the log has lost its end", Hole: rapid.IntRange(0, 2).Draw(g.T, "hole") == 0})
+		}
 	case "noise":
 		g.say(steps.Failed{Attempt: steps.Attempt{Step: "s0", Round: 7, Try: 1}, Fault: steps.Fault{Class: steps.Timeout}})
 		g.say(steps.Started{Attempt: steps.Attempt{Step: "nobody~1", Try: 1}})

@@ -51,6 +51,10 @@ type State struct {
 	alarms     map[Attempt]bool // refused attempts that the run never wanted and that people were asked about
 	early      map[Attempt]bool // names that are used up although the run has not made the attempts
 	paused     bool             // people are asked about the run's deadline: nothing new is queued
+	holed      bool             // people are asked whether a run goes on of which the log has lost something: the same
+	damages    []string         // ids of what has happened to the log, see [Damaged]
+	damage     string           // the last of them, in words
+	first      uint64           // sequence of the first record
 	noUndo     bool             // a person has ended the compensations
 	askedLeft  bool             // people were asked about all calls that may be left done
 	outputAsk  bool             // people are asked about the output's expression

@@ -28,6 +28,7 @@ type Unit struct {
 	stranger string // the unit that brought in the untrusted output which its input or its result is made from; empty: none
 	origin   origin
 	unmet    int32 // steps that it needs and that are not done yet
+	sure     int32 // of so many damages people have been told that its call may have happened
 	edit     int32 // grows when a person changes the parameters; part of the idempotency key
 	question mark  // its last escalation
 	doubt    mark  // the attempt that may have happened, and that its own outcome or a probe still settles

@@ -28,7 +28,7 @@ func (c *change) stand() {
 	c.clock.stand(c.active == 0 && c.open > 0 && c.final == "", c.Now)
 	for i := range c.Program.Nodes {
 		if l := c.Units[i].loop; l != nil {
-			waits := l.out == 0 && (l.asked > 0 || c.paused)
+			waits := l.out == 0 && (l.asked > 0 || c.pausing())
 			l.clock.stand(waits || c.clock.standing || c.Units[i].Over(), c.Now)
 		}
 	}

@@ -108,6 +108,8 @@ func (st *Story) event(w []string) {
 		st.Add(steps.Steered{Step: at(1), ID: at(2), By: "ann", TakeBack: n, Text: strings.Join(w[min(4, len(w)):], " ")})
 	case "fired":
 		st.Add(steps.Fired{})
+	case "damaged": // damaged ID [hole]: the log has lost something, or may have
+		st.Add(steps.Damaged{Damage: at(1), What: "the log has lost its end", Hole: at(2) == "hole"})
 	case "closed":
 		st.Add(steps.Closed{State: st.State.Status()})
 	default:

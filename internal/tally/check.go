@@ -18,6 +18,7 @@ const endPages = 2
 // compareEnd looks whether the stream is the one that was noted, and goes on where it did.
 func (k *Keeper) compareEnd(ctx context.Context, t *part, info bus.StreamInfo) error {
 	b := t.book
+	t.head = info.LastSeq
 	other := !info.Created.Equal(b.Created)
 	if info.LastSeq < b.UpTo {
 		kind := Rolled
@@ -217,8 +218,9 @@ func (k *Keeper) tell(ctx context.Context, t *part, f *finding) error {
 	}
 	d := Damage{
 		ID: uuid.NewString(), Kind: f.kind, Partition: t.p, From: f.from, To: f.to, Entries: f.entries,
-		Runs: runs[:min(len(runs), mostNamed)], Since: t.book.Whole, Found: time.Now().UTC(),
+		Runs: runs[:min(len(runs), mostNamed)], Since: t.book.Whole, Found: time.Now().UTC(), Head: t.head,
 	}
+	d.Any = f.kind == Rolled || f.kind == Replaced || f.kind == Changed && f.to >= t.book.UpTo
 	d.Unnamed = len(f.owners) - len(d.Runs)
 	if err := k.report(ctx, d); err != nil {
 		return err

@@ -39,15 +39,19 @@ type Damage struct {
 	Since time.Time `json:"since,omitzero"` // zero: not known
 	Found time.Time `json:"found"`
 
+	Head uint64 `json:"head"`          // the last sequence of the partition then
+	Any  bool   `json:"any,omitempty"` // it may be about any run that was there: the end of the log is gone, and what it said in its last second
+
 	Accepted   time.Time `json:"accepted,omitzero"`     // when somebody said that work may go on
 	AcceptedBy string    `json:"accepted_by,omitempty"` // who
 	Reason     string    `json:"reason,omitempty"`      // in that person's words
+	Calls      Calls     `json:"calls,omitempty"`       // what becomes of the calls of its runs
+	Choices    []Choice  `json:"choices,omitempty"`     // for some of them before the rest, oldest first
 }
 
 // Text puts it into words.
 func (d Damage) Text() string {
-	what := map[Kind]string{Missing: "missing", Changed: "changed", Rolled: "lost: the log ends before", Replaced: "lost: the stream was made anew"}[d.Kind]
-	text := fmt.Sprintf("partition %d of the log: %s %s (sequences %d to %d)", d.Partition, plural(d.Entries, "entry", "entries"), what, d.From, d.To)
+	text := d.brief()
 	switch {
 	case len(d.Runs) > 0:
 		text += "; of " + plural(len(d.Runs)+d.Unnamed, "run", "runs") + ": " + strings.Join(d.Runs[:min(len(d.Runs), 10)], ", ")
@@ -57,7 +61,16 @@ func (d Damage) Text() string {
 	case d.Unnamed > 0:
 		text += "; of " + plural(d.Unnamed, "run", "runs") + " whose id is not known any more"
 	}
+	if d.Any {
+		text += "; of any other run what it said right before the end may be lost too"
+	}
 	return text
+}
+
+// brief says it without the runs.
+func (d Damage) brief() string {
+	what := map[Kind]string{Missing: "missing", Changed: "changed", Rolled: "lost: the log ends before", Replaced: "lost: the stream was made anew"}[d.Kind]
+	return fmt.Sprintf("partition %d of the log: %s %s (sequences %d to %d)", d.Partition, plural(d.Entries, "entry", "entries"), what, d.From, d.To)
 }
 
 func plural(n int, one, many string) string {
@@ -87,7 +100,7 @@ func (ds damages) with(others damages) damages {
 		switch {
 		case i < 0:
 			all = append(all, o)
-		case all[i].Accepted.IsZero():
+		case all[i].Accepted.IsZero() && (!o.Accepted.IsZero() || len(o.Choices) >= len(all[i].Choices)):
 			all[i] = o
 		}
 	}

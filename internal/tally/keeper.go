@@ -240,12 +240,12 @@ func (k *Keeper) lookedOver(conn time.Time) bool {
 	return news
 }
 
-// Safe reports whether the log has been looked at over the present connection, and nothing is wrong with it.
+// Safe reports whether the log has been looked at over the present connection. What was found then, [Keeper.Doubts] says.
 func (k *Keeper) Safe() bool {
 	conn := k.bus.ConnectedAt()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.safe.Equal(conn) && len(k.found.open()) == 0
+	return k.safe.Equal(conn)
 }
 
 // Looked has a value whenever the log was looked at, or what was found was accepted.
@@ -305,17 +305,19 @@ func (k *Keeper) report(ctx context.Context, found ...Damage) error {
 	return k.change(ctx, func(all damages) damages { return all.with(found) })
 }
 
-// Accept notes that a person has looked at what was found, and that work may go on. A look that is under way ends first: what it
-// finds belongs together.
-func (k *Keeper) Accept(ctx context.Context, by, reason string) (accepted []Damage, err error) {
+// Accept notes that a person has looked at what was found, and what they say of it. A look that is under way ends first: what it
+// finds belongs together. It returns what the verdict is about.
+func (k *Keeper) Accept(ctx context.Context, v Verdict) (accepted []Damage, err error) {
+	if err := v.Check(); err != nil {
+		return nil, err
+	}
 	k.looking.Lock()
 	defer k.looking.Unlock()
 	now := time.Now().UTC()
 	err = k.change(ctx, func(all damages) damages {
 		accepted = nil
 		for i := range all {
-			if all[i].Accepted.IsZero() {
-				all[i].Accepted, all[i].AcceptedBy, all[i].Reason = now, by, reason
+			if all[i].accept(v, now) {
 				accepted = append(accepted, all[i])
 			}
 		}

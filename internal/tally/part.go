@@ -26,6 +26,7 @@ type part struct {
 	file    *file
 	conn    time.Time      // the connection over which the end of the log was compared
 	deaf    time.Time      // what was received before is not used: it may be of the connection before
+	head    uint64         // the last sequence of the partition, when it was looked at last
 	last    uint64         // the last sequence at the last look
 	fewer   bool           // the last look found fewer entries than there must be
 	leaving map[owner]bool // runs that are being removed

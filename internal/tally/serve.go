@@ -18,6 +18,10 @@ type Request struct {
 	Name   string `json:"name"`            // who they say they are
 	Via    string `json:"via"`             // cli
 	Reason string `json:"reason"`          // in that person's words
+
+	Calls      Calls    `json:"calls,omitempty"`      // what becomes of calls; empty = they are asked about
+	Runs       []string `json:"runs,omitempty"`       // of these runs only; none = of all
+	Partitions []int    `json:"partitions,omitempty"` // what was found in these only; none = in all
 }
 
 // Answer is what became of it.

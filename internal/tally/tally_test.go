@@ -389,7 +389,7 @@ func TestAcceptedDamage(t *testing.T) {
 	if found := w.look(); len(found) == 0 {
 		t.Fatal("forgotten after a restart")
 	}
-	if _, err := w.keeper.Accept(t.Context(), "mia", "the store was emptied for a test"); err != nil {
+	if _, err := w.keeper.Accept(t.Context(), Verdict{By: "mia", Reason: "the store was emptied for a test"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.keeper.Err(); err != nil {
@@ -439,7 +439,7 @@ func TestWhatOnlyTheFileKnows(t *testing.T) {
 	if err != nil || len(r.Open) == 0 || r.Open[0].ID != found[0].ID {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	accepted, err := before.Accept(t.Context(), "mia", "looked at it")
+	accepted, err := before.Accept(t.Context(), Verdict{By: "mia", Reason: "looked at it"})
 	if err != nil || len(accepted) == 0 || accepted[0].ID != found[0].ID {
 		t.Fatalf("%+v, %v", accepted, err)
 	}

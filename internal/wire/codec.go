@@ -146,6 +146,8 @@ func nameOf(e steps.Event) (name, kind string) {
 		return "unserved", KindClock
 	case steps.Withdrawn:
 		return "withdrawn", KindClock
+	case steps.Damaged:
+		return "damaged", KindClock
 	case steps.Closed:
 		return "closed", KindResult
 	}
@@ -167,6 +169,7 @@ var readers = map[string]func([]byte) (steps.Event, error){
 	KindClock + "/fired":       read[steps.Fired],
 	KindClock + "/unserved":    read[steps.Unserved],
 	KindClock + "/withdrawn":   read[steps.Withdrawn],
+	KindClock + "/damaged":     read[steps.Damaged],
 	KindResult + "/closed":     read[steps.Closed],
 }
 

@@ -48,6 +48,7 @@ var events = map[string]steps.Event{
 	"fired":     steps.Fired{},
 	"unserved":  steps.Unserved{Attempt: attempt},
 	"takenback": steps.Withdrawn{Attempt: attempt},
+	"damaged":   steps.Damaged{Damage: "d", What: "entries are missing", Found: moment, Hole: true, By: "zoe", Reason: "seen"},
 	"closed":    steps.Closed{State: steps.RunState("degraded"), Reason: "done"},
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -85,27 +86,42 @@ func (a *app) checkStore(ctx context.Context) error {
 }
 
 func (a *app) storeAccept() *cobra.Command {
-	var reason string
+	var v tally.Verdict
+	var calls string
 	c := &cobra.Command{
-		Use: "accept", Short: "Say that work may go on after the log was damaged", Example: "  dispatcher store accept --reason \"restored yesterday's copy; payments compared with the bank\"", Args: cobra.NoArgs,
+		Use: "accept", Short: "Say that work may go on after the log was damaged, and what becomes of calls that it may have forgotten",
+		Example: "  dispatcher store accept --reason \"restored yesterday's copy; the probes will find what was paid\"\n" +
+			"  dispatcher store accept --calls run --run order-7 --reason \"the bank knows of no payment\"", Args: cobra.NoArgs,
 		Long: "Accepts everything that was found about the log until now; /readyz says ready again. It takes an admin. Who accepted what, and why,\n" +
-			"is in the audit trail.",
-		RunE: func(c *cobra.Command, _ []string) error { return a.acceptStore(c.Context(), reason) },
+			"is in the audit trail.\n\n" +
+			"A call that must not happen twice may have happened, and the log has forgotten it. With --calls ask (the default) no such call of a\n" +
+			"run that may be affected is made: it counts as unknown, and its tool's probe or a person settles it. With --calls run they are made.\n" +
+			"With --run or --partition that is said of some only; the rest goes on waiting.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			v.Calls = tally.Calls(calls)
+			return a.acceptStore(c.Context(), v)
+		},
 	}
-	c.Flags().StringVar(&reason, "reason", "", "why work may go on (required)")
+	c.Flags().StringVar(&v.Reason, "reason", "", "why work may go on (required)")
+	c.Flags().StringVar(&calls, "calls", string(tally.CallsAsk), "what becomes of calls that the log may have forgotten: ask (not made; probes or people settle them) or run (made)")
+	c.Flags().StringSliceVar(&v.Runs, "run", nil, "only what is about these runs (ids)")
+	c.Flags().IntSliceVar(&v.Partitions, "partition", nil, "only what was found in these partitions")
 	return c
 }
 
-func (a *app) acceptStore(ctx context.Context, reason string) error {
-	if reason == "" {
+func (a *app) acceptStore(ctx context.Context, v tally.Verdict) error {
+	if v.Reason == "" {
 		return cli.Usage("say with --reason why work may go on: it stands in the audit trail")
+	}
+	if err := v.Check(); err != nil {
+		return cli.Usage("--%v", err)
 	}
 	s, err := a.open(ctx, carry{})
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	accepted, err := a.acceptIn(ctx, s, reason)
+	accepted, err := a.acceptIn(ctx, s, v)
 	switch {
 	case errors.Is(err, tally.ErrDenied):
 		return cli.WithCode(cli.ExitNotAllowed, err)
@@ -115,18 +131,24 @@ func (a *app) acceptStore(ctx context.Context, reason string) error {
 		return err
 	case a.JSON():
 		return a.PrintJSON(append([]tally.Damage{}, accepted...))
-	case len(accepted) == 0:
+	case len(accepted) == 0 && v.Runs == nil && v.Partitions == nil:
 		fmt.Fprintln(a.Out, "Nothing was found that is not accepted.")
+	case len(accepted) == 0:
+		fmt.Fprintln(a.Out, "Nothing was found about these that is not accepted.")
 	}
 	for _, d := range accepted {
 		fmt.Fprintln(a.Out, "accepted: "+d.Text())
 	}
+	if len(accepted) > 0 {
+		text := v.Text()
+		fmt.Fprintln(a.Out, strings.ToUpper(text[:1])+text[1:]+".")
+	}
 	return nil
 }
 
-func (a *app) acceptIn(ctx context.Context, s *session, reason string) ([]tally.Damage, error) {
+func (a *app) acceptIn(ctx context.Context, s *session, v tally.Verdict) ([]tally.Damage, error) {
 	if s.Tally != nil {
-		return s.AcceptDamage(ctx, people.Trusted(me(), "cli"), reason)
+		return s.AcceptDamage(ctx, people.Trusted(me(), "cli"), v)
 	}
-	return tally.Ask(ctx, s.Bus, tally.Request{Token: a.APIToken, Name: me(), Via: "cli", Reason: reason})
+	return tally.Ask(ctx, s.Bus, tally.Request{Token: a.APIToken, Name: me(), Via: "cli", Reason: v.Reason, Calls: v.Calls, Runs: v.Runs, Partitions: v.Partitions})
 }

@@ -83,6 +83,9 @@ func tail(run string) string {
 // what says in the fewest words what an escalation asks, for a list.
 func what(v view.Escalation) string {
 	subject := cmp.Or(v.Tool, v.Workflow, "the run")
+	if aboutDamage(v) {
+		return "The log has lost part of run " + tail(v.Run)
+	}
 	switch v.Kind {
 	case steps.KindApproval:
 		return subject + " asks for approval"
@@ -98,6 +101,11 @@ func what(v view.Escalation) string {
 		return "An entry of run " + tail(v.Run) + " cannot be read"
 	}
 	return subject + " " + failed(v.Class)
+}
+
+// aboutDamage reports whether an escalation asks if a run goes on of which the log has lost something.
+func aboutDamage(v view.Escalation) bool {
+	return v.Kind == steps.KindFailure && v.Class == steps.Unknown && v.Step == ""
 }
 
 // failed says what happened to a tool, by the class of the fault.
@@ -122,6 +130,9 @@ func sentence(d view.Dossier) string {
 		return "Closed: " + what(d.Escalation)
 	}
 	subject := cmp.Or(d.Tool, d.Workflow, "The run")
+	if aboutDamage(d.Escalation) {
+		return "Part of this run's log is gone. Nothing of it goes on until a person decides."
+	}
 	switch d.Kind {
 	case steps.KindApproval:
 		return subject + " needs approval. Nothing has happened yet."

@@ -32,7 +32,9 @@ func (d *Dossier) addAdvice(s run, e *steps.Escalation) {
 func (s run) offer(e *steps.Escalation, v steps.Verb) Offer {
 	o := Offer{Verb: v, NeedsReason: v == steps.VerbReject, Grave: v == steps.VerbAbort}
 	if e.Unit == steps.RunUnit {
-		o.Effect = runEffects[v]
+		if o.Effect = runEffects[v]; e.AboutDamage() && v == steps.VerbRetry {
+			o.Effect = goesOnDamaged
+		}
 		return o
 	}
 	o.Effect = s.effectOf(e, v)
@@ -98,6 +100,9 @@ var runEffects = map[steps.Verb]string{
 	steps.VerbSkip:   "noted; the run goes on",
 	steps.VerbAbort:  "ends the run; what was done is undone where plan or tools say how",
 }
+
+// goesOnDamaged is what becomes of a run that goes on although its log has lost something.
+const goesOnDamaged = "the run goes on from what its log still says; each call that must not happen twice is asked about, or looked up, before it is made"
 
 // effectOf says in words what a decision about a unit does.
 func (s run) effectOf(e *steps.Escalation, v steps.Verb) string {

@@ -11,6 +11,9 @@ import (
 // did says what the decision that counts on e has done, from what has become of its unit and its run.
 func (s run) did(e *steps.Escalation, d steps.Decided) string {
 	text := s.didRun(d)
+	if e.AboutDamage() && d.Verb == steps.VerbRetry {
+		text = goesOnDamaged
+	}
 	if e.Unit != steps.RunUnit {
 		text = s.didUnit(e, d)
 	}

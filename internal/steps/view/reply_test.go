@@ -351,3 +351,23 @@ func TestNamesOfAnOlderRun(t *testing.T) {
 		}
 	}
 }
+
+// TestARunWithoutPartOfItsLog: whoever is asked whether it goes on is told what that does, before and after.
+func TestARunWithoutPartOfItsLog(t *testing.T) {
+	t.Parallel()
+	p := &stepstest.Plan{}
+	p.Plan.Name, p.Plan.Steps = "p", []steps.Step{{ID: "a", Tool: "pay"}}
+	p.Tools = map[string]steps.Tool{"pay": {Name: "pay", Effects: steps.EffectsUnsafe, Rungs: []steps.Rung{{Name: "primary", Executor: "http"}}}}
+	w := stepstest.NewWorld(t)
+	w.Add(steps.Submitted{Epoch: steps.Epoch, Program: p.Program(), Input: json.RawMessage(`{}`)})
+	w.Add(steps.Damaged{Damage: "d", What: "entries are missing", Hole: true})
+	d := view.DossierOf(w.State, 0)
+	if d.Kind != steps.KindFailure || d.Class != steps.Unknown || len(d.Offers) != 2 || !strings.Contains(d.Offers[0].Effect, "asked about, or looked up") {
+		t.Fatalf("%s, %s: %+v", d.Kind, d.Class, d.Offers)
+	}
+	act := steps.Decided{Escalation: "r-1", Verb: steps.VerbRetry, By: "mia"}
+	w.Add(act)
+	if r := view.Tell(w.State, view.Act{Event: act, Seq: w.State.Seq}); !strings.Contains(r.Text, "goes on from what its log still says") {
+		t.Error(r.Text)
+	}
+}
