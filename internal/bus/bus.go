@@ -21,7 +21,9 @@ type Bus struct {
 	names      wire.Names
 	place      string // what it is connected to, without credentials
 	partitions int
-	replicas   int // of the log; where there is more than one, some may be behind
+	replicas   int   // of the log; where there is more than one, some may be behind
+	maxBytes   int64 // of a partition of the log; 0 = it has no limit
+	limited    bool  // the account requires a limit in bytes for each stream
 	timeout    time.Duration
 	logger     *slog.Logger
 	replies    *replies
@@ -84,9 +86,11 @@ func (b *Bus) start(ctx context.Context, domain string) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
-	if _, err := b.js.AccountInfo(ctx); err != nil {
+	account, err := b.js.AccountInfo(ctx)
+	if err != nil {
 		return fmt.Errorf("JetStream does not answer at %s (is it enabled for this account?): %w", b.place, err)
 	}
+	b.limited = requiresLimits(account)
 	b.replies, err = newReplies(b.nc)
 	return err
 }

@@ -88,18 +88,30 @@ type Backlog struct {
 
 // Backlogs lists one entry per step consumer.
 func (b *Bus) Backlogs(ctx context.Context) ([]Backlog, error) {
-	s, err := b.stream(ctx, b.names.StepsStream())
+	list, err := b.stepConsumers(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", b.names.StepsStream(), b.away(err))
+		return nil, err
 	}
 	var all []Backlog
-	list := s.ListConsumers(ctx)
-	for c := range list.Info() {
+	for _, c := range list {
 		tool, rung, ok := b.names.ParseStepFilter(c.Config.FilterSubject)
 		if !ok {
 			continue
 		}
 		all = append(all, Backlog{Tool: tool, Rung: rung, Pending: c.NumPending, InFlight: uint64(c.NumAckPending), Waiting: c.NumWaiting, AckWait: c.Config.AckWait})
+	}
+	return all, nil
+}
+
+// stepConsumers lists the consumers of the step queue.
+func (b *Bus) stepConsumers(ctx context.Context) (all []*jetstream.ConsumerInfo, err error) {
+	s, err := b.stream(ctx, b.names.StepsStream())
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", b.names.StepsStream(), b.away(err))
+	}
+	list := s.ListConsumers(ctx)
+	for c := range list.Info() {
+		all = append(all, c)
 	}
 	if err := list.Err(); err != nil {
 		return nil, fmt.Errorf("consumers of %s: %w", b.names.StepsStream(), b.away(err))

@@ -58,6 +58,8 @@ const (
 	codeNotClustered         = 10074
 	codeNoPeers              = 10005
 	codeConsumerStore        = 10012
+	codeMaxBytesRequired     = 10113
+	codeMaxStreamBytes       = 10122
 )
 
 // verdict reads the server's answer.

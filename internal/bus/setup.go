@@ -14,30 +14,34 @@ import (
 
 // SetupOptions say how streams are made. Existing ones are checked, and not changed.
 type SetupOptions struct {
-	Partitions int // of the log, fixed when the streams are made; 0 = those of existing streams, or else New
-	New        int // partitions of new streams if Partitions is 0; default 4
-	Replicas   int // of new streams; default 1
+	Partitions int   // of the log, fixed when the streams are made; 0 = those of existing streams, or else New
+	New        int   // partitions of new streams if Partitions is 0; default 4
+	Replicas   int   // of new streams; 0 = as many as the log has, or else 3 in a cluster and 1 elsewhere
+	MaxBytes   int64 // of each partition of the log, see [Bus.streams]; 0 = as the log has it, or else no limit
 
 	// Mend is called where the server cannot open what it keeps of a consumer, which is then made once more; nil = that is an error.
 	Mend func(stream, consumer string) error
 }
 
+// inACluster is how many replicas there are in a cluster unless another number is asked for: one server may be lost.
+const inACluster = 3
+
 // Setup makes the streams that are missing and checks the others. It returns an error with all differences; it changes no
 // existing stream.
 func (b *Bus) Setup(ctx context.Context, o SetupOptions) error {
-	var drift []error
 	found, err := b.storedPartitions(ctx)
-	switch {
-	case err == nil:
-		drift = comparePartitions(o.Partitions, found)
-		o.Partitions = found
-	case !errors.Is(err, jetstream.ErrStreamNotFound):
-		return err
-	case o.Partitions <= 0:
-		o.Partitions = cmp.Or(o.New, wire.DefaultPartitions)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		found, err = b.makeFirst(ctx, o)
 	}
-	o.Replicas = max(o.Replicas, 1)
+	if err != nil {
+		return err
+	}
+	if drift := comparePartitions(o.Partitions, found); len(drift) > 0 { // before anything is made by the wrong number
+		return errors.Join(drift...)
+	}
+	o.Partitions, o.Replicas, o.MaxBytes = found, cmp.Or(o.Replicas, b.replicas), cmp.Or(o.MaxBytes, b.maxBytes)
 	b.mend = o.Mend
+	var drift []error
 	for _, want := range b.streams(o) {
 		if err := b.ensureStream(ctx, want, &drift); err != nil {
 			return err
@@ -48,6 +52,25 @@ func (b *Bus) Setup(ctx context.Context, o SetupOptions) error {
 	}
 	b.partitions = o.Partitions
 	return errors.Join(drift...)
+}
+
+// makeFirst makes the first partition of a new log, and returns how many it has: another process may have made it meanwhile, for
+// another number.
+func (b *Bus) makeFirst(ctx context.Context, o SetupOptions) (partitions int, err error) {
+	if o.Partitions <= 0 {
+		o.Partitions = cmp.Or(o.New, wire.DefaultPartitions)
+	}
+	if o.Replicas <= 0 {
+		o.Replicas = 1
+		if b.Clustered() {
+			o.Replicas = inACluster
+		}
+	}
+	want := b.streams(o)[0]
+	if _, err := b.createStream(ctx, want); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return 0, fmt.Errorf("stream %s: %w", want.Name, b.whyNotMade(want, err))
+	}
+	return b.storedPartitions(ctx)
 }
 
 // Open finds the existing streams, and checks them.
@@ -83,6 +106,7 @@ func (b *Bus) storedPartitions(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("stream %s: %w", name, err)
 	}
+	b.noteLog(s.CachedInfo().Config)
 	text := s.CachedInfo().Config.Metadata[wire.MetaPartitions]
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
@@ -100,30 +124,24 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig, dri
 		s, err = b.stream(ctx, want.Name)
 	}
 	if err != nil {
-		return fmt.Errorf("stream %s: %w", want.Name, tooFewServers(want.Replicas, err))
+		return fmt.Errorf("stream %s: %w", want.Name, b.whyNotMade(want, err))
 	}
 	*drift = append(*drift, b.check(want, s)...)
 	return nil
 }
 
-// ErrReplicas says that the server cannot keep as many replicas as were asked for.
-var ErrReplicas = errors.New("as many replicas need a cluster of at least as many servers with JetStream: start those, or ask for fewer replicas")
-
-func tooFewServers(replicas int, err error) error {
-	var api *jetstream.APIError
-	if replicas > 1 && errors.As(err, &api) && (api.ErrorCode == codeNotClustered || api.ErrorCode == codeNoPeers) {
-		return fmt.Errorf("%d replicas: %w (%w)", replicas, ErrReplicas, err)
-	}
-	return err
+// noteLog notes what the first partition of the log says of all of it.
+func (b *Bus) noteLog(have jetstream.StreamConfig) {
+	b.replicas, b.maxBytes = have.Replicas, max(have.MaxBytes, 0)
 }
 
 // check compares a stream, and notes how many replicas the log has.
 func (b *Bus) check(want jetstream.StreamConfig, s jetstream.Stream) []error {
 	have := s.CachedInfo().Config
 	if want.Name == b.names.RunsStream(0) {
-		b.replicas = have.Replicas
+		b.noteLog(have)
 	}
-	return compareStreams(want, have)
+	return b.compareStreams(want, have)
 }
 
 func (b *Bus) ensureDispatcherConsumers(ctx context.Context, partitions int, drift *[]error) error {

@@ -19,6 +19,9 @@ const (
 
 // streams lists every stream with its configuration. A stream that workers may write to does not allow schedules, rollups or
 // TTLs: with their headers a worker could write where it must not.
+//
+// With a limit in bytes, partitions of the log and the audit trail have all of it. What waits has a part of it, and only in an
+// account that requires limits: a full queue stops all work.
 func (b *Bus) streams(o SetupOptions) []jetstream.StreamConfig {
 	base := jetstream.StreamConfig{
 		Storage: jetstream.FileStorage, Replicas: o.Replicas, Discard: jetstream.DiscardNew, MaxMsgs: -1, MaxBytes: -1,
@@ -28,21 +31,32 @@ func (b *Bus) streams(o SetupOptions) []jetstream.StreamConfig {
 		Metadata:   map[string]string{wire.MetaPartitions: strconv.Itoa(o.Partitions)},
 	}
 	var all []jetstream.StreamConfig
+	if o.MaxBytes > 0 {
+		base.MaxBytes = o.MaxBytes
+	}
 	for p := range o.Partitions {
 		log := base
 		log.Name, log.Subjects = b.names.RunsStream(p), []string{b.names.RunsSubjects(p)}
 		log.Description = "the log of runs, partition " + strconv.Itoa(p)
 		all = append(all, log)
 	}
-	steps := base
+	waiting := base
+	waiting.MaxBytes = -1
+	if b.limited {
+		waiting.MaxBytes = share(o.MaxBytes, partOfLog)
+	}
+	steps := waiting
 	steps.Name, steps.Subjects, steps.Description = b.names.StepsStream(), []string{b.names.StepsSubjects()}, "attempts to be executed"
 	steps.Retention, steps.MaxMsgsPerSubject, steps.DiscardNewPerSubject = jetstream.WorkQueuePolicy, 1, true
 	steps.Storage = jetstream.MemoryStorage // see queue.go
-	timers := base
+	timers := waiting
+	if b.limited {
+		timers.MaxBytes = limitOfTimers(o)
+	}
 	timers.Name, timers.Subjects, timers.Description = b.names.TimersStream(), []string{b.names.TimersSubjects()}, "one schedule per run"
 	timers.Retention, timers.MaxMsgsPerSubject, timers.AllowMsgSchedules = jetstream.WorkQueuePolicy, 1, true
 	timers.Discard = jetstream.DiscardOld // per subject: a new time replaces the old one
-	escalations := base
+	escalations := waiting
 	escalations.Name, escalations.Subjects = b.names.EscalationsStream(), []string{b.names.EscalationsSubjects()}
 	escalations.MaxMsgsPerSubject, escalations.DiscardNewPerSubject = 1, true
 	escalations.Description = "what waits for a person"
@@ -50,6 +64,15 @@ func (b *Bus) streams(o SetupOptions) []jetstream.StreamConfig {
 	audit.Name, audit.Subjects, audit.Description = b.names.AuditStream(), []string{b.names.AuditSubjects()}, "what people did; nothing of it is ever removed"
 	audit.DenyDelete, audit.DenyPurge = true, true
 	return append(all, steps, timers, escalations, audit)
+}
+
+// limitOfTimers is so large that the log is full before the timers are: the server discards the oldest timer then, where every other
+// stream refuses what is new. A run has at most one, which is smaller than the least that stands of a run in the log.
+func limitOfTimers(o SetupOptions) int64 {
+	if o.MaxBytes <= 0 {
+		return -1
+	}
+	return o.MaxBytes * int64(max(1, o.Partitions/partOfLog))
 }
 
 // logConsumer is the consumer of a log partition. Its MaxDeliver is unlimited: an event is redelivered until it is handled.

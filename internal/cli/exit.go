@@ -101,7 +101,7 @@ func (a *App) codeOf(err error) (code int, word string) {
 	case errors.As(err, &problems), errors.Is(err, runlog.ErrTooLarge), errors.Is(err, bus.ErrTooLarge), errors.Is(err, runlog.ErrBadID),
 		errors.Is(err, runlog.ErrInvalid):
 		return ExitInvalid, "invalid"
-	case errors.As(err, &drift), errors.Is(err, bus.ErrReplicas):
+	case errors.As(err, &drift), errors.Is(err, bus.ErrReplicas), errors.Is(err, bus.ErrLimits):
 		return ExitConfig, "config"
 	case errors.Is(err, runlog.ErrNoRun), errors.Is(err, fs.ErrNotExist):
 		return ExitNotFound, "not_found"

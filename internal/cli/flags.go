@@ -90,7 +90,8 @@ func (f *DevFlags) Add(fl *pflag.FlagSet) {
 // ServeFlags are the flags of `dispatcher serve`.
 type ServeFlags struct {
 	DispatchFlags
-	Replicas    int    // of new streams and buckets
+	Replicas    int    // of new streams and buckets; 0 = 3 in a cluster, else 1
+	MaxBytes    Size   // of each partition of a new log; 0 = no limit
 	Tools       string // tools file whose policies count for what the API starts; empty = it starts nothing
 	Listen      string // address of the console, the API, metrics and health; empty = none
 	PublicURL   string // where people reach the console; empty = only on this machine
@@ -107,7 +108,8 @@ type ServeFlags struct {
 // Add defines the flags in fl.
 func (f *ServeFlags) Add(fl *pflag.FlagSet) {
 	f.add(fl)
-	fl.IntVar(&f.Replicas, "replicas", 1, "servers of a cluster that have each new stream and bucket, 1 to 5; 3 lives through the loss of one")
+	fl.IntVar(&f.Replicas, "replicas", 0, "servers of a cluster that have each new stream and bucket, 1 to 5 (default 3 in a cluster, which lives through the loss of one, else 1)")
+	fl.Var(&f.MaxBytes, "max-bytes", "how large each partition of a new log may become, like 4GiB, where the NATS account requires a limit; the other streams and buckets get theirs by it (default: no limit)")
 	fl.StringVar(&f.Tools, "tools", "", "tools `file` of what the HTTP API starts, read again on SIGHUP; empty = it starts nothing")
 	fl.StringVar(&f.Listen, "listen", "", "`address` of the console, the API, metrics and health checks; empty = none")
 	fl.StringVar(&f.PublicURL, "public-url", "", "`URL` at which people reach the console, like https://belay.example.com (default: only this machine can)")

@@ -212,6 +212,8 @@ func flagType(kind string) map[string]any {
 		return map[string]any{"type": "boolean"}
 	case "int":
 		return map[string]any{"type": "integer"}
+	case "size":
+		return map[string]any{"type": "string", "examples": []string{"512MiB", "4GiB"}}
 	case "duration":
 		return map[string]any{"type": "string", "examples": []string{"30s", "5m", "720h"}}
 	case "stringSlice":

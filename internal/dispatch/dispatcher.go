@@ -95,6 +95,7 @@ type Dispatcher struct {
 	routes      *routes
 	missing     *missing
 	purges      chan struct{} // a slot per purge under way
+	drifts      drifts
 	parts       []*partition
 }
 
@@ -144,6 +145,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	wg.Go(func() { d.refillQueue(ctx) })
 	wg.Go(func() { d.guard(ctx) })
 	wg.Go(func() { d.every(ctx, remakeEvery, "look whether the streams are there", streams.look) })
+	wg.Go(func() { d.every(ctx, driftEvery, "compare the settings of the streams", d.lookForDrift) })
 	wg.Go(func() { d.watchServed(ctx) })
 	wg.Go(func() { d.janitor(ctx) })
 	<-ctx.Done()

@@ -37,7 +37,7 @@ func (r *remaker) look(ctx context.Context) error {
 }
 
 // away reports whether the server is not there.
-func (r *remaker) away() bool { return r.Bus.Ready() != nil }
+func (d *Dispatcher) away() bool { return d.Bus.Ready() != nil }
 
 // lost says what is lost with a stream or bucket.
 func (r *remaker) lost(name string) string {

@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -36,7 +37,8 @@ type Options struct {
 	Connect    bus.Options // how to connect; ignored when Embedded is set, but for Name, Prefix, Timeout and Log
 	Embedded   *embedded.Options
 	Partitions int               // when streams are made
-	Replicas   int               // when streams are made; default 1
+	Replicas   int               // when streams are made; 0 = as many as the log has, or else 3 in a cluster and 1 elsewhere
+	MaxBytes   int64             // of a partition of the log, when streams are made; 0 = no limit
 	Setup      bool              // make the streams that are missing; without it they must be there
 	Dispatch   *dispatch.Options // its Bus and Log are filled in; nil = no dispatcher
 	Worker     *WorkerOptions    // nil = no worker
@@ -103,7 +105,8 @@ type Engine struct {
 	// Missing are the `go` rungs of the worker's tools file that have no handler in this binary.
 	Missing []ladder.Key
 
-	signer *approval.Signer // nil where another process has the desk
+	signer *approval.Signer     // nil where another process has the desk
+	moves  *dispatch.Dispatcher // nil where another process dispatches
 	logger *slog.Logger
 	stops  []context.CancelFunc // in the order in which they are to be called
 	dones  []chan struct{}
@@ -140,7 +143,7 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 		e.logger.Warn("this NATS server accepts only smaller messages than Belay needs", "error", err)
 	}
 	if o.Setup || o.Embedded != nil {
-		setup := bus.SetupOptions{Partitions: o.Partitions, New: e.newPartitions(), Replicas: o.Replicas}
+		setup := bus.SetupOptions{Partitions: o.Partitions, New: e.newPartitions(), Replicas: o.Replicas, MaxBytes: o.MaxBytes}
 		if e.Server != nil {
 			setup.Mend = e.Server.Forget
 		}
@@ -306,6 +309,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 		o.Logger = e.logger
 	}
 	d := dispatch.New(o)
+	e.moves = d
 	e.part(func(ctx context.Context) error {
 		defer e.announce(d)()
 		return d.Run(ctx)
@@ -406,10 +410,26 @@ func (e *Engine) Ready() error {
 	if err := e.Err(); err != nil {
 		return err
 	}
-	if err := e.Bus.Ready(); err != nil || e.Tally == nil {
+	if err := e.Bus.Ready(); err != nil {
 		return err
 	}
+	for _, d := range e.Drift() {
+		if d.Grave() {
+			return fmt.Errorf("a setting was changed behind Belay's back: %w", d)
+		}
+	}
+	if e.Tally == nil {
+		return nil
+	}
 	return e.Tally.Err()
+}
+
+// Drift lists what somebody has changed about streams, buckets and consumers; nil where another process dispatches.
+func (e *Engine) Drift() []*bus.Drift {
+	if e.moves == nil {
+		return nil
+	}
+	return e.moves.Drift()
 }
 
 // Stop drains all parts, one after the other, and gives everything back.

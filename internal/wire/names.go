@@ -76,6 +76,12 @@ func (n Names) StepFilter(tool, rung string) string {
 	return n.Prefix + ".steps." + toolToken(tool) + "." + rung + ".>"
 }
 
+// ParseStepConsumer is the reverse of [Names.StepConsumer].
+func (n Names) ParseStepConsumer(name string) (tool, rung string, ok bool) {
+	token, rung, ok := strings.Cut(name, "~~")
+	return toolName(token), rung, ok && token != "" && rung != ""
+}
+
 // ParseStepFilter is the reverse of [Names.StepFilter].
 func (n Names) ParseStepFilter(filter string) (tool, rung string, ok bool) {
 	t, ok := n.tokens(filter, "steps", 3)

@@ -220,9 +220,9 @@ func (a *app) serve(ctx context.Context, f cli.ServeFlags) error {
 	if err != nil {
 		return err
 	}
-	o := engine.Options{Connect: a.Connection("dispatcher"), Setup: true, Partitions: f.Partitions, Replicas: f.Replicas, Dispatch: dispatchOptions(f.DispatchFlags), Logger: a.Logger(slog.LevelInfo)}
-	if f.Replicas < 1 || f.Replicas > 5 {
-		return cli.Usage("--replicas %d: must be 1 to 5", f.Replicas)
+	o := engine.Options{Connect: a.Connection("dispatcher"), Setup: true, Partitions: f.Partitions, Replicas: f.Replicas, MaxBytes: int64(f.MaxBytes), Dispatch: dispatchOptions(f.DispatchFlags), Logger: a.Logger(slog.LevelInfo)}
+	if f.Replicas < 0 || f.Replicas > 5 {
+		return cli.Usage("--replicas %d: must be 1 to 5, or 0 for what suits the server", f.Replicas)
 	}
 	if o.Connect.Server == "" && o.Connect.Context == "" {
 		return cli.Usage("serve needs a NATS server: give --server, --context or NATS_URL, or use `dispatcher dev`, which brings its own")
@@ -274,7 +274,7 @@ func sayReplicas(logger *slog.Logger, b *bus.Bus, want int) {
 	case have < want:
 		logger.Warn("the streams were made with fewer replicas; raise them with nats stream edit --replicas, and the buckets with nats kv edit", "replicas", have, "wanted", want)
 	case have == 1 && b.Clustered():
-		logger.Warn("this server is one of a cluster, but the log is on one server only: if that is lost, nothing goes on; raise the replicas with nats stream edit --replicas 3, or give --replicas 3 when the streams are made")
+		logger.Warn("this server is one of a cluster, but the log is on one server only: if that is lost, nothing goes on; raise the replicas of all streams and buckets to 3 with nats stream edit --replicas 3")
 	}
 }
 

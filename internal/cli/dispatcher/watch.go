@@ -79,10 +79,20 @@ func (a *app) startWatched(ctx context.Context, o engine.Options, listen string)
 
 // storeOf is what an engine knows of the log as a whole.
 func storeOf(e *engine.Engine) observe.Store {
-	if e == nil || e.Tally == nil {
-		return observe.Store{}
+	var s observe.Store
+	if e == nil {
+		return s
 	}
-	return observe.Store{Damages: len(e.Tally.Found()), Whole: e.Tally.Whole()}
+	for _, d := range e.Drift() {
+		s.Drift++
+		if d.Grave() {
+			s.Grave++
+		}
+	}
+	if e.Tally != nil {
+		s.Damages, s.Whole = len(e.Tally.Found()), e.Tally.Whole()
+	}
+	return s
 }
 
 // countNotices registers the counters of what becomes of notices.
