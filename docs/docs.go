@@ -5,5 +5,5 @@ import "embed"
 
 // Pages are the pages of the manual, as they are written.
 //
-//go:embed *.md
+//go:embed *.md operating/*.md
 var Pages embed.FS

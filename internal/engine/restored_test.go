@@ -138,7 +138,7 @@ func TestAnOldCopyOfTheStore(t *testing.T) {
 	e := r.start(t, true)
 	ended(t, e, looks...)
 	within(t, 30*time.Second, func() bool {
-		return e.Ready() != nil && strings.Contains(e.Ready().Error(), "lost: the log ends before")
+		return e.Ready() != nil && strings.Contains(e.Ready().Error(), "lost: the log ended before")
 	}, func() string { return fmt.Sprint("ready: ", e.Ready()) })
 	if got := r.shop.paid.Load(); got != runs {
 		t.Errorf("%d payments before anybody has said that work may go on, not %d", got, runs)

@@ -38,6 +38,23 @@ func (e *Engine) AcceptDamage(ctx context.Context, who people.Actor, v tally.Ver
 	return accepted, err
 }
 
+// DeclareRestored notes that somebody says that the log is an old copy. Dir is the folder of the tally outside the store; empty
+// where another process has it.
+func (e *Engine) DeclareRestored(ctx context.Context, who people.Actor, dir, why string) ([]tally.Damage, error) {
+	k := e.Tally
+	if k == nil {
+		k = tally.New(e.Bus, tally.Options{Dir: dir})
+	}
+	found, err := k.Declare(ctx, who.Name, why)
+	for _, d := range found {
+		rec := audit.Record{ID: "damage/" + d.ID + "/restored", At: time.Now().UTC(), Who: who.Name, Via: who.Via, Action: "declare restored", On: d.ID, Reason: why, Effect: d.Text()}
+		if err := audit.New(e.Bus).Append(ctx, rec); err != nil {
+			return found, fmt.Errorf("it is noted, and not in the audit trail: %w", err)
+		}
+	}
+	return found, err
+}
+
 // remade publishes the key of this process anew, where the bucket of keys was removed.
 func (e *Engine) remade(streams []string) {
 	if !slices.Contains(streams, "KV_"+e.Bus.Names().KeysBucket()) {

@@ -26,9 +26,9 @@ func file(name string) ([]byte, bool) {
 	return data, err == nil
 }
 
-// target is where a link of a page leads in a served manual; empty for a file of the project that nobody can reach from
+// target is where a link of the named page leads in a served manual; empty for a file of the project that nobody can reach from
 // here, so that the text of the link must do.
-func target(link, published string) string {
+func target(from, link, published string) string {
 	if strings.Contains(link, "://") || strings.HasPrefix(link, "#") || strings.HasPrefix(link, "mailto:") {
 		return link
 	}
@@ -36,10 +36,10 @@ func target(link, published string) string {
 	if fragment != "" {
 		fragment = "#" + fragment
 	}
-	name = path.Join("docs", name)
+	name = path.Join("docs", path.Dir(from), name)
 	if page, is := strings.CutPrefix(name, "docs/"); is {
 		page, is = strings.CutSuffix(page, ".md")
-		if is && Find(page) != nil {
+		if p := Find(page); is && p != nil && p.Name == page {
 			return "/docs/" + page + fragment
 		}
 		return ""

@@ -40,16 +40,17 @@ type shown struct {
 }
 
 // renderer makes HTML of Markdown. What a page says is ours; raw HTML is left out all the same.
-func renderer(published string) (goldmark.Markdown, *[]heading) {
+func renderer(page, published string) (goldmark.Markdown, *[]heading) {
 	found := &[]heading{}
 	return goldmark.New(
 		goldmark.WithExtensions(extension.Table),
-		goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(&mender{published, found}, 100))),
+		goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(&mender{page, published, found}, 100))),
 	), found
 }
 
 // mender gives headings their anchors and links their targets.
 type mender struct {
+	page      string // whose links are looked at
 	published string
 	found     *[]heading
 }
@@ -99,7 +100,7 @@ func (m *mender) heading(h *ast.Heading, source []byte, used map[string]bool) {
 
 // link lets a link lead to where its target is served. One without a target becomes its text.
 func (m *mender) link(l *ast.Link) {
-	to := target(string(l.Destination), m.published)
+	to := target(m.page, string(l.Destination), m.published)
 	if to != "" {
 		l.Destination = []byte(to)
 		return
@@ -117,7 +118,7 @@ var reachable = strings.NewReplacer("<pre>", `<pre tabindex="0">`, "<table>", `<
 
 // render makes the HTML of a page.
 func render(p *Page, home string) ([]byte, error) {
-	markdown, inside := renderer(published())
+	markdown, inside := renderer(p.Name, published())
 	var body bytes.Buffer
 	if err := markdown.Convert([]byte(p.Text), &body); err != nil {
 		return nil, err

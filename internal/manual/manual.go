@@ -16,7 +16,7 @@ import (
 
 // Page is a page of the manual.
 type Page struct {
-	Name     string // of the file, without .md
+	Name     string // of the file below docs, without .md
 	Title    string // its first line
 	Sentence string // what the reader gets from it: the paragraph below the title, in one line
 	Text     string // Markdown, without the comments that only tests read
@@ -37,7 +37,7 @@ var outline = []struct {
 	{"Write", []string{"plan", "prove", "drill", "tools", "models", "expressions", "faults", "findings", "executors", "mcp"}},
 	{"From your program", []string{"go", "python", "typescript", "http", "agents-mcp", "protocol"}},
 	{"People", []string{"people", "security"}},
-	{"Run it", []string{"running", "configuration", "cli", "metrics", "faults-on-purpose", "runbook"}},
+	{"Run it", []string{"running", "configuration", "cli", "metrics", "faults-on-purpose", "runbook", "operating/restore"}},
 	{"What to count on", []string{"failures", "reliability", "performance", "limits"}},
 	{"Coming from", []string{"from-temporal", "from-langgraph", "from-celery-asynq", "from-step-functions"}},
 }
@@ -53,10 +53,10 @@ func Pages() (all []*Page) {
 	return all
 }
 
-// Find finds a page by its name; nil for none.
+// Find finds a page by its name, with or without its folder; nil for none.
 func Find(name string) *Page {
 	all := Pages()
-	if i := slices.IndexFunc(all, func(p *Page) bool { return p.Name == name }); i >= 0 {
+	if i := slices.IndexFunc(all, func(p *Page) bool { return p.Name == name || path.Base(p.Name) == name }); i >= 0 {
 		return all[i]
 	}
 	return nil
@@ -64,14 +64,16 @@ func Find(name string) *Page {
 
 func read(files fs.FS) map[string]*Page {
 	pages := map[string]*Page{}
-	names, _ := fs.Glob(files, "*.md") // the pattern is valid
+	names, _ := fs.Glob(files, "*.md") // the patterns are valid
+	below, _ := fs.Glob(files, "*/*.md")
+	names = append(names, below...)
 	for _, name := range names {
 		text, err := fs.ReadFile(files, name)
 		if err != nil {
 			panic(fmt.Sprintf("%s is embedded and cannot be read: %v", name, err))
 		}
 		p := parse(string(text))
-		p.Name = strings.TrimSuffix(path.Base(name), ".md")
+		p.Name = strings.TrimSuffix(name, ".md")
 		pages[p.Name] = p
 	}
 	return pages

@@ -82,7 +82,7 @@ var root = func() string {
 func pages(t *testing.T) []*page {
 	t.Helper()
 	var all []*page
-	for _, pattern := range []string{"docs/*.md", "*.md", "clients/*/README.md", "bench/README.md", "skills/*/SKILL.md"} {
+	for _, pattern := range []string{"docs/*.md", "docs/*/*.md", "*.md", "clients/*/README.md", "bench/README.md", "skills/*/SKILL.md"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)

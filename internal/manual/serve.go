@@ -23,7 +23,7 @@ func Handler(home string, next http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /docs", m.page)
 	mux.HandleFunc("GET /docs/{$}", m.page)
-	mux.HandleFunc("GET /docs/{name}", m.page)
+	mux.HandleFunc("GET /docs/{name...}", m.page)
 	mux.HandleFunc("GET /docs/files/{path...}", m.file)
 	mux.HandleFunc("GET /llms.txt", m.text("text/plain; charset=utf-8", Index))
 	mux.HandleFunc("GET /llms-full.txt", m.text("text/plain; charset=utf-8", Whole))
@@ -77,6 +77,10 @@ func (m *server) page(w http.ResponseWriter, r *http.Request) {
 			m.give(w, r, "text/markdown; charset=utf-8", []byte(p.Text))
 			return
 		}
+	}
+	if p := Find(name); p != nil && p.Name != name { // asked for without its folder
+		http.Redirect(w, r, "/docs/"+p.Name, http.StatusFound)
+		return
 	}
 	rendered := m.pages[name]
 	if rendered == nil {

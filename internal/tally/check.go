@@ -3,6 +3,7 @@ package tally
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -107,6 +108,10 @@ type finding struct {
 	fix      map[uint64]leaf // what the tally says from then on
 }
 
+func newFinding(k Kind) finding {
+	return finding{kind: k, owners: map[owner]bool{}, fix: map[uint64]leaf{}}
+}
+
 func (f *finding) add(seq uint64, l leaf) {
 	if f.entries == 0 {
 		f.from = seq
@@ -136,15 +141,13 @@ type comparison struct {
 	*Keeper
 	t       *part
 	next    uint64
+	sound   uint64 // the last sequence whose entry is what it was
 	missing finding
 	changed finding
 }
 
 func (k *Keeper) comparison(t *part, from uint64) *comparison {
-	c := &comparison{Keeper: k, t: t, next: from}
-	c.missing = finding{kind: Missing, owners: map[owner]bool{}, fix: map[uint64]leaf{}}
-	c.changed = finding{kind: Changed, owners: map[owner]bool{}, fix: map[uint64]leaf{}}
-	return c
+	return &comparison{Keeper: k, t: t, next: from, sound: from - 1, missing: newFinding(Missing), changed: newFinding(Changed)}
 }
 
 // entry compares an entry that is there.
@@ -157,12 +160,20 @@ func (c *comparison) entry(ctx context.Context, e bus.Entry) error {
 	if err != nil {
 		return err
 	}
-	if now := leafOf(c.names, e); was != (leaf{}) && now != was && !c.t.leaving[was.owner()] {
-		c.changed.add(e.Seq, was)
-		c.changed.owners[now.owner()] = true
-		c.changed.fix[e.Seq] = now
+	switch now := leafOf(c.names, e); {
+	case was == (leaf{}) || c.t.leaving[was.owner()]:
+	case now == was:
+		c.sound = e.Seq
+	default:
+		c.change(e.Seq, was, now)
 	}
 	return nil
+}
+
+func (c *comparison) change(seq uint64, was, now leaf) {
+	c.changed.add(seq, was)
+	c.changed.owners[now.owner()] = true
+	c.changed.fix[seq] = now
 }
 
 // gap looks at the sequences that have no entry. A replica that is behind may not have one yet, and the leader is asked.
@@ -196,15 +207,61 @@ func (c *comparison) gap(ctx context.Context, before uint64) error {
 
 // tell reports what was found.
 func (c *comparison) tell(ctx context.Context) error {
-	for _, f := range []*finding{&c.missing, &c.changed} {
-		if f.entries == 0 {
-			continue
-		}
+	found, err := c.findings()
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
 		if err := c.Keeper.tell(ctx, c.t, f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// findings are what was found, by kind. Where the log has ended before the tally did and was written on since, others have the
+// sequences of what is lost: no entry at the end of the tally is what it was.
+func (c *comparison) findings() (found []*finding, err error) {
+	lost := newFinding(Rolled)
+	if c.next > c.t.book.UpTo && c.changed.entries > 0 && c.changed.to > c.sound {
+		if lost, err = c.overwritten(); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range []*finding{&lost, &c.missing, &c.changed} {
+		if f.entries > 0 {
+			found = append(found, f)
+		}
+	}
+	return found, nil
+}
+
+// overwritten takes what stands behind the last sound entry out of the other findings.
+func (c *comparison) overwritten() (lost finding, err error) {
+	lost = newFinding(Rolled)
+	missing, changed := c.missing.fix, c.changed.fix
+	c.missing, c.changed = newFinding(Missing), newFinding(Changed)
+	for _, seq := range slices.Sorted(maps.Keys(missing)) {
+		changed[seq] = leaf{}
+	}
+	for _, seq := range slices.Sorted(maps.Keys(changed)) {
+		was, err := c.t.book.at(seq)
+		if err != nil {
+			return lost, err
+		}
+		now := changed[seq]
+		switch {
+		case seq > c.sound:
+			lost.add(seq, was)
+			lost.fix[seq] = now
+		case now == leaf{}:
+			c.missing.add(seq, was)
+			c.missing.fix[seq] = now
+		default:
+			c.change(seq, was, now)
+		}
+	}
+	return lost, nil
 }
 
 // mostNamed is how many runs a damage names.
@@ -220,7 +277,7 @@ func (k *Keeper) tell(ctx context.Context, t *part, f *finding) error {
 		ID: uuid.NewString(), Kind: f.kind, Partition: t.p, From: f.from, To: f.to, Entries: f.entries,
 		Runs: runs[:min(len(runs), mostNamed)], Since: t.book.Whole, Found: time.Now().UTC(), Head: t.head,
 	}
-	d.Any = f.kind == Rolled || f.kind == Replaced || f.kind == Changed && f.to >= t.book.UpTo
+	d.Any = f.kind == Rolled || f.kind == Replaced
 	d.Unnamed = len(f.owners) - len(d.Runs)
 	if err := k.report(ctx, d); err != nil {
 		return err

@@ -23,6 +23,7 @@ const (
 	Changed  Kind = "changed"     // entries say something else than they did
 	Rolled   Kind = "rolled_back" // the log ends before entries that it had
 	Replaced Kind = "replaced"    // the stream is another one
+	Restored Kind = "restored"    // somebody says that it is an old copy
 )
 
 // Damage is something that has happened to the log behind Belay's back.
@@ -40,6 +41,8 @@ type Damage struct {
 	Found time.Time `json:"found"`
 
 	Head uint64 `json:"head"`          // the last sequence of the partition then
+	By   string `json:"by,omitempty"`  // who says that it has happened, of a restored one; empty = it was found
+	Why  string `json:"why,omitempty"` // in that person's words
 	Any  bool   `json:"any,omitempty"` // it may be about any run that was there: the end of the log is gone, and what it said in its last second
 
 	Accepted   time.Time `json:"accepted,omitzero"`     // when somebody said that work may go on
@@ -61,7 +64,7 @@ func (d Damage) Text() string {
 	case d.Unnamed > 0:
 		text += "; of " + plural(d.Unnamed, "run", "runs") + " whose id is not known any more"
 	}
-	if d.Any {
+	if d.Any && d.Kind != Restored {
 		text += "; of any other run what it said right before the end may be lost too"
 	}
 	return text
@@ -69,7 +72,10 @@ func (d Damage) Text() string {
 
 // brief says it without the runs.
 func (d Damage) brief() string {
-	what := map[Kind]string{Missing: "missing", Changed: "changed", Rolled: "lost: the log ends before", Replaced: "lost: the stream was made anew"}[d.Kind]
+	if d.Kind == Restored {
+		return fmt.Sprintf("partition %d of the log is an old copy, says %s (%s): of any run in it what came after sequence %d is lost", d.Partition, d.By, d.Why, d.Head)
+	}
+	what := map[Kind]string{Missing: "missing", Changed: "changed", Rolled: "lost: the log ended before", Replaced: "lost: the stream was made anew"}[d.Kind]
 	return fmt.Sprintf("partition %d of the log: %s %s (sequences %d to %d)", d.Partition, plural(d.Entries, "entry", "entries"), what, d.From, d.To)
 }
 

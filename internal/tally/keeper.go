@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -197,6 +198,11 @@ func (k *Keeper) learn(ctx context.Context) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	for _, d := range there.open() {
+		if !slices.ContainsFunc(k.found, func(o Damage) bool { return o.ID == d.ID }) {
+			k.logger.Error(d.Text(), "found", d.ID, "since", d.Since)
+		}
+	}
 	k.found = k.found.with(there)
 	return nil
 }

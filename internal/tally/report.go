@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"belay/internal/bus"
 )
 
@@ -74,10 +76,11 @@ func (k *Keeper) checkAll(ctx context.Context, t *part, read func()) (done Check
 	if err != nil {
 		return done, nil, err
 	}
-	for _, f := range []*finding{&c.missing, &c.changed} {
-		if f.entries == 0 {
-			continue
-		}
+	all, err := c.findings()
+	if err != nil {
+		return done, nil, err
+	}
+	for _, f := range all {
 		runs, err := k.whose(ctx, t, f.owners)
 		if err != nil {
 			return done, nil, err
@@ -86,4 +89,23 @@ func (k *Keeper) checkAll(ctx context.Context, t *part, read func()) (done Check
 		found = append(found, Damage{Kind: f.kind, Partition: t.p, From: f.from, To: f.to, Entries: f.entries, Runs: runs, Unnamed: len(f.owners) - len(runs), Found: time.Now().UTC()})
 	}
 	return done, found, nil
+}
+
+// Declare notes that the log is an old copy, so that nothing is done once more before somebody has accepted that: whoever restores
+// one says so before a dispatcher is started on it. The keeper may be one that does not run.
+func (k *Keeper) Declare(ctx context.Context, by, why string) (found []Damage, err error) {
+	for _, t := range k.parts {
+		info, err := k.bus.About(ctx, t.stream)
+		if err != nil {
+			return nil, err
+		}
+		if info.LastSeq == 0 {
+			continue
+		}
+		found = append(found, Damage{
+			ID: uuid.NewString(), Kind: Restored, Partition: t.p, From: info.LastSeq + 1, To: info.LastSeq + 1, Runs: []string{},
+			Found: time.Now().UTC(), Head: info.LastSeq, By: by, Why: why, Any: true,
+		})
+	}
+	return found, k.change(ctx, func(all damages) damages { return all.with(found) })
 }

@@ -25,7 +25,7 @@ func (a *app) storeCommand() *cobra.Command {
 		Example: "  dispatcher store check",
 		RunE:    cli.NeedSubcommand,
 	}
-	c.AddCommand(a.storeCheck(), a.storeAccept())
+	c.AddCommand(a.storeCheck(), a.storeAccept(), a.storeRestored())
 	return c
 }
 
@@ -44,11 +44,8 @@ func (a *app) checkStore(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
-	last, outside := time.Now(), ""
-	if dir, err := a.StateDir(); err == nil && s.embedded {
-		outside = tallyDir(dir, "")
-	}
-	r, err := tally.Check(ctx, s.Bus, outside, func(entries int) {
+	last := time.Now()
+	r, err := tally.Check(ctx, s.Bus, a.tallyOf(s), func(entries int) {
 		if time.Since(last) > 2*time.Second {
 			last = time.Now()
 			fmt.Fprintf(a.Err, "%d entries read\n", entries)
@@ -83,6 +80,54 @@ func (a *app) checkStore(ctx context.Context) error {
 	}
 	fmt.Fprintln(a.Out, a.Named("Look at these runs (`dispatcher runs show`), and at what their tools did. Then: dispatcher store accept --reason TEXT"))
 	return cli.Quiet(code)
+}
+
+// tallyOf is the folder outside the store of a command that has opened the store itself; empty where a server has it.
+func (a *app) tallyOf(s *session) string {
+	if dir, err := a.StateDir(); err == nil && s.embedded {
+		return tallyDir(dir, "")
+	}
+	return ""
+}
+
+func (a *app) storeRestored() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "restored", Short: "Say, before a dispatcher is started, that the log is an old copy", Example: "  dispatcher store restored --reason \"the copy of 2 a.m., after the disk failed\"", Args: cobra.NoArgs,
+		Long: "A log that was restored from a backup does not know what was done after it. Where the tally outside the store is newer, a\n" +
+			"dispatcher finds that by itself; where it is lost too, nobody does, and calls that must not happen twice would be made again. After\n" +
+			"this command they are held back, as after any other damage, until somebody says `dispatcher store accept`. It can be said while a\n" +
+			"dispatcher runs, too.",
+		RunE: func(c *cobra.Command, _ []string) error { return a.declareRestored(c.Context(), reason) },
+	}
+	c.Flags().StringVar(&reason, "reason", "", "which copy, and why (required)")
+	return c
+}
+
+func (a *app) declareRestored(ctx context.Context, reason string) error {
+	if reason == "" {
+		return cli.Usage("say with --reason which copy was restored, and why: whoever accepts it reads that")
+	}
+	s, err := a.open(ctx, carry{})
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	found, err := s.DeclareRestored(ctx, people.Trusted(me(), "cli"), a.tallyOf(s), reason)
+	switch {
+	case err != nil:
+		return err
+	case a.JSON():
+		return a.PrintJSON(append([]tally.Damage{}, found...))
+	case len(found) == 0:
+		fmt.Fprintln(a.Out, "There is nothing in the log.")
+		return nil
+	}
+	for _, d := range found {
+		fmt.Fprintln(a.Out, "noted: "+d.Text())
+	}
+	fmt.Fprintln(a.Out, a.Named("Calls that must not happen twice are held back from now on, until somebody says: dispatcher store accept --reason TEXT"))
+	return nil
 }
 
 func (a *app) storeAccept() *cobra.Command {
