@@ -150,6 +150,7 @@ var (
 	ErrNoDispatcher = errors.New("no dispatcher answers")              // none is there to carry out a decision
 	ErrUnreachable  = errors.New("no connection to NATS")              // at the moment
 	ErrUncertain    = errors.New("it may or may not have been stored") // repeat it: it counts once
+	ErrNoWrites     = errors.New("the store takes no writes")          // nothing was stored; its disk may be full
 	ErrClosed       = errors.New("the client is closed")               // by Close
 )
 
@@ -181,7 +182,7 @@ var sentinels = []struct{ internal, public error }{
 	{runlog.ErrNoRun, ErrNoRun}, {runlog.ErrConflict, ErrConflict}, {runlog.ErrEnded, ErrEnded}, {runlog.ErrNoAgent, ErrNoAgent}, {runlog.ErrNoTurn, ErrNoTurn}, {runlog.ErrInvalid, ErrInvalid}, {runlog.ErrFrozen, ErrFrozen}, {runlog.ErrTooLarge, ErrTooLarge},
 	{runlog.ErrClosed, ErrClosed}, {handoff.ErrNoEscalation, ErrNoEscalation}, {handoff.ErrNotAllowed, ErrNotAllowed}, {people.ErrForbidden, ErrForbidden},
 	{handoff.ErrInvalid, ErrInvalid}, {handoff.ErrClaimed, ErrClaimed}, {handoff.ErrNoDesk, ErrNoDispatcher}, {bus.ErrTooLarge, ErrTooLarge},
-	{bus.ErrUncertain, ErrUncertain}, {bus.ErrUnreachable, ErrUnreachable},
+	{bus.ErrUncertain, ErrUncertain}, {bus.ErrFull, ErrNoWrites}, {bus.ErrNoWrites, ErrNoWrites}, {bus.ErrUnreachable, ErrUnreachable},
 }
 
 // public turns an internal error into one that callers can match with errors.Is and errors.As.

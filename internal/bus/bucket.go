@@ -103,6 +103,9 @@ func shown(e jetstream.KeyValueEntry) Item {
 // process was first. [ErrUncertain] means that it may have been written: read its revision and write it again, because
 // being readable does not prove that it is stored.
 func (k *Bucket) Swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	conn, sent := k.bus.ConnectedAt(), time.Now()
+	ctx, cancel := k.bus.replies.whileConnected(ctx, k.bus.timeout)
+	defer cancel()
 	var rev uint64
 	var err error
 	if revision == 0 {
@@ -110,10 +113,23 @@ func (k *Bucket) Swap(ctx context.Context, key string, value []byte, revision ui
 	} else {
 		rev, err = k.kv.Update(ctx, key, value, revision)
 	}
+	k.bus.wrote("KV_"+k.kv.Bucket(), sent, conn, answer(sent, err))
 	if err != nil {
-		return 0, k.refused("write", key, len(value), err)
+		return 0, k.refused("write", key, len(value), because(ctx, err))
 	}
 	return rev, nil
+}
+
+// answer is what an error of a write says of the store.
+func answer(sent time.Time, err error) error {
+	api, refused := errors.AsType[*jetstream.APIError](err)
+	switch {
+	case refused:
+		return (&apiError{Code: api.Code, ErrCode: int(api.ErrorCode), Description: api.Description}).kind()
+	case errors.Is(err, context.DeadlineExceeded) && time.Since(sent) >= canaryAnswer:
+		return errTimeout
+	}
+	return err
 }
 
 // Put writes a key whatever its revision, unless keep returns true for the present value. That value is then written again,
@@ -251,6 +267,9 @@ func (k *Bucket) refused(what, key string, size int, err error) error {
 	case errors.As(err, &api) && (int(api.ErrorCode) == codeWrongLastSequence || int(api.ErrorCode) == codeWrongLastSequenceAny):
 		err = ErrConflict
 	case errors.As(err, &api):
+		if kind := answer(time.Time{}, err); errors.Is(kind, ErrFull) {
+			err = fmt.Errorf("%w: nothing was stored; make room on the disk of the NATS server, or raise its limits", kind)
+		}
 	case errors.Is(err, nats.ErrMaxPayload):
 		err = &TooLarge{What: key, Size: int64(size), Most: k.bus.MaxPayload()}
 	case what == "write":

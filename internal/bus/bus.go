@@ -25,6 +25,7 @@ type Bus struct {
 	maxBytes   int64 // of a partition of the log; 0 = it has no limit
 	limited    bool  // the account requires a limit in bytes for each stream
 	timeout    time.Duration
+	patience   time.Duration
 	logger     *slog.Logger
 	replies    *replies
 	foreign    bool          // nc belongs to the caller: it is not closed
@@ -32,6 +33,7 @@ type Bus struct {
 	buckets    sync.Map      // those that are open, by name
 	published  published
 	proofs     proofs
+	writings   writings
 	mend       func(stream, consumer string) error // see [SetupOptions.Mend]; nil = nothing can be mended
 
 	mu         sync.Mutex
@@ -54,7 +56,8 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	if o.Prefix == "" {
 		o.Prefix = wire.Default.Prefix
 	}
-	b := &Bus{names: wire.Names{Prefix: o.Prefix}, timeout: o.Timeout, logger: o.Logger, publishers: map[string]*publisher{}, moved: make(chan struct{}, 1), foreign: o.Conn != nil, left: make(chan struct{})}
+	o.Patience = max(o.Patience, o.Timeout)
+	b := &Bus{patience: o.Patience, names: wire.Names{Prefix: o.Prefix}, timeout: o.Timeout, logger: o.Logger, publishers: map[string]*publisher{}, moved: make(chan struct{}, 1), foreign: o.Conn != nil, left: make(chan struct{})}
 	d := o.dial(ctx, b)
 	if d.err != nil {
 		return nil, d.err

@@ -32,6 +32,7 @@ type Options struct {
 	InboxPrefix string                     // of the subjects of replies; default _INBOX
 	Domain      string                     // JetStream domain
 	Timeout     time.Duration              // of one request; default 5 s
+	Patience    time.Duration              // of a person who has something stored, or done by another process; default Timeout
 	InProcess   nats.InProcessConnProvider // connect to a server in this process instead
 	Line        *Line                      // can be cut on purpose; nil = it cannot. Not with InProcess or Conn
 	Conn        *nats.Conn                 // use this connection; it is not closed, and none of its handlers is set

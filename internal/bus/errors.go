@@ -18,6 +18,9 @@ var (
 	ErrTooLarge  = errors.New("larger than the NATS server accepts")                    // a [TooLarge]; nothing was stored
 )
 
+// errNoStream is what the server says where a stream is not there, or all of JetStream is switched off.
+var errNoStream = errors.New("no stream has this subject now")
+
 // TooLarge is an [ErrTooLarge] with the sizes.
 type TooLarge struct {
 	What       string // the subject or the key that it was for
@@ -65,7 +68,7 @@ const (
 // verdict reads the server's answer.
 func verdict(stream string, m *nats.Msg) (pubAck, error) {
 	if m.Header.Get("Status") == "503" {
-		return pubAck{}, fmt.Errorf("publish to %s: %w (no stream has this subject now)", stream, ErrUncertain)
+		return pubAck{}, fmt.Errorf("publish to %s: %w (%w)", stream, ErrUncertain, errNoStream)
 	}
 	var a pubAck
 	if err := json.Unmarshal(m.Data, &a); err != nil {

@@ -14,8 +14,9 @@ const DispatcherService = "belay-dispatcher"
 
 // Dispatcher is the state that a dispatcher reports.
 type Dispatcher struct {
-	Name     string     `json:"name"`     // as in its log lines
-	Unserved []Unserved `json:"unserved"` // empty if every queued step has a worker
+	Name     string     `json:"name"`            // as in its log lines
+	Unserved []Unserved `json:"unserved"`        // empty if every queued step has a worker
+	Store    string     `json:"store,omitempty"` // that the store takes no writes, and what to do; empty while it does
 }
 
 // Unserved is a rung that has queued steps and no worker.

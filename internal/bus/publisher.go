@@ -198,17 +198,19 @@ func (p *publisher) fail(group []item, err error) {
 // send publishes m and calls done with the server's verdict, or as uncertain after the timeout or when the connection
 // is lost.
 func (p *publisher) send(m *nats.Msg, done func(pubAck, error)) {
-	conn := p.ConnectedAt()
+	conn, sent := p.ConnectedAt(), time.Now()
 	p.replies.request(m, p.timeout, func(r *nats.Msg, err error) {
 		if errors.Is(err, nats.ErrMaxPayload) {
 			done(pubAck{}, fmt.Errorf("publish to %s: %w", p.stream, &TooLarge{What: m.Subject, Size: int64(m.Size()), Most: p.MaxPayload()}))
 			return
 		}
 		if err != nil {
+			p.wrote(p.stream, sent, conn, err)
 			done(pubAck{}, p.uncertain(err))
 			return
 		}
 		ack, err := verdict(p.stream, r)
+		p.wrote(p.stream, sent, conn, err)
 		if err == nil {
 			p.confirmed(p.stream, ack.Seq, conn)
 		}

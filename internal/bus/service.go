@@ -48,7 +48,7 @@ const maxAnswers = 64
 // Request sends a request to a process that answers on a subject. [ErrNobody] means that it reached no process; after any
 // other error it may have been carried out.
 func (b *Bus) Request(ctx context.Context, subject string, request []byte) ([]byte, error) {
-	ctx, cancel := b.replies.whileConnected(ctx, b.timeout)
+	ctx, cancel := b.replies.whileConnected(ctx, b.patience)
 	defer cancel()
 	m, err := b.nc.RequestWithContext(ctx, subject, request)
 	switch {

@@ -153,6 +153,15 @@ func (b *Bus) ensureDispatcherConsumers(ctx context.Context, partitions int, dri
 	return b.ensureConsumer(ctx, b.names.TimersStream(), b.timerConsumer(), drift)
 }
 
+// Reopened looks after what the dispatchers receive from, where the store was opened anew under this bus.
+func (b *Bus) Reopened(ctx context.Context) error {
+	if err := b.AwaitConnection(ctx); err != nil {
+		return err
+	}
+	var drift []error
+	return b.ensureDispatcherConsumers(ctx, b.partitions, &drift)
+}
+
 // replicated reports whether the log has replicas.
 func (b *Bus) replicated() bool { return b.replicas > 1 }
 

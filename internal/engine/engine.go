@@ -44,6 +44,7 @@ type Options struct {
 	Worker     *WorkerOptions    // nil = no worker
 	People     *PeopleOptions    // nil = what people decide is carried out by another process
 	Token      string            // what is shown to that process
+	Canary     string            // kind of this process: it writes now and then, to see that the server stores what it is given; empty = it does not
 	Logger     *slog.Logger
 }
 
@@ -102,6 +103,8 @@ type Engine struct {
 	Tally *tally.Keeper
 	// Index knows which runs are kept; nil where another process has it.
 	Index *runindex.Index
+	// Canary knows whether the server stores what it is given; nil where nobody looks.
+	Canary *bus.Canary
 	// Missing are the `go` rungs of the worker's tools file that have no handler in this binary.
 	Missing []ladder.Key
 
@@ -158,8 +161,10 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 		if err := e.Server.StageInMemory(); err != nil {
 			e.logger.Warn("batches are staged on disk, which takes longer", "error", err)
 		}
+		e.part(func(ctx context.Context) error { return e.Server.Tend(ctx, e.reopened) })
 	}
 	e.Runs = runlog.New(e.Bus, plan.NewCache(256))
+	e.startCanary(o)
 	if err := e.startPeople(ctx, o.People, o.Token); err != nil {
 		return err
 	}
@@ -326,6 +331,7 @@ func (e *Engine) announce(d *dispatch.Dispatcher) (gone func()) {
 		for _, u := range d.Unserved() {
 			state.Unserved = append(state.Unserved, bus.Unserved(u))
 		}
+		state.Store = e.storeTrouble()
 		return state
 	})
 	if err != nil {
@@ -412,6 +418,11 @@ func (e *Engine) Ready() error {
 	}
 	if err := e.Bus.Ready(); err != nil {
 		return err
+	}
+	if e.Canary != nil { // before the tally, which cannot be written either then
+		if err := e.Canary.Ready(); err != nil {
+			return err
+		}
 	}
 	for _, d := range e.Drift() {
 		if d.Grave() {

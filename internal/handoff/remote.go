@@ -136,6 +136,9 @@ func (r Remote) Act(ctx context.Context, who people.Actor, id string, a people.A
 		return Done{}, fmt.Errorf("%s %s: %w: %w", a.Verb, id, ErrInvalid, err)
 	}
 	if err != nil {
+		if why := r.Bus.StoreTrouble(ctx); why != "" {
+			err = fmt.Errorf("%w; %s", err, why)
+		}
 		return Done{}, fmt.Errorf("%s %s: it may have been done, and can be repeated without harm: %w", a.Verb, id, err)
 	}
 	var back reply

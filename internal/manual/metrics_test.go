@@ -55,6 +55,7 @@ var metrics = sync.OnceValue(func() map[string]bool {
 		Open:   func(context.Context) (observe.Open, error) { return observe.Open{}, nil },
 	})
 	observe.RegisterStore(d, func() observe.Store { return observe.Store{} })
+	observe.RegisterDisk(d, func() observe.Disk { return observe.Disk{} })
 	d.names["belay_build_info"] = true // of every registry
 	return d.names
 })
@@ -101,6 +102,7 @@ max(belay_steps_pending) and max(belay_escalation_oldest_age_seconds)
 var labels = map[string]string{
 	"workflow":   "name of the plan",
 	"tool":       "the tool's name",
+	"stream":     "a stream, or the stream of a bucket with KV_ before its name",
 	"rung":       "the rung's name",
 	"from_rung":  "the rung that was given up",
 	"to_rung":    "the rung that came next",
@@ -185,6 +187,7 @@ func metricsPage(t *testing.T) string {
 	observe.NewRunMetrics(in("dispatcher"))
 	observe.RegisterSources(in("dispatcher"), observe.Sources{})
 	observe.RegisterStore(in("dispatcher"), func() observe.Store { return observe.Store{} })
+	observe.RegisterDisk(in("dispatcher"), func() observe.Disk { return observe.Disk{} })
 	observe.NewNoticeMetrics(in("dispatcher"), nil, nil)
 	observe.NewAttemptMetrics(in("worker"))
 	families, err := observe.NewRegistry("x").Gather()

@@ -113,5 +113,6 @@ func labelled() map[string][]string {
 		Open:   func(context.Context) (Open, error) { return Open{}, nil },
 	})
 	RegisterStore(c, func() Store { return Store{} })
+	RegisterDisk(c, func() Disk { return Disk{} })
 	return c.names
 }

@@ -17,6 +17,10 @@ type Log struct {
 	// Leaving is told what is about to be removed from a partition because a person has discarded it; nil = nobody is.
 	Leaving func(ctx context.Context, partition int, subject string) error
 
+	// Trouble is an [bus.ErrNoWrites] while a stream, or any where none is named, is known to take no writes; nil = this process does
+	// not look, and dispatchers are asked.
+	Trouble func(stream string) error
+
 	bus      *bus.Bus
 	names    wire.Names
 	programs *plan.Cache

@@ -40,7 +40,7 @@ func (l *Log) submitting(run string, s steps.Submitted) (*submitting, error) {
 	if err != nil {
 		return nil, fmt.Errorf("submit run %s: %w", run, err)
 	}
-	return &submitting{Log: l, run: run, Submitted: s, first: m, message: m, stream: stream, until: time.Now().Add(submitPatience)}, nil
+	return &submitting{Log: l, run: run, Submitted: s, first: m, message: m, stream: stream, began: time.Now()}, nil
 }
 
 // submission checks everything that can be checked before anything is stored: a bad id, size or plan would leave behind a

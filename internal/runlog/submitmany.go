@@ -35,6 +35,10 @@ func (l *Log) SubmitMany(ctx context.Context, all []Submission) []Stored {
 			became[i].Err = err
 			continue
 		}
+		if err := l.refused(w.stream); err != nil {
+			became[i].Err = fmt.Errorf("submit run %s: %w", w.run, err)
+			continue
+		}
 		ways[i] = w
 		stored.Add(1)
 		l.bus.Publish(w.stream, w.message, func(_ uint64, err error) {

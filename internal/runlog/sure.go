@@ -8,6 +8,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/steps"
+	"belay/internal/wire"
 )
 
 // submitPatience is how long a submission is repeated while the server does not confirm it.
@@ -21,19 +22,21 @@ type submitting struct {
 	first   bus.Message // as this call would store it
 	message bus.Message // to be stored now
 	stream  string
-	until   time.Time
+	began   time.Time
 	created bool // what is stored may be from this call
 }
 
 // store writes the submission until it is confirmed.
 func (w *submitting) store(ctx context.Context) error {
-	_, err := w.bus.PublishWait(ctx, w.stream, w.message)
-	return w.confirm(ctx, err)
+	if err := w.refused(w.stream); err != nil {
+		return fmt.Errorf("submit run %s: %w", w.run, err)
+	}
+	return w.confirm(ctx, w.write(ctx))
 }
 
 // confirm handles the server's answer to the submission, and repeats the write until it is confirmed.
 func (w *submitting) confirm(ctx context.Context, err error) error {
-	for ; ; _, err = w.bus.PublishWait(ctx, w.stream, w.message) {
+	for ; ; err = w.write(ctx) {
 		uncertain := errors.Is(err, bus.ErrUncertain)
 		switch {
 		case err == nil:
@@ -44,10 +47,10 @@ func (w *submitting) confirm(ctx context.Context, err error) error {
 			return nil
 		case errors.Is(err, bus.ErrTooLarge):
 			return fmt.Errorf("submit run %s: %w: %w", w.run, ErrTooLarge, err)
-		case uncertain && time.Now().After(w.until):
-			return fmt.Errorf("submit run %s: %w; whether it is stored is unknown: submit it again under the same id", w.run, err)
+		case uncertain && !time.Now().Before(w.until()):
+			return fmt.Errorf("submit run %s: %w; whether it is stored is unknown: submit it again under the same id", w.run, w.unstored(ctx, err))
 		case !uncertain && !errors.Is(err, bus.ErrConflict):
-			return fmt.Errorf("submit run %s: %w", w.run, err)
+			return fmt.Errorf("submit run %s: %w", w.run, w.unstored(ctx, err))
 		}
 		w.created = w.created || uncertain
 		if err := w.look(ctx, err); err != nil {
@@ -56,10 +59,25 @@ func (w *submitting) confirm(ctx context.Context, err error) error {
 	}
 }
 
+func (w *submitting) until() time.Time { return w.giveUp(w.began, submitPatience) }
+
+// write writes once, and waits for the answer for as long as there is time.
+func (w *submitting) write(ctx context.Context) error {
+	return w.publish(ctx, w.stream, w.message, w.until())
+}
+
+// publish waits for the answer to a write until it is time to give up.
+func (l *Log) publish(ctx context.Context, stream string, m bus.Message, until time.Time) error {
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	_, err := l.bus.PublishWait(ctx, stream, m)
+	return err
+}
+
 // look reads what is there now, so that the submission is repeated after itself.
 func (w *submitting) look(ctx context.Context, cause error) error {
 	p, err := w.plans(ctx, w.run)
-	for errors.Is(err, bus.ErrUnreachable) && time.Now().Before(w.until) && w.bus.AwaitConnection(ctx) == nil {
+	for errors.Is(err, bus.ErrUnreachable) && time.Now().Before(w.until()) && w.bus.AwaitConnection(ctx) == nil {
 		p, err = w.plans(ctx, w.run)
 	}
 	if err != nil {
@@ -86,10 +104,16 @@ const (
 // AppendSurely is [Log.Append] that repeats a write until the server confirms it. If it still fails with
 // [bus.ErrUncertain], the event may or may not be stored, whatever a reader sees.
 func (l *Log) AppendSurely(ctx context.Context, run string, e steps.Event) (seq uint64, err error) {
-	until := time.Now().Add(sureTime)
+	if err := l.refused(l.names.RunsStream(wire.Partition(run, l.bus.Partitions()))); err != nil {
+		return 0, err
+	}
+	began := time.Now()
 	for n := 0; n < sureTries; n++ {
-		if seq, err = l.Append(ctx, run, e); !errors.Is(err, bus.ErrUncertain) || time.Now().After(until) {
-			return seq, err
+		try, cancel := context.WithDeadline(ctx, l.giveUp(began, sureTime))
+		seq, err = l.Append(try, run, e)
+		cancel()
+		if !errors.Is(err, bus.ErrUncertain) || !time.Now().Before(l.giveUp(began, sureTime)) {
+			break
 		}
 		select {
 		case <-ctx.Done():
@@ -97,7 +121,7 @@ func (l *Log) AppendSurely(ctx context.Context, run string, e steps.Event) (seq 
 		case <-time.After(surePause):
 		}
 	}
-	return seq, err
+	return seq, l.unstored(ctx, err)
 }
 
 // surePause gives a connection time to come back between two tries.

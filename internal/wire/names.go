@@ -56,10 +56,19 @@ func (n Names) FaultsBucket() string { return n.stream("FAULTS") }
 // TallyBucket holds what the log is known to hold.
 func (n Names) TallyBucket() string { return n.stream("TALLY") }
 
+// CanaryBucket is written to for no other reason than to see that the server stores what it is given.
+func (n Names) CanaryBucket() string { return n.stream("CANARY") }
+
+// Canary is the stream of that bucket, and the subject to which processes of a kind write.
+func (n Names) Canary(kind string) (stream, subject string) {
+	return "KV_" + n.CanaryBucket(), "$KV." + n.CanaryBucket() + "." + kind
+}
+
 // Buckets are all buckets.
 func (n Names) Buckets() []string {
 	return []string{
 		n.CacheBucket(), n.InboxBucket(), n.AccessBucket(), n.KeysBucket(), n.SettledBucket(), n.RedrivesBucket(), n.NoticesBucket(), n.FaultsBucket(), n.TallyBucket(),
+		n.CanaryBucket(),
 	}
 }
 

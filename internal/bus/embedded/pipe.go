@@ -134,7 +134,11 @@ func (t *tank) close(err error) {
 
 // InProcessConn implements nats.InProcessConnProvider, for [bus.Options.InProcess].
 func (s *Server) InProcessConn() (net.Conn, error) {
-	c, err := s.ns.InProcessConn()
+	ns := s.current()
+	if ns == nil {
+		return nil, errAway
+	}
+	c, err := ns.InProcessConn()
 	if err != nil {
 		return nil, err
 	}

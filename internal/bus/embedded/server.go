@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -28,14 +30,20 @@ const (
 	Interval = "interval"
 )
 
-// Server is a NATS server in this process. Its store is locked.
+// Server is a NATS server in this process. Its store is locked. It can be started anew within its life, see [Server.Tend].
 type Server struct {
-	ns        *server.Server
+	o         Options
 	dir       string // the store
 	logger    *slog.Logger
 	lock      *os.File
-	stage     string   // folder in memory in which batches are staged; empty = they are on disk
-	stageLock *os.File // held while stage is in use
+	stage     string       // folder in memory in which batches are staged; empty = they are on disk
+	stageLock *os.File     // held while stage is in use
+	url       atomic.Value // where it listens, a string
+	failed    failures     // writes to these streams are refused until the store is opened anew
+
+	mu     sync.Mutex
+	ns     *server.Server // nil while it is started anew
+	closed bool
 }
 
 // Start starts the embedded server, and returns when it accepts connections.
@@ -43,46 +51,58 @@ func Start(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	s := &Server{o: o, dir: o.StoreDir, logger: o.Logger}
 	opts, err := o.server()
 	if err != nil {
 		return nil, err
 	}
-	lock, err := lockStore(o.StoreDir)
-	if err != nil {
+	if s.lock, err = lockStore(o.StoreDir); err != nil {
 		return nil, err
 	}
-	s := &Server{lock: lock, dir: o.StoreDir, logger: o.Logger}
-	if err := mend(o.StoreDir, o.Logger); err != nil {
+	if s.ns, err = s.open(opts); err != nil {
 		s.unlock()
-		return nil, fmt.Errorf("look through the store in %s: %w", o.StoreDir, err)
+		return nil, err
 	}
-	if s.ns, err = server.NewServer(opts); err != nil {
-		s.unlock()
-		return nil, fmt.Errorf("embedded NATS server on %s: %w", o.StoreDir, err)
-	}
-	log := newServerLog(o.Logger)
-	s.ns.SetLoggerV2(log, false, false, false)
-	s.ns.Start()
-	if err := s.ready(log.fatal); err != nil {
-		s.Shutdown()
-		return nil, fmt.Errorf("embedded NATS server on %s: %w", o.StoreDir, err)
+	s.url.Store("")
+	if addr := s.ns.Addr(); addr != nil { // a port that the system chose stays
+		s.url.Store(s.ns.ClientURL())
+		s.o.Listen = addr.String()
 	}
 	return s, nil
+}
+
+// open opens the store.
+func (s *Server) open(opts *server.Options) (*server.Server, error) {
+	if err := mend(s.dir, s.logger); err != nil {
+		return nil, fmt.Errorf("look through the store in %s: %w", s.dir, err)
+	}
+	ns, err := server.NewServer(opts)
+	if err != nil {
+		return nil, fmt.Errorf("embedded NATS server on %s: %w", s.dir, err)
+	}
+	log := newServerLog(s.logger, &s.failed)
+	ns.SetLoggerV2(log, false, false, false)
+	ns.Start()
+	if err := ready(ns, log.fatal); err != nil {
+		shutDown(ns)
+		return nil, fmt.Errorf("embedded NATS server on %s: %w", s.dir, err)
+	}
+	return ns, nil
 }
 
 const startTimeout = 30 * time.Second
 
 // ready waits until the server accepts connections and has opened its store.
-func (s *Server) ready(fatal <-chan string) error {
+func ready(ns *server.Server, fatal <-chan string) error {
 	select { // everything but accepting connections was done in Start
 	case text := <-fatal:
 		return errors.New(text)
 	default:
 	}
-	if !s.ns.ReadyForConnections(startTimeout) {
+	if !ns.ReadyForConnections(startTimeout) {
 		return fmt.Errorf("not ready after %s; its log says why", startTimeout)
 	}
-	if !s.ns.JetStreamEnabled() {
+	if !ns.JetStreamEnabled() {
 		return errors.New("it cannot use its store; its log says why")
 	}
 	return nil
@@ -138,23 +158,35 @@ func checkFree(listen string) error {
 }
 
 // URL returns where other processes connect; empty without a port.
-func (s *Server) URL() string {
-	if s.ns.Addr() == nil {
-		return ""
-	}
-	return s.ns.ClientURL()
+func (s *Server) URL() string { return s.url.Load().(string) }
+
+// current is the running server; nil while it is started anew, or after the end.
+func (s *Server) current() *server.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ns
 }
 
 // Shutdown stops the server and unlocks the store.
 func (s *Server) Shutdown() {
-	s.ns.Shutdown()
-	s.ns.WaitForShutdown()
+	s.mu.Lock()
+	ns := s.ns
+	s.ns, s.closed = nil, true
+	s.mu.Unlock()
+	if ns != nil {
+		shutDown(ns)
+	}
 	if s.stage != "" {
 		_ = os.RemoveAll(s.stage)
 		unlock(s.stageLock)
 		s.stage = ""
 	}
 	s.unlock()
+}
+
+func shutDown(ns *server.Server) {
+	ns.Shutdown()
+	ns.WaitForShutdown()
 }
 
 func (s *Server) unlock() { unlock(s.lock) }

@@ -29,6 +29,10 @@ const preparedDir = "batches"
 // StageInMemory has the server stage the batches of all streams that there are in memory, where the system has a place for
 // that. It can be called again when there are more streams.
 func (s *Server) StageInMemory() error {
+	ns := s.current()
+	if ns == nil {
+		return errAway
+	}
 	if s.stage == "" {
 		dir, lock, err := ownStage()
 		if dir == "" || err != nil {
@@ -36,7 +40,7 @@ func (s *Server) StageInMemory() error {
 		}
 		s.stage, s.stageLock = dir, lock
 	}
-	streams := filepath.Join(s.ns.StoreDir(), server.DEFAULT_GLOBAL_ACCOUNT, "streams")
+	streams := filepath.Join(ns.StoreDir(), server.DEFAULT_GLOBAL_ACCOUNT, "streams")
 	all, err := os.ReadDir(streams)
 	if err != nil {
 		return err

@@ -87,6 +87,7 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Patience = o.Timeout
 	o.Server, o.Timeout = url, min(o.Timeout, 2*time.Second)
 	e, err := engine.Start(ctx, engine.Options{Connect: o, Token: a.APIToken, Logger: o.Logger})
 	if err != nil {
@@ -107,6 +108,7 @@ func (a *app) embeddedOptions(dir string, c carry) engine.Options {
 	o.People = &engine.PeopleOptions{Keys: keysDir(dir), Index: indexDir(dir), Tally: tallyDir(dir, ""), Checkpoints: checkpointsFile(dir, ""), Notifier: &notify.Service{}}
 	if c.dispatch {
 		o.Dispatch = &dispatch.Options{Name: "embedded", Observer: a.observer(logger)}
+		o.Canary = canaryKind
 	}
 	if c.tools != nil {
 		o.Worker = &engine.WorkerOptions{

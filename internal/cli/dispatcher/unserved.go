@@ -94,19 +94,21 @@ func (q *queued) change(list []bus.Unserved) (news []bus.Unserved, served []rung
 func (a *app) watchServed(ctx context.Context, s *session, p *progress) {
 	tick := time.NewTicker(unservedEvery)
 	defer tick.Stop()
-	for {
+	stuck := false
+	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if len(p.queue.waits()) == 0 {
+		if len(p.queue.waits()) == 0 && n%5 != 0 {
 			continue
 		}
 		all, err := s.Bus.Dispatchers(ctx)
 		if err != nil || len(all) == 0 {
 			continue
 		}
+		stuck = p.sayStore(all, stuck)
 		news, served := p.queue.change(bus.UnservedBy(all))
 		for _, u := range news {
 			p.say(p.unservedLine(u, s.embedded))
@@ -115,6 +117,23 @@ func (a *app) watchServed(ctx context.Context, s *session, p *progress) {
 			p.say(fmt.Sprintf("  %s %-14s a worker serves %s now", p.mark("•", "36"), "", text.Line(r.String())))
 		}
 	}
+}
+
+// sayStore prints when the store begins to take no writes, and when it takes them again.
+func (p *progress) sayStore(all []bus.Dispatcher, was bool) (is bool) {
+	for _, d := range all {
+		if d.Store == "" {
+			continue
+		}
+		if !was {
+			p.say(fmt.Sprintf("  %s %-14s %s; the run is stored and goes on by itself then", p.mark("!", "33"), "", text.Line(d.Store)))
+		}
+		return true
+	}
+	if was {
+		p.say(fmt.Sprintf("  %s %-14s the store takes writes again", p.mark("•", "36"), ""))
+	}
+	return false
 }
 
 // unservedLine says that no worker serves a rung, what to do, and when people are asked about it.

@@ -56,6 +56,7 @@ func (a *app) startWatched(ctx context.Context, o engine.Options, listen string)
 		o.Dispatch.Observer = &observe.Runs{Logger: o.Logger, Metrics: observe.NewRunMetrics(registry), Traces: a.Traces}
 		observe.RegisterSources(registry, sources(&running))
 		observe.RegisterStore(registry, func() observe.Store { return storeOf(running.Load()) })
+		observe.RegisterDisk(registry, func() observe.Disk { return diskOf(running.Load()) })
 	}
 	if o.People != nil {
 		if n, is := o.People.Notifier.(*notify.Service); is && n.Setup != nil {
@@ -67,6 +68,7 @@ func (a *app) startWatched(ctx context.Context, o engine.Options, listen string)
 		o.Worker.Observer = &observe.Attempts{Metrics: metrics, Traces: a.Traces, Worker: o.Worker.Name}
 		o.Worker.Box.Asked = metrics.Asked
 	}
+	o.Canary = canaryKind
 	e, err := engine.Start(ctx, o)
 	if err != nil {
 		w.unserve()

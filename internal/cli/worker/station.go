@@ -17,6 +17,7 @@ import (
 type station struct {
 	bus    *bus.Bus
 	worker *worker.Worker
+	canary *bus.Canary
 	state  atomic.Pointer[error] // why it pulls no steps; nil = it does while connected
 	done   chan struct{}         // closed when Run has returned
 	err    error                 // what it returned, once done is closed
@@ -39,7 +40,7 @@ func (s *station) ready() error {
 	if why := s.state.Load(); why != nil {
 		return *why
 	}
-	return s.bus.Ready()
+	return s.canary.Ready()
 }
 
 // open connects, and makes a worker that serves the tools file.
@@ -57,6 +58,7 @@ func (s *station) open(ctx context.Context, conn bus.Options, trust string, o wo
 	if o.Keys, err = approval.Trusted(s.bus, trust); err != nil {
 		return err
 	}
+	s.canary = bus.NewCanary(s.bus, bus.CanaryOptions{Kind: "worker", Rare: true, Logger: o.Logger})
 	s.worker, _, err = worker.Open(ctx, o, file, box)
 	return err
 }
@@ -65,6 +67,7 @@ func (s *station) open(ctx context.Context, conn bus.Options, trust string, o wo
 func (s *station) run(ctx context.Context) error {
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
+	go func() { _ = s.canary.Run(life) }()
 	go func() {
 		s.err = s.worker.Run(life)
 		close(s.done)

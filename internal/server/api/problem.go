@@ -66,6 +66,7 @@ var statuses = []struct {
 	{bus.ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large", "Larger than the NATS server takes"},
 	{bus.ErrUncertain, http.StatusServiceUnavailable, "uncertain", "It may have been done; it can be repeated without harm"},
 	{bus.ErrFull, http.StatusServiceUnavailable, "full", "The store is full"},
+	{bus.ErrNoWrites, http.StatusServiceUnavailable, "no_writes", "The store takes no writes, and nothing was stored"},
 	{bus.ErrUnreachable, http.StatusServiceUnavailable, "unreachable", "NATS cannot be reached"},
 }
 
