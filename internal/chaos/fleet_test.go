@@ -32,6 +32,8 @@ type fleet struct {
 	down  bool
 
 	workerArgs []string // beside the usual ones
+	listen     string   // of the server's process, for its health; empty = nothing
+	prepare    func()   // called when the folder is there; may be nil
 
 	crash func(member) []string // more of the environment of a process that starts; may be nil
 
@@ -74,6 +76,9 @@ func (f *fleet) begin(t *testing.T, tools string) *fleet {
 			t.Fatal(err)
 		}
 	}
+	if f.prepare != nil {
+		f.prepare()
+	}
 	t.Cleanup(f.end)
 	f.start(member{"server", 0})
 	f.connect()
@@ -89,7 +94,7 @@ func (f *fleet) begin(t *testing.T, tools string) *fleet {
 func (f *fleet) args(m member) []string {
 	switch m.role {
 	case "server":
-		return []string{"dispatcher", "dev", "--no-worker", "--nats-listen", f.url[len("nats://"):], "--listen", "", "--data-dir", filepath.Join(f.dir, "store")}
+		return []string{"dispatcher", "dev", "--no-worker", "--nats-listen", f.url[len("nats://"):], "--listen", f.listen, "--data-dir", filepath.Join(f.dir, "store")}
 	case "dispatcher":
 		return []string{"dispatcher", "serve", "--server", f.url, "--data-dir", filepath.Join(f.dir, fmt.Sprint("d", m.n))}
 	}
