@@ -27,7 +27,7 @@ type Writes struct {
 
 // diskCollector tells what is known of it.
 type diskCollector struct {
-	of                                                    func() Disk
+	of                                 func() Disk
 	lastWrite, failing, used, headroom *prometheus.Desc
 
 	mu   sync.Mutex

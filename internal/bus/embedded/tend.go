@@ -20,7 +20,7 @@ const (
 	probeSize  = 64 << 10
 	firstPause = time.Second
 	mostPause  = 5 * time.Second
-	helped       = 30 * time.Second // a start after which nothing failed for so long
+	helped     = 30 * time.Second // a start after which nothing failed for so long
 )
 
 // Tend starts the server anew, on the same store and the same port, when it refuses writes because one has failed and a write to

@@ -79,7 +79,7 @@ func elsewhere(t *testing.T, nc *nats.Conn, before string) {
 func TestWhatTheServerSaysOfAFailedWrite(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"Filestore [BELAY_RUNS_0] Critical write error: write /x/1.blk: no space left on device":             "BELAY_RUNS_0",
+		"Filestore [BELAY_RUNS_0] Critical write error: write /x/1.blk: no space left on device":               "BELAY_RUNS_0",
 		"JetStream stream '$G > KV_BELAY_TALLY' critical write error: write /x/1.blk: no space left on device": "KV_BELAY_TALLY",
 	} {
 		if m := failedWrite.FindStringSubmatch(text); m == nil || m[1]+m[2] != want {
