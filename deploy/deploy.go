@@ -3,7 +3,7 @@ package deploy
 
 import "embed"
 
-// Files are alerts for Prometheus and a dashboard for Grafana, and units for systemd.
+// Files are alerts for Prometheus and a dashboard for Grafana, units for systemd, and the configuration of a NATS server.
 //
-//go:embed prometheus grafana systemd/*.service
+//go:embed prometheus grafana systemd/*.service nats
 var Files embed.FS

@@ -15,6 +15,9 @@ import (
 func ask[T interface{ refused() error }](ctx context.Context, b *Bus, call string, request any) (T, error) {
 	var none T
 	body, err := json.Marshal(request)
+	if err == nil {
+		err = b.mayAsk(call)
+	}
 	if err != nil {
 		return none, err
 	}

@@ -76,6 +76,9 @@ func (b *Bus) makeBucket(ctx context.Context, name, description string, options 
 	for _, o := range options {
 		o(&config)
 	}
+	if err := b.mayAsk("STREAM.CREATE.KV_" + name); err != nil {
+		return nil, err
+	}
 	kv, err := insist(ctx, b, func(ctx context.Context) (jetstream.KeyValue, error) { return b.js.CreateKeyValue(ctx, config) })
 	if errors.Is(err, jetstream.ErrBucketExists) {
 		return b.keyValue(ctx, name) // another process was first
@@ -107,7 +110,10 @@ func (k *Bucket) Swap(ctx context.Context, key string, value []byte, revision ui
 	ctx, cancel := k.bus.replies.whileConnected(ctx, k.bus.timeout)
 	defer cancel()
 	var rev uint64
-	var err error
+	err := k.mayWrite(key)
+	if err != nil {
+		return 0, fmt.Errorf("write %s in bucket %s: %w", key, k.kv.Bucket(), err)
+	}
 	if revision == 0 {
 		rev, err = k.kv.Create(ctx, key, value)
 	} else {
@@ -152,7 +158,11 @@ func (k *Bucket) Put(ctx context.Context, key string, value []byte, keep func(It
 
 // Delete removes a key, whatever its revision. It returns nil if there is none.
 func (k *Bucket) Delete(ctx context.Context, key string) error {
-	if err := k.kv.Purge(ctx, key); err != nil {
+	err := k.mayWrite(key)
+	if err == nil {
+		err = k.kv.Purge(ctx, key)
+	}
+	if err != nil {
 		return k.failed("delete", key, err)
 	}
 	return nil
@@ -193,68 +203,14 @@ func (k *Bucket) Under(ctx context.Context, prefix string) ([]Item, error) {
 	return k.readAll(ctx, prefix)
 }
 
-// watchAll is All by a consumer, which the stream's leader makes: a direct get may be answered by a replica that is behind.
-func (k *Bucket) watchAll(ctx context.Context, prefix string) ([]Item, error) {
-	w, err := k.kv.Watch(ctx, prefix+">", jetstream.IgnoreDeletes())
-	if err != nil {
-		return nil, k.failed("list", "", err)
+// mayWrite returns an [ErrDenied] if the server would refuse to write a key. In a domain the client library puts the API's prefix
+// before keys.
+func (k *Bucket) mayWrite(key string) error {
+	subject := "$KV." + k.kv.Bucket() + "." + key
+	if k.bus.js.Options().Domain != "" {
+		subject = k.bus.api(subject)
 	}
-	defer func() { _ = w.Stop() }()
-	var all []Item
-	for {
-		select {
-		case e, ok := <-w.Updates():
-			if !ok {
-				return nil, k.failed("list", "", jetstream.ErrNoHeartbeat)
-			}
-			if e == nil { // the end of the present values
-				return all, nil
-			}
-			all = append(all, shown(e))
-		case <-ctx.Done():
-			return nil, k.failed("list", "", context.Cause(ctx))
-		}
-	}
-}
-
-// Watch calls on for every present key and then for every change, until ctx ends; a deleted key has a nil Value. Ready is
-// called once, after the last key that was present at the beginning; it may be nil.
-func (k *Bucket) Watch(ctx context.Context, on func(Item), ready func()) error {
-	return k.watch(ctx, on, ready)
-}
-
-func (k *Bucket) watch(ctx context.Context, on func(Item), ready func(), options ...jetstream.WatchOpt) error {
-	w, err := k.kv.WatchAll(ctx, options...)
-	if err != nil {
-		return k.failed("watch", "", err)
-	}
-	defer func() { _ = w.Stop() }()
-	for {
-		select {
-		case e, ok := <-w.Updates():
-			switch {
-			case !ok && ctx.Err() != nil: // the end of ctx closes it as well
-				return nil
-			case !ok:
-				return k.failed("watch", "", jetstream.ErrNoHeartbeat)
-			case e == nil:
-				if ready != nil {
-					ready()
-				}
-			case e.Operation() == jetstream.KeyValuePut:
-				on(shown(e))
-			default:
-				on(Item{Key: e.Key(), Revision: e.Revision(), Time: e.Created()})
-			}
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// WatchNew is [Bucket.Watch] for changes from now on.
-func (k *Bucket) WatchNew(ctx context.Context, on func(Item)) error {
-	return k.watch(ctx, on, nil, jetstream.UpdatesOnly())
+	return k.bus.may(subject)
 }
 
 func (k *Bucket) failed(what, key string, err error) error { return k.refused(what, key, 0, err) }

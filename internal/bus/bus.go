@@ -28,6 +28,7 @@ type Bus struct {
 	patience   time.Duration
 	logger     *slog.Logger
 	replies    *replies
+	user       User
 	foreign    bool          // nc belongs to the caller: it is not closed
 	left       chan struct{} // closed by Close
 	buckets    sync.Map      // those that are open, by name
@@ -78,6 +79,10 @@ func (b *Bus) start(ctx context.Context, domain string) (err error) {
 	if v := b.nc.ConnectedServerVersion(); older(v, oldest) {
 		return fmt.Errorf("the NATS server at %s is version %s: Belay needs %s or newer; upgrade it, or use the embedded server (dispatcher dev)",
 			b.place, v, oldest)
+	}
+	b.user = whoami(ctx, b.nc)
+	if domain == "" {
+		domain = b.user.domain()
 	}
 	if domain != "" {
 		b.js, err = jetstream.NewWithDomain(b.nc, domain, jetstream.WithDefaultTimeout(b.timeout))
@@ -187,7 +192,11 @@ func (b *Bus) gone() bool {
 
 // Tell sends a message on a core NATS subject; nothing stores it.
 func (b *Bus) Tell(subject string, data []byte) error {
-	if err := b.nc.Publish(subject, data); err != nil {
+	err := b.may(subject)
+	if err == nil {
+		err = b.nc.Publish(subject, data)
+	}
+	if err != nil {
 		return fmt.Errorf("tell %s: %w", subject, err)
 	}
 	return nil

@@ -45,6 +45,9 @@ type directGet struct {
 // startGet sends a batched direct get. Whoever does not wait for it has to give it up.
 func (b *Bus) startGet(stream string, what map[string]any) (*directGet, error) {
 	body, err := json.Marshal(what)
+	if err == nil {
+		err = b.mayAsk("DIRECT.GET." + stream)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ type follower struct {
 	stream, subject string
 	f               func(Entry)
 
+	anew    bool   // the stream may be made again meanwhile: then it is followed from its beginning
 	drained func() // if not nil, called when there is nothing more to read for now
 
 	last  uint64 // sequence of the last message given to f
@@ -108,6 +109,15 @@ func (w *follower) follow(began func()) error {
 }
 
 func (w *follower) start() (*puller, error) {
+	if w.anew {
+		info, err := w.About(w.ctx, w.stream)
+		if err != nil {
+			return nil, err
+		}
+		if info.LastSeq < w.last {
+			w.last = 0
+		}
+	}
 	c, err := w.createConsumer(w.ctx, w.stream, jetstream.ConsumerConfig{
 		FilterSubject: w.subject, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: w.last + 1,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 30 * time.Second,
@@ -173,7 +183,7 @@ func (w *follower) end(l *puller) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if err := w.js.DeleteConsumer(ctx, w.stream, l.consumer); err != nil {
+	if err := w.dropConsumer(ctx, w.stream, l.consumer); err != nil {
 		w.logger.Debug("could not delete a follower's consumer; it will expire", "subject", w.subject, "error", err)
 	}
 }

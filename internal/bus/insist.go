@@ -1,9 +1,11 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -70,23 +72,46 @@ func notNow(err error) bool {
 }
 
 func (b *Bus) stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	if err := b.mayAsk("STREAM.INFO." + name); err != nil {
+		return nil, err
+	}
 	return insist(ctx, b, func(ctx context.Context) (jetstream.Stream, error) { return b.js.Stream(ctx, name) })
 }
 
 func (b *Bus) createStream(ctx context.Context, c jetstream.StreamConfig) (jetstream.Stream, error) {
+	if err := b.mayAsk("STREAM.CREATE." + c.Name); err != nil {
+		return nil, err
+	}
 	return insist(ctx, b, func(ctx context.Context) (jetstream.Stream, error) { return b.js.CreateStream(ctx, c) })
 }
 
 func (b *Bus) consumer(ctx context.Context, stream, name string) (jetstream.Consumer, error) {
+	if err := b.mayAsk("CONSUMER.INFO." + stream + "." + name); err != nil {
+		return nil, err
+	}
 	return insist(ctx, b, func(ctx context.Context) (jetstream.Consumer, error) { return b.js.Consumer(ctx, stream, name) })
 }
 
 // createConsumer makes a consumer. One without a name is another one each time the server is asked; those that nobody uses
 // expire.
 func (b *Bus) createConsumer(ctx context.Context, stream string, c jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	if err := b.mayAsk("CONSUMER.CREATE." + stream + "." + cmp.Or(c.Durable, "any") + strings.TrimSuffix("."+c.FilterSubject, ".")); err != nil {
+		return nil, err
+	}
 	return insist(ctx, b, func(ctx context.Context) (jetstream.Consumer, error) { return b.js.CreateConsumer(ctx, stream, c) })
 }
 
+// dropConsumer deletes a consumer of this process's own. Who is not allowed to leaves it to expire.
+func (b *Bus) dropConsumer(ctx context.Context, stream, name string) error {
+	if b.mayAsk("CONSUMER.DELETE."+stream+"."+name) != nil {
+		return nil
+	}
+	return b.js.DeleteConsumer(ctx, stream, name)
+}
+
 func (b *Bus) keyValue(ctx context.Context, bucket string) (jetstream.KeyValue, error) {
+	if err := b.mayAsk("STREAM.INFO.KV_" + bucket); err != nil {
+		return nil, err
+	}
 	return insist(ctx, b, func(ctx context.Context) (jetstream.KeyValue, error) { return b.js.KeyValue(ctx, bucket) })
 }

@@ -29,7 +29,7 @@ func (b *Bus) ReadMarked(ctx context.Context, stream, subject, header string, af
 		return nil, after, fmt.Errorf("read headers of %s: %w", stream, err)
 	}
 	name := c.CachedInfo().Name
-	defer func() { _ = b.js.DeleteConsumer(context.WithoutCancel(ctx), stream, name) }() // if this fails, it expires
+	defer func() { _ = b.dropConsumer(context.WithoutCancel(ctx), stream, name) }() // if this fails, it expires
 	seqs, err := markedIn(c, header, mark.Last)
 	if err != nil {
 		return nil, after, fmt.Errorf("read headers of %s: %w", stream, b.away(err))

@@ -57,7 +57,7 @@ func (b *Bus) unfit(m Message) error {
 	if size, most := m.size(), b.nc.MaxPayload(); int64(size) > most {
 		return &TooLarge{What: m.Subject, Size: int64(size), Most: most}
 	}
-	return nil
+	return b.may(m.Subject)
 }
 
 // MaxPayload is the size of the largest message that the server accepts, including headers.

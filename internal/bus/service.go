@@ -48,6 +48,9 @@ const maxAnswers = 64
 // Request sends a request to a process that answers on a subject. [ErrNobody] means that it reached no process; after any
 // other error it may have been carried out.
 func (b *Bus) Request(ctx context.Context, subject string, request []byte) ([]byte, error) {
+	if err := b.may(subject); err != nil {
+		return nil, fmt.Errorf("ask on %s: %w", subject, err)
+	}
 	ctx, cancel := b.replies.whileConnected(ctx, b.patience)
 	defer cancel()
 	m, err := b.nc.RequestWithContext(ctx, subject, request)

@@ -45,7 +45,7 @@ const exitCodeHelp = `Exit codes:
   69   NATS cannot be reached; tools import: the server cannot
   75   conflict or timeout, worth a retry; esc decide: somebody else decided first or has claimed it, or you have approved
        it before; esc redrive: runs stopped or failed again, or are still under way
-  77   not allowed: it takes another role, or somebody other than the submitter
+  77   not allowed: it takes another role or NATS user, or somebody other than the submitter
   78   wrong settings, or streams that were set up with other settings
   130  interrupted
 `
@@ -103,6 +103,8 @@ func (a *App) codeOf(err error) (code int, word string) {
 		return ExitInvalid, "invalid"
 	case errors.As(err, &drift), errors.Is(err, bus.ErrReplicas), errors.Is(err, bus.ErrLimits):
 		return ExitConfig, "config"
+	case errors.Is(err, bus.ErrDenied):
+		return ExitNotAllowed, "not_allowed"
 	case errors.Is(err, runlog.ErrNoRun), errors.Is(err, fs.ErrNotExist):
 		return ExitNotFound, "not_found"
 	case errors.Is(err, runlog.ErrConflict), errors.Is(err, runlog.ErrEnded), errors.Is(err, runlog.ErrNoAgent), errors.Is(err, runlog.ErrNoTurn), errors.Is(err, runlog.ErrAmbiguous),

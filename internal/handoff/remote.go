@@ -135,6 +135,9 @@ func (r Remote) Act(ctx context.Context, who people.Actor, id string, a people.A
 	if errors.Is(err, bus.ErrTooLarge) {
 		return Done{}, fmt.Errorf("%s %s: %w: %w", a.Verb, id, ErrInvalid, err)
 	}
+	if errors.Is(err, bus.ErrDenied) {
+		return Done{}, fmt.Errorf("%s %s: %w: %w", a.Verb, id, people.ErrForbidden, err)
+	}
 	if err != nil {
 		if why := r.Bus.StoreTrouble(ctx); why != "" {
 			err = fmt.Errorf("%w; %s", err, why)

@@ -22,6 +22,7 @@ import (
 	"belay/internal/engine"
 	"belay/internal/people"
 	"belay/internal/plan"
+	"belay/internal/rights"
 	"belay/internal/server"
 	"belay/internal/server/gate"
 	"belay/internal/server/pages"
@@ -243,6 +244,7 @@ func (a *app) serve(ctx context.Context, f cli.ServeFlags) error {
 	}
 	defer e.Stop()
 	sayReplicas(o.Logger, e.Bus, f.Replicas)
+	rights.Warn(o.Logger, e.Bus, rights.Dispatcher)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	tokens, err := openTokens(watching, e.Engine, o.Logger)

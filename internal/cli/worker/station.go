@@ -9,6 +9,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/ladder"
 	"belay/internal/plan"
+	"belay/internal/rights"
 	"belay/internal/runlog"
 	"belay/internal/worker"
 )
@@ -51,6 +52,7 @@ func (s *station) open(ctx context.Context, conn bus.Options, trust string, o wo
 	if err := s.bus.Small(); err != nil {
 		o.Logger.Warn("this NATS server accepts only smaller messages than Belay needs", "error", err)
 	}
+	rights.Warn(o.Logger, s.bus, rights.Worker)
 	if err := s.bus.Open(ctx); err != nil {
 		return err
 	}
