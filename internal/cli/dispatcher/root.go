@@ -35,12 +35,15 @@ func (a *app) root() *cobra.Command {
 			"  dispatcher dev --tools tools.yaml      # a server, a worker and the console on this machine\n" +
 			"  dispatcher serve --server nats://...   # a dispatcher on a NATS server",
 	}
-	root.AddCommand(a.runCommand(), a.runsCommand(), a.escCommand(), a.devCommand(), a.serveCommand(), a.mcpCommand(), a.lintCommand(), a.proveCommand(), a.drillCommand(), a.rehearseCommand(),
-<<<<<<< HEAD
-		a.toolsCommand(), a.workersCommand(), a.keysCommand(), a.tokenCommand(), a.auditCommand(), a.storeCommand(), a.faultCommand(), a.notifyCommand(), a.schemaCommand(), a.benchCommand(), a.conformanceCommand(), a.docsCommand(), a.scriptedModelCommand())
+	root.AddCommand(
+		a.runCommand(), a.runsCommand(), a.escCommand(),
+		a.devCommand(), a.serveCommand(), a.mcpCommand(),
+		a.lintCommand(), a.proveCommand(), a.drillCommand(), a.rehearseCommand(),
+		a.toolsCommand(), a.workersCommand(),
+		a.keysCommand(), a.permissionsCommand(), a.tokenCommand(), a.auditCommand(), a.storeCommand(),
+		a.faultCommand(), a.notifyCommand(),
+		a.schemaCommand(), a.benchCommand(), a.conformanceCommand(), a.docsCommand(), a.scriptedModelCommand(),
+	)
 	a.complete(root)
-=======
-		a.toolsCommand(), a.workersCommand(), a.keysCommand(), a.permissionsCommand(), a.tokenCommand(), a.auditCommand(), a.storeCommand(), a.faultCommand(), a.notifyCommand(), a.schemaCommand(), a.benchCommand(), a.conformanceCommand(), a.docsCommand(), a.scriptedModelCommand())
->>>>>>> c5b3dc0 (rights: each kind of program has an account of its own)
 	return root
 }
