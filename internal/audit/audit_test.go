@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
@@ -291,15 +292,27 @@ func TestManyWriters(t *testing.T) {
 	wg.Wait()
 	key := newKey(t)
 	signs := checkpoints{log: New(b)}
-	text, err := signs.make(t.Context(), key, time.Now(), 200)
+	text, err := signs.make(t.Context(), key, time.Now(), 200, nil)
 	if err != nil || text == "" {
 		t.Fatal(text, err)
 	}
-	if again, err := signs.make(t.Context(), key, time.Now(), 200); err != nil || again != "" {
+	if again, err := signs.make(t.Context(), key, time.Now(), 200, nil); err != nil || again != "" {
 		t.Errorf("nothing has come, and it is signed again: %q, %v", again, err)
 	}
-	if again, err := (&checkpoints{log: New(b)}).make(t.Context(), key, time.Now(), 200); err != nil || again != "" {
+	if again, err := (&checkpoints{log: New(b)}).make(t.Context(), key, time.Now(), 200, nil); err != nil || again != "" {
 		t.Errorf("another process signs it again: %q, %v", again, err)
+	}
+	store := func(context.Context) ([]string, error) { return []string{"0 1 7"}, nil }
+	if again, err := signs.make(t.Context(), key, time.Now(), 200, store); err != nil || again != "" {
+		t.Errorf("nobody has done anything, and the log is signed at once: %q, %v", again, err)
+	}
+	later := time.Now().Add(storeEvery)
+	again, err := signs.make(t.Context(), key, later, 200, store)
+	if lines, at := Stored(Origin(b.Names().Prefix), []string{text, again}, []ed25519.PublicKey{key.Public().(ed25519.PublicKey)}); err != nil || !slices.Equal(lines, []string{"0 1 7"}) || at.Sub(later).Abs() > time.Second {
+		t.Errorf("%q, %s, %v", lines, at, err)
+	}
+	if lines, _ := Stored(Origin(b.Names().Prefix), []string{again}, []ed25519.PublicKey{newKey(t).Public().(ed25519.PublicKey)}); lines != nil {
+		t.Errorf("by a key that nobody knows: %q", lines)
 	}
 	trail, err := New(b).Read(t.Context())
 	if err != nil {

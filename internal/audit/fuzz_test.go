@@ -59,6 +59,7 @@ func FuzzImport(f *testing.F) {
 // FuzzCheckpoint: the text of a checkpoint that is read is the one that is signed.
 func FuzzCheckpoint(f *testing.F) {
 	f.Add(checkpointText("o", 7, tlog.Hash{1}, time.Unix(0, 0)))
+	f.Add(checkpointText("o", 7, tlog.Hash{1}, time.Unix(0, 0), "0 1 7", "1 1 9"))
 	f.Add("o\n+7\n" + tlog.Hash{}.String() + "\n1970-01-01T00:00:00Z\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		size, root, at, err := parseCheckpoint("o", text)
@@ -67,7 +68,7 @@ func FuzzCheckpoint(f *testing.F) {
 			return
 		}
 		when, err := time.Parse(time.RFC3339, at)
-		if err != nil || checkpointText("o", size, root, when) != text {
+		if err != nil || checkpointText("o", size, root, when, storeLines(text)...) != text {
 			t.Fatalf("%q is %d of %s", text, size, at)
 		}
 	})

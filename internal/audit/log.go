@@ -125,8 +125,9 @@ func (l *Log) Read(ctx context.Context) (Trail, error) {
 type checkpoints struct {
 	log  *Log
 	tree tree
-	seq  uint64 // of the last record in the tree
-	size int64  // of the last checkpoint
+	seq  uint64    // of the last record in the tree
+	size int64     // of the last checkpoint
+	made time.Time // when it was made; of one of another process, when this one began
 }
 
 // resume continues after the last checkpoint, so that a new process does not sign everything again. A forged checkpoint is
@@ -141,6 +142,9 @@ func (c *checkpoints) resume(ctx context.Context) error {
 	return nil
 }
 
+// storeEvery is how often a checkpoint is made although nobody has done anything, because runs go on.
+const storeEvery = time.Hour
+
 // sizeOf is how many records a signed checkpoint covers; 0 if it is not one. It is not verified.
 func sizeOf(origin, checkpoint string) int64 {
 	text, _, _ := strings.Cut(checkpoint, "\n\n")
@@ -152,9 +156,13 @@ func sizeOf(origin, checkpoint string) int64 {
 }
 
 // make stores a checkpoint of all records and returns it; it returns "" if there are no new records and the last checkpoint
-// covers no more than the first kept records, which are covered outside the store.
-func (c *checkpoints) make(ctx context.Context, key ed25519.PrivateKey, now time.Time, kept int64) (text string, err error) {
+// covers no more than the first kept records, which are covered outside the store; but where store, which may be nil, says
+// something of the log of runs, at least one is made each [storeEvery].
+func (c *checkpoints) make(ctx context.Context, key ed25519.PrivateKey, now time.Time, kept int64, store func(context.Context) ([]string, error)) (text string, err error) {
 	l := c.log
+	if c.made.IsZero() {
+		c.made = now
+	}
 	if c.seq == 0 {
 		if err := c.resume(ctx); err != nil {
 			return "", err
@@ -170,19 +178,25 @@ func (c *checkpoints) make(ctx context.Context, key ed25519.PrivateKey, now time
 		}
 		c.seq = e.Seq
 	}
-	if c.tree.size == c.size && kept >= c.size {
+	if due := store != nil && now.Sub(c.made) >= storeEvery; c.tree.size == c.size && kept >= c.size && !due {
 		return "", nil
+	}
+	var lines []string
+	if store != nil {
+		if lines, err = store(ctx); err != nil {
+			return "", fmt.Errorf("audit checkpoint: %w", err)
+		}
 	}
 	root, err := c.tree.root(c.tree.size)
 	if err != nil {
 		return "", fmt.Errorf("audit checkpoint: %w", err)
 	}
-	if text, err = signed(key, checkpointText(Origin(l.names.Prefix), c.tree.size, root, now)); err != nil {
+	if text, err = signed(key, checkpointText(Origin(l.names.Prefix), c.tree.size, root, now, lines...)); err != nil {
 		return "", err
 	}
 	if _, err := l.bus.PublishWait(ctx, l.names.AuditStream(), bus.Message{Subject: l.names.AuditCheckpoint(), Data: []byte(text)}); err != nil {
 		return "", fmt.Errorf("audit checkpoint: %w", err)
 	}
-	c.size = c.tree.size
+	c.size, c.made = c.tree.size, now
 	return text, nil
 }

@@ -24,12 +24,15 @@ import (
 // crash between a decision and its record loses nothing: the next recorder begins where the last one stopped. Only one
 // dispatcher at a time records.
 type Recorder struct {
-	Bus    *bus.Bus                           // holds the cursors, and the lease by which one dispatcher records
-	Runs   *runlog.Log                        // where acts are read
-	Log    *Log                               // where records are written
-	Key    func() (ed25519.PrivateKey, error) // that signs checkpoints
-	File   string                             // to which checkpoints are appended, outside the store; empty = none
-	Logger *slog.Logger                       // logs sweeps that failed; they are repeated
+	Bus  *bus.Bus                           // holds the cursors, and the lease by which one dispatcher records
+	Runs *runlog.Log                        // where acts are read
+	Log  *Log                               // where records are written
+	Key  func() (ed25519.PrivateKey, error) // that signs checkpoints
+	File string                             // to which checkpoints are appended, outside the store; empty = none
+	// Store says what the log of runs is known to hold, a line for each partition: checkpoints cover it, so that whoever has one can
+	// find that the log went back. Nil = nothing.
+	Store  func(context.Context) ([]string, error)
+	Logger *slog.Logger // logs sweeps that failed; they are repeated
 
 	mu     sync.Mutex // one sweep at a time
 	bucket *bus.Bucket
@@ -160,7 +163,7 @@ func (r *Recorder) Sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := r.signs.make(ctx, key, time.Now(), kept)
+	text, err := r.signs.make(ctx, key, time.Now(), kept, r.Store)
 	if err != nil {
 		return err
 	}

@@ -151,14 +151,49 @@ func checkpoint(r *Report, origin string, hashes *tree, name, text string, known
 	}
 }
 
-// checkpointText is the text that is signed: origin, size, root and time.
-func checkpointText(origin string, size int64, root tlog.Hash, at time.Time) string {
-	return fmt.Sprintf("%s\n%d\n%s\n%s\n", origin, size, root, at.UTC().Format(time.RFC3339))
+// checkpointText is the text that is signed: origin, size, root and time, and what the log of runs was known to hold.
+func checkpointText(origin string, size int64, root tlog.Hash, at time.Time, store ...string) string {
+	text := fmt.Sprintf("%s\n%d\n%s\n%s\n", origin, size, root, at.UTC().Format(time.RFC3339))
+	for _, line := range store {
+		text += storeWord + line + "\n"
+	}
+	return text
+}
+
+// storeWord begins the lines of a checkpoint that say what the log of runs was known to hold.
+const storeWord = "store "
+
+// storeLines are what a checkpoint's text says of the log of runs.
+func storeLines(text string) (store []string) {
+	for line := range strings.Lines(text) {
+		if s, is := strings.CutPrefix(line, storeWord); is {
+			store = append(store, strings.TrimSuffix(s, "\n"))
+		}
+	}
+	return store
+}
+
+// Stored is what the newest of these checkpoints that is signed by a known key says of the log of runs, see [Recorder.Store], and
+// when it was signed; nothing where none says anything.
+func Stored(origin string, checkpoints []string, keys []ed25519.PublicKey) (store []string, at time.Time) {
+	known := verifiers(keys)
+	for _, text := range checkpoints {
+		n, err := note.Open([]byte(text), known)
+		if err != nil {
+			continue // whoever verifies the trail is told so
+		}
+		_, _, signed, err := parseCheckpoint(origin, n.Text)
+		when, _ := time.Parse(time.RFC3339, signed) // it was read so
+		if lines := storeLines(n.Text); err == nil && lines != nil && !when.Before(at) {
+			store, at = lines, when
+		}
+	}
+	return store, at
 }
 
 func parseCheckpoint(origin, text string) (size int64, root tlog.Hash, at string, err error) {
 	lines := strings.Split(text, "\n")
-	if len(lines) != 5 || lines[0] != origin {
+	if len(lines) < 5 || lines[0] != origin {
 		return 0, root, "", fmt.Errorf("it is not a checkpoint of %s", origin)
 	}
 	if size, err = strconv.ParseInt(lines[1], 10, 64); err != nil || size < 0 {
@@ -168,7 +203,7 @@ func parseCheckpoint(origin, text string) (size int64, root tlog.Hash, at string
 		return 0, root, "", errors.New("its root is not a hash")
 	}
 	when, err := time.Parse(time.RFC3339, lines[3])
-	if err != nil || checkpointText(origin, size, root, when) != text {
+	if err != nil || checkpointText(origin, size, root, when, storeLines(text)...) != text {
 		return 0, root, "", errors.New("it is not written as a checkpoint is")
 	}
 	return size, root, lines[3], nil

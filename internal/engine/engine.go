@@ -219,6 +219,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	e.People = e.Desk
 	e.startAudit(signer, o.Checkpoints)
 	e.Tally = tally.New(e.Bus, tally.Options{Dir: o.Tally, Logger: e.logger})
+	e.Recorder.Store = e.Tally.State
 	e.Runs.Leaving = func(ctx context.Context, partition int, subject string) error {
 		return tally.Leave(ctx, e.Bus, partition, subject)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"belay/internal/audit"
 	"belay/internal/bus"
 	"belay/internal/cli"
 	"belay/internal/handoff"
@@ -30,39 +31,98 @@ func (a *app) storeCommand() *cobra.Command {
 }
 
 func (a *app) storeCheck() *cobra.Command {
-	return &cobra.Command{
-		Use: "check", Short: "Read the whole log, and compare it with what it is known to hold", Example: "  dispatcher store check", Args: cobra.NoArgs,
-		Long: "Reads every entry of the log and compares it with the tally inside the store. It changes nothing. What came in the last seconds is\n" +
-			"not in the tally yet. Exit code 1 if something is wrong, or was found before and is not accepted.",
-		RunE: func(c *cobra.Command, _ []string) error { return a.checkStore(c.Context()) },
+	var f verifyFlags
+	c := &cobra.Command{
+		Use: "check", Short: "Read the whole log, and compare it with what it is known to hold", Example: "  dispatcher store check\n  dispatcher store check --checkpoint elsewhere/audit.checkpoints", Args: cobra.NoArgs,
+		Long: "Reads every entry of the log and compares it with the tally inside the store, and with what the newest checkpoint of the audit trail\n" +
+			"says of it: where store and tally have gone back together, only whoever has a checkpoint from elsewhere finds that. It changes nothing.\n" +
+			"What came in the last seconds is not in the tally yet. Exit code 1 if something is wrong, or was found before and is not accepted.",
+		RunE: func(c *cobra.Command, _ []string) error { return a.checkStore(c.Context(), f) },
 	}
+	c.Flags().StringVar(&f.checkpoints, "checkpoint", "", "`file` of checkpoints kept elsewhere, like audit.checkpoints of another dispatcher")
+	c.Flags().StringVar(&f.trust, "trust", "", "`file` of the public keys that sign checkpoints, as 'dispatcher keys export' writes it (default: the keys that dispatchers publish)")
+	return c
 }
 
-func (a *app) checkStore(ctx context.Context) error {
+// checked is what `store check` says.
+type checked struct {
+	tally.Report
+	Signed time.Time `json:"signed,omitzero"` // when the newest checkpoint was that says something of the log
+	Back   []string  `json:"back"`            // what does not fit to it
+}
+
+func (a *app) checkStore(ctx context.Context, f verifyFlags) error {
 	s, err := a.open(ctx, carry{})
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	last := time.Now()
-	r, err := tally.Check(ctx, s.Bus, a.tallyOf(s), func(entries int) {
+	r := checked{Back: []string{}}
+	r.Report, err = tally.Check(ctx, s.Bus, a.tallyOf(s), func(entries int) {
 		if time.Since(last) > 2*time.Second {
 			last = time.Now()
 			fmt.Fprintf(a.Err, "%d entries read\n", entries)
 		}
 	})
+	if err == nil {
+		err = a.checkSigned(ctx, s, f, &r)
+	}
 	if err != nil {
 		return err
 	}
 	code := cli.ExitOK
-	if len(r.Open)+len(r.Found) > 0 {
+	if len(r.Open)+len(r.Found)+len(r.Back) > 0 {
 		code = cli.ExitUnexpected
 	}
 	if a.JSON() {
 		return errors.Join(a.PrintJSON(r), cli.Quiet(code))
 	}
+	a.printChecked(&r, code)
+	return cli.Quiet(code)
+}
+
+// checkSigned compares the log with what the newest checkpoint says of it.
+func (a *app) checkSigned(ctx context.Context, s *session, f verifyFlags, r *checked) error {
+	keys, err := trustedKeys(f.trust)
+	if err == nil && keys == nil {
+		keys, err = publishedKeys(ctx, s)
+	}
+	if err != nil {
+		return err
+	}
+	own, err := a.keptCheckpoints(verifyFlags{})
+	if err != nil {
+		return err
+	}
+	kept := [][]string{own}
+	if f.checkpoints != "" {
+		elsewhere, err := audit.Kept(f.checkpoints)
+		if err != nil {
+			return err
+		}
+		kept = append(kept, elsewhere)
+	}
+	for n, list := range kept { // apart from each other: of a log that has gone back, this machine may have newer ones
+		lines, at := audit.Stored(audit.Origin(s.Bus.Names().Prefix), list, keys)
+		if lines == nil && n > 0 {
+			return fmt.Errorf("no checkpoint in %s that is signed by a known key says anything of the log; name the keys with --trust", f.checkpoints)
+		}
+		back, err := tally.Against(ctx, s.Bus, lines, at)
+		if err != nil {
+			return err
+		}
+		r.Signed, r.Back = at, append(r.Back, back...)
+	}
+	return nil
+}
+
+func (a *app) printChecked(r *checked, code int) {
 	for _, p := range r.Partitions {
 		fmt.Fprintf(a.Out, "partition %d: %d entries compared, up to sequence %d of %d\n", p.Partition, p.Entries, p.UpTo, p.LastSeq)
+	}
+	for _, text := range r.Back {
+		fmt.Fprintln(a.Out, "signed: "+text)
 	}
 	for _, d := range r.Found {
 		fmt.Fprintln(a.Out, "found now: "+d.Text())
@@ -70,16 +130,16 @@ func (a *app) checkStore(ctx context.Context) error {
 	for _, d := range r.Open {
 		fmt.Fprintf(a.Out, "found %s: %s\n", d.Found.Local().Format("2006-01-02 15:04:05"), d.Text())
 	}
-	if code == cli.ExitOK {
-		text := "Nothing is missing or changed."
-		if r.Accepted > 0 {
-			text = fmt.Sprintf("Nothing is missing or changed, beside what was accepted (%d times).", r.Accepted)
-		}
-		fmt.Fprintln(a.Out, text)
-		return nil
+	switch {
+	case code == cli.ExitOK && r.Accepted > 0:
+		fmt.Fprintf(a.Out, "Nothing is missing or changed, beside what was accepted (%d times).\n", r.Accepted)
+	case code == cli.ExitOK:
+		fmt.Fprintln(a.Out, "Nothing is missing or changed.")
+	case len(r.Open)+len(r.Found) > 0:
+		fmt.Fprintln(a.Out, a.Named("Look at these runs (`dispatcher runs show`), and at what their tools did. Then: dispatcher store accept --reason TEXT"))
+	default:
+		fmt.Fprintln(a.Out, a.Named("The log is an older copy, and nobody has said so yet. So that nothing is done twice: dispatcher store restored --reason TEXT"))
 	}
-	fmt.Fprintln(a.Out, a.Named("Look at these runs (`dispatcher runs show`), and at what their tools did. Then: dispatcher store accept --reason TEXT"))
-	return cli.Quiet(code)
 }
 
 // tallyOf is the folder outside the store of a command that has opened the store itself; empty where a server has it.
