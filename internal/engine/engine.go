@@ -165,7 +165,7 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 	}
 	e.Runs = runlog.New(e.Bus, plan.NewCache(256))
 	e.startCanary(o)
-	if err := e.startPeople(ctx, o.People, o.Token); err != nil {
+	if err := e.startPeople(ctx, o.People, o.Token, o.Embedded != nil && o.Embedded.Durability == embedded.Interval); err != nil {
 		return err
 	}
 	if o.Worker != nil { // before the dispatcher: its consumers are there when the first step is
@@ -189,8 +189,9 @@ func (e *Engine) newPartitions() int {
 	return max(1, min(wire.DefaultPartitions, runtime.GOMAXPROCS(0)/2))
 }
 
-// startPeople makes the desk at which people decide; without options it is another process's.
-func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string) error {
+// startPeople makes the desk at which people decide; without options it is another process's. Lossy says that the
+// server beside it confirms what is not on disk yet.
+func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string, lossy bool) error {
 	if o == nil {
 		e.People = handoff.Remote{Bus: e.Bus, Token: token}
 		e.Runs.Picker = runindex.Remote{Bus: e.Bus}
@@ -218,7 +219,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	e.part(e.Redrives.Run)
 	e.People = e.Desk
 	e.startAudit(signer, o.Checkpoints)
-	e.Tally = tally.New(e.Bus, tally.Options{Dir: o.Tally, Logger: e.logger})
+	e.Tally = tally.New(e.Bus, tally.Options{Dir: o.Tally, Logger: e.logger, Lossy: lossy})
 	e.Recorder.Store = e.Tally.State
 	e.Runs.Leaving = func(ctx context.Context, partition int, subject string) error {
 		return tally.Leave(ctx, e.Bus, partition, subject)

@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"fmt"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -126,5 +129,59 @@ func removeOutcomes(t *testing.T, e *Engine, run string) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestALogThatHasLostItsTail: what a server with `durability: interval` loses when the machine goes down is not done once more.
+func TestALogThatHasLostItsTail(t *testing.T) {
+	t.Parallel()
+	const runs = 10
+	r := &restored{dir: t.TempDir(), shop: &shop{}}
+	srv := httptest.NewServer(r.shop)
+	t.Cleanup(srv.Close)
+	var err error
+	if r.tools, err = plan.ParseTools("tools.yaml", []byte(strings.ReplaceAll(restoredTools, "URL", srv.URL))); err != nil {
+		t.Fatal(err)
+	}
+	e := r.start(t, false)
+	var pays []string
+	for n := range runs {
+		pays = append(pays, fmt.Sprint("pay-", n))
+		submitTo(t, e, r.tools, pays[n], "pay")
+	}
+	e.Stop()
+	sizes := map[string]int64{}
+	blocks, err := filepath.Glob(filepath.Join(r.dir, "store", "jetstream", "*", "streams", "BELAY_RUNS_*", "msgs", "*.blk"))
+	for _, path := range blocks {
+		info, statErr := os.Stat(path)
+		if statErr != nil {
+			t.Fatal(statErr)
+		}
+		sizes[path] = info.Size()
+	}
+	e = r.start(t, true)
+	ended(t, e, pays...)
+	e.Stop()
+	for path, size := range sizes {
+		if err == nil {
+			err = os.Truncate(path, size)
+		}
+	}
+	if err != nil || len(sizes) == 0 {
+		t.Fatal(sizes, err)
+	}
+
+	e = r.start(t, true)
+	within(t, 60*time.Second, func() bool { return len(e.Tally.Found()) > 0 }, func() string { return "nothing was found" })
+	if _, err := e.AcceptDamage(t.Context(), people.Trusted("mia", "cli"), tally.Verdict{Reason: "the power was cut"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range pays {
+		if q := asked(t, e, id); q.Kind != steps.KindUnknown {
+			t.Errorf("%s: %s, %s", id, q.Kind, q.Fault.Message)
+		}
+	}
+	if got := r.shop.paid.Load(); got != runs {
+		t.Errorf("%d payments, not %d", got, runs)
 	}
 }

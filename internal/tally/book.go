@@ -23,6 +23,7 @@ type head struct {
 	Created time.Time `json:"created"`        // when the stream was made: another one has other entries
 	UpTo    uint64    `json:"up_to"`          // the last sequence that has been noted
 	Live    uint64    `json:"live"`           // entries up to it that must be there
+	Boot    string    `json:"boot,omitempty"` // of the machine, while a process keeps it; empty: the last one has ended well
 	Whole   time.Time `json:"whole,omitzero"` // when a scrub that found all of it there began
 }
 

@@ -23,6 +23,7 @@ const (
 	Changed  Kind = "changed"     // entries say something else than they did
 	Rolled   Kind = "rolled_back" // the log ends before entries that it had
 	Replaced Kind = "replaced"    // the stream is another one
+	Unsynced Kind = "unsynced"    // the machine went down, and the server confirms what is not on disk yet: the last seconds may be gone
 	Restored Kind = "restored"    // somebody says that it is an old copy
 )
 
@@ -64,7 +65,7 @@ func (d Damage) Text() string {
 	case d.Unnamed > 0:
 		text += "; of " + plural(d.Unnamed, "run", "runs") + " whose id is not known any more"
 	}
-	if d.Any && d.Kind != Restored {
+	if d.Any && d.Kind != Restored && d.Kind != Unsynced {
 		text += "; of any other run what it said right before the end may be lost too"
 	}
 	return text
@@ -74,6 +75,9 @@ func (d Damage) Text() string {
 func (d Damage) brief() string {
 	if d.Kind == Restored {
 		return fmt.Sprintf("partition %d of the log is an old copy, says %s (%s): of any run in it what came after sequence %d is lost", d.Partition, d.By, d.Why, d.Head)
+	}
+	if d.Kind == Unsynced {
+		return fmt.Sprintf("partition %d of the log: this machine went down, and the server confirms what is not on disk yet: of any run in it the last second may be lost", d.Partition)
 	}
 	what := map[Kind]string{Missing: "missing", Changed: "changed", Rolled: "lost: the log ended before", Replaced: "lost: the stream was made anew"}[d.Kind]
 	return fmt.Sprintf("partition %d of the log: %s %s (sequences %d to %d)", d.Partition, plural(d.Entries, "entry", "entries"), what, d.From, d.To)

@@ -30,6 +30,8 @@ type Keeper struct {
 	shelf  shelf
 	parts  []*part
 	scrub  time.Duration
+	lossy  bool
+	boot   string
 
 	looking sync.Mutex // who has it looks at the log, or accepts all that a look has found
 	writing sync.Mutex // who has it changes what was found
@@ -47,13 +49,18 @@ type Options struct {
 	Dir    string        // folder outside the store; empty = the tally is kept inside it only
 	Logger *slog.Logger  // logs what is found; nil = nothing
 	Scrub  time.Duration // how often everything is read again; default ScrubEvery
+	Lossy  bool          // the server beside this process confirms what is not on disk yet
+	Boot   string        // id of the machine's present start; default the kernel's
 }
 
 // New makes a keeper on a bus that is set up or open.
 func New(b *bus.Bus, o Options) *Keeper {
-	k := &Keeper{bus: b, names: b.Names(), dir: o.Dir, logger: o.Logger, shelf: shelf{b}, scrub: o.Scrub, looked: make(chan struct{}, 1)}
+	k := &Keeper{bus: b, names: b.Names(), dir: o.Dir, logger: o.Logger, shelf: shelf{b}, scrub: o.Scrub, lossy: o.Lossy, boot: o.Boot, looked: make(chan struct{}, 1)}
 	if k.logger == nil {
 		k.logger = slog.New(slog.DiscardHandler)
+	}
+	if k.boot == "" {
+		k.boot = bootID()
 	}
 	if k.scrub == 0 {
 		k.scrub = ScrubEvery
@@ -163,7 +170,8 @@ func (k *Keeper) lastLook(ctx context.Context) error {
 		t.scrub = scrub{began: time.Now()}
 		errs = append(errs, k.lookAt(ctx, t, true))
 		if t.book != nil {
-			errs = append(errs, k.sweep(t, true), k.save(ctx, t, true))
+			t.book.Boot = ""
+			errs = append(errs, k.sweep(t, true), k.save(ctx, t, true), t.file.save(t.book.head, nil))
 		}
 	}
 	return errors.Join(errs...)

@@ -97,6 +97,7 @@ func (k *Keeper) load(ctx context.Context, t *part) error {
 	if err != nil {
 		return err
 	}
+	died := k.lossy && h.Boot != "" && h.Boot != k.boot
 	if there && (!ok || inside.UpTo > h.UpTo) {
 		// Another process has kept it since, and has noted removals that this file knows nothing of.
 		h, ok = inside, true
@@ -119,6 +120,14 @@ func (k *Keeper) load(ctx context.Context, t *part) error {
 	})
 	t.ctx = ctx
 	t.conn, t.leaving, t.unswept = time.Time{}, map[owner]bool{}, true
+	if died {
+		if err := k.unsynced(ctx, t); err != nil {
+			return err
+		}
+	}
+	if err := k.keptNow(t); err != nil {
+		return err
+	}
 	return k.loadLeaving(ctx, t)
 }
 
