@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"slices"
+	"time"
 
 	"belay/internal/bus"
 	"belay/internal/steps"
@@ -18,9 +19,9 @@ type Guard interface {
 	Looked() <-chan struct{}
 	// News grows whenever something was found, or somebody has said something about it.
 	News() int
-	// Doubts says what was found that may concern a run, which begins at a sequence of its partition: what its log has to say of
+	// Doubts says what was found that may concern a run, which begins at a sequence of its partition and was submitted at a time: what its log has to say of
 	// it, so that the core decides what becomes of its calls, and what is open, because nobody has accepted it yet.
-	Doubts(partition int, run string, first uint64) (due, open []steps.Damaged)
+	Doubts(partition int, run string, first uint64, submitted time.Time) (due, open []steps.Damaged)
 }
 
 // doubts is what a run's log does not say yet of what may have happened to it.
@@ -29,7 +30,7 @@ func (p *partition) doubts(r *run) (due, open []steps.Damaged) {
 		return nil, nil
 	}
 	known := func(d steps.Damaged) bool { return r.fold.State.Knows(d.Damage) }
-	due, open = p.Guard.Doubts(p.p, r.id, r.fold.State.First())
+	due, open = p.Guard.Doubts(p.p, r.id, r.fold.State.First(), r.fold.State.Submitted)
 	return slices.DeleteFunc(due, known), slices.DeleteFunc(open, known)
 }
 

@@ -90,29 +90,37 @@ func (d *Damage) names(run string) bool {
 // open reports whether other runs than those that are named may be affected.
 func (d *Damage) open() bool { return d.Any || d.Unnamed > 0 }
 
-// affects reports whether a run that begins at a sequence may be affected. A run that is named is, also where it was submitted
-// again: the one before may have done something.
-func (d *Damage) affects(run string, first uint64) bool {
-	return d.names(run) || d.open() && first <= d.Head
+// thenThere reports whether a run that begins at a sequence, and was submitted at a time, was in the log when the damage was found.
+// Sequences begin anew where a stream is made anew, and the clock that found it may differ from the log's.
+func (d *Damage) thenThere(first uint64, submitted time.Time) bool {
+	return first <= d.Head && submitted.Before(d.Found.Add(clockMargin))
+}
+
+const clockMargin = 10 * time.Minute
+
+// affects reports whether a run may be affected. One that is named is, also where it was submitted again: the one before may have
+// done something.
+func (d *Damage) affects(run string, first uint64, submitted time.Time) bool {
+	return d.names(run) || d.open() && d.thenThere(first, submitted)
 }
 
 // tell is what the run's log has to say of it. Where entries are gone that others stand behind, what it still says is not what was.
-func (d *Damage) tell(run string, first uint64) steps.Damaged {
-	hole := (d.Kind == Missing || d.Kind == Changed) && d.names(run) && first <= d.Head
+func (d *Damage) tell(run string, first uint64, submitted time.Time) steps.Damaged {
+	hole := (d.Kind == Missing || d.Kind == Changed) && d.names(run) && d.thenThere(first, submitted)
 	return steps.Damaged{Damage: d.ID, What: d.brief(), Found: d.Found, Hole: hole, By: d.AcceptedBy, Reason: d.Reason}
 }
 
-// Doubts says what has happened to the log that may concern a run, which begins at a sequence: what its own log has to say of it,
+// Doubts says what has happened to the log that may concern a run, which begins at a sequence and was submitted at a time: what its own log has to say of it,
 // and what nobody has accepted yet.
-func (k *Keeper) Doubts(partition int, run string, first uint64) (due, open []steps.Damaged) {
+func (k *Keeper) Doubts(partition int, run string, first uint64, submitted time.Time) (due, open []steps.Damaged) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for i := range k.found {
 		d := &k.found[i]
-		if d.Partition != partition || !d.affects(run, first) {
+		if d.Partition != partition || !d.affects(run, first, submitted) {
 			continue
 		}
-		e, calls := d.tell(run, first), d.Calls
+		e, calls := d.tell(run, first, submitted), d.Calls
 		n := slices.IndexFunc(d.Choices, func(c Choice) bool { return slices.Contains(c.Runs, run) })
 		if n >= 0 {
 			c := d.Choices[n]

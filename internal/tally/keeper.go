@@ -33,6 +33,8 @@ type Keeper struct {
 	lossy  bool
 	boot   string
 
+	answered uint64 // revision of the last request for a look, see trust
+
 	looking sync.Mutex // who has it looks at the log, or accepts all that a look has found
 	writing sync.Mutex // who has it changes what was found
 
@@ -213,45 +215,6 @@ func (k *Keeper) learn(ctx context.Context) error {
 	}
 	k.found = k.found.with(there)
 	return nil
-}
-
-// keep looks at all partitions, and tells other processes, now and then, that somebody has.
-func (k *Keeper) keep(ctx context.Context, tell bool) error {
-	k.looking.Lock()
-	defer k.looking.Unlock()
-	conn := k.bus.ConnectedAt()
-	if err := k.look(ctx, tell); err != nil {
-		return err
-	}
-	if first := k.lookedOver(conn); first || tell {
-		return k.shelf.put(ctx, lookedKey, []byte("looked"))
-	}
-	return nil
-}
-
-// trust takes over what the process that keeps the tally has found, and that it has looked since this one is connected.
-func (k *Keeper) trust(ctx context.Context) error {
-	conn := k.bus.ConnectedAt()
-	at, err := k.shelf.looked(ctx)
-	if err != nil {
-		return err
-	}
-	if err := k.learn(ctx); err != nil {
-		return err
-	}
-	if at.After(conn.Add(time.Second)) { // clocks may differ by a little
-		k.lookedOver(conn)
-	}
-	return nil
-}
-
-// lookedOver notes over which connection the log was looked at; true if that is news.
-func (k *Keeper) lookedOver(conn time.Time) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	news := !k.safe.Equal(conn)
-	k.safe = conn
-	return news
 }
 
 // Safe reports whether the log has been looked at over the present connection. What was found then, [Keeper.Doubts] says.

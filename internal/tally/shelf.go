@@ -16,6 +16,7 @@ const (
 	leaseKey  = "lease"
 	damageKey = "damage"
 	lookedKey = "looked"
+	askedKey  = "asked" // by who does not keep the tally, and has to know whether the log was looked at
 	leaving   = "leaving."
 )
 
@@ -69,6 +70,16 @@ func (s shelf) looked(ctx context.Context) (time.Time, error) {
 	}
 	it, _, err := b.Get(ctx, lookedKey)
 	return it.Time, err
+}
+
+// asked is the revision under which somebody has asked last for a look; 0 where nobody has.
+func (s shelf) asked(ctx context.Context) (uint64, error) {
+	b, err := s.bucket(ctx)
+	if err != nil {
+		return 0, err
+	}
+	it, _, err := b.Get(ctx, askedKey)
+	return it.Revision, err
 }
 
 func (s shelf) put(ctx context.Context, key string, value []byte) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"belay/internal/bus"
 )
@@ -40,7 +41,7 @@ func TestAMachineThatWentDown(t *testing.T) {
 		killed()
 	}
 	d := begin("b", true)[0]
-	due, open := w.keeper.Doubts(0, "run-1", 1)
+	due, open := w.keeper.Doubts(0, "run-1", 1, time.Now())
 	if d.Kind != Unsynced || !strings.Contains(d.Text(), "this machine went down") || len(due) != 0 || len(open) != 1 {
 		t.Errorf("%s: %v, %v", d.Text(), due, open)
 	}
