@@ -319,6 +319,9 @@ func (k *Keeper) goOnScrubbing(ctx context.Context, t *part) error {
 		if !s.began.IsZero() && time.Since(s.began) < k.scrub {
 			return nil
 		}
+		if err := k.shelf.forgetLeft(ctx, t.p, time.Now().Add(-leavingKept)); err != nil {
+			return err
+		}
 		s.began, s.next = time.Now(), 1
 	}
 	share := uint64(float64(t.book.UpTo)*float64(lookEvery)/float64(k.scrub/2)) + page

@@ -125,3 +125,21 @@ func (s shelf) left(ctx context.Context, p int) (map[owner]bool, error) {
 	}
 	return all, nil
 }
+
+// leavingKept is how long an announced removal is remembered; it is done right after.
+const leavingKept = 24 * time.Hour
+
+// forgetLeft forgets removals from a partition that were announced before a time.
+func (s shelf) forgetLeft(ctx context.Context, p int, before time.Time) error {
+	b, err := s.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	items, err := b.Under(ctx, leaving+strconv.Itoa(p)+".")
+	for _, it := range items {
+		if err == nil && it.Time.Before(before) {
+			err = b.DeleteRevision(ctx, it.Key, it.Revision)
+		}
+	}
+	return err
+}

@@ -28,3 +28,21 @@ func TestWhoKeepsNoTally(t *testing.T) {
 		t.Error("it does not hear that the log was looked at")
 	}
 }
+
+// TestAnnouncedRemovals are forgotten once they are long over, and not before.
+func TestAnnouncedRemovals(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	names := w.bus.Names()
+	if err := Leave(t.Context(), w.bus, 0, names.LogOf(0, "run-7")); err != nil {
+		t.Fatal(err)
+	}
+	for n, before := range []time.Time{time.Now().Add(-leavingKept), time.Now().Add(time.Minute)} {
+		if err := w.keeper.shelf.forgetLeft(t.Context(), 0, before); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := w.keeper.shelf.left(t.Context(), 0); err != nil || len(left) != 1-n {
+			t.Errorf("%d are left: %v", len(left), err)
+		}
+	}
+}
