@@ -35,7 +35,7 @@ type CanaryOptions struct {
 type Trouble struct {
 	Streams []string  // that are known to take none
 	Since   time.Time // of the first write that was not confirmed
-	Good    time.Time // when the last one was; zero = not known
+	Good    time.Time // when the last one to them was; zero = not known
 	Full    bool      // the server says that there is no room
 }
 
@@ -231,10 +231,8 @@ func (c *Canary) all() Trouble {
 		if t.Since.IsZero() || since.Before(t.Since) {
 			t.Since = since
 		}
-	}
-	if t.Good.IsZero() {
 		for _, w := range writes {
-			if slices.Contains(t.Streams, w.Stream) && w.Good.After(t.Good) {
+			if w.Stream == stream && w.Good.After(t.Good) {
 				t.Good = w.Good
 			}
 		}

@@ -81,7 +81,7 @@ func TestNoRoomIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = becomes(t, c, func(err error) bool { return errors.Is(err, ErrNoWrites) })
-	for _, word := range []string{"there is no room", stream, "last good write: at 20", "max_file_store"} {
+	for _, word := range []string{"there has been no room since 20", stream, "the last good one was at 20", "max_file_store"} {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("%q is not in: %v", word, err)
 		}
@@ -102,7 +102,7 @@ func TestWritesWithoutAnAnswer(t *testing.T) {
 	stream := b.Names().RunsStream(1)
 	b.wrote(stream, time.Now().Add(time.Millisecond), b.ConnectedAt(), errTimeout)
 	err := c.Ready()
-	if !errors.Is(err, ErrNoWrites) || !strings.Contains(err.Error(), "writes get no answer") || !strings.Contains(err.Error(), "then restart it") {
+	if !errors.Is(err, ErrNoWrites) || !strings.Contains(err.Error(), "writes have got no answer") || !strings.Contains(err.Error(), "then restart it") {
 		t.Errorf("%v", err)
 	}
 	if c.Trouble(stream) == nil || c.Trouble(b.Names().RunsStream(0)) != nil {

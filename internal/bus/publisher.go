@@ -38,6 +38,7 @@ type publisher struct {
 	mu      sync.Mutex
 	waiting []item
 	flying  bool
+	flew    time.Time // when the group in flight was sent
 	closing bool
 	landed  chan struct{} // closed when closing and nothing flies any more
 }
@@ -111,6 +112,7 @@ func (p *publisher) next(most int) []item {
 		}
 		n++
 	}
+	p.flew = time.Now()
 	group := p.waiting[:n:n]
 	p.waiting = p.waiting[n:]
 	if len(p.waiting) == 0 {
@@ -123,7 +125,7 @@ func (p *publisher) next(most int) []item {
 func (p *publisher) close() {
 	p.mu.Lock()
 	p.closing = true
-	idle := !p.flying
+	idle := !p.flying || time.Since(p.flew) > closeWait // whoever waited for that has given up
 	p.mu.Unlock()
 	if idle {
 		return

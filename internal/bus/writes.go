@@ -105,8 +105,11 @@ func troubleOf(all []Writes) (t Trouble) {
 		if w.Since.IsZero() {
 			continue
 		}
+		if w.Good.After(t.Good) {
+			t.Good = w.Good
+		}
 		if t.Streams = append(t.Streams, w.Stream); t.Since.IsZero() || w.Since.Before(t.Since) {
-			t.Since, t.Good = w.Since, w.Good
+			t.Since = w.Since
 		}
 		t.Full = t.Full && w.Full
 	}
@@ -114,15 +117,15 @@ func troubleOf(all []Writes) (t Trouble) {
 }
 
 func (t Trouble) error() error {
-	why := "writes get no answer"
+	why := "writes have got no answer"
 	if t.Full {
-		why = "there is no room"
+		why = "there has been no room"
 	}
-	good := "none is known here"
+	good := ""
 	if !t.Good.IsZero() {
-		good = "at " + clock(t.Good)
+		good = ", the last good one was at " + clock(t.Good)
 	}
-	return fmt.Errorf("%w: %s since %s (%s); last good write: %s", ErrNoWrites, why, clock(t.Since), strings.Join(t.Streams, ", "), good)
+	return fmt.Errorf("%w: %s since %s (%s)%s", ErrNoWrites, why, clock(t.Since), strings.Join(t.Streams, ", "), good)
 }
 
 func clock(at time.Time) string { return at.UTC().Format(time.RFC3339) }

@@ -73,6 +73,7 @@ var codes = []struct {
 }{
 	{"no_escalation", ErrNoEscalation}, {"not_allowed", ErrNotAllowed}, {"sign_in", ErrSignIn}, {"forbidden", people.ErrForbidden}, {"decided", ErrDecidedBefore},
 	{"invalid", ErrInvalid}, {"changed", ErrChanged}, {"claimed", ErrClaimed}, {"approved", ErrApproved},
+	{"uncertain", bus.ErrUncertain}, {"no_writes", bus.ErrNoWrites}, {"full", bus.ErrFull},
 }
 
 // Code returns the name of an error of [Desk.Act] between processes; "internal" if the caller can do nothing about it.

@@ -19,7 +19,7 @@ const (
 	leastRoom  = 1 << 20
 	probeSize  = 64 << 10
 	firstPause = time.Second
-	mostPause  = 5 * time.Second
+	mostPause  = 2 * time.Second
 	helped     = 30 * time.Second // a start after which nothing failed for so long
 )
 

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"belay/internal/access"
+	"belay/internal/bus"
 	"belay/internal/cli"
 	"belay/internal/people"
 	"belay/internal/text"
@@ -55,6 +56,9 @@ func (a *app) tokenCreate() *cobra.Command {
 					want.Expires = time.Now().Add(expires).UTC().Truncate(time.Second)
 				}
 				secret, made, err := tokens.Make(c.Context(), want, time.Now())
+				if errors.Is(err, bus.ErrUncertain) || errors.Is(err, bus.ErrFull) {
+					return err
+				}
 				if err != nil {
 					return cli.WithCode(cli.ExitInvalid, err)
 				}
