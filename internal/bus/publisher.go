@@ -68,7 +68,7 @@ func (p *publisher) add(it item) {
 	}
 	p.waiting = append(p.waiting, it)
 	if !p.flying {
-		p.flying = true
+		p.flying, p.flew = true, time.Now()
 		go p.fly()
 	}
 }

@@ -7,18 +7,22 @@ import (
 	"belay/internal/bus"
 )
 
-// startCanary begins to prove that the server stores what it is given.
+// startCanary begins to prove that the server stores what it is given, where that was asked for. What the server in this process says
+// itself is known in any case.
 func (e *Engine) startCanary(o Options) {
-	if o.Canary == "" {
+	if o.Canary == "" && e.Server == nil {
 		return
 	}
 	c := bus.CanaryOptions{Kind: o.Canary, Log: o.Dispatch != nil, Logger: e.logger}
 	if e.Server != nil {
 		c.Advice, c.Failed = e.advice, e.Server.Failed
 	}
-	e.Canary = bus.NewCanary(e.Bus, c)
-	e.Runs.Trouble = e.Canary.Trouble
-	e.part(e.Canary.Run)
+	canary := bus.NewCanary(e.Bus, c)
+	e.Runs.Trouble = canary.Trouble
+	if o.Canary != "" {
+		e.Canary = canary
+		e.part(canary.Run)
+	}
 }
 
 // advice is what to do where the server in this process takes no writes.
@@ -46,10 +50,10 @@ func (e *Engine) reopened(ctx context.Context) error {
 
 // storeTrouble is for whoever asks this process why nothing is stored; empty while there is nothing to say.
 func (e *Engine) storeTrouble() string {
-	if e.Canary == nil {
+	if e.Runs.Trouble == nil {
 		return ""
 	}
-	if err := e.Canary.Trouble(""); err != nil {
+	if err := e.Runs.Trouble(""); err != nil {
 		return err.Error()
 	}
 	return ""

@@ -108,7 +108,6 @@ func (a *app) embeddedOptions(dir string, c carry) engine.Options {
 	o.People = &engine.PeopleOptions{Keys: keysDir(dir), Index: indexDir(dir), Tally: tallyDir(dir, ""), Checkpoints: checkpointsFile(dir, ""), Notifier: &notify.Service{}}
 	if c.dispatch {
 		o.Dispatch = &dispatch.Options{Name: "embedded", Observer: a.observer(logger)}
-		o.Canary = canaryKind
 	}
 	if c.tools != nil {
 		o.Worker = &engine.WorkerOptions{
