@@ -61,7 +61,7 @@ func (d *doing) run(ctx context.Context) (done, error) {
 	fault := d.try(ctx, first)
 	if fault == nil {
 		d.keep()
-		now := time.Now()
+		now := d.now()
 		return done{rung: d.rungs[0].name, attempts: []belaytype.Attempt{{
 			Rung: d.rungs[0].name, Try: 1, Worker: doWorker, State: belaytype.AttemptSucceeded, Queued: d.began, Started: &d.began, Ended: &now, Took: belaytype.Duration(now.Sub(d.began)),
 		}}}, nil
@@ -75,12 +75,15 @@ func (d *doing) run(ctx context.Context) (done, error) {
 			return d.end(ctx, m, fault)
 		}
 		m = next[0]
-		if !sleep(ctx, time.Until(m.NotBefore)) {
+		if !sleep(ctx, m.NotBefore.Sub(d.now())) {
 			return d.end(ctx, m, fault)
 		}
 		fault = d.try(ctx, m)
 	}
 }
+
+// now is when the call began and what has passed since then, so that a clock that is set meanwhile changes nothing.
+func (d *doing) now() time.Time { return d.began.Add(time.Since(d.began)) }
 
 // sleep waits, and reports false if ctx ended first.
 func sleep(ctx context.Context, wait time.Duration) bool {
@@ -100,7 +103,7 @@ func sleep(ctx context.Context, wait time.Duration) bool {
 // try executes one attempt, as a worker executes a Go handler; nil means that it succeeded.
 func (d *doing) try(ctx context.Context, m steps.StepMessage) *steps.Fault {
 	r := &d.rungs[m.Rung]
-	d.tried = time.Now()
+	d.tried = d.now()
 	if m.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(m.Timeout))
@@ -108,7 +111,7 @@ func (d *doing) try(ctx context.Context, m steps.StepMessage) *steps.Fault {
 	}
 	if !m.Deadline.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, m.Deadline)
+		ctx, cancel = context.WithTimeout(ctx, m.Deadline.Sub(d.now()))
 		defer cancel()
 	}
 	ctx = context.WithValue(ctx, callKey{}, &Call{Attempt: Attempt{Rung: r.name, Try: m.Try, Key: d.id}})
@@ -190,7 +193,7 @@ func (d *doing) outcome(m steps.StepMessage, f *steps.Fault) {
 	} else {
 		d.apply(steps.Started{Attempt: m.Attempt, Worker: doWorker}, d.tried)
 	}
-	now := time.Now()
+	now := d.now()
 	took := steps.Duration(now.Sub(d.tried))
 	if f == nil {
 		d.apply(steps.Succeeded{Attempt: m.Attempt, Worker: doWorker, Output: json.RawMessage("null"), Took: took}, now)

@@ -67,8 +67,11 @@ func OpenTokens(ctx context.Context, b *bus.Bus) (*Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tokens{bucket: bucket, known: map[string]stored{}, news: make(chan struct{}), now: time.Now}, nil
+	return &Tokens{bucket: bucket, known: map[string]stored{}, news: make(chan struct{}), now: bucket.Now}, nil
 }
+
+// Now is the time by which tokens expire: the server's, so that every dispatcher agrees.
+func (t *Tokens) Now() time.Time { return t.now() }
 
 // Watch keeps what is known current until ctx ends. Ready is called once, when all tokens are known; an error means that
 // this never came. When nothing more is heard later, trouble is told, and it listens anew.

@@ -131,12 +131,13 @@ func (p pinned) Check(_ context.Context, g steps.Grant) error {
 // Published are the keys in a bucket, where every dispatcher puts its own. Each check asks the server, so that revoking a
 // key has effect at once.
 type Published struct {
+	now  func() time.Time // the server's time
 	open func(ctx context.Context) (*bus.Bucket, error)
 }
 
 // NewPublished returns the keys in b's bucket, which is opened when it is needed.
 func NewPublished(b *bus.Bus) *Published {
-	return &Published{open: func(ctx context.Context) (*bus.Bucket, error) {
+	return &Published{now: b.Now, open: func(ctx context.Context) (*bus.Bucket, error) {
 		return b.Bucket(ctx, b.Names().KeysBucket(), "Belay: public keys that approvals are checked with")
 	}}
 }
@@ -201,7 +202,7 @@ func (s *Signer) PublishTo(ctx context.Context, p *Published) (PublicKey, error)
 	if err != nil {
 		return k, err
 	}
-	k.Made = time.Now().UTC().Truncate(time.Second)
+	k.Made = p.now().UTC().Truncate(time.Second)
 	if k.Host, err = os.Hostname(); err != nil {
 		k.Host = ""
 	}
@@ -240,7 +241,7 @@ func (p *Published) Revoke(ctx context.Context, id string) error {
 		return errors.Join(err, fmt.Errorf("there is no key %q: `dispatcher keys ls` lists them", id))
 	}
 	if k.Revoked.IsZero() { // if it is revoked already, it is still written again: being readable does not prove that it is stored
-		k.Revoked = time.Now().UTC().Truncate(time.Second)
+		k.Revoked = p.now().UTC().Truncate(time.Second)
 	}
 	body, err := json.Marshal(k)
 	if err != nil {

@@ -163,7 +163,7 @@ func (r *Recorder) Sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := r.signs.make(ctx, key, time.Now(), kept, r.Store)
+	text, err := r.signs.make(ctx, key, r.Bus.Now(), kept, r.Store)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ type Item struct {
 	Time     time.Time // of the last change, by the server's clock
 }
 
+// Now is the server's time, by which those who share the bucket compare the times that they keep in it.
+func (b *Bucket) Now() time.Time { return b.bus.Now() }
+
 // BucketOption says how a bucket is made.
 type BucketOption func(*jetstream.KeyValueConfig)
 

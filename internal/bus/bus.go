@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,6 +36,9 @@ type Bus struct {
 	published  published
 	proofs     proofs
 	writings   writings
+	clock      atomic.Pointer[Clock]               // the server's time
+	doubt      chan struct{}                       // has a value if that may be wrong
+	following  sync.Once                           // is it kept right
 	mend       func(stream, consumer string) error // see [SetupOptions.Mend]; nil = nothing can be mended
 
 	mu         sync.Mutex
@@ -43,7 +47,11 @@ type Bus struct {
 	publishers map[string]*publisher
 	closing    bool
 	server     string // id of the connected server process
-	moved      chan struct{}
+
+	timeMu sync.Mutex
+	wrong  bool // it was said that this machine's clock is wrong
+
+	moved chan struct{}
 }
 
 // Connect connects, or returns an error within the timeout.
@@ -58,7 +66,8 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		o.Prefix = wire.Default.Prefix
 	}
 	o.Patience = max(o.Patience, o.Timeout)
-	b := &Bus{patience: o.Patience, names: wire.Names{Prefix: o.Prefix}, timeout: o.Timeout, logger: o.Logger, publishers: map[string]*publisher{}, moved: make(chan struct{}, 1), foreign: o.Conn != nil, left: make(chan struct{})}
+	b := &Bus{patience: o.Patience, names: wire.Names{Prefix: o.Prefix}, timeout: o.Timeout, logger: o.Logger, publishers: map[string]*publisher{}, moved: make(chan struct{}, 1), foreign: o.Conn != nil, left: make(chan struct{}), doubt: make(chan struct{}, 1)}
+	b.clock.Store(&Clock{})
 	d := o.dial(ctx, b)
 	if d.err != nil {
 		return nil, d.err
@@ -214,6 +223,7 @@ func (b *Bus) reconnected(nc *nats.Conn) {
 	}
 	b.ConnectedAt()
 	b.noteServer()
+	b.doubtTime() // another server of a cluster may have another time
 	b.logger.Info("reconnected to NATS", "server", nc.ConnectedUrlRedacted())
 }
 

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -45,5 +46,32 @@ func TestAClockThatIsWrong(t *testing.T) {
 	}
 	if got := new(Clock).Latest(now); !got.Equal(now) {
 		t.Errorf("nobody was asked, and it is %v", got)
+	}
+}
+
+// TestALeaseIsByTheServersTime: whoever's machine is an hour wrong has it for no longer than others, and takes it from nobody.
+func TestALeaseIsByTheServersTime(t *testing.T) {
+	t.Parallel()
+	_, b := start(t, t.TempDir(), "")
+	bucket, err := b.Bucket(t.Context(), "leases", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	wrong := NewClock(now.Add(-time.Hour), now, now) // this machine is an hour ahead of the server
+	b.clock.Store(&wrong)
+	if ours, err := NewLease(bucket, "k", time.Minute).Renew(t.Context()); !ours || err != nil {
+		t.Fatal(ours, err)
+	}
+	var held leaseHolder
+	it, _, err := bucket.Get(t.Context(), "k")
+	if err == nil {
+		err = json.Unmarshal(it.Value, &held)
+	}
+	if left := held.Until.Sub(b.Now()); err != nil || left > time.Minute || left < 0 {
+		t.Errorf("it is held for %v by the server's time: %v", left, err)
+	}
+	if ours, err := NewLease(bucket, "k", time.Minute).Renew(t.Context()); ours || err != nil {
+		t.Errorf("another one takes it: %v %v", ours, err)
 	}
 }

@@ -40,10 +40,10 @@ func (l *Lease) Renew(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	var now leaseHolder
-	if ok && exactjson.Unmarshal(it.Value, &now) == nil && now.ID != l.me && time.Now().Before(now.Until) {
+	if ok && exactjson.Unmarshal(it.Value, &now) == nil && now.ID != l.me && l.bucket.Now().Before(now.Until) {
 		return false, nil
 	}
-	body, err := json.Marshal(leaseHolder{l.me, time.Now().Add(l.length)})
+	body, err := json.Marshal(leaseHolder{l.me, l.bucket.Now().Add(l.length)})
 	if err != nil {
 		return false, fmt.Errorf("store the lease: %w", err)
 	}

@@ -119,7 +119,7 @@ func (l *puller) finish() { l.end.Do(func() { close(l.ended) }) }
 func (l *puller) receive(m *nats.Msg) {
 	if m.Subject == l.inbox {
 		l.status(m)
-		l.heard.Store(time.Now().UnixNano())
+		l.heard.Store(uptime())
 		return
 	}
 	l.busy.Store(true)
@@ -128,7 +128,7 @@ func (l *puller) receive(m *nats.Msg) {
 	}
 	l.deliver(m)
 	l.handled(1)
-	l.heard.Store(time.Now().UnixNano())
+	l.heard.Store(uptime())
 	l.busy.Store(false)
 }
 
@@ -242,7 +242,7 @@ func (l *puller) watch(status chan nats.Status) {
 	defer l.nc.RemoveStatusListener(status)
 	tick := time.NewTicker(watchTick)
 	defer tick.Stop()
-	l.heard.Store(time.Now().UnixNano())
+	l.heard.Store(uptime())
 	for {
 		select {
 		case <-l.ended:
@@ -268,7 +268,7 @@ func (l *puller) watch(status chan nats.Status) {
 }
 
 func (l *puller) renew() {
-	l.heard.Store(time.Now().UnixNano())
+	l.heard.Store(uptime())
 	l.askAnew()
 }
 
@@ -279,5 +279,5 @@ func (l *puller) silent() bool {
 	l.mu.Lock()
 	asked := l.asked
 	l.mu.Unlock()
-	return asked == 0 || time.Since(time.Unix(0, l.heard.Load())) > 2*l.pull.Heartbeat+watchTick
+	return asked == 0 || time.Duration(uptime()-l.heard.Load()) > 2*l.pull.Heartbeat+watchTick
 }

@@ -25,7 +25,12 @@ type streamInfo struct {
 }
 
 func (b *Bus) streamInfo(ctx context.Context, stream, filter string, offset int) (streamInfo, error) {
-	return ask[streamInfo](ctx, b, "STREAM.INFO."+stream, map[string]any{"subjects_filter": filter, "offset": offset})
+	asked := time.Now()
+	info, err := ask[streamInfo](ctx, b, "STREAM.INFO."+stream, map[string]any{"subjects_filter": filter, "offset": offset})
+	if err == nil {
+		b.noteTime(info.Now, asked)
+	}
+	return info, err
 }
 
 // LastSeq returns the last sequence of a log partition.

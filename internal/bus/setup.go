@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -51,6 +52,7 @@ func (b *Bus) Setup(ctx context.Context, o SetupOptions) error {
 		return err
 	}
 	b.partitions = o.Partitions
+	b.keepTime()
 	return errors.Join(drift...)
 }
 
@@ -83,6 +85,7 @@ func (b *Bus) Open(ctx context.Context) error {
 		return err
 	}
 	b.partitions = n
+	b.keepTime()
 	var wrong []error
 	for _, want := range b.streams(SetupOptions{Partitions: n}) {
 		s, err := b.stream(ctx, want.Name)
@@ -101,12 +104,13 @@ func (b *Bus) Open(ctx context.Context) error {
 }
 
 func (b *Bus) storedPartitions(ctx context.Context) (int, error) {
-	name := b.names.RunsStream(0)
+	name, asked := b.names.RunsStream(0), time.Now()
 	s, err := b.stream(ctx, name)
 	if err != nil {
 		return 0, fmt.Errorf("stream %s: %w", name, err)
 	}
 	b.noteLog(s.CachedInfo().Config)
+	b.noteTime(s.CachedInfo().TimeStamp, asked)
 	text := s.CachedInfo().Config.Metadata[wire.MetaPartitions]
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {

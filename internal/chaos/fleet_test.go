@@ -154,6 +154,15 @@ func (f *fleet) kill(m member) {
 	<-p.ended
 }
 
+// stop has a process end as it does when it is asked to; it is started again at once.
+func (f *fleet) stop(m member) {
+	f.mu.Lock()
+	p := f.procs[m]
+	f.mu.Unlock()
+	_ = p.Process.Signal(syscall.SIGTERM)
+	<-p.ended
+}
+
 // freeze stops a process for longer than the ack wait, and lets it go on as if nothing had been.
 func (f *fleet) freeze(m member, d time.Duration) {
 	f.mu.Lock()

@@ -58,7 +58,7 @@ func (a *App) ListCut(head []any, rows [][]any, cut func(s string, n int) string
 
 // Ago says how long ago t was; beyond two days it is the date.
 func Ago(t time.Time) string {
-	d := time.Since(t)
+	d := Now().Sub(t)
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds ago", int(d.Seconds()))

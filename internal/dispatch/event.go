@@ -23,7 +23,7 @@ func (p *partition) handle(d bus.Delivery) {
 	fresh := d.Count == 1 && d.Seq > p.note && d.Seq > p.delivered
 	p.delivered = max(p.delivered, d.Seq)
 	if fresh {
-		p.clock.learn(d.Time)
+		p.Bus.Arrived(d.Time)
 	}
 	p.Received(p.p, d.Entry)
 	if d.Subject == p.names.Seal(p.p) {

@@ -36,11 +36,11 @@ func (p *partition) clean(ctx context.Context) error {
 	if here, err := p.pinnedHere(ctx); err != nil || !here {
 		return err
 	}
-	_, err := p.upTo(ctx, wire.KindResult, 0, time.Now().Add(-p.Retention), func(run string, e bus.Entry) error {
+	_, err := p.upTo(ctx, wire.KindResult, 0, p.Bus.Now().Add(-p.Retention), func(run string, e bus.Entry) error {
 		return p.cleanRun(ctx, run, e.Subject)
 	})
 	if err == nil {
-		p.marksSeen, err = p.upTo(ctx, wire.KindClock, p.marksSeen, time.Now().Add(-min(markKept, p.Retention)), func(run string, e bus.Entry) error {
+		p.marksSeen, err = p.upTo(ctx, wire.KindClock, p.marksSeen, p.Bus.Now().Add(-min(markKept, p.Retention)), func(run string, e bus.Entry) error {
 			if !runlog.IsRemovalMark(e) {
 				return nil
 			}
@@ -101,7 +101,7 @@ func (p *partition) mark(ctx context.Context, run string) (subject string, err e
 
 func (p *partition) cleanRun(ctx context.Context, run, resultSubject string) error {
 	end, ok, err := p.Bus.Last(ctx, p.stream(), resultSubject)
-	if err != nil || !ok || time.Since(end.Time) < p.Retention {
+	if err != nil || !ok || p.Bus.Now().Sub(end.Time) < p.Retention {
 		return err
 	}
 	subjects, err := p.Bus.Subjects(ctx, p.stream(), p.names.LogOf(p.p, run))

@@ -33,7 +33,6 @@ type partition struct {
 	reads   int    // logs being read
 	toRead  []*run // runs whose log is to be read
 	later   []redo // runs to be read later, after a failure
-	clock   clock
 	due     schedule
 	unsaved []unsaved // timers that may have to be made durable
 
@@ -157,7 +156,6 @@ func (p *partition) newPin(pin string) {
 	p.forgetAll()
 	p.listed = nil
 	p.pinned, p.pin, p.delivered, p.note = true, pin, 0, math.MaxUint64
-	p.clock = clock{}
 	go p.noteHead(pin)
 	select {
 	case p.takenOver <- struct{}{}:

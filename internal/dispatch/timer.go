@@ -66,7 +66,7 @@ func (p *partition) fireDue(now time.Time) time.Time {
 		if r == nil {
 			return time.Time{}
 		}
-		if at := p.clock.local(r.timer.at); at.After(now) {
+		if at := p.here(r.timer.at); at.After(now) {
 			return at
 		}
 		p.due.remove(r)
@@ -87,11 +87,11 @@ func (p *partition) fire(r *run, now time.Time) {
 		return
 	case w.Timer.IsZero():
 		return
-	case p.clock.local(w.Timer).After(now):
+	case p.here(w.Timer).After(now):
 		p.arm(r, w.Timer)
 		return
 	case t.rest.After(now):
-		p.due.put(r, p.clock.logged(t.rest))
+		p.due.put(r, p.logged(t.rest))
 		return
 	}
 	t.repeat(w.Timer, now)
@@ -99,7 +99,7 @@ func (p *partition) fire(r *run, now time.Time) {
 		crashpoint.At(crashpoint.TimerFired)
 		if err != nil && !r.gone {
 			p.complain(r.id, err)
-			p.due.put(r, p.clock.logged(time.Now().Add(retryAfter)))
+			p.due.put(r, p.logged(time.Now().Add(retryAfter)))
 		}
 	})
 }

@@ -51,7 +51,7 @@ type Unserved struct {
 	Tool, Rung string    // of the tools file
 	Steps      uint64    // in the queue
 	Since      time.Time // since when, without interruption
-	Asks       time.Time // when their runs ask people
+	Asks       time.Time // when their runs ask people; both are times of the server, and in this process's list of this process
 }
 
 // missing are the rungs that no worker serves, as they were last seen.
@@ -77,9 +77,10 @@ func (d *Dispatcher) Unserved() []Unserved {
 	d.missing.mu.Lock()
 	defer d.missing.mu.Unlock()
 	var list []Unserved
+	clock := d.Bus.Clock()
 	for _, u := range d.missing.list {
 		if u.Steps > 0 {
-			list = append(list, *u)
+			list = append(list, Unserved{Tool: u.Tool, Rung: u.Rung, Steps: u.Steps, Since: clock.Now(u.Since), Asks: clock.Now(u.Asks)})
 		}
 	}
 	slices.SortFunc(list, func(a, b Unserved) int { return cmp.Or(cmp.Compare(a.Tool, b.Tool), cmp.Compare(a.Rung, b.Rung)) })

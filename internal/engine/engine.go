@@ -214,7 +214,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	}
 	e.Desk = handoff.NewDesk(e.Runs, dlq.New(e.Bus), claims, signer)
 	e.Desk.Proofs, e.Desk.RequireProof = approval.NewPublished(e.Bus), o.RequireProof
-	e.Prove = func(run string, s *steps.Submitted) error { return signer.Prove(run, s, time.Now()) }
+	e.Prove = func(run string, s *steps.Submitted) error { return signer.Prove(run, s, e.Bus.Now()) }
 	e.Redrives = handoff.NewRedrives(e.Bus, e.Desk)
 	e.part(e.Redrives.Run)
 	e.People = e.Desk
@@ -350,6 +350,9 @@ func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bo
 	}
 	if o.Logger == nil {
 		o.Logger = e.logger
+	}
+	if o.Injector != nil {
+		o.Injector.GoBy(e.Bus.Now)
 	}
 	w, missing, err := worker.Open(ctx, o.Options, o.Tools, o.Box)
 	if err != nil {

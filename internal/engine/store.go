@@ -30,7 +30,7 @@ func (e *Engine) AcceptDamage(ctx context.Context, who people.Actor, v tally.Ver
 		if d.Accepted.IsZero() {
 			id += fmt.Sprint("/", len(d.Choices))
 		}
-		rec := audit.Record{ID: id, At: time.Now().UTC(), Who: who.Name, Via: who.Via, Token: who.Token, Action: "accept damage", On: d.ID, Reason: v.Reason, Effect: d.Text() + "; " + v.Text()}
+		rec := audit.Record{ID: id, At: e.Bus.Now(), Who: who.Name, Via: who.Via, Token: who.Token, Action: "accept damage", On: d.ID, Reason: v.Reason, Effect: d.Text() + "; " + v.Text()}
 		if err := audit.New(e.Bus).Append(ctx, rec); err != nil {
 			e.logger.Warn("an act is not in the audit trail", "act", rec.Action, "on", d.ID, "by", who.Name, "error", err)
 		}
@@ -47,7 +47,7 @@ func (e *Engine) DeclareRestored(ctx context.Context, who people.Actor, dir, why
 	}
 	found, err := k.Declare(ctx, who.Name, why)
 	for _, d := range found {
-		rec := audit.Record{ID: "damage/" + d.ID + "/restored", At: time.Now().UTC(), Who: who.Name, Via: who.Via, Action: "declare restored", On: d.ID, Reason: why, Effect: d.Text()}
+		rec := audit.Record{ID: "damage/" + d.ID + "/restored", At: e.Bus.Now(), Who: who.Name, Via: who.Via, Action: "declare restored", On: d.ID, Reason: why, Effect: d.Text()}
 		if err := audit.New(e.Bus).Append(ctx, rec); err != nil {
 			return found, fmt.Errorf("it is noted, and not in the audit trail: %w", err)
 		}

@@ -31,6 +31,7 @@ const InboxDescription = "Belay: who is at which escalation"
 // Claims are what people do about open items beside deciding them: who has claimed and who is assigned each, and their
 // notes. They are in a bucket and are changed by compare-and-set. No decision depends on them.
 type Claims struct {
+	now     func() time.Time // the server's time
 	open    func(ctx context.Context) (*bus.Bucket, error)
 	settled func(ctx context.Context) (*bus.Bucket, error) // of items that are not open any more
 }
@@ -38,6 +39,7 @@ type Claims struct {
 // NewClaims returns the claims in b's bucket, which is opened when it is first needed.
 func NewClaims(b *bus.Bus) *Claims {
 	return &Claims{
+		now: b.Now,
 		open: func(ctx context.Context) (*bus.Bucket, error) {
 			return b.Bucket(ctx, b.Names().InboxBucket(), InboxDescription)
 		},

@@ -27,7 +27,7 @@ type Desk struct {
 	Open   *dlq.Queue       // which questions are open, for lists
 	Claims *Claims          // what people do about them beside deciding
 	Signer Signer           // nil where nothing is decided
-	Now    func() time.Time // decides which claims still count
+	Now    func() time.Time // decides which claims still count, and is what approvals are signed with: the server's time
 	Proofs Proofs           // checks who submitted a run; nil = nobody does, and no submitter is proven
 	// RequireProof refuses an approval under the rule not_submitter where who submitted the run is not proven. Without it
 	// such an approval counts, and whoever gives it, the log and the audit trail say what nobody has checked.
@@ -40,7 +40,7 @@ type Desk struct {
 
 // NewDesk is a desk that reads and writes through b's streams.
 func NewDesk(runs *runlog.Log, escalations *dlq.Queue, claims *Claims, signer Signer) *Desk {
-	return &Desk{Runs: runs, Open: escalations, Claims: claims, Signer: signer, Now: time.Now}
+	return &Desk{Runs: runs, Open: escalations, Claims: claims, Signer: signer, Now: claims.now}
 }
 
 // Done is what came of an act about an escalation.

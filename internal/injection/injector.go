@@ -25,6 +25,16 @@ type Injector struct {
 	counts  map[string]uint64
 }
 
+// GoBy has the injector go by another clock: the server's, once it is known, by which people's orders end. Its own orders last as
+// long as they did.
+func (in *Injector) GoBy(now func() time.Time) {
+	shift := now().Sub(in.now())
+	for i := range in.own {
+		in.own[i].Made, in.own[i].Until = in.own[i].Made.Add(shift), in.own[i].Until.Add(shift)
+	}
+	in.now = now
+}
+
 // NewInjector makes an injector; own are the orders of the settings file. Now is the worker's clock.
 func NewInjector(own []Order, now func() time.Time, logger *slog.Logger) *Injector {
 	return &Injector{own: own, now: now, logger: logger, refused: map[string]bool{}, counts: map[string]uint64{}}

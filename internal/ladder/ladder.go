@@ -188,7 +188,7 @@ func (b *builder) openCache(ctx context.Context) {
 		return
 	}
 	store := cache.NewLazy(b.openEvery, func(ctx context.Context) (cache.Store, error) {
-		return cache.OpenBucket(ctx, b.Bus.JetStream(), cache.BucketOptions{Name: b.Bus.Names().CacheBucket(), Replicas: b.Bus.Replicas()})
+		return cache.OpenBucket(ctx, b.Bus.JetStream(), cache.BucketOptions{Name: b.Bus.Names().CacheBucket(), Replicas: b.Bus.Replicas(), Now: b.Bus.Now})
 	})
 	if _, err := store.Open(ctx); err != nil {
 		b.Logger.Warn("cache rungs have no results until their bucket can be opened; everything else is served", "error", err)

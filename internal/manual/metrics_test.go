@@ -56,6 +56,7 @@ var metrics = sync.OnceValue(func() map[string]bool {
 	})
 	observe.RegisterStore(d, func() observe.Store { return observe.Store{} })
 	observe.RegisterDisk(d, func() observe.Disk { return observe.Disk{} })
+	observe.RegisterClock(d, func() observe.Clock { return observe.Clock{} })
 	d.names["belay_build_info"] = true // of every registry
 	return d.names
 })
@@ -190,6 +191,7 @@ func metricsPage(t *testing.T) string {
 	observe.RegisterDisk(in("dispatcher"), func() observe.Disk { return observe.Disk{} })
 	observe.NewNoticeMetrics(in("dispatcher"), nil, nil)
 	observe.NewAttemptMetrics(in("worker"))
+	observe.RegisterClock(in("both"), func() observe.Clock { return observe.Clock{} })
 	families, err := observe.NewRegistry("x").Gather()
 	if err != nil {
 		t.Fatal(err)

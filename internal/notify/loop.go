@@ -76,6 +76,11 @@ func newLoop(ctx context.Context, o Options) (*loop, error) {
 		return nil, err
 	}
 	l := &loop{Options: o, memory: m, wake: make(chan struct{}, 1), flights: map[string]*outgoing{}}
+	for _, c := range o.Channels {
+		if signs, ok := c.(interface{ goBy(func() time.Time) }); ok {
+			signs.goBy(o.Bus.Now)
+		}
+	}
 	l.lease = bus.NewLease(m.bucket, leaderKey, leaseTerm)
 	l.sender = NewSender(o.Channels, l.reported, o.Logger)
 	return l, nil
@@ -135,7 +140,7 @@ func (l *loop) round(ctx context.Context) (next time.Duration, err error) {
 	if err != nil {
 		return retryPause, err
 	}
-	now := time.Now()
+	now := l.Bus.Now()
 	due := l.Policy.Look(items, sent, now)
 	for _, n := range due.Notices {
 		l.mu.Lock()
@@ -148,7 +153,7 @@ func (l *loop) round(ctx context.Context) (next time.Duration, err error) {
 	}
 	next = leaseTerm / 3
 	if !due.Next.IsZero() {
-		next = min(next, max(0, time.Until(due.Next)))
+		next = min(next, max(0, due.Next.Sub(now)))
 	}
 	return next, nil
 }

@@ -20,7 +20,7 @@ type Asker struct {
 
 // Of says what run s waits for, and what will happen if nobody acts.
 func (a Asker) Of(ctx context.Context, s *steps.State) (view.Why, error) {
-	now := time.Now()
+	now := a.Bus.Now()
 	if s.Status().Ended() {
 		return view.WhyOf(s, view.Foresight{Now: now}), nil
 	}

@@ -22,6 +22,7 @@ type Queue struct {
 type Open struct {
 	ByKind map[steps.EscalationKind]int // how many escalations are open; kinds without one may be missing
 	Oldest time.Time                    // when the oldest of them was opened; zero = none is open
+	Now    time.Time                    // at the server, whose time Oldest is
 }
 
 // Sources are asked when metrics are scraped.
@@ -105,7 +106,7 @@ func (c *queueCollector) read() []prometheus.Metric {
 	gauge(c.up, 1)
 	age := 0.0
 	if !open.Oldest.IsZero() {
-		age = max(0, time.Since(open.Oldest).Seconds())
+		age = max(0, open.Now.Sub(open.Oldest).Seconds())
 	}
 	gauge(c.oldest, age)
 	for _, kind := range steps.EscalationKinds() {

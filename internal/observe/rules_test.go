@@ -114,5 +114,6 @@ func labelled() map[string][]string {
 	})
 	RegisterStore(c, func() Store { return Store{} })
 	RegisterDisk(c, func() Disk { return Disk{} })
+	RegisterClock(c, func() Clock { return Clock{} })
 	return c.names
 }

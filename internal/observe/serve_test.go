@@ -80,7 +80,7 @@ func TestSourcesAreAskedSparingly(t *testing.T) {
 			return []Queue{{Tool: "pay", Rung: "primary", Pending: 3, InFlight: 2, Pulls: 1}}, nil
 		},
 		Open: func(context.Context) (Open, error) {
-			return Open{ByKind: map[steps.EscalationKind]int{steps.KindUnknown: 4}, Oldest: time.Now().Add(-time.Hour)}, nil
+			return Open{ByKind: map[steps.EscalationKind]int{steps.KindUnknown: 4}, Oldest: time.Now().Add(-time.Hour), Now: time.Now()}, nil
 		},
 	})
 	values := gauges(t, r)

@@ -34,7 +34,7 @@ type part struct {
 
 	reading sync.Mutex   // who has it brings the rows up to date
 	file    *file        // nil where none is kept
-	scan    atomic.Int64 // when the scan in progress began, in nanoseconds; 0 = there is none
+	scan    atomic.Int64 // when the scan in progress began, in nanoseconds since born; 0 = there is none
 	checked time.Time    // when the connection was made over which the log was found to be the one that the rows are of
 
 	mu   sync.RWMutex
@@ -211,7 +211,7 @@ func (x *Index) follow(ctx context.Context, t *part, kind string, at *point, not
 		keep(page)
 	}
 	if err == nil && more {
-		t.scan.Store(time.Now().UnixNano())
+		t.scan.Store(int64(time.Since(born)))
 		defer t.scan.Store(0)
 		page = page[:0]
 		err = x.bus.Scan(ctx, t.stream, subject, at.seq, func(e bus.Entry) {
@@ -348,10 +348,13 @@ func (x *Index) placeOf(id string) (runlog.Ref, error) {
 	return runlog.Ref{ID: id, At: t.rows.all[i].at}, nil
 }
 
+// born is when this process began: what passes from then on does not depend on a clock that can be set.
+var born = time.Now()
+
 // takesLong reports whether a scan is in progress that nobody who asks for a list waits for any more.
 func (t *part) takesLong() bool {
 	began := t.scan.Load()
-	return began != 0 && time.Since(time.Unix(0, began)) > patience
+	return began != 0 && time.Since(born)-time.Duration(began) > patience
 }
 
 // ready brings the index up to date; false when that takes too long, or cannot be done.

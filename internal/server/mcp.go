@@ -17,7 +17,7 @@ func overMCP(ctx context.Context, o Options, inside api.Options) http.Handler {
 	}
 	inside.Who, inside.Inside = mcptools.Who, true
 	tools := mcptools.New(mcptools.Options{
-		Catalog: o.Catalog, API: api.New(inside), Runs: o.Runs, Watch: inside.Watch, Waits: inside.Waits, Console: func() string { return o.PublicURL }, Wait: o.CallWait, Version: o.Version, Logger: o.Logger,
+		Catalog: o.Catalog, API: api.New(inside), Runs: o.Runs, Watch: inside.Watch, Waits: inside.Waits, Console: func() string { return o.PublicURL }, Wait: o.CallWait, Now: o.Bus.Now, Version: o.Version, Logger: o.Logger,
 	})
 	refresh := func() {
 		if err := tools.Refresh(); err != nil {

@@ -63,7 +63,7 @@ func New(ctx context.Context, o Options) http.Handler {
 	asker := notify.Asker{Bus: o.Bus, Items: o.Desk.Items}
 	console := pages.New(pages.Options{
 		Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Tools: served.Tools, Workers: served.Workers, Changes: changes, Environment: o.Environment, Runbook: o.Runbook,
-		Who: via(o.Gate, "console"), Now: time.Now, Logger: o.Logger, Faults: faults,
+		Who: via(o.Gate, "console"), Now: o.Bus.Now, Logger: o.Logger, Faults: faults,
 		Events: func(run string) string { return "/api/v1/runs/" + run + "/events" }, Why: func(ctx context.Context, run string) (view.Why, error) {
 			s, err := o.Runs.Load(ctx, run)
 			if err != nil {

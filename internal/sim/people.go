@@ -49,7 +49,10 @@ func (p *play) decide(id string, d Decision) {
 	decided := steps.Decided{Escalation: id, Verb: d.Verb, By: d.By, Via: "sim", Reason: d.Reason, Params: d.Params, Answer: d.Answer}
 	if g, ok, err := steps.GrantFor(p.truth, n, decided); ok && err == nil && p.truth.MayApprove(n, d.By) {
 		g.Nonce = fmt.Sprintf("n%d", len(p.nonces)+1)
-		signed := p.now.Add(p.ahead(p.d.name)) // by the clock of the dispatcher that signs
+		signed := p.now
+		if p.Broken == OwnClock {
+			signed = signed.Add(p.ahead(p.d.name)) // by the clock of the dispatcher that signs
+		}
 		g.Issued, g.Expires, g.Key = signed, signed.Add(p.validFor(n)), "sim"
 		p.nonces[g.Nonce] = true
 		decided.Grant = &g

@@ -82,7 +82,7 @@ const (
 	NoUndo             // a run that ends before it is through undoes nothing
 	NoCompare          // workers do not ask the log whether it wants an unsafe call
 	NoFence            // the same, and the log takes any number of claims of an attempt
-	OwnClock           // workers take their own clocks for the server's
+	OwnClock           // workers, and who signs approvals, take their own clocks for the server's
 	Unhurried          // workers begin a call however long after its claim
 	Forgetful          // workers begin calls anew that could be gone on with
 	NoWait             // a probe and a retry do not wait until a silent worker's call must be over

@@ -152,7 +152,7 @@ func (h *hand) own() steps.Own {
 	tool := h.p.Program.Tools[h.m.Tool]
 	own.Unsafe = tool.Effects.Unsafe() && h.m.RungName != steps.VerifyRung
 	if h.needsApproval() && h.p.Broken != NoGuard {
-		own.Guard = &steps.Guard{Tool: &tool, Needed: true, Check: h.genuine, Now: h.ownTime()}
+		own.Guard = &steps.Guard{Tool: &tool, Needed: true, Check: h.genuine, Now: h.logTime(h.early), Within: h.late - h.early}
 	}
 	return own
 }

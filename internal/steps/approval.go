@@ -19,7 +19,7 @@ type Grant struct {
 	Escalation string    `json:"escalation"`          // the one that was approved
 	By         string    `json:"by"`                  // who approved
 	Nonce      string    `json:"nonce"`               // makes two approvals of the same call different
-	Issued     time.Time `json:"issued"`              // the signer's clock
+	Issued     time.Time `json:"issued"`              // the log's time, as the signer knows it
 	Expires    time.Time `json:"expires"`             // the worker refuses it afterwards
 	Key        string    `json:"key"`                 // id of the key that signs
 	Signature  []byte    `json:"signature,omitempty"` // of [Grant.Statement]

@@ -13,12 +13,13 @@ type Guard struct {
 	Tool   *Tool             // the worker's own
 	Needed bool              // its approval rule asks for approval of these parameters, or cannot be evaluated
 	Check  func(Grant) error // returns an error for a grant that no trusted key has signed
-	Now    time.Time         // the worker's clock
+	Now    time.Time         // the log's time, or a little earlier: whoever asks knows it as well as the server's answer was quick
+	Within time.Duration     // it is at most this much later
 }
 
-// clockSkew is how far the clocks of a signer and a worker may differ. For how long an approval holds is measured by the log's
-// clock alone, so that it neither holds longer nor shorter where they do.
-const clockSkew = 5 * time.Minute
+// signedWithin is how wrong a signer, who goes by the log's time too, can be about it: as long as the server's answer may take.
+// For how long an approval holds is measured by the times in the log alone, so that it neither holds longer nor shorter then.
+const signedWithin = 5 * time.Second
 
 // Refuse says why m must not be executed; nil lets it pass. Log is the run's, read after the attempt was claimed. With a
 // nil log only what the message itself shows is checked.
@@ -98,9 +99,9 @@ func (g Guard) foreign(m StepMessage, grant Grant, digest string) string {
 		return g.difference(m, grant)
 	case grant.By == "" || grant.Nonce == "":
 		return "the approval does not say who gave it"
-	case !m.Continues && g.Now.After(grant.Expires.Add(clockSkew)):
+	case !m.Continues && g.Now.After(grant.Expires.Add(signedWithin)):
 		return "the approval of " + grant.By + " expired at " + grant.Expires.UTC().Format(time.RFC3339)
-	case g.Now.Add(clockSkew).Before(grant.Issued):
+	case g.Now.Add(g.Within + signedWithin).Before(grant.Issued):
 		return "the approval was issued in the future, at " + grant.Issued.UTC().Format(time.RFC3339) + ": compare the clocks"
 	}
 	if err := g.Check(grant); err != nil {

@@ -87,16 +87,21 @@ func TestGuard(t *testing.T) {
 		"expired":            {func(x *guarded) { x.g.Now = start.Add(7 * time.Minute) }, "expired"},
 		"expired by the log": {func(x *guarded) { x.claimedAfter(2*time.Minute + time.Second) }, "expired"},
 		"just in time":       {func(x *guarded) { x.claimedAfter(2 * time.Minute) }, ""},
-		"a clock is ahead":   {func(x *guarded) { x.g.Now = start.Add(5 * time.Minute); x.claimedAfter(time.Second) }, ""},
-		"a clock is behind":  {func(x *guarded) { x.g.Now = start.Add(-5 * time.Minute); x.claimedAfter(time.Second) }, ""},
-		"from the future":    {func(x *guarded) { x.g.Now = start.Add(-time.Hour) }, "future"},
-		"a little early":     {func(x *guarded) { x.g.Now = start.Add(-90 * time.Second) }, ""},
-		"wrong signature":    {func(x *guarded) { x.m.Grants[0].Signature = nil }, "not genuine: wrong signature"},
-		"nobody's":           {func(x *guarded) { x.m.Grants[0].By = "" }, "who gave it"},
-		"two are needed":     {func(x *guarded) { x.g.Tool.Approval.Approvers = 2 }, "two people"},
-		"twice the same":     {func(x *guarded) { x.g.Tool.Approval.Approvers = 2; x.m.Grants = append(x.m.Grants, x.m.Grants[0]) }, "two people"},
-		"one person twice":   {func(x *guarded) { x.second(t, " ＭＩＡ", Epoch) }, "two people"},
-		"two people":         {func(x *guarded) { x.second(t, "bo", Epoch) }, ""},
+		"not surely expired": {func(x *guarded) { x.g.Now = start.Add(time.Minute + signedWithin) }, ""},
+		"surely expired":     {func(x *guarded) { x.g.Now = start.Add(time.Minute + signedWithin + 1) }, "expired"},
+		"not surely from the future": {func(x *guarded) {
+			x.g.Now, x.g.Within = start.Add(-time.Minute-signedWithin-time.Second), time.Second
+		}, ""},
+		"surely from the future": {func(x *guarded) {
+			x.g.Now, x.g.Within = start.Add(-time.Minute-signedWithin-time.Second-1), time.Second
+		}, "future"},
+		"from the future":  {func(x *guarded) { x.g.Now = start.Add(-time.Hour) }, "future"},
+		"wrong signature":  {func(x *guarded) { x.m.Grants[0].Signature = nil }, "not genuine: wrong signature"},
+		"nobody's":         {func(x *guarded) { x.m.Grants[0].By = "" }, "who gave it"},
+		"two are needed":   {func(x *guarded) { x.g.Tool.Approval.Approvers = 2 }, "two people"},
+		"twice the same":   {func(x *guarded) { x.g.Tool.Approval.Approvers = 2; x.m.Grants = append(x.m.Grants, x.m.Grants[0]) }, "two people"},
+		"one person twice": {func(x *guarded) { x.second(t, " ＭＩＡ", Epoch) }, "two people"},
+		"two people":       {func(x *guarded) { x.second(t, "bo", Epoch) }, ""},
 		"one person twice, in a run older than that rule": {func(x *guarded) { x.second(t, "Mia", 1) }, ""},
 		"submitter, written otherwise": {func(x *guarded) {
 			x.g.Tool.Approval.NotSubmitter = true

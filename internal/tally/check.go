@@ -275,7 +275,7 @@ func (k *Keeper) tell(ctx context.Context, t *part, f *finding) error {
 	}
 	d := Damage{
 		ID: uuid.NewString(), Kind: f.kind, Partition: t.p, From: f.from, To: f.to, Entries: f.entries,
-		Runs: runs[:min(len(runs), mostNamed)], Since: t.book.Whole, Found: time.Now().UTC(), Head: t.head,
+		Runs: runs[:min(len(runs), mostNamed)], Since: t.book.Whole, Found: k.bus.Now(), Head: t.head,
 	}
 	d.Any = f.kind == Rolled || f.kind == Replaced
 	d.Unnamed = len(f.owners) - len(d.Runs)
@@ -319,7 +319,7 @@ func (k *Keeper) goOnScrubbing(ctx context.Context, t *part) error {
 		if !s.began.IsZero() && time.Since(s.began) < k.scrub {
 			return nil
 		}
-		if err := k.shelf.forgetLeft(ctx, t.p, time.Now().Add(-leavingKept)); err != nil {
+		if err := k.shelf.forgetLeft(ctx, t.p, k.bus.Now().Add(-leavingKept)); err != nil {
 			return err
 		}
 		s.began, s.next = time.Now(), 1

@@ -290,7 +290,7 @@ func (k *Keeper) Accept(ctx context.Context, v Verdict) (accepted []Damage, err 
 	}
 	k.looking.Lock()
 	defer k.looking.Unlock()
-	now := time.Now().UTC()
+	now := k.bus.Now()
 	err = k.change(ctx, func(all damages) damages {
 		accepted = nil
 		for i := range all {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -86,7 +85,7 @@ func (k *Keeper) checkAll(ctx context.Context, t *part, read func()) (done Check
 			return done, nil, err
 		}
 		slices.Sort(runs)
-		found = append(found, Damage{Kind: f.kind, Partition: t.p, From: f.from, To: f.to, Entries: f.entries, Runs: runs, Unnamed: len(f.owners) - len(runs), Found: time.Now().UTC()})
+		found = append(found, Damage{Kind: f.kind, Partition: t.p, From: f.from, To: f.to, Entries: f.entries, Runs: runs, Unnamed: len(f.owners) - len(runs), Found: k.bus.Now()})
 	}
 	return done, found, nil
 }
@@ -104,7 +103,7 @@ func (k *Keeper) Declare(ctx context.Context, by, why string) (found []Damage, e
 		}
 		found = append(found, Damage{
 			ID: uuid.NewString(), Kind: Restored, Partition: t.p, From: info.LastSeq + 1, To: info.LastSeq + 1, Runs: []string{},
-			Found: time.Now().UTC(), Head: info.LastSeq, By: by, Why: why, Any: true,
+			Found: k.bus.Now(), Head: info.LastSeq, By: by, Why: why, Any: true,
 		})
 	}
 	return found, k.change(ctx, func(all damages) damages { return all.with(found) })

@@ -35,7 +35,8 @@ func (k *Keeper) trust(ctx context.Context) error {
 	if err := k.learn(ctx); err != nil {
 		return err
 	}
-	if at.After(conn.Add(time.Second)) { // clocks may differ by a little
+	clock := k.bus.Clock()
+	if at.After(clock.Latest(conn)) {
 		k.lookedOver(conn)
 		return nil
 	}

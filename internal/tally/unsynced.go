@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -36,6 +35,6 @@ func (k *Keeper) unsynced(ctx context.Context, t *part) error {
 	}
 	return k.report(ctx, Damage{
 		ID: uuid.NewString(), Kind: Unsynced, Partition: t.p, From: info.LastSeq + 1, To: info.LastSeq + 1, Runs: []string{},
-		Since: t.book.Whole, Found: time.Now().UTC(), Head: info.LastSeq, Any: true,
+		Since: t.book.Whole, Found: k.bus.Now(), Head: info.LastSeq, Any: true,
 	})
 }

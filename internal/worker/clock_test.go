@@ -14,7 +14,7 @@ func skewed(r *rig) *Worker {
 	w := New(Options{Bus: r.Bus, Tools: map[ladder.Key]ladder.Rung{tool: {}}, Name: "w", AckWait: ackWait})
 	now := time.Now()
 	c := bus.NewClock(now.Add(-2*time.Minute), now, now)
-	w.clock.Store(&c)
+	w.clock = func() bus.Clock { return c }
 	return w
 }
 

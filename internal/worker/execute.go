@@ -187,7 +187,7 @@ func (j *job) outcome(ctx context.Context, res executor.Result, err error, took 
 	}
 	return steps.Succeeded{
 		Attempt: j.m.Attempt, Worker: j.worker, Output: res.Output, Age: steps.Duration(res.Age),
-		Started: time.Now().Add(-took).UTC(), Took: steps.Duration(took), Usage: res.Usage,
+		Started: j.began(took), Took: steps.Duration(took), Usage: res.Usage,
 	}
 }
 
@@ -223,6 +223,6 @@ func (j *job) failed(f steps.Fault, took time.Duration) steps.Event {
 //go:noinline
 func (j *job) failedWith(f steps.Fault, took time.Duration, used *steps.Usage) steps.Event {
 	return steps.Failed{
-		Attempt: j.m.Attempt, Worker: j.worker, Fault: f, Started: time.Now().Add(-took).UTC(), Took: steps.Duration(took), Usage: used,
+		Attempt: j.m.Attempt, Worker: j.worker, Fault: f, Started: j.began(took), Took: steps.Duration(took), Usage: used,
 	}
 }

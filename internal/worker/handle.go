@@ -279,7 +279,7 @@ func (j *job) own() steps.Own {
 // mayBeRedelivered reports whether this may not be the first delivery; anew, whether the message replaces one that may have
 // been lost with the queue.
 func (j *job) mayBeRedelivered() bool {
-	return j.deliveredBefore() || j.Time.Before(j.clock.Load().Latest(j.conn))
+	return j.deliveredBefore() || j.Time.Before(j.latest(j.conn))
 }
 func (j *job) anew() bool { return len(j.Header[wire.HeaderRepeated]) > 0 }
 
@@ -293,7 +293,7 @@ func (j *job) unheard() bool {
 	if t := j.m.NotBefore.Add(-early); t.After(from) {
 		from = t
 	}
-	return j.deliveredBefore() && !j.heard && j.clock.Load().Earliest(j.received).Sub(from) >= j.AckWait
+	return j.deliveredBefore() && !j.heard && j.earliest(j.received).Sub(from) >= j.AckWait
 }
 
 // read reads the run's log for the handling.

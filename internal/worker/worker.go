@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"belay/internal/bus"
@@ -116,7 +115,7 @@ type Worker struct {
 	stops    *stops
 	listener *listener
 	parks    *parks
-	clock    atomic.Pointer[bus.Clock] // the server's time, which is that of the times in messages
+	clock    func() bus.Clock // the server's time, which is that of the times in messages
 	// What was read of runs' logs.
 	journals *journals
 	folds    *folds
@@ -136,14 +135,13 @@ func New(o Options) *Worker {
 	o = o.withDefaults()
 	w := &Worker{
 		Options: o, names: o.Bus.Names(), slots: make(chan struct{}, o.Concurrency), tools: map[string]chan struct{}{},
-		keeper: newKeeper(), pending: newPending(), stops: newStops(), parks: newParks(), journals: newJournals(), folds: newFolds(), ready: make(chan struct{}), stopping: make(chan struct{}),
+		clock: o.Bus.Clock, keeper: newKeeper(), pending: newPending(), stops: newStops(), parks: newParks(), journals: newJournals(), folds: newFolds(), ready: make(chan struct{}), stopping: make(chan struct{}),
 	}
 	for tool, n := range o.ToolConcurrency {
 		if n > 0 {
 			w.tools[tool] = make(chan struct{}, n)
 		}
 	}
-	w.clock.Store(&bus.Clock{})
 	w.life, w.end = context.WithCancelCause(context.Background())
 	return w
 }
@@ -187,8 +185,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 
 	lost := make(chan ladder.Key, len(w.Tools))
-	asked := w.askTime(ctx)
-	go w.followTime(beating)
+	_, asked := w.Bus.AskTime(ctx)
 	consumptions, err := w.consumeAll(ctx, lost)
 	if err == nil && asked != nil {
 		err = fmt.Errorf("worker: %w", asked)

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -46,7 +45,7 @@ func (a *app) recordAct(ctx context.Context, s *session, action, on string, afte
 
 // recordActFor is recordAct with that person's reason.
 func (a *app) recordActFor(ctx context.Context, s *session, action, on, reason string, after any) error {
-	r := audit.Record{ID: "act/" + uuid.NewString(), At: time.Now().UTC(), Who: me(), Via: "cli", Action: action, On: on, Reason: reason}
+	r := audit.Record{ID: "act/" + uuid.NewString(), At: s.Bus.Now(), Who: me(), Via: "cli", Action: action, On: on, Reason: reason}
 	if after != nil {
 		body, err := json.Marshal(after)
 		if err != nil {

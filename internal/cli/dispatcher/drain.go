@@ -126,7 +126,7 @@ func (d *drainer) pick(ctx context.Context, f itemFilter) (*handoff.Item, int, e
 		return nil, 0, err
 	}
 	rest := slices.DeleteFunc(items, func(it handoff.Item) bool {
-		return d.seen[it.ID] || !f.picks(it) || it.Snoozed.After(time.Now())
+		return d.seen[it.ID] || !f.picks(it) || it.Snoozed.After(cli.Now())
 	})
 	if len(rest) == 0 {
 		return nil, 0, nil
@@ -240,7 +240,7 @@ func (i *drained) snooze(ctx context.Context, text string) (gone bool) {
 	if err != nil {
 		return i.failed(fmt.Errorf("snooze takes a duration like 30m or 2h: %w", err))
 	}
-	done, err := i.act(ctx, i.id, people.Act{Verb: people.Snooze, Until: time.Now().Add(wait)})
+	done, err := i.act(ctx, i.id, people.Act{Verb: people.Snooze, Until: cli.Now().Add(wait)})
 	i.did(done, err)
 	if err != nil {
 		return false

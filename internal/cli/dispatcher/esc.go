@@ -124,7 +124,7 @@ func left(t *time.Time) string {
 	if t == nil {
 		return "-"
 	}
-	switch d := time.Until(*t); {
+	switch d := t.Sub(cli.Now()); {
 	case d <= 0:
 		return "now"
 	case d < time.Minute:
@@ -201,7 +201,7 @@ func (a *app) escAssign() *cobra.Command {
 func (a *app) escSnooze() *cobra.Command {
 	var d time.Duration
 	c := &cobra.Command{Use: "snooze ID", Short: "Pause the notices of an escalation; its deadline stays", Example: "  dispatcher esc snooze refund-1009-1 --for 2h", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		return a.act(c.Context(), args[0], people.Act{Verb: people.Snooze, Until: time.Now().Add(d)})
+		return a.act(c.Context(), args[0], people.Act{Verb: people.Snooze, Until: cli.Now().Add(d)})
 	}}
 	c.Flags().DurationVar(&d, "for", 30*time.Minute, "for how long, at most a week")
 	return c

@@ -91,8 +91,7 @@ func (f faultFlags) made(now time.Time) (o injection.Order, err error) {
 }
 
 func (a *app) addFault(ctx context.Context, f faultFlags) error {
-	o, err := f.made(time.Now())
-	if err != nil {
+	if _, err := f.made(cli.Now()); err != nil { // before anything is asked
 		return err
 	}
 	s, err := a.open(ctx, carry{})
@@ -100,6 +99,10 @@ func (a *app) addFault(ctx context.Context, f faultFlags) error {
 		return err
 	}
 	defer s.close()
+	o, err := f.made(cli.Now())
+	if err != nil {
+		return err
+	}
 	warnings, err := a.foresee(ctx, s, &o)
 	if err != nil {
 		return err
@@ -182,7 +185,7 @@ func (a *app) removeFaults(ctx context.Context, s *session, id string) error {
 			continue
 		}
 		found++
-		if o.Worker != "" && o.Active(time.Now()) {
+		if o.Worker != "" && o.Active(cli.Now()) {
 			fmt.Fprintf(a.Err, "fault %s is in the settings of worker %s: it ends at %s, or when that worker is stopped\n", o.ID, text.Line(o.Worker), clock(o.Until))
 			continue
 		}

@@ -40,7 +40,7 @@ func (a *app) faultLs() *cobra.Command {
 			}
 			rows := []faultRow{}
 			for _, o := range all {
-				rows = append(rows, faultRow{o, o.Active(time.Now()), injectedBy(workers, &o)})
+				rows = append(rows, faultRow{o, o.Active(cli.Now()), injectedBy(workers, &o)})
 			}
 			if a.JSON() {
 				return a.PrintJSON(rows)
@@ -135,7 +135,7 @@ func (s servers) foresee(o *injection.Order) (warnings []string, err error) {
 
 // clock is a time by this machine's clock, with the day if it is not today.
 func clock(t time.Time) string {
-	t, now := t.Local(), time.Now()
+	t, now := t.Local(), cli.Now().Local()
 	if t.YearDay() != now.YearDay() || t.Year() != now.Year() {
 		return t.Format("2006-01-02 15:04:05")
 	}

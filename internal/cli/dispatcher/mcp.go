@@ -76,7 +76,7 @@ func (a *app) mcp(ctx context.Context, f mcpFlags) error {
 		Catalog: known, Runs: s.Runs, Watch: watch, Desk: s.desk(), Why: notify.Asker{Bus: s.Bus, Items: s.desk().Items}.Of, Trace: a.Traces.SubmitFor, Who: mcptools.Who, Inside: true,
 	})
 	tools := mcptools.New(mcptools.Options{
-		Catalog: known, API: inside, Runs: s.Runs, Watch: watch, Console: func() string { return f.publicURL }, Ready: someDispatcher(s), Wait: f.wait, Version: cli.Version, Logger: logger,
+		Catalog: known, API: inside, Runs: s.Runs, Watch: watch, Console: func() string { return f.publicURL }, Ready: someDispatcher(s), Wait: f.wait, Now: s.Bus.Now, Version: cli.Version, Logger: logger,
 		Actor: people.Trusted(me(), "mcp"), Caller: f.caller,
 	})
 	if err := tools.Refresh(); err != nil {
@@ -101,9 +101,9 @@ const dispatcherSeen = 10 * time.Second
 
 // someDispatcher says that nothing would come of a run that is submitted while no dispatcher is running.
 func someDispatcher(s *session) func(context.Context) error {
-	var seen atomic.Int64
+	var seen atomic.Pointer[time.Time]
 	return func(ctx context.Context) error {
-		if time.Since(time.Unix(0, seen.Load())) < dispatcherSeen {
+		if at := seen.Load(); at != nil && time.Since(*at) < dispatcherSeen {
 			return nil
 		}
 		all, err := s.Bus.Dispatchers(ctx)
@@ -113,7 +113,8 @@ func someDispatcher(s *session) func(context.Context) error {
 		if len(all) == 0 {
 			return errors.New("nothing was started: no dispatcher answers; somebody must start `dispatcher serve` or `dispatcher dev`")
 		}
-		seen.Store(time.Now().UnixNano())
+		now := time.Now()
+		seen.Store(&now)
 		return nil
 	}
 }

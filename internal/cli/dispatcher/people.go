@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"belay/internal/access"
 	"belay/internal/catalog"
@@ -73,7 +72,7 @@ func (f siteFlags) check() error {
 // letIn lets in who shows a token.
 func letIn(tokens *access.Tokens) handoff.LetIn {
 	return func(_ context.Context, token, _ string) (people.Actor, error) {
-		who, _, err := tokens.Check(token, time.Now())
+		who, _, err := tokens.Check(token, tokens.Now())
 		if err != nil {
 			return people.Actor{}, fmt.Errorf("%w; set BELAY_API_TOKEN to a valid one, which an admin makes with `dispatcher token create NAME --role approver`", err)
 		}
@@ -91,7 +90,7 @@ func (f siteFlags) site(ctx context.Context, e *watched, tokens *access.Tokens, 
 	if err != nil {
 		return nil, err
 	}
-	door := gate.New(gate.Options{Hosts: hosts, Secure: secure, Tokens: tokens, OIDC: provider, Page: pages.NewSignIn(environment(f.Environment)), Now: time.Now, Logger: logger})
+	door := gate.New(gate.Options{Hosts: hosts, Secure: secure, Tokens: tokens, OIDC: provider, Page: pages.NewSignIn(environment(f.Environment)), Now: tokens.Now, Logger: logger})
 	return server.New(ctx, server.Options{
 		Bus: e.Bus, Runs: e.Runs, Desk: e.Desk, Redrives: e.Redrives, Gate: door, Environment: environment(f.Environment), Runbook: pages.Runbook(f.Runbook), Logger: logger, Catalog: submitted, Trace: f.trace, Prove: e.Prove,
 		PublicURL: cmp.Or(strings.TrimSuffix(f.PublicURL, "/"), e.url), Version: cli.Version,

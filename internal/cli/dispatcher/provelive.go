@@ -21,8 +21,7 @@ type atHand struct {
 
 // ask completes what is proved by what a server knows: who serves the tools now, and how they have failed before.
 func (a *app) ask(ctx context.Context, list []proved, docs []*plan.Document, seen string) error {
-	since, err := parseTime("seen", seen)
-	if err != nil {
+	if _, err := parseTime("seen", seen); err != nil { // before anything is asked
 		return err
 	}
 	s, err := a.open(ctx, carry{})
@@ -30,6 +29,10 @@ func (a *app) ask(ctx context.Context, list []proved, docs []*plan.Document, see
 		return err
 	}
 	defer s.close()
+	since, err := parseTime("seen", seen)
+	if err != nil {
+		return err
+	}
 	workers, err := s.Bus.Workers(ctx)
 	if err != nil {
 		return err

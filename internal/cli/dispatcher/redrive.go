@@ -167,7 +167,7 @@ func (f itemFilter) picks(it handoff.Item) bool {
 	if f.mine && it.Assigned != me() && (it.Claim == nil || it.Claim.By != me()) {
 		return false
 	}
-	return strings.HasSuffix(it.Run, typed(f.run)) && time.Since(it.Opened) >= f.older
+	return strings.HasSuffix(it.Run, typed(f.run)) && cli.Now().Sub(it.Opened) >= f.older
 }
 
 func readRedrive(path string) ([]redriveLine, error) {

@@ -54,8 +54,7 @@ type rehearsed struct {
 }
 
 func (a *app) rehearse(ctx context.Context, f rehearseFlags) error {
-	since, err := parseTime("since", f.since)
-	if err != nil {
+	if _, err := parseTime("since", f.since); err != nil { // before anything is read
 		return err
 	}
 	tools, err := plan.LoadTools(f.tools)
@@ -73,6 +72,10 @@ func (a *app) rehearse(ctx context.Context, f rehearseFlags) error {
 		return err
 	}
 	defer s.close()
+	since, err := parseTime("since", f.since)
+	if err != nil {
+		return err
+	}
 	out := &rehearsed{Verdicts: map[string]int{}, Runs: []*drill.Rehearsal{}}
 	err = eachRun(ctx, s, runlog.Filter{Since: since, Workflow: f.workflow}, f.limit, func(run string) error {
 		return out.add(ctx, s, run, tools, old)

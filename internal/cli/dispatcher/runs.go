@@ -30,10 +30,13 @@ func (a *app) runsLs() *cobra.Command {
 	var labels, input []string
 	c := &cobra.Command{Use: "ls", Short: "List runs, the newest first", Args: cobra.NoArgs, Example: runsLsExample, RunE: func(c *cobra.Command, _ []string) (err error) {
 		f.State = steps.RunState(state)
-		if f.Since, err = parseTime("since", since); err != nil {
+		between := func() error {
+			if f.Since, err = parseTime("since", since); err == nil {
+				f.Until, err = parseTime("until", until)
+			}
 			return err
 		}
-		if f.Until, err = parseTime("until", until); err != nil {
+		if err := between(); err != nil { // before anything is asked
 			return err
 		}
 		if f.Labels, err = pairs("label", labels); err != nil {
@@ -42,7 +45,7 @@ func (a *app) runsLs() *cobra.Command {
 		if f.Input, err = pairs("input", input); err != nil {
 			return err
 		}
-		return a.listRuns(c.Context(), f)
+		return a.listRuns(c.Context(), &f, between)
 	}}
 	fl := c.Flags()
 	fl.Var(cli.OneOf(&state, "", words(runStates)...), "state", "only runs in this state")
@@ -70,11 +73,11 @@ func parseTime(flag, s string) (time.Time, error) {
 	}
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		if d, err := time.ParseDuration(days + "h"); err == nil {
-			return time.Now().Add(-24 * d), nil
+			return cli.Now().Add(-24 * d), nil
 		}
 	}
 	if d, err := time.ParseDuration(s); err == nil {
-		return time.Now().Add(-d), nil
+		return cli.Now().Add(-d), nil
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
@@ -83,18 +86,22 @@ func parseTime(flag, s string) (time.Time, error) {
 	return t, nil
 }
 
-func (a *app) listRuns(ctx context.Context, f runlog.Filter) error {
+// listRuns lists the runs of a filter; between puts in its times once the server has said what time it is.
+func (a *app) listRuns(ctx context.Context, f *runlog.Filter, between func() error) error {
 	s, err := a.open(ctx, carry{})
 	if err != nil {
 		return err
 	}
 	defer s.close()
+	if err := between(); err != nil {
+		return err
+	}
 	if f.After != "" {
 		if f.After, err = s.findRun(ctx, f.After); err != nil {
 			return fmt.Errorf("--after: %w", err)
 		}
 	}
-	page, err := s.Runs.List(ctx, f)
+	page, err := s.Runs.List(ctx, *f)
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,14 @@ type carry struct {
 // open connects to the server that the flags name, or to a running one that the state directory notes. Without either
 // it opens the embedded store, with a dispatcher and a worker if c asks for them.
 func (a *app) open(ctx context.Context, c carry) (*session, error) {
+	s, err := a.opened(ctx, c)
+	if err == nil {
+		cli.GoBy(s.Bus.Now)
+	}
+	return s, err
+}
+
+func (a *app) opened(ctx context.Context, c carry) (*session, error) {
 	if s, err := a.connect(ctx); s != nil || err != nil {
 		return s, err
 	}

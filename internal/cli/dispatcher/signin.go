@@ -27,13 +27,13 @@ type devDoor struct {
 }
 
 func (d *devDoor) letIn(_ context.Context, token, name string) (people.Actor, error) {
-	who, now := people.Trusted(name, ""), time.Now()
+	who := people.Trusted(name, "")
 	if t := d.tokens.Load(); t != nil && access.IsToken(token) {
-		if owner, _, err := t.Check(token, now); err == nil {
+		if owner, _, err := t.Check(token, t.Now()); err == nil {
 			return owner, nil
 		}
 	}
-	who.Local = token == "" || access.IsToken(token) || d.code.Check(token, now) != nil
+	who.Local = token == "" || access.IsToken(token) || d.code.Check(token, time.Now()) != nil
 	return who, nil
 }
 

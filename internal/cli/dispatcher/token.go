@@ -53,9 +53,9 @@ func (a *app) tokenCreate() *cobra.Command {
 			return a.withTokens(c, func(s *session, tokens *access.Tokens) error {
 				want := access.Token{Name: args[0], Owner: owner, Role: people.Role(role), By: me(), Limits: limits}
 				if expires > 0 {
-					want.Expires = time.Now().Add(expires).UTC().Truncate(time.Second)
+					want.Expires = cli.Now().Add(expires).UTC().Truncate(time.Second)
 				}
-				secret, made, err := tokens.Make(c.Context(), want, time.Now())
+				secret, made, err := tokens.Make(c.Context(), want, cli.Now())
 				if errors.Is(err, bus.ErrUncertain) || errors.Is(err, bus.ErrFull) {
 					return err
 				}
@@ -134,7 +134,7 @@ func standing(t access.Token) string {
 	switch {
 	case !t.Revoked.IsZero():
 		return "revoked " + t.Revoked.Local().Format("2006-01-02")
-	case !t.Good(time.Now()):
+	case !t.Good(cli.Now()):
 		return "expired"
 	case !t.Expires.IsZero():
 		return "until " + t.Expires.Local().Format("2006-01-02")
@@ -145,7 +145,7 @@ func standing(t access.Token) string {
 func (a *app) tokenRevoke() *cobra.Command {
 	return &cobra.Command{Use: "revoke ID", Short: "Revoke a token at once", Example: "  dispatcher token revoke 3f9c1a20", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		return a.withTokens(c, func(s *session, tokens *access.Tokens) error {
-			err := tokens.Revoke(c.Context(), args[0], time.Now())
+			err := tokens.Revoke(c.Context(), args[0], cli.Now())
 			if errors.Is(err, access.ErrNoToken) {
 				return cli.WithCode(cli.ExitNotFound, fmt.Errorf("%w: `dispatcher token ls` lists them", err))
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/cli"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/text"
@@ -145,7 +146,7 @@ func (p *progress) unservedLine(u bus.Unserved, embedded bool) string {
 	case !embedded:
 		line += "; start one with: worker --tools " + orTools(p.queue.file()) + p.flags
 	}
-	return line + "; people are asked at " + view.Clock(u.Asks, time.Now()) + " UTC"
+	return line + "; people are asked at " + view.Clock(u.Asks, cli.Now()) + " UTC"
 }
 
 // polled reports whether programs poll for a rung.

@@ -52,6 +52,12 @@ func (a *app) startWatched(ctx context.Context, o engine.Options, listen string)
 			return nil, err
 		}
 	}
+	observe.RegisterClock(registry, func() observe.Clock {
+		if e := running.Load(); e != nil {
+			return cli.ClockOf(e.Bus)
+		}
+		return observe.Clock{}
+	})
 	if o.Dispatch != nil {
 		o.Dispatch.Observer = &observe.Runs{Logger: o.Logger, Metrics: observe.NewRunMetrics(registry), Traces: a.Traces}
 		observe.RegisterSources(registry, sources(&running))
@@ -178,6 +184,7 @@ func openQuestions(ctx context.Context, b *bus.Bus) (observe.Open, error) {
 		open.ByKind[v.Kind]++
 	}
 	open.Oldest, err = b.Oldest(ctx, b.Names().EscalationsStream())
+	open.Now = b.Now()
 	return open, err
 }
 

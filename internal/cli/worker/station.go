@@ -16,13 +16,14 @@ import (
 
 // station is a worker and its connection.
 type station struct {
-	bus    *bus.Bus
-	worker *worker.Worker
-	canary *bus.Canary
-	state  atomic.Pointer[error] // why it pulls no steps; nil = it does while connected
-	done   chan struct{}         // closed when Run has returned
-	err    error                 // what it returned, once done is closed
-	stop   context.CancelFunc    // tells Run to drain; nil before it runs
+	bus     *bus.Bus
+	worker  *worker.Worker
+	reached atomic.Pointer[bus.Bus] // bus, once it is connected
+	canary  *bus.Canary
+	state   atomic.Pointer[error] // why it pulls no steps; nil = it does while connected
+	done    chan struct{}         // closed when Run has returned
+	err     error                 // what it returned, once done is closed
+	stop    context.CancelFunc    // tells Run to drain; nil before it runs
 }
 
 var (
@@ -49,12 +50,16 @@ func (s *station) open(ctx context.Context, conn bus.Options, trust string, o wo
 	if s.bus, err = bus.Connect(ctx, conn); err != nil {
 		return err
 	}
+	s.reached.Store(s.bus)
 	if err := s.bus.Small(); err != nil {
 		o.Logger.Warn("this NATS server accepts only smaller messages than Belay needs", "error", err)
 	}
 	rights.Warn(o.Logger, s.bus, rights.Worker)
 	if err := s.bus.Open(ctx); err != nil {
 		return err
+	}
+	if o.Injector != nil {
+		o.Injector.GoBy(s.bus.Now)
 	}
 	o.Bus, o.Runs = s.bus, runlog.New(s.bus, plan.NewCache(256))
 	if o.Keys, err = approval.Trusted(s.bus, trust); err != nil {

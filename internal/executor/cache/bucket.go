@@ -17,6 +17,8 @@ type BucketOptions struct {
 	Keep     time.Duration // results older than this are dropped; default 30 days
 	MaxBytes int64         // of the whole bucket; default 128 MiB. A full one takes nothing new until old results are dropped
 	Replicas int           // default 1
+
+	Now func() time.Time // the server's time; default this machine's
 }
 
 // OpenBucket opens the key-value bucket of results, or makes it if there is none. An existing bucket is used as it is,
@@ -29,7 +31,10 @@ func OpenBucket(ctx context.Context, js jetstream.JetStream, o BucketOptions) (S
 	if err != nil {
 		return nil, fmt.Errorf("open cache bucket %s: %w", o.Name, err)
 	}
-	return bucket{kv}, nil
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return bucket{kv, o.Now}, nil
 }
 
 func makeBucket(ctx context.Context, js jetstream.JetStream, o BucketOptions) (jetstream.KeyValue, error) {
@@ -46,7 +51,10 @@ func makeBucket(ctx context.Context, js jetstream.JetStream, o BucketOptions) (j
 }
 
 // bucket is a [Store] in JetStream.
-type bucket struct{ kv jetstream.KeyValue }
+type bucket struct {
+	kv  jetstream.KeyValue
+	now func() time.Time
+}
 
 func (b bucket) Get(ctx context.Context, key string) (json.RawMessage, time.Time, bool, error) {
 	e, err := b.kv.Get(ctx, key)
@@ -56,7 +64,8 @@ func (b bucket) Get(ctx context.Context, key string) (json.RawMessage, time.Time
 	if err != nil {
 		return nil, time.Time{}, false, err
 	}
-	return e.Value(), e.Created(), true, nil
+	age := b.now().Sub(e.Created()) // by the server's clock, which this machine's may differ from
+	return e.Value(), time.Now().Add(-age), true, nil
 }
 
 func (b bucket) Put(ctx context.Context, key string, value json.RawMessage) error {

@@ -42,7 +42,7 @@ func (l *Local) known(r *http.Request) (*http.Request, error) {
 	scheme, text := credentials(r)
 	switch {
 	case scheme == bearer && l.Tokens != nil && (l.Code == nil || access.IsToken(text)):
-		who, _, err := l.Tokens.Check(text, time.Now())
+		who, _, err := l.Tokens.Check(text, l.Tokens.Now())
 		if err != nil {
 			return r, err
 		}

@@ -133,5 +133,5 @@ func (s *Server) counts(ctx context.Context, c call, run string) (bool, error) {
 	case !st.Closed():
 		return true, nil
 	}
-	return c.offer.Effects == steps.EffectsUnsafe && time.Since(st.Ended) < s.Same, nil
+	return c.offer.Effects == steps.EffectsUnsafe && s.Now().Sub(st.Ended) < s.Same, nil
 }

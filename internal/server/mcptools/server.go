@@ -38,6 +38,7 @@ type Options struct {
 	Waits   *gate.Waits                 // shared by all that wait in this process; nil = its own
 	Wait    time.Duration               // how long a call waits for its run; 0 = [DefaultWait]
 	Same    time.Duration               // how long after its end a run with unsafe effects answers an equal call; 0 = [DefaultSame]
+	Now     func() time.Time            // the server's time, which is that of the logs; nil = this machine's
 	Version string                      // of the program
 	Logger  *slog.Logger
 
@@ -67,6 +68,9 @@ func New(o Options) *Server {
 	o.Wait, o.Same = cmp.Or(o.Wait, DefaultWait), cmp.Or(o.Same, DefaultSame)
 	capabilities := &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{ListChanged: true}}
 	capabilities.AddExtension(tasksExtension, map[string]any{})
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	s := &Server{Options: o, shown: map[string][]byte{}}
 	if s.Waits == nil {
 		s.Waits = gate.NewWaits()
