@@ -44,6 +44,8 @@ type Canary struct {
 	bus *Bus
 	o   CanaryOptions
 
+	unseen time.Time // when the bucket was not there, or could not be seen; of the one goroutine that looks
+
 	mu     sync.Mutex
 	proven time.Time // the connection over which all that has to be proven was
 	bad    error     // what was logged last
@@ -151,7 +153,17 @@ type proofOf struct {
 func (c *Canary) bucket(ctx context.Context) (bool, error) {
 	name, about := c.bus.names.CanaryBucket(), "Belay: written to see that the server stores what it is given"
 	if !c.o.Log {
+		if time.Since(c.unseen) < logEvery {
+			return false, nil
+		}
 		b, err := c.bus.BucketIfThere(ctx, name)
+		if b == nil {
+			c.unseen = time.Now()
+		}
+		if err != nil && c.bus.Ready() == nil { // a worker whose rights are of an older version may not see it
+			c.o.Logger.Debug("cannot look whether the store takes writes; that it is connected must do", "error", err)
+			return false, nil
+		}
 		return b != nil, err
 	}
 	_, err := c.bus.Bucket(ctx, name, about)

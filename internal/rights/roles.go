@@ -189,7 +189,8 @@ func (l Layout) worker(w Group) granted {
 	}
 	g.hear(l.account("DISPATCHER"), n.StopAll())
 	g.look(n.KeysBucket(), n.FaultsBucket(), n.CacheBucket())
-	g.write(n.CacheBucket())
+	g.read("KV_" + n.CanaryBucket())
+	g.write(n.CacheBucket(), n.CanaryBucket())
 	g.api("STREAM.CREATE.KV_" + n.CacheBucket()) // only workers use it, and the first one makes it
 	g.announce(bus.WorkerService)
 	return g.granted
