@@ -103,10 +103,14 @@ func (b *Bus) createConsumer(ctx context.Context, stream string, c jetstream.Con
 
 // dropConsumer deletes a consumer of this process's own. Who is not allowed to leaves it to expire.
 func (b *Bus) dropConsumer(ctx context.Context, stream, name string) error {
-	if b.mayAsk("CONSUMER.DELETE."+stream+"."+name) != nil {
-		return nil
+	err := b.mayAsk("CONSUMER.DELETE." + stream + "." + name)
+	if err == nil {
+		err = b.js.DeleteConsumer(ctx, stream, name)
 	}
-	return b.js.DeleteConsumer(ctx, stream, name)
+	if errors.Is(err, ErrDenied) {
+		err = nil
+	}
+	return err
 }
 
 func (b *Bus) keyValue(ctx context.Context, bucket string) (jetstream.KeyValue, error) {

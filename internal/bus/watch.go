@@ -98,10 +98,10 @@ func (w *watch) run(ctx context.Context) error {
 
 // failedUnless is why the watching ended; the end of ctx is no error.
 func (w *watch) failedUnless(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return w.failed("watch", "", err)
 	}
-	return w.failed("watch", "", err)
+	return nil
 }
 
 // drop deletes the consumer, if that can be done; else it expires.

@@ -47,6 +47,7 @@ var exits = map[string][]int{
 	"dispatcher rehearse":           {1, 65, 66, 69},
 	"dispatcher mcp":                {65, 66, 69, 75},
 	"dispatcher notify test":        {65, 66, 69},
+	"dispatcher permissions":        {65, 66},
 	"dispatcher prove":              {65, 66, 69},
 	"dispatcher run":                {10, 11, 12, 65, 66, 69, 75},
 	"dispatcher runs cancel":        {66, 69, 75},
@@ -126,7 +127,7 @@ func exitCodes(page *strings.Builder) {
 	for _, m := range exitLine.FindAllStringSubmatch(help, -1) {
 		rows = append(rows, []string{m[1], literal(m[2])})
 	}
-	page.WriteString("## Exit codes\n\nScripts can rely on them. Every command may exit with 0, 1, 64, 78 or 130; which others are possible stands with each.\n\n")
+	page.WriteString("## Exit codes\n\nScripts can rely on them. Every command may exit with 0, 1, 64, 78 or 130; and one that asks NATS with 77, where its user there may not do that; which others are possible stands with each.\n\n")
 	table(page, []string{"code", "means"}, rows)
 }
 

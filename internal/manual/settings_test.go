@@ -135,6 +135,7 @@ var otherVariables = []struct{ names, about string }{
 var notForUsers = []string{
 	"BELAY_CRASH", "BELAY_CRASH_LOG", // where a program that is built for tests ends itself, and where it says so
 	"BELAY_MUTANT",  // which mistake a program that is broken on purpose makes
+	"BELAY_NATS_",   // begins the variables that a NATS server reads, docs/permissions.md
 	"BELAY_SERVICE", // marks the services of a tools file, so that they end with their dispatcher
 }
 

@@ -138,10 +138,10 @@ func (l Layout) accountOf(g Group) string {
 
 // Check returns an error for a layout that no server could have.
 func (l Layout) Check() error {
-	taken := map[string]bool{}
+	used := map[string]bool{}
 	for _, g := range l.groups() {
 		name := l.accountOf(g)
-		if !wire.ValidName(g.Name) || taken[name] {
+		if !wire.ValidName(g.Name) || used[name] {
 			return fmt.Errorf("workers %q: a name has letters, digits, - and _, and no two groups the same", g.Name)
 		}
 		for _, r := range Roles() {
@@ -149,7 +149,7 @@ func (l Layout) Check() error {
 				return fmt.Errorf("workers %q: that is the name of a role", g.Name)
 			}
 		}
-		taken[name] = true
+		used[name] = true
 	}
 	if l.Partitions < 1 {
 		return fmt.Errorf("%d partitions: at least one", l.Partitions)

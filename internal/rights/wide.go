@@ -53,7 +53,7 @@ func wide(u bus.User, n wire.Names, r Role) (may []string) {
 // Warn says in one line what a program may do beyond its role, and what to do about it.
 func Warn(logger *slog.Logger, b *bus.Bus, r Role) {
 	if may := Wide(b, r); len(may) > 0 {
-		logger.Warn("this NATS account lets the "+string(r)+" do more than its work, and so whoever else connects with it: give each kind of program an account of its own (dispatcher permissions; see the page permissions of the manual)",
+		logger.Warn("this NATS account lets the "+string(r)+" do more than its work, and so whoever else connects with it: give each kind of program an account of its own (dispatcher permissions; `dispatcher docs permissions`)",
 			"user", b.User().Name, "account", b.User().Account, "may", strings.Join(may, "; "))
 	}
 }
