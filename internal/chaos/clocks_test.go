@@ -296,6 +296,9 @@ func TestClocksThatAreWrong(t *testing.T) {
 	began, played := time.Now(), 0
 	var s *skewedFleet
 	for n := range uint64(*clockSeeds) {
+		if end, ok := t.Deadline(); ok && time.Until(end) < 3*time.Minute {
+			break // what was played is said below
+		}
 		rnd, clocks := rand.New(rand.NewPCG(first+n, 0)), map[member]string{}
 		for _, m := range all {
 			clocks[m] = randomClock(rnd)
