@@ -48,6 +48,10 @@ export class Belay {
     return (await this.json("GET", "/api/v1/workers")).items;
   }
 
+  async doctor() {
+    return this.json("GET", "/api/v1/doctor");
+  }
+
   async *escalations({failureClass, ...filters} = {}) {
     for (let after; ; ) {
       const page = await this.json("GET", "/api/v1/escalations" + query({...filters, class: failureClass, after}));

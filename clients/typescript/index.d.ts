@@ -73,6 +73,8 @@ export class Belay {
   runs(filters?: {state?: RunState; workflow?: string; since?: string; until?: string; labels?: Record<string, string>; input?: Record<string, string>; limit?: number}): Promise<Record<string, any>[]>;
   /** The workers that run now. */
   workers(): Promise<Record<string, any>[]>;
+  /** What is not as it should be, with what to do, as `dispatcher doctor` finds it. */
+  doctor(): Promise<{at: string; where: string; state: string; findings: {check: string; state: string; seen: string; do?: string}[]}>;
   /** What waits for people, the most urgent first; without its context until it is loaded. */
   escalations(filters?: EscalationFilter): AsyncGenerator<Escalation, void, undefined>;
   /** One escalation with its whole context. */

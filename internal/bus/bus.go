@@ -36,9 +36,10 @@ type Bus struct {
 	published  published
 	proofs     proofs
 	writings   writings
-	clock      atomic.Pointer[Clock]               // the server's time
-	doubt      chan struct{}                       // has a value if that may be wrong
-	following  sync.Once                           // is it kept right
+	clock      atomic.Pointer[Clock] // the server's time
+	doubt      chan struct{}         // has a value if that may be wrong
+	following  sync.Once             // is it kept right
+	refusals   refusals
 	mend       func(stream, consumer string) error // see [SetupOptions.Mend]; nil = nothing can be mended
 
 	mu         sync.Mutex
@@ -85,9 +86,9 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 }
 
 func (b *Bus) start(ctx context.Context, domain string) (err error) {
-	if v := b.nc.ConnectedServerVersion(); older(v, oldest) {
-		return fmt.Errorf("the NATS server at %s is version %s: Belay needs %s or newer; upgrade it, or use the embedded server (dispatcher dev)",
-			b.place, v, oldest)
+	if v := b.nc.ConnectedServerVersion(); older(v, Oldest) {
+		return fmt.Errorf("%w: the NATS server at %s is version %s, Belay needs %s or newer; upgrade it, or use the embedded server (dispatcher dev)",
+			ErrUnfit, b.place, v, Oldest)
 	}
 	b.user = whoami(ctx, b.nc)
 	if domain == "" {
@@ -105,7 +106,7 @@ func (b *Bus) start(ctx context.Context, domain string) (err error) {
 	defer cancel()
 	account, err := b.js.AccountInfo(ctx)
 	if err != nil {
-		return fmt.Errorf("JetStream does not answer at %s (is it enabled for this account?): %w", b.place, err)
+		return fmt.Errorf("%w: JetStream does not answer at %s (is it enabled for this account?): %w", ErrUnfit, b.place, err)
 	}
 	b.limited = requiresLimits(account)
 	b.replies, err = newReplies(b.nc)
@@ -228,5 +229,7 @@ func (b *Bus) reconnected(nc *nats.Conn) {
 }
 
 func (b *Bus) trouble(_ *nats.Conn, _ *nats.Subscription, err error) {
-	b.logger.Warn("NATS reports an error", "error", err)
+	if !b.refusals.note(err) {
+		b.logger.Warn("NATS reports an error", "error", err)
+	}
 }

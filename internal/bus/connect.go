@@ -45,6 +45,9 @@ const defaultTimeout = 5 * time.Second
 // ErrUnreachable says that no connection could be made, or that it is lost at the moment.
 var ErrUnreachable = errors.New("cannot connect")
 
+// ErrUnfit says that there is a server, and that it does not have what Belay needs.
+var ErrUnfit = errors.New("not usable")
+
 // dialled is a connection, its JetStream domain, and what to call its other end.
 type dialled struct {
 	nc     *nats.Conn

@@ -180,7 +180,7 @@ func TestOldServerIsRefused(t *testing.T) {
 	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval, Listen: "127.0.0.1:0"})
 	url := agedBy(t, s, "2.14.9")
 	_, err := Connect(t.Context(), Options{Server: url})
-	if err == nil || !strings.Contains(err.Error(), "2.14.9") || !strings.Contains(err.Error(), oldest) {
+	if err == nil || !strings.Contains(err.Error(), "2.14.9") || !strings.Contains(err.Error(), Oldest) {
 		t.Errorf("got %v", err)
 	}
 	dial(t, Options{Server: agedBy(t, s, "2.15.0")})
@@ -232,7 +232,7 @@ func relay(client net.Conn, address, version string) {
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	for v, want := range map[string]bool{"2.14.9": true, "2.15.0": false, "2.15.2": false, "3.0.0": false, "v2.9.1-beta": true, "odd": false} {
-		if older(v, oldest) != want {
+		if older(v, Oldest) != want {
 			t.Errorf("older(%s) is not %v", v, want)
 		}
 	}

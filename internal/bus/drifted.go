@@ -13,6 +13,7 @@ type Found struct {
 	Streams, Consumers int      // that are there
 	Missing            []string // streams and consumers that are not there
 	Drift              []*Drift // settings that are not as they must be
+	Kept               []Kept   // how each stream is kept
 }
 
 // Inspect compares every stream, bucket and consumer with what Belay needs, and changes nothing. A bucket that is not there is not
@@ -20,7 +21,7 @@ type Found struct {
 func (b *Bus) Inspect(ctx context.Context) (Found, error) {
 	var f Found
 	for _, want := range b.streams(SetupOptions{Partitions: b.partitions, MaxBytes: b.maxBytes}) {
-		have, err := b.configOf(ctx, want.Name)
+		s, err := b.stream(ctx, want.Name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			f.Missing = append(f.Missing, "stream "+want.Name)
@@ -28,29 +29,48 @@ func (b *Bus) Inspect(ctx context.Context) (Found, error) {
 		case err != nil:
 			return f, wrapStream(want.Name, err)
 		}
-		f.Streams++
-		f.add(b.compareStreams(want, have))
+		f.has(s)
+		f.add(b.compareStreams(want, s.CachedInfo().Config))
 	}
 	for _, bucket := range b.names.Buckets() {
-		have, err := b.configOf(ctx, "KV_"+bucket)
+		s, err := b.stream(ctx, "KV_"+bucket)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			continue
 		case err != nil:
 			return f, wrapStream("KV_"+bucket, err)
 		}
-		f.Streams++
-		f.add(compareBuckets(bucket, have))
+		f.has(s)
+		f.add(compareBuckets(bucket, s.CachedInfo().Config))
 	}
 	return f, b.inspectConsumers(ctx, &f)
 }
 
-func (b *Bus) configOf(ctx context.Context, stream string) (jetstream.StreamConfig, error) {
-	s, err := b.stream(ctx, stream)
-	if err != nil {
-		return jetstream.StreamConfig{}, err
+// Kept is how a stream is kept.
+type Kept struct {
+	Stream          string
+	Replicas        int
+	NoLeader        bool     // of its servers too few are there
+	Behind          []string // servers that do not have all of it, or are not there
+	Bytes, MaxBytes int64    // 0 = no limit
+}
+
+func kept(info *jetstream.StreamInfo) Kept {
+	k := Kept{Stream: info.Config.Name, Replicas: info.Config.Replicas, Bytes: int64(info.State.Bytes), MaxBytes: max(info.Config.MaxBytes, 0)}
+	if c := info.Cluster; c != nil {
+		k.NoLeader = c.Leader == ""
+		for _, r := range c.Replicas {
+			if r.Offline || !r.Current {
+				k.Behind = append(k.Behind, r.Name)
+			}
+		}
 	}
-	return s.CachedInfo().Config, nil
+	return k
+}
+
+func (f *Found) has(s jetstream.Stream) {
+	f.Streams++
+	f.Kept = append(f.Kept, kept(s.CachedInfo()))
 }
 
 func (f *Found) add(drift []error) {

@@ -185,8 +185,12 @@ func TestAnAccountThatRequiresLimits(t *testing.T) {
 		}
 	}
 	for stream, want := range map[string]int64{b.Names().RunsStream(3): 32 << 20, b.Names().AuditStream(): 32 << 20, b.Names().StepsStream(): 8 << 20, b.Names().TimersStream(): 32 << 20, "KV_" + b.Names().KeysBucket(): 2 << 20} {
-		if have, err := b.configOf(t.Context(), stream); err != nil || have.MaxBytes != want {
-			t.Errorf("%s: %d, %v", stream, have.MaxBytes, err)
+		s, err := b.stream(t.Context(), stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have := s.CachedInfo().Config.MaxBytes; have != want {
+			t.Errorf("%s: %d", stream, have)
 		}
 	}
 	other := dial(t, Options{Server: b.URL()})

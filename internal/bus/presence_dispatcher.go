@@ -17,6 +17,9 @@ type Dispatcher struct {
 	Name     string     `json:"name"`            // as in its log lines
 	Unserved []Unserved `json:"unserved"`        // empty if every queued step has a worker
 	Store    string     `json:"store,omitempty"` // that the store takes no writes, and what to do; empty while it does
+
+	Version string `json:"version,omitempty"` // of the program
+	Sync    string `json:"sync,omitempty"`    // fsync or interval: how the server in its process stores; empty = it has none
 }
 
 // Unserved is a rung that has queued steps and no worker.
@@ -32,7 +35,11 @@ type Unserved struct {
 func AnnounceDispatcher(b *Bus, version string, state func() Dispatcher) (gone func(), err error) {
 	version = cmp.Or(version, built())
 	about := map[string]string{"prefix": b.Names().Prefix, "dispatcher": state().Name, "version": version}
-	return b.Announce(DispatcherService, version, "moves runs of Belay on", about, func() any { return state() })
+	return b.Announce(DispatcherService, version, "moves runs of Belay on", about, func() any {
+		d := state()
+		d.Version = version
+		return d
+	})
 }
 
 // Dispatchers asks all dispatchers of this prefix for their state.

@@ -75,6 +75,12 @@ func (b *Bus) makeFirst(ctx context.Context, o SetupOptions) (partitions int, er
 	return b.storedPartitions(ctx)
 }
 
+// Look finds out what the existing log is like, and compares nothing. The error is a [jetstream.ErrStreamNotFound] where there is none.
+func (b *Bus) Look(ctx context.Context) (err error) {
+	b.partitions, err = b.storedPartitions(ctx)
+	return err
+}
+
 // Open finds the existing streams, and checks them.
 func (b *Bus) Open(ctx context.Context) error {
 	n, err := b.storedPartitions(ctx)

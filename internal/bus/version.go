@@ -5,8 +5,14 @@ import (
 	"strings"
 )
 
-// oldest is the oldest server version that has everything that the streams need.
-const oldest = "2.15.0"
+// Oldest is the oldest server version that has everything that the streams need.
+const Oldest = "2.15.0"
+
+// Tried is the oldest server version that everything was tried with.
+const Tried = "2.15.2"
+
+// BeforeTried reports whether a server is older than [Tried].
+func BeforeTried(version string) bool { return older(version, Tried) }
 
 // older compares versions like 2.15.2; it returns false for one that it cannot read.
 func older(v, least string) bool {

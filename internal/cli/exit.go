@@ -35,7 +35,8 @@ const (
 
 const exitCodeHelp = `Exit codes:
   0    success, also of a degraded run; esc decide: the decision counts
-  1    unexpected error; drill, rehearse: something that must never be, or is worse than it was; store check: the log is damaged
+  1    unexpected error; drill, rehearse: something that must never be, or is worse than it was; store check: the log is damaged; doctor: something
+       must not be as it is
   10   the run failed
   11   the run waits for a person
   12   the run was aborted or cancelled

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -45,6 +46,7 @@ type Options struct {
 	People     *PeopleOptions    // nil = what people decide is carried out by another process
 	Token      string            // what is shown to that process
 	Canary     string            // kind of this process: it writes now and then, to see that the server stores what it is given; empty = it does not
+	Version    string            // of the program, for those who ask; empty = that of its module
 	Logger     *slog.Logger
 }
 
@@ -110,6 +112,7 @@ type Engine struct {
 
 	signer *approval.Signer     // nil where another process has the desk
 	moves  *dispatch.Dispatcher // nil where another process dispatches
+	about  struct{ version, sync string }
 	logger *slog.Logger
 	stops  []context.CancelFunc // in the order in which they are to be called
 	dones  []chan struct{}
@@ -133,7 +136,9 @@ func Start(ctx context.Context, o Options) (*Engine, error) {
 }
 
 func (e *Engine) start(ctx context.Context, o Options) (err error) {
+	e.about.version = o.Version
 	if o.Embedded != nil {
+		e.about.sync = cmp.Or(o.Embedded.Durability, embedded.Fsync)
 		if e.Server, err = embedded.Start(*o.Embedded); err != nil {
 			return err
 		}
@@ -328,8 +333,8 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 
 // announce lets commands ask a dispatcher what it sees. One that may not be asked works all the same.
 func (e *Engine) announce(d *dispatch.Dispatcher) (gone func()) {
-	gone, err := bus.AnnounceDispatcher(e.Bus, "", func() bus.Dispatcher {
-		state := bus.Dispatcher{Name: d.Name, Unserved: []bus.Unserved{}}
+	gone, err := bus.AnnounceDispatcher(e.Bus, e.about.version, func() bus.Dispatcher {
+		state := bus.Dispatcher{Name: d.Name, Sync: e.about.sync, Unserved: []bus.Unserved{}}
 		for _, u := range d.Unserved() {
 			state.Unserved = append(state.Unserved, bus.Unserved(u))
 		}

@@ -55,6 +55,7 @@ var exits = map[string][]int{
 	"dispatcher store accept":       {69, 75, 77},
 	"dispatcher store check":        {1, 69, 75},
 	"dispatcher store restored":     {69, 75},
+	"dispatcher doctor":             {1, 66, 69, 75},
 	"dispatcher runs export":        {66, 69, 75},
 	"dispatcher runs ls":            {69, 75},
 	"dispatcher runs retry":         {10, 11, 12, 65, 66, 69, 75},

@@ -15,6 +15,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/catalog"
 	"belay/internal/dlq"
+	"belay/internal/doctor"
 	"belay/internal/handoff"
 	"belay/internal/people"
 	"belay/internal/runlog"
@@ -28,7 +29,7 @@ import (
 // outputs are the types that are written for others; what they are made of comes with them.
 var outputs = []any{
 	view.Document{}, view.Why{}, handoff.Document{}, handoff.Card{}, handoff.Item{}, handoff.Done{}, handoff.Redrive{}, dlq.Entry{}, runlog.Exported{}, runlog.Summary{},
-	bus.Worker{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.StepMessage{}, steps.Definition{},
+	bus.Worker{}, doctor.Report{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.StepMessage{}, steps.Definition{},
 }
 
 // events are all types of events.

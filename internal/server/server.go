@@ -13,6 +13,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/catalog"
 	"belay/internal/dlq"
+	"belay/internal/doctor"
 	"belay/internal/executor"
 	"belay/internal/handoff"
 	"belay/internal/notify"
@@ -46,6 +47,9 @@ type Options struct {
 	// Prove signs that the token of whoever submits a run was shown; nil = nobody can tell later who submitted it.
 	Prove func(run string, e *steps.Submitted) error
 
+	// Doctor says what is looked at for the page System, beside the bus.
+	Doctor doctor.Options
+
 	PublicURL string        // where people reach the console, for those who are sent there; empty = not known
 	Version   string        // of the program, for clients over MCP
 	CallWait  time.Duration // how long a call over MCP waits for its run; 0 = as long as clients wait
@@ -57,12 +61,14 @@ func New(ctx context.Context, o Options) http.Handler {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	served := &tools{bus: o.Bus, escalations: dlq.New(o.Bus)}
+	o.Doctor.Bus, o.Doctor.Version = o.Bus, o.Version
+	examined := &examined{o: o.Doctor}
 	changes := &pages.Changes{}
 	go follower{bus: o.Bus, changes: changes, logger: o.Logger}.run(ctx)
 	faults := followFaults(ctx, o.Bus, o.Logger)
 	asker := notify.Asker{Bus: o.Bus, Items: o.Desk.Items}
 	console := pages.New(pages.Options{
-		Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Tools: served.Tools, Workers: served.Workers, Changes: changes, Environment: o.Environment, Runbook: o.Runbook,
+		Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Tools: served.Tools, Workers: served.Workers, Examine: examined.report, Changes: changes, Environment: o.Environment, Runbook: o.Runbook,
 		Who: via(o.Gate, "console"), Now: o.Bus.Now, Logger: o.Logger, Faults: faults,
 		Events: func(run string) string { return "/api/v1/runs/" + run + "/events" }, Why: func(ctx context.Context, run string) (view.Why, error) {
 			s, err := o.Runs.Load(ctx, run)
@@ -75,7 +81,7 @@ func New(ctx context.Context, o Options) http.Handler {
 	go console.Watch(ctx)
 	watch := runlog.NewWatch(o.Runs)
 	context.AfterFunc(ctx, watch.Close)
-	way := api.Options{Catalog: o.Catalog, Trace: o.Trace, Prove: o.Prove, Watch: watch, Waits: gate.NewWaits(), Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Workers: served.Workers, Why: asker.Of}
+	way := api.Options{Catalog: o.Catalog, Trace: o.Trace, Prove: o.Prove, Watch: watch, Waits: gate.NewWaits(), Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Workers: served.Workers, Examine: examined.report, Why: asker.Of}
 	offered := overMCP(ctx, o, way)
 	way.Who = via(o.Gate, "api")
 	calls := api.New(way)

@@ -54,7 +54,7 @@ func TestASubmitterSeesNoPages(t *testing.T) {
 	s.behind(func(host string) Gate {
 		return gate.New(gate.Options{Hosts: []string{host}, Tokens: tokens, Page: pages.NewSignIn(pages.Environment{}), Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	})
-	for _, path := range []string{"/", "/news", "/next", "/e/secret-1", "/e/secret-1/approve", "/e/nobody-1", "/runs", "/runs/secret", "/runs/secret/document", "/tools", "/trends", "/events", "/nowhere"} {
+	for _, path := range []string{"/", "/news", "/next", "/e/secret-1", "/e/secret-1/approve", "/e/nobody-1", "/runs", "/runs/secret", "/runs/secret/document", "/tools", "/trends", "/system", "/events", "/nowhere"} {
 		status, text := s.ask("GET", path, nil, "Authorization", "Bearer "+shop)
 		var problem struct{ Code, Detail string }
 		if err := json.Unmarshal([]byte(text), &problem); err != nil || status != 403 || problem.Code != "forbidden" || !strings.Contains(problem.Detail, "shop is submitter, which starts runs") || strings.Contains(text, "secret") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -107,4 +108,19 @@ func (k *Keeper) Declare(ctx context.Context, by, why string) (found []Damage, e
 		})
 	}
 	return found, k.change(ctx, func(all damages) damages { return all.with(found) })
+}
+
+// Open lists what the store has of what was found about the log and is not accepted, and when a dispatcher has looked at the log
+// last, zero where none has.
+func Open(ctx context.Context, b *bus.Bus) (open []Damage, looked time.Time, err error) {
+	if there, err := b.BucketIfThere(ctx, b.Names().TallyBucket()); err != nil || there == nil {
+		return nil, time.Time{}, err
+	}
+	s := shelf{b}
+	found, _, err := s.damages(ctx)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	looked, err = s.looked(ctx)
+	return found.open(), looked, err
 }

@@ -78,6 +78,10 @@ class Belay:
         """The workers that run now."""
         return self._get("/api/v1/workers").json()["items"]
 
+    def doctor(self) -> dict[str, Any]:
+        """What is not as it should be, with what to do, as `dispatcher doctor` finds it."""
+        return self._get("/api/v1/doctor").json()
+
     def escalations(self, *, kind: str = "", tool: str = "", workflow: str = "", failure_class: str = "", run: str = "",
                     fingerprint: str = "") -> Iterator[Escalation]:
         """What waits for people, the most urgent first."""

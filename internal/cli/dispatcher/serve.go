@@ -92,6 +92,7 @@ func (a *app) dev(ctx context.Context, f cli.DevFlags) error {
 		return err
 	}
 	defer e.Stop()
+	e.doctor = lookedAt(o, f.Durability, tools)
 	remove, err := cli.LeaveNote(dir, e.Server.URL())
 	if err != nil {
 		return err
@@ -120,7 +121,7 @@ func (a *app) devSite(ctx context.Context, e *watched, door *devDoor, known *cat
 	local := &gate.Local{Name: me(), Port: portOf(e.url), Tokens: tokens, Code: door.code, Page: pages.NewCodeSignIn(environment)}
 	e.open(server.New(ctx, server.Options{
 		Bus: e.Bus, Catalog: known, Prove: e.Prove, Trace: a.Traces.SubmitFor, Runs: e.Runs, Desk: e.Desk, Redrives: e.Redrives, Gate: local,
-		Environment: environment, Logger: logger, PublicURL: e.url, Version: cli.Version,
+		Environment: environment, Logger: logger, PublicURL: e.url, Version: cli.Version, Doctor: e.doctor,
 	}))
 	return nil
 }
@@ -221,7 +222,7 @@ func (a *app) serve(ctx context.Context, f cli.ServeFlags) error {
 	if err != nil {
 		return err
 	}
-	o := engine.Options{Connect: a.Connection("dispatcher"), Setup: true, Partitions: f.Partitions, Replicas: f.Replicas, MaxBytes: int64(f.MaxBytes), Dispatch: dispatchOptions(f.DispatchFlags), Logger: a.Logger(slog.LevelInfo)}
+	o := engine.Options{Connect: a.Connection("dispatcher"), Version: cli.Version, Setup: true, Partitions: f.Partitions, Replicas: f.Replicas, MaxBytes: int64(f.MaxBytes), Dispatch: dispatchOptions(f.DispatchFlags), Logger: a.Logger(slog.LevelInfo)}
 	if f.Replicas < 0 || f.Replicas > 5 {
 		return cli.Usage("--replicas %d: must be 1 to 5, or 0 for what suits the server", f.Replicas)
 	}
@@ -245,6 +246,7 @@ func (a *app) serve(ctx context.Context, f cli.ServeFlags) error {
 	defer e.Stop()
 	sayReplicas(o.Logger, e.Bus, f.Replicas)
 	rights.Warn(o.Logger, e.Bus, rights.Dispatcher)
+	e.doctor = lookedAt(o, "", nil)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	tokens, err := openTokens(watching, e.Engine, o.Logger)

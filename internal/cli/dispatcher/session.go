@@ -109,7 +109,7 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 func (a *app) embeddedOptions(dir string, c carry) engine.Options {
 	logger := a.Logger(slog.LevelWarn)
 	o := engine.Options{
-		Connect: a.Connection("embedded"), Logger: logger,
+		Connect: a.Connection("embedded"), Version: cli.Version, Logger: logger,
 		Embedded: &embedded.Options{StoreDir: filepath.Join(dir, "jetstream"), Logger: logger},
 	}
 	o.Connect.Server, o.Connect.Context = "", ""

@@ -14,6 +14,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/cli"
 	"belay/internal/dlq"
+	"belay/internal/doctor"
 	"belay/internal/engine"
 	"belay/internal/manual"
 	"belay/internal/notify"
@@ -30,6 +31,7 @@ type watched struct {
 	unserve  func()
 	site     atomic.Pointer[http.Handler] // the console and the API, once they are there
 	public   atomic.Pointer[string]       // public host name, on which metrics are not served
+	doctor   doctor.Options               // what the page System looks at
 }
 
 // Stop drains the engine. Meanwhile it is not ready, and its metrics can still be read.

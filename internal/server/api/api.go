@@ -15,6 +15,7 @@
 //	POST /api/v1/runs/{id}/retry            go on as a new run
 //	POST /api/v1/calls                      call one tool, as a run of one step    ?wait=
 //	GET  /api/v1/workers                    the workers that run now
+//	GET  /api/v1/doctor                     what is not as it should be, with what to do
 //	GET  /openapi.json                      all of this, for programs
 //
 // Errors are RFC 9457 documents. The caller of this handler has found out who asks; what they may do is decided at the
@@ -36,6 +37,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/catalog"
+	"belay/internal/doctor"
 	"belay/internal/exactjson"
 	"belay/internal/handoff"
 	"belay/internal/people"
@@ -52,6 +54,7 @@ type Options struct {
 	Watch    *runlog.Watch                                         // waits for runs
 	Redrives *handoff.Redrives                                     // decide many escalations alike
 	Workers  func(context.Context) ([]bus.Worker, error)           // which workers run now
+	Examine  func(context.Context) doctor.Report                   // what is not as it should be
 	Why      func(context.Context, *steps.State) (view.Why, error) // what a run waits for, and what will happen
 	Who      func(*http.Request) people.Actor                      // whoever let the request in knows
 	Catalog  *catalog.Catalog                                      // what may be submitted; nil = nothing
@@ -82,6 +85,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /api/v1/redrives/{id}", a.looking(a.redriven))
 	mux.HandleFunc("POST /api/v1/redrives/{id}/stop", a.looking(a.stopRedrive))
 	mux.HandleFunc("GET /api/v1/workers", a.looking(a.workers))
+	mux.HandleFunc("GET /api/v1/doctor", a.looking(a.doctor))
 	mux.HandleFunc("GET /api/v1/runs", a.runs)
 	mux.HandleFunc("POST /api/v1/runs", a.submit)
 	mux.HandleFunc("POST /api/v1/calls", a.call)
@@ -396,3 +400,5 @@ func (a *api) workers(w http.ResponseWriter, r *http.Request) {
 	}
 	answer(w, list[bus.Worker]{Items: all, Total: len(all)})
 }
+
+func (a *api) doctor(w http.ResponseWriter, r *http.Request) { answer(w, a.Examine(r.Context())) }

@@ -15,6 +15,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/bus/bustest"
 	"belay/internal/dlq"
+	"belay/internal/doctor"
 	"belay/internal/handoff"
 	"belay/internal/people"
 	"belay/internal/plan"
@@ -55,7 +56,7 @@ func open(t *testing.T) *office {
 	watch := runlog.NewWatch(o.runs)
 	t.Cleanup(watch.Close)
 	known := plans(t)
-	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Redrives: redrives, Workers: crew, Why: foresee, Watch: watch, Catalog: known, Prove: prove, Who: func(r *http.Request) people.Actor {
+	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Redrives: redrives, Workers: crew, Examine: examine, Why: foresee, Watch: watch, Catalog: known, Prove: prove, Who: func(r *http.Request) people.Actor {
 		who := r.Header.Get("X-Who")
 		if a, ok := programs[who]; ok {
 			return a
@@ -65,6 +66,10 @@ func open(t *testing.T) *office {
 	t.Cleanup(srv.Close)
 	o.url = srv.URL
 	return o
+}
+
+func examine(context.Context) doctor.Report {
+	return doctor.Of("here", doctor.Finding{Check: "workers", State: doctor.Warn, Seen: "none runs", Do: "start one"}, doctor.Finding{Check: "streams", State: doctor.OK, Seen: "all there"})
 }
 
 func foresee(_ context.Context, s *steps.State) (view.Why, error) {
@@ -295,6 +300,9 @@ func TestListsOverHTTP(t *testing.T) {
 	if workers := o.ask("GET", "/api/v1/workers", ""); workers.body["total"] != float64(1) || !strings.Contains(workers.text, `"serves":["pay/primary"]`) {
 		t.Error(workers.text)
 	}
+	if found := o.ask("GET", "/api/v1/doctor", ""); found.StatusCode != 200 || found.body["state"] != "warn" || !strings.Contains(found.text, `{"check":"workers","state":"warn","seen":"none runs","do":"start one"}`) {
+		t.Error(found.text)
+	}
 }
 
 func TestARedriveOverHTTP(t *testing.T) {
@@ -382,7 +390,7 @@ func TestTheDocumentHasEveryRoute(t *testing.T) {
 	o := open(t)
 	doc := o.ask("GET", "/openapi.json", "")
 	paths := doc.body["paths"].(map[string]any)
-	if len(paths) != 16 {
+	if len(paths) != 17 {
 		t.Errorf("%d paths are described", len(paths))
 	}
 	for path, methods := range paths {

@@ -23,7 +23,7 @@ func TestEveryPageSaysThatFaultsAreInjected(t *testing.T) {
 	s.options.Faults = func() []injection.Order { return faults }
 	s.Server.Close()
 	s.Server = httptest.NewServer(pages.New(s.options))
-	for _, path := range []string{"/", "/runs", "/tools", "/trends", "/nowhere"} {
+	for _, path := range []string{"/", "/runs", "/tools", "/trends", "/system", "/nowhere"} {
 		body := s.get(path).body
 		for _, want := range []string{"Faults are injected on purpose", "payments.refund: unavailable in place of the call", "20 %", "03:22:00 UTC", "&lt;b&gt;mia", "game day"} {
 			if !strings.Contains(body, want) {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/doctor"
 	"belay/internal/handoff"
 	"belay/internal/injection"
 	"belay/internal/people"
@@ -113,6 +114,7 @@ type Options struct {
 	Runs        Runs                                        // the list of runs, and each of them
 	Tools       func(context.Context) ([]ToolHealth, error) // how each tool is served now
 	Workers     func(context.Context) ([]bus.Worker, error) // which workers run now
+	Examine     func(context.Context) doctor.Report         // what is not as it should be
 	Changes     *Changes                                    // notifies open pages
 	Environment Environment
 	Runbook     Runbook // which page cards link to; may be empty
@@ -165,6 +167,7 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("POST /runs/{id}/steer", c.steer)
 	c.mux.HandleFunc("GET /tools", c.tools)
 	c.mux.HandleFunc("GET /trends", c.showTrends)
+	c.mux.HandleFunc("GET /system", c.system)
 	c.mux.HandleFunc("GET /events", c.events)
 	c.mux.HandleFunc("GET /static/{file}", c.assets.serve)
 	c.mux.HandleFunc("GET /", c.nowhere)

@@ -34,7 +34,7 @@ func newSite(t *testing.T, w *pagestest.World) *site {
 	t.Helper()
 	s := &site{T: t, world: w, person: pagestest.Approver("mia")}
 	s.options = pages.Options{
-		Desk: w, Redrives: w, Runs: w, Tools: w.Tools, Workers: w.Workers, Changes: &w.Changes, Environment: pages.Environment{Name: "PROD eu-1", Colour: pages.Red},
+		Desk: w, Redrives: w, Runs: w, Tools: w.Tools, Workers: w.Workers, Examine: w.Examine, Changes: &w.Changes, Environment: pages.Environment{Name: "PROD eu-1", Colour: pages.Red},
 		Who: func(*http.Request) people.Actor { return s.person }, Now: clock,
 		Events: func(run string) string { return "/api/runs/" + run + "/events" },
 	}
@@ -122,7 +122,7 @@ func allPages() []string {
 		list = append(list, "/runs/"+run, "/runs/"+run+"?show=failed", "/runs/"+run+"/document")
 	}
 	return append(list, "/", "/?q=kind:approval", "/?q=nothing+at+all", "/?group="+url.QueryEscape("payments.refund primary timeout pay.example.com"),
-		"/?group="+url.QueryEscape("payments.refund primary timeout pay.example.com")+"&page=2", "/runs", "/runs?state=waiting", "/tools", "/trends", "/news?page=inbox", "/next", "/nowhere")
+		"/?group="+url.QueryEscape("payments.refund primary timeout pay.example.com")+"&page=2", "/runs", "/runs?state=waiting", "/tools", "/trends", "/system", "/news?page=inbox", "/next", "/nowhere")
 }
 
 func TestEveryPageCanBeShownAndNoGetActs(t *testing.T) {
@@ -166,4 +166,17 @@ func TestWorkersAreShown(t *testing.T) {
 	}
 	s.world.PutWorkers()
 	s.get("/tools").wants(t, http.StatusOK, "No worker is running")
+}
+
+func TestWhatIsNotAsItShouldBeIsShown(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, pagestest.Morning(clock))
+	a := s.get("/system")
+	a.wants(t, http.StatusOK, "System (1 must not be so)", "max_age is 1h0m0s", "<code>nats stream edit</code>", "Cannot be seen from here", "nats://nats.internal:4222")
+	if strings.Contains(a.body, "<b>payments") {
+		t.Error("what a file says is markup")
+	}
+	if fail, ok := strings.Index(a.body, "max_age"), strings.Index(a.body, "NATS 2.15.2"); fail > ok {
+		t.Error("what must not be so does not come first")
+	}
 }

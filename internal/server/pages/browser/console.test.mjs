@@ -55,7 +55,7 @@ const pages = {
   inbox: '/', filtered: '/?q=nothing+like+this', group: storm, approval: `/e/${refund}`, approve: `/e/${refund}/approve`, edit: `/e/${refund}/edit`,
   unknown: `/e/${charge}`, question: `/e/${invoice}`, answer: `/e/${invoice}/answer`, failure: `/e/${shipment}`, nested: `/e/${shipment}/edit`,
   json: `/e/${shipment}/edit?as=json`, snooze: `/e/${shipment}/snooze`, letter: `/e/${letter}`, runs: '/runs', run: `/runs/${shipment.slice(0, -2)}`,
-  tools: '/tools', trends: '/trends', nowhere: '/nowhere', option: `/e/${invoice}/answer?option=2`, happened: `/e/${charge}/answer`, verify: `/e/${charge}/verify`,
+  tools: '/tools', trends: '/trends', system: '/system', nowhere: '/nowhere', option: `/e/${invoice}/answer?option=2`, happened: `/e/${charge}/answer`, verify: `/e/${charge}/verify`,
   retry: `/e/${shipment}/retry`, reject: `/e/${refund}/reject`, approvals: '/?group=approval+payments.refund', login: '/login', provider: '/login?provider',
   call: `/e/${payout}`, limit: `/e/${limit}`, extend: `/e/${limit}/extend`, conversation: `/runs/${payout.slice(0, -2)}`, steer: `/runs/${payout.slice(0, -2)}/steer?step=resolve`,
   docs: '/docs', tables: '/docs/protocol', blocks: '/docs/tutorial', undocumented: '/docs/nowhere',

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/doctor"
 	"belay/internal/handoff"
 	"belay/internal/people"
 	"belay/internal/runlog"
@@ -260,6 +261,18 @@ func (w *World) Workers(context.Context) ([]bus.Worker, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.workers), w.broken
+}
+
+// Examine is what the page System shows, for [pages.Options]: one finding of each state.
+func (w *World) Examine(context.Context) doctor.Report {
+	r := doctor.Of("nats://nats.internal:4222",
+		doctor.Finding{Check: "server version", State: doctor.OK, Seen: "NATS 2.15.2 at nats://nats.internal:4222"},
+		doctor.Finding{Check: "sync", State: doctor.Unknown, Seen: "a server does not say over NATS whether it syncs before it confirms", Do: "set sync_interval: always; `dispatcher doctor --monitor URL` looks"},
+		doctor.Finding{Check: "settings", State: doctor.Fail, Seen: "stream BELAY_RUNS_0: max_age is 1h0m0s, Belay needs 0s", Do: "set it back (`nats stream edit`)"},
+		doctor.Finding{Check: "workers", State: doctor.Warn, Seen: "no worker serves <b>payments.refund</b>/primary of /etc/belay/a-folder-with-a-long-name/and-another-one/tools.yaml", Do: "start a worker with that file"},
+	)
+	r.At = w.Now()
+	return r
 }
 
 // PutWorkers sets the running workers.
