@@ -85,29 +85,37 @@ func (b *Bus) Look(ctx context.Context) (err error) {
 func (b *Bus) Open(ctx context.Context) error {
 	n, err := b.storedPartitions(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("no Belay streams at %s (prefix %q): start `dispatcher serve` against this server first; it makes them", b.place, b.names.Prefix)
+		return fmt.Errorf("%w at %s (prefix %q): start `dispatcher serve` against this server first; it makes them", ErrNotSetUp, b.place, b.names.Prefix)
 	}
 	if err != nil {
 		return err
 	}
 	b.partitions = n
 	b.keepTime()
-	var wrong []error
+	var wrong, missing []error
 	for _, want := range b.streams(SetupOptions{Partitions: n}) {
 		s, err := b.stream(ctx, want.Name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound) && want.Name == b.names.StepsStream():
 			continue // it was lost with its server, and is made again when it is needed
 		case errors.Is(err, jetstream.ErrStreamNotFound):
-			wrong = append(wrong, fmt.Errorf("stream %s is missing at %s: restart `dispatcher serve`, which makes what is missing", want.Name, b.place))
+			missing = append(missing, fmt.Errorf("stream %s is missing at %s: restart `dispatcher serve`, which makes what is missing", want.Name, b.place))
 		case err != nil:
 			return fmt.Errorf("stream %s: %w", want.Name, err)
 		default:
 			wrong = append(wrong, b.check(want, s)...)
 		}
 	}
-	return errors.Join(wrong...)
+	if len(missing) > 0 && len(wrong) == 0 {
+		return &incomplete{errors.Join(missing...)}
+	}
+	return errors.Join(append(missing, wrong...)...)
 }
+
+// incomplete is an [ErrNotSetUp] that names the streams.
+type incomplete struct{ error }
+
+func (i *incomplete) Is(target error) bool { return target == ErrNotSetUp }
 
 func (b *Bus) storedPartitions(ctx context.Context) (int, error) {
 	name, asked := b.names.RunsStream(0), time.Now()

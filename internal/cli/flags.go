@@ -87,16 +87,21 @@ func (f *DevFlags) Add(fl *pflag.FlagSet) {
 	f.Faults.add(fl)
 }
 
+// startWait is how long programs that keep running wait for others at the start: a cluster that forms takes some seconds, and
+// machines start in any order.
+const startWait = 5 * time.Minute
+
 // ServeFlags are the flags of `dispatcher serve`.
 type ServeFlags struct {
 	DispatchFlags
-	Replicas    int    // of new streams and buckets; 0 = 3 in a cluster, else 1
-	MaxBytes    Size   // of each partition of a new log; 0 = no limit
-	Tools       string // tools file whose policies count for what the API starts; empty = it starts nothing
-	Listen      string // address of the console, the API, metrics and health; empty = none
-	PublicURL   string // where people reach the console; empty = only on this machine
-	Environment string // name on every page, with a color behind a colon
-	Runbook     string // pattern of the URL that an escalation's page links to; empty = no link
+	Replicas    int           // of new streams and buckets; 0 = 3 in a cluster, else 1
+	MaxBytes    Size          // of each partition of a new log; 0 = no limit
+	Wait        time.Duration // for a server that is not there yet
+	Tools       string        // tools file whose policies count for what the API starts; empty = it starts nothing
+	Listen      string        // address of the console, the API, metrics and health; empty = none
+	PublicURL   string        // where people reach the console; empty = only on this machine
+	Environment string        // name on every page, with a color behind a colon
+	Runbook     string        // pattern of the URL that an escalation's page links to; empty = no link
 
 	Issuer       string   // OpenID Connect provider that people sign in with; empty = only tokens let in
 	ClientID     string   // of the console at the provider
@@ -109,6 +114,7 @@ type ServeFlags struct {
 func (f *ServeFlags) Add(fl *pflag.FlagSet) {
 	f.add(fl)
 	fl.IntVar(&f.Replicas, "replicas", 0, "servers of a cluster that have each new stream and bucket, 1 to 5 (default 3 in a cluster, which lives through the loss of one, else 1)")
+	fl.DurationVar(&f.Wait, "wait", startWait, "how long to wait at the start for the NATS server, the leader of its cluster and as many servers as there are to be replicas; 0s = leave at once")
 	fl.Var(&f.MaxBytes, "max-bytes", "how large each partition of a new log may become, like 4GiB, where the NATS account requires a limit; the other streams and buckets get theirs by it (default: no limit)")
 	fl.StringVar(&f.Tools, "tools", "", "tools `file` of what the HTTP API starts, read again on SIGHUP; empty = it starts nothing")
 	fl.StringVar(&f.Listen, "listen", "", "`address` of the console, the API, metrics and health checks; empty = none")
@@ -128,6 +134,7 @@ type WorkerFlags struct {
 	Only            []string       // serve only these of its tools; none = all
 	Concurrency     int            // attempts executed at once; 0 = 16 per core
 	ToolConcurrency map[string]int // the same of one tool; a tool that is not in it has no limit of its own
+	Wait            time.Duration  // for a server that is not there yet, and for streams
 	AckWait         time.Duration  // how long a worker may be silent before its messages are redelivered; the same for all workers
 	DrainTimeout    time.Duration  // how long a stop waits for executing attempts
 	Listen          string         // address of metrics and health; empty = none
@@ -143,6 +150,7 @@ func (f *WorkerFlags) Add(fl *pflag.FlagSet) {
 	fl.IntVar(&f.Concurrency, "concurrency", 0, "attempts executed at once (default 16 per core)")
 	fl.StringToIntVar(&f.ToolConcurrency, "tool-concurrency", nil, "attempts of one tool executed at once, as `tool=n` (default: no limit of its own)")
 	fl.Lookup("tool-concurrency").DefValue = "" // help would show it as []
+	fl.DurationVar(&f.Wait, "wait", startWait, "how long to wait at the start for the NATS server, the leader of its cluster and a dispatcher that makes the streams; 0s = leave at once")
 	fl.DurationVar(&f.AckWait, "ack-wait", 30*time.Second, "how long a worker may be silent before its messages are redelivered; the same for all workers")
 	fl.DurationVar(&f.DrainTimeout, "drain-timeout", 30*time.Second, "how long a stopping worker waits for what it executes")
 	fl.StringVar(&f.Listen, "listen", "", "`address` of metrics and health checks; empty = none")

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,6 +77,9 @@ func (e *examination) replicas(ctx context.Context) []Finding {
 		return nil
 	}
 	f, err := e.inspect(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return one(check, Fail, "JetStream does not answer: "+err.Error(), "in a cluster more than half of the servers must run: start those that are away")
+	}
 	if err != nil {
 		return failed(check, err)
 	}

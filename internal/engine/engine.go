@@ -46,6 +46,7 @@ type Options struct {
 	People     *PeopleOptions    // nil = what people decide is carried out by another process
 	Token      string            // what is shown to that process
 	Canary     string            // kind of this process: it writes now and then, to see that the server stores what it is given; empty = it does not
+	Patience   time.Duration     // how long a server that is not there yet is waited for; 0 = not at all
 	Version    string            // of the program, for those who ask; empty = that of its module
 	Logger     *slog.Logger
 }
@@ -144,23 +145,11 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 		}
 		o.Connect.InProcess = e.Server
 	}
-	if e.Bus, err = bus.Connect(ctx, o.Connect); err != nil {
+	if err := bus.Await(ctx, e.logger, o.Patience, func(ctx context.Context) error { return e.join(ctx, o) }); err != nil {
 		return err
 	}
 	if err := e.Bus.Small(); err != nil && (o.Dispatch != nil || o.Worker != nil) {
 		e.logger.Warn("this NATS server accepts only smaller messages than Belay needs", "error", err)
-	}
-	if o.Setup || o.Embedded != nil {
-		setup := bus.SetupOptions{Partitions: o.Partitions, New: e.newPartitions(), Replicas: o.Replicas, MaxBytes: o.MaxBytes}
-		if e.Server != nil {
-			setup.Mend = e.Server.Forget
-		}
-		err = e.Bus.Setup(ctx, setup)
-	} else {
-		err = e.Bus.Open(ctx)
-	}
-	if err != nil {
-		return err
 	}
 	if e.Server != nil {
 		if err := e.Server.StageInMemory(); err != nil {
@@ -182,6 +171,29 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 		e.startDispatcher(*o.Dispatch)
 	}
 	return nil
+}
+
+// join connects, and makes the streams or looks whether they are there. Where that fails the connection is closed.
+func (e *Engine) join(ctx context.Context, o Options) (err error) {
+	if e.Bus, err = bus.Connect(ctx, o.Connect); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			e.Bus.Close()
+			e.Bus = nil
+		}
+	}()
+	if o.Setup || o.Embedded != nil {
+		setup := bus.SetupOptions{Partitions: o.Partitions, New: e.newPartitions(), Replicas: o.Replicas, MaxBytes: o.MaxBytes}
+		if e.Server != nil {
+			setup.Mend = e.Server.Forget
+		}
+		err = e.Bus.Setup(ctx, setup)
+	} else {
+		err = e.Bus.Open(ctx)
+	}
+	return err
 }
 
 // newPartitions is how many partitions the log of a new store gets. A server on this machine has the same few cores, and

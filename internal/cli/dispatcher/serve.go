@@ -222,7 +222,7 @@ func (a *app) serve(ctx context.Context, f cli.ServeFlags) error {
 	if err != nil {
 		return err
 	}
-	o := engine.Options{Connect: a.Connection("dispatcher"), Version: cli.Version, Setup: true, Partitions: f.Partitions, Replicas: f.Replicas, MaxBytes: int64(f.MaxBytes), Dispatch: dispatchOptions(f.DispatchFlags), Logger: a.Logger(slog.LevelInfo)}
+	o := engine.Options{Connect: a.Connection("dispatcher"), Version: cli.Version, Patience: f.Wait, Setup: true, Partitions: f.Partitions, Replicas: f.Replicas, MaxBytes: int64(f.MaxBytes), Dispatch: dispatchOptions(f.DispatchFlags), Logger: a.Logger(slog.LevelInfo)}
 	if f.Replicas < 0 || f.Replicas > 5 {
 		return cli.Usage("--replicas %d: must be 1 to 5, or 0 for what suits the server", f.Replicas)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"belay/internal/approval"
 	"belay/internal/bus"
@@ -46,8 +47,8 @@ func (s *station) ready() error {
 }
 
 // open connects, and makes a worker that serves the tools file.
-func (s *station) open(ctx context.Context, conn bus.Options, trust string, o worker.Options, file *plan.Tools, box ladder.Options) (err error) {
-	if s.bus, err = bus.Connect(ctx, conn); err != nil {
+func (s *station) open(ctx context.Context, conn bus.Options, patience time.Duration, trust string, o worker.Options, file *plan.Tools, box ladder.Options) (err error) {
+	if err := bus.Await(ctx, o.Logger, patience, func(ctx context.Context) error { return s.join(ctx, conn) }); err != nil {
 		return err
 	}
 	s.reached.Store(s.bus)
@@ -55,9 +56,6 @@ func (s *station) open(ctx context.Context, conn bus.Options, trust string, o wo
 		o.Logger.Warn("this NATS server accepts only smaller messages than Belay needs", "error", err)
 	}
 	rights.Warn(o.Logger, s.bus, rights.Worker)
-	if err := s.bus.Open(ctx); err != nil {
-		return err
-	}
 	if o.Injector != nil {
 		o.Injector.GoBy(s.bus.Now)
 	}
@@ -67,6 +65,18 @@ func (s *station) open(ctx context.Context, conn bus.Options, trust string, o wo
 	}
 	s.canary = bus.NewCanary(s.bus, bus.CanaryOptions{Kind: "worker", Rare: true, Logger: o.Logger})
 	s.worker, _, err = worker.Open(ctx, o, file, box)
+	return err
+}
+
+// join connects, and looks whether the streams are there. Where that fails the connection is closed.
+func (s *station) join(ctx context.Context, conn bus.Options) (err error) {
+	if s.bus, err = bus.Connect(ctx, conn); err != nil {
+		return err
+	}
+	if err = s.bus.Open(ctx); err != nil {
+		s.bus.Close()
+		s.bus = nil
+	}
 	return err
 }
 

@@ -53,7 +53,7 @@ func (a *app) work(ctx context.Context) error {
 		return err
 	}
 	box := ladder.Options{Only: a.flags.Only, Version: cli.Version, Handlers: a.handlers, Remote: work.Hub, Asked: metrics.Asked}
-	if err := s.open(ctx, conn, a.flags.Trust, o, file, box); err != nil {
+	if err := s.open(ctx, conn, a.flags.Wait, a.flags.Trust, o, file, box); err != nil {
 		return a.Unreachable(err)
 	}
 	if err := s.run(ctx); err != nil {
