@@ -51,6 +51,10 @@ func attemptEvent(e *belaytype.Event, s *steps.State, ev steps.Event) {
 		e.Type, a, e.Worker = belaytype.EventObjected, ev.Attempt, ev.Worker
 	case steps.Unserved:
 		e.Type, a = belaytype.EventUnserved, ev.Attempt
+	case steps.Held:
+		e.Type, a, e.By, e.Reason = belaytype.EventHeld, ev.Attempt, ev.Hold.By, ev.Hold.Reason
+	case steps.Released:
+		e.Type, a, e.By, e.Reason = belaytype.EventReleased, ev.Attempt, ev.By, ev.Reason
 	case steps.Withdrawn:
 		e.Type, a = belaytype.EventWithdrawn, ev.Attempt
 	}

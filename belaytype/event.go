@@ -21,8 +21,8 @@ type Event struct {
 	TakeBack   int       `json:"take_back,omitempty"`  // of steered: number of the first turn that is taken back; 0 = none
 	Escalation string    `json:"escalation,omitempty"` // of decided
 	Verb       Verb      `json:"verb,omitempty"`       // of decided
-	By         string    `json:"by,omitempty"`         // of submitted, decided, cancelled, damaged and steered
-	Reason     string    `json:"reason,omitempty"`     // of decided, cancelled, damaged and closed
+	By         string    `json:"by,omitempty"`         // of submitted, decided, cancelled, damaged, held, released and steered
+	Reason     string    `json:"reason,omitempty"`     // of decided, cancelled, damaged, held, released and closed
 }
 
 // EventType says what happened.
@@ -42,6 +42,8 @@ const (
 	EventUnserved  EventType = "unserved"  // the dispatcher: no worker serves the tool
 	EventWithdrawn EventType = "withdrawn" // the dispatcher: nobody will execute the attempt
 	EventDamaged   EventType = "damaged"   // the dispatcher: the log may have forgotten what was done
+	EventHeld      EventType = "held"      // the dispatcher: a closed gate holds the attempt back
+	EventReleased  EventType = "released"  // the dispatcher: nothing holds it back any more
 	EventDecided   EventType = "decided"   // a person: a decision on an escalation
 	EventCancelled EventType = "cancelled" // a person or a program: the run is to stop
 	EventSteered   EventType = "steered"   // a person or a program: a message to an agent of the run
@@ -52,6 +54,6 @@ const (
 func EventTypes() []EventType {
 	return []EventType{
 		EventSubmitted, EventStarted, EventClaimed, EventProgress, EventResumable, EventSucceeded, EventFailed, EventObjected, EventFired, EventUnserved,
-		EventWithdrawn, EventDamaged, EventDecided, EventCancelled, EventSteered, EventClosed,
+		EventWithdrawn, EventDamaged, EventHeld, EventReleased, EventDecided, EventCancelled, EventSteered, EventClosed,
 	}
 }

@@ -28,7 +28,7 @@ type StepState string
 // The states of a step.
 const (
 	StepPending   StepState = "pending"   // waits for the steps that it needs
-	StepHeld      StepState = "held"      // waits for an approval before it is queued
+	StepHeld      StepState = "held"      // waits for an approval, or until a gate opens, before it is queued
 	StepQueued    StepState = "queued"    // its attempt is in the queue of the workers
 	StepRunning   StepState = "running"   // a worker executes it
 	StepRetrying  StepState = "retrying"  // its next attempt is in the queue, and begins after a wait

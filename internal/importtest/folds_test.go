@@ -8,7 +8,7 @@ import (
 
 // events are what a run's log holds. What they mean together is for one fold to say, steps.Apply.
 var events = []string{
-	"Submitted", "Cancelled", "Started", "Progress", "Succeeded", "Failed", "Objected", "Claimed", "Fired", "Unserved", "Withdrawn", "Damaged", "Decided", "Closed",
+	"Submitted", "Cancelled", "Started", "Progress", "Succeeded", "Failed", "Objected", "Claimed", "Fired", "Unserved", "Withdrawn", "Damaged", "Held", "Released", "Decided", "Closed",
 }
 
 // eventReaders look at single events outside the core. Whoever puts several of them together to learn where a run stands

@@ -35,6 +35,10 @@ func (l lines) tell() {
 		}
 	case steps.Damaged:
 		l.say(slog.LevelWarn, "run in doubt: the log may have forgotten what was done", slog.String("damage", e.Damage), slog.String("what", e.What))
+	case steps.Held:
+		l.attemptLine(slog.LevelInfo, "attempt "+e.Hold.Text(), e.Attempt, "")
+	case steps.Released:
+		l.attemptLine(slog.LevelInfo, "attempt released", e.Attempt, "", slog.String("gate_id", e.Gate), slog.String("by", e.By))
 	case steps.Cancelled:
 		l.cancelled(e)
 	case steps.Steered:

@@ -34,6 +34,8 @@ func TestMessagesAreReadBack(t *testing.T) {
 		"decision":  {event: steps.Decided{Escalation: "r-1", Verb: steps.VerbSkip}},
 		"clock":     {event: steps.Fired{}},
 		"withdrawn": {event: steps.Withdrawn{Attempt: a}},
+		"held":      {event: steps.Held{Attempt: a, Hold: steps.Hold{Why: steps.HoldGate, Gate: "g1", By: "mia", Reason: "wrong"}}},
+		"released":  {event: steps.Released{Attempt: a, Gate: "g1", By: "mia"}},
 		"result":    {event: steps.Closed{State: steps.RunSucceeded}, once: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,7 +35,7 @@ var outputs = []any{
 // events are all types of events.
 var events = []steps.Event{
 	steps.Submitted{}, steps.Cancelled{}, steps.Steered{}, steps.Started{}, steps.Progress{}, steps.Resumable{}, steps.Succeeded{}, steps.Failed{}, steps.Objected{},
-	steps.Claimed{}, steps.Fired{}, steps.Unserved{}, steps.Withdrawn{}, steps.Damaged{}, steps.Decided{}, steps.Closed{},
+	steps.Claimed{}, steps.Fired{}, steps.Unserved{}, steps.Withdrawn{}, steps.Damaged{}, steps.Held{}, steps.Released{}, steps.Decided{}, steps.Closed{},
 }
 
 // names are those of definitions where the type's own is taken or says too little.

@@ -34,6 +34,10 @@ func Sentence(e steps.Event) string {
 		return short(e.Attempt) + " claimed by " + e.Worker
 	case steps.Withdrawn:
 		return short(e.Attempt) + " withdrawn"
+	case steps.Held:
+		return short(e.Attempt) + " " + e.Hold.Text()
+	case steps.Released:
+		return short(e.Attempt) + " released" + by(e.By)
 	case steps.Unserved:
 		return short(e.Attempt) + ": no worker asks for it"
 	case steps.Damaged:

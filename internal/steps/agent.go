@@ -94,6 +94,7 @@ type loop struct {
 	clock                workClock
 	out                  int // turns and calls whose attempt is in the queue or with a worker
 	asked                int // open escalations of the agent, its turns and calls
+	held                 int // turns and calls that are held back
 	notes                []note
 }
 

@@ -64,6 +64,10 @@ func (c *change) apply(e Event) {
 		c.onWithdrawn(e)
 	case Damaged:
 		c.onDamaged(e)
+	case Held:
+		c.onHeld(e)
+	case Released:
+		c.onReleased(e)
 	case Decided:
 		c.onDecided(e)
 	case Cancelled:
@@ -172,8 +176,14 @@ func (c *change) shift(i int, to Phase) {
 	if overPhases.has(to) && !u.Over() {
 		c.left--
 	}
+	if (to == PhaseGated) != (u.phase == PhaseGated) {
+		c.countGated(i, to)
+	}
 	if u.phase = to; !recalledPhases.has(to) {
 		u.out.recall = nil
+	}
+	if u.hold != nil && to != PhaseGated && !recalledPhases.has(to) {
+		u.hold = nil
 	}
 }
 

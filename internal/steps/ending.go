@@ -48,10 +48,10 @@ func (c *change) stop(i int) {
 		c.standOn(i, u.doubt.index())
 		c.become(i, PhaseUnknown)
 		c.stopUnknown(i)
-	case (u.phase == PhaseAsked || u.phase == PhaseDeferred) && c.leftOff(i):
+	case (u.phase == PhaseAsked || u.phase == PhaseDeferred || u.phase == PhaseGated) && c.leftOff(i):
 		c.supersede(i)
 		c.leaveOff(i, "the run is ending, and the call does not go on")
-	case u.phase == PhaseFannedOut, u.phase == PhaseLooping, u.phase == PhaseWaiting, u.phase == PhaseDeferred, u.phase == PhaseHeld:
+	case u.phase == PhaseFannedOut, u.phase == PhaseLooping, u.phase == PhaseWaiting, u.phase == PhaseDeferred, u.phase == PhaseHeld, u.phase == PhaseGated:
 		c.supersede(i)
 		c.become(i, PhaseCancelled)
 	case c.Probing(i) && !c.since(2):

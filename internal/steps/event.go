@@ -205,6 +205,20 @@ type Damaged struct {
 	Reason string    `json:"reason,omitempty"` // in that person's words
 }
 
+// Held says that an attempt which no worker has begun is held back: it is taken back, and its unit waits without using up a try.
+type Held struct {
+	Attempt
+	Hold Hold `json:"hold"` // by what
+}
+
+// Released says that nothing holds a unit back any more: what was held back is queued again, under another name.
+type Released struct {
+	Attempt
+	Gate   string `json:"gate,omitempty"`   // id of the gate that was opened, where one held it
+	By     string `json:"by,omitempty"`     // who opened it; empty: its time was up
+	Reason string `json:"reason,omitempty"` // in that person's words
+}
+
 // Verb is what a person may decide.
 type Verb string
 
@@ -260,5 +274,7 @@ func (Fired) event()     {}
 func (Unserved) event()  {}
 func (Withdrawn) event() {}
 func (Damaged) event()   {}
+func (Held) event()      {}
+func (Released) event()  {}
 func (Decided) event()   {}
 func (Closed) event()    {}

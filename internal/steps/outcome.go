@@ -173,6 +173,10 @@ func (c *change) withdrawn(i int, f Fault) {
 	}
 	rec := c.Units[i].Current()
 	rec.State, rec.Ended, rec.Fault = AttemptWithdrawn, c.Now, &f
+	if c.Units[i].hold != nil {
+		c.holdBack(i)
+		return
+	}
 	if c.Probing(i) && c.since(2) {
 		c.react(i, f)
 		return
@@ -209,6 +213,7 @@ func (c *change) recall(i int, f Fault) {
 	if r := u.out.recall; r == nil || r.Class != Unknown { // else the log may have forgotten that it happened, whatever comes of it
 		u.out.recall = &f
 	}
+	u.hold = nil
 	c.touch(i)
 }
 

@@ -13,6 +13,8 @@ const (
 	PhaseDeferred
 	// PhaseHeld: its tool needs approval for these parameters. Nothing of it is queued before somebody approves.
 	PhaseHeld
+	// PhaseGated: what holds its attempt back, a closed gate, must end first. Nothing of it is queued, and its budget stands.
+	PhaseGated
 	// PhaseQueued: its attempt is in the queue; a worker that serves its rung takes it.
 	PhaseQueued
 	// PhaseRetrying: its next attempt is in the queue and must not be executed before its time.
@@ -69,11 +71,11 @@ const (
 // phaseNames are the names in diagrams and messages; phaseStates are what programs are shown.
 var (
 	phaseNames = [phases]string{
-		"waiting", "deferred", "held", "queued", "retrying", "running", "recalled", "recalled_retry", "stopping", "fanned_out", "looping",
+		"waiting", "deferred", "held", "gated", "queued", "retrying", "running", "recalled", "recalled_retry", "stopping", "fanned_out", "looping",
 		"asked", "unknown", "left_unknown", "succeeded", "skipped", "failed", "cancelled",
 	}
 	phaseStates = [phases]StepState{
-		StepPending, StepPending, StepHeld, StepQueued, StepRetrying, StepRunning, StepQueued, StepRetrying, StepRunning, StepRunning, StepRunning,
+		StepPending, StepPending, StepHeld, StepHeld, StepQueued, StepRetrying, StepRunning, StepQueued, StepRetrying, StepRunning, StepRunning, StepRunning,
 		StepEscalated, StepUnknown, StepUnknown, StepSucceeded, StepSkipped, StepFailed, StepCancelled,
 	}
 )
@@ -110,12 +112,13 @@ var moves = [phases]phaseSet{
 	PhaseWaiting:  setOf(PhaseFannedOut, PhaseLooping, PhaseHeld, PhaseQueued, PhaseDeferred, PhaseAsked, PhaseSucceeded, PhaseSkipped, PhaseFailed, PhaseCancelled),
 	PhaseDeferred: setOf(PhaseQueued, PhaseRetrying, PhaseAsked, PhaseUnknown, PhaseFailed, PhaseCancelled),
 	PhaseHeld:     afterDecision | setOf(PhaseCancelled),
+	PhaseGated:    setOf(PhaseDeferred, PhaseQueued, PhaseRetrying, PhaseUnknown, PhaseFailed, PhaseCancelled),
 	PhaseQueued:   afterFault | setOf(PhaseRetrying, PhaseRunning, PhaseRecalled, PhaseHeld, PhaseSucceeded, PhaseCancelled),
 	PhaseRetrying: afterFault | setOf(PhaseRetrying, PhaseRunning, PhaseRecalledRetry, PhaseHeld, PhaseSucceeded),
 	PhaseRunning:  afterFault | setOf(PhaseRetrying, PhaseRunning, PhaseStopping, PhaseHeld, PhaseSucceeded, PhaseCancelled),
 
-	PhaseRecalled:      afterFault | setOf(PhaseRetrying, PhaseRunning, PhaseSucceeded, PhaseCancelled),
-	PhaseRecalledRetry: afterFault | setOf(PhaseRetrying, PhaseRunning, PhaseSucceeded, PhaseCancelled),
+	PhaseRecalled:      afterFault | setOf(PhaseGated, PhaseRetrying, PhaseRunning, PhaseSucceeded, PhaseCancelled),
+	PhaseRecalledRetry: afterFault | setOf(PhaseGated, PhaseRetrying, PhaseRunning, PhaseSucceeded, PhaseCancelled),
 	// The time of an attempt that is told to stop is over, so nothing is tried after it.
 	PhaseStopping: setOf(PhaseStopping, PhaseRunning, PhaseAsked, PhaseUnknown, PhaseSucceeded, PhaseSkipped, PhaseFailed, PhaseCancelled),
 

@@ -19,7 +19,7 @@ import (
 // TestInvariants plays random runs against the core: random plans, workers that succeed, fail, claim, die and report
 // twice, timers, people who decide, cancel and decide again. After every event it holds that
 //   - applying any record again, under its own number or as a new one, changes nothing;
-//   - a live run has something wanted: a step, a withdrawal, a timer or an escalation;
+//   - a live run has something wanted: a step, a withdrawal, a timer or an escalation, or something that is held back;
 //   - no attempt is wanted after its outcome, and none under two messages;
 //   - differences published add up to all that is wanted;
 //   - an unsafe tool that may have acted is not queued again in the same round, unless it goes on with what it has left;
@@ -105,7 +105,7 @@ func (g *player) noteEnd(a steps.Attempt) { g.Ended[steps.AttemptName("r", a)] =
 // move does one thing that can happen.
 func (g *player) move() {
 	g.Now = g.Now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(g.T, "ms")) * time.Millisecond)
-	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "object", "unserved", "abandon", "late", "steer", "damage", "noise"}).Draw(g.T, "move") {
+	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "object", "unserved", "abandon", "late", "steer", "damage", "hold", "hold", "release", "noise"}).Draw(g.T, "move") {
 	case "work":
 		g.work()
 	case "clock":
@@ -142,6 +142,10 @@ func (g *player) move() {
 		if rapid.IntRange(0, 3).Draw(g.T, "rare") == 0 {
 			g.say(steps.Damaged{Damage: fmt.Sprint("d", len(g.past)), What: "the log has lost its end", Hole: rapid.IntRange(0, 2).Draw(g.T, "hole") == 0})
 		}
+	case "hold":
+		g.hold()
+	case "release":
+		g.release()
 	case "noise":
 		g.say(steps.Failed{Attempt: steps.Attempt{Step: "s0", Round: 7, Try: 1}, Fault: steps.Fault{Class: steps.Timeout}})
 		g.say(steps.Started{Attempt: steps.Attempt{Step: "nobody~1", Try: 1}})
@@ -456,6 +460,7 @@ func (g *player) check() {
 	g.checkLadders()
 	g.checkSummaries()
 	g.checkTakenBack()
+	g.checkHeldBack()
 	if got, want := g.Have(), stepstest.WantedText(steps.Wants(g.State, nil), g.State); got != want {
 		g.Fatalf("after %+v differences add up to\n%s\nbut wanted is\n%s", g.Records[len(g.Records)-1], got, want)
 	}
@@ -502,7 +507,7 @@ func (g *player) checkLive() {
 	if g.State.Closed() || w.Result != nil {
 		return
 	}
-	if len(w.Steps)+len(w.Withdraw)+len(w.Escalations) == 0 && w.Timer.IsZero() {
+	if len(w.Steps)+len(w.Withdraw)+len(w.Escalations)+g.State.HeldBack() == 0 && w.Timer.IsZero() {
 		g.Fatalf("live, and nothing is wanted:\n%s", stepstest.Picture(g.State))
 	}
 	for _, n := range w.Escalations {
@@ -511,7 +516,7 @@ func (g *player) checkLive() {
 			g.Fatalf("%s is asked about, but is %s", g.State.Units[i].ID, g.State.Units[i].State())
 		}
 	}
-	if g.State.Status() == steps.RunWaiting && len(w.Escalations) == 0 {
+	if g.State.Status() == steps.RunWaiting && len(w.Escalations)+g.State.HeldBack() == 0 {
 		g.Fatalf("waits for a person who is not asked")
 	}
 }
@@ -626,6 +631,8 @@ func (g *player) drain() {
 				break
 			}
 			g.say(steps.Decided{Escalation: e.ID, Verb: verb, By: "bo"})
+		case g.State.HeldBack() > 0:
+			g.release()
 		default:
 			g.fire()
 		}

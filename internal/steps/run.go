@@ -62,6 +62,7 @@ type State struct {
 	active     int              // units whose attempt is in the queue or with a worker
 	left       int              // units that have not ended
 	open       int              // open escalations
+	held       int              // units that are held back
 
 	clock   workClock
 	allowed time.Duration // of clock; 0 = no deadline

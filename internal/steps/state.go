@@ -25,7 +25,7 @@ type StepState string
 
 const (
 	StepPending   StepState = "pending"   // waits for what it needs
-	StepHeld      StepState = "held"      // waits for approval
+	StepHeld      StepState = "held"      // waits for approval, or until what holds it back ends
 	StepQueued    StepState = "queued"    // its attempt is in the queue
 	StepRunning   StepState = "running"   // a worker has said that it executes it
 	StepRetrying  StepState = "retrying"  // its next attempt is in the queue and must wait

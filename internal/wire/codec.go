@@ -148,6 +148,10 @@ func nameOf(e steps.Event) (name, kind string) {
 		return "withdrawn", KindClock
 	case steps.Damaged:
 		return "damaged", KindClock
+	case steps.Held:
+		return "held", KindClock
+	case steps.Released:
+		return "released", KindClock
 	case steps.Closed:
 		return "closed", KindResult
 	}
@@ -170,6 +174,8 @@ var readers = map[string]func([]byte) (steps.Event, error){
 	KindClock + "/unserved":    read[steps.Unserved],
 	KindClock + "/withdrawn":   read[steps.Withdrawn],
 	KindClock + "/damaged":     read[steps.Damaged],
+	KindClock + "/held":        read[steps.Held],
+	KindClock + "/released":    read[steps.Released],
 	KindResult + "/closed":     read[steps.Closed],
 }
 

@@ -49,6 +49,8 @@ var events = map[string]steps.Event{
 	"unserved":  steps.Unserved{Attempt: attempt},
 	"takenback": steps.Withdrawn{Attempt: attempt},
 	"damaged":   steps.Damaged{Damage: "d", What: "entries are missing", Found: moment, Hole: true, By: "zoe", Reason: "seen"},
+	"held":      steps.Held{Attempt: attempt, Hold: steps.Hold{Why: steps.HoldGate, Gate: "g1", Covers: "tool payments.*", By: "zoe", Reason: "wrong <amounts>", Since: moment, Until: moment.Add(time.Hour)}},
+	"released":  steps.Released{Attempt: attempt, Gate: "g1", By: "zoe", Reason: "mended"},
 	"closed":    steps.Closed{State: steps.RunState("degraded"), Reason: "done"},
 }
 

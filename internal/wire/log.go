@@ -14,7 +14,7 @@ const (
 	KindOutcome  = "outcome"  // Started, Progress, Succeeded, Failed, Objected: workers
 	KindClaim    = "claim"    // Claimed: workers and the dispatcher
 	KindDecision = "decision" // Decided: people, through the handoff service
-	KindClock    = "clock"    // Fired, Unserved, Withdrawn, Damaged: the dispatcher
+	KindClock    = "clock"    // Fired, Unserved, Withdrawn, Damaged, Held, Released: the dispatcher
 	KindResult   = "result"   // Closed: the dispatcher
 )
 

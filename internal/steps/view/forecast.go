@@ -222,6 +222,8 @@ func (v *seer) rest() {
 		v.say(time.Time{}, Happening{What: HappensNever, Text: "it waits without an end for a person"})
 	case len(v.left) > 0:
 		v.say(time.Time{}, Happening{What: HappensAny, Text: "what follows depends on what comes of that"})
+	case v.s.HeldBack() > 0:
+		v.say(time.Time{}, Happening{What: HappensNever, Text: "it waits without an end until nothing holds it back"})
 	default:
 		v.say(time.Time{}, Happening{What: HappensNever, Text: "it waits without an end for a worker"})
 	}

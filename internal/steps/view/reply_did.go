@@ -134,6 +134,8 @@ func (s run) loops(u *steps.Unit, text string) string {
 func (s run) queued(i int, text string) string {
 	u := &s.Units[i]
 	switch {
+	case s.held(i) != nil:
+		return u.ID + " is held back"
 	case u.State() == steps.StepHeld:
 		return u.ID + " waits for approval first"
 	case u.State() == steps.StepEscalated, u.State() == steps.StepUnknown:

@@ -52,6 +52,7 @@ type Step struct {
 	Message  string          `json:"message,omitempty"`   // of that fault
 	AnswerBy string          `json:"answer_by,omitempty"` // the person who gave the output
 	ResultOf string          `json:"result_of,omitempty"` // the call, in a turn taken back, whose output it shows; nothing was made again
+	Held     *Held           `json:"held,omitempty"`      // what holds it back; null where it is not held back
 	Output   json.RawMessage `json:"output"`              // null before it is done
 	Attempts []Attempt       `json:"attempts"`            // oldest first
 }
@@ -148,7 +149,7 @@ func (s run) stepView(i int) Step {
 	u := &s.Units[i]
 	v := Step{
 		ID: u.ID, Tool: s.Tool(i).Name, State: u.State(), Rung: s.RungName(i), Round: u.Round, AnswerBy: u.AnswerBy,
-		Output: Value(u.Output), Attempts: s.attemptViews(i),
+		Output: Value(u.Output), Attempts: s.attemptViews(i), Held: s.held(i),
 	}
 	if u.Fault != nil {
 		v.Class, v.Message = u.Fault.Class, u.Fault.Message

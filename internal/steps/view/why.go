@@ -46,6 +46,8 @@ const (
 	ForDependency WaitFor = "dependency" // steps that it needs
 	ForSlot       WaitFor = "slot"       // other items of the same step, max_parallel of which run at once
 	ForRun        WaitFor = "run"        // people are asked about the run's deadline
+	ForGate       WaitFor = "gate"       // a gate that somebody has closed
+	ForLog        WaitFor = "log"        // the log is not what it was, and nobody has accepted that
 	ForStop       WaitFor = "stop"       // nobody wants it any more, and it is being recalled
 )
 
@@ -67,6 +69,9 @@ type Wait struct {
 	Claimed    string               `json:"claimed_by,omitempty"`  // who has claimed the escalation
 	Assigned   string               `json:"assigned_to,omitempty"` // the person it is assigned to
 	Unserved   bool                 `json:"unserved,omitempty"`    // no worker serves it
+	Gate       string               `json:"gate,omitempty"`        // id of the gate that holds it
+	By         string               `json:"by,omitempty"`          // who has closed the gate
+	Reason     string               `json:"reason,omitempty"`      // in that person's words
 }
 
 // Foresight is what is known beside a run's log. Both fields may be left out.
@@ -182,6 +187,8 @@ func (s run) waitsFor(i int, o Foresight) (w Wait, ok bool) {
 	switch {
 	case u.FannedOut() || u.Over():
 		return w, false
+	case s.held(i) != nil:
+		s.waitsForGate(&w, s.held(i), o.Now)
 	case u.State() == steps.StepPending && u.Deferred():
 		w.For, w.Text = ForRun, "the run's deadline is with a person"
 	case u.State() == steps.StepPending && u.IsItem():

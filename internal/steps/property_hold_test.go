@@ -1,0 +1,116 @@
+package steps_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"belay/internal/steps"
+	"belay/internal/stepstest"
+)
+
+// hold lets something hold an attempt back that is wanted: a gate, or the state of the log.
+func (g *player) hold() {
+	m, ok := g.pick()
+	if !ok {
+		return
+	}
+	h := steps.Hold{Why: steps.HoldGate, Gate: rapid.SampledFrom([]string{"g1", "g2"}).Draw(g.T, "gate"), By: "mia", Reason: "so"}
+	if rapid.IntRange(0, 4).Draw(g.T, "log") == 0 {
+		h = steps.Hold{Why: steps.HoldLog}
+	}
+	g.say(steps.Held{Attempt: m.Attempt, Hold: h})
+}
+
+// release lets what is held back go on.
+func (g *player) release() {
+	for i := range g.State.Units {
+		if h, _ := g.State.Units[i].HeldBack(); h != nil {
+			g.say(steps.Released{Attempt: g.State.Attempt(i), Gate: h.Gate, By: "mia"})
+			return
+		}
+	}
+}
+
+// checkHeldBack: they are counted, none of them is wanted, and their attempt is no failure.
+func (g *player) checkHeldBack() {
+	n, wanted := 0, steps.Wants(g.State, nil)
+	for i := range g.State.Units {
+		u := &g.State.Units[i]
+		h, since := u.HeldBack()
+		if h == nil {
+			continue
+		}
+		n++
+		if rec := u.Current(); u.State() != steps.StepHeld || since.IsZero() || rec.State != steps.AttemptWithdrawn || rec.Fault != nil {
+			g.Fatalf("%s is held back since %s, and %s: %+v", u.ID, since, u.State(), rec)
+		}
+		is := func(m steps.StepMessage) bool { return m.Step == u.ID }
+		if slices.ContainsFunc(wanted.Steps, is) || slices.ContainsFunc(wanted.Withdraw, is) {
+			g.Fatalf("%s is held back, and wanted", u.ID)
+		}
+	}
+	if n != g.State.HeldBack() {
+		g.Fatalf("%d units are held back, and %d counted", n, g.State.HeldBack())
+	}
+}
+
+// TestAHoldUsesNothingUp: a step that is held back before each of its tries, as often as one likes, has all of them, and its
+// whole budget. Without holds it goes the same way.
+func TestAHoldUsesNothingUp(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		tries := rapid.IntRange(1, 4).Draw(t, "tries")
+		effects := rapid.SampledFrom([]steps.Effects{steps.EffectsNone, steps.EffectsUnsafe}).Draw(t, "effects")
+		budget := time.Duration(rapid.IntRange(60, 90).Draw(t, "budget")) * time.Second
+		st := stepstest.NewStory(t)
+		st.Command(fmt.Sprintf("tool t effects=%s max=%d initial=1ms cap=1ms timeout=%s rungs=a,b", effects, tries, budget))
+		st.Command("step s tool=t")
+		st.Command("submit")
+		spent, failed := time.Duration(0), 0
+		for u := &st.State.Units[0]; u.State().InQueue(); {
+			for range rapid.IntRange(0, 2).Draw(t, "holds") {
+				holdOnce(t, st, steps.HoldWhy(rapid.SampledFrom([]string{"gate", "log"}).Draw(t, "why")))
+			}
+			took := time.Duration(rapid.IntRange(0, 5).Draw(t, "took")) * time.Second
+			if left := u.Deadline.Sub(st.Now); left != budget-spent {
+				t.Fatalf("%s of %s are left after %s", left, budget, spent)
+			}
+			st.Now, failed = st.Now.Add(took), failed+1
+			st.Add(steps.Failed{Attempt: st.State.Attempt(0), Worker: "w", Fault: steps.Fault{Class: steps.Unavailable, Acted: steps.ActedNo, Message: "x"}})
+			st.Now = latest(st.Now, u.NotBefore())
+			spent = budget - u.Deadline.Sub(st.Now)
+		}
+		if failed != 2*tries {
+			t.Fatalf("%d tries on two rungs, %d were allowed on each", failed, tries)
+		}
+	})
+}
+
+// holdOnce holds the unit's attempt back for ten hours; meanwhile the run waits, and nothing of it is due.
+func holdOnce(t *rapid.T, st *stepstest.Story, why steps.HoldWhy) {
+	a := st.State.Attempt(0)
+	st.Add(steps.Held{Attempt: a, Hold: steps.Hold{Why: why, Gate: "g", By: "mia"}})
+	for _, m := range steps.Wants(st.State, nil).Withdraw {
+		st.Add(steps.Withdrawal(m))
+	}
+	if w := steps.Wants(st.State, nil); st.State.Status() != steps.RunWaiting || len(w.Steps) > 0 || !w.Timer.IsZero() {
+		t.Fatalf("%s is held back, and the run is %s and wants %+v", a.Token(), st.State.Status(), w)
+	}
+	st.Now = st.Now.Add(10 * time.Hour)
+	st.Add(steps.Fired{})
+	st.Add(steps.Released{Attempt: a, Gate: "g", By: "mia"})
+	if !st.State.Units[0].State().InQueue() {
+		t.Fatalf("released, and %s", st.State.Units[0].State())
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
