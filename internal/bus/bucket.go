@@ -179,6 +179,15 @@ func (k *Bucket) DeleteRevision(ctx context.Context, key string, revision uint64
 	return nil
 }
 
+// LastRevision is the revision of the last change of the bucket.
+func (k *Bucket) LastRevision(ctx context.Context) (uint64, error) {
+	s, err := k.bus.stream(ctx, "KV_"+k.kv.Bucket())
+	if err != nil {
+		return 0, k.failed("read", "", err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
 // All reads every key.
 func (k *Bucket) All(ctx context.Context) ([]Item, error) {
 	return k.Under(ctx, "")

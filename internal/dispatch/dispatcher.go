@@ -10,6 +10,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/dlq"
+	"belay/internal/gates"
 	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/wire"
@@ -36,6 +37,9 @@ type Options struct {
 
 	// Guard says whether the log is what it was; nil = it always is.
 	Guard Guard
+
+	// Gates are what people have closed; nil = nobody can close any. It must be running.
+	Gates *gates.Keeper
 
 	// Remade is called with the names of streams that were removed behind Belay's back and made again; of a bucket with KV_ before
 	// it. Default none.
@@ -144,6 +148,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	})
 	wg.Go(func() { d.refillQueue(ctx) })
 	wg.Go(func() { d.guard(ctx) })
+	wg.Go(func() { d.followGates(ctx) })
 	wg.Go(func() { d.every(ctx, remakeEvery, "look whether the streams are there", streams.look) })
 	wg.Go(func() { d.every(ctx, driftEvery, "compare the settings of the streams", d.lookForDrift) })
 	wg.Go(func() { d.watchServed(ctx) })

@@ -52,6 +52,7 @@ func startsRun(d bus.Delivery, kind string) bool {
 }
 
 func (p *partition) admit(id string) *run {
+	delete(p.gating.forgotten, id)
 	r := &run{id: id}
 	p.runs[id] = r
 	return r
@@ -124,6 +125,9 @@ func (p *partition) advance(r *run, e event) {
 
 // forget drops a run from memory, and hands back the events that wait for it, to be redelivered.
 func (p *partition) forget(r *run) {
+	if !r.gone {
+		p.gating.forgotten[r.id] = struct{}{}
+	}
 	p.drop(r)
 	for _, rc := range r.late {
 		p.handBack(rc)

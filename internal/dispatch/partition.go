@@ -18,6 +18,7 @@ type partition struct {
 
 	runs    map[string]*run
 	waits   map[string]struct{} // runs of which something is held back, see [Guard]
+	gating  gating
 	putting map[string]*putting // escalations that are being published, by id
 	out     int                 // unanswered publishes and purges of all runs
 
@@ -45,6 +46,7 @@ func newPartition(d *Dispatcher, p int) *partition {
 	return &partition{
 		Dispatcher: d, p: p, logger: d.Logger.With("partition", p), box: newInbox(),
 		runs: make(map[string]*run), putting: make(map[string]*putting), waits: make(map[string]struct{}), takenOver: make(chan struct{}, 1),
+		gating: gating{forgotten: make(map[string]struct{}), caughtUp: d.Gates == nil},
 	}
 }
 
@@ -84,6 +86,7 @@ func (p *partition) turn(m arrivals) arrivals {
 	for _, d := range m.events {
 		p.handle(d)
 	}
+	p.reportSoon()
 	return m
 }
 
@@ -156,7 +159,11 @@ func (p *partition) newPin(pin string) {
 	p.forgetAll()
 	p.listed = nil
 	p.pinned, p.pin, p.delivered, p.note = true, pin, 0, math.MaxUint64
+	p.gating.caughtUp = p.Gates == nil
 	go p.noteHead(pin)
+	if era := p.gating.era; p.Gates != nil {
+		go p.catchUp(era)
+	}
 	select {
 	case p.takenOver <- struct{}{}:
 	default:
@@ -184,6 +191,9 @@ func (p *partition) forgetAll() {
 	for _, r := range p.runs {
 		p.forget(r)
 	}
+	clear(p.gating.forgotten)
+	p.gating.complete, p.gating.reported = false, nil
+	p.gating.era++
 }
 
 // release drops everything when another dispatcher gets the partition's events, so that no timer is kept twice.

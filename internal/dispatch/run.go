@@ -62,6 +62,7 @@ const (
 	result
 	unservedWord
 	damage
+	holdWord
 )
 
 // event is one event of the log, and whether it may be applied to a fold in memory.

@@ -47,6 +47,10 @@ func (p *partition) sweep(ctx context.Context, anew bool) error {
 	if here, err := p.pinnedHere(ctx); err != nil || !here {
 		return err
 	}
+	era := -1
+	if err := p.do(ctx, func() { era = p.gating.era }); err != nil {
+		return err
+	}
 	if err := p.shareListing(ctx, anew); err != nil {
 		return err
 	}
@@ -72,6 +76,7 @@ func (p *partition) sweep(ctx context.Context, anew bool) error {
 			return ctx.Err()
 		}
 	}
+	p.box.call(func() { p.isComplete(era) })
 	p.logger.Debug("read the open runs", "runs", len(open), "took", time.Since(began), "again", anew)
 	return p.sweepEscalations(ctx, open)
 }

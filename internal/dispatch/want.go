@@ -31,6 +31,9 @@ func (p *partition) ensure(r *run, touched []int, rc *receipt) {
 		p.troubled(r, rc, err)
 		return
 	}
+	if p.settle(r, touched, rc); r.gone {
+		return
+	}
 	p.arm(r, w.Timer)
 	if w.Result != nil {
 		p.end(r, rc, *w.Result)
@@ -100,6 +103,9 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 		if there { // since before this dispatcher had the partition
 			p.unqueue(r, m)
 		}
+		return nil
+	}
+	if p.gated(r, rc, m) {
 		return nil
 	}
 	if r.sent == nil {

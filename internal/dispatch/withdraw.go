@@ -51,9 +51,13 @@ func (p *partition) purgeFor(r *run, m *steps.StepMessage) string {
 // The event that caused this is acknowledged once the messages are removed: a dispatcher that dies meanwhile leaves
 // withdrawals that are wanted, and whoever takes over begins anew.
 func (p *partition) withdrawUnclaimed(r *run, rc *receipt, subject string, attempts []steps.Attempt) {
+	bodies := make([][]byte, len(attempts))
+	for n, a := range attempts {
+		bodies[n] = r.stopBody(a)
+	}
 	tell := func() error {
-		for _, a := range attempts {
-			if err := p.Bus.Tell(p.names.Stop(r.id, a), nil); err != nil {
+		for n, a := range attempts {
+			if err := p.Bus.Tell(p.names.Stop(r.id, a), bodies[n]); err != nil {
 				return err
 			}
 		}
@@ -78,6 +82,15 @@ func (p *partition) withdrawUnclaimed(r *run, rc *receipt, subject string, attem
 		})
 		return nil
 	})
+}
+
+// stopBody says to workers whether an attempt is to be stopped where it is executed.
+func (r *run) stopBody(a steps.Attempt) []byte {
+	s := r.fold.State
+	if i := s.Unit(a.Step); i >= 0 && s.Units[i].ToBeHeld() {
+		return []byte(wire.StopUnbegun)
+	}
+	return nil
 }
 
 // withdrawn appends that nobody will begin an attempt, unless something else has ended the wait for that. Either way the

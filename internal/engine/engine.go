@@ -20,6 +20,7 @@ import (
 	"belay/internal/bus/embedded"
 	"belay/internal/dispatch"
 	"belay/internal/dlq"
+	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/ladder"
 	"belay/internal/people"
@@ -104,6 +105,8 @@ type Engine struct {
 	Prove func(run string, s *steps.Submitted) error
 	// Tally knows whether the log is what it was; nil where another process does.
 	Tally *tally.Keeper
+	// Gates knows which gates are closed; nil where another process dispatches.
+	Gates *gates.Keeper
 	// Index knows which runs are kept; nil where another process has it.
 	Index *runindex.Index
 	// Canary knows whether the server stores what it is given; nil where nobody looks.
@@ -254,6 +257,12 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	if err != nil {
 		return err
 	}
+	err = e.answer(func(ctx context.Context, ready func()) error {
+		return gates.Serve(ctx, e.Bus, func(ctx context.Context, r gates.Request) (gates.Gate, error) { return e.gateFor(ctx, o.LetIn, r) }, ready)
+	})
+	if err != nil {
+		return err
+	}
 	return e.answer(func(ctx context.Context, ready func()) error {
 		return tally.Serve(ctx, e.Bus, func(ctx context.Context, r tally.Request) ([]tally.Damage, error) {
 			return e.acceptFor(ctx, o.LetIn, r)
@@ -326,6 +335,8 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 	if e.Tally != nil {
 		o.Received, o.Guard, o.Remade = e.Tally.Note, e.Tally, e.remade
 	}
+	e.Gates = e.startGates()
+	o.Gates = e.Gates
 	if e.Recorder != nil {
 		o.Observer = actsHeard{o.Observer, e.Recorder.Nudge}
 	}

@@ -30,7 +30,7 @@ var glossary = []word{
 	{forms: []string{"member", "members"}, say: "actor", in: []string{"internal/yamldoc", "internal/plan", "internal/text", "internal/server/pages", "internal/server", "config"},
 		why: "the entries of a JSON object are its members"},
 	{forms: []string{"mail", "mails"}, say: "notice, or message for what crosses NATS", in: []string{"internal/notify"}, why: "a channel that sends e-mail"},
-	{forms: []string{"held"}, say: "in hand for messages, claimed for rights", in: []string{"belaytype", "internal/steps", "internal/steps/view"}, why: "the state of a step that waits for an approval"},
+	{forms: []string{"held"}, say: "in hand for messages, claimed for rights", in: []string{"belaytype", "internal/steps", "internal/steps/view", "internal/gates"}, why: "the state of a step of which nothing is queued until a person lets it"},
 	{forms: []string{"take", "taken"}, say: "claim, take over, or take back", before: []string{"over", "back"}, names: []string{"Take", "take"}, why: "the flag --take and its parameter take over another person's claim"},
 	{forms: []string{"again"}, say: "retry (the dispatcher), redeliver (JetStream) or repeat (a caller)", names: []string{"TryAgain", "exitTryAgain"}, why: "the public error, and EX_TEMPFAIL's meaning"},
 }

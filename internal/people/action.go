@@ -47,6 +47,12 @@ const (
 // AcceptDamage is about the store, and no run.
 const AcceptDamage Action = "say that work may go on after the log was damaged"
 
+// What holds calls back for the whole cluster, and lets them go.
+const (
+	CloseGate Action = "close a gate"
+	OpenGate  Action = "open a gate"
+)
+
 // What people start. What a submitter may start is in its [Limits] too, see [Actor.MayStart].
 const (
 	Submit      Action = "submit a plan that the server has"
@@ -60,6 +66,7 @@ var needs = map[Action]Role{
 	Retry: Operator, Edit: Operator, Answer: Operator, Skip: Operator, Extend: Operator, Finish: Operator, Verify: Operator, Abort: Operator,
 	Look: Viewer, LookAtOwn: Submitter, Cancel: Operator, CancelOwn: Submitter, Steer: Operator, SteerOwn: Submitter,
 	Submit: Submitter, SubmitWhole: Admin, CallTool: Admin, AcceptDamage: Admin,
+	CloseGate: Operator, OpenGate: Operator,
 	Approve: Approver, Reject: Approver,
 }
 

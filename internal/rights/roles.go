@@ -155,8 +155,8 @@ func (l Layout) dispatcher() granted {
 	for _, w := range l.groups() {
 		g.many(l.accountOf(w), statsOf(bus.WorkerService))
 	}
-	g.publish = append(g.publish, n.StopAll(), n.Report("*", "*"), n.Acts(), n.People(), n.Lists(), n.Store(), statsOf(bus.DispatcherService))
-	g.subscribe = append(g.subscribe, n.Acts(), n.People(), n.Lists(), n.Store())
+	g.publish = append(g.publish, n.StopAll(), n.Report("*", "*"), n.Acts(), n.People(), n.Lists(), n.Store(), n.Gates(), statsOf(bus.DispatcherService))
+	g.subscribe = append(g.subscribe, n.Acts(), n.People(), n.Lists(), n.Store(), n.Gates())
 	g.announce(bus.DispatcherService)
 	return g.granted
 }
@@ -211,6 +211,7 @@ func (l Layout) desk() granted {
 	g.watches()
 	g.service(l.account("DISPATCHER"), n.People())
 	g.service(l.account("DISPATCHER"), n.Store())
+	g.service(l.account("DISPATCHER"), n.Gates())
 	return g.granted
 }
 
@@ -230,6 +231,7 @@ func (g *granting) looks() {
 	g.api("CONSUMER.LIST." + n.StepsStream())
 	g.service(g.account("DISPATCHER"), n.Lists())
 	g.present()
+	g.look(n.GatesBucket()) // what holds a run back
 }
 
 // watches lets look at what people have done, and at what is kept of it.

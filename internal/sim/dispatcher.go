@@ -138,7 +138,7 @@ func (d *dispatcher) ensure(w steps.WantList, queued []steps.Attempt) {
 		d.once("gone "+short(m.Attempt), func() { d.purge(m) })
 	}
 	for _, m := range w.Stop {
-		d.unlessStill(func() { d.tellStop(m.Attempt) })
+		d.unlessStill(func() { d.tellStop(m.Attempt, false) })
 	}
 	for _, n := range w.Escalations {
 		id := s.Escalations[n].ID
@@ -174,7 +174,7 @@ func (d *dispatcher) withdraw(m steps.StepMessage) {
 			d.append(steps.Withdrawal(m))
 			return
 		}
-		d.tellStop(m.Attempt)
+		d.tellStop(m.Attempt, d.state.Units[d.state.Unit(m.Step)].ToBeHeld())
 		d.purge(m)
 		if wide { // in one go with the others of its rung: compensations come later
 			d.purgeRung(m)
@@ -194,11 +194,11 @@ func (d *dispatcher) stillWithdraws(a steps.Attempt) bool {
 	return slices.ContainsFunc(w.Withdraw, func(m steps.StepMessage) bool { return m.Attempt == a })
 }
 
-// tellStop tells workers that an attempt is not wanted any more.
-func (p *play) tellStop(a steps.Attempt) {
+// tellStop tells workers that an attempt is not wanted any more; unbegunOnly is for those that have not begun it.
+func (p *play) tellStop(a steps.Attempt, unbegunOnly bool) {
 	p.in(p.hop(), func() {
 		for _, h := range p.handsOf(a) {
-			h.stop()
+			h.stop(unbegunOnly)
 		}
 	})
 }

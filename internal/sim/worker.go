@@ -232,17 +232,19 @@ func (h *hand) start() {
 }
 
 // stop tells the hand that nobody wants the attempt any more.
-func (h *hand) stop() {
+func (h *hand) stop(unbegunOnly bool) {
 	if h.done || h.stopped {
 		return
 	}
-	h.stopped = true
-	if !h.busy {
+	if h.stopped = !h.busy || !unbegunOnly; !h.busy {
 		return // it is noticed before the attempt begins
 	}
 	if !h.awaited && !h.m.Claimed() {
 		h.awaited = true
 		h.p.append(steps.Started{Attempt: h.m.Attempt, Worker: h.worker})
+	}
+	if unbegunOnly {
+		return
 	}
 	h.ending(&steps.Fault{Class: steps.Unavailable, Acted: steps.ActedMaybe, Message: "stopped, because the run is ending or has given this attempt up"})
 }

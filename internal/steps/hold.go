@@ -52,6 +52,10 @@ func (u *Unit) HeldBack() (*Hold, time.Time) {
 	return &u.hold.Hold, u.hold.from
 }
 
+// ToBeHeld reports whether the unit's attempt, which is out, is being taken back only so that it can be held back: a worker that has
+// begun it goes on.
+func (u *Unit) ToBeHeld() bool { return u.hold != nil && u.Recalled() }
+
 // MayBeHeld reports whether unit i has an attempt that can be held back: it is wanted, and no worker has begun it. A probe only
 // looks, and what it looks at happened before.
 func (s *State) MayBeHeld(i int) bool {

@@ -64,11 +64,15 @@ func (n Names) Canary(kind string) (stream, subject string) {
 	return "KV_" + n.CanaryBucket(), "$KV." + n.CanaryBucket() + "." + kind
 }
 
+// GatesBucket holds the gates that people have closed.
+func (n Names) GatesBucket() string { return n.stream("GATES") }
+
 // Buckets are all buckets.
 func (n Names) Buckets() []string {
 	return []string{
 		n.CacheBucket(), n.InboxBucket(), n.AccessBucket(), n.KeysBucket(), n.SettledBucket(), n.RedrivesBucket(), n.NoticesBucket(), n.FaultsBucket(), n.TallyBucket(),
 		n.CanaryBucket(),
+		n.GatesBucket(),
 	}
 }
 
@@ -167,10 +171,17 @@ func (n Names) Lists() string { return n.Prefix + ".lists" }
 // Store is the core NATS subject on which a dispatcher takes in that what was found about the log is accepted; see package tally.
 func (n Names) Store() string { return n.Prefix + ".store" }
 
+// Gates is the core NATS subject on which a dispatcher closes and opens gates; see package gates.
+func (n Names) Gates() string { return n.Prefix + ".gates" }
+
 // Stop is the core NATS subject that tells the worker with an attempt to stop it; nothing stores the message.
 func (n Names) Stop(run string, a steps.Attempt) string {
 	return n.Prefix + ".stop." + run + "." + unitToken(a.Step) + "." + a.Token()
 }
+
+// StopUnbegun is the body of a stop that takes back only what nobody has begun: whoever executes the attempt goes on, and says that
+// it does. The body of any other stop is empty.
+const StopUnbegun = "unbegun"
 
 // StopAll matches every stop message.
 func (n Names) StopAll() string { return n.Prefix + ".stop.>" }

@@ -65,11 +65,13 @@ func (j *job) tooLate() {
 // begin marks the attempt as executing, unless it was stopped. If it is stopped later, Started is appended at once, so that
 // the dispatcher knows that there is an outcome to wait for.
 func (j *job) begin(cancel context.CancelCauseFunc) bool {
-	return j.stops.begin(j.signal, func() {
+	return j.stops.begin(j.signal, func(unbegunOnly bool) {
 		if !j.awaited && !j.m.Claimed() {
 			j.logEvent(steps.Started{Attempt: j.m.Attempt, Worker: j.worker})
 		}
-		cancel(errStopped)
+		if !unbegunOnly {
+			cancel(errStopped)
+		}
 	})
 }
 

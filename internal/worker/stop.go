@@ -33,9 +33,13 @@ type attempt struct {
 type signal struct {
 	heard   chan struct{} // closed when its attempt is no longer wanted; nil until something waits for that
 	stopped bool
-	stop    func()  // ends the execution; nil unless it executes
+	stop    ending  // nil unless it executes
 	next    *signal // of another delivery of the same attempt
 }
+
+// ending is called when an attempt is no longer wanted that is executed: it says so, and ends the execution unless only what nobody
+// has begun is taken back.
+type ending func(unbegunOnly bool)
 
 // How long stops of attempts that are not in hand are remembered, at least, and how many.
 const (
@@ -80,7 +84,7 @@ func (s *stops) leave(name attempt, w *signal) {
 }
 
 // begin marks w as executing, unless it has heard that it should not; stop ends the execution.
-func (s *stops) begin(w *signal, stop func()) bool {
+func (s *stops) begin(w *signal, stop ending) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if w.stopped {
@@ -120,16 +124,22 @@ func (s *stops) heard(w *signal) <-chan struct{} {
 	return w.heard
 }
 
-// stop passes a stop on; the functions that it returns end executions.
-func (s *stops) stop(name attempt) (end []func()) {
+// stop passes a stop on; the functions that it returns end executions. What is executed goes on where only what nobody has begun is
+// taken back.
+func (s *stops) stop(name attempt, unbegunOnly bool) (end []ending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.remember(name)
 	for w := s.signals[name]; w != nil; w = w.next {
-		w.stopNow()
 		if w.stop != nil {
 			end = append(end, w.stop)
 		}
+	}
+	if unbegunOnly && len(end) > 0 {
+		return end
+	}
+	s.remember(name)
+	for w := s.signals[name]; w != nil; w = w.next {
+		w.stopNow()
 	}
 	return end
 }
@@ -144,13 +154,14 @@ func (s *stops) remember(name attempt) {
 	s.past[0][name] = struct{}{}
 }
 
-func (w *Worker) heardStop(subject string, _ []byte) {
+func (w *Worker) heardStop(subject string, body []byte) {
 	run, a, ok := w.names.ParseStop(subject)
 	if !ok {
 		return
 	}
-	for _, end := range w.stops.stop(attempt{run, a}) {
-		end()
+	unbegunOnly := string(body) == wire.StopUnbegun
+	for _, end := range w.stops.stop(attempt{run, a}, unbegunOnly) {
+		end(unbegunOnly)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"belay/internal/access"
 	"belay/internal/approval"
 	"belay/internal/cli"
+	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/injection"
 	"belay/internal/manual"
@@ -33,7 +34,7 @@ func (a *app) completions() map[string]cobra.CompletionFunc {
 		"run": plans, "lint": plans, "prove": plans, "drill": plans,
 		"runs show": run, "runs why": run, "runs watch": run, "runs steer": run, "runs cancel": run, "runs retry": run, "runs export": run,
 		"esc show": esc, "esc claim": esc, "esc release": esc, "esc assign": esc, "esc snooze": esc, "esc note": esc, "esc decide": a.completeDecide,
-		"keys revoke": a.first(offerKeys), "token revoke": a.first(offerTokens), "fault rm": a.first(offerFaults),
+		"keys revoke": a.first(offerKeys), "token revoke": a.first(offerTokens), "fault rm": a.first(offerFaults), "gate open": a.first(offerGates), "gate show": a.first(offerGates),
 		"tools call": a.completeTool, "notify test": a.completeChannel,
 		"docs": offerPages, "schema": cobra.FixedCompletions(append([]string{"plan", "tools", "settings"}, schema.Kinds()...), cobra.ShellCompDirectiveNoFileComp),
 	}
@@ -117,6 +118,16 @@ func offerRuns(ctx context.Context, s *session) (list []offer, err error) {
 	page, err := s.Runs.List(ctx, runlog.Filter{Limit: mostOffers})
 	for _, r := range page.Items {
 		list = append(list, offer{r.ID, r.Workflow + ", " + string(r.State) + ", " + cli.Ago(r.Started)})
+	}
+	return list, err
+}
+
+func offerGates(ctx context.Context, s *session) (list []offer, err error) {
+	all, err := gates.Of(s.Bus).List(ctx)
+	for _, p := range all {
+		if p.Closed() {
+			list = append(list, offer{p.ID, p.Covers.String() + ", closed by " + p.By + " " + cli.Ago(p.Since) + ": " + text.Cut(p.Reason, 60)})
+		}
 	}
 	return list, err
 }

@@ -151,6 +151,9 @@ func (p *progress) ended(s *steps.State, i int, rec *steps.AttemptRecord) string
 		}
 		return line
 	}
+	if rec.State == steps.AttemptWithdrawn && rec.Fault == nil && rec.Note != "" {
+		return p.mark("‖", "33") + " " + where + " " + text.Line(rec.Note)
+	}
 	if rec.State == steps.AttemptReturned {
 		return p.mark("↩", "33") + " " + where + " " + text.Line(rec.Note)
 	}
@@ -345,6 +348,10 @@ func since(s *steps.State) string {
 }
 
 func (p *progress) waiting(s *steps.State) {
+	p.waitingForGates(s)
+	if len(openOf(s)) == 0 {
+		return
+	}
 	fmt.Fprintf(p.w, "run %s waits for a person:\n", short(p.id))
 	for n := range s.Escalations {
 		e := view.EscalationOf(s, n)

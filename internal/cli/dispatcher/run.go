@@ -259,7 +259,7 @@ func (a *app) follow(ctx context.Context, s *session, id string, wait bool) erro
 		if s.embedded && st.Status().Ended() && !st.Closed() {
 			return true // the end follows in a moment: only this process can write it
 		}
-		return !rests(st, wait) || r.Seq < head.Seq
+		return !rests(st, wait) || r.Seq < head.Seq || s.released(ctx, st)
 	})
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {

@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"belay/internal/audit"
+	"belay/internal/gates"
+	"belay/internal/handoff"
+	"belay/internal/people"
+)
+
+// CloseGate closes a gate for a person: what it covers, why and until when is taken from g.
+func (e *Engine) CloseGate(ctx context.Context, who people.Actor, g gates.Gate) (gates.Gate, error) {
+	if err := who.May(people.CloseGate); err != nil {
+		return gates.Gate{}, fmt.Errorf("%w: %w", gates.ErrDenied, err)
+	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	if !g.Until.IsZero() {
+		g.Until = now.Add(g.Until.Sub(g.Since))
+	}
+	if g.ID == "" {
+		g.ID = gates.NewID()
+	}
+	g.By, g.Via, g.Since, g.Opened, g.Reason = who.Name, who.Via, now, nil, strings.TrimSpace(g.Reason)
+	if err := g.Check(); err != nil {
+		return gates.Gate{}, fmt.Errorf("%w: %w", gates.ErrWrong, err)
+	}
+	if err := gates.Of(e.Bus).Close(ctx, g); err != nil {
+		return gates.Gate{}, err
+	}
+	e.recordGate(ctx, "close gate", who, g, g.Reason, g.Since)
+	return g, nil
+}
+
+// OpenGate opens a gate for a person.
+func (e *Engine) OpenGate(ctx context.Context, who people.Actor, id, reason string) (gates.Gate, error) {
+	if err := who.May(people.OpenGate); err != nil {
+		return gates.Gate{}, fmt.Errorf("%w: %w", gates.ErrDenied, err)
+	}
+	found, err := gates.Of(e.Bus).Find(ctx, id)
+	if err != nil {
+		return gates.Gate{}, err
+	}
+	g, err := gates.Of(e.Bus).Open(ctx, found.ID, gates.Opening{By: who.Name, Via: who.Via, Reason: strings.TrimSpace(reason), At: time.Now().UTC().Truncate(time.Millisecond)})
+	if err == nil {
+		e.recordGate(ctx, "open gate", who, g, g.Opened.Reason, g.Opened.At)
+	}
+	return g, err
+}
+
+// recordGate records what was done about a gate; the same twice is the same act.
+func (e *Engine) recordGate(ctx context.Context, action string, who people.Actor, g gates.Gate, reason string, at time.Time) {
+	after, err := json.Marshal(g)
+	if err == nil {
+		err = audit.New(e.Bus).Append(ctx, audit.Record{
+			ID: "gate/" + g.ID + "/" + action + "/" + g.Since.Format(time.RFC3339Nano), At: at, Who: who.Name, Via: who.Via, Token: who.Token, Action: action, On: g.ID, Reason: reason, Effect: g.Covers.String(), After: after,
+		})
+	}
+	if err != nil {
+		e.logger.Warn("an act is not in the audit trail", "act", action, "gate_id", g.ID, "by", who.Name, "error", err)
+	}
+	e.logger.Warn(map[string]string{"close gate": "gate closed", "open gate": "gate opened"}[action], "gate_id", g.ID, "covers", g.Covers.String(), "by", who.Name, "via", who.Via, "reason", reason)
+}
+
+// gateFor closes or opens a gate for another process.
+func (e *Engine) gateFor(ctx context.Context, letIn handoff.LetIn, r gates.Request) (gates.Gate, error) {
+	who, err := letIn(ctx, r.Token, r.Name)
+	if err != nil {
+		return gates.Gate{}, fmt.Errorf("%w: %w", gates.ErrDenied, err)
+	}
+	if who.Via = r.Via; r.Close != nil {
+		return e.CloseGate(ctx, who, *r.Close)
+	}
+	return e.OpenGate(ctx, who, r.Open, r.Reason)
+}
+
+// startGates follows the gates for the dispatcher.
+func (e *Engine) startGates() *gates.Keeper {
+	k := gates.NewKeeper(e.Bus, e.logger)
+	k.Expired = func(g gates.Gate) {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		e.recordGate(ctx, "open gate", people.Actor{Name: "belay"}, g, g.Opened.Reason, g.Opened.At)
+	}
+	e.part(func(ctx context.Context) error {
+		k.Run(ctx)
+		return nil
+	})
+	return k
+}
