@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"belay/internal/bus"
@@ -22,6 +23,16 @@ type gating struct {
 	forgotten map[string]struct{}    // runs whose attempts may be in the queue, and which are to be read again
 	reported  map[string]gates.Drain // by gate
 	soon      bool                   // a report is on its way
+
+	waiting atomic.Int64 // attempts that gates hold back
+}
+
+// BehindGates is how many attempts gates hold back, as far as this dispatcher has their runs.
+func (d *Dispatcher) BehindGates() (n int) {
+	for _, p := range d.parts {
+		n += int(p.gating.waiting.Load())
+	}
+	return n
 }
 
 // closedGates are those that are closed. Without any that is one atomic load.
@@ -163,6 +174,9 @@ func (p *partition) pinIdle(ctx context.Context) {
 // gatesChanged holds back what the gates cover now, and lets go what they cover no more.
 func (p *partition) gatesChanged() {
 	closed := p.closedGates()
+	if closed == nil {
+		p.gating.waiting.Store(0)
+	}
 	for _, r := range p.runs {
 		if !r.live() || !p.gating.caughtUp {
 			continue
@@ -241,6 +255,13 @@ func (p *partition) reportGates() {
 	if !p.pinned || !p.gating.complete {
 		return
 	}
+	n := 0
+	for _, r := range p.runs {
+		if r.fold != nil && r.fold.State != nil {
+			n += r.fold.State.HeldBack()
+		}
+	}
+	p.gating.waiting.Store(int64(n))
 	said := map[string]gates.Drain{}
 	for i := range closed {
 		d := p.drainOf(&closed[i])

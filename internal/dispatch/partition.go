@@ -193,6 +193,7 @@ func (p *partition) forgetAll() {
 	}
 	clear(p.gating.forgotten)
 	p.gating.complete, p.gating.reported = false, nil
+	p.gating.waiting.Store(0)
 	p.gating.era++
 }
 

@@ -114,6 +114,8 @@ type Engine struct {
 	// Missing are the `go` rungs of the worker's tools file that have no handler in this binary.
 	Missing []ladder.Key
 
+	behindGates func() int // attempts that gates hold back; nil where another process dispatches
+
 	signer *approval.Signer     // nil where another process has the desk
 	moves  *dispatch.Dispatcher // nil where another process dispatches
 	about  struct{ version, sync string }
@@ -344,6 +346,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 		o.Logger = e.logger
 	}
 	d := dispatch.New(o)
+	e.behindGates = d.BehindGates
 	e.moves = d
 	e.part(func(ctx context.Context) error {
 		defer e.announce(d)()

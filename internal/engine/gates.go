@@ -78,6 +78,14 @@ func (e *Engine) gateFor(ctx context.Context, letIn handoff.LetIn, r gates.Reque
 	return e.OpenGate(ctx, who, r.Open, r.Reason)
 }
 
+// BehindGates is how many attempts gates hold back, as far as this process dispatches their runs.
+func (e *Engine) BehindGates() int {
+	if e.behindGates == nil {
+		return 0
+	}
+	return e.behindGates()
+}
+
 // startGates follows the gates for the dispatcher.
 func (e *Engine) startGates() *gates.Keeper {
 	k := gates.NewKeeper(e.Bus, e.logger)

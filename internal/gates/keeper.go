@@ -180,6 +180,17 @@ func (k *Keeper) Closed() []Gate {
 	return nil
 }
 
+// Oldest is how many gates are closed, and since when the one of them is that is closed longest.
+func (k *Keeper) Oldest() (n int, since time.Time) {
+	closed := k.Closed()
+	for i := range closed {
+		if i == 0 || closed[i].Since.Before(since) {
+			since = closed[i].Since
+		}
+	}
+	return len(closed), since
+}
+
 // Covering is a closed gate that covers a call; nil where none does.
 func Covering(closed []Gate, c *Call) *Gate {
 	for i := range closed {

@@ -12,6 +12,10 @@ type Store struct {
 	Whole   time.Time // when the last reading of all of it ended; zero = none has
 	Drift   int       // settings of streams and consumers that are not as they must be
 	Grave   int       // those of them that may lose runs or let them stand still
+
+	GatesClosed int       // gates that people have closed
+	GateSince   time.Time // when the one of them was closed that is closed longest; zero = none is
+	Waiting     int       // attempts that gates hold back, of the partitions that this dispatcher has
 }
 
 // RegisterStore registers gauges of the log as a whole.
@@ -22,6 +26,14 @@ func RegisterStore(r prometheus.Registerer, of func() Store) {
 	gauge("belay_log_damages_open", "What was found to have happened to the log behind Belay's back, and nobody has accepted.", func(s Store) float64 { return float64(s.Damages) })
 	gauge("belay_stream_drift", "Settings of streams, buckets and consumers that are not as Belay needs them.", func(s Store) float64 { return float64(s.Drift) })
 	gauge("belay_stream_drift_grave", "Those of them for which runs may be lost, or stand still.", func(s Store) float64 { return float64(s.Grave) })
+	gauge("belay_gates_closed", "Gates that people have closed.", func(s Store) float64 { return float64(s.GatesClosed) })
+	gauge("belay_gate_closed_timestamp_seconds", "When the gate was closed that is closed longest; 0 without one.", func(s Store) float64 {
+		if s.GateSince.IsZero() {
+			return 0
+		}
+		return float64(s.GateSince.Unix())
+	})
+	gauge("belay_attempts_held", "Attempts that closed gates hold back, of the part of the log that this dispatcher has.", func(s Store) float64 { return float64(s.Waiting) })
 	gauge("belay_log_scrubbed_timestamp_seconds", "When the last reading of the whole log began that has ended; 0 before the first.", func(s Store) float64 {
 		if s.Whole.IsZero() {
 			return 0

@@ -99,6 +99,10 @@ func storeOf(e *engine.Engine) observe.Store {
 			s.Grave++
 		}
 	}
+	if e.Gates != nil {
+		s.GatesClosed, s.GateSince = e.Gates.Oldest()
+		s.Waiting = e.BehindGates()
+	}
 	if e.Tally != nil {
 		s.Damages, s.Whole = len(e.Tally.Found()), e.Tally.Whole()
 	}
