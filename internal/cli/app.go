@@ -92,6 +92,7 @@ func (a *App) Prepare(root *cobra.Command) *cobra.Command {
 	a.kind = root.Name()
 	root.AddCommand(a.configCommand(), a.versionCommand(), a.manCommand(root), a.exitCodesTopic())
 	a.globalFlags(root.PersistentFlags())
+	root.InitDefaultCompletionCmd()
 	completeFlags(root)
 	a.name(root)
 	return root
