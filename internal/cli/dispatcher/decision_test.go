@@ -182,6 +182,9 @@ func word(m *nats.Msg) string {
 	if strings.HasPrefix(m.Reply, "$JS.ACK.") { // brought to one who follows
 		return ""
 	}
+	if m.Subject == "$SYS.REQ.USER.INFO" {
+		return "who am i"
+	}
 	call := apiCall.FindStringSubmatch(m.Subject)
 	switch parts := strings.Split(m.Subject, "."); {
 	case call == nil && parts[0] == "$KV":
@@ -245,7 +248,7 @@ func TestWhatADecisionAsksOfTheServer(t *testing.T) {
 			c.fillIn(card)
 		}, append(slices.Clone(desk), "write settled", "write claims")},
 		{"cli", c.command, append([]string{
-			"info", "stream.info log", "stream.info log", "stream.info steps", "stream.info timers", "stream.info escalations", "stream.info audit", // connecting
+			"who am i", "info", "stream.info log", "stream.info log", "stream.info steps", "stream.info timers", "stream.info escalations", "stream.info audit", // connecting
 			"stream.msg.get log", // is the id whole?
 			"read the log",       // what would be approved
 			"publish belay.people",

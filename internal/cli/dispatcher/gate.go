@@ -158,7 +158,7 @@ func drainLine(p *gates.Progress) string {
 	case !p.Closed():
 		return "it was opened again"
 	case len(p.Silent) > 0:
-		return fmt.Sprintf("waiting for dispatchers (%d partitions of the log)", len(p.Silent))
+		return fmt.Sprintf("waiting for the dispatchers of %d of the log's partitions", len(p.Silent))
 	case p.Waits > 0:
 		return fmt.Sprintf("%d calls may still begin", p.Waits)
 	case p.Runs > 0:
