@@ -49,8 +49,12 @@ func degraded(d steps.Degraded) belaytype.DegradedStep {
 func step(v view.Step) belaytype.Step {
 	return belaytype.Step{
 		ID: v.ID, Tool: v.Tool, State: belaytype.StepState(v.State), Rung: v.Rung, Round: v.Round, Class: belaytype.Class(v.Class), Message: v.Message,
-		AnswerBy: v.AnswerBy, ResultOf: v.ResultOf, Output: v.Output, Attempts: each(v.Attempts, attempt),
+		AnswerBy: v.AnswerBy, ResultOf: v.ResultOf, Held: maybe(v.Held, holdOf), Output: v.Output, Attempts: each(v.Attempts, attempt),
 	}
+}
+
+func holdOf(h view.Held) belaytype.Held {
+	return belaytype.Held{Why: string(h.Why), Gate: h.Gate, Covers: h.Covers, By: h.By, Reason: h.Reason, Since: h.Since, Until: h.Until, From: h.From}
 }
 
 func attempt(v view.Attempt) belaytype.Attempt {

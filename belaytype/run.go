@@ -46,8 +46,21 @@ type Step struct {
 	Message  string          `json:"message,omitempty"`   // of the fault, likewise
 	AnswerBy string          `json:"answer_by,omitempty"` // the person whose answer is the output
 	ResultOf string          `json:"result_of,omitempty"` // the call, in a turn taken back, whose output it shows; nothing was made again
+	Held     *Held           `json:"held,omitempty"`      // what holds it back; nil where it is not held back
 	Output   json.RawMessage `json:"output"`              // null until it has one
 	Attempts []Attempt       `json:"attempts"`            // the first one first
+}
+
+// Held is what holds a step back: nothing of it begins before that ends.
+type Held struct {
+	Why    string    `json:"why"`              // gate: a gate that a person has closed; log: the log is not what it was
+	Gate   string    `json:"gate,omitempty"`   // id of the gate
+	Covers string    `json:"covers,omitempty"` // what the gate holds back, as people write it
+	By     string    `json:"by,omitempty"`     // who has closed it
+	Reason string    `json:"reason,omitempty"` // in that person's words
+	Since  time.Time `json:"since,omitzero"`   // when it was closed
+	Until  time.Time `json:"until,omitzero"`   // when it opens by itself; zero: somebody opens it
+	From   time.Time `json:"from"`             // since when this step waits for that
 }
 
 // Attempt is one execution of one rung by one worker. Times are the log's, but Took was measured by the worker.

@@ -52,6 +52,22 @@ export class Belay {
     return this.json("GET", "/api/v1/doctor");
   }
 
+  async gates({all = false} = {}) {
+    return (await this.json("GET", "/api/v1/gates" + (all ? "?all=true" : ""))).items;
+  }
+
+  async gate(id) {
+    return this.json("GET", `/api/v1/gates/${encodeURIComponent(id)}`);
+  }
+
+  async closeGate(covers, reason, {id, until} = {}) {
+    return this.json("POST", "/api/v1/gates", {id, covers, reason, until});
+  }
+
+  async openGate(id, reason = "") {
+    return this.json("POST", `/api/v1/gates/${encodeURIComponent(id)}/open`, {reason});
+  }
+
   async *escalations({failureClass, ...filters} = {}) {
     for (let after; ; ) {
       const page = await this.json("GET", "/api/v1/escalations" + query({...filters, class: failureClass, after}));

@@ -75,6 +75,14 @@ export class Belay {
   workers(): Promise<Record<string, any>[]>;
   /** What is not as it should be, with what to do, as `dispatcher doctor` finds it. */
   doctor(): Promise<{at: string; where: string; state: string; findings: {check: string; state: string; seen: string; do?: string}[]}>;
+  /** The gates that are closed, with what they hold back; all: those too that were opened lately. */
+  gates(options?: {all?: boolean}): Promise<GateProgress[]>;
+  /** One gate, with what it holds back and which calls that it covers still run. */
+  gate(id: string): Promise<GateProgress>;
+  /** Closes a gate: nothing that it covers begins until somebody opens it; until, an RFC 3339 time, opens it by itself. */
+  closeGate(covers: GateCovers, reason: string, options?: {id?: string; until?: string}): Promise<Gate>;
+  /** Opens a gate: what it held back goes on. */
+  openGate(id: string, reason?: string): Promise<Gate>;
   /** What waits for people, the most urgent first; without its context until it is loaded. */
   escalations(filters?: EscalationFilter): AsyncGenerator<Escalation, void, undefined>;
   /** One escalation with its whole context. */
@@ -454,6 +462,40 @@ export interface PlanAgent {
 export type PlanStep = StepOf & ({tool: string; agent?: never} | {agent: PlanAgent; tool?: never});
 
 /** What a step has beside its tool or agent. */
+/** Which calls a gate is about: those that fit all that is given; * stands for any letters. */
+export interface GateCovers {
+  /** Every call; nothing else is given then. */
+  all?: boolean;
+  run?: string;
+  plan?: string;
+  tool?: string;
+  /** Host that a call talks to. */
+  target?: string;
+  labels?: Record<string, string>;
+}
+
+export interface Gate {
+  id: string;
+  covers: GateCovers;
+  by: string;
+  via?: string;
+  reason: string;
+  since: string;
+  until?: string;
+  /** Undefined while it is closed. */
+  opened?: {by?: string; via?: string; reason?: string; at: string};
+}
+
+/** A gate, with what it holds back and what that it covers still runs. */
+export interface GateProgress extends Gate {
+  silent: number[];
+  waits: number;
+  runs: number;
+  which: string[];
+  held: number;
+  drained: string | null;
+}
+
 export interface StepOf {
   id: string;
   /** Ids of the steps that it waits for; undefined: the one before it. */

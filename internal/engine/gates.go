@@ -18,8 +18,8 @@ func (e *Engine) CloseGate(ctx context.Context, who people.Actor, g gates.Gate) 
 	if err := who.May(people.CloseGate); err != nil {
 		return gates.Gate{}, fmt.Errorf("%w: %w", gates.ErrDenied, err)
 	}
-	now := time.Now().UTC().Truncate(time.Millisecond)
-	if !g.Until.IsZero() {
+	now := e.Bus.Now().Truncate(time.Millisecond)
+	if !g.Until.IsZero() && !g.Since.IsZero() { // its time is counted from now, whatever the clock of whoever closes it
 		g.Until = now.Add(g.Until.Sub(g.Since))
 	}
 	if g.ID == "" {
@@ -45,11 +45,21 @@ func (e *Engine) OpenGate(ctx context.Context, who people.Actor, id, reason stri
 	if err != nil {
 		return gates.Gate{}, err
 	}
-	g, err := gates.Of(e.Bus).Open(ctx, found.ID, gates.Opening{By: who.Name, Via: who.Via, Reason: strings.TrimSpace(reason), At: time.Now().UTC().Truncate(time.Millisecond)})
+	g, err := gates.Of(e.Bus).Open(ctx, found.ID, gates.Opening{By: who.Name, Via: who.Via, Reason: strings.TrimSpace(reason), At: e.Bus.Now().Truncate(time.Millisecond)})
 	if err == nil {
 		e.recordGate(ctx, "open gate", who, g, g.Opened.Reason, g.Opened.At)
 	}
 	return g, err
+}
+
+// ListGates lists the gates that are closed, and those that were opened lately.
+func (e *Engine) ListGates(ctx context.Context) ([]gates.Progress, error) {
+	return gates.Of(e.Bus).List(ctx)
+}
+
+// FindGate finds a gate by its id.
+func (e *Engine) FindGate(ctx context.Context, id string) (gates.Progress, error) {
+	return gates.Of(e.Bus).Find(ctx, id)
 }
 
 // recordGate records what was done about a gate; the same twice is the same act.

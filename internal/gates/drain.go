@@ -25,7 +25,7 @@ type Progress struct {
 	Runs    int        `json:"runs"`    // see [Drain]
 	Which   []string   `json:"which"`   // names of some of these
 	Held    int        `json:"held"`    // see [Drain]
-	Drained *time.Time `json:"drained"` // since when nothing that it covers runs; null: something does, or that is not known
+	Drained *time.Time `json:"drained"` // when it was last said that nothing that it covers runs; null: something does, or that is not known
 }
 
 // Confirmed reports whether nothing that the gate covers can begin any more.

@@ -290,7 +290,7 @@ func (k *Keeper) expire(ctx context.Context) {
 		k.mu.Lock()
 		heard, known := k.heard, maps.Clone(k.known)
 		k.mu.Unlock()
-		now, next := time.Now(), time.Hour
+		now, next := k.book.bus.Now(), time.Hour
 		for _, g := range known {
 			if g.Until.IsZero() || !g.Closed() {
 				continue

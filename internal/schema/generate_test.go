@@ -16,6 +16,7 @@ import (
 	"belay/internal/catalog"
 	"belay/internal/dlq"
 	"belay/internal/doctor"
+	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/people"
 	"belay/internal/runlog"
@@ -29,7 +30,7 @@ import (
 // outputs are the types that are written for others; what they are made of comes with them.
 var outputs = []any{
 	view.Document{}, view.Why{}, handoff.Document{}, handoff.Card{}, handoff.Item{}, handoff.Done{}, handoff.Redrive{}, dlq.Entry{}, runlog.Exported{}, runlog.Summary{},
-	bus.Worker{}, doctor.Report{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.StepMessage{}, steps.Definition{},
+	bus.Worker{}, doctor.Report{}, gates.Gate{}, gates.Progress{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.StepMessage{}, steps.Definition{},
 }
 
 // events are all types of events.
@@ -50,6 +51,7 @@ var names = map[reflect.Type]string{
 	reflect.TypeFor[steps.Agent]():      "PlanAgent",
 	reflect.TypeFor[steps.Summary]():    "PlanSummary",
 	reflect.TypeFor[steps.Question]():   "AskedByServer",
+	reflect.TypeFor[gates.Progress]():   "GateProgress",
 }
 
 // nullable are lists and maps that may be null.

@@ -39,6 +39,7 @@ type Options struct {
 	Desk        *handoff.Desk
 	Redrives    *handoff.Redrives
 	Gate        Gate
+	Gates       api.Gates // what holds calls back
 	Environment pages.Environment
 	Runbook     pages.Runbook
 	Logger      *slog.Logger
@@ -81,7 +82,7 @@ func New(ctx context.Context, o Options) http.Handler {
 	go console.Watch(ctx)
 	watch := runlog.NewWatch(o.Runs)
 	context.AfterFunc(ctx, watch.Close)
-	way := api.Options{Catalog: o.Catalog, Trace: o.Trace, Prove: o.Prove, Watch: watch, Waits: gate.NewWaits(), Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Workers: served.Workers, Examine: examined.report, Why: asker.Of}
+	way := api.Options{Catalog: o.Catalog, Trace: o.Trace, Prove: o.Prove, Watch: watch, Waits: gate.NewWaits(), Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Why: asker.Of}
 	offered := overMCP(ctx, o, way)
 	way.Who = via(o.Gate, "api")
 	calls := api.New(way)

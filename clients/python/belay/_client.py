@@ -82,6 +82,23 @@ class Belay:
         """What is not as it should be, with what to do, as `dispatcher doctor` finds it."""
         return self._get("/api/v1/doctor").json()
 
+    def gates(self, *, all: bool = False) -> list[dict[str, Any]]:
+        """The gates that are closed, with what they hold back; all: those too that were opened lately."""
+        return self._get("/api/v1/gates" + ("?all=true" if all else "")).json()["items"]
+
+    def gate(self, id: str) -> dict[str, Any]:
+        """One gate, with what it holds back and which calls that it covers still run."""
+        return self._get(f"/api/v1/gates/{quote(id, safe='')}").json()
+
+    def close_gate(self, covers: dict[str, Any], reason: str, *, id: str = "", until: str = "") -> dict[str, Any]:
+        """Closes a gate: nothing that it covers ({"tool": "payments.*"}, {"all": True}) begins until somebody opens it."""
+        order = {"covers": covers, "reason": reason, **({"id": id} if id else {}), **({"until": until} if until else {})}
+        return self._send("POST", "/api/v1/gates", order).json()
+
+    def open_gate(self, id: str, reason: str = "") -> dict[str, Any]:
+        """Opens a gate: what it held back goes on."""
+        return self._send("POST", f"/api/v1/gates/{quote(id, safe='')}/open", {"reason": reason}).json()
+
     def escalations(self, *, kind: str = "", tool: str = "", workflow: str = "", failure_class: str = "", run: str = "",
                     fingerprint: str = "") -> Iterator[Escalation]:
         """What waits for people, the most urgent first."""

@@ -84,7 +84,7 @@ func (f gateFlags) gate(now time.Time) (g gates.Gate, err error) {
 }
 
 func (a *app) closeGate(ctx context.Context, f gateFlags) error {
-	g, err := f.gate(time.Now())
+	g, err := f.gate(cli.Now())
 	if err != nil {
 		return err
 	}

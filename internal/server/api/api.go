@@ -15,6 +15,10 @@
 //	POST /api/v1/runs/{id}/retry            go on as a new run
 //	POST /api/v1/calls                      call one tool, as a run of one step    ?wait=
 //	GET  /api/v1/workers                    the workers that run now
+//	GET  /api/v1/gates                      the gates that are closed    ?all=true: those that were opened lately too
+//	POST /api/v1/gates                      close one: nothing that it covers begins
+//	GET  /api/v1/gates/{id}                 one, with what it holds back and what still runs
+//	POST /api/v1/gates/{id}/open
 //	GET  /api/v1/doctor                     what is not as it should be, with what to do
 //	GET  /openapi.json                      all of this, for programs
 //
@@ -55,6 +59,7 @@ type Options struct {
 	Redrives *handoff.Redrives                                     // decide many escalations alike
 	Workers  func(context.Context) ([]bus.Worker, error)           // which workers run now
 	Examine  func(context.Context) doctor.Report                   // what is not as it should be
+	Gates    Gates                                                 // what holds calls back
 	Why      func(context.Context, *steps.State) (view.Why, error) // what a run waits for, and what will happen
 	Who      func(*http.Request) people.Actor                      // whoever let the request in knows
 	Catalog  *catalog.Catalog                                      // what may be submitted; nil = nothing
@@ -85,6 +90,10 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /api/v1/redrives/{id}", a.looking(a.redriven))
 	mux.HandleFunc("POST /api/v1/redrives/{id}/stop", a.looking(a.stopRedrive))
 	mux.HandleFunc("GET /api/v1/workers", a.looking(a.workers))
+	mux.HandleFunc("GET /api/v1/gates", a.looking(a.gates))
+	mux.HandleFunc("POST /api/v1/gates", a.looking(a.closeGate))
+	mux.HandleFunc("GET /api/v1/gates/{id}", a.looking(a.gate))
+	mux.HandleFunc("POST /api/v1/gates/{id}/open", a.looking(a.openGate))
 	mux.HandleFunc("GET /api/v1/doctor", a.looking(a.doctor))
 	mux.HandleFunc("GET /api/v1/runs", a.runs)
 	mux.HandleFunc("POST /api/v1/runs", a.submit)

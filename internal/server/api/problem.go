@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"belay/internal/bus"
+	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/people"
 	"belay/internal/runlog"
@@ -43,6 +44,11 @@ var statuses = []struct {
 	title  string
 }{
 	{handoff.ErrNoEscalation, http.StatusNotFound, "no_escalation", "No such escalation"},
+	{gates.ErrNone, http.StatusNotFound, "no_gate", "No such gate"},
+	{gates.ErrDenied, http.StatusForbidden, "forbidden", "You may not do this"},
+	{gates.ErrClosed, http.StatusConflict, "closed", "The gate is closed already"},
+	{gates.ErrOpen, http.StatusConflict, "open", "The gate is open already"},
+	{gates.ErrWrong, http.StatusUnprocessableEntity, "invalid", "It does not fit"},
 	{handoff.ErrNoRedrive, http.StatusNotFound, "no_redrive", "No such redrive"},
 	{runlog.ErrNoRun, http.StatusNotFound, "no_run", "No such run"},
 	{runlog.ErrNoPlace, http.StatusBadRequest, "no_place", "No run to go on behind"},
