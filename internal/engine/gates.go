@@ -57,6 +57,14 @@ func (e *Engine) ListGates(ctx context.Context) ([]gates.Progress, error) {
 	return gates.Of(e.Bus).List(ctx)
 }
 
+// ClosedGates are the gates that are closed, as this process knows them; nil where another one dispatches.
+func (e *Engine) ClosedGates() []gates.Gate {
+	if e.Gates == nil {
+		return nil
+	}
+	return e.Gates.Closed()
+}
+
 // FindGate finds a gate by its id.
 func (e *Engine) FindGate(ctx context.Context, id string) (gates.Progress, error) {
 	return gates.Of(e.Bus).Find(ctx, id)

@@ -32,6 +32,12 @@ type Gate interface {
 	Who(r *http.Request) people.Actor
 }
 
+// Gates are what people hold calls back with, on the pages and through the API.
+type Gates interface {
+	api.Gates
+	pages.Gates
+}
+
 // Options are what the pages stand on. All but Logger, Catalog, Trace and Prove are required.
 type Options struct {
 	Bus         *bus.Bus
@@ -39,7 +45,7 @@ type Options struct {
 	Desk        *handoff.Desk
 	Redrives    *handoff.Redrives
 	Gate        Gate
-	Gates       api.Gates // what holds calls back
+	Gates       Gates // what holds calls back
 	Environment pages.Environment
 	Runbook     pages.Runbook
 	Logger      *slog.Logger
@@ -69,7 +75,7 @@ func New(ctx context.Context, o Options) http.Handler {
 	faults := followFaults(ctx, o.Bus, o.Logger)
 	asker := notify.Asker{Bus: o.Bus, Items: o.Desk.Items}
 	console := pages.New(pages.Options{
-		Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Tools: served.Tools, Workers: served.Workers, Examine: examined.report, Changes: changes, Environment: o.Environment, Runbook: o.Runbook,
+		Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Tools: served.Tools, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Changes: changes, Environment: o.Environment, Runbook: o.Runbook,
 		Who: via(o.Gate, "console"), Now: o.Bus.Now, Logger: o.Logger, Faults: faults,
 		Events: func(run string) string { return "/api/v1/runs/" + run + "/events" }, Why: func(ctx context.Context, run string) (view.Why, error) {
 			s, err := o.Runs.Load(ctx, run)

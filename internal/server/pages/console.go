@@ -115,6 +115,7 @@ type Options struct {
 	Tools       func(context.Context) ([]ToolHealth, error) // how each tool is served now
 	Workers     func(context.Context) ([]bus.Worker, error) // which workers run now
 	Examine     func(context.Context) doctor.Report         // what is not as it should be
+	Gates       Gates                                       // what people hold calls back with
 	Changes     *Changes                                    // notifies open pages
 	Environment Environment
 	Runbook     Runbook // which page cards link to; may be empty
@@ -168,6 +169,9 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /tools", c.tools)
 	c.mux.HandleFunc("GET /trends", c.showTrends)
 	c.mux.HandleFunc("GET /system", c.system)
+	c.mux.HandleFunc("GET /gates", c.gates)
+	c.mux.HandleFunc("POST /gates", c.closeGate)
+	c.mux.HandleFunc("POST /gates/{id}/open", c.openGate)
 	c.mux.HandleFunc("GET /events", c.events)
 	c.mux.HandleFunc("GET /static/{file}", c.assets.serve)
 	c.mux.HandleFunc("GET /", c.nowhere)

@@ -19,7 +19,7 @@ import (
 var templateFiles embed.FS
 
 // pageNames are the pages; each is a file of templates that fills the layout.
-var pageNames = []string{"inbox", "card", "form", "confirm", "redrive_form", "redrive", "runs", "run", "steer", "tools", "trends", "system", "problem", "refused", "news", "signin"}
+var pageNames = []string{"inbox", "card", "form", "confirm", "redrive_form", "redrive", "runs", "run", "steer", "tools", "trends", "system", "gates", "problem", "refused", "news", "signin"}
 
 func parsePages(a *assets) map[string]*template.Template {
 	funcs := template.FuncMap{"pieces": pieces, "marked": marked, "asset": a.path, "field": numbered}
@@ -43,8 +43,10 @@ type page struct {
 	Role  string // the reader's, in words
 	// Stranger says that nobody is signed in: the page has no menu, and nothing that changes by itself.
 	Stranger bool
-	Faults   []banner // on purpose, that are active
-	More     int      // of them, that there is no room for
+	Faults   []banner   // on purpose, that are active
+	More     int        // of them, that there is no room for
+	Shut     []gateView // gates that are closed
+	MoreShut int        // of them, that there is no room for
 	Body     any
 }
 
@@ -54,6 +56,9 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, name 
 	p.Role = cmp.Or(roleOf(p.Actor), "no role")
 	if c.o.Faults != nil && !p.Stranger {
 		p.Faults, p.More = banners(c.o.Faults(), c.o.Now())
+	}
+	if !p.Stranger {
+		p.Shut, p.MoreShut = c.shut()
 	}
 	c.write(w, r, status, name, "layout", p)
 }

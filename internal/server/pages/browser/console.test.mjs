@@ -55,7 +55,7 @@ const pages = {
   inbox: '/', filtered: '/?q=nothing+like+this', group: storm, approval: `/e/${refund}`, approve: `/e/${refund}/approve`, edit: `/e/${refund}/edit`,
   unknown: `/e/${charge}`, question: `/e/${invoice}`, answer: `/e/${invoice}/answer`, failure: `/e/${shipment}`, nested: `/e/${shipment}/edit`,
   json: `/e/${shipment}/edit?as=json`, snooze: `/e/${shipment}/snooze`, letter: `/e/${letter}`, runs: '/runs', run: `/runs/${shipment.slice(0, -2)}`,
-  tools: '/tools', trends: '/trends', system: '/system', nowhere: '/nowhere', option: `/e/${invoice}/answer?option=2`, happened: `/e/${charge}/answer`, verify: `/e/${charge}/verify`,
+  tools: '/tools', trends: '/trends', system: '/system', gates: '/gates', nowhere: '/nowhere', option: `/e/${invoice}/answer?option=2`, happened: `/e/${charge}/answer`, verify: `/e/${charge}/verify`,
   retry: `/e/${shipment}/retry`, reject: `/e/${refund}/reject`, approvals: '/?group=approval+payments.refund', login: '/login', provider: '/login?provider',
   call: `/e/${payout}`, limit: `/e/${limit}`, extend: `/e/${limit}/extend`, conversation: `/runs/${payout.slice(0, -2)}`, steer: `/runs/${payout.slice(0, -2)}/steer?step=resolve`,
   docs: '/docs', tables: '/docs/protocol', blocks: '/docs/tutorial', undocumented: '/docs/nowhere',
@@ -119,6 +119,41 @@ for (const javaScriptEnabled of [true, false]) {
     const [act] = await acts()
     assert.deepEqual(act.params, { turns: 7, calls: 40, usd: 2, repeats: 3 })
   })
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const javaScriptEnabled of [true, false]) {
+    test(`calls are held back and let go, ${colorScheme}, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+      const name = `gates-390-${colorScheme}${javaScriptEnabled ? '' : '-no-js'}`
+      const fits = async () => assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is wider than the phone')
+      const page = await open(t, { viewport: pocket, colorScheme, javaScriptEnabled }, '/gates')
+      await page.getByLabel('Tool').fill('payments.*')
+      await page.getByLabel('Reason').fill('wrong amounts <b>')
+      await page.getByLabel('How long').selectOption('2h')
+      await fits()
+      await shot(page, `${name}-form`)
+      await page.getByRole('button', { name: 'Close the gate' }).click()
+      await page.getByText('Nothing new begins. 1 call under way, 12 calls held back.').waitFor()
+      await fits()
+      await shot(page, `${name}-closed`)
+      await page.goto('/')
+      await page.getByRole('region', { name: 'Calls are held back' }).getByText('wrong amounts <b>').waitFor()
+      await fits()
+      if (javaScriptEnabled) {
+        await page.evaluate(axe)
+        const found = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }))
+        assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.failureSummary).join('; ')}`), [])
+      }
+      await shot(page, `${name}-banner`)
+      await page.getByRole('region', { name: 'Calls are held back' }).getByRole('link', { name: 'Gates' }).click()
+      await page.getByLabel('Why it is opened').fill('mended')
+      await page.getByRole('button', { name: 'Open gate g1' }).click()
+      await page.getByText('No gate is closed.').waitFor()
+      await page.getByText('Opened by mia').waitFor()
+      await shot(page, `${name}-opened`)
+      assert.deepEqual(page.complaints, [])
+    })
+  }
 }
 
 const written = async () => JSON.parse(await stage('messages')) ?? []

@@ -14,6 +14,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/doctor"
+	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/people"
 	"belay/internal/runlog"
@@ -35,6 +36,7 @@ type World struct {
 	asked     runlog.Filter // of the last list of runs
 	tools     []pages.ToolHealth
 	workers   []bus.Worker
+	gates     []gates.Gate // the newest first
 	acts      []people.Act
 	messages  []steps.Steered // to agents, in order
 	redrives  map[string]handoff.Redrive
