@@ -43,13 +43,23 @@ func (f *fleet) client(w *world) *client {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	signer, err := approval.Open(f.t.TempDir())
+	if err != nil {
+		f.t.Fatal(err)
+	}
 	c := &client{fleet: f, world: w, doc: doc}
 	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
 	defer cancel()
 	err = errors.New("not tried")
-	for err != nil && ctx.Err() == nil {
+	for err != nil && ctx.Err() == nil { // whoever crashes may do so now
+		if c.bus != nil {
+			c.bus.Close()
+		}
 		if c.bus, err = bus.Connect(ctx, bus.Options{Server: f.url, Timeout: 2 * time.Second, Logger: slog.New(slog.DiscardHandler)}); err == nil {
 			err = c.bus.Open(ctx)
+		}
+		if err == nil {
+			_, err = signer.PublishTo(ctx, approval.NewPublished(c.bus))
 		}
 		pause(ctx, 50*time.Millisecond)
 	}
@@ -58,13 +68,6 @@ func (f *fleet) client(w *world) *client {
 	}
 	f.t.Cleanup(c.bus.Close)
 	c.runs = runlog.New(c.bus, plan.NewCache(8))
-	signer, err := approval.Open(f.t.TempDir())
-	if err == nil {
-		_, err = signer.PublishTo(ctx, approval.NewPublished(c.bus))
-	}
-	if err != nil {
-		f.t.Fatal(err)
-	}
 	c.act = handoff.NewDesk(c.runs, dlq.New(c.bus), handoff.NewClaims(c.bus), signer).Act
 	return c
 }
