@@ -161,7 +161,9 @@ func (l *load) awake(t *testing.T) {
 	}
 	for ctx.Err() == nil {
 		if s, err := l.runs.Load(ctx, id); err == nil && s.Status() == steps.RunSucceeded {
+			l.mu.Lock() // a burst may be under way
 			l.accepted = append(l.accepted, id)
+			l.mu.Unlock()
 			return
 		}
 		l.people(ctx)
