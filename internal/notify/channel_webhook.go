@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -18,8 +19,8 @@ import (
 type webhook struct {
 	poster
 	link    string
-	now     func() time.Time    // receivers refuse what was signed minutes ago, or in the future
-	signers []*webhooks.Webhook // each of them signs, so that secrets can be rotated
+	now     atomic.Pointer[func() time.Time] // receivers refuse what was signed minutes ago, or in the future; nil = this machine's clock
+	signers []*webhooks.Webhook              // each of them signs, so that secrets can be rotated
 }
 
 // What the specification says about secrets.
@@ -29,7 +30,7 @@ const (
 )
 
 func newWebhook(target, link string, secrets []string) (*webhook, error) {
-	w := &webhook{poster: newPoster(target), link: link, now: time.Now}
+	w := &webhook{poster: newPoster(target), link: link}
 	for _, s := range secrets {
 		signer, err := signerOf(s)
 		if err != nil {
@@ -82,7 +83,11 @@ func (w *webhook) Send(ctx context.Context, n Notice) error {
 	if err != nil {
 		return permanent("write event: %w", err)
 	}
-	header, err := w.signed(n.ID, w.now(), body)
+	now := time.Now()
+	if clock := w.now.Load(); clock != nil {
+		now = (*clock)()
+	}
+	header, err := w.signed(n.ID, now, body)
 	if err != nil {
 		return permanent("sign event: %w", err)
 	}
@@ -90,7 +95,7 @@ func (w *webhook) Send(ctx context.Context, n Notice) error {
 }
 
 // goBy has it sign with another time than this machine's.
-func (w *webhook) goBy(now func() time.Time) { w.now = now }
+func (w *webhook) goBy(now func() time.Time) { w.now.Store(&now) }
 
 func (w *webhook) event(n Notice) event {
 	l := n.content(w.link)
