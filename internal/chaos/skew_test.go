@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,7 +110,7 @@ func buildOver(t *testing.T, list, bin string, replace map[string]string) {
 	if err := os.WriteFile(list, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("go", "build", "-overlay", list, "-o", bin+"/", "belay/cmd/...").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-overlay", list, "-o", bin+"/", module()+"/cmd/...").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 }
@@ -117,7 +118,7 @@ func buildOver(t *testing.T, list, bin string, replace map[string]string) {
 // sources are the files of Belay that the programs are made of.
 func sources(t *testing.T) (all []string) {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-deps", "-f", `{{if .Module}}{{if .Module.Main}}{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}`, "belay/cmd/...").Output()
+	out, err := exec.Command("go", "list", "-deps", "-f", `{{if .Module}}{{if .Module.Main}}{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}`, module()+"/cmd/...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func skewed(t *testing.T, name string) (text []byte, uses int) {
 	var out bytes.Buffer
 	from := set.Position(file.Name.End()).Offset
 	out.Write(text[:from])
-	out.WriteString(`; import skewed_ "belay/internal/skewed"`)
+	out.WriteString(`; import skewed_ "` + module() + `/internal/skewed"`)
 	for _, n := range at {
 		out.Write(text[from:n])
 		out.WriteString("skewed_")
@@ -175,4 +176,9 @@ func skewed(t *testing.T, name string) (text []byte, uses int) {
 		}
 	}
 	return out.Bytes(), len(at)
+}
+
+// module is the path of this repository's module.
+func module() string {
+	return strings.TrimSuffix(reflect.TypeFor[client]().PkgPath(), "/internal/chaos")
 }
