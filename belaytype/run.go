@@ -53,7 +53,7 @@ type Step struct {
 
 // Held is what holds a step back: nothing of it begins before that ends.
 type Held struct {
-	Why    string    `json:"why"`              // gate: a gate that a person has closed; log: the log is not what it was
+	Why    string    `json:"why"`              // gate: a gate that a person has closed
 	Gate   string    `json:"gate,omitempty"`   // id of the gate
 	Covers string    `json:"covers,omitempty"` // what the gate holds back, as people write it
 	By     string    `json:"by,omitempty"`     // who has closed it

@@ -17,6 +17,7 @@ import (
 	"belay/internal/people"
 	"belay/internal/plan"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/tally"
 	"belay/internal/worker"
 )
@@ -111,6 +112,24 @@ func restore(t *testing.T, runs int) (r *restored, pays, looks []string) {
 	return r, pays, looks
 }
 
+// whatFor is what a run waits for.
+func whatFor(t *testing.T, e *Engine, id string) view.Wait {
+	t.Helper()
+	s, err := e.Runs.Load(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doubt, err := tally.InDoubt(e.Bus)(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := view.WhyOf(s, view.Foresight{Doubt: doubt}).Waits
+	if len(all) != 1 {
+		t.Fatalf("%s waits for %+v", id, all)
+	}
+	return all[0]
+}
+
 // asked waits until a run asks people, and returns the last question.
 func asked(t *testing.T, e *Engine, id string) (q *steps.Escalation) {
 	t.Helper()
@@ -145,6 +164,9 @@ func TestAnOldCopyOfTheStore(t *testing.T) {
 	}
 	submitTo(t, e, r.tools, "new", "pay") // it was not there then
 	ended(t, e, "new")
+	if w := whatFor(t, e, pays[0]); w.For != view.ForLog || !strings.Contains(w.Text, "store accept") || !strings.Contains(w.Text, "lost: the log ended before") {
+		t.Errorf("%s waits for %s: %s", pays[0], w.For, w.Text)
+	}
 	if _, err := e.AcceptDamage(t.Context(), people.Actor{Name: "bo", Role: people.Approver}, tally.Verdict{Reason: "why not"}); err == nil {
 		t.Error("an approver has accepted it")
 	}
@@ -164,6 +186,9 @@ func TestAnOldCopyOfTheStore(t *testing.T) {
 	for _, id := range pays {
 		if q := asked(t, e, id); q.Kind != steps.KindUnknown || !strings.Contains(q.Fault.Message, "mia said that work may go on: yesterday's copy") {
 			t.Errorf("%s: %s, %s", id, q.Kind, q.Fault.Message)
+		}
+		if w := whatFor(t, e, id); w.For == view.ForLog {
+			t.Errorf("accepted, and %s waits for that still: %s", id, w.Text)
 		}
 	}
 	if err := e.Ready(); err != nil || r.shop.paid.Load() != runs+1 {

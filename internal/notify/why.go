@@ -12,10 +12,12 @@ import (
 	"belay/internal/steps/view"
 )
 
-// Asker finds out what a run waits for. Both fields are required.
+// Asker finds out what a run waits for. All fields but Doubt are required.
 type Asker struct {
 	Bus   *bus.Bus
 	Items func(ctx context.Context) ([]handoff.Item, error) // the open escalations
+	// Doubt says what has happened to the log that may concern a run, and nobody has accepted; empty = nothing.
+	Doubt func(ctx context.Context, s *steps.State) (string, error)
 }
 
 // Of says what run s waits for, and what will happen if nobody acts.
@@ -28,7 +30,13 @@ func (a Asker) Of(ctx context.Context, s *steps.State) (view.Why, error) {
 	if err != nil {
 		return view.Why{}, err
 	}
-	w := view.WhyOf(s, view.Foresight{Now: now, Unserved: byRung(bus.UnservedBy(all))})
+	foresight := view.Foresight{Now: now, Unserved: byRung(bus.UnservedBy(all))}
+	if a.Doubt != nil {
+		if foresight.Doubt, err = a.Doubt(ctx, s); err != nil {
+			return view.Why{}, err
+		}
+	}
+	w := view.WhyOf(s, foresight)
 	if len(all) == 0 {
 		w.Note = "no dispatcher answers: nothing of this happens until one is running"
 	}

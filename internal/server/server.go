@@ -24,6 +24,7 @@ import (
 	"belay/internal/server/pages"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
+	"belay/internal/tally"
 )
 
 // Gate lets requests in or refuses them. Who returns who has sent a request that it let in.
@@ -73,7 +74,7 @@ func New(ctx context.Context, o Options) http.Handler {
 	changes := &pages.Changes{}
 	go follower{bus: o.Bus, changes: changes, logger: o.Logger}.run(ctx)
 	faults := followFaults(ctx, o.Bus, o.Logger)
-	asker := notify.Asker{Bus: o.Bus, Items: o.Desk.Items}
+	asker := notify.Asker{Bus: o.Bus, Items: o.Desk.Items, Doubt: tally.InDoubt(o.Bus)}
 	console := pages.New(pages.Options{
 		Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Tools: served.Tools, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Changes: changes, Environment: o.Environment, Runbook: o.Runbook,
 		Who: via(o.Gate, "console"), Now: o.Bus.Now, Logger: o.Logger, Faults: faults,

@@ -7,11 +7,10 @@ type HoldWhy string
 
 const (
 	HoldGate HoldWhy = "gate" // a gate that a person has closed
-	HoldLog  HoldWhy = "log"  // the log is not what it was, until a person accepts that
 )
 
 // ByPerson reports whether only a person ends the hold: the work clock stands then, and so does the step's budget.
-func (w HoldWhy) ByPerson() bool { return w == HoldGate || w == HoldLog }
+func (w HoldWhy) ByPerson() bool { return w == HoldGate }
 
 // Hold is what holds a unit back: nothing of it is begun until it ends. A gate's is the gate as it was then, so that a gate
 // that was lost outside can be made again from the log.
@@ -27,10 +26,7 @@ type Hold struct {
 
 // Text says in words what holds the unit back.
 func (h *Hold) Text() string {
-	switch {
-	case h.Why == HoldLog:
-		return "held back: the log is not what it was" + because(h.Reason)
-	case h.By == "":
+	if h.By == "" {
 		return "held back by gate " + h.Gate + because(h.Reason)
 	}
 	return "held back by gate " + h.Gate + ", closed by " + h.By + because(h.Reason)

@@ -12,16 +12,13 @@ import (
 	"belay/internal/stepstest"
 )
 
-// hold lets something hold an attempt back that is wanted: a gate, or the state of the log.
+// hold lets something hold an attempt back that is wanted: a gate.
 func (g *player) hold() {
 	m, ok := g.pick()
 	if !ok {
 		return
 	}
 	h := steps.Hold{Why: steps.HoldGate, Gate: rapid.SampledFrom([]string{"g1", "g2"}).Draw(g.T, "gate"), By: "mia", Reason: "so"}
-	if rapid.IntRange(0, 4).Draw(g.T, "log") == 0 {
-		h = steps.Hold{Why: steps.HoldLog}
-	}
 	g.say(steps.Held{Attempt: m.Attempt, Hold: h})
 }
 
@@ -73,7 +70,7 @@ func TestAHoldUsesNothingUp(t *testing.T) {
 		spent, failed := time.Duration(0), 0
 		for u := &st.State.Units[0]; u.State().InQueue(); {
 			for range rapid.IntRange(0, 2).Draw(t, "holds") {
-				holdOnce(t, st, steps.HoldWhy(rapid.SampledFrom([]string{"gate", "log"}).Draw(t, "why")))
+				holdOnce(t, st)
 			}
 			took := time.Duration(rapid.IntRange(0, 5).Draw(t, "took")) * time.Second
 			if left := u.Deadline.Sub(st.Now); left != budget-spent {
@@ -91,9 +88,9 @@ func TestAHoldUsesNothingUp(t *testing.T) {
 }
 
 // holdOnce holds the unit's attempt back for ten hours; meanwhile the run waits, and nothing of it is due.
-func holdOnce(t *rapid.T, st *stepstest.Story, why steps.HoldWhy) {
+func holdOnce(t *rapid.T, st *stepstest.Story) {
 	a := st.State.Attempt(0)
-	st.Add(steps.Held{Attempt: a, Hold: steps.Hold{Why: why, Gate: "g", By: "mia"}})
+	st.Add(steps.Held{Attempt: a, Hold: steps.Hold{Why: steps.HoldGate, Gate: "g", By: "mia"}})
 	for _, m := range steps.Wants(st.State, nil).Withdraw {
 		st.Add(steps.Withdrawal(m))
 	}

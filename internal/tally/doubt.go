@@ -104,6 +104,14 @@ func (d *Damage) affects(run string, first uint64, submitted time.Time) bool {
 	return d.names(run) || d.open() && d.thenThere(first, submitted)
 }
 
+// choice is what somebody has said of a run before the rest was accepted; nil = nothing.
+func (d *Damage) choice(run string) *Choice {
+	if n := slices.IndexFunc(d.Choices, func(c Choice) bool { return slices.Contains(c.Runs, run) }); n >= 0 {
+		return &d.Choices[n]
+	}
+	return nil
+}
+
 // tell is what the run's log has to say of it. Where entries are gone that others stand behind, what it still says is not what was.
 func (d *Damage) tell(run string, first uint64, submitted time.Time) steps.Damaged {
 	hole := (d.Kind == Missing || d.Kind == Changed) && d.names(run) && d.thenThere(first, submitted)
@@ -121,9 +129,7 @@ func (k *Keeper) Doubts(partition int, run string, first uint64, submitted time.
 			continue
 		}
 		e, calls := d.tell(run, first, submitted), d.Calls
-		n := slices.IndexFunc(d.Choices, func(c Choice) bool { return slices.Contains(c.Runs, run) })
-		if n >= 0 {
-			c := d.Choices[n]
+		if c := d.choice(run); c != nil {
 			e.By, e.Reason, calls = c.By, c.Reason, c.Calls
 		}
 		switch {

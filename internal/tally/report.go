@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"belay/internal/bus"
+	"belay/internal/steps"
+	"belay/internal/wire"
 )
 
 // Report is what a check of everything has found, by the tally inside the store.
@@ -123,4 +126,24 @@ func Open(ctx context.Context, b *bus.Bus) (open []Damage, looked time.Time, err
 	}
 	looked, err = s.looked(ctx)
 	return found.open(), looked, err
+}
+
+// InDoubt returns a function that says in words what has happened to the log that may concern a run, and that nobody has accepted
+// for it; empty = nothing.
+func InDoubt(b *bus.Bus) func(context.Context, *steps.State) (string, error) {
+	return func(ctx context.Context, s *steps.State) (string, error) {
+		open, _, err := Open(ctx, b)
+		if err != nil {
+			return "", fmt.Errorf("look at what was found about the log: %w", err)
+		}
+		var all []string
+		for i := range open {
+			d := &open[i]
+			here := d.Partition == wire.Partition(s.Run, b.Partitions())
+			if here && d.affects(s.Run, s.First(), s.Submitted) && d.choice(s.Run) == nil {
+				all = append(all, d.brief())
+			}
+		}
+		return strings.Join(all, "; "), nil
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"belay/internal/runlog"
 	"belay/internal/server/api"
 	"belay/internal/server/mcptools"
+	"belay/internal/tally"
 )
 
 type mcpFlags struct {
@@ -73,7 +74,7 @@ func (a *app) mcp(ctx context.Context, f mcpFlags) error {
 	defer watch.Close()
 	logger := a.Logger(slog.LevelInfo)
 	inside := api.New(api.Options{
-		Catalog: known, Runs: s.Runs, Watch: watch, Desk: s.desk(), Why: notify.Asker{Bus: s.Bus, Items: s.desk().Items}.Of, Trace: a.Traces.SubmitFor, Who: mcptools.Who, Inside: true,
+		Catalog: known, Runs: s.Runs, Watch: watch, Desk: s.desk(), Why: notify.Asker{Bus: s.Bus, Items: s.desk().Items, Doubt: tally.InDoubt(s.Bus)}.Of, Trace: a.Traces.SubmitFor, Who: mcptools.Who, Inside: true,
 	})
 	tools := mcptools.New(mcptools.Options{
 		Catalog: known, API: inside, Runs: s.Runs, Watch: watch, Console: func() string { return f.publicURL }, Ready: someDispatcher(s), Wait: f.wait, Now: s.Bus.Now, Version: cli.Version, Logger: logger,

@@ -14,7 +14,7 @@ import (
 func (p *progress) waitingForGates(s *steps.State) {
 	said := map[string]bool{}
 	for _, w := range view.WhyOf(s, view.Foresight{}).Waits {
-		if w.For != view.ForGate && w.For != view.ForLog || said[w.Gate] {
+		if w.For != view.ForGate || said[w.Gate] {
 			continue
 		}
 		if len(said) == 0 {
@@ -39,7 +39,7 @@ func (s *session) released(ctx context.Context, st *steps.State) bool {
 		opened[p.ID] = !p.Closed()
 	}
 	for _, w := range view.WhyOf(st, view.Foresight{}).Waits {
-		if w.For == view.ForLog || w.For == view.ForGate && !opened[w.Gate] {
+		if w.For == view.ForGate && !opened[w.Gate] {
 			return false
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"belay/internal/notify"
 	"belay/internal/steps/view"
+	"belay/internal/tally"
 	"belay/internal/text"
 )
 
@@ -23,7 +24,7 @@ func (a *app) runsWhy() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				w, err := notify.Asker{Bus: s.Bus, Items: s.desk().Items}.Of(c.Context(), st)
+				w, err := notify.Asker{Bus: s.Bus, Items: s.desk().Items, Doubt: tally.InDoubt(s.Bus)}.Of(c.Context(), st)
 				if err != nil {
 					return err
 				}

@@ -25,9 +25,6 @@ func (s run) held(i int) *Held {
 
 // Words say what holds a step back, and what ends that.
 func (h *Held) Words(now time.Time) string {
-	if h.Why == steps.HoldLog {
-		return "the log is not what it was" + reasonOf(h.Reason) + "; it goes on once somebody has accepted that with `dispatcher store accept`"
-	}
 	text := "held by gate " + h.Gate + " (" + h.Covers + "), closed by " + h.By + " at " + Clock(h.Since, now) + reasonOf(h.Reason)
 	if !h.Until.IsZero() {
 		return text + "; it opens by itself at " + Clock(h.Until, now) + ", or with `dispatcher gate open " + h.Gate + "`"
@@ -45,7 +42,4 @@ func reasonOf(text string) string {
 // waitsForGate fills in what unit i waits for that is held back.
 func (s run) waitsForGate(w *Wait, h *Held, now time.Time) {
 	w.For, w.Gate, w.By, w.Reason, w.Since, w.Until, w.Text = ForGate, h.Gate, h.By, h.Reason, moment(h.From), moment(h.Until), h.Words(now)
-	if h.Why == steps.HoldLog {
-		w.For = ForLog
-	}
 }

@@ -74,11 +74,14 @@ type Wait struct {
 	Reason     string               `json:"reason,omitempty"`      // in that person's words
 }
 
-// Foresight is what is known beside a run's log. Both fields may be left out.
+// Foresight is what is known beside a run's log. Each field may be left out.
 type Foresight struct {
 	Now time.Time // the moment to ask about; the log's last time if that is later
 	// Unserved reports whether no worker serves a rung, and when people are asked because of that.
 	Unserved func(tool, rung string) (asks time.Time, unserved bool)
+	// Doubt is what has happened to the log that may concern the run, while nobody has accepted it; empty = nothing. Calls that
+	// must not happen twice are not queued meanwhile.
+	Doubt string
 }
 
 func (o Foresight) unserved(tool, rung string) (time.Time, bool) {
@@ -219,6 +222,9 @@ func (s run) waitsInQueue(i int, w *Wait, o Foresight) {
 	case u.State() == steps.StepRunning:
 		w.For, w.Worker, w.Since = ForOutcome, workerOf(rec), moment(rec.Started)
 		w.Text = "the outcome of " + what + ", which " + w.Worker + " executes"
+	case o.Doubt != "" && s.Tool(i).Effects.Unsafe():
+		w.For = ForLog
+		w.Text = "somebody to accept, with `dispatcher store accept`, what has happened to the log, which may have forgotten that " + what + " was called: " + o.Doubt
 	case unserved:
 		w.For, w.Unserved, w.Until = ForWorker, true, moment(asks)
 		w.Text = "a worker that serves " + what + "; none does"
