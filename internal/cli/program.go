@@ -90,10 +90,10 @@ func (a *App) name(c *cobra.Command) {
 	}
 }
 
-// Flags are the flags that a hint must repeat, so that its command finds the same store.
+// Flags are the flags that a hint must repeat, so that its command finds the same store. Whoever types it knows the user and password.
 func (a *App) Flags() string {
 	text := ""
-	for _, f := range []struct{ name, value string }{{"data-dir", a.DataDir}, {"server", a.Conn.Server}, {"context", a.Conn.Context}, {"prefix", a.given["prefix"]}} {
+	for _, f := range []struct{ name, value string }{{"data-dir", a.DataDir}, {"server", WithoutUsers(a.Conn.Server)}, {"context", a.Conn.Context}, {"prefix", a.given["prefix"]}} {
 		if f.value != "" && a.given[f.name] != "" {
 			text += " --" + f.name + " " + f.value
 		}

@@ -178,6 +178,20 @@ func withoutPasswords(servers string) string {
 	return strings.Join(parts, ",")
 }
 
+// WithoutUsers are the URLs of servers without who connects to them. What is no URL is nothing that a hint could repeat.
+func WithoutUsers(servers string) string {
+	parts := strings.Split(servers, ",")
+	for i, p := range parts {
+		u, err := url.Parse(strings.TrimSpace(p))
+		if err != nil {
+			return ""
+		}
+		u.User = nil
+		parts[i] = u.String()
+	}
+	return strings.Join(parts, ",")
+}
+
 // SettingsSchema describes settings files for editors, from the flags.
 func SettingsSchema() map[string]any {
 	schema := settingsSchema()

@@ -55,3 +55,15 @@ func TestPasswordsInServerURLsAreHidden(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestHintsTellNoPassword: what a hint repeats of --server is where it is, and not who connects.
+func TestHintsTellNoPassword(t *testing.T) {
+	t.Parallel()
+	for servers, want := range map[string]string{
+		"nats://mia:s3cr3t@a:4222, nats://t0ken@b:4222": "nats://a:4222,nats://b:4222", "a:4222": "a:4222", "nats://a:4222": "nats://a:4222", "nats://mia:s3%zz@a": "",
+	} {
+		if got := WithoutUsers(servers); got != want {
+			t.Errorf("%s: %q, want %q", servers, got, want)
+		}
+	}
+}

@@ -278,7 +278,7 @@ const mostNamed = 10
 
 // drainOf counts what a closed gate covers in this partition.
 func (p *partition) drainOf(g *gates.Gate) gates.Drain {
-	d := gates.Drain{Gate: g.ID, Since: g.Since, Partition: p.p, Waits: len(p.gating.forgotten), Which: []string{}, At: time.Now().UTC()}
+	d := gates.Drain{Gate: g.ID, Since: g.Since, Partition: p.p, Waits: len(p.gating.forgotten), Which: []string{}, At: p.Bus.Now()}
 	for _, r := range p.runs {
 		if r.fold == nil || r.fold.State == nil || r.state == reading {
 			d.Waits++

@@ -189,8 +189,10 @@ func TestNothingBeginsBehindAClosedGate(t *testing.T) {
 	var calls, behind atomic.Int64
 	var mu sync.Mutex
 	charged := map[string]int{}
+	called := make(chan struct{}, 2*runs*each)
 	r := stale(t, gatedTools, gatedTools, func(w http.ResponseWriter, req *http.Request) {
 		calls.Add(1)
+		called <- struct{}{}
 		if shut.Load() {
 			behind.Add(1)
 		}
@@ -214,8 +216,15 @@ func TestNothingBeginsBehindAClosedGate(t *testing.T) {
 	})
 	held := 0
 	for n := range times {
-		for began := calls.Load(); calls.Load() < began+20 && calls.Load() < runs*each*2; {
-			time.Sleep(time.Millisecond)
+		for len(called) > 0 {
+			<-called // before it was opened again
+		}
+		for n := 0; n < 20 && calls.Load() < runs*each*2; n++ {
+			select {
+			case <-called:
+			case <-time.After(time.Minute):
+				t.Fatal("no call is made")
+			}
 		}
 		g := r.closeGate(t, []gates.Covers{{All: true}, {Tool: "*"}, {Plan: "p"}, {Target: "127.0.0.1:*"}}[n])
 		p := r.drained(t, g.ID)

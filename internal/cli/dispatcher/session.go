@@ -150,9 +150,9 @@ func checkpointsFile(state, trail string) string {
 	return filepath.Join(state, "audit-"+hex.EncodeToString(sum[:4])+".checkpoints")
 }
 
-// trailAt names the audit trail of a server.
+// trailAt names the audit trail of a server. It is the same trail with another password.
 func (a *app) trailAt(server string) string {
-	return strings.Join([]string{server, a.Conn.Context, a.Prefix}, " ")
+	return strings.Join([]string{cli.WithoutUsers(server), a.Conn.Context, a.Prefix}, " ")
 }
 
 // observer logs what happens to runs, if the flags ask for it: their progress is printed anyway.
