@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"belay/internal/bus/embedded"
 	"belay/internal/freeport"
@@ -139,14 +140,15 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// startGuarded starts a server that lets in zoe, who may use only inboxes of her own.
+// startGuarded starts a server that lets in zoe, who may use only inboxes of her own, and tom, who may not ask the system anything.
 func startGuarded(t *testing.T) string {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(),
-		Users: []*server.User{{Username: "zoe", Password: "secret", Permissions: &server.Permissions{
-			Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX.>"}},
-		}}},
+		Users: []*server.User{
+			{Username: "zoe", Password: "secret", Permissions: &server.Permissions{Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX.>"}}}},
+			{Username: "tom", Password: "secret", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"$SYS.>"}}}},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -157,6 +159,24 @@ func startGuarded(t *testing.T) string {
 		t.Fatal("the server is not ready")
 	}
 	return s.ClientURL()
+}
+
+// TestWhoMayNotAskWhoTheyAreDoesNotWait: a server that forbids that question answers nothing; the time of an answer is not waited for.
+func TestWhoMayNotAskWhoTheyAreDoesNotWait(t *testing.T) {
+	t.Parallel()
+	nc, err := nats.Connect(startGuarded(t), nats.UserInfo("tom", "secret"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if m, err := askOrBeDenied(ctx, nc, "$SYS.REQ.USER.INFO"); !errors.Is(err, nats.ErrPermissionViolation) {
+		t.Errorf("%v, %v", m, err)
+	}
+	if u := whoami(t.Context(), nc); u.Known {
+		t.Errorf("%+v", u)
+	}
 }
 
 func TestServerWithoutJetStream(t *testing.T) {

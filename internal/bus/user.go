@@ -63,7 +63,7 @@ const askWithin = 2 * time.Second
 func whoami(ctx context.Context, nc *nats.Conn) User {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	m, err := nc.RequestWithContext(ctx, "$SYS.REQ.USER.INFO", nil)
+	m, err := askOrBeDenied(ctx, nc, "$SYS.REQ.USER.INFO")
 	var answer struct {
 		Data *struct {
 			User        string `json:"user"`
@@ -82,6 +82,27 @@ func whoami(ctx context.Context, nc *nats.Conn) User {
 		u.Limited, u.Publish, u.Subscribe = true, p.Publish, p.Subscribe
 	}
 	return u
+}
+
+// askOrBeDenied is a request that ends at once where the server does not allow it: a server says so on the connection, before it answers a
+// ping that was sent later, and not to whoever asks.
+func askOrBeDenied(ctx context.Context, nc *nats.Conn, subject string) (*nats.Msg, error) {
+	inbox := nc.NewInbox()
+	answers, err := nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answers.Unsubscribe() }()
+	if err := nc.PublishRequest(subject, inbox, nil); err != nil {
+		return nil, err
+	}
+	if err := nc.FlushWithContext(ctx); err != nil {
+		return nil, err
+	}
+	if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+		return nil, err
+	}
+	return answers.NextMsgWithContext(ctx)
 }
 
 // domain is the JetStream domain that a user's permissions name; empty if they name none, or the account has streams of its own.
