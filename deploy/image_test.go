@@ -47,6 +47,10 @@ func TestImage(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root may change the root of the file system")
 	}
+	chroot, err := exec.LookPath("chroot") // the image's PATH does not know it
+	if err != nil {
+		t.Fatal(err)
+	}
 	out, root, env, user := t.TempDir(), t.TempDir(), []string{}, ""
 	for _, s := range dockerfile(t) {
 		switch s.word {
@@ -75,7 +79,7 @@ func TestImage(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		in := append([]string{"--pid", "--mount", "--net", "--fork", "--kill-child", "env", "-i"}, env...)
-		in = append(in, "chroot", "--userspec="+user, root)
+		in = append(in, chroot, "--userspec="+user, root)
 		c := exec.CommandContext(ctx, "unshare", append(in, args...)...)
 		text, err := c.CombinedOutput()
 		if err != nil {
