@@ -31,9 +31,12 @@ type fleet struct {
 	kills map[string]int
 	down  bool
 
-	workerArgs []string // beside the usual ones
-	listen     string   // of the server's process, for its health; empty = nothing
-	prepare    func()   // called when the folder is there; may be nil
+	alone      bool                  // the server's process has the only dispatcher
+	serverArgs []string              // beside the usual ones
+	workerArgs []string              // likewise
+	wrap       func(member) []string // what starts a program in place of this process, before its own words; may be nil
+	listen     string                // of the server's process, for its health; empty = nothing
+	prepare    func()                // called when the folder is there; may be nil
 
 	crash func(member) []string // more of the environment of a process that starts; may be nil
 
@@ -83,7 +86,9 @@ func (f *fleet) begin(t *testing.T, tools string) *fleet {
 	f.start(member{"server", 0})
 	f.connect()
 	for n := range 2 {
-		f.start(member{"dispatcher", n}) // the server's process has the third
+		if !f.alone {
+			f.start(member{"dispatcher", n}) // the server's process has the third
+		}
 	}
 	for n := range 3 {
 		f.start(member{"worker", n})
@@ -94,7 +99,8 @@ func (f *fleet) begin(t *testing.T, tools string) *fleet {
 func (f *fleet) args(m member) []string {
 	switch m.role {
 	case "server":
-		return []string{"dispatcher", "dev", "--no-worker", "--nats-listen", f.url[len("nats://"):], "--listen", f.listen, "--data-dir", filepath.Join(f.dir, "store")}
+		usual := []string{"dispatcher", "dev", "--no-worker", "--nats-listen", f.url[len("nats://"):], "--listen", f.listen, "--data-dir", filepath.Join(f.dir, "store")}
+		return append(usual, f.serverArgs...)
 	case "dispatcher":
 		return []string{"dispatcher", "serve", "--server", f.url, "--data-dir", filepath.Join(f.dir, fmt.Sprint("d", m.n))}
 	}
@@ -120,7 +126,11 @@ func (f *fleet) start(m member) {
 		return
 	}
 	defer out.Close()
-	p := &process{Cmd: exec.Command(filepath.Join(f.bin, args[0]), args[1:]...), ended: make(chan struct{})}
+	args[0] = filepath.Join(f.bin, args[0])
+	if f.wrap != nil {
+		args = append(f.wrap(m), args...)
+	}
+	p := &process{Cmd: exec.Command(args[0], args[1:]...), ended: make(chan struct{})}
 	p.Stdout, p.Stderr = out, out
 	p.Env = append(environment(), "BELAY_MUTANT="+f.mutant, "XDG_STATE_HOME="+f.dir, "XDG_CONFIG_HOME="+f.dir)
 	if f.crash != nil {

@@ -175,6 +175,11 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 	if o.Dispatch != nil {
 		e.startDispatcher(*o.Dispatch)
 	}
+	if e.Server != nil {
+		if err := e.Server.SyncLayout(); err != nil {
+			e.logger.Warn("a power cut in the next seconds may lose more than the last one", "error", err)
+		}
+	}
 	return nil
 }
 

@@ -109,6 +109,18 @@ func (f *file) save(h head, pages map[uint64]*leaves) error {
 	return nil
 }
 
+// sync has on disk what was written, and that there is a file.
+func (f *file) sync() error {
+	if f == nil {
+		return nil
+	}
+	dir, err := os.Open(filepath.Dir(f.f.Name()))
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.f.Sync(), dir.Sync(), dir.Close())
+}
+
 // empty forgets all leaves.
 func (f *file) empty() error {
 	if f == nil {

@@ -32,6 +32,9 @@ type Keeper struct {
 	scrub  time.Duration
 	lossy  bool
 	boot   string
+	beside bool // another process is, or was, beside a server that loses its last second
+
+	patience time.Duration // besideWait
 
 	answered uint64 // revision of the last request for a look, see trust
 
@@ -57,7 +60,7 @@ type Options struct {
 
 // New makes a keeper on a bus that is set up or open.
 func New(b *bus.Bus, o Options) *Keeper {
-	k := &Keeper{bus: b, names: b.Names(), dir: o.Dir, logger: o.Logger, shelf: shelf{b}, scrub: o.Scrub, lossy: o.Lossy, boot: o.Boot, looked: make(chan struct{}, 1)}
+	k := &Keeper{bus: b, names: b.Names(), dir: o.Dir, logger: o.Logger, shelf: shelf{b}, scrub: o.Scrub, lossy: o.Lossy, boot: o.Boot, patience: besideWait, looked: make(chan struct{}, 1)}
 	if k.logger == nil {
 		k.logger = slog.New(slog.DiscardHandler)
 	}
@@ -112,7 +115,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if time.Since(renewed) > term/3 {
-			if mine, err = lease.Renew(ctx); err == nil {
+			if mine, err = k.renew(ctx, bucket, lease); err == nil {
 				renewed = time.Now()
 			}
 		}
@@ -138,6 +141,16 @@ func (k *Keeper) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// renew reports whether this process keeps the tally from now on.
+func (k *Keeper) renew(ctx context.Context, bucket *bus.Bucket, lease *bus.Lease) (bool, error) {
+	may, err := k.mayKeep(ctx, bucket)
+	if err != nil || !may {
+		lease.Resign(ctx)
+		return false, err
+	}
+	return lease.Renew(ctx)
 }
 
 // open opens the bucket, in which another process may have put what it found.

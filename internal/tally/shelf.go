@@ -16,7 +16,8 @@ const (
 	leaseKey  = "lease"
 	damageKey = "damage"
 	lookedKey = "looked"
-	askedKey  = "asked" // by who does not keep the tally, and has to know whether the log was looked at
+	askedKey  = "asked"  // by who does not keep the tally, and has to know whether the log was looked at
+	besideKey = "beside" // by the process beside a server that loses its last second, while it is there
 	leaving   = "leaving."
 )
 

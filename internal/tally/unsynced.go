@@ -2,10 +2,14 @@ package tally
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
+
+	"belay/internal/bus"
 )
 
 // A server that confirms what is not on disk yet loses its last second where the machine goes down, and the tally may not have
@@ -24,7 +28,29 @@ func (k *Keeper) keptNow(t *part) error {
 		return nil
 	}
 	t.book.Boot = k.boot
-	return t.file.save(t.book.head, nil)
+	return errors.Join(t.file.save(t.book.head, nil), t.file.sync())
+}
+
+// besideWait is how long, after connecting, others wait for the process beside the server, if there was one.
+const besideWait = time.Minute
+
+// mayKeep reports whether this process may keep the tally. That a machine went down only the process beside its server knows, and it
+// is there whenever the server is; so where the server loses its last second, nobody else keeps it.
+func (k *Keeper) mayKeep(ctx context.Context, bucket *bus.Bucket) (bool, error) {
+	if k.lossy {
+		return true, bucket.Put(ctx, besideKey, []byte("beside"), nil)
+	}
+	it, there, err := bucket.Get(ctx, besideKey)
+	if err != nil || !there && !k.beside {
+		return err == nil, err
+	}
+	k.beside = true
+	conn, clock := k.bus.ConnectedAt(), k.bus.Clock()
+	if there && it.Time.After(clock.Latest(conn)) || time.Since(conn) < k.patience {
+		return false, nil
+	}
+	k.beside = false // another server has the store now
+	return true, bucket.Delete(ctx, besideKey)
 }
 
 // unsynced reports that the last second of a partition may be lost.

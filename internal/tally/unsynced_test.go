@@ -2,6 +2,7 @@ package tally
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -51,5 +52,42 @@ func TestAMachineThatWentDown(t *testing.T) {
 	w.keeper.leave(context.Background(), bus.NewLease(w.bucket, leaseKey, term))
 	if found := begin("c", true); found != nil {
 		t.Errorf("it had ended before the machine did: %v", found)
+	}
+}
+
+// TestOnlyWhoIsBesideKeeps: where the server confirms what is not on disk yet, nobody keeps the tally but the process beside it; who
+// has just connected waits for that one, and keeps the tally after all where there is none any more.
+func TestOnlyWhoIsBesideKeeps(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	beside, elsewhere := New(w.bus, Options{Lossy: true}), New(w.bus, Options{})
+	may := func(k *Keeper, what string, want bool) {
+		t.Helper()
+		got, err := k.mayKeep(t.Context(), w.bucket)
+		if err != nil || got != want {
+			t.Fatalf("%s: %v, %v", what, got, err)
+		}
+	}
+	may(elsewhere, "nobody is beside the server", true)
+	may(beside, "the one beside it", true)
+	may(elsewhere, "somebody is", false)
+	if err := w.bucket.Delete(t.Context(), besideKey); err != nil {
+		t.Fatal(err)
+	}
+	may(elsewhere, "the store has lost that somebody is", false)
+	elsewhere.patience = 0
+	may(elsewhere, "nobody has come for long", true)
+	may(elsewhere, "and nobody is expected any more", true)
+}
+
+// TestWhatWasFoundIsKeptWithoutATally: a process may end, or somebody accept, before anything was noted.
+func TestWhatWasFoundIsKeptWithoutATally(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "tally")
+	if err := writeDamages(dir, damages{{ID: "a"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readDamages(dir); err != nil || len(got) != 1 {
+		t.Fatal(got, err)
 	}
 }
