@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -150,7 +151,7 @@ func TestPowerFails(t *testing.T) {
 	t.Logf("%d power failures: %d entries lost that could be read; %d runs accepted, %d not, %d lost; %d charges, %d doubled; %d answers by people",
 		n, lost, len(p.accepted), p.refused, len(missing), charges, len(twice), p.answered)
 	if len(missing) > 0 || len(twice) > 0 || charges < 2*len(p.accepted) {
-		t.Errorf("lost: %v; charged twice: %v", missing, twice)
+		t.Errorf("lost: %v; charged twice: %v\n%s", missing, twice, p.logsOf(t, append(missing, twice...)))
 	}
 }
 
@@ -176,11 +177,25 @@ func TestPowerFailsUnsynced(t *testing.T) {
 	t.Logf("%d power failures without syncs: at least %d entries and %d of %d runs lost; %d charges, %d doubled; %d answers by people",
 		*unsyncedCuts, lost, runs, len(p.accepted)+runs, charges, len(twice), p.answered)
 	if len(stuck) > 0 || len(twice) > 0 {
-		t.Errorf("do not end: %v; charged twice: %v", stuck, twice)
+		t.Errorf("do not end: %v; charged twice: %v\n%s", stuck, twice, p.logsOf(t, append(stuck, twice...)))
 	}
 	if lost == 0 && *unsyncedCuts > 5 {
 		t.Error("nothing was lost: the test shows nothing")
 	}
+}
+
+// logsOf is the logs of the first runs that are named, by their ids or by a key of theirs.
+func (p *powered) logsOf(t *testing.T, names []string) string {
+	t.Helper()
+	var text strings.Builder
+	for _, name := range names[:min(len(names), 5)] {
+		id, _, _ := strings.Cut(name, "/")
+		fmt.Fprintf(&text, "== %s\n", id)
+		if err := p.runs.Export(context.WithoutCancel(t.Context()), id, &text); err != nil {
+			fmt.Fprintln(&text, err)
+		}
+	}
+	return text.String()
 }
 
 // end is the last sequence of the log.
