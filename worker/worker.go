@@ -26,6 +26,7 @@ import (
 	"belay/internal/gohandler"
 	"belay/internal/ladder"
 	"belay/internal/observe"
+	"belay/internal/outbound"
 	"belay/internal/plan"
 	"belay/internal/worker"
 )
@@ -38,12 +39,14 @@ func Main(handlers ...belay.Handler) {
 // Options say what a worker serves, and how much of it at once.
 type Options struct {
 	belay.NATS
-	Tools           *belay.Tools   // required
-	Name            string         // in the logs of runs, unique among workers; default host name and process
-	Concurrency     int            // attempts executed at once; default 16 per core
-	ToolConcurrency map[string]int // the same for single tools
-	DrainTimeout    time.Duration  // how long a stop waits for executing attempts; default 30 s
-	Logger          *slog.Logger   // default: nothing is logged
+	Tools            *belay.Tools   // required
+	Name             string         // in the logs of runs, unique among workers; default host name and process
+	Concurrency      int            // attempts executed at once; default 16 per core
+	ToolConcurrency  map[string]int // the same for single tools
+	PrivateAddresses string         // which hosts of tools may be at private addresses: written (default), never, always; see docs/security.md
+	Proxy            string         // environment: through the proxy of HTTP_PROXY, HTTPS_PROXY and NO_PROXY; default: through none
+	DrainTimeout     time.Duration  // how long a stop waits for executing attempts; default 30 s
+	Logger           *slog.Logger   // default: nothing is logged
 }
 
 // Run executes steps until ctx ends. Then it accepts no more, gives those that it is executing the drain timeout to
@@ -56,6 +59,10 @@ func Run(ctx context.Context, o Options, handlers ...belay.Handler) error {
 	if err != nil {
 		return fmt.Errorf("belay: %w", err)
 	}
+	policy, err := outbound.Parse(o.PrivateAddresses, o.Proxy)
+	if err != nil {
+		return fmt.Errorf("belay: worker.Options: %w", err)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -67,7 +74,7 @@ func Run(ctx context.Context, o Options, handlers ...belay.Handler) error {
 			Name: o.Name, Version: cli.Version, Concurrency: o.Concurrency, ToolConcurrency: o.ToolConcurrency, DrainTimeout: o.DrainTimeout,
 			Logger: o.Logger, Observer: &observe.Attempts{Logger: o.Logger, Worker: o.Name},
 		},
-		Tools: tools, Box: ladder.Options{Handlers: gohandler.ByKey(handlers), Version: cli.Version},
+		Tools: tools, Box: ladder.Options{Handlers: gohandler.ByKey(handlers), Version: cli.Version, Outbound: policy},
 	}})
 	switch {
 	case err != nil && ctx.Err() != nil:

@@ -32,6 +32,8 @@ func (a *App) globalFlags(f *pflag.FlagSet) {
 	f.DurationVar(&a.Conn.Timeout, "timeout", 5*time.Second, "how long one request to NATS may take (NATS_TIMEOUT)")
 	f.StringVar(&a.Conn.Domain, "js-domain", "", "JetStream domain")
 	f.StringVar(&a.Conn.InboxPrefix, "inbox-prefix", "", "prefix of NATS inboxes (default _INBOX)")
+	f.Var(OneOf(&a.private, "written", "written", "never", "always"), "private-addresses", "which hosts of tools may be at private addresses (this machine, its network): written: those that a tools file writes out; always: those that a parameter or a redirect chooses, too")
+	f.Var(OneOf(&a.proxy, "none", "none", "environment"), "proxy", "environment: call tools, models and channels through the proxy of HTTP_PROXY, HTTPS_PROXY and NO_PROXY")
 	f.StringVar(&a.Prefix, "prefix", "belay", "prefix of all subjects and streams; installations on one server need different ones")
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/outbound"
 )
 
 func (e *examination) server(context.Context) []Finding {
@@ -39,7 +40,7 @@ func (e *examination) durability(ctx context.Context) []Finding {
 	case len(e.Monitors) > 0:
 		var all []Finding
 		for _, url := range e.Monitors {
-			all = append(all, monitored(ctx, url))
+			all = append(all, e.monitored(ctx, url))
 		}
 		return all
 	}
@@ -57,7 +58,7 @@ func (e *examination) durability(ctx context.Context) []Finding {
 }
 
 // monitored is what a server's monitoring says about how it stores.
-func monitored(ctx context.Context, url string) Finding {
+func (e *examination) monitored(ctx context.Context, url string) Finding {
 	var v struct {
 		Name      string `json:"server_name"`
 		JetStream struct {
@@ -67,7 +68,7 @@ func monitored(ctx context.Context, url string) Finding {
 			} `json:"config"`
 		} `json:"jetstream"`
 	}
-	err := get(ctx, strings.TrimSuffix(url, "/")+"/varz", &v)
+	err := e.get(ctx, strings.TrimSuffix(url, "/")+"/varz", &v)
 	switch c := v.JetStream.Config; {
 	case err != nil:
 		return Finding{"sync", Unknown, fmt.Sprintf("%s: %v", url, err), "--monitor takes the URL of a NATS server's monitoring (http_port), like http://127.0.0.1:8222"}
@@ -80,14 +81,16 @@ func monitored(ctx context.Context, url string) Finding {
 	}
 }
 
-func get(ctx context.Context, url string, into any) error {
+func (e *examination) get(ctx context.Context, url string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	t := e.Outbound.Own().Transport(outbound.Written, 5*time.Second)
+	t.DisableKeepAlives = true
+	res, err := (&http.Client{Transport: t}).Do(req)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -245,9 +246,8 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	e.Redrives = handoff.NewRedrives(e.Bus, e.Desk)
 	e.part(e.Redrives.Run)
 	e.People = e.Desk
-	e.startAudit(signer, o.Checkpoints)
 	e.Tally = tally.New(e.Bus, tally.Options{Dir: o.Tally, Logger: e.logger, Lossy: lossy})
-	e.Recorder.Store = e.Tally.State
+	e.startAudit(signer, o.Checkpoints)
 	e.Runs.Leaving = func(ctx context.Context, partition int, subject string) error {
 		return tally.Leave(ctx, e.Bus, partition, subject)
 	}
@@ -316,7 +316,18 @@ func (e *Engine) startAudit(signer *approval.Signer, file string) {
 	}
 	e.Recorder = audit.NewRecorder(e.Bus, e.Runs, trail)
 	e.Recorder.Key, e.Recorder.File, e.Recorder.Logger = signer.Key, file, e.logger
+	e.Recorder.Store, e.Recorder.Fork, e.Recorder.Forked = e.Tally.State, e.Tally.Fork, e.Tally.Forked
+	e.Recorder.Keys = e.signers
 	e.part(e.Recorder.Run)
+}
+
+// signers are the keys of all dispatchers.
+func (e *Engine) signers(ctx context.Context) (keys []ed25519.PublicKey, err error) {
+	list, err := approval.NewPublished(e.Bus).List(ctx)
+	for _, k := range list {
+		keys = append(keys, k.Key)
+	}
+	return keys, err
 }
 
 func actRecord(who people.Actor, a people.Act, d handoff.Done) audit.Record {

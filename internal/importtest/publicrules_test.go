@@ -7,7 +7,7 @@ var publicRules = []rule{
 	{pkg: ".", may: []string{"belaytype", "internal/steps", "internal/steps/view", "internal/bus", "internal/borrow", "internal/yamldoc", "internal/plan", "internal/prove", "internal/executor",
 		"internal/executor/gofunc", "internal/runindex", "internal/runlog", "internal/dlq", "internal/people", "internal/approval", "internal/handoff"}, nats: true,
 		why: "the client, what handlers say, and Do: thin, see TestThin"},
-	{pkg: "worker", may: []string{".", "internal/bus", "internal/cli", "internal/cli/worker", "internal/engine", "internal/gohandler", "internal/ladder", "internal/observe",
+	{pkg: "worker", may: []string{".", "internal/bus", "internal/cli", "internal/cli/worker", "internal/engine", "internal/gohandler", "internal/ladder", "internal/observe", "internal/outbound",
 		"internal/plan", "internal/worker"}, why: "the stock worker with handlers of one's own"},
 	{pkg: "embedded", may: []string{".", "internal/gohandler", "internal/inprocess", "internal/plan"}, why: "everything in one process"},
 	{pkg: "belaytest", may: []string{".", "internal/drill", "belaytype", "internal/steps", "internal/plan", "internal/executor", "internal/executor/gofunc", "internal/ladder", "internal/gohandler",

@@ -221,7 +221,7 @@ func (a *app) completeChannel(c *cobra.Command, args []string, _ string) ([]cobr
 	if len(args) > 0 || err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	s, err := notify.Load(file, a.Getenv)
+	s, err := notify.Load(file, a.Getenv, a.Outbound().Own())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -15,6 +15,7 @@ import (
 	"belay/internal/cli"
 	"belay/internal/engine"
 	"belay/internal/handoff"
+	"belay/internal/outbound"
 	"belay/internal/people"
 	"belay/internal/server"
 	"belay/internal/server/gate"
@@ -24,7 +25,8 @@ import (
 // siteFlags are the flags of `serve` that say how people reach its pages.
 type siteFlags struct {
 	cli.ServeFlags
-	trace func(ctx context.Context, traceparent, run, workflow string) (parent string, end func(error)) // makes spans of what is submitted
+	outbound outbound.Policy
+	trace    func(ctx context.Context, traceparent, run, workflow string) (parent string, end func(error)) // makes spans of what is submitted
 }
 
 // oidc is the provider that people sign in with; nil without one.
@@ -35,7 +37,7 @@ func (f siteFlags) oidc() (*access.OIDC, error) {
 	if f.PublicURL == "" {
 		return nil, cli.Usage("--oidc-issuer needs --public-url, because the provider sends people back there")
 	}
-	o := &access.OIDC{OIDCOptions: access.OIDCOptions{Issuer: f.Issuer, ClientID: f.ClientID, ClientSecret: f.ClientSecret, PublicURL: f.PublicURL, Claim: f.Claim, Roles: map[people.Role][]string{}}}
+	o := access.NewOIDC(access.OIDCOptions{Issuer: f.Issuer, ClientID: f.ClientID, ClientSecret: f.ClientSecret, PublicURL: f.PublicURL, Outbound: f.outbound, Claim: f.Claim, Roles: map[people.Role][]string{}})
 	for _, text := range f.Roles {
 		role, group, ok := strings.Cut(text, "=")
 		if !ok || group == "" || !people.Role(role).Includes(people.Viewer) {

@@ -33,6 +33,7 @@ func (a *app) work(ctx context.Context) error {
 		}
 	}
 	logger, registry, s, page := a.Logger(slog.LevelInfo), observe.NewRegistry(cli.Version), newStation(), ""
+	a.WarnProxy(logger)
 	if a.flags.Listen != "" { // first, so that a port in use is reported before anything else starts
 		var unserve func()
 		if page, unserve, err = observe.Serve(ctx, a.flags.Listen, manual.Handler("", observe.Pages(registry, s.ready)), logger); err != nil {
@@ -52,7 +53,7 @@ func (a *app) work(ctx context.Context) error {
 	if o.Injector, err = a.injector(&conn, logger); err != nil {
 		return err
 	}
-	box := ladder.Options{Only: a.flags.Only, Version: cli.Version, Handlers: a.handlers, Remote: work.Hub, Asked: metrics.Asked}
+	box := ladder.Options{Only: a.flags.Only, Version: cli.Version, Outbound: a.Outbound(), Handlers: a.handlers, Remote: work.Hub, Asked: metrics.Asked}
 	if err := s.open(ctx, conn, a.flags.Wait, a.flags.Trust, o, file, box); err != nil {
 		return a.Unreachable(err)
 	}
