@@ -63,7 +63,7 @@ var rules = []rule{
 	{pkg: "internal/gates", may: []string{"internal/exactjson", "internal/steps", "internal/wire", "internal/bus"}, why: "what people have closed, and where that is kept; who may is decided elsewhere"},
 	{pkg: "internal/dispatch", may: []string{"internal/gates", "internal/crashpoint", "internal/steps", "internal/steps/view", "internal/wire", "internal/bus", "internal/runlog", "internal/dlq"}, why: "the loop does not know workers"},
 	{pkg: "internal/notify", may: []string{"internal/exactjson", "internal/yamldoc", "internal/text", "internal/steps", "internal/steps/view", "internal/wire", "internal/executor", "internal/bus", "internal/handoff"}, why: "decides who gets which notice, and its loop sends it"},
-	{pkg: "internal/doctor", may: []string{"internal/approval", "internal/bus", "internal/tally"}, why: "looks at an installation from outside, and changes nothing"},
+	{pkg: "internal/doctor", may: []string{"internal/approval", "internal/bus", "internal/tally", "internal/text"}, why: "looks at an installation from outside, and changes nothing"},
 	{pkg: "internal/server/pages/browser", why: "tests in a browser"},
 	{pkg: "internal/server/pages/pagestest", may: []string{"internal/gates", "internal/people", "internal/steps", "internal/steps/view", "internal/bus", "internal/runlog", "internal/doctor", "internal/handoff", "internal/server/pages"}, why: "a world for tests, without a queue"},
 	{pkg: "internal/server/pages", may: []string{"internal/gates", "internal/injection", "internal/doctor", "internal/exactjson", "internal/people", "internal/text", "internal/steps", "internal/steps/view", "internal/bus", "internal/plan", "internal/runlog", "internal/handoff"}, why: "pages; it reaches the engine only through its own interfaces"},
