@@ -72,7 +72,7 @@ var rules = []rule{
 	{pkg: "internal/server/mcptools", may: []string{"internal/exactjson", "internal/catalog", "internal/people", "internal/text", "internal/steps", "internal/steps/view", "internal/runlog", "internal/server/gate"}, why: "agents over MCP; it starts and shows through the API alone, and decides nothing"},
 	{pkg: "internal/server/gate", may: []string{"internal/exactjson", "internal/people", "internal/access"}, why: "who gets in over HTTP"},
 	{pkg: "internal/access/accesstest", may: []string{"internal/access", "internal/bus"}, why: "tokens that two processes know, for tests"},
-	{pkg: "internal/access", may: []string{"internal/exactjson", "internal/people", "internal/bus"}, why: "who may do what"},
+	{pkg: "internal/access", may: []string{"internal/exactjson", "internal/people", "internal/wire", "internal/bus"}, why: "who may do what"},
 	{pkg: "internal/people", may: []string{"internal/steps"}, why: "who asks, what they want and whether they may; no I/O"},
 	{pkg: "internal/approval", may: []string{"internal/exactjson", "internal/steps", "internal/bus"}, why: "signs and checks; who may approve is decided elsewhere"},
 	{pkg: "internal/handoff", may: []string{"internal/crashpoint", "internal/exactjson", "internal/people", "internal/steps", "internal/steps/view", "internal/wire", "internal/bus", "internal/runlog", "internal/dlq", "internal/plan"}, why: "people"},
