@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -200,6 +203,13 @@ func (a *App) StateDir() (string, error) {
 		return "", Usage("no home directory to keep state in; set --data-dir or XDG_STATE_HOME: %w", err)
 	}
 	return filepath.Join(home, ".local", "state", "belay"), nil
+}
+
+// PinFile is the file in a state directory in which a worker keeps the keys that it trusts of an installation. It depends only on
+// what the worker was told, so that nobody else can have it begin anew; server is empty for the one of the state directory.
+func PinFile(dir, server, context, prefix string) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{WithoutUsers(server), context}, " ")))
+	return filepath.Join(dir, "pinned", cmp.Or(prefix, "belay")+"-"+hex.EncodeToString(sum[:4])+".keys")
 }
 
 // Terminal reports whether w is a terminal, so that people read it.

@@ -173,6 +173,23 @@ func TestEachThingThatIsBrokenIsNamed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
+		"a key that a worker refuses": {"keys", doctor.Fail, []string{"evil", "w2", "keys vouch", "keys revoke"}, func(t *testing.T, b *bus.Bus, _ *doctor.Options) {
+			evil, err := approval.Open(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			k, err := evil.PublishTo(t.Context(), approval.NewPublished(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			gone, err := bus.AnnounceWorker(b, "1.0.0", func() bus.Worker {
+				return bus.Worker{Name: "w2", Serves: []string{"pay/primary"}, Foreign: []bus.ForeignKey{{ID: k.ID, Host: "evil"}}}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(gone)
+		}},
 		"a rung that nobody serves": {"workers", doctor.Warn, []string{"ship/primary", "tools.yaml"}, func(_ *testing.T, _ *bus.Bus, o *doctor.Options) {
 			o.Serves = append(o.Serves, "ship/primary")
 		}},

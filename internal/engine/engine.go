@@ -88,7 +88,8 @@ type WorkerOptions struct {
 	worker.Options // its Bus and Tools are filled in
 	Tools          *plan.Tools
 	Box            ladder.Options // its Bus is filled in
-	Trust          string         // file of the public keys that approvals are checked with; empty = those that dispatchers publish
+	Trust          string         // the public keys that approvals are checked with, or a file of them; empty = those that it pins
+	Pins           string         // file of the keys that it pins; empty = beside the signing key of this process, and without one none are pinned
 }
 
 // Engine is what was started.
@@ -233,9 +234,11 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 		return err
 	}
 	e.signer = signer
-	if _, err := signer.PublishTo(ctx, approval.NewPublished(e.Bus)); err != nil {
+	k, err := signer.PublishTo(ctx, approval.NewPublished(e.Bus))
+	if err != nil {
 		return err
 	}
+	e.logger.Info("signs approvals", "key", k.ID)
 	claims := handoff.NewClaims(e.Bus)
 	if err := claims.Prepare(ctx); err != nil {
 		return err
@@ -392,11 +395,11 @@ func (e *Engine) announce(d *dispatch.Dispatcher) (gone func()) {
 
 func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bool) (err error) {
 	o.Options.Bus, o.Options.Runs = e.Bus, e.Runs
-	if o.Options.Keys, err = approval.Trusted(e.Bus, o.Trust); err != nil {
-		return err
-	}
 	if o.Logger == nil {
 		o.Logger = e.logger
+	}
+	if o.Options.Keys, err = e.trusted(o); err != nil {
+		return err
 	}
 	if o.Injector != nil {
 		o.Injector.GoBy(e.Bus.Now)

@@ -86,7 +86,7 @@ func (e *Engine) recordGate(ctx context.Context, action string, who people.Actor
 
 // gateFor closes or opens a gate for another process.
 func (e *Engine) gateFor(ctx context.Context, letIn handoff.LetIn, r gates.Request) (gates.Gate, error) {
-	who, err := letIn(ctx, r.Token, r.Name)
+	who, err := letIn(ctx, r.Shown, r.Name)
 	if err != nil {
 		return gates.Gate{}, fmt.Errorf("%w: %w", gates.ErrDenied, err)
 	}

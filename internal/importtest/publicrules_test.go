@@ -13,7 +13,7 @@ var publicRules = []rule{
 	{pkg: "belaytest", may: []string{".", "internal/drill", "belaytype", "internal/steps", "internal/plan", "internal/executor", "internal/executor/gofunc", "internal/ladder", "internal/gohandler",
 		"internal/inprocess"}, why: "everything in one process, with tools that answer as a test says"},
 	{pkg: "internal/gohandler", may: []string{".", "internal/executor", "internal/executor/gofunc", "internal/ladder"}, why: "public handlers for a worker"},
-	{pkg: "internal/inprocess", may: []string{".", "internal/borrow", "internal/bus", "internal/bus/embedded", "internal/dispatch", "internal/engine", "internal/executor/gofunc", "internal/people", "internal/handoff",
+	{pkg: "internal/inprocess", may: []string{"internal/wire", ".", "internal/borrow", "internal/bus", "internal/bus/embedded", "internal/dispatch", "internal/engine", "internal/executor/gofunc", "internal/people", "internal/handoff",
 		"internal/ladder", "internal/observe", "internal/plan", "internal/worker"}, nats: true, why: "server, dispatcher and worker behind a public client"},
 	{pkg: "examples/goworker", may: []string{".", "worker"}, why: "what users write, with the public packages alone"},
 	{pkg: "examples/embedded", may: []string{".", "embedded"}, why: "what users write, with the public packages alone"},

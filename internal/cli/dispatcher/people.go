@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"belay/internal/server"
 	"belay/internal/server/gate"
 	"belay/internal/server/pages"
+	"belay/internal/wire"
 )
 
 // siteFlags are the flags of `serve` that say how people reach its pages.
@@ -72,9 +74,15 @@ func (f siteFlags) check() error {
 }
 
 // letIn lets in who shows a token.
-func letIn(tokens *access.Tokens) handoff.LetIn {
-	return func(_ context.Context, token, _ string) (people.Actor, error) {
-		who, _, err := tokens.Check(token, tokens.Now())
+func letIn(tokens *access.Tokens, logger *slog.Logger) handoff.LetIn {
+	return func(_ context.Context, shown wire.Shown, _ string) (people.Actor, error) {
+		who, _, err := tokens.CheckShown(shown, tokens.Now())
+		if err == nil && shown.Proof == nil {
+			logger.Warn("a program of an older version has sent a token over NATS in clear; upgrade it, and make a new token", "token", who.Token, "owner", who.Name)
+		}
+		if errors.Is(err, access.ErrStale) {
+			return people.Actor{}, err
+		}
 		if err != nil {
 			return people.Actor{}, fmt.Errorf("%w; set BELAY_API_TOKEN to a valid one, which an admin makes with `dispatcher token create NAME --role approver`", err)
 		}

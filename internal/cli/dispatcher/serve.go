@@ -26,6 +26,7 @@ import (
 	"belay/internal/server"
 	"belay/internal/server/gate"
 	"belay/internal/server/pages"
+	"belay/internal/wire"
 )
 
 // dispatchOptions are the options of a dispatcher that keeps running.
@@ -232,9 +233,9 @@ func (a *app) serve(ctx context.Context, f cli.ServeFlags) error {
 		return cli.Usage("serve needs a NATS server: give --server, --context or NATS_URL, or use `dispatcher dev`, which brings its own")
 	}
 	var known atomic.Pointer[access.Tokens]
-	o.People = &engine.PeopleOptions{Keys: keysDir(dir), Index: indexDir(dir), Tally: tallyDir(dir, a.trailAt(o.Connect.Server)), Checkpoints: checkpointsFile(dir, a.trailAt(o.Connect.Server)), RequireProof: f.RequireProof, LetIn: func(ctx context.Context, token, name string) (people.Actor, error) {
+	o.People = &engine.PeopleOptions{Keys: keysDir(dir), Index: indexDir(dir), Tally: tallyDir(dir, a.trailAt(o.Connect.Server)), Checkpoints: checkpointsFile(dir, a.trailAt(o.Connect.Server)), RequireProof: f.RequireProof, LetIn: func(ctx context.Context, shown wire.Shown, name string) (people.Actor, error) {
 		if t := known.Load(); t != nil {
-			return letIn(t)(ctx, token, name)
+			return letIn(t, o.Logger)(ctx, shown, name)
 		}
 		return people.Actor{}, errStarting
 	}}
