@@ -7,6 +7,7 @@ import (
 	"belay/internal/limits"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
+	"belay/internal/text"
 )
 
 // What a limit holds back stays out of the queue, and nothing else changes: the run wants it all the same, whoever takes the
@@ -72,7 +73,7 @@ func (p *partition) limited(r *run, rc *receipt, m *steps.StepMessage, there boo
 	i := s.Unit(m.Step)
 	u := &s.Units[i]
 	let := r.passes[m.Step]
-	if !p.Limits.Any() && !u.Limited() && !let.said || there || !s.MayBeHeld(i) {
+	if !p.Limits.Any() && s.Tool(i).Limits == nil && !u.Limited() && !let.said || there || !s.MayBeHeld(i) {
 		return false
 	}
 	if let.attempt != m.Attempt {
@@ -96,6 +97,30 @@ func (p *partition) limited(r *run, rc *receipt, m *steps.StepMessage, there boo
 
 // limitOf is what an attempt has to wait for now, if it has to.
 func (p *partition) limitOf(s *steps.State, i int, let pass) (name string, l limit, ok bool) {
+	if name, l, ok = p.targetWait(s, i, let); ok || let.rate {
+		return name, l, ok
+	}
+	most, per := s.LimitedBy(i)
+	if most == nil {
+		return "", limit{}, false
+	}
+	tool := s.Tool(i).Name
+	name, covers := "rate/"+tool, tool
+	if most.Per == steps.PerTarget {
+		per = limits.TargetOf(view.TargetHost(s, i), s, i)
+	}
+	if most.Per != "" {
+		name, covers = name+"/"+per, tool+", "+most.Per+" "+text.Cut(per, shownPer)
+	}
+	pace := limits.Pace{PerSecond: most.Rate}
+	return name, limit{why: steps.HoldRate, covers: covers, reason: most.Text, pace: func() (limits.Pace, bool) { return pace, true }}, true
+}
+
+// shownPer is how much people are shown of what calls are counted by.
+const shownPer = 60
+
+// targetWait is that the target of an attempt has asked to wait, or lets calls come in a ramp.
+func (p *partition) targetWait(s *steps.State, i int, let pass) (name string, l limit, ok bool) {
 	if !p.Limits.Any() {
 		return "", limit{}, false
 	}
@@ -149,9 +174,18 @@ func (p *partition) stand(r *run, m *steps.StepMessage, name string, l limit) {
 	n.limit = l
 	w := &waiter{run: m.Run, attempt: m.Attempt, tool: m.Tool, line: n, since: p.Bus.Now()}
 	p.lines.waiting[key] = w
-	n.queue = append(n.queue, w)
-	p.serve(n)
 	p.lookForLong()
+	if at := p.here(m.NotBefore); l.why == steps.HoldRate && time.Until(at) > 0 { // it is not to begin before that in any case
+		w.since = m.NotBefore
+		p.at(at, func() { p.join(n, w) })
+		return
+	}
+	p.join(n, w)
+}
+
+func (p *partition) join(l *line, w *waiter) {
+	l.queue = append(l.queue, w)
+	p.serve(l)
 }
 
 // serve asks for times for those that wait in a line.
@@ -184,7 +218,7 @@ func (p *partition) allotted(l *line, at []time.Time, err error) {
 	for _, t := range at {
 		p.at(p.here(t), func() { p.next(l) })
 	}
-	p.at(p.here(at[len(at)-1]).Add(-limits.Ahead/4), func() { p.more(l) })
+	p.at(p.here(at[len(at)-1]).Add(-limits.Ahead/2), func() { p.more(l) })
 }
 
 func (p *partition) more(l *line) {

@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"belay/internal/bus"
+	"belay/internal/dispatch"
 	"belay/internal/limits"
 	"belay/internal/steps"
+	"belay/internal/worker"
 )
 
 // storm is how many calls wait when their target takes calls again.
@@ -103,5 +106,66 @@ func TestWhoCannotWaitGoesDownTheLadder(t *testing.T) {
 	doc := r.run(t, "second", `{name: p, steps: [{id: a, tool: two}]}`)
 	if doc.State != steps.RunDegraded || len(doc.Steps[0].Attempts) != 2 || !strings.Contains(doc.Steps[0].Attempts[0].Message, "has asked all to wait until") {
 		t.Errorf("%s: %+v", doc.State, doc.Steps[0].Attempts)
+	}
+}
+
+// join starts one more process on the server of r: a worker, and a dispatcher if it is to have one.
+func (r *rig) join(t *testing.T, name string, dispatches bool) {
+	t.Helper()
+	o := Options{Connect: bus.Options{InProcess: r.Server}, Worker: &WorkerOptions{Options: worker.Options{Name: "w-" + name, AckWait: 2 * time.Second}, Tools: r.tools}}
+	if dispatches {
+		o.Dispatch, o.People = &dispatch.Options{Name: "d-" + name}, &PeopleOptions{Keys: t.TempDir()}
+	}
+	e, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Stop)
+}
+
+// rated is how many calls the test of a rate makes.
+var rated = flag.Int("limits.calls", 60, "calls that are made under a rate; the full proof is 500")
+
+// TestARateIsKeptByAll: two dispatchers and three workers share 20 calls a second for each tenant. No more have come at any time
+// since the first could; tenants do not wait for each other.
+func TestARateIsKeptByAll(t *testing.T) {
+	t.Parallel()
+	const rate = 20
+	var mu sync.Mutex
+	calls := map[string][]time.Time{}
+	tools := `tools: {one: {effects: none, limits: {rate: 20/s, per: params.tenant}, rungs: [{http: {method: GET, url: "URL/${ params.tenant }"}}]}}`
+	r := stale(t, tools, tools, func(w http.ResponseWriter, req *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		calls[req.URL.Path] = append(calls[req.URL.Path], time.Now())
+		fmt.Fprint(w, `{}`)
+	})
+	r.join(t, "second", true)
+	r.join(t, "third", false)
+	began := time.Now()
+	var ids []string
+	for n := range *rated / 5 {
+		for _, tenant := range []string{"acme", "zoo"} {
+			ids = append(ids, fmt.Sprint(tenant, n))
+			r.submit(t, ids[len(ids)-1], fmt.Sprintf(`{name: p, steps: [{id: a, tool: one, for_each: "[1, 2, 3, 4, 5]", with: {tenant: %s}}]}`, tenant))
+		}
+	}
+	ended(t, r.Engine, ids...)
+	mu.Lock()
+	defer mu.Unlock()
+	for path, at := range calls {
+		for n, at := range at {
+			if early := time.Duration(n)*time.Second/rate - at.Sub(began); early > 50*time.Millisecond { // however slow this machine is
+				t.Errorf("%s: call %d came %s earlier than the rate allows", path, n, early)
+			}
+		}
+		took := at[len(at)-1].Sub(at[0]).Seconds()
+		t.Logf("%s: %d calls in %.2f s, %.2f a second", path, len(at), took, float64(len(at)-1)/took)
+		if len(at) != *rated/5*5 {
+			t.Errorf("%s: %d calls", path, len(at))
+		}
+	}
+	if len(calls) != 2 {
+		t.Errorf("%d tenants", len(calls))
 	}
 }

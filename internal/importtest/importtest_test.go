@@ -63,7 +63,7 @@ var rules = []rule{
 	{pkg: "internal/runindex", may: []string{"internal/exactjson", "internal/steps", "internal/wire", "internal/bus", "internal/runlog"}, why: "picks runs for lists; what is shown of them is read elsewhere"},
 	{pkg: "internal/gates", may: []string{"internal/exactjson", "internal/steps", "internal/wire", "internal/bus"}, why: "what people have closed, and where that is kept; who may is decided elsewhere"},
 	{pkg: "internal/limits", may: []string{"internal/exactjson", "internal/steps", "internal/wire", "internal/bus"}, why: "what all dispatchers share about calls that may not begin yet"},
-	{pkg: "internal/dispatch", may: []string{"internal/limits", "internal/gates", "internal/crashpoint", "internal/steps", "internal/steps/view", "internal/wire", "internal/bus", "internal/runlog", "internal/dlq"}, why: "the loop does not know workers"},
+	{pkg: "internal/dispatch", may: []string{"internal/text", "internal/limits", "internal/gates", "internal/crashpoint", "internal/steps", "internal/steps/view", "internal/wire", "internal/bus", "internal/runlog", "internal/dlq"}, why: "the loop does not know workers"},
 	{pkg: "internal/notify", may: []string{"internal/outbound", "internal/exactjson", "internal/yamldoc", "internal/text", "internal/steps", "internal/steps/view", "internal/wire", "internal/executor", "internal/bus", "internal/handoff"}, why: "decides who gets which notice, and its loop sends it"},
 	{pkg: "internal/doctor", may: []string{"internal/outbound", "internal/approval", "internal/bus", "internal/tally"}, why: "looks at an installation from outside, and changes nothing"},
 	{pkg: "internal/server/pages/browser", why: "tests in a browser"},

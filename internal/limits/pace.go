@@ -17,7 +17,7 @@ const (
 	// RampFor is how long a ramp lasts: it ends at more than 5,000 calls a second, and whoever still waits then goes on.
 	RampFor = 10 * time.Second
 	// Ahead is for how long calls are allotted at once: what a dispatcher that dies may lose.
-	Ahead = 200 * time.Millisecond
+	Ahead = 300 * time.Millisecond
 )
 
 // rampOf is the pace of calls to a target that takes none before a time.

@@ -12,10 +12,10 @@ func TestTimes(t *testing.T) {
 	t.Parallel()
 	p := Pace{PerSecond: 50}
 	list, next := p.times(time.Time{}, noon, 100)
-	if len(list) != 11 || !list[0].Equal(noon) || !list[10].Equal(noon.Add(200*time.Millisecond)) || !next.Equal(noon.Add(220*time.Millisecond)) {
+	if len(list) != 16 || !list[0].Equal(noon) || !list[15].Equal(noon.Add(300*time.Millisecond)) || !next.Equal(noon.Add(320*time.Millisecond)) {
 		t.Fatalf("%d times, next %s", len(list), next)
 	}
-	if list, next = p.times(next, noon.Add(10*time.Millisecond), 3); len(list) != 1 || !list[0].Equal(noon.Add(220*time.Millisecond)) {
+	if list, next = p.times(next, noon.Add(10*time.Millisecond), 3); len(list) != 1 || !list[0].Equal(noon.Add(320*time.Millisecond)) {
 		t.Fatalf("%v, next %s", list, next)
 	}
 	if list, _ = p.times(next, noon.Add(time.Hour), 3); len(list) != 3 || !list[0].Equal(noon.Add(time.Hour)) {
