@@ -183,7 +183,7 @@ func (k *Keeper) Ask(ctx context.Context, w Wait) {
 	if !k.note(w) {
 		return
 	}
-	k.logger.Warn("a target takes no calls for a while; all that would call it wait", "target", w.Target, "until", w.Until, "run_id", w.Run, "tool", w.Tool)
+	k.logger.Info("a target takes no calls for a while; all that would call it wait", "target", w.Target, "until", w.Until, "run_id", w.Run, "tool", w.Tool)
 	go func() {
 		for err := k.store(ctx, w); err != nil && ctx.Err() == nil && k.bus.Now().Before(w.Until); err = k.store(ctx, w) {
 			sleep(ctx, pause)
