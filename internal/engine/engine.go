@@ -24,6 +24,7 @@ import (
 	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/ladder"
+	"belay/internal/limits"
 	"belay/internal/people"
 	"belay/internal/plan"
 	"belay/internal/runindex"
@@ -109,6 +110,8 @@ type Engine struct {
 	Tally *tally.Keeper
 	// Gates knows which gates are closed; nil where another process dispatches.
 	Gates *gates.Keeper
+	// Limits knows which targets have asked to wait; nil likewise.
+	Limits *limits.Keeper
 	// Index knows which runs are kept; nil where another process has it.
 	Index *runindex.Index
 	// Canary knows whether the server stores what it is given; nil where nobody looks.
@@ -117,6 +120,8 @@ type Engine struct {
 	Missing []ladder.Key
 
 	behindGates func() int // attempts that gates hold back; nil where another process dispatches
+
+	limitedCalls func() map[dispatch.Limited]int // calls that limits hold back; nil likewise
 
 	signer *approval.Signer     // nil where another process has the desk
 	moves  *dispatch.Dispatcher // nil where another process dispatches
@@ -357,7 +362,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 		o.Received, o.Guard, o.Remade = e.Tally.Note, e.Tally, e.remade
 	}
 	e.Gates = e.startGates()
-	o.Gates = e.Gates
+	o.Gates, o.Limits = e.Gates, e.startLimits()
 	if e.Recorder != nil {
 		o.Observer = actsHeard{o.Observer, e.Recorder.Nudge}
 	}
@@ -365,7 +370,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 		o.Logger = e.logger
 	}
 	d := dispatch.New(o)
-	e.behindGates = d.BehindGates
+	e.behindGates, e.limitedCalls = d.BehindGates, d.LimitedCalls
 	e.moves = d
 	e.part(func(ctx context.Context) error {
 		defer e.announce(d)()

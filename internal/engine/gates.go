@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"belay/internal/audit"
+	"belay/internal/dispatch"
 	"belay/internal/gates"
 	"belay/internal/handoff"
+	"belay/internal/limits"
 	"belay/internal/people"
 )
 
@@ -102,6 +104,25 @@ func (e *Engine) BehindGates() int {
 		return 0
 	}
 	return e.behindGates()
+}
+
+// LimitedCalls are the calls that limits hold back, as far as this process dispatches their runs.
+func (e *Engine) LimitedCalls() map[dispatch.Limited]int {
+	if e.limitedCalls == nil {
+		return nil
+	}
+	return e.limitedCalls()
+}
+
+// startLimits shares limits with other dispatchers.
+func (e *Engine) startLimits() *limits.Keeper {
+	k := limits.NewKeeper(e.Bus, e.logger)
+	e.part(func(ctx context.Context) error {
+		k.Run(ctx)
+		return nil
+	})
+	e.Limits = k
+	return k
 }
 
 // startGates follows the gates for the dispatcher.

@@ -122,6 +122,7 @@ type Worker struct {
 	stops    *stops
 	listener *listener
 	parks    *parks
+	asked    askedWaits
 	clock    func() bus.Clock // the server's time, which is that of the times in messages
 	// What was read of runs' logs.
 	journals *journals

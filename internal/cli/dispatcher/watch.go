@@ -102,6 +102,10 @@ func storeOf(e *engine.Engine) observe.Store {
 	if e.Gates != nil {
 		s.GatesClosed, s.GateSince = e.Gates.Oldest()
 		s.Waiting = e.BehindGates()
+		s.Limited = map[observe.Limited]int{}
+		for k, n := range e.LimitedCalls() {
+			s.Limited[observe.Limited{Tool: k.Tool, Why: string(k.Why)}] = n
+		}
 	}
 	if e.Tally != nil {
 		s.Damages, s.Whole = len(e.Tally.Found()), e.Tally.Whole()
