@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -116,7 +117,7 @@ func (c *nodes) prepare(t *testing.T, bin string) *fleet {
 			args[m] = []string{"dispatcher", "serve", "--server", server, "--data-dir", filepath.Join(f.dir, m.String())}
 		}
 	}
-	f.argsOf = func(m member) []string { return args[m] }
+	f.argsOf = func(m member) []string { return slices.Clone(args[m]) }
 	return f
 }
 
