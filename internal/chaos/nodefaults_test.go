@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"belay/internal/steps"
 )
 
@@ -140,30 +142,40 @@ func (c *nodes) leader(t *testing.T, partition int) int {
 	}
 }
 
-// leads is who leads a stream; empty if nobody says so.
-func (c *nodes) leads(ctx context.Context, stream string) string {
+// leads is who leads a stream, or a consumer of it; empty if nobody says so.
+func (c *nodes) leads(ctx context.Context, stream string, consumer ...string) string {
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
-	s, err := c.bus.JetStream().Stream(ctx, stream)
-	if err != nil || s.CachedInfo().Cluster == nil {
+	var of *jetstream.ClusterInfo
+	if len(consumer) > 0 {
+		if s, err := c.bus.JetStream().Consumer(ctx, stream, consumer[0]); err == nil {
+			of = s.CachedInfo().Cluster
+		}
+	} else if s, err := c.bus.JetStream().Stream(ctx, stream); err == nil {
+		of = s.CachedInfo().Cluster
+	}
+	if of == nil {
 		return ""
 	}
-	return s.CachedInfo().Cluster.Leader
+	return of.Leader
 }
 
-// led waits until the log and the queue have leaders that are not this server, unless it is back, and returns how long that took.
+// led waits until the log, the queue and their consumers have leaders that are not this server, unless it is back, and returns how
+// long that took.
 func (c *nodes) led(t *testing.T, dead int, isBack <-chan struct{}) time.Duration {
 	t.Helper()
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	streams := []string{c.bus.Names().StepsStream()}
+	queue := c.bus.Names().StepsStream()
+	led := [][]string{{queue}, {queue, "charge~~primary"}}
 	for p := range c.bus.Partitions() {
-		streams = append(streams, c.bus.Names().RunsStream(p))
+		log := c.bus.Names().RunsStream(p)
+		led = append(led, []string{log}, []string{log, "dispatcher"})
 	}
-	for len(streams) > 0 {
-		streams = slices.DeleteFunc(streams, func(s string) bool {
-			leader := c.leads(ctx, s)
+	for len(led) > 0 {
+		led = slices.DeleteFunc(led, func(of []string) bool {
+			leader := c.leads(ctx, of[0], of[1:]...)
 			select {
 			case <-isBack:
 				return leader != ""
@@ -171,11 +183,11 @@ func (c *nodes) led(t *testing.T, dead int, isBack <-chan struct{}) time.Duratio
 				return leader != "" && leader != nodeName(dead)
 			}
 		})
-		if len(streams) > 0 {
+		if len(led) > 0 {
 			pause(ctx, 50*time.Millisecond)
 		}
 		if ctx.Err() != nil {
-			t.Fatalf("nobody leads %v\n%s", streams, c.fleet.logs())
+			t.Fatalf("nobody leads %v\n%s", led, c.fleet.logs())
 		}
 	}
 	return time.Since(began)
