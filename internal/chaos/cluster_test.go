@@ -23,7 +23,7 @@ import (
 
 var clusterRuns = flag.Int("chaos.cluster", 100, "runs of each load on the cluster; the figures in docs/performance.md are of 1000")
 
-var clusterPairs = flag.Int("chaos.pairs", 0, "how often one server and three are compared; the figures in docs/performance.md are of 5")
+var clusterPairs = flag.Int("chaos.pairs", 0, "how often one server and three are compared; the figures in docs/performance.md are of 3")
 
 const clusterTools = `
 tools:
@@ -88,7 +88,7 @@ func TestACluster(t *testing.T) {
 // it shows what more there is to do, and not how it scales.
 func TestWhatAClusterCosts(t *testing.T) {
 	if *clusterPairs == 0 {
-		t.Skip("-chaos.pairs 5 measures")
+		t.Skip("-chaos.pairs 3 measures")
 	}
 	bin := build(t, "")
 	one := &cluster{t: t, dir: t.TempDir(), bin: bin, size: 1, always: true}

@@ -121,6 +121,14 @@ func (c *nodes) account(t *testing.T, s *submitted, what string) {
 		var log strings.Builder
 		err := c.runs.Export(t.Context(), id, &log)
 		t.Errorf("the log of %s: %s%v", id, log.String(), err)
+		js, queue := c.bus.JetStream(), c.bus.Names().StepsStream()
+		if stream, err := js.Stream(t.Context(), queue); err == nil {
+			info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter(c.bus.Names().Prefix+".steps.>"))
+			t.Logf("the queue: %+v %v", info, err)
+		}
+		if consumer, err := js.Consumer(t.Context(), queue, "charge~~primary"); err == nil {
+			t.Logf("its consumer: %+v", consumer.CachedInfo())
+		}
 	}
 }
 
