@@ -108,7 +108,11 @@ func (c *nodes) goneOn(t *testing.T, s *submitted, id string) time.Duration {
 func (c *nodes) account(t *testing.T, s *submitted, what string) {
 	t.Helper()
 	c.accepted = append(c.accepted, s.ids...)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	limit := 3 * time.Minute
+	if *nodePartitions > 1 {
+		limit = 12 * time.Minute // a dispatcher compares the queue with the log every ten
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	lost := c.lost(ctx)
 	payments, twice := c.world.sum("/pay")
