@@ -60,15 +60,14 @@ func (k *Keeper) compareEnd(ctx context.Context, t *part, info bus.StreamInfo) e
 // proveEnd makes sure where a replicated log ends before anything is said of it. A server that has just begun to lead, or has not heard yet
 // that another one does, may be behind what was confirmed; but whatever has confirmed a write has all that was confirmed before.
 func (k *Keeper) proveEnd(ctx context.Context, t *part, info *bus.StreamInfo) error {
-	behind := info.LastSeq < t.book.UpTo
-	if !k.replicated || t.book.UpTo == 0 || !behind && t.conn.Equal(k.bus.ConnectedAt()) {
+	if !k.replicated || info.LastSeq >= t.book.UpTo {
 		return nil
 	}
 	seq, err := k.seal(ctx, t)
 	if err != nil {
 		return err
 	}
-	if behind && seq > t.book.UpTo { // it is there, or was written over: then its entries are others
+	if seq > t.book.UpTo { // it is there, or was written over: then its entries are others
 		info.LastSeq, t.conn = seq, time.Time{}
 	}
 	return nil
