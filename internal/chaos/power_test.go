@@ -13,10 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/google/uuid"
 
@@ -35,9 +33,8 @@ const perCut = 40 // runs that are submitted before the power fails
 // and workers are on other machines.
 type powered struct {
 	*load
-	store string
-	image string
-	boot  string // file that says which start of the machine this is, as /proc does
+	*volume
+	boot string // file that says which start of the machine this is, as /proc does
 }
 
 // newStart is another start of the machine.
@@ -59,49 +56,13 @@ func newPowered(t *testing.T, durability string) *powered {
 		if err := p.newStart(); err != nil {
 			t.Fatal(err)
 		}
-		p.store, p.image = filepath.Join(f.dir, "store"), filepath.Join(f.dir, "store.img")
-		if err := errors.Join(os.Mkdir(p.store, 0o700), os.WriteFile(p.image, nil, 0o600), os.Truncate(p.image, 256<<20)); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := exec.Command("mkfs.ext4", "-q", "-F", p.image).CombinedOutput(); err != nil {
-			t.Skipf("needs mkfs.ext4: %v %s", err, out)
-		}
-		if err := p.mount(); err != nil {
-			t.Skipf("needs the right to mount a file system (in a container --cap-add SYS_ADMIN and loop devices): %v", err)
-		}
-		t.Cleanup(func() { _ = syscall.Unmount(p.store, syscall.MNT_DETACH) })
+		p.volume = newVolume(t, filepath.Join(f.dir, "store"))
 	}
 	f.begin(t, w.diskTools())
 	c := f.client(w)
 	c.doc = diskDocument(t, f)
 	p.load = &load{client: c}
 	return p
-}
-
-func (p *powered) mount() error {
-	out, err := exec.Command("mount", "-o", "loop", p.image, p.store).CombinedOutput()
-	if err != nil {
-		return errors.New(strings.TrimSpace(string(out)))
-	}
-	return nil
-}
-
-// off takes the power from the file system: nothing that is written from now on, and nothing that was not synced, reaches the disk.
-func (p *powered) off() error {
-	const (
-		shutdown   = 0x8004587d // EXT4_IOC_SHUTDOWN
-		noLogFlush = uint32(2)
-	)
-	dir, err := os.Open(p.store)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	how := noLogFlush
-	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, dir.Fd(), shutdown, uintptr(unsafe.Pointer(&how))); errno != 0 {
-		return errno
-	}
-	return nil
 }
 
 // cut lets the power fail while runs are submitted and executed, and gives it back. It counts the entries of the log that are gone.
@@ -116,7 +77,7 @@ func (p *powered) cut(t *testing.T) (lost int) {
 	p.fleet.mu.Lock()
 	p.fleet.onEnd = func(m member) {
 		if m.role == "server" {
-			if err := errors.Join(syscall.Unmount(p.store, 0), p.mount(), p.newStart()); err != nil {
+			if err := errors.Join(p.again(), p.newStart()); err != nil {
 				t.Error(err)
 			}
 		}

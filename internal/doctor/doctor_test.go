@@ -85,14 +85,14 @@ func TestEverythingIsAsItShouldBe(t *testing.T) {
 	before := stored(t, b)
 	r := doctor.Examine(t.Context(), o)
 	for _, f := range r.Findings {
-		if f.State != doctor.OK && f.Check != "log" && f.Check != "permissions" { // nobody keeps a tally here, and the bus has no address
+		if f.State != doctor.OK && f.Check != "log" && f.Check != "account" { // nobody keeps a tally here, and the bus has no address
 			t.Errorf("%+v", f)
 		}
 	}
 	wants(t, r, "sync", doctor.OK, "d1 syncs")
 	wants(t, r, "clock", doctor.OK, "±")
 	wants(t, r, "versions", doctor.OK, "1.0.0")
-	wants(t, r, "permissions", doctor.Warn, "publish keys that approvals are checked with", "users of their own")
+	wants(t, r, "account", doctor.Warn, "delete streams", "an account of its own")
 	if after := stored(t, b); after != before {
 		t.Errorf("it changed what is stored: %s, and before %s", after, before)
 	}
@@ -259,6 +259,7 @@ func TestWhatAConnectionMayDo(t *testing.T) {
 	if err := connect("all").Setup(t.Context(), bus.SetupOptions{Partitions: 1}); err != nil {
 		t.Fatal(err)
 	}
+	wants(t, doctor.Examine(t.Context(), doctor.Options{Bus: connect("all")}), "account", doctor.Warn, "user all, account $G", "may also delete streams; change streams", "dispatcher permissions")
 	f := finding(t, doctor.Examine(t.Context(), doctor.Options{Bus: connect("worker")}), "permissions")
 	may, not, _ := strings.Cut(f.Seen, "; it may not ")
 	for _, right := range []string{bus.RightRead, bus.RightLog, bus.RightConsume, bus.RightWork} {

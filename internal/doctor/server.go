@@ -11,6 +11,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/outbound"
+	"belay/internal/rights"
 )
 
 func (e *examination) server(context.Context) []Finding {
@@ -154,8 +155,31 @@ func (e *examination) rights(ctx context.Context) []Finding {
 	switch {
 	case !all[bus.RightRead] || !all[bus.RightConsume]:
 		return one(check, Warn, seen, "who cannot read the log cannot look at runs; is this the right user?")
-	case len(not) == 0 && !e.Embedded && !e.Bus.OnThisMachine() && len(unknown) == 0:
-		return one(check, Warn, seen, "whoever connects like this can approve anything and delete the log: give dispatchers, workers and submitters users of their own with the permissions that they need")
 	}
 	return one(check, OK, seen, "")
+}
+
+// account says whether this connection may do what nobody but the provisioner should.
+func (e *examination) account(context.Context) []Finding {
+	const check = "account"
+	if e.Embedded || e.Bus.Embedded() {
+		return nil // it asks nobody who they are
+	}
+	u := e.Bus.User()
+	who := fmt.Sprintf("user %s, account %s", orUnnamed(u.Name), orUnnamed(u.Account))
+	if !u.Known {
+		return one(check, Unknown, "the server does not say what it lets this connection do", "allow it to publish to $SYS.REQ.USER.INFO")
+	}
+	if may := rights.Wide(e.Bus, rights.Dispatcher); len(may) > 0 {
+		return one(check, Warn, fmt.Sprintf("whoever connects like this (%s) may also %s", who, strings.Join(may, "; ")),
+			"right for the provisioner only: give each kind of program an account of its own (`dispatcher permissions`; `dispatcher docs permissions`)")
+	}
+	return one(check, OK, who+": no more than a dispatcher's work", "")
+}
+
+func orUnnamed(name string) string {
+	if name == "" {
+		return "(no name)"
+	}
+	return name
 }
