@@ -11,7 +11,10 @@ import (
 	"time"
 )
 
-var seed = flag.Uint64("chaos.seed", 0, "seed of the kills; 0 = by the clock")
+var (
+	seed  = flag.Uint64("chaos.seed", 0, "seed of the kills; 0 = by the clock")
+	times = flag.Int("chaos.times", 1, "how many times as many runs and kills; the figure in docs/reliability.md is of 15")
+)
 
 // scenario is how much happens.
 type scenario struct {
@@ -24,7 +27,7 @@ func full(t *testing.T) scenario {
 	if testing.Short() {
 		return scenario{runs: 15, kills: 25, pause: 500 * time.Millisecond, limit: 2 * time.Minute}
 	}
-	return scenario{runs: 60, kills: 110, pause: 800 * time.Millisecond, limit: 3 * time.Minute}
+	return scenario{runs: 60 * *times, kills: 110 * *times, pause: 800 * time.Millisecond, limit: 3 * time.Minute}
 }
 
 // result is what the world has seen.

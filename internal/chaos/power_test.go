@@ -184,7 +184,7 @@ func (p *powered) acceptDamage(t *testing.T) {
 		cmd := exec.CommandContext(ctx, filepath.Join(p.fleet.bin, "dispatcher"), "store", "accept", "--server", p.fleet.url, "--reason", "the power failed")
 		cmd.Env = append(environment(), "XDG_STATE_HOME="+p.fleet.dir, "XDG_CONFIG_HOME="+p.fleet.dir)
 		out, err := cmd.CombinedOutput()
-		if err == nil && strings.HasPrefix(string(out), "accepted: ") {
+		if err == nil && strings.Contains(string(out), "this machine went down") { // the audit trail may have been accepted before
 			return
 		}
 		if ctx.Err() != nil {
