@@ -42,7 +42,7 @@ const (
 	EventUnserved  EventType = "unserved"  // the dispatcher: no worker serves the tool
 	EventWithdrawn EventType = "withdrawn" // the dispatcher: nobody will execute the attempt
 	EventDamaged   EventType = "damaged"   // the dispatcher: the log may have forgotten what was done
-	EventHeld      EventType = "held"      // the dispatcher: a closed gate holds the attempt back
+	EventHeld      EventType = "held"      // the dispatcher: a closed gate or a limit holds the attempt back
 	EventReleased  EventType = "released"  // the dispatcher: nothing holds it back any more
 	EventDecided   EventType = "decided"   // a person: a decision on an escalation
 	EventCancelled EventType = "cancelled" // a person or a program: the run is to stop

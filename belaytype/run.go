@@ -51,15 +51,16 @@ type Step struct {
 	Attempts []Attempt       `json:"attempts"`            // the first one first
 }
 
-// Held is what holds a step back: nothing of it begins before that ends.
+// Held is what holds a step back: nothing of it begins before that ends. What a person holds back has the state held; what a
+// limit holds back stays queued or retrying, and goes on by itself.
 type Held struct {
-	Why    string    `json:"why"`              // gate: a gate that a person has closed
+	Why    string    `json:"why"`              // gate: a gate that a person has closed; rate, concurrency, retry_after, breaker: a limit
 	Gate   string    `json:"gate,omitempty"`   // id of the gate
-	Covers string    `json:"covers,omitempty"` // what the gate holds back, as people write it
-	By     string    `json:"by,omitempty"`     // who has closed it
-	Reason string    `json:"reason,omitempty"` // in that person's words
-	Since  time.Time `json:"since,omitzero"`   // when it was closed
-	Until  time.Time `json:"until,omitzero"`   // when it opens by itself; zero: somebody opens it
+	Covers string    `json:"covers,omitempty"` // what the gate or the limit holds back, as people write it
+	By     string    `json:"by,omitempty"`     // who has closed it; empty for a limit
+	Reason string    `json:"reason,omitempty"` // in that person's words; of a limit, what it is
+	Since  time.Time `json:"since,omitzero"`   // when the gate was closed; since when the limit holds the attempt back
+	Until  time.Time `json:"until,omitzero"`   // when it opens by itself, if that is known; a gate without it somebody opens
 	From   time.Time `json:"from"`             // since when this step waits for that
 }
 

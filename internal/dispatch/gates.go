@@ -296,6 +296,9 @@ func (p *partition) count(d *gates.Drain, s *steps.State, i int, g *gates.Gate) 
 	u := &s.Units[i]
 	at := u.Phase()
 	h, _ := u.HeldBack()
+	if h != nil && !h.Why.ByPerson() {
+		h = nil // a limit: it is to be held back yet
+	}
 	counts := h != nil || at == steps.PhaseQueued || at == steps.PhaseRetrying || at == steps.PhaseRunning || u.Recalled()
 	if !counts || s.Probing(i) || !g.Covers.Fits(&gates.Call{
 		Run: s.Run, Plan: s.Program.Plan.Name, Tool: s.Tool(i).Name, Labels: s.Labels, Target: func() string { return view.TargetHost(s, i) },

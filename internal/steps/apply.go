@@ -182,6 +182,7 @@ func (c *change) shift(i int, to Phase) {
 	if u.phase = to; !recalledPhases.has(to) {
 		u.out.recall = nil
 	}
+	c.setLimit(i, nil)
 	if u.hold != nil && to != PhaseGated && !recalledPhases.has(to) {
 		u.hold = nil
 	}

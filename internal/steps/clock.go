@@ -58,7 +58,7 @@ func (c *change) overdue(i int) {
 		return
 	}
 	if c.ending == "" || u.origin.kind == undo {
-		c.giveBack(i, Fault{Class: DeadlineExceeded, Acted: ActedNo, Message: "the step's budget of " + c.Tool(i).Timeout.String() + " is used up"})
+		c.giveBack(i, Fault{Class: DeadlineExceeded, Acted: ActedNo, Message: "the step's budget of " + c.Tool(i).Timeout.String() + " is used up" + c.heldFor(i)})
 		return
 	}
 	c.giveBack(i, Fault{Class: DeadlineExceeded, Acted: ActedMaybe, Message: "told to stop, gave no answer within " + stopGrace.String()})

@@ -12,7 +12,7 @@ func TestACloneSharesOnlyWhatIsNeverWritten(t *testing.T) {
 	known := map[reflect.Type][]string{
 		reflect.TypeFor[State](): {"Program", "Input", "Labels", "Submitted", "Now", "Ended", "endingFrom", "clock", "Units", "Escalations", "Output",
 			"decoded", "carried", "faults", "alarms", "early", "completed", "damages", "denials", "heard", "proof", "submission", "keyRuns"},
-		reflect.TypeFor[Unit]():          {"Params", "Output", "Deadline", "Attempts", "Degraded", "Fault", "Rejected", "origin", "out", "ladder", "permit", "fan", "loop", "onward", "hold"},
+		reflect.TypeFor[Unit]():          {"Params", "Output", "Deadline", "Attempts", "Degraded", "Fault", "Rejected", "origin", "out", "ladder", "permit", "fan", "loop", "onward", "hold", "limit"},
 		reflect.TypeFor[holding]():       {"Hold", "from", "notBefore"},
 		reflect.TypeFor[Hold]():          {"Since", "Until"},
 		reflect.TypeFor[origin]():        {},

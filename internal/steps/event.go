@@ -205,13 +205,15 @@ type Damaged struct {
 	Reason string    `json:"reason,omitempty"` // in that person's words
 }
 
-// Held says that an attempt which no worker has begun is held back: it is taken back, and its unit waits without using up a try.
+// Held says that an attempt which no worker has begun is held back, without using up a try. By a person: it is taken back, and its
+// unit waits. By a limit: it is only said what keeps it out of the queue.
 type Held struct {
 	Attempt
 	Hold Hold `json:"hold"` // by what
 }
 
-// Released says that nothing holds a unit back any more: what was held back is queued again, under another name.
+// Released says that nothing holds a unit back any more: what a person held back is queued again, under another name, and what a limit
+// held back under the same.
 type Released struct {
 	Attempt
 	Gate   string `json:"gate,omitempty"`   // id of the gate that was opened, where one held it

@@ -12,14 +12,31 @@ import (
 	"belay/internal/stepstest"
 )
 
-// hold lets something hold an attempt back that is wanted: a gate.
+// hold lets something hold an attempt back that is wanted: a gate, or a limit.
 func (g *player) hold() {
 	m, ok := g.pick()
 	if !ok {
 		return
 	}
+	if rapid.Bool().Draw(g.T, "limit") {
+		why := rapid.SampledFrom([]steps.HoldWhy{steps.HoldRate, steps.HoldConcurrency, steps.HoldRetryAfter, steps.HoldBreaker, "of_the_future"}).Draw(g.T, "why")
+		g.limit(m, steps.Hold{Why: why, Covers: "t", Reason: "so"})
+		return
+	}
 	h := steps.Hold{Why: steps.HoldGate, Gate: rapid.SampledFrom([]string{"g1", "g2"}).Draw(g.T, "gate"), By: "mia", Reason: "so"}
 	g.say(steps.Held{Attempt: m.Attempt, Hold: h})
+}
+
+// limit says that a limit holds an attempt back: nothing that the run wants changes by that, nor what is due, nor where it stands.
+func (g *player) limit(m steps.StepMessage, h steps.Hold) {
+	g.Add(steps.Fired{}) // what is due now is done before, so that only the hold can change something
+	was, due, counts := stepstest.WantedText(steps.Wants(g.State, nil), g.State), steps.Wants(g.State, nil).Timer, g.State.HeldBack()
+	status, clock := g.State.Status(), g.State.RunDue()
+	g.say(steps.Held{Attempt: m.Attempt, Hold: h})
+	w := steps.Wants(g.State, nil)
+	if now := stepstest.WantedText(w, g.State); now != was || !w.Timer.Equal(due) || g.State.HeldBack() != counts || g.State.Status() != status || !g.State.RunDue().Equal(clock) {
+		g.Fatalf("%s held %s back, and what is wanted became\n%s\nfrom\n%s", h.Why, m.Step, now, was)
+	}
 }
 
 // release lets what is held back go on.
@@ -34,24 +51,30 @@ func (g *player) release() {
 
 // checkHeldBack: they are counted, none of them is wanted, and their attempt is no failure.
 func (g *player) checkHeldBack() {
-	n, wanted := 0, steps.Wants(g.State, nil)
+	n, limited, wanted := 0, 0, steps.Wants(g.State, nil)
 	for i := range g.State.Units {
 		u := &g.State.Units[i]
 		h, since := u.HeldBack()
 		if h == nil {
 			continue
 		}
+		is := func(m steps.StepMessage) bool { return m.Step == u.ID }
+		if u.Limited() {
+			if limited++; h.Why.ByPerson() || !slices.ContainsFunc(wanted.Steps, is) || u.Current().State != steps.AttemptQueued {
+				g.Fatalf("a limit (%s) holds %s back, and it is %s", h.Why, u.ID, u.State())
+			}
+			continue
+		}
 		n++
 		if rec := u.Current(); u.State() != steps.StepHeld || since.IsZero() || rec.State != steps.AttemptWithdrawn || rec.Fault != nil {
 			g.Fatalf("%s is held back since %s, and %s: %+v", u.ID, since, u.State(), rec)
 		}
-		is := func(m steps.StepMessage) bool { return m.Step == u.ID }
 		if slices.ContainsFunc(wanted.Steps, is) || slices.ContainsFunc(wanted.Withdraw, is) {
 			g.Fatalf("%s is held back, and wanted", u.ID)
 		}
 	}
-	if n != g.State.HeldBack() {
-		g.Fatalf("%d units are held back, and %d counted", n, g.State.HeldBack())
+	if n != g.State.HeldBack() || limited != g.State.Limited() {
+		g.Fatalf("%d units are held back and %d by limits, and %d and %d counted", n, limited, g.State.HeldBack(), g.State.Limited())
 	}
 }
 

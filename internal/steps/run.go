@@ -62,7 +62,8 @@ type State struct {
 	active     int              // units whose attempt is in the queue or with a worker
 	left       int              // units that have not ended
 	open       int              // open escalations
-	held       int              // units that are held back
+	held       int              // units that people hold back
+	limited    int              // units that limits hold back, as the log says
 
 	clock   workClock
 	allowed time.Duration // of clock; 0 = no deadline

@@ -36,11 +36,12 @@ type Unit struct {
 	onward   *Continuation // what its next attempt on this rung goes on with; nil: it begins anew
 	ladder   ladder
 	permit   permit
-	fan      *fan  // of a for_each step that has begun
-	loop     *loop // of an agent step that has begun
-	hold     *holding
-	call     string // of an agent: what it calls, for its idempotency key
-	shows    mark   // of an agent's call: the one whose result it has, which was done in a turn taken back; nothing was called
+	fan      *fan     // of a for_each step that has begun
+	loop     *loop    // of an agent step that has begun
+	hold     *holding // by a person
+	limit    *holding // by a limit; only while its attempt is in the queue as far as the log knows
+	call     string   // of an agent: what it calls, for its idempotency key
+	shows    mark     // of an agent's call: the one whose result it has, which was done in a turn taken back; nothing was called
 }
 
 // mark is 1 + an index, so that the zero value marks nothing.

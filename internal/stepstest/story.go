@@ -199,6 +199,8 @@ func (st *Story) attempt(a steps.Attempt, w []string, at func(int) string) {
 		st.Add(steps.Withdrawn{Attempt: a})
 	case "held": // held STEP ATTEMPT GATE BY REASON
 		st.Add(steps.Held{Attempt: a, Hold: steps.Hold{Why: steps.HoldGate, Gate: at(3), Covers: "all", By: at(4), Reason: at(5), Since: st.Now}})
+	case "limited": // limited STEP ATTEMPT WHY COVERS REASON
+		st.Add(steps.Held{Attempt: a, Hold: steps.Hold{Why: steps.HoldWhy(at(3)), Covers: at(4), Reason: at(5), Since: st.Now.Add(-2 * time.Second)}})
 	case "released": // released STEP ATTEMPT GATE BY
 		st.Add(steps.Released{Attempt: a, Gate: at(3), By: at(4)})
 	case "stopped": // its worker had it in hand and did not begin it

@@ -25,6 +25,9 @@ func (s run) held(i int) *Held {
 
 // Words say what holds a step back, and what ends that.
 func (h *Held) Words(now time.Time) string {
+	if h.Why.ByLimit() {
+		return h.limitWords(now)
+	}
 	text := "held by gate " + h.Gate + " (" + h.Covers + "), closed by " + h.By + " at " + Clock(h.Since, now) + reasonOf(h.Reason)
 	if !h.Until.IsZero() {
 		return text + "; it opens by itself at " + Clock(h.Until, now) + ", or with `dispatcher gate open " + h.Gate + "`"
@@ -32,11 +35,25 @@ func (h *Held) Words(now time.Time) string {
 	return text + "; open it with `dispatcher gate open " + h.Gate + "`"
 }
 
+// limitWords say it of a limit, which ends by itself.
+func (h *Held) limitWords(now time.Time) string {
+	text := h.Text() + ", since " + Clock(h.From, now)
+	if h.Until.After(now) {
+		text += "; until " + Clock(h.Until, now) + " at least"
+	}
+	return text + "; it goes on by itself"
+}
+
 func reasonOf(text string) string {
 	if text == "" {
 		return ""
 	}
 	return ": " + text
+}
+
+// waitsForLimit fills in what unit i waits for that a limit holds back: at the longest until its budget is used up.
+func (s run) waitsForLimit(i int, w *Wait, h *Held, now time.Time) {
+	w.For, w.Why, w.Reason, w.Since, w.Until, w.Text = ForLimit, h.Why, h.Reason, moment(h.From), moment(s.Units[i].Deadline), h.Words(now)
 }
 
 // waitsForGate fills in what unit i waits for that is held back.

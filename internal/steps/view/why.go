@@ -47,6 +47,7 @@ const (
 	ForSlot       WaitFor = "slot"       // other items of the same step, max_parallel of which run at once
 	ForRun        WaitFor = "run"        // people are asked about the run's deadline
 	ForGate       WaitFor = "gate"       // a gate that somebody has closed
+	ForLimit      WaitFor = "limit"      // a limit on calls: a rate, a concurrency, a Retry-After, a breaker
 	ForLog        WaitFor = "log"        // the log is not what it was, and nobody has accepted that
 	ForStop       WaitFor = "stop"       // nobody wants it any more, and it is being recalled
 )
@@ -71,7 +72,8 @@ type Wait struct {
 	Unserved   bool                 `json:"unserved,omitempty"`    // no worker serves it
 	Gate       string               `json:"gate,omitempty"`        // id of the gate that holds it
 	By         string               `json:"by,omitempty"`          // who has closed the gate
-	Reason     string               `json:"reason,omitempty"`      // in that person's words
+	Reason     string               `json:"reason,omitempty"`      // in that person's words; of a limit, what it is
+	Why        steps.HoldWhy        `json:"why,omitempty"`         // which kind of limit holds it
 }
 
 // Foresight is what is known beside a run's log. Each field may be left out.
@@ -190,6 +192,8 @@ func (s run) waitsFor(i int, o Foresight) (w Wait, ok bool) {
 	switch {
 	case u.FannedOut() || u.Over():
 		return w, false
+	case u.Limited():
+		s.waitsForLimit(i, &w, s.held(i), o.Now)
 	case s.held(i) != nil:
 		s.waitsForGate(&w, s.held(i), o.Now)
 	case u.State() == steps.StepPending && u.Deferred():
