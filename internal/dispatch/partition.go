@@ -19,6 +19,7 @@ type partition struct {
 	runs    map[string]*run
 	waits   map[string]struct{} // runs of which something is held back, see [Guard]
 	gating  gating
+	breaks  breaks
 	putting map[string]*putting // escalations that are being published, by id
 	out     int                 // unanswered publishes and purges of all runs
 
@@ -47,6 +48,7 @@ func newPartition(d *Dispatcher, p int) *partition {
 		Dispatcher: d, p: p, logger: d.Logger.With("partition", p), box: newInbox(),
 		runs: make(map[string]*run), putting: make(map[string]*putting), waits: make(map[string]struct{}), takenOver: make(chan struct{}, 1),
 		gating: gating{forgotten: make(map[string]struct{}), caughtUp: d.Gates == nil},
+		breaks: breaks{asks: make(map[string]struct{})},
 	}
 }
 
@@ -160,6 +162,7 @@ func (p *partition) newPin(pin string) {
 	p.listed = nil
 	p.pinned, p.pin, p.delivered, p.note = true, pin, 0, math.MaxUint64
 	p.gating.caughtUp = p.Gates == nil
+	p.breaks.here.Store(true)
 	go p.noteHead(pin)
 	if era := p.gating.era; p.Gates != nil {
 		go p.catchUp(era)
@@ -202,6 +205,8 @@ func (p *partition) release() {
 	p.logger.Info("lost the partition to another dispatcher")
 	p.forgetAll()
 	clear(p.waits)
+	clear(p.breaks.asks)
+	p.breaks.here.Store(false)
 	p.pinned, p.pin = false, ""
 }
 

@@ -55,6 +55,8 @@ func (r *remaker) lost(name string) string {
 		return "who had claimed what is gone with it"
 	case "KV_" + n.GatesBucket():
 		return "filled by dispatchers with the gates that they know as closed: nothing is opened by that"
+	case "KV_" + n.BreakersBucket():
+		return "the breakers that were open are closed with it"
 	case "KV_" + n.TallyBucket():
 		return "filled from outside the store, as far as it is known there"
 	}

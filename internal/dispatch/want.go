@@ -105,7 +105,7 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 		}
 		return nil
 	}
-	if p.gated(r, rc, m) {
+	if p.gated(r, rc, m) || p.broken(r, rc, m, there) {
 		return nil
 	}
 	if r.sent == nil {

@@ -16,6 +16,7 @@ import (
 
 	"belay/internal/approval"
 	"belay/internal/audit"
+	"belay/internal/breaker"
 	"belay/internal/bus"
 	"belay/internal/bus/embedded"
 	"belay/internal/dispatch"
@@ -107,6 +108,8 @@ type Engine struct {
 	Tally *tally.Keeper
 	// Gates knows which gates are closed; nil where another process dispatches.
 	Gates *gates.Keeper
+	// Breakers knows which targets are left alone; nil where another process dispatches.
+	Breakers *breaker.Keeper
 	// Index knows which runs are kept; nil where another process has it.
 	Index *runindex.Index
 	// Canary knows whether the server stores what it is given; nil where nobody looks.
@@ -344,6 +347,8 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 	}
 	e.Gates = e.startGates()
 	o.Gates = e.Gates
+	e.Breakers = breaker.NewKeeper(e.Bus, uuid.NewString(), e.logger)
+	o.Breakers = e.Breakers
 	if e.Recorder != nil {
 		o.Observer = actsHeard{o.Observer, e.Recorder.Nudge}
 	}
@@ -351,6 +356,10 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 		o.Logger = e.logger
 	}
 	d := dispatch.New(o)
+	e.part(func(ctx context.Context) error {
+		e.Breakers.Run(ctx)
+		return nil
+	})
 	e.behindGates = d.BehindGates
 	e.moves = d
 	e.part(func(ctx context.Context) error {

@@ -182,6 +182,7 @@ func (f *toolsFile) toolFields(t *ToolDef) yamldoc.Fields {
 		"approval":      func(n *yaml.Node) { f.readApproval(t, n) },
 		"verify":        func(n *yaml.Node) { f.readVerify(t, n) },
 		"undo":          func(n *yaml.Node) { f.readUndo(t, n) },
+		"breaker":       func(n *yaml.Node) { f.readBreaker(t, n) },
 	}
 }
 

@@ -232,6 +232,7 @@ func (g *granting) looks() {
 	g.service(g.account("DISPATCHER"), n.Lists())
 	g.present()
 	g.look(n.GatesBucket()) // what holds a run back
+	g.look(n.BreakersBucket())
 }
 
 // watches lets look at what people have done, and at what is kept of it.

@@ -67,12 +67,16 @@ func (n Names) Canary(kind string) (stream, subject string) {
 // GatesBucket holds the gates that people have closed.
 func (n Names) GatesBucket() string { return n.stream("GATES") }
 
+// BreakersBucket holds the breakers that are not closed.
+func (n Names) BreakersBucket() string { return n.stream("BREAKERS") }
+
 // Buckets are all buckets.
 func (n Names) Buckets() []string {
 	return []string{
 		n.CacheBucket(), n.InboxBucket(), n.AccessBucket(), n.KeysBucket(), n.SettledBucket(), n.RedrivesBucket(), n.NoticesBucket(), n.FaultsBucket(), n.TallyBucket(),
 		n.CanaryBucket(),
 		n.GatesBucket(),
+		n.BreakersBucket(),
 	}
 }
 
