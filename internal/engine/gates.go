@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"belay/internal/audit"
+	"belay/internal/breaker"
 	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/people"
@@ -55,6 +56,11 @@ func (e *Engine) OpenGate(ctx context.Context, who people.Actor, id, reason stri
 // ListGates lists the gates that are closed, and those that were opened lately.
 func (e *Engine) ListGates(ctx context.Context) ([]gates.Progress, error) {
 	return gates.Of(e.Bus).List(ctx)
+}
+
+// ListBreakers lists the breakers that are not closed.
+func (e *Engine) ListBreakers(ctx context.Context) ([]breaker.Record, error) {
+	return breaker.List(ctx, e.Bus)
 }
 
 // ClosedGates are the gates that are closed, as this process knows them; nil where another one dispatches.
