@@ -158,8 +158,9 @@ func TestABreaker(t *testing.T) {
 		r.submit(t, fmt.Sprintf("after%d", i), ship)
 	}
 	last := r.endAll(t, "after", after, steps.RunDegraded)
-	if is := r.breakerOf(t, "ship.order", "open", isOpen); f.count("/ship")-calls > is.Probes-was.Probes+1 {
-		t.Errorf("%d calls while the breaker was open, and %d probes", f.count("/ship")-calls, is.Probes-was.Probes)
+	calls = f.count("/ship") - calls
+	if is := r.breakerOf(t, "ship.order", "open", isOpen); calls > is.Probes-was.Probes+1 { // one may have been on its way
+		t.Errorf("%d calls while the breaker was open, and %d probes", calls, is.Probes-was.Probes)
 	}
 	u := &last.Units[0] // it may have been the probe
 	if first := u.Attempts[0].Fault; u.Degraded == nil || u.Degraded.Cause != first.Error() || first.Reason == steps.BreakerOpen && (first.MayHaveActed() || !strings.Contains(first.Message, "ship.order/fast 127.0.0.1")) {
