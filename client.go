@@ -179,7 +179,7 @@ func (o publicError) Is(target error) bool { return target == o.is }
 func (o publicError) Unwrap() error        { return o.error }
 
 var sentinels = []struct{ internal, public error }{
-	{runlog.ErrNoRun, ErrNoRun}, {runlog.ErrConflict, ErrConflict}, {runlog.ErrEnded, ErrEnded}, {runlog.ErrNoAgent, ErrNoAgent}, {runlog.ErrNoTurn, ErrNoTurn}, {runlog.ErrInvalid, ErrInvalid}, {runlog.ErrFrozen, ErrFrozen}, {runlog.ErrTooLarge, ErrTooLarge},
+	{runlog.ErrNoRun, ErrNoRun}, {runlog.ErrConflict, ErrConflict}, {runlog.ErrEnded, ErrEnded}, {runlog.ErrNoAgent, ErrNoAgent}, {runlog.ErrNoTurn, ErrNoTurn}, {runlog.ErrInvalid, ErrInvalid}, {runlog.ErrBadStart, ErrInvalid}, {runlog.ErrFrozen, ErrFrozen}, {runlog.ErrTooLarge, ErrTooLarge},
 	{runlog.ErrClosed, ErrClosed}, {handoff.ErrNoEscalation, ErrNoEscalation}, {handoff.ErrNotAllowed, ErrNotAllowed}, {people.ErrForbidden, ErrForbidden},
 	{handoff.ErrInvalid, ErrInvalid}, {handoff.ErrClaimed, ErrClaimed}, {handoff.ErrNoDesk, ErrNoDispatcher}, {bus.ErrTooLarge, ErrTooLarge},
 	{bus.ErrUncertain, ErrUncertain}, {bus.ErrFull, ErrNoWrites}, {bus.ErrNoWrites, ErrNoWrites}, {bus.ErrUnreachable, ErrUnreachable},

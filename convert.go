@@ -38,7 +38,7 @@ func document(d view.Document) belaytype.Document {
 		RetryOf: d.RetryOf, Started: d.Started, Ended: d.Ended, Input: d.Input, Degraded: each(d.Degraded, degraded), Steps: each(d.Steps, step),
 		Output: d.Output, Escalations: d.Escalations, Asked: each(d.Asked, question), Stricter: each(d.Stricter, stricter),
 		Spent:  maybe(d.Spent, spent),
-		Agents: each(d.Agents, agent),
+		Agents: each(d.Agents, agent), ScheduledFor: d.ScheduledFor,
 	}
 }
 
@@ -215,7 +215,7 @@ func aftermath(a view.Aftermath) belaytype.Aftermath {
 func summary(s runlog.Summary) belaytype.Summary {
 	return belaytype.Summary{
 		ID: s.ID, Workflow: s.Workflow, State: belaytype.RunState(s.State), Ending: belaytype.RunState(s.Ending), Labels: s.Labels,
-		Started: s.Started, Ended: s.Ended,
+		Started: s.Started, Ended: s.Ended, ScheduledFor: s.ScheduledFor,
 	}
 }
 

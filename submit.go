@@ -21,6 +21,8 @@ type Submission struct {
 	Input  any               // a struct or a map, checked against the plan's inputs; nil takes their defaults
 	Labels map[string]string // in addition to those of the plan
 	By     string            // who asks; default the program's name
+	At     time.Time         // when it begins, by the log's clock; zero = see In. One that has passed is at once
+	In     time.Duration     // without At: it begins so long after it is stored, in whole seconds; 0 = at once
 }
 
 // Submit starts a run and returns when it is stored: from then on the run reaches its end, whatever fails. The same
@@ -123,7 +125,7 @@ func prepare(ctx context.Context, p *Plan, s Submission) (runlog.Submission, err
 	if s.By == "" {
 		s.By = filepath.Base(os.Args[0])
 	}
-	one := runlog.Submission{Run: s.ID, Submitted: steps.Submitted{Document: p.doc.JSON, By: s.By, Trace: traceparent(ctx)}}
+	one := runlog.Submission{Run: s.ID, Submitted: steps.Submitted{Document: p.doc.JSON, By: s.By, At: s.At.UTC(), In: steps.Duration(s.In), Trace: traceparent(ctx)}}
 	var err error
 	if one.Input, err = p.input(s.Input); err != nil {
 		return one, fmt.Errorf("run %s: %w", s.ID, err)

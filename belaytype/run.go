@@ -7,24 +7,27 @@ import (
 
 // Document is everything about a run: what `dispatcher runs show -o json` prints. All times are UTC.
 type Document struct {
-	ID          string               `json:"id"`                 // the run's id
-	Workflow    string               `json:"workflow"`           // the plan's name
-	State       RunState             `json:"state"`              // where it stands
-	Ending      RunState             `json:"ending,omitempty"`   // how it will end, once attempts have stopped and compensations are done
-	Reason      string               `json:"reason,omitempty"`   // why it failed, was aborted or was cancelled
-	Labels      map[string]string    `json:"labels"`             // the plan's, and those of its submitter; never nil
-	RetryOf     string               `json:"retry_of,omitempty"` // the run that this one goes on from
-	Started     time.Time            `json:"started"`            // the log's time
-	Ended       *time.Time           `json:"ended"`              // nil while it is open
-	Input       json.RawMessage      `json:"input"`              // an object, with the plan's defaults
-	Degraded    []DegradedStep       `json:"degraded"`           // the steps whose result came from a fallback
-	Steps       []Step               `json:"steps"`              // in the plan's order, then items and compensations
-	Output      json.RawMessage      `json:"output"`             // null until the run has succeeded
-	Escalations []string             `json:"escalations"`        // ids of the open ones
-	Asked       []Question           `json:"asked"`              // every question to people, the first one first
-	Agents      []Agent              `json:"agents,omitempty"`   // steps with an agent that have begun
-	Stricter    []StricterDifference `json:"stricter,omitempty"` // where workers' tools files are stricter than the submitted one
-	Spent       *Spent               `json:"spent,omitempty"`    // what its models took; nil: it has called none
+	ID          string            `json:"id"`                 // the run's id
+	Workflow    string            `json:"workflow"`           // the plan's name
+	State       RunState          `json:"state"`              // where it stands
+	Ending      RunState          `json:"ending,omitempty"`   // how it will end, once attempts have stopped and compensations are done
+	Reason      string            `json:"reason,omitempty"`   // why it failed, was aborted or was cancelled
+	Labels      map[string]string `json:"labels"`             // the plan's, and those of its submitter; never nil
+	RetryOf     string            `json:"retry_of,omitempty"` // the run that this one goes on from
+	Started     time.Time         `json:"started"`            // when it was submitted, by the log
+	Ended       *time.Time        `json:"ended"`              // nil while it is open
+	Input       json.RawMessage   `json:"input"`              // an object, with the plan's defaults
+	Degraded    []DegradedStep    `json:"degraded"`           // the steps whose result came from a fallback
+	Steps       []Step            `json:"steps"`              // in the plan's order, then items and compensations
+	Output      json.RawMessage   `json:"output"`             // null until the run has succeeded
+	Escalations []string          `json:"escalations"`        // ids of the open ones
+	Asked       []Question        `json:"asked"`              // every question to people, the first one first
+	Agents      []Agent           `json:"agents,omitempty"`   // steps with an agent that have begun
+
+	ScheduledFor *time.Time `json:"scheduled_for,omitempty"` // when it begins, or was to; nil: when it was submitted
+
+	Stricter []StricterDifference `json:"stricter,omitempty"` // where workers' tools files are stricter than the submitted one
+	Spent    *Spent               `json:"spent,omitempty"`    // what its models took; nil: it has called none
 }
 
 // DegradedStep says that a step succeeded, but on a later rung than the first, or on degraded input.
@@ -135,6 +138,8 @@ type Summary struct {
 	Labels   map[string]string `json:"labels"`           // the plan's, and those of its submitter
 	Started  time.Time         `json:"started"`          // when it was submitted, by the log
 	Ended    *time.Time        `json:"ended"`            // nil while it is open
+
+	ScheduledFor *time.Time `json:"scheduled_for,omitempty"` // when it begins, or was to; nil: when it was submitted
 }
 
 // Filter says which runs to list: those that match every field. The zero value matches all runs.

@@ -3,8 +3,9 @@ package belaytype
 // RunState is where a run stands.
 type RunState string
 
-// The states of a run. All but the first two are final.
+// The states of a run. All but the first three are final.
 const (
+	Scheduled RunState = "scheduled" // accepted, and its time to begin has not come
 	Running   RunState = "running"   // a machine can move it on
 	Waiting   RunState = "waiting"   // only a person can move it on; its time budget is not used
 	Succeeded RunState = "succeeded" // every step is done, without a fallback
@@ -16,11 +17,11 @@ const (
 
 // RunStates lists them all.
 func RunStates() []RunState {
-	return []RunState{Running, Waiting, Succeeded, Degraded, Failed, Aborted, Cancelled}
+	return []RunState{Scheduled, Running, Waiting, Succeeded, Degraded, Failed, Aborted, Cancelled}
 }
 
 // Ended reports whether nothing can change any more.
-func (s RunState) Ended() bool { return s != Running && s != Waiting }
+func (s RunState) Ended() bool { return s != Scheduled && s != Running && s != Waiting }
 
 // StepState is where a step of a run stands.
 type StepState string

@@ -26,6 +26,7 @@ import (
 	"belay/internal/gohandler"
 	"belay/internal/ladder"
 	"belay/internal/observe"
+	"belay/internal/outbound"
 	"belay/internal/plan"
 	"belay/internal/worker"
 )
@@ -38,12 +39,16 @@ func Main(handlers ...belay.Handler) {
 // Options say what a worker serves, and how much of it at once.
 type Options struct {
 	belay.NATS
-	Tools           *belay.Tools   // required
-	Name            string         // in the logs of runs, unique among workers; default host name and process
-	Concurrency     int            // attempts executed at once; default 16 per core
-	ToolConcurrency map[string]int // the same for single tools
-	DrainTimeout    time.Duration  // how long a stop waits for executing attempts; default 30 s
-	Logger          *slog.Logger   // default: nothing is logged
+	Tools            *belay.Tools   // required
+	Name             string         // in the logs of runs, unique among workers; default host name and process
+	Concurrency      int            // attempts executed at once; default 16 per core
+	ToolConcurrency  map[string]int // the same for single tools
+	PrivateAddresses string         // which hosts of tools may be at private addresses: written (default), never, always; see docs/security.md
+	Proxy            string         // environment: through the proxy of HTTP_PROXY, HTTPS_PROXY and NO_PROXY; default: through none
+	DrainTimeout     time.Duration  // how long a stop waits for executing attempts; default 30 s
+	Trust            string         // the public keys that approvals are checked with, or a file of them, as `dispatcher keys export` writes them; default those that it pins
+	DataDir          string         // directory that lasts, for the keys that it pins: the first that dispatchers publish; default $XDG_STATE_HOME/belay
+	Logger           *slog.Logger   // default: nothing is logged
 }
 
 // Run executes steps until ctx ends. Then it accepts no more, gives those that it is executing the drain timeout to
@@ -56,18 +61,27 @@ func Run(ctx context.Context, o Options, handlers ...belay.Handler) error {
 	if err != nil {
 		return fmt.Errorf("belay: %w", err)
 	}
+	policy, err := outbound.Parse(o.PrivateAddresses, o.Proxy)
+	if err != nil {
+		return fmt.Errorf("belay: worker.Options: %w", err)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Name == "" {
 		o.Name = cli.WorkerName()
 	}
+	pins, err := o.pins(tools)
+	if err != nil {
+		return fmt.Errorf("belay: start worker: %w", err)
+	}
 	e, err := engine.Start(ctx, engine.Options{Connect: o.bus(), Logger: o.Logger, Worker: &engine.WorkerOptions{
 		Options: worker.Options{
 			Name: o.Name, Version: cli.Version, Concurrency: o.Concurrency, ToolConcurrency: o.ToolConcurrency, DrainTimeout: o.DrainTimeout,
 			Logger: o.Logger, Observer: &observe.Attempts{Logger: o.Logger, Worker: o.Name},
 		},
-		Tools: tools, Box: ladder.Options{Handlers: gohandler.ByKey(handlers), Version: cli.Version},
+		Trust: o.Trust, Pins: pins,
+		Tools: tools, Box: ladder.Options{Handlers: gohandler.ByKey(handlers), Version: cli.Version, Outbound: policy},
 	}})
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -77,6 +91,22 @@ func Run(ctx context.Context, o Options, handlers ...belay.Handler) error {
 	}
 	defer e.Stop()
 	return e.Wait(ctx)
+}
+
+// pins is the file of the keys that it pins; empty where none is needed.
+func (o Options) pins(tools *plan.Tools) (string, error) {
+	if o.Trust != "" {
+		return "", nil
+	}
+	a := cli.App{IO: cli.IO{Getenv: os.Getenv}, DataDir: o.DataDir}
+	dir, err := a.StateDir()
+	switch {
+	case err == nil:
+		return cli.PinFile(dir, o.NATS.Server, o.NATS.Context, o.NATS.Prefix), nil
+	case !tools.AskApproval():
+		return "", nil
+	}
+	return "", errors.New("there is no place for the keys that sign approvals: set Options.DataDir or Options.Trust")
 }
 
 func (o Options) bus() bus.Options {

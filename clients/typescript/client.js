@@ -14,8 +14,8 @@ export class Belay {
     Object.assign(this, {url, token, timeout, patience});
   }
 
-  submit(plan, input, {labels, ...more} = {}) {
-    return this.start("/api/v1/runs", {plan, input, labels}, more);
+  submit(plan, input, {labels, at, in: later, ...more} = {}) {
+    return this.start("/api/v1/runs", {plan, input, labels, at, in: later}, more);
   }
 
   async call(tool, params, {labels, timeout, ...more} = {}) {

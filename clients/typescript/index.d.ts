@@ -20,7 +20,7 @@ export class BelayError extends Error {
 /** The run has not got there in time. */
 export class TimeoutError extends Error {}
 
-export type RunState = "running" | "waiting" | "succeeded" | "degraded" | "failed" | "aborted" | "cancelled";
+export type RunState = "scheduled" | "running" | "waiting" | "succeeded" | "degraded" | "failed" | "aborted" | "cancelled";
 export type Verb = "approve" | "reject" | "retry" | "edit" | "answer" | "skip" | "extend" | "finish" | "verify" | "abort";
 
 export type StepState = "pending" | "held" | "queued" | "running" | "retrying" | "unknown" | "escalated" | "succeeded" | "skipped" | "failed" | "cancelled";
@@ -65,7 +65,7 @@ export class Belay {
    */
   constructor(url?: string, token?: string, options?: {timeout?: number; patience?: number});
   /** Starts a run of a plan that the server has, by its name, or of a whole one (a Plan). */
-  submit(plan: string | object, input?: object, options?: Starting): Promise<Run>;
+  submit(plan: string | object, input?: object, options?: Starting & {at?: string | Date; in?: string}): Promise<Run>;
   /** Calls one tool, with its retries, fallbacks and approval, and waits until it has ended or only people can move it on. */
   call(tool: string, params?: object, options?: Starting & {timeout?: number}): Promise<Run>;
   run(id: string): Promise<Run>;

@@ -29,6 +29,8 @@ type Code struct {
 	mu    sync.Mutex
 	from  time.Time // of the first wrong one in the window
 	wrong int
+
+	proofs once
 }
 
 // NewCode makes a code of at least 128 random bits.

@@ -8,6 +8,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/exactjson/exactjsontest"
 	"belay/internal/people"
+	"belay/internal/wire"
 )
 
 // FuzzStored: a token that cannot be read opens nothing.
@@ -19,5 +20,5 @@ func FuzzStored(f *testing.F) {
 			return s, nil
 		}
 		return stored{}, errors.New("unreadable")
-	}, stored{Token{ID: "a", Name: "n", Owner: "ann", Role: people.Submitter, Made: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Limits: people.Limits{Plans: []string{"p"}}}, hashed("s")})
+	}, stored{Token{ID: "a", Name: "n", Owner: "ann", Role: people.Submitter, Made: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Limits: people.Limits{Plans: []string{"p"}}}, wire.TokenHash("s"), wire.TokenPublic("s")})
 }

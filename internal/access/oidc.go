@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"belay/internal/outbound"
 	"belay/internal/people"
 )
 
@@ -23,6 +25,7 @@ type OIDCOptions struct {
 	ClientID     string                   // of this console there
 	ClientSecret string                   // empty for a public client
 	PublicURL    string                   // where people reach the console; the provider sends them to <PublicURL>/login/callback
+	Outbound     outbound.Policy          // how the provider is reached
 	Claim        string                   // of the token that lists groups; default "groups"
 	Roles        map[people.Role][]string // groups by role, but for submitter; "*" is everybody who can sign in
 }
@@ -31,9 +34,18 @@ type OIDCOptions struct {
 // needed: one that is down keeps nothing from starting.
 type OIDC struct {
 	OIDCOptions
+	client   *http.Client
 	mu       sync.Mutex
 	provider *oidc.Provider
 }
+
+// NewOIDC makes one that has not asked the provider anything yet.
+func NewOIDC(o OIDCOptions) *OIDC {
+	return &OIDC{OIDCOptions: o, client: &http.Client{Transport: o.Outbound.Transport(outbound.Written, providerWait)}}
+}
+
+// providerWait is how long it may take to connect to the provider.
+const providerWait = 10 * time.Second
 
 // find asks the provider who it is, once it answers.
 func (s *OIDC) find(ctx context.Context) (*oidc.Provider, *oauth2.Config, error) {
@@ -41,7 +53,7 @@ func (s *OIDC) find(ctx context.Context) (*oidc.Provider, *oauth2.Config, error)
 	defer s.mu.Unlock()
 	if s.provider == nil {
 		// The provider fetches keys later with the context that it is made with.
-		p, err := oidc.NewProvider(context.WithoutCancel(ctx), s.Issuer)
+		p, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), s.client), s.Issuer)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s does not answer as a sign-in provider now: %w", s.Issuer, err)
 		}
@@ -100,7 +112,7 @@ func (s *OIDC) claims(ctx context.Context, code string, a Attempt, now func() ti
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := config.Exchange(ctx, code, oauth2.VerifierOption(a.Verifier))
+	tokens, err := config.Exchange(oidc.ClientContext(ctx, s.client), code, oauth2.VerifierOption(a.Verifier))
 	if err != nil {
 		return nil, errors.New("the provider does not take the code") // its words may hold secrets
 	}

@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
@@ -19,6 +18,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/exactjson"
 	"belay/internal/people"
+	"belay/internal/wire"
 )
 
 // ErrToken is all that is said to somebody whose token opens nothing: unknown, wrong, expired or revoked.
@@ -47,7 +47,8 @@ func (t *Token) Good(now time.Time) bool {
 // stored is a token in the bucket.
 type stored struct {
 	Token
-	Hash string `json:"hash"` // SHA-256 of the secret: 256 random bits need no slow hash
+	Hash   string `json:"hash"`             // [wire.TokenHash] of the secret
+	Public []byte `json:"public,omitempty"` // key that checks what is asked for over NATS; absent where an older program has made the token
 }
 
 // Tokens are those in the bucket.
@@ -57,6 +58,7 @@ type Tokens struct {
 	known  map[string]stored
 	news   chan struct{} // closed when something becomes known
 	now    func() time.Time
+	proofs once
 }
 
 const keyPrefix = "token."
@@ -143,16 +145,29 @@ func (t *Tokens) Check(text string, now time.Time) (who people.Actor, why string
 	t.mu.RLock()
 	s, known := t.known[id]
 	t.mu.RUnlock()
-	same := subtle.ConstantTimeCompare([]byte(s.Hash), []byte(hashed(secret))) == 1
-	switch {
-	case !known || !same:
-		return who, "unknown or wrong", ErrToken
-	case !s.Revoked.IsZero():
-		return who, "revoked", ErrToken
-	case !s.Good(now):
-		return who, "expired", ErrToken
+	same := subtle.ConstantTimeCompare([]byte(s.Hash), []byte(wire.TokenHash(secret))) == 1
+	if why, err := s.opens(known && same, now); err != nil {
+		return who, why, err
 	}
-	return people.Actor{Name: s.Owner, Role: s.Role, Limits: s.Limits, Token: id, Valid: func() error { return t.valid(id) }}, "", nil
+	return t.actor(s), "", nil
+}
+
+// opens returns [ErrToken] and why, if a token that was shown opens nothing; right says that it is this one.
+func (s *stored) opens(right bool, now time.Time) (why string, err error) {
+	switch {
+	case !right:
+		return "unknown or wrong", ErrToken
+	case !s.Revoked.IsZero():
+		return "revoked", ErrToken
+	case !s.Good(now):
+		return "expired", ErrToken
+	}
+	return "", nil
+}
+
+// actor is the owner of a token.
+func (t *Tokens) actor(s stored) people.Actor {
+	return people.Actor{Name: s.Owner, Role: s.Role, Limits: s.Limits, Token: s.ID, Valid: func() error { return t.valid(s.ID) }}
 }
 
 // valid says why a token opens nothing any more; nil while it does. What was asked for with it may go on for a while.
@@ -185,14 +200,14 @@ func (t *Tokens) Make(ctx context.Context, m Token, now time.Time) (text string,
 	rand.Read(raw[:]) // never fails
 	m.ID, m.Made = hex.EncodeToString(raw[:8]), now.UTC().Truncate(time.Second)
 	secret := base64.RawURLEncoding.EncodeToString(raw[8:])
-	body, err := json.Marshal(stored{m, hashed(secret)})
+	body, err := json.Marshal(stored{m, wire.TokenHash(secret), wire.TokenPublic(secret)})
 	if err != nil {
 		return "", m, fmt.Errorf("make a token: %w", err)
 	}
 	if _, err := t.bucket.Swap(ctx, keyPrefix+m.ID, body, 0); err != nil {
 		return "", m, fmt.Errorf("make a token: %w", err)
 	}
-	return "belay_" + m.ID + "_" + secret, m, nil
+	return wire.Token(m.ID, secret), m, nil
 }
 
 // roles names those that there are.
@@ -307,22 +322,7 @@ func (t *Tokens) SignOut(ctx context.Context, text string, now time.Time) {
 	}
 }
 
-func hashed(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return hex.EncodeToString(sum[:])
-}
+// IsToken is [wire.IsToken].
+func IsToken(text string) bool { return wire.IsToken(text) }
 
-// tokenPrefix is what every token begins with.
-const tokenPrefix = "belay_"
-
-// IsToken reports whether a text looks like a token, and not like something else that is shown in its place.
-func IsToken(text string) bool { return strings.HasPrefix(text, tokenPrefix) }
-
-// parse takes a token apart: belay_<16 hex digits>_<43 letters>.
-func parse(text string) (id, secret string, ok bool) {
-	rest, ok := strings.CutPrefix(text, tokenPrefix)
-	if !ok || len(rest) != 16+1+43 || rest[16] != '_' || strings.Trim(rest[:16], "0123456789abcdef") != "" {
-		return "", "", false
-	}
-	return rest[:16], rest[17:], true
-}
+func parse(text string) (id, secret string, ok bool) { return wire.ParseToken(text) }

@@ -1,11 +1,9 @@
 package approval
 
 import (
-	"bufio"
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -24,7 +22,8 @@ type PublicKey struct {
 	Host string            `json:"host,omitempty"` // the host of the signer, for people
 	Made time.Time         `json:"made,omitzero"`  // when it was published
 
-	Revoked time.Time `json:"revoked,omitzero"` // when it was revoked: its signatures count no more. The key is kept to identify them
+	Vouched []Vouch   `json:"vouched,omitempty"` // by which keys of the same installation; workers that trust one of them trust k
+	Revoked time.Time `json:"revoked,omitzero"`  // when it was revoked: its signatures count no more. The key is kept to identify them
 }
 
 // String returns k as a line of a file of pinned keys.
@@ -54,18 +53,10 @@ type Keys interface {
 // errUnknownKey says that the key of a grant is not among the trusted ones.
 var errUnknownKey = errors.New("no trusted key has signed it")
 
-// Trusted returns the keys that a worker trusts: those in a file or, if file is empty, those that dispatchers publish.
-func Trusted(b *bus.Bus, file string) (Keys, error) {
-	if file != "" {
-		return Pinned(file)
-	}
-	return NewPublished(b), nil
-}
-
-// Pinned trusts only the keys in a file: a line for each, as `dispatcher keys export` writes them. Lines that begin with #
-// are comments.
-func Pinned(path string) (Keys, error) {
-	list, err := ReadPinned(path)
+// Pinned trusts only the keys that are given: those in a file with a line for each, as `dispatcher keys export` writes them,
+// or such lines themselves. Lines that begin with # are comments.
+func Pinned(fileOrKeys string) (Keys, error) {
+	list, err := ReadPinned(fileOrKeys)
 	if err != nil {
 		return nil, err
 	}
@@ -76,31 +67,38 @@ func Pinned(path string) (Keys, error) {
 	return keys, nil
 }
 
-// ReadPinned reads a file of pinned keys.
-func ReadPinned(path string) ([]PublicKey, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("trusted keys: %w", err)
+// ReadPinned reads a file of pinned keys, or the keys themselves.
+func ReadPinned(fileOrKeys string) ([]PublicKey, error) {
+	text, from := []byte(fileOrKeys), "the keys given"
+	if !strings.HasPrefix(fileOrKeys, "belay-") || !strings.Contains(fileOrKeys, " ") {
+		var err error
+		if text, err = os.ReadFile(fileOrKeys); err != nil {
+			return nil, fmt.Errorf("trusted keys: %w", err)
+		}
+		from = fileOrKeys
 	}
-	defer func() { _ = f.Close() }()
-	var keys []PublicKey
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
+	keys, err := parseKeys(from, text)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("trusted keys: %s has none: `dispatcher keys export` writes them", from)
+	}
+	return keys, nil
+}
+
+// parseKeys reads lines of keys; from says where they are from.
+func parseKeys(from string, text []byte) (keys []PublicKey, err error) {
+	for n, line := range strings.Split(string(text), "\n") {
+		line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff"))
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		k, err := parsePublic(line)
 		if err != nil {
-			return nil, fmt.Errorf("trusted keys: %s:%d: %w", path, n, err)
+			return nil, fmt.Errorf("trusted keys: %s:%d: %w", from, n+1, err)
 		}
 		keys = append(keys, k)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("trusted keys: %w", err)
-	}
-	if len(keys) == 0 {
-		return nil, fmt.Errorf("trusted keys: %s has none: `dispatcher keys export` writes them", path)
 	}
 	return keys, nil
 }
@@ -131,8 +129,8 @@ func (p pinned) Check(_ context.Context, g steps.Grant) error {
 // Published are the keys in a bucket, where every dispatcher puts its own. Each check asks the server, so that revoking a
 // key has effect at once.
 type Published struct {
-	now  func() time.Time // the server's time
-	open func(ctx context.Context) (*bus.Bucket, error)
+	now  func() time.Time                               // the server's time
+	open func(ctx context.Context) (*bus.Bucket, error) // nil where there is none
 }
 
 // NewPublished returns the keys in b's bucket, which is opened when it is needed.
@@ -167,7 +165,7 @@ func (p *Published) Genuine(ctx context.Context, of steps.Submission, proof step
 // find returns a key in the bucket; ok is false when it is not there or is revoked.
 func (p *Published) find(ctx context.Context, id string) (k PublicKey, ok bool, err error) {
 	bucket, err := p.open(ctx)
-	if err != nil {
+	if err != nil || bucket == nil {
 		return k, false, err
 	}
 	if id == "" || strings.Trim(id, "0123456789abcdef") != "" {
@@ -178,22 +176,6 @@ func (p *Published) find(ctx context.Context, id string) (k PublicKey, ok bool, 
 		return k, false, err
 	}
 	return k, ok && exactjson.Unmarshal(it.Value, &k) == nil && k.Revoked.IsZero(), nil
-}
-
-// Publish puts a key into the bucket, if it is not there yet.
-func (p *Published) Publish(ctx context.Context, k PublicKey) error {
-	bucket, err := p.open(ctx)
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(k)
-	if err != nil {
-		return fmt.Errorf("publish key %s: %w", k.ID, err)
-	}
-	return bucket.Put(ctx, k.ID, body, func(it bus.Item) bool {
-		var there PublicKey
-		return exactjson.Unmarshal(it.Value, &there) == nil && newPublic(there.Key).ID == k.ID // it may have been revoked
-	})
 }
 
 // PublishTo publishes the public half of the signing key for workers.
@@ -212,7 +194,7 @@ func (s *Signer) PublishTo(ctx context.Context, p *Published) (PublicKey, error)
 // List returns all keys in the bucket, in no particular order.
 func (p *Published) List(ctx context.Context) ([]PublicKey, error) {
 	bucket, err := p.open(ctx)
-	if err != nil {
+	if err != nil || bucket == nil {
 		return nil, err
 	}
 	all, err := bucket.All(ctx)
@@ -227,26 +209,4 @@ func (p *Published) List(ctx context.Context) ([]PublicKey, error) {
 		}
 	}
 	return keys, nil
-}
-
-// Revoke revokes a key: approvals that it has signed count no more.
-func (p *Published) Revoke(ctx context.Context, id string) error {
-	bucket, err := p.open(ctx)
-	if err != nil {
-		return err
-	}
-	it, ok, err := bucket.Get(ctx, id)
-	var k PublicKey
-	if err != nil || !ok || exactjson.Unmarshal(it.Value, &k) != nil {
-		return errors.Join(err, fmt.Errorf("there is no key %q: `dispatcher keys ls` lists them", id))
-	}
-	if k.Revoked.IsZero() { // if it is revoked already, it is still written again: being readable does not prove that it is stored
-		k.Revoked = p.now().UTC().Truncate(time.Second)
-	}
-	body, err := json.Marshal(k)
-	if err != nil {
-		return fmt.Errorf("revoke key %s: %w", id, err)
-	}
-	_, err = bucket.Swap(ctx, id, body, it.Revision)
-	return err
 }

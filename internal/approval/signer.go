@@ -1,8 +1,10 @@
 // Package approval signs people's approvals, and who submitted a run, and checks both.
 //
 // A [Signer] keeps one Ed25519 key in a file that only its dispatcher can read; the key is made at the first start. Its
-// public half is published in a bucket of the same NATS server, where every worker finds it: see [Published]. A worker that
-// should trust nothing that crosses NATS gets the public keys in a file: see [Pinned]. A key's id is made from the key, so
+// public half is published in a bucket of the same NATS server, where every worker finds it: see [Published]. A worker
+// pins the first keys that it finds there in a file of its own, and from then on trusts others only if one of those has vouched
+// for them, as a key does for the one that replaces it: see [Pins]. A worker that should trust nothing that crosses NATS gets
+// the public keys themselves: see [Pinned]. A key's id is made from the key, so
 // nobody can put another key under a known id.
 package approval
 
@@ -12,6 +14,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -32,6 +35,7 @@ type Signer struct {
 	path string
 	mu   sync.Mutex
 	key  ed25519.PrivateKey
+	by   []Vouch   // who vouched for the key
 	read time.Time // modification time of the file when it was read
 }
 
@@ -52,11 +56,16 @@ func Open(dir string) (*Signer, error) {
 	return s, nil
 }
 
-// Rotate replaces the key by a new one. What the old one has signed stays valid until it expires or the old key is revoked.
+// Rotate replaces the key by a new one, for which the old one vouches. What the old one has signed stays valid until it expires
+// or the old key is revoked.
 func (s *Signer) Rotate() error {
+	old, err := s.current()
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.replace(); err != nil {
+	if err := s.write(old, func(temporary string) error { return os.Rename(temporary, s.path) }); err != nil {
 		return err
 	}
 	s.read = time.Time{}
@@ -65,19 +74,16 @@ func (s *Signer) Rotate() error {
 
 // make stores the first key, unless another process has done so already.
 func (s *Signer) make() error {
-	err := s.write(func(temporary string) error { return os.Link(temporary, s.path) })
+	err := s.write(nil, func(temporary string) error { return os.Link(temporary, s.path) })
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	return err
 }
 
-func (s *Signer) replace() error {
-	return s.write(func(temporary string) error { return os.Rename(temporary, s.path) })
-}
-
-// write makes a key in a temporary file and moves that into place.
-func (s *Signer) write(put func(temporary string) error) error {
+// write makes a key in a temporary file and moves that into place. The old key vouches for it, where there is one; that it does
+// stands beside the new key, because nobody can say it again once the old one is gone.
+func (s *Signer) write(old ed25519.PrivateKey, put func(temporary string) error) error {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return fmt.Errorf("make a signing key: %w", err)
@@ -86,12 +92,20 @@ func (s *Signer) write(put func(temporary string) error) error {
 	if err != nil {
 		return fmt.Errorf("write the signing key: %w", err)
 	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	if old != nil {
+		v, err := json.Marshal(vouch(old, publicOf(key)))
+		if err != nil {
+			return fmt.Errorf("write the signing key: %w", err)
+		}
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: vouchBlock, Bytes: v})...)
+	}
 	f, err := os.CreateTemp(filepath.Dir(s.path), fileName+".*") // 0600
 	if err != nil {
 		return fmt.Errorf("write the signing key: %w", err)
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = f.Write(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	_, err = f.Write(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = put(f.Name())
 	}
@@ -115,44 +129,53 @@ func (s *Signer) current() (ed25519.PrivateKey, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("the signing key %s can be read by others: chmod 600 it, and rotate it (dispatcher keys rotate)", s.path)
 	}
-	key, err := load(s.path)
+	key, by, err := load(s.path)
 	if err != nil {
 		return nil, err
 	}
-	s.key, s.read = key, info.ModTime()
+	s.key, s.by, s.read = key, by, info.ModTime()
 	return key, nil
 }
 
-func load(path string) (ed25519.PrivateKey, error) {
+func load(path string) (ed25519.PrivateKey, []Vouch, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the signing key: %w", err)
+		return nil, nil, fmt.Errorf("read the signing key: %w", err)
 	}
-	block, _ := pem.Decode(data)
+	block, rest := pem.Decode(data)
 	if block == nil {
-		return nil, fmt.Errorf("the signing key %s is not a PEM file", path)
+		return nil, nil, fmt.Errorf("the signing key %s is not a PEM file", path)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("the signing key %s: %w", path, err)
+		return nil, nil, fmt.Errorf("the signing key %s: %w", path, err)
 	}
 	private, ok := key.(ed25519.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("the signing key %s is not an Ed25519 key", path)
+		return nil, nil, fmt.Errorf("the signing key %s is not an Ed25519 key", path)
 	}
-	return private, nil
+	return private, vouchesIn(rest), nil
 }
+
+// PinFile is where a worker of the same process keeps the keys that it trusts.
+func (s *Signer) PinFile() string { return filepath.Join(filepath.Dir(s.path), "pinned.keys") }
 
 // Key returns the signing key itself, for other signatures of this dispatcher.
 func (s *Signer) Key() (ed25519.PrivateKey, error) { return s.current() }
 
-// Public returns the public half of the current signing key.
+// Public returns the public half of the current signing key, with who vouched for it.
 func (s *Signer) Public() (PublicKey, error) {
 	key, err := s.current()
 	if err != nil {
 		return PublicKey{}, err
 	}
-	return publicOf(key), nil
+	k := publicOf(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.key.Equal(key) {
+		k.Vouched = s.by
+	}
+	return k, nil
 }
 
 // Sign completes a grant with the time, the expiry, a nonce, the id of the key, and the signature.

@@ -31,13 +31,19 @@ type Recorder struct {
 	File string                             // to which checkpoints are appended, outside the store; empty = none
 	// Store says what the log of runs is known to hold, a line for each partition: checkpoints cover it, so that whoever has one can
 	// find that the log went back. Nil = nothing.
-	Store  func(context.Context) ([]string, error)
-	Logger *slog.Logger // logs sweeps that failed; they are repeated
+	Store func(context.Context) ([]string, error)
+	// Fork says whether somebody has found that the trail is another one than what was signed and nobody has accepted that, and
+	// when that was accepted last; Forked reports that it is, of a checkpoint that was signed at a time. Nil = nobody is told.
+	Fork   func() (open bool, accepted time.Time)
+	Forked func(ctx context.Context, fault string, signed time.Time) error
+	Keys   func(context.Context) ([]ed25519.PublicKey, error) // that other dispatchers sign with; nil = their checkpoints are not kept
+	Logger *slog.Logger                                       // logs sweeps that failed; they are repeated
 
 	mu     sync.Mutex // one sweep at a time
 	bucket *bus.Bucket
 	signs  checkpoints
-	kept   int64 // how many records the checkpoints in File cover; unknown before the first sweep
+	kept   int64     // how many records the checkpoints in File cover; unknown before the first sweep
+	doubt  time.Time // when the checkpoint was signed that did not fit the last time; all is read once more, because a replica may have been behind
 	wake   chan struct{}
 	looked map[string]uint64 // by cursor: up to which sequence everything is recorded
 	conn   time.Time         // when the connection was made over which that was found
@@ -73,11 +79,19 @@ func (r *Recorder) Run(ctx context.Context) error {
 	for p := range r.Bus.Partitions() {
 		go r.follow(ctx, p)
 	}
-	for {
+	for was := false; ; {
 		mine, err := lease.Renew(ctx)
-		if err == nil && mine {
+		switch {
+		case err != nil:
+		case mine && !was: // somebody else may have kept the trail until now
+			r.signs.anew()
+			fallthrough
+		case mine:
 			err = r.Sweep(ctx)
+		default:
+			err = r.Watch(ctx)
 		}
+		was = mine
 		if err != nil && ctx.Err() == nil {
 			r.Logger.Warn("cannot record decisions in the audit trail; trying again, nothing is lost", "error", err)
 		}
@@ -161,6 +175,9 @@ func (r *Recorder) Sweep(ctx context.Context) error {
 	}
 	kept, err := r.covered()
 	if err != nil {
+		return err
+	}
+	if fits, err := r.fits(ctx); err != nil || !fits {
 		return err
 	}
 	text, err := r.signs.make(ctx, key, r.Bus.Now(), kept, r.Store)

@@ -52,6 +52,7 @@ type Report struct {
 	Covered     int64     `json:"covered"`       // records that the largest of them covers
 	Last        time.Time `json:"last,omitzero"` // of the newest record; zero if there is none
 	Faults      []string  `json:"faults"`        // empty: nothing was changed
+	Strays      []string  `json:"strays"`        // messages on the trail's subjects that are none of it; they are left out
 }
 
 // OK reports whether the check found no fault.
@@ -67,19 +68,36 @@ const maxFaults = 20
 // Verify checks a trail: that every record follows the one before, and that all checkpoints, those of the trail and
 // those kept elsewhere, are signed by one of the keys and agree with the records.
 func Verify(t Trail, elsewhere []string, keys []ed25519.PublicKey) Report {
-	r := Report{Records: int64(len(t.Records)), Faults: []string{}}
-	hashes := chain(&r, t.Records)
+	records, strays := ordered(t.Records)
+	r := Report{Records: int64(len(records)), Faults: []string{}, Strays: []string{}}
+	for _, i := range strays {
+		r.Strays = append(r.Strays, fmt.Sprintf("message %d of the trail is no record of it", i))
+	}
+	hashes := chain(&r, records)
 	if hashes == nil {
 		return r
 	}
 	known := verifiers(keys)
 	for i, text := range t.Checkpoints {
-		checkpoint(&r, t.Origin, hashes, fmt.Sprintf("checkpoint %d of the trail", i), text, known)
+		name := fmt.Sprintf("checkpoint %d of the trail", i)
+		if isNote(text, known) {
+			checkpoint(&r, t.Origin, hashes, name, text, known)
+		} else {
+			r.Strays = append(r.Strays, name+" is none")
+		}
 	}
 	for i, text := range elsewhere {
 		checkpoint(&r, t.Origin, hashes, fmt.Sprintf("checkpoint %d kept elsewhere", i), text, known)
 	}
 	return r
+}
+
+// isNote reports whether a text has the form of a signed note, whoever has signed it.
+func isNote(text string, known note.Verifiers) bool {
+	_, err := note.Open([]byte(text), known)
+	var unverified *note.UnverifiedNoteError
+	var invalid *note.InvalidSignatureError
+	return err == nil || errors.As(err, &unverified) || errors.As(err, &invalid)
 }
 
 // chain checks the records in order, and makes their tree.

@@ -36,6 +36,7 @@ type Bus struct {
 	published  published
 	proofs     proofs
 	writings   writings
+	leaveAfter time.Duration         // without a confirmed write
 	clock      atomic.Pointer[Clock] // the server's time
 	doubt      chan struct{}         // has a value if that may be wrong
 	following  sync.Once             // is it kept right
@@ -67,7 +68,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		o.Prefix = wire.Default.Prefix
 	}
 	o.Patience = max(o.Patience, o.Timeout)
-	b := &Bus{patience: o.Patience, names: wire.Names{Prefix: o.Prefix}, timeout: o.Timeout, logger: o.Logger, publishers: map[string]*publisher{}, moved: make(chan struct{}, 1), foreign: o.Conn != nil, left: make(chan struct{}), doubt: make(chan struct{}, 1)}
+	b := &Bus{patience: o.Patience, leaveAfter: leaveAfter, names: wire.Names{Prefix: o.Prefix}, timeout: o.Timeout, logger: o.Logger, publishers: map[string]*publisher{}, moved: make(chan struct{}, 1), foreign: o.Conn != nil, left: make(chan struct{}), doubt: make(chan struct{}, 1)}
 	b.clock.Store(&Clock{})
 	d := o.dial(ctx, b)
 	if d.err != nil {

@@ -29,7 +29,16 @@ type Worker struct {
 	InHand      int       `json:"in_hand"`     // messages in hand, with those that wait for a slot
 	Draining    bool      `json:"draining"`    // it finishes what it has in hand, and accepts no more
 
+	Pinned  []string     `json:"pinned,omitempty"`  // ids of the keys by which it executes what people have approved; absent: an older program, or one that was given them
+	Foreign []ForeignKey `json:"foreign,omitempty"` // keys that are published and that it refuses
+
 	Faults *Faults `json:"faults,omitempty"` // faults on purpose that it injects; absent: none, whatever is asked for
+}
+
+// ForeignKey is a published key for which no key vouches that a worker has pinned.
+type ForeignKey struct {
+	ID   string `json:"id"`             // made from the key
+	Host string `json:"host,omitempty"` // of whoever has published it, as that says
 }
 
 // Faults is what a worker reports that injects faults on purpose.

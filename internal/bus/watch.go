@@ -33,6 +33,12 @@ func (k *Bucket) Watch(ctx context.Context, on func(Item), ready func()) error {
 	return w.run(ctx)
 }
 
+// WatchUnder is [Bucket.Watch] for keys that begin with a prefix, which ends with a dot.
+func (k *Bucket) WatchUnder(ctx context.Context, prefix string, on func(Item), ready func()) error {
+	w := watch{Bucket: k, prefix: prefix, on: on, ready: ready}
+	return w.run(ctx)
+}
+
 // WatchNew is [Bucket.Watch] for changes from now on.
 func (k *Bucket) WatchNew(ctx context.Context, on func(Item)) error {
 	w := watch{Bucket: k, on: on, newest: true}

@@ -33,8 +33,41 @@ type written struct {
 
 // writings are the writes to all streams.
 type writings struct {
-	mu sync.Mutex
-	of map[string]*written
+	mu   sync.Mutex
+	of   map[string]*written
+	left time.Time // [Bus.ConnectedAt] of the connection that was given up last, because nothing was confirmed over it
+}
+
+// leaveAfter is how long nothing may be confirmed over a connection that carries pings. A cluster elects its leaders within that.
+const leaveAfter = 10 * time.Second
+
+// useless reports, once for each connection, that writes over it are not confirmed any more, whatever the stream.
+func (w *writings) useless(conn time.Time, after time.Duration) bool {
+	old := time.Now().Add(-after)
+	if conn.After(old) || !conn.After(w.left) {
+		return false
+	}
+	failing := false
+	for _, s := range w.of {
+		if s.conn.Equal(conn) {
+			if s.Good.After(old) || s.Full {
+				return false
+			}
+			failing = failing || !s.Since.IsZero() && s.Since.Before(old)
+		}
+	}
+	if failing {
+		w.left = conn
+	}
+	return failing
+}
+
+// leaveServer tries another server of the cluster. One that is cut off from the others keeps its connections and answers their pings.
+func (b *Bus) leaveServer() {
+	b.logger.Warn("the server confirms no writes; connecting to another one", "server", b.URL(), "for", leaveAfter)
+	if err := b.nc.ForceReconnect(); err != nil {
+		b.logger.Debug("cannot connect anew", "error", err)
+	}
 }
 
 func (w *writings) stream(name string, conn time.Time) *written {
@@ -67,10 +100,13 @@ func (b *Bus) wrote(stream string, sent, conn time.Time, err error) {
 	case err == nil:
 		s.Good, s.Since = time.Now(), time.Time{}
 	case sent.After(s.Good):
-		if s.Since.IsZero() {
+		if s.Since.IsZero() || time.Since(s.last) > staleAfter {
 			s.Since = sent
 		}
 		s.Full, s.last = full, time.Now()
+		if !b.foreign && len(b.nc.Servers()) > 1 && b.writings.useless(conn, b.leaveAfter) {
+			go b.leaveServer()
+		}
 	}
 }
 

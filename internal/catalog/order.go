@@ -25,6 +25,8 @@ type Order struct {
 	At     Place                      // where Whole stands in what the caller sent
 	Input  map[string]json.RawMessage // over the plan's defaults
 	Labels map[string]string          // over the plan's own
+	Begin  string                     // when the run begins, as a time; empty = see In
+	In     string                     // without Begin: in how long; empty = at once
 	Strict bool                       // refuse a plan for warnings of `dispatcher prove` too
 }
 
@@ -60,6 +62,11 @@ type InvalidInput []Mistake
 
 func (e InvalidInput) Error() string { return counted("the input has", e) }
 
+// InvalidStart is what is wrong with when a run is to begin.
+type InvalidStart plan.StartError
+
+func (e InvalidStart) Error() string { return e.Text }
+
 func counted(what string, list []Mistake) string {
 	if len(list) == 1 {
 		return what + " a mistake: " + list[0].Message
@@ -82,7 +89,7 @@ func (e *Unknown) Error() string {
 }
 
 // Prepare makes of an order what a run begins with; who submits it is left to fill in. The errors are [*Unknown],
-// [InvalidPlan], [Findings] and [InvalidInput].
+// [InvalidPlan], [Findings], [InvalidInput] and [InvalidStart].
 func (c *Catalog) Prepare(o Order) (steps.Submitted, error) {
 	now := c.now.Load()
 	o.Strict = o.Strict || c.Strict
@@ -102,12 +109,16 @@ func (c *Catalog) Prepare(o Order) (steps.Submitted, error) {
 	if err != nil {
 		return steps.Submitted{}, inputMistakes(err)
 	}
+	at, in, err := plan.ParseStart(o.Begin, o.In)
+	if start, ok := errors.AsType[*plan.StartError](err); ok {
+		return steps.Submitted{}, InvalidStart(*start)
+	}
 	labels := maps.Clone(doc.Definition.Plan.Labels)
 	if labels == nil {
 		labels = map[string]string{}
 	}
 	maps.Copy(labels, o.Labels)
-	return steps.Submitted{Document: doc.JSON, Input: input, Labels: labels, ToolsFile: now.file}, nil
+	return steps.Submitted{Document: doc.JSON, Input: input, Labels: labels, ToolsFile: now.file, At: at, In: in}, nil
 }
 
 func (c *content) plan(o Order) (*plan.Document, error) {

@@ -23,6 +23,8 @@ import (
 
 var clusterRuns = flag.Int("chaos.cluster", 100, "runs of each load on the cluster; the figures in docs/performance.md are of 1000")
 
+var clusterPairs = flag.Int("chaos.pairs", 0, "how often one server and three are compared; the figures in docs/performance.md are of 3")
+
 const clusterTools = `
 tools:
   step: {effects: idempotent, rungs: [{name: primary, static: {output: true}}]}
@@ -34,21 +36,8 @@ func TestACluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
-	c := &cluster{t: t, dir: t.TempDir(), bin: build(t, "")}
-	c.nodes()
-	if err := os.WriteFile(filepath.Join(c.dir, "tools.yaml"), []byte(clusterTools), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c.dispatcher(0)
-	c.worker(0)
-	c.worker(1)
-	client, err := belay.Open(t.Context(), belay.Options{NATS: belay.NATS{Server: c.urls, Timeout: 20 * time.Second}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	c.client = client
-	c.load(64)
+	c := &cluster{t: t, dir: t.TempDir(), bin: build(t, ""), size: 3}
+	c.begin()
 	var few, many []float64
 	for range 3 {
 		few = append(few, c.load(*clusterRuns))
@@ -95,15 +84,66 @@ func TestACluster(t *testing.T) {
 	t.Logf("without the server that led the log, to which the client was connected, 256 runs have ended after %v", took)
 }
 
-// cluster is three servers in this process, and dispatchers and workers as processes.
+// TestWhatAClusterCosts compares one server, and three with three replicas, under the same load by turns: all of it on the same cores, so
+// it shows what more there is to do, and not how it scales.
+func TestWhatAClusterCosts(t *testing.T) {
+	if *clusterPairs == 0 {
+		t.Skip("-chaos.pairs 3 measures")
+	}
+	bin := build(t, "")
+	one := &cluster{t: t, dir: t.TempDir(), bin: bin, size: 1, always: true}
+	three := &cluster{t: t, dir: t.TempDir(), bin: bin, size: 3, always: true}
+	took := map[*cluster][]float64{}
+	alone := map[*cluster][]float64{} // ms of a run, one after the other
+	one.begin()
+	three.begin()
+	for range *clusterPairs {
+		for _, c := range []*cluster{one, three} {
+			took[c] = append(took[c], c.load(*clusterRuns))
+			for range 20 {
+				began := time.Now()
+				c.load(1)
+				alone[c] = append(alone[c], float64(time.Since(began).Microseconds())/1000)
+			}
+		}
+	}
+	for _, c := range []*cluster{one, three} {
+		slices.Sort(took[c])
+		slices.Sort(alone[c])
+		t.Logf("%d servers: %.0f steps/s in the middle of %.0f; a run of five steps alone took %.1f ms in the middle", c.size, took[c][len(took[c])/2], took[c], alone[c][len(alone[c])/2])
+	}
+}
+
+// cluster is servers in this process, and dispatchers and workers as processes.
 type cluster struct {
 	t       *testing.T
 	dir     string
 	bin     string
+	size    int  // how many servers
+	always  bool // they sync before they confirm
 	urls    string
 	servers map[string]*server.Server
 	client  *belay.Client
 	slowest [wire.DefaultPartitions]time.Duration // run of the last load, by partition
+}
+
+// begin starts the servers, a dispatcher and two workers, and lets them work a little.
+func (c *cluster) begin() {
+	c.t.Helper()
+	c.nodes()
+	if err := os.WriteFile(filepath.Join(c.dir, "tools.yaml"), []byte(clusterTools), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	c.dispatcher(0)
+	c.worker(0)
+	c.worker(1)
+	client, err := belay.Open(c.t.Context(), belay.Options{NATS: belay.NATS{Server: c.urls, Timeout: 20 * time.Second}})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(client.Close)
+	c.client = client
+	c.load(64)
 }
 
 // connectTo gives the cluster a client that is connected to this server now.
@@ -126,17 +166,19 @@ func (c *cluster) nodes() {
 	c.t.Helper()
 	c.servers = map[string]*server.Server{}
 	var routes []*url.URL
-	for range 3 {
+	for range c.size {
 		routes = append(routes, &url.URL{Scheme: "nats", Host: freeport.Address(c.t)})
 	}
 	var all []string
 	for i, r := range routes {
 		client := freeport.Address(c.t)
 		o := &server.Options{
-			ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", NoSigs: true, NoLog: true, JetStream: true, StoreDir: filepath.Join(c.dir, fmt.Sprint("n", i)),
-			Cluster: server.ClusterOpts{Name: "belay", Host: "127.0.0.1"}, Routes: routes,
+			ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", NoSigs: true, NoLog: true, JetStream: true, StoreDir: filepath.Join(c.dir, fmt.Sprint("n", i)), SyncAlways: c.always,
 		}
-		fmt.Sscan(r.Port(), &o.Cluster.Port)
+		if c.size > 1 {
+			o.Cluster, o.Routes = server.ClusterOpts{Name: "belay", Host: "127.0.0.1"}, routes
+			fmt.Sscan(r.Port(), &o.Cluster.Port)
+		}
 		fmt.Sscan(client[strings.LastIndexByte(client, ':')+1:], &o.Port)
 		s, err := server.NewServer(o)
 		if err != nil {
@@ -159,7 +201,7 @@ func (c *cluster) nodes() {
 func (c *cluster) dispatcher(n int) {
 	c.t.Helper()
 	dir := filepath.Join(c.dir, fmt.Sprint("d", n))
-	c.start(fmt.Sprint("dispatcher", n), "dispatcher ready", "dispatcher", "serve", "--server", c.urls, "--replicas", "3", "--data-dir", dir)
+	c.start(fmt.Sprint("dispatcher", n), "dispatcher ready", "dispatcher", "serve", "--server", c.urls, "--replicas", fmt.Sprint(c.size), "--data-dir", dir)
 }
 
 func (c *cluster) worker(n int) {

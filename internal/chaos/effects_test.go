@@ -18,6 +18,8 @@ type world struct {
 	*httptest.Server
 	mu      sync.Mutex
 	effects map[string]map[string]int // by path, by key
+	last    time.Time                 // of them all
+	silence time.Duration             // the longest between two of them since quiet was asked
 }
 
 func newWorld(t *testing.T) *world {
@@ -50,7 +52,27 @@ func (w *world) count(path, key string) int {
 		w.effects[path] = map[string]int{}
 	}
 	w.effects[path][key]++
+	w.hear()
 	return w.effects[path][key]
+}
+
+// hear notes that something is done now; w.mu is held.
+func (w *world) hear() {
+	now := time.Now()
+	if !w.last.IsZero() {
+		w.silence = max(w.silence, now.Sub(w.last))
+	}
+	w.last = now
+}
+
+// quiet is the longest time in which nothing was done, since it was last asked.
+func (w *world) quiet() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hear()
+	longest := w.silence
+	w.silence = 0
+	return longest
 }
 
 // done says how often something was done under a key.

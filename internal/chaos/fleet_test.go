@@ -38,6 +38,8 @@ type fleet struct {
 	listen     string                // of the server's process, for its health; empty = nothing
 	prepare    func()                // called when the folder is there; may be nil
 
+	argsOf func(member) []string // the program and its arguments; nil = those of args
+
 	crash func(member) []string // more of the environment of a process that starts; may be nil
 
 	onEnd func(member) // called when a process has ended, before it is started again; may be nil
@@ -47,6 +49,8 @@ type member struct {
 	role string
 	n    int
 }
+
+func (m member) String() string { return fmt.Sprint(m.role, m.n) }
 
 type process struct {
 	*exec.Cmd
@@ -119,8 +123,12 @@ func (f *fleet) start(m member) {
 	if f.down {
 		return
 	}
-	args := f.args(m)
-	out, err := os.OpenFile(filepath.Join(f.dir, fmt.Sprint(m.role, m.n, ".log")), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	argsOf := f.args
+	if f.argsOf != nil {
+		argsOf = f.argsOf
+	}
+	args := argsOf(m)
+	out, err := os.OpenFile(f.log(m), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		f.t.Error(err)
 		return
@@ -153,6 +161,9 @@ func (f *fleet) start(m member) {
 		f.start(m)
 	}()
 }
+
+// log is the file of what a process says, of all that was started for it.
+func (f *fleet) log(m member) string { return filepath.Join(f.dir, m.String()+".log") }
 
 // kill ends a process without a word; it is started again at once.
 func (f *fleet) kill(m member) {

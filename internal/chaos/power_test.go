@@ -6,16 +6,15 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/google/uuid"
 
@@ -34,9 +33,8 @@ const perCut = 40 // runs that are submitted before the power fails
 // and workers are on other machines.
 type powered struct {
 	*load
-	store string
-	image string
-	boot  string // file that says which start of the machine this is, as /proc does
+	*volume
+	boot string // file that says which start of the machine this is, as /proc does
 }
 
 // newStart is another start of the machine.
@@ -58,49 +56,13 @@ func newPowered(t *testing.T, durability string) *powered {
 		if err := p.newStart(); err != nil {
 			t.Fatal(err)
 		}
-		p.store, p.image = filepath.Join(f.dir, "store"), filepath.Join(f.dir, "store.img")
-		if err := errors.Join(os.Mkdir(p.store, 0o700), os.WriteFile(p.image, nil, 0o600), os.Truncate(p.image, 256<<20)); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := exec.Command("mkfs.ext4", "-q", "-F", p.image).CombinedOutput(); err != nil {
-			t.Skipf("needs mkfs.ext4: %v %s", err, out)
-		}
-		if err := p.mount(); err != nil {
-			t.Skipf("needs the right to mount a file system (in a container --cap-add SYS_ADMIN and loop devices): %v", err)
-		}
-		t.Cleanup(func() { _ = syscall.Unmount(p.store, syscall.MNT_DETACH) })
+		p.volume = newVolume(t, filepath.Join(f.dir, "store"))
 	}
 	f.begin(t, w.diskTools())
 	c := f.client(w)
 	c.doc = diskDocument(t, f)
 	p.load = &load{client: c}
 	return p
-}
-
-func (p *powered) mount() error {
-	out, err := exec.Command("mount", "-o", "loop", p.image, p.store).CombinedOutput()
-	if err != nil {
-		return errors.New(strings.TrimSpace(string(out)))
-	}
-	return nil
-}
-
-// off takes the power from the file system: nothing that is written from now on, and nothing that was not synced, reaches the disk.
-func (p *powered) off() error {
-	const (
-		shutdown   = 0x8004587d // EXT4_IOC_SHUTDOWN
-		noLogFlush = uint32(2)
-	)
-	dir, err := os.Open(p.store)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	how := noLogFlush
-	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, dir.Fd(), shutdown, uintptr(unsafe.Pointer(&how))); errno != 0 {
-		return errno
-	}
-	return nil
 }
 
 // cut lets the power fail while runs are submitted and executed, and gives it back. It counts the entries of the log that are gone.
@@ -115,7 +77,7 @@ func (p *powered) cut(t *testing.T) (lost int) {
 	p.fleet.mu.Lock()
 	p.fleet.onEnd = func(m member) {
 		if m.role == "server" {
-			if err := errors.Join(syscall.Unmount(p.store, 0), p.mount(), p.newStart()); err != nil {
+			if err := errors.Join(p.again(), p.newStart()); err != nil {
 				t.Error(err)
 			}
 		}
@@ -150,7 +112,7 @@ func TestPowerFails(t *testing.T) {
 	t.Logf("%d power failures: %d entries lost that could be read; %d runs accepted, %d not, %d lost; %d charges, %d doubled; %d answers by people",
 		n, lost, len(p.accepted), p.refused, len(missing), charges, len(twice), p.answered)
 	if len(missing) > 0 || len(twice) > 0 || charges < 2*len(p.accepted) {
-		t.Errorf("lost: %v; charged twice: %v", missing, twice)
+		t.Errorf("lost: %v; charged twice: %v\n%s", missing, twice, p.logsOf(t, append(missing, twice...)))
 	}
 }
 
@@ -176,11 +138,25 @@ func TestPowerFailsUnsynced(t *testing.T) {
 	t.Logf("%d power failures without syncs: at least %d entries and %d of %d runs lost; %d charges, %d doubled; %d answers by people",
 		*unsyncedCuts, lost, runs, len(p.accepted)+runs, charges, len(twice), p.answered)
 	if len(stuck) > 0 || len(twice) > 0 {
-		t.Errorf("do not end: %v; charged twice: %v", stuck, twice)
+		t.Errorf("do not end: %v; charged twice: %v\n%s", stuck, twice, p.logsOf(t, append(stuck, twice...)))
 	}
 	if lost == 0 && *unsyncedCuts > 5 {
 		t.Error("nothing was lost: the test shows nothing")
 	}
+}
+
+// logsOf is the logs of the first runs that are named, by their ids or by a key of theirs.
+func (p *powered) logsOf(t *testing.T, names []string) string {
+	t.Helper()
+	var text strings.Builder
+	for _, name := range names[:min(len(names), 5)] {
+		id, _, _ := strings.Cut(name, "/")
+		fmt.Fprintf(&text, "== %s\n", id)
+		if err := p.runs.Export(context.WithoutCancel(t.Context()), id, &text); err != nil {
+			fmt.Fprintln(&text, err)
+		}
+	}
+	return text.String()
 }
 
 // end is the last sequence of the log.

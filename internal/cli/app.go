@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,6 +21,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/observe"
+	"belay/internal/outbound"
 )
 
 // Version is what `version` prints; releases set it when they link.
@@ -51,9 +56,26 @@ type App struct {
 	output     string // text or json
 	logForm    string // text or json; empty = text on a terminal
 	color      string // auto, always or never
+	private    string // written, never or always
+	proxy      string // none or environment
 	configFile string
 	given      map[string]string      // flags on the command line
 	hangup     atomic.Pointer[func()] // what SIGHUP does in place of stopping; nil = it stops
+}
+
+// Outbound says where connections may go on behalf of tools.
+func (a *App) Outbound() outbound.Policy {
+	return outbound.Policy{Private: outbound.Private(a.private), Proxy: a.proxy == "environment"}
+}
+
+// WarnProxy says that the environment names a proxy which nothing goes through.
+func (a *App) WarnProxy(logger *slog.Logger) {
+	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"} {
+		if a.Getenv(name) != "" && a.proxy != "environment" {
+			logger.Warn("tools, models and channels are not called through the proxy of the environment; --proxy environment does", "variable", name)
+			return
+		}
+	}
 }
 
 // Execute runs a program's command line and returns its exit code. The root command's name is the program's.
@@ -181,6 +203,13 @@ func (a *App) StateDir() (string, error) {
 		return "", Usage("no home directory to keep state in; set --data-dir or XDG_STATE_HOME: %w", err)
 	}
 	return filepath.Join(home, ".local", "state", "belay"), nil
+}
+
+// PinFile is the file in a state directory in which a worker keeps the keys that it trusts of an installation. It depends only on
+// what the worker was told, so that nobody else can have it begin anew; server is empty for the one of the state directory.
+func PinFile(dir, server, context, prefix string) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{WithoutUsers(server), context}, " ")))
+	return filepath.Join(dir, "pinned", cmp.Or(prefix, "belay")+"-"+hex.EncodeToString(sum[:4])+".keys")
 }
 
 // Terminal reports whether w is a terminal, so that people read it.

@@ -100,7 +100,7 @@ func (a *App) codeOf(err error) (code int, word string) {
 	}
 	switch {
 	case errors.As(err, &problems), errors.Is(err, runlog.ErrTooLarge), errors.Is(err, bus.ErrTooLarge), errors.Is(err, runlog.ErrBadID),
-		errors.Is(err, runlog.ErrInvalid):
+		errors.Is(err, runlog.ErrInvalid), errors.Is(err, runlog.ErrBadStart):
 		return ExitInvalid, "invalid"
 	case errors.As(err, &drift), errors.Is(err, bus.ErrReplicas), errors.Is(err, bus.ErrLimits):
 		return ExitConfig, "config"

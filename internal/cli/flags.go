@@ -32,6 +32,8 @@ func (a *App) globalFlags(f *pflag.FlagSet) {
 	f.DurationVar(&a.Conn.Timeout, "timeout", 5*time.Second, "how long one request to NATS may take (NATS_TIMEOUT)")
 	f.StringVar(&a.Conn.Domain, "js-domain", "", "JetStream domain")
 	f.StringVar(&a.Conn.InboxPrefix, "inbox-prefix", "", "prefix of NATS inboxes (default _INBOX)")
+	f.Var(OneOf(&a.private, "written", "written", "never", "always"), "private-addresses", "which hosts of tools may be at private addresses (this machine, its network): written: those that a tools file writes out; always: those that a parameter or a redirect chooses, too")
+	f.Var(OneOf(&a.proxy, "none", "none", "environment"), "proxy", "environment: call tools, models and channels through the proxy of HTTP_PROXY, HTTPS_PROXY and NO_PROXY")
 	f.StringVar(&a.Prefix, "prefix", "belay", "prefix of all subjects and streams; installations on one server need different ones")
 }
 
@@ -138,7 +140,7 @@ type WorkerFlags struct {
 	AckWait         time.Duration  // how long a worker may be silent before its messages are redelivered; the same for all workers
 	DrainTimeout    time.Duration  // how long a stop waits for executing attempts
 	Listen          string         // address of metrics and health; empty = none
-	Trust           string         // file of the keys that approvals are checked with; empty = those that dispatchers publish
+	Trust           string         // the keys that approvals are checked with, or a file of them; empty = those that it pins
 	Work            WorkFlags      // where programs poll for remote rungs
 	Faults          FaultFlags     // faults on purpose
 }
@@ -154,7 +156,7 @@ func (f *WorkerFlags) Add(fl *pflag.FlagSet) {
 	fl.DurationVar(&f.AckWait, "ack-wait", 30*time.Second, "how long a worker may be silent before its messages are redelivered; the same for all workers")
 	fl.DurationVar(&f.DrainTimeout, "drain-timeout", 30*time.Second, "how long a stopping worker waits for what it executes")
 	fl.StringVar(&f.Listen, "listen", "", "`address` of metrics and health checks; empty = none")
-	fl.StringVar(&f.Trust, "trust", "", "`file` of the public keys that approvals are checked with, as 'dispatcher keys export' writes it (default: the keys that dispatchers publish)")
+	fl.StringVar(&f.Trust, "trust", "", "`file` of the public keys that approvals are checked with, as 'dispatcher keys export' writes it, or such a line itself (default: the first that dispatchers publish, kept in --data-dir, and those that they vouch for)")
 	f.Work.add(fl)
 	f.Faults.add(fl)
 }

@@ -57,7 +57,7 @@ func (p *partition) broken(r *run, rc *receipt, m *steps.StepMessage, queued boo
 		return false
 	}
 	if s.Units[i].Broken() {
-		p.letPass(r, i, rc)
+		p.unbreak(r, i, rc)
 		return true
 	}
 	if queued {
@@ -84,8 +84,8 @@ func (p *partition) stop(r *run, rc *receipt, i int, h steps.Hold) {
 	p.tellOnce(r, rc, a.Step+"/"+a.Token()+" breaker", steps.Held{Attempt: a, Hold: h})
 }
 
-// letPass lets unit i go on, which a breaker holds back, if it may.
-func (p *partition) letPass(r *run, i int, rc *receipt) {
+// unbreak lets unit i go on, which a breaker holds back, if it may.
+func (p *partition) unbreak(r *run, i int, rc *receipt) {
 	s := r.fold.State
 	if p.Breakers == nil {
 		return
@@ -133,7 +133,7 @@ func (p *partition) breakersChanged() {
 		}
 		rc := &receipt{run: r, sweep: true}
 		if r.fold.State.Limited() > 0 {
-			p.letAllPass(r, rc)
+			p.unbreakAll(r, rc)
 		}
 		if opened {
 			p.takeBack(r, rc)
@@ -141,10 +141,10 @@ func (p *partition) breakersChanged() {
 	}
 }
 
-func (p *partition) letAllPass(r *run, rc *receipt) {
+func (p *partition) unbreakAll(r *run, rc *receipt) {
 	for i := 0; r.live() && i < len(r.fold.State.Units); i++ {
 		if r.fold.State.Units[i].Broken() {
-			p.letPass(r, i, rc)
+			p.unbreak(r, i, rc)
 		}
 	}
 }

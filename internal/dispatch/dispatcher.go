@@ -12,6 +12,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/dlq"
 	"belay/internal/gates"
+	"belay/internal/limits"
 	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/wire"
@@ -42,6 +43,9 @@ type Options struct {
 	// Gates are what people have closed; nil = nobody can close any. It must be running.
 	Gates *gates.Keeper
 
+	// Limits are what all dispatchers share about calls that may not begin yet; nil = all may. It must be running.
+	Limits *limits.Keeper
+
 	// Breakers know which targets are left alone; nil = none ever is. It must be running.
 	Breakers *breaker.Keeper
 
@@ -52,6 +56,7 @@ type Options struct {
 	// Received is called with every entry of the log that is received, some more than once; it must not block. Default none.
 	Received func(partition int, e bus.Entry)
 
+	SayAfter      time.Duration // how long a limit holds an attempt back before that is put on its run's log; default 5 s
 	TimerDelay    time.Duration // how long a run stays open before its timer is made durable; default 30 s
 	SweepEvery    time.Duration // how often every open run is folded anew; default 10 min
 	QueueEvery    time.Duration // how often the step queue is compared with what is wanted; default 30 s
@@ -66,6 +71,7 @@ func (o Options) withDefaults() Options {
 			*d = def
 		}
 	}
+	set(&o.SayAfter, 5*time.Second)
 	set(&o.TimerDelay, 30*time.Second)
 	set(&o.SweepEvery, 10*time.Minute)
 	set(&o.QueueEvery, 30*time.Second)
@@ -141,6 +147,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	if err := streams.look(ctx); err != nil && ctx.Err() == nil {
 		d.Logger.Warn("could not look whether the streams are there; trying again later", "error", err)
 	}
+	d.knowLimits(ctx)
 	var wg sync.WaitGroup
 	for _, p := range d.parts {
 		wg.Go(func() { p.run(ctx, work) })

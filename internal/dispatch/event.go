@@ -120,6 +120,7 @@ func (p *partition) advance(r *run, e event) {
 		p.report(r.fold.State)
 	}
 	r.timer.heard(rec)
+	p.hear(r, rec)
 	p.ensure(r, touched, &receipt{d: e.d, run: r})
 }
 

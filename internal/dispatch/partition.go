@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,12 +17,15 @@ type partition struct {
 	work   context.Context // for what must go on while the dispatcher drains
 	box    *inbox
 
-	runs    map[string]*run
-	waits   map[string]struct{} // runs of which something is held back, see [Guard]
-	gating  gating
-	breaks  breaks
-	putting map[string]*putting // escalations that are being published, by id
-	out     int                 // unanswered publishes and purges of all runs
+	runs   map[string]*run
+	waits  map[string]struct{} // runs of which something is held back, see [Guard]
+	gating gating
+	breaks breaks
+	lines  lines
+	// limitedCalls are the calls that limits hold back, a moment ago.
+	limitedCalls atomic.Pointer[map[Limited]int]
+	putting      map[string]*putting // escalations that are being published, by id
+	out          int                 // unanswered publishes and purges of all runs
 
 	marksSeen uint64 // how far the janitor has looked for removal marks
 
@@ -198,6 +202,8 @@ func (p *partition) forgetAll() {
 	p.gating.complete, p.gating.reported = false, nil
 	p.gating.waiting.Store(0)
 	p.gating.era++
+	p.lines = lines{looking: p.lines.looking}
+	p.limitedCalls.Store(nil)
 }
 
 // release drops everything when another dispatcher gets the partition's events, so that no timer is kept twice.

@@ -29,7 +29,8 @@ type run struct {
 	since   uint64                     // while reading: records from this sequence on are observed
 	onRead  []func()                   // called once it is read, or abandoned
 
-	timer timer
+	passes map[string]pass // by unit: limits that its attempt has waited for
+	timer  timer
 }
 
 // readingState says whether the log of a run is being read.

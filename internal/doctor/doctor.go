@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/outbound"
 )
 
 // State is how a check ended.
@@ -70,10 +71,11 @@ type Options struct {
 	Embedded bool   // the bus is that of an embedded store that nothing else uses now
 	Sync     string // how a server in this process stores: fsync or interval; empty = it is somewhere else
 
-	Serves   []string  // tool/rung that workers should serve; none = those that have steps in the queue
-	File     string    // the tools file that they are of
-	Channels []Channel // by which people are notified
-	Monitors []string  // URLs of the servers' monitoring; none = they are not asked
+	Serves   []string        // tool/rung that workers should serve; none = those that have steps in the queue
+	File     string          // the tools file that they are of
+	Channels []Channel       // by which people are notified
+	Monitors []string        // URLs of the servers' monitoring; none = they are not asked
+	Outbound outbound.Policy // how those are reached
 }
 
 // Channel is a way to reach people.
@@ -91,7 +93,7 @@ func Unfit(where string, err error) Report {
 func Examine(ctx context.Context, o Options) Report {
 	e := &examination{Options: o, rig: o.Bus.Look(ctx)}
 	checks := []func(context.Context) []Finding{
-		e.server, e.durability, e.streams, e.replicas, e.headroom, e.log, e.clock, e.rights, e.keys, e.dispatchers, e.workers, e.versions, e.channels,
+		e.server, e.durability, e.streams, e.replicas, e.headroom, e.log, e.clock, e.rights, e.account, e.keys, e.dispatchers, e.workers, e.versions, e.channels,
 	}
 	all := make([][]Finding, len(checks))
 	var wg sync.WaitGroup

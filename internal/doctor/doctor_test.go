@@ -85,14 +85,14 @@ func TestEverythingIsAsItShouldBe(t *testing.T) {
 	before := stored(t, b)
 	r := doctor.Examine(t.Context(), o)
 	for _, f := range r.Findings {
-		if f.State != doctor.OK && f.Check != "log" && f.Check != "permissions" { // nobody keeps a tally here, and the bus has no address
+		if f.State != doctor.OK && f.Check != "log" && f.Check != "account" { // nobody keeps a tally here, and the bus has no address
 			t.Errorf("%+v", f)
 		}
 	}
 	wants(t, r, "sync", doctor.OK, "d1 syncs")
 	wants(t, r, "clock", doctor.OK, "±")
 	wants(t, r, "versions", doctor.OK, "1.0.0")
-	wants(t, r, "permissions", doctor.Warn, "publish keys that approvals are checked with", "users of their own")
+	wants(t, r, "account", doctor.Warn, "delete streams", "an account of its own")
 	if after := stored(t, b); after != before {
 		t.Errorf("it changed what is stored: %s, and before %s", after, before)
 	}
@@ -173,6 +173,23 @@ func TestEachThingThatIsBrokenIsNamed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
+		"a key that a worker refuses": {"keys", doctor.Fail, []string{"evil", "w2", "keys vouch", "keys revoke"}, func(t *testing.T, b *bus.Bus, _ *doctor.Options) {
+			evil, err := approval.Open(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			k, err := evil.PublishTo(t.Context(), approval.NewPublished(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			gone, err := bus.AnnounceWorker(b, "1.0.0", func() bus.Worker {
+				return bus.Worker{Name: "w2", Serves: []string{"pay/primary"}, Foreign: []bus.ForeignKey{{ID: k.ID, Host: "evil"}}}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(gone)
+		}},
 		"a rung that nobody serves": {"workers", doctor.Warn, []string{"ship/primary", "tools.yaml"}, func(_ *testing.T, _ *bus.Bus, o *doctor.Options) {
 			o.Serves = append(o.Serves, "ship/primary")
 		}},
@@ -242,6 +259,7 @@ func TestWhatAConnectionMayDo(t *testing.T) {
 	if err := connect("all").Setup(t.Context(), bus.SetupOptions{Partitions: 1}); err != nil {
 		t.Fatal(err)
 	}
+	wants(t, doctor.Examine(t.Context(), doctor.Options{Bus: connect("all")}), "account", doctor.Warn, "user all, account $G", "may also delete streams; change streams", "dispatcher permissions")
 	f := finding(t, doctor.Examine(t.Context(), doctor.Options{Bus: connect("worker")}), "permissions")
 	may, not, _ := strings.Cut(f.Seen, "; it may not ")
 	for _, right := range []string{bus.RightRead, bus.RightLog, bus.RightConsume, bus.RightWork} {

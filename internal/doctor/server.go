@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/outbound"
+	"belay/internal/rights"
 )
 
 func (e *examination) server(context.Context) []Finding {
@@ -39,7 +41,7 @@ func (e *examination) durability(ctx context.Context) []Finding {
 	case len(e.Monitors) > 0:
 		var all []Finding
 		for _, url := range e.Monitors {
-			all = append(all, monitored(ctx, url))
+			all = append(all, e.monitored(ctx, url))
 		}
 		return all
 	}
@@ -57,7 +59,7 @@ func (e *examination) durability(ctx context.Context) []Finding {
 }
 
 // monitored is what a server's monitoring says about how it stores.
-func monitored(ctx context.Context, url string) Finding {
+func (e *examination) monitored(ctx context.Context, url string) Finding {
 	var v struct {
 		Name      string `json:"server_name"`
 		JetStream struct {
@@ -67,7 +69,7 @@ func monitored(ctx context.Context, url string) Finding {
 			} `json:"config"`
 		} `json:"jetstream"`
 	}
-	err := get(ctx, strings.TrimSuffix(url, "/")+"/varz", &v)
+	err := e.get(ctx, strings.TrimSuffix(url, "/")+"/varz", &v)
 	switch c := v.JetStream.Config; {
 	case err != nil:
 		return Finding{"sync", Unknown, fmt.Sprintf("%s: %v", url, err), "--monitor takes the URL of a NATS server's monitoring (http_port), like http://127.0.0.1:8222"}
@@ -80,14 +82,16 @@ func monitored(ctx context.Context, url string) Finding {
 	}
 }
 
-func get(ctx context.Context, url string, into any) error {
+func (e *examination) get(ctx context.Context, url string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	t := e.Outbound.Own().Transport(outbound.Written, 5*time.Second)
+	t.DisableKeepAlives = true
+	res, err := (&http.Client{Transport: t}).Do(req)
 	if err != nil {
 		return err
 	}
@@ -151,8 +155,31 @@ func (e *examination) rights(ctx context.Context) []Finding {
 	switch {
 	case !all[bus.RightRead] || !all[bus.RightConsume]:
 		return one(check, Warn, seen, "who cannot read the log cannot look at runs; is this the right user?")
-	case len(not) == 0 && !e.Embedded && !e.Bus.OnThisMachine() && len(unknown) == 0:
-		return one(check, Warn, seen, "whoever connects like this can approve anything and delete the log: give dispatchers, workers and submitters users of their own with the permissions that they need")
 	}
 	return one(check, OK, seen, "")
+}
+
+// account says whether this connection may do what nobody but the provisioner should.
+func (e *examination) account(context.Context) []Finding {
+	const check = "account"
+	if e.Embedded || e.Bus.Embedded() {
+		return nil // it asks nobody who they are
+	}
+	u := e.Bus.User()
+	who := fmt.Sprintf("user %s, account %s", orUnnamed(u.Name), orUnnamed(u.Account))
+	if !u.Known {
+		return one(check, Unknown, "the server does not say what it lets this connection do", "allow it to publish to $SYS.REQ.USER.INFO")
+	}
+	if may := rights.Wide(e.Bus, rights.Dispatcher); len(may) > 0 {
+		return one(check, Warn, fmt.Sprintf("whoever connects like this (%s) may also %s", who, strings.Join(may, "; ")),
+			"right for the provisioner only: give each kind of program an account of its own (`dispatcher permissions`; `dispatcher docs permissions`)")
+	}
+	return one(check, OK, who+": no more than a dispatcher's work", "")
+}
+
+func orUnnamed(name string) string {
+	if name == "" {
+		return "(no name)"
+	}
+	return name
 }

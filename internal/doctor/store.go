@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"belay/internal/approval"
 	"belay/internal/bus"
 	"belay/internal/tally"
+	"belay/internal/text"
 )
 
 // setUp is what makes the streams.
@@ -181,6 +183,23 @@ func (e *examination) log(ctx context.Context) []Finding {
 	return one(check, OK, "nothing is missing or changed, as far as was looked", "")
 }
 
+// foreign are the keys that count and that workers refuse, because no key vouches for them that they have pinned.
+func (e *examination) foreign(ctx context.Context, count []approval.PublicKey) (all []Finding) {
+	by, host := map[string][]string{}, map[string]string{}
+	for _, w := range e.meet(ctx).workers {
+		for _, k := range w.Foreign {
+			if slices.ContainsFunc(count, func(c approval.PublicKey) bool { return c.ID == k.ID }) { // else it was revoked meanwhile
+				by[k.ID], host[k.ID] = append(by[k.ID], w.Name), k.Host
+			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(by)) {
+		all = append(all, Finding{"keys", Fail, fmt.Sprintf("workers refuse what key %s signs, published by %q: no key vouches for it that they have pinned (%s)", id, text.Line(host[id]), strings.Join(by[id], ", ")),
+			"if a dispatcher of yours signs with it: `dispatcher keys vouch " + id + "` where one that they trust has its state directory; if not: `dispatcher keys revoke " + id + "`, and look at who may write to the bucket of keys"})
+	}
+	return all
+}
+
 // oldKey is how old a key may become before it is said.
 const oldKey = 365 * 24 * time.Hour
 
@@ -204,6 +223,9 @@ func (e *examination) keys(ctx context.Context) []Finding {
 	revoked -= len(all)
 	if len(all) == 0 {
 		return one(check, Warn, fmt.Sprintf("no signing key counts (%d are revoked): workers refuse every approval", revoked), "start `dispatcher serve`, which publishes its key, or `dispatcher keys rotate`")
+	}
+	if foreign := e.foreign(ctx, all); len(foreign) > 0 {
+		return foreign
 	}
 	oldest := slices.MinFunc(all, func(a, b approval.PublicKey) int { return a.Made.Compare(b.Made) })
 	seen := fmt.Sprintf("%s counts, the oldest since %s", count(len(all), "signing key", "signing keys"), oldest.Made.Local().Format("2006-01-02"))

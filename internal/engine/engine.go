@@ -5,6 +5,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,7 @@ import (
 	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/ladder"
+	"belay/internal/limits"
 	"belay/internal/people"
 	"belay/internal/plan"
 	"belay/internal/runindex"
@@ -88,7 +90,8 @@ type WorkerOptions struct {
 	worker.Options // its Bus and Tools are filled in
 	Tools          *plan.Tools
 	Box            ladder.Options // its Bus is filled in
-	Trust          string         // file of the public keys that approvals are checked with; empty = those that dispatchers publish
+	Trust          string         // the public keys that approvals are checked with, or a file of them; empty = those that it pins
+	Pins           string         // file of the keys that it pins; empty = beside the signing key of this process, and without one none are pinned
 }
 
 // Engine is what was started.
@@ -108,6 +111,8 @@ type Engine struct {
 	Tally *tally.Keeper
 	// Gates knows which gates are closed; nil where another process dispatches.
 	Gates *gates.Keeper
+	// Limits knows which targets have asked to wait; nil likewise.
+	Limits *limits.Keeper
 	// Breakers knows which targets are left alone; nil where another process dispatches.
 	Breakers *breaker.Keeper
 	// Index knows which runs are kept; nil where another process has it.
@@ -118,6 +123,8 @@ type Engine struct {
 	Missing []ladder.Key
 
 	behindGates func() int // attempts that gates hold back; nil where another process dispatches
+
+	limitedCalls func() map[dispatch.Limited]int // calls that limits hold back; nil likewise
 
 	signer *approval.Signer     // nil where another process has the desk
 	moves  *dispatch.Dispatcher // nil where another process dispatches
@@ -235,9 +242,11 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 		return err
 	}
 	e.signer = signer
-	if _, err := signer.PublishTo(ctx, approval.NewPublished(e.Bus)); err != nil {
+	k, err := signer.PublishTo(ctx, approval.NewPublished(e.Bus))
+	if err != nil {
 		return err
 	}
+	e.logger.Info("signs approvals", "key", k.ID)
 	claims := handoff.NewClaims(e.Bus)
 	if err := claims.Prepare(ctx); err != nil {
 		return err
@@ -248,9 +257,8 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	e.Redrives = handoff.NewRedrives(e.Bus, e.Desk)
 	e.part(e.Redrives.Run)
 	e.People = e.Desk
-	e.startAudit(signer, o.Checkpoints)
 	e.Tally = tally.New(e.Bus, tally.Options{Dir: o.Tally, Logger: e.logger, Lossy: lossy})
-	e.Recorder.Store = e.Tally.State
+	e.startAudit(signer, o.Checkpoints)
 	e.Runs.Leaving = func(ctx context.Context, partition int, subject string) error {
 		return tally.Leave(ctx, e.Bus, partition, subject)
 	}
@@ -319,7 +327,18 @@ func (e *Engine) startAudit(signer *approval.Signer, file string) {
 	}
 	e.Recorder = audit.NewRecorder(e.Bus, e.Runs, trail)
 	e.Recorder.Key, e.Recorder.File, e.Recorder.Logger = signer.Key, file, e.logger
+	e.Recorder.Store, e.Recorder.Fork, e.Recorder.Forked = e.Tally.State, e.Tally.Fork, e.Tally.Forked
+	e.Recorder.Keys = e.signers
 	e.part(e.Recorder.Run)
+}
+
+// signers are the keys of all dispatchers.
+func (e *Engine) signers(ctx context.Context) (keys []ed25519.PublicKey, err error) {
+	list, err := approval.NewPublished(e.Bus).List(ctx)
+	for _, k := range list {
+		keys = append(keys, k.Key)
+	}
+	return keys, err
 }
 
 func actRecord(who people.Actor, a people.Act, d handoff.Done) audit.Record {
@@ -346,9 +365,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 		o.Received, o.Guard, o.Remade = e.Tally.Note, e.Tally, e.remade
 	}
 	e.Gates = e.startGates()
-	o.Gates = e.Gates
-	e.Breakers = breaker.NewKeeper(e.Bus, uuid.NewString(), e.logger)
-	o.Breakers = e.Breakers
+	o.Gates, o.Limits, o.Breakers = e.Gates, e.startLimits(), e.startBreakers()
 	if e.Recorder != nil {
 		o.Observer = actsHeard{o.Observer, e.Recorder.Nudge}
 	}
@@ -356,11 +373,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 		o.Logger = e.logger
 	}
 	d := dispatch.New(o)
-	e.part(func(ctx context.Context) error {
-		e.Breakers.Run(ctx)
-		return nil
-	})
-	e.behindGates = d.BehindGates
+	e.behindGates, e.limitedCalls = d.BehindGates, d.LimitedCalls
 	e.moves = d
 	e.part(func(ctx context.Context) error {
 		defer e.announce(d)()
@@ -390,11 +403,11 @@ func (e *Engine) announce(d *dispatch.Dispatcher) (gone func()) {
 
 func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bool) (err error) {
 	o.Options.Bus, o.Options.Runs = e.Bus, e.Runs
-	if o.Options.Keys, err = approval.Trusted(e.Bus, o.Trust); err != nil {
-		return err
-	}
 	if o.Logger == nil {
 		o.Logger = e.logger
+	}
+	if o.Options.Keys, err = e.trusted(o); err != nil {
+		return err
 	}
 	if o.Injector != nil {
 		o.Injector.GoBy(e.Bus.Now)

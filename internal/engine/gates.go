@@ -7,10 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"belay/internal/audit"
 	"belay/internal/breaker"
+	"belay/internal/dispatch"
 	"belay/internal/gates"
 	"belay/internal/handoff"
+	"belay/internal/limits"
 	"belay/internal/people"
 )
 
@@ -92,7 +96,7 @@ func (e *Engine) recordGate(ctx context.Context, action string, who people.Actor
 
 // gateFor closes or opens a gate for another process.
 func (e *Engine) gateFor(ctx context.Context, letIn handoff.LetIn, r gates.Request) (gates.Gate, error) {
-	who, err := letIn(ctx, r.Token, r.Name)
+	who, err := letIn(ctx, r.Shown, r.Name)
 	if err != nil {
 		return gates.Gate{}, fmt.Errorf("%w: %w", gates.ErrDenied, err)
 	}
@@ -108,6 +112,36 @@ func (e *Engine) BehindGates() int {
 		return 0
 	}
 	return e.behindGates()
+}
+
+// LimitedCalls are the calls that limits hold back, as far as this process dispatches their runs.
+func (e *Engine) LimitedCalls() map[dispatch.Limited]int {
+	if e.limitedCalls == nil {
+		return nil
+	}
+	return e.limitedCalls()
+}
+
+// startLimits shares limits with other dispatchers.
+func (e *Engine) startLimits() *limits.Keeper {
+	k := limits.NewKeeper(e.Bus, e.logger)
+	e.part(func(ctx context.Context) error {
+		k.Run(ctx)
+		return nil
+	})
+	e.Limits = k
+	return k
+}
+
+// startBreakers shares breakers with other dispatchers.
+func (e *Engine) startBreakers() *breaker.Keeper {
+	k := breaker.NewKeeper(e.Bus, uuid.NewString(), e.logger)
+	e.part(func(ctx context.Context) error {
+		k.Run(ctx)
+		return nil
+	})
+	e.Breakers = k
+	return k
 }
 
 // startGates follows the gates for the dispatcher.

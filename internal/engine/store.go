@@ -75,7 +75,7 @@ func (e *Engine) remade(streams []string) {
 
 // acceptFor is AcceptDamage for another process.
 func (e *Engine) acceptFor(ctx context.Context, letIn handoff.LetIn, r tally.Request) ([]tally.Damage, error) {
-	who, err := letIn(ctx, r.Token, r.Name)
+	who, err := letIn(ctx, r.Shown, r.Name)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", tally.ErrDenied, err)
 	}

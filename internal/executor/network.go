@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"belay/internal/outbound"
 	"belay/internal/steps"
 )
 
@@ -21,21 +22,14 @@ const (
 	maxHeaderBytes = 1 << 20
 )
 
-// NewTransport makes the connections of rungs that speak HTTP. HTTP_PROXY, HTTPS_PROXY and NO_PROXY work as usual. It speaks
-// HTTP/1.1: HTTP/2 may send a request a second time by itself, and announces a body with a GET that has none.
-func NewTransport() *http.Transport {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer.DialContext,
-		TLSHandshakeTimeout:    dialTimeout,
-		Protocols:              protocols,
-		MaxIdleConnsPerHost:    idlePerHost,
-		IdleConnTimeout:        idleTimeout,
-		MaxResponseHeaderBytes: maxHeaderBytes,
-	}
+// NewTransport makes the connections of rungs that speak HTTP, to hosts that by has chosen. It speaks HTTP/1.1: HTTP/2 may send a
+// request a second time by itself, and announces a body with a GET that has none.
+func NewTransport(policy outbound.Policy, by outbound.Choice) *http.Transport {
+	t := policy.Transport(by, dialTimeout)
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	t.MaxIdleConnsPerHost, t.IdleConnTimeout, t.MaxResponseHeaderBytes = idlePerHost, idleTimeout, maxHeaderBytes
+	return t
 }
 
 // Unanswered is the fault of a call over the network that has ended without an answer. The network may notice the context's
@@ -44,7 +38,15 @@ func Unanswered(ctx context.Context, err error, acted steps.Acted) steps.Fault {
 	if end, has := ctx.Deadline(); has && errors.Is(err, context.DeadlineExceeded) && time.Until(end) < 50*time.Millisecond {
 		return steps.Fault{Class: steps.Timeout, Acted: acted, Message: "did not end within its timeout"}
 	}
+	if r, refused := errors.AsType[*outbound.Refusal](err); refused {
+		return Denied(r, acted)
+	}
 	return steps.Fault{Class: steps.Connection, Acted: acted, Message: NetworkError(err)}
+}
+
+// Denied is the fault of a call that this worker may not make, or go on with where an answer leads to.
+func Denied(r *outbound.Refusal, acted steps.Acted) steps.Fault {
+	return steps.Fault{Class: steps.PolicyDenied, Acted: acted, Message: r.Error()}
 }
 
 // NetworkError is an error of net/http without its wrapping, which repeats the whole URL.

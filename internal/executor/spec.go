@@ -3,6 +3,8 @@ package executor
 import (
 	"encoding/json"
 	"time"
+
+	"belay/internal/outbound"
 )
 
 // Spec is what one rung of the tools file says about its executor, with its templates compiled. Exactly one field is
@@ -35,6 +37,8 @@ type HTTP struct {
 	Response        string                                    // json (also when empty) or text
 	MaxBytes        int                                       // of the response's body; 0: steps.MaxOutput
 	FollowRedirects bool                                      // otherwise a 3xx is a tool_error
+	ChosenHost      bool                                      // the parameters say something of the host or its port
+	AllowHosts      outbound.Hosts                            // where the parameters and redirects may lead; for redirects none = everywhere
 	Hidden          map[string]string                         // secrets that the tools file itself holds, by what is shown in their place
 }
 

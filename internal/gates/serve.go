@@ -14,12 +14,21 @@ import (
 // Request is what a process asks that is not the one which closes and opens gates.
 type Request struct {
 	V      int    `json:"v"`
-	Token  string `json:"token,omitempty"`  // that shows who asks
+	Token  string `json:"token,omitempty"`  // of whoever asks; sent in clear by programs of an older version only
 	Name   string `json:"name"`             // who they say they are
 	Via    string `json:"via"`              // cli
 	Close  *Gate  `json:"close,omitempty"`  // a gate to close: what it covers, why, and until when
 	Open   string `json:"open,omitempty"`   // id of a gate to open
 	Reason string `json:"reason,omitempty"` // why it is opened
+
+	Shown wire.Shown `json:"-"` // by whoever asks
+}
+
+// shown is r with what was shown beside it.
+func (r Request) shown(s wire.Shown) Request {
+	r.Shown = s
+	r.Shown.Token = r.Token
+	return r
 }
 
 // Answer is what became of it.
@@ -42,12 +51,12 @@ var ErrWrong = errors.New("not a gate")
 
 // Serve answers other processes until ctx ends. Do says who may and does it.
 func Serve(ctx context.Context, b *bus.Bus, do func(context.Context, Request) (Gate, error), ready func()) error {
-	return b.Answer(ctx, b.Names().Gates(), ready, func(ctx context.Context, body []byte) []byte {
+	return b.AnswerShown(ctx, b.Names().Gates(), ready, func(ctx context.Context, asked bus.Asked) []byte {
 		var r Request
 		a := Answer{V: wire.Version}
-		if err := exactjson.Unmarshal(body, &r); err != nil || r.V != wire.Version {
+		if err := exactjson.Unmarshal(asked.Body, &r); err != nil || r.V != wire.Version {
 			a.Error = "the request is of another version of the program"
-		} else if g, err := do(ctx, r); err != nil {
+		} else if g, err := do(ctx, r.shown(asked.Shown)); err != nil {
 			a.Closed = errors.Is(err, ErrClosed)
 			a.Denied, a.None, a.Is, a.Wrong = errors.Is(err, ErrDenied), errors.Is(err, ErrNone), errors.Is(err, ErrOpen), errors.Is(err, ErrWrong)
 			a.Error = err.Error()
@@ -64,12 +73,13 @@ func Serve(ctx context.Context, b *bus.Bus, do func(context.Context, Request) (G
 
 // Ask asks a dispatcher to close or open a gate. [bus.ErrNobody] means that there is none.
 func Ask(ctx context.Context, b *bus.Bus, r Request) (Gate, error) {
-	r.V = wire.Version
+	token := r.Token
+	r.V, r.Token = wire.Version, "" // it is proven, and not sent
 	body, err := json.Marshal(r)
 	if err != nil {
 		return Gate{}, err
 	}
-	back, err := b.Request(ctx, b.Names().Gates(), body)
+	back, err := b.RequestAs(ctx, b.Names().Gates(), body, token)
 	if err != nil {
 		return Gate{}, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"belay/internal/people"
 	"belay/internal/steps"
+	"belay/internal/wire"
 )
 
 // held submits a run of one step that needs approval.
@@ -329,8 +330,8 @@ func TestAnotherProcessActs(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, end := make(chan struct{}), make(chan error, 1)
-	letIn := func(_ context.Context, token, name string) (people.Actor, error) {
-		if token != "secret" {
+	letIn := func(_ context.Context, shown wire.Shown, name string) (people.Actor, error) {
+		if shown.Proof == nil || !shown.Proof.Keyed(wire.TokenHash("secret"), shown.Of) {
 			return people.Actor{}, errors.New("the token is not known")
 		}
 		return people.Trusted(name, ""), nil

@@ -16,13 +16,13 @@ import (
 // ErrNoDesk says that no dispatcher is running that could carry out the act.
 var ErrNoDesk = errors.New("no dispatcher answers: start `dispatcher serve` or `dispatcher dev`")
 
-// LetIn finds out who asks; token is what they showed, name is who they say they are.
-type LetIn func(ctx context.Context, token, name string) (people.Actor, error)
+// LetIn finds out who asks; shown is what they showed, name is who they say they are.
+type LetIn func(ctx context.Context, shown wire.Shown, name string) (people.Actor, error)
 
 // Serve carries out the acts that other processes request over NATS, until ctx ends. Ready is called once they can.
 func Serve(ctx context.Context, b *bus.Bus, k *Desk, letIn LetIn, ready func()) error {
-	return b.Answer(ctx, b.Names().People(), ready, func(ctx context.Context, body []byte) []byte {
-		done, err := k.serve(ctx, body, letIn)
+	return b.AnswerShown(ctx, b.Names().People(), ready, func(ctx context.Context, a bus.Asked) []byte {
+		done, err := k.serve(ctx, a, letIn)
 		out, encodeErr := json.Marshal(reply{V: wire.Version, Done: done, Failure: failureOf(err)})
 		if encodeErr != nil {
 			out = []byte(`{"v":1,"failure":{"code":"internal","message":"the answer cannot be written"}}`)
@@ -31,12 +31,13 @@ func Serve(ctx context.Context, b *bus.Bus, k *Desk, letIn LetIn, ready func()) 
 	})
 }
 
-func (k *Desk) serve(ctx context.Context, body []byte, letIn LetIn) (Done, error) {
+func (k *Desk) serve(ctx context.Context, a bus.Asked, letIn LetIn) (Done, error) {
 	var r request
-	if err := exactjson.Unmarshal(body, &r); err != nil || r.V != wire.Version {
+	if err := exactjson.Unmarshal(a.Body, &r); err != nil || r.V != wire.Version {
 		return Done{}, fmt.Errorf("%w: the request comes from another version of the program", ErrInvalid)
 	}
-	who, err := letIn(ctx, r.Token, r.Name)
+	a.Shown.Token = r.Token
+	who, err := letIn(ctx, a.Shown, r.Name)
 	if err != nil {
 		return Done{}, fmt.Errorf("%w: %w", people.ErrForbidden, err)
 	}
@@ -46,7 +47,7 @@ func (k *Desk) serve(ctx context.Context, body []byte, letIn LetIn) (Done, error
 
 type request struct {
 	V     int        `json:"v"`
-	Token string     `json:"token,omitempty"`
+	Token string     `json:"token,omitempty"` // in clear, of a program of an older version
 	Name  string     `json:"name"`
 	Via   string     `json:"via"`
 	ID    string     `json:"id"`
@@ -120,16 +121,16 @@ func (f *failure) error() error {
 // Remote asks the desk of another process.
 type Remote struct {
 	Bus   *bus.Bus
-	Token string // shown to the dispatcher; empty if it asks for none
+	Token string // proven to the dispatcher; empty if it asks for none
 }
 
 // Act calls [Desk.Act] in the process of a dispatcher. Without one it is an [ErrNoDesk].
 func (r Remote) Act(ctx context.Context, who people.Actor, id string, a people.Act) (Done, error) {
-	body, err := json.Marshal(request{V: wire.Version, Token: r.Token, Name: who.Name, Via: who.Via, ID: id, Act: a})
+	body, err := json.Marshal(request{V: wire.Version, Name: who.Name, Via: who.Via, ID: id, Act: a})
 	if err != nil {
 		return Done{}, fmt.Errorf("%s %s: %w", a.Verb, id, err)
 	}
-	answer, err := r.Bus.Request(ctx, r.Bus.Names().People(), body)
+	answer, err := r.Bus.RequestAs(ctx, r.Bus.Names().People(), body, r.Token)
 	if errors.Is(err, bus.ErrNobody) {
 		return Done{}, fmt.Errorf("%s %s: %w", a.Verb, id, ErrNoDesk)
 	}

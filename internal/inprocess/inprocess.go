@@ -22,6 +22,7 @@ import (
 	"belay/internal/observe"
 	"belay/internal/people"
 	"belay/internal/plan"
+	"belay/internal/wire"
 	"belay/internal/worker"
 )
 
@@ -71,7 +72,7 @@ func (o Options) engine(dir string) engine.Options {
 }
 
 // whoever is in this process may do everything: nobody else can reach the server.
-func whoever(_ context.Context, _, name string) (people.Actor, error) {
+func whoever(_ context.Context, _ wire.Shown, name string) (people.Actor, error) {
 	return people.Trusted(name, ""), nil
 }
 

@@ -27,6 +27,7 @@ import (
 	"belay/internal/executor/remote"
 	"belay/internal/executor/static"
 	"belay/internal/genai"
+	"belay/internal/outbound"
 	"belay/internal/plan"
 	"belay/internal/steps"
 )
@@ -58,6 +59,7 @@ type Options struct {
 	Remote   *remote.Hub            // where programs poll for `remote` rungs; nil: nowhere, and none is served
 	Only     []string               // tools to serve; empty = all
 	Version  string                 // shown to HTTP services
+	Outbound outbound.Policy        // where `http`, `mcp` and `model` rungs may connect to
 	Asked    func(genai.Call)       // is called after each call of a model; may be nil
 	Logger   *slog.Logger           // default: nothing is logged
 }
@@ -117,7 +119,7 @@ func newBuilder(o Options) *builder {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &builder{Options: o, client: httpexec.NewClient(o.Version), servers: mcpexec.NewServers(o.Version, o.Logger), models: modelexec.NewClient(o.Version, o.Asked), rungs: map[Key]Rung{}}
+	return &builder{Options: o, client: httpexec.NewClient(o.Version, o.Outbound), servers: mcpexec.NewServers(o.Version, o.Outbound, o.Logger), models: modelexec.NewClient(o.Version, o.Outbound, o.Asked), rungs: map[Key]Rung{}}
 }
 
 func (b *builder) tools(ctx context.Context, t *plan.Tools) {

@@ -46,6 +46,7 @@ var exits = map[string][]int{
 	"dispatcher keys export":        {69, 75},
 	"dispatcher keys ls":            {69, 75},
 	"dispatcher keys revoke":        {66, 69, 75},
+	"dispatcher keys vouch":         {66, 69, 75},
 	"dispatcher keys rotate":        {66, 69, 75},
 	"dispatcher lint":               {65, 66},
 	"dispatcher drill":              {1, 65, 66},

@@ -16,6 +16,7 @@ import (
 	"belay/internal/cli"
 	"belay/internal/cli/dispatcher"
 	"belay/internal/notify"
+	"belay/internal/outbound"
 	"belay/internal/plan"
 	"belay/internal/scriptedmodel"
 	"belay/internal/yamldoc"
@@ -127,7 +128,7 @@ func parseDocument(p *page, d document) (yamldoc.Problems, error) {
 		})
 	}
 	return nil, inFile(d, func(path string) error {
-		_, err := notify.Load(path, pretended)
+		_, err := notify.Load(path, pretended, outbound.Policy{})
 		return err
 	})
 }

@@ -57,6 +57,7 @@ var metrics = sync.OnceValue(func() map[string]bool {
 	observe.RegisterStore(d, func() observe.Store { return observe.Store{} })
 	observe.RegisterDisk(d, func() observe.Disk { return observe.Disk{} })
 	observe.RegisterClock(d, func() observe.Clock { return observe.Clock{} })
+	observe.RegisterKeys(d, func() (int, int, bool) { return 0, 0, false })
 	d.names["belay_build_info"] = true // of every registry
 	return d.names
 })
@@ -192,6 +193,7 @@ func metricsPage(t *testing.T) string {
 	observe.RegisterDisk(in("dispatcher"), func() observe.Disk { return observe.Disk{} })
 	observe.NewNoticeMetrics(in("dispatcher"), nil, nil)
 	observe.NewAttemptMetrics(in("worker"))
+	observe.RegisterKeys(in("worker"), func() (int, int, bool) { return 0, 0, false })
 	observe.RegisterClock(in("both"), func() observe.Clock { return observe.Clock{} })
 	families, err := observe.NewRegistry("x").Gather()
 	if err != nil {

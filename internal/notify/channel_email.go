@@ -10,6 +10,7 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"belay/internal/executor"
+	"belay/internal/outbound"
 )
 
 // mailServer is a mail server with the addresses that it sends to.
@@ -31,6 +32,7 @@ type email struct {
 	password string
 	secrets  *executor.Secrets // what no error may contain
 	roots    *x509.CertPool    // trusted authorities; nil = the system's
+	outbound outbound.Policy   // how the server is reached
 }
 
 func newEmail(channel, link string, server mailServer, user, password string) *email {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"belay/internal/executor"
+	"belay/internal/outbound"
 	"belay/internal/steps"
 )
 
@@ -21,21 +22,27 @@ const answerBytes = 4 << 10
 type poster struct {
 	url     string
 	secrets *executor.Secrets // what no error may contain
+	policy  outbound.Policy
 	client  *http.Client
 }
 
 func newPoster(target string) poster {
-	p := poster{url: target, secrets: &executor.Secrets{}, client: &http.Client{
-		Timeout:       sendTimeout,
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	p := poster{url: target, secrets: &executor.Secrets{}}
+	p.through(outbound.Policy{})
 	p.secrets.Add("the URL", target)
 	if u, err := url.Parse(target); err == nil { // an error may contain only a part of it
 		p.secrets.Add("the URL", u.RequestURI())
 		p.secrets.Add("the URL", u.Path)
 	}
 	return p
+}
+
+// through has it connect as the policy says.
+func (p *poster) through(policy outbound.Policy) {
+	t := policy.Transport(outbound.Written, sendTimeout)
+	t.IdleConnTimeout, t.MaxResponseHeaderBytes, t.ForceAttemptHTTP2 = time.Minute, 64<<10, true
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	p.policy, p.client = policy, &http.Client{Timeout: sendTimeout, Transport: t, CheckRedirect: stay}
 }
 
 // post sends the body. Its error is a [*Failure].
@@ -50,6 +57,9 @@ func (p *poster) post(ctx context.Context, body []byte, header http.Header) erro
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "belay")
 	resp, err := p.client.Do(req)
+	if r, refused := errors.AsType[*outbound.Refusal](err); refused {
+		return permanent("%s", p.hidden(r.Error()))
+	}
 	if err != nil {
 		return temporary("%s", p.hidden(plain(err)))
 	}

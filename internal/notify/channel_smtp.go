@@ -8,6 +8,8 @@ import (
 	"net"
 
 	"github.com/wneessen/go-mail"
+
+	"belay/internal/outbound"
 )
 
 // client makes the client for one attempt. go-mail extends its timeout with every command, and reads lines of any length;
@@ -42,10 +44,12 @@ func (m *email) tlsConfig() *tls.Config {
 	return &tls.Config{ServerName: m.server.Host, RootCAs: m.roots, MinVersion: tls.VersionTLS12}
 }
 
+// through has it connect as the policy says.
+func (m *email) through(policy outbound.Policy) { m.outbound = policy }
+
 // dial makes a connection that ends with the attempt.
 func (m *email) dial(dialing, attempt context.Context, network, address string) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(dialing, network, address)
+	conn, err := m.outbound.Dialer(outbound.Written).DialContext(dialing, network, address)
 	if err != nil {
 		return nil, err
 	}

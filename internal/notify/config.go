@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"belay/internal/outbound"
 )
 
 // Setup is what a notify file says.
@@ -17,13 +19,22 @@ type Setup struct {
 }
 
 // Load reads a notify file, and from the environment the secrets that it names. It reports all mistakes at once, as
-// yamldoc.Problems with their positions; a variable that is not set is one of them.
-func Load(path string, getenv func(string) string) (*Setup, error) {
+// yamldoc.Problems with their positions; a variable that is not set is one of them. Channels connect as the policy says.
+func Load(path string, getenv func(string) string, policy outbound.Policy) (*Setup, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("notify file: %w", err)
 	}
-	return parse(path, data, getenv)
+	s, err := parse(path, data, getenv)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range s.Channels {
+		if c, is := c.(interface{ through(outbound.Policy) }); is {
+			c.through(policy)
+		}
+	}
+	return s, nil
 }
 
 // environment returns the value of a variable, or "" if it is not set.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"belay/internal/outbound"
 	"belay/internal/yamldoc"
 )
 
@@ -26,7 +27,7 @@ func getter(env map[string]string) func(string) string {
 // TestTheSampleFile: what is shipped works as it is.
 func TestTheSampleFile(t *testing.T) {
 	t.Parallel()
-	s, err := Load("../../config/notify.yaml", getter(variables()))
+	s, err := Load("../../config/notify.yaml", getter(variables()), outbound.Policy{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ tiers: [{name: t, notify: [a]}]
 `)
 	env := variables()
 	env["OPEN_URL"], env["NO_URL"], env["SHORT"], env["EMPTY"], env["NO_BASE64"] = "http://hooks.example.com/s3cr3t", "s3cr3t", "whsec_czNjcjN0", " ", "s3cr3t!"
-	_, err := Load(path, getter(env))
+	_, err := Load(path, getter(env), outbound.Policy{})
 	problems, ok := errors.AsType[yamldoc.Problems](err)
 	if !ok {
 		t.Fatalf("%T %v", err, err)
@@ -113,7 +114,7 @@ tiers: [{name: t, notify: [hook, six, mail]}]
 `)
 	env := variables()
 	env["OLD"] = secretOf('o')
-	s, err := Load(path, getter(env))
+	s, err := Load(path, getter(env), outbound.Policy{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ tiers: [{name: t, notify: [hook, six, mail]}]
 
 func TestNoFile(t *testing.T) {
 	t.Parallel()
-	if _, err := Load(filepath.Join(t.TempDir(), "none.yaml"), getter(nil)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Load(filepath.Join(t.TempDir(), "none.yaml"), getter(nil), outbound.Policy{}); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 }

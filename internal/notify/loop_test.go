@@ -17,6 +17,7 @@ import (
 	"belay/internal/bus/bustest"
 	"belay/internal/dlq"
 	"belay/internal/handoff"
+	"belay/internal/outbound"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 )
@@ -61,7 +62,7 @@ func newTown(t *testing.T) *town {
 	var err error
 	n.setup, err = Load(file, func(string) string {
 		return "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))
-	})
+	}, outbound.Policy{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -279,3 +279,21 @@ func TestTestIsHarmless(t *testing.T) {
 		t.Error(body)
 	}
 }
+
+// TestMetadataGetsNoNotice: the URL of a channel comes from a variable, which somebody else may have set.
+func TestMetadataGetsNoNotice(t *testing.T) {
+	t.Parallel()
+	hook, err := newWebhook("http://169.254.169.254/hook", console, []string{secretOf('n')})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mail := newEmail("lead", console, mailServer{Host: "169.254.169.254", Port: 25, TLS: "none", From: "belay@example.com", To: []string{"ops@example.com"}}, "", "")
+	for name, c := range map[string]Channel{"slack": newSlack("http://[fe80::1]/hook", console), "webhook": hook, "email": mail} {
+		if f := failed(t, c); !strings.Contains(f.Error(), "always refused") {
+			t.Errorf("%s: %v", name, f)
+		}
+		if _, err := Reach(t.Context(), c); err == nil || !strings.Contains(err.Error(), "always refused") {
+			t.Errorf("%s: looked: %v", name, err)
+		}
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"belay/internal/outbound"
 )
 
 // Reach looks whether the other side of a channel answers, and notifies nobody: it connects, encrypts where the channel does, and
@@ -54,7 +56,7 @@ func (p *poster) reach(ctx context.Context) (string, error) {
 		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
 	}
 	at := net.JoinHostPort(u.Hostname(), port)
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", at)
+	conn, err := p.policy.Dialer(outbound.Written).DialContext(ctx, "tcp", at)
 	if err != nil {
 		return "", fmt.Errorf("it does not answer: %w", err)
 	}

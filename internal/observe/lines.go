@@ -18,7 +18,7 @@ type lines struct {
 func (l lines) tell() {
 	switch e := l.r.Event.(type) {
 	case steps.Submitted:
-		l.say(slog.LevelInfo, "run submitted", slog.String("by", e.By))
+		l.submitted(e)
 	case steps.Succeeded, steps.Failed, steps.Unserved, steps.Withdrawn:
 		l.outcome()
 	case steps.Started:
@@ -53,6 +53,14 @@ func (l lines) tell() {
 		l.say(slog.LevelWarn, "nobody decided in time", slog.String("escalation_id", e.ID), slog.String("kind", string(e.Kind)), slog.String("then", string(e.OnExpiry)))
 	})
 	l.opened(func(_ int, e *steps.Escalation) { l.escalation(e) })
+}
+
+func (l lines) submitted(e steps.Submitted) {
+	attrs := []slog.Attr{slog.String("by", e.By)}
+	if l.s.Status() == steps.RunScheduled {
+		attrs = append(attrs, slog.Time("scheduled_for", l.s.Scheduled.UTC()))
+	}
+	l.say(slog.LevelInfo, "run submitted", attrs...)
 }
 
 // say writes a line about the run.
@@ -195,7 +203,7 @@ func (l lines) end() {
 	if state == steps.RunFailed {
 		level = slog.LevelWarn
 	}
-	attrs := []slog.Attr{slog.String("state", string(state)), slog.Duration("took", lasted(l.s))}
+	attrs := []slog.Attr{slog.String("state", string(state)), slog.Duration("took", l.s.Lasted())}
 	if l.s.Reason != "" {
 		attrs = append(attrs, slog.String("reason", l.s.Reason))
 	}

@@ -70,7 +70,7 @@ func (m *RunMetrics) applied(c *change) {
 		m.submitted.WithLabelValues(workflow).Inc()
 	case steps.Closed:
 		m.runs.WithLabelValues(workflow, string(c.s.Status())).Inc()
-		m.runTook.WithLabelValues(workflow, string(c.s.Status())).Observe(lasted(c.s).Seconds())
+		m.runTook.WithLabelValues(workflow, string(c.s.Status())).Observe(c.s.Lasted().Seconds())
 	}
 	if c.attempt != nil {
 		m.attempt(c)

@@ -115,5 +115,6 @@ func labelled() map[string][]string {
 	RegisterStore(c, func() Store { return Store{} })
 	RegisterDisk(c, func() Disk { return Disk{} })
 	RegisterClock(c, func() Clock { return Clock{} })
+	RegisterKeys(c, func() (int, int, bool) { return 0, 0, false })
 	return c.names
 }

@@ -133,14 +133,6 @@ func (c *change) where(i int, rung int) (tool, name string) {
 	return t.Name, t.Rung(rung).Name
 }
 
-// lasted is how long a run took, including the time that people took.
-func lasted(s *steps.State) time.Duration {
-	if s.Ended.IsZero() {
-		return s.Now.Sub(s.Submitted)
-	}
-	return s.Ended.Sub(s.Submitted)
-}
-
 // traceID is the trace id in a traceparent, empty without one.
 func traceID(parent string) string {
 	if len(parent) < 35 || parent[2] != '-' {

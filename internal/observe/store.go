@@ -17,7 +17,8 @@ type Store struct {
 	GateSince   time.Time // when the one of them was closed that is closed longest; zero = none is
 	Waiting     int       // attempts that gates hold back, of the partitions that this dispatcher has
 
-	Breakers []Breaker // those that are not closed
+	Breakers []Breaker       // those that are not closed
+	Limited  map[Limited]int // calls that limits hold back, of the partitions that this dispatcher has
 }
 
 // Breaker is a breaker that is not closed.
@@ -51,6 +52,23 @@ func (b *breakers) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
+// Limited is a kind of calls that limits hold back: of a tool, for a reason.
+type Limited struct{ Tool, Why string }
+
+// limitedCalls collects how many calls limits hold back.
+type limitedCalls struct {
+	of   func() Store
+	desc *prometheus.Desc
+}
+
+func (c limitedCalls) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+
+func (c limitedCalls) Collect(to chan<- prometheus.Metric) {
+	for k, n := range c.of().Limited {
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n), k.Tool, k.Why)
+	}
+}
+
 // RegisterStore registers gauges of the log as a whole.
 func RegisterStore(r prometheus.Registerer, of func() Store) {
 	gauge := func(name, help string, value func(Store) float64) {
@@ -68,6 +86,7 @@ func RegisterStore(r prometheus.Registerer, of func() Store) {
 	})
 	gauge("belay_attempts_held", "Attempts that closed gates hold back, of the part of the log that this dispatcher has.", func(s Store) float64 { return float64(s.Waiting) })
 	r.MustRegister(newBreakers(of))
+	r.MustRegister(limitedCalls{of, prometheus.NewDesc("belay_calls_limited", "Calls that limits hold back, by why, of the part of the log that this dispatcher has.", []string{"tool", "why"}, nil)})
 	gauge("belay_log_scrubbed_timestamp_seconds", "When the last reading of the whole log began that has ended; 0 before the first.", func(s Store) float64 {
 		if s.Whole.IsZero() {
 			return 0

@@ -40,6 +40,14 @@ func compileAsk(t *steps.Tool) (*steps.Asks, error) {
 	asks := &steps.Asks{Targets: compileTargets(t.Rungs)}
 	some := t.Approval != nil || t.Verify != nil || asks.Targets != nil
 	var err error
+	if t.Limits != nil && t.Limits.Per != "" && t.Limits.Per != steps.PerTarget {
+		source, _ := expr.Bare(t.Limits.Per)
+		e, err := expr.CompileJSON(quoted("${ "+source+" }"), inTools)
+		if err != nil {
+			return nil, fmt.Errorf("limits: per: %w", err)
+		}
+		asks.Per, some = e.Expr(), true
+	}
 	if t.Approval != nil && t.Approval.When != "" {
 		if asks.Approval, err = compileCondition(t.Approval.When, inApproval); err != nil {
 			return nil, fmt.Errorf("approval: %w", err)

@@ -55,6 +55,7 @@ func (f *toolsFile) readHTTP(r *RungDef, n *yaml.Node) {
 	h := &httpFile{HTTP: &executor.HTTP{Response: "json", MaxBytes: steps.MaxOutput}}
 	found := f.Object(n, "http", f.httpFields(h))
 	r.at.url = yamldoc.ValueOf(n, "url")
+	f.settleHost(r, h.HTTP, found["allow_hosts"] != nil)
 	f.Require(n, "http", found, "url")
 	if h.Method == "" {
 		h.Method = http.MethodGet
@@ -88,6 +89,7 @@ func (f *toolsFile) httpFields(h *httpFile) yamldoc.Fields {
 		"response":         yamldoc.Choice(f.Reader, &h.Response, "json", "text"),
 		"max_bytes":        f.Int(&h.MaxBytes, 1, maxBytes),
 		"follow_redirects": f.Bool(&h.FollowRedirects),
+		"allow_hosts":      func(n *yaml.Node) { f.readHosts(n, &h.AllowHosts) },
 	}
 }
 

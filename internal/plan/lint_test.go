@@ -140,27 +140,27 @@ func TestLintOfTools(t *testing.T) {
 		`timeout: 0s, rungs: [{timeout: 1h, http: {url: "http://x"}}]`:  "",
 		`timeout: 1m, rungs: [{retry: {max_attempts: 8, initial: 2s}, http: {url: "http://x"}}]`: "1:42: the waits before 7 retries may take 3m2s (2s + 4s + 8s + 16s + … + 1m), all of the step only 1m " +
 			"(fewer attempts, shorter waits, or a longer timeout of the tool)",
-		`timeout: 4m, rungs: [{retry: {max_attempts: 8, initial: 2s}, http: {url: "http://x"}}]`:                                 "",
-		`timeout: 1m, rungs: [{retry: {on: {timeout: {max_attempts: 3, initial: 50s}}}, http: {url: "http://x"}}]`:               "1:42: the waits after timeout before 2 retries may take 1m50s (50s + 1m)",
-		`rungs: [{http: {url: "http://${ params.host }/x"}}]`:                                                                    "1:44: a parameter chooses the host of the url",
-		`rungs: [{http: {url: "https://api.${ params.region }.example.com/x"}}]`:                                                 "1:49: a parameter chooses the host of the url",
-		`rungs: [{http: {url: "http://x:${ params.port }"}}]`:                                                                    "1:46: a parameter chooses the host of the url",
-		`rungs: [{http: {url: "http://x/${ params.host }?q=${ params.q }"}}]`:                                                    "",
-		`input_schema: {properties: {r: {enum: [eu, us]}}}, rungs: [{http: {url: "http://${ params.r }.x/"}}]`:                   "",
-		`rungs: [{command: {argv: [grep, "${ params.word }", file]}}]`:                                                           "1:48: a parameter that begins with - is an option of grep here",
-		`rungs: [{command: {argv: [grep, --, "${ params.word }", file]}}]`:                                                       "",
-		`rungs: [{command: {argv: [grep, "--word=${ params.word }"]}}]`:                                                          "",
-		`rungs: [{command: {argv: [sh, -c, 'echo "$1"', sh, "${ params.word }"]}}]`:                                              "",
-		`rungs: [{command: {argv: [sh, -c, "${ params.script }"]}}]`:                                                             "1:50: a parameter that begins with - is an option of sh here",
-		`rungs: [{command: {argv: ["${ params.program }"]}}]`:                                                                    "1:42: a parameter chooses the program",
-		`input_schema: {properties: {w: {type: string, pattern: "^[a-z]+$"}}}, rungs: [{command: {argv: [g, "${ params.w }"]}}]`: "",
-		`input_schema: {properties: {w: {type: string, pattern: "[a-z]+$"}}}, rungs: [{command: {argv: [g, "${ params.w }"]}}]`:  "is an option of g here",
-		`input_schema: {properties: {w: {type: integer, minimum: 0}}}, rungs: [{command: {argv: [g, "${ params.w }"]}}]`:         "",
-		`input_schema: {properties: {w: {type: integer}}}, rungs: [{command: {argv: [g, "${ params.w }"]}}]`:                     "is an option of g here",
-		`input_schema: {properties: {w: {enum: [a, b]}}}, rungs: [{command: {argv: [g, "${ params.w }"]}}]`:                      "",
-		`input_schema: {properties: {w: {enum: [a, -b]}}}, rungs: [{command: {argv: [g, "${ params.w }"]}}]`:                     "is an option of g here",
-		`output_schema: {type: object}, rungs: [{human: {question: "Which?", options: [a, b]}}]`:                                 `the answer "a" is refused: it does not fit the tool's output_schema: got string, want object`,
-		`output_schema: {type: object}, rungs: [{human: {question: "Which?", options: [a, b]}, output: {id: "${ output }"}}]`:    "",
+		`timeout: 4m, rungs: [{retry: {max_attempts: 8, initial: 2s}, http: {url: "http://x"}}]`:                                   "",
+		`timeout: 1m, rungs: [{retry: {on: {timeout: {max_attempts: 3, initial: 50s}}}, http: {url: "http://x"}}]`:                 "1:42: the waits after timeout before 2 retries may take 1m50s (50s + 1m)",
+		`rungs: [{http: {url: "http://${ params.host }/x", allow_hosts: ["*"]}}]`:                                                  "1:44: a parameter chooses the host of the url among all that there are",
+		`rungs: [{http: {url: "https://api.${ params.region }.example.com/x", allow_hosts: ["*.example.com"]}}]`:                   "",
+		`rungs: [{http: {url: "http://x:${ params.port }", allow_hosts: [x, "*:*"]}}]`:                                             "1:46: a parameter chooses the host of the url among all that there are",
+		`rungs: [{http: {url: "http://x/${ params.host }?q=${ params.q }"}}]`:                                                      "",
+		`input_schema: {properties: {r: {enum: [eu, us]}}}, rungs: [{http: {url: "http://${ params.r }.x/", allow_hosts: ["*"]}}]`: "",
+		`rungs: [{command: {argv: [grep, "${ params.word }", file]}}]`:                                                             "1:48: a parameter that begins with - is an option of grep here",
+		`rungs: [{command: {argv: [grep, --, "${ params.word }", file]}}]`:                                                         "",
+		`rungs: [{command: {argv: [grep, "--word=${ params.word }"]}}]`:                                                            "",
+		`rungs: [{command: {argv: [sh, -c, 'echo "$1"', sh, "${ params.word }"]}}]`:                                                "",
+		`rungs: [{command: {argv: [sh, -c, "${ params.script }"]}}]`:                                                               "1:50: a parameter that begins with - is an option of sh here",
+		`rungs: [{command: {argv: ["${ params.program }"]}}]`:                                                                      "1:42: a parameter chooses the program",
+		`input_schema: {properties: {w: {type: string, pattern: "^[a-z]+$"}}}, rungs: [{command: {argv: [g, "${ params.w }"]}}]`:   "",
+		`input_schema: {properties: {w: {type: string, pattern: "[a-z]+$"}}}, rungs: [{command: {argv: [g, "${ params.w }"]}}]`:    "is an option of g here",
+		`input_schema: {properties: {w: {type: integer, minimum: 0}}}, rungs: [{command: {argv: [g, "${ params.w }"]}}]`:           "",
+		`input_schema: {properties: {w: {type: integer}}}, rungs: [{command: {argv: [g, "${ params.w }"]}}]`:                       "is an option of g here",
+		`input_schema: {properties: {w: {enum: [a, b]}}}, rungs: [{command: {argv: [g, "${ params.w }"]}}]`:                        "",
+		`input_schema: {properties: {w: {enum: [a, -b]}}}, rungs: [{command: {argv: [g, "${ params.w }"]}}]`:                       "is an option of g here",
+		`output_schema: {type: object}, rungs: [{human: {question: "Which?", options: [a, b]}}]`:                                   `the answer "a" is refused: it does not fit the tool's output_schema: got string, want object`,
+		`output_schema: {type: object}, rungs: [{human: {question: "Which?", options: [a, b]}, output: {id: "${ output }"}}]`:      "",
 	} {
 		tools, err := ParseTools("tools.yaml", []byte("tools: {a: {"+tool+"}}"))
 		if err != nil {
@@ -198,7 +198,7 @@ func TestLintOfAgents(t *testing.T) {
   acts: {rungs: [{http: {url: "http://x"}}]}
   asks: {effects: none, approval: always, rungs: [{http: {url: "http://x"}}]}
   t.slow: {timeout: 1h, rungs: [{http: {url: "http://x"}}]}
-  t.host: {rungs: [{http: {url: "http://${ params.host }"}}]}
+  t.host: {rungs: [{http: {url: "http://${ params.host }", allow_hosts: ["*"]}}]}
   own: {effects: none, rungs: [{name: x, model: {provider: openai, model: x, prompt: "Hello ${ params.a }", auth: {bearer_env: KEY}}}]}
 `
 	for agent, want := range map[string]string{
@@ -209,7 +209,7 @@ func TestLintOfAgents(t *testing.T) {
 		"{model: own, prompt: x}":                                      "plan.yaml:1:56: rung x of own has a prompt of its own, and is not told of the agent's conversation (in the tool own: leave prompt out)",
 		"{model: m, prompt: x, keep_turns: 2, summary: {model: own}}":  "plan.yaml:1:102: rung x of own has a prompt of its own, and is not told of the agent's conversation (in the tool own: leave prompt out)",
 		"{model: m, prompt: x, keep_turns: 2, summary: {model: acts}}": "plan.yaml:1:102: the model of the agent's summaries, acts, is unsafe: one whose answer was lost is not asked for again, and people must say what it was (in the tool acts: effects: none)",
-		"{model: m, prompt: x, tools: ['t.h*']}":                       "tools.yaml:6:43: a parameter chooses the host of the url, and so whom the worker talks to and shows its secrets (write the host out, one tool for each, or list those that may be in input_schema (enum))",
+		"{model: m, prompt: x, tools: ['t.h*']}":                       "tools.yaml:6:43: a parameter chooses the host of the url among all that there are, and so whom the worker talks to and shows its secrets (name the hosts that are meant in allow_hosts, or list those that may be in input_schema (enum))",
 	} {
 		tools, err := ParseTools("tools.yaml", []byte(all))
 		if err != nil {

@@ -132,24 +132,15 @@ func written(waits []time.Duration) string {
 	return strings.Join(words, " + ")
 }
 
-// lintURL warns of a host that a parameter chooses: whoever gives the parameter chooses whom the worker talks to.
+// lintURL warns of a host that a parameter chooses among all that there are: whoever gives the parameter chooses whom the worker
+// talks to.
 func (f *toolsFile) lintURL(r *RungDef, params map[string]any) {
-	if r.at.url == nil {
+	if r.at.url == nil || r.Spec.HTTP == nil || !slices.ContainsFunc(r.Spec.HTTP.AllowHosts, everyHost) {
 		return
 	}
-	segments, _ := expr.Split(r.at.url.Value)
-	for i, s := range segments {
-		text := s.Text
-		if i == 0 {
-			_, text, _ = strings.Cut(text, "://")
-		}
-		switch {
-		case !s.Expression && strings.ContainsAny(text, "/?#"):
-			return
-		case s.Expression && !anyOf(params, s.Text, isChosen):
-			f.WarnInside(r.at.url, []yamldoc.Fault{{At: s.At, Message: "a parameter chooses the host of the url, and so whom the worker talks to and shows its secrets",
-				Hint: "write the host out, one tool for each, or list those that may be in input_schema (enum)"}})
-		}
+	if s, is := hostSegment(r.at.url.Value); is && !anyOf(params, s.Text, isChosen) {
+		f.WarnInside(r.at.url, []yamldoc.Fault{{At: s.At, Message: "a parameter chooses the host of the url among all that there are, and so whom the worker talks to and shows its secrets",
+			Hint: "name the hosts that are meant in allow_hosts, or list those that may be in input_schema (enum)"}})
 	}
 }
 

@@ -232,7 +232,7 @@ tools:
   slow: {effects: none, timeout: 1h, rungs: [{http: {url: "http://a"}, timeout: 2h}]}
   attempt: {effects: none, rungs: [{http: {url: "http://a"}, timeout: 5m}]}
   patient: {effects: none, timeout: 10s, rungs: [{http: {url: "http://a"}, retry: {max_attempts: 5, initial: 10s}}]}
-  host: {effects: none, rungs: [{http: {url: "http://${ params.host }/"}}]}
+  host: {effects: none, rungs: [{http: {url: "http://${ params.host }/", allow_hosts: ["*"]}}]}
   option: {effects: none, rungs: [{command: {argv: [cat, "${ params.file }"]}}]}
   program: {effects: none, rungs: [{command: {argv: ["${ params.program }"]}}]}
   asked: {effects: unsafe, rungs: [{model: {provider: openai, model: gpt}}]}

@@ -21,6 +21,16 @@ type Tools struct {
 	Services []Service           // in the order of the file, in which they are started
 }
 
+// AskApproval reports whether a tool has calls that people approve.
+func (t *Tools) AskApproval() bool {
+	for _, d := range t.Tools {
+		if d.NeedsApproval != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // ToolDef is a tool with what a worker needs to execute it. The embedded policy, its own Rungs included, is what is
 // pinned into runs; the Rungs here say in addition how each one is executed.
 type ToolDef struct {

@@ -273,3 +273,37 @@ func write(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+// TestChosenHosts: whoever gives a parameter must not choose whom a worker talks to, unless the file names those that it may be.
+func TestChosenHosts(t *testing.T) {
+	t.Parallel()
+	for rung, want := range map[string]string{
+		`{http: {url: "http://${ params.host }/x"}}`:                                                           "1:44: a parameter chooses the host of the url, and nothing says which hosts it may be (write the host out, or name those that may be: allow_hosts:",
+		`{http: {url: "https://api.${ params.region }.example.com"}}`:                                          "1:49: a parameter chooses",
+		`{http: {url: "http://x:${ params.port }/"}}`:                                                          "1:46: a parameter chooses",
+		`{http: {url: "https://${ params.user }@api.example.com/"}}`:                                           "1:45: a parameter chooses",
+		`{http: {url: "https://api.example.com${ params.rest }"}}`:                                             "1:60: a parameter chooses",
+		`{http: {url: "http://${ params.host }/x", allow_hosts: []}}`:                                          "allow_hosts names no host",
+		`{http: {url: "http://${ params.host }/x", allow_hosts: ["https://api.example.com"]}}`:                 `"https://api.example.com" is not a host`,
+		`{http: {url: "http://${ params.host }/x", allow_hosts: [2130706433]}}`:                                "1:77: expected a string",
+		`{http: {url: "http://${ params.host }/x", allow_hosts: [api.example.com, "*.example.com:8443"]}}`:     "",
+		`{http: {url: "http://x/${ params.host }"}}`:                                                           "",
+		`{http: {url: "http://x?host=${ params.host }"}}`:                                                      "",
+		`{http: {url: "http://x#${ params.host }", follow_redirects: true, allow_hosts: ["*.example.com:*"]}}`: "",
+	} {
+		tools, err := ParseTools("tools.yaml", []byte("tools: {t: {rungs: ["+rung+"]}}"))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s\n  %v, want %s", rung, err, want)
+		}
+		if err != nil {
+			continue
+		}
+		if h := tools.Tools["t"].Rungs[0].Spec.HTTP; h.ChosenHost != strings.Contains(rung, "//${") {
+			t.Errorf("%s: chosen %t", rung, h.ChosenHost)
+		}
+	}
+	probe := `tools: {t: {effects: unsafe, verify: {http: {url: "http://${ params.host }/"}, happened: "true"}, rungs: [{command: {argv: [x]}}]}}`
+	if _, err := ParseTools("tools.yaml", []byte(probe)); err == nil || !strings.Contains(err.Error(), "a parameter chooses the host") {
+		t.Errorf("of a probe: %v", err)
+	}
+}

@@ -181,6 +181,7 @@ func (f *toolsFile) toolFields(t *ToolDef) yamldoc.Fields {
 		"output_schema": func(n *yaml.Node) { t.CheckOutput = f.schema(n, &t.OutputSchema) },
 		"approval":      func(n *yaml.Node) { f.readApproval(t, n) },
 		"verify":        func(n *yaml.Node) { f.readVerify(t, n) },
+		"limits":        func(n *yaml.Node) { f.readLimits(t, n) },
 		"undo":          func(n *yaml.Node) { f.readUndo(t, n) },
 		"breaker":       func(n *yaml.Node) { f.readBreaker(t, n) },
 	}

@@ -6,7 +6,10 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"belay/internal/executor"
 	"belay/internal/expr"
+	"belay/internal/outbound"
+	"belay/internal/yamldoc"
 )
 
 // checkURL reports what is wrong with where an executor goes, as far as it is written out: expressions may stand in it. The hint
@@ -42,6 +45,58 @@ func writtenOut(s string) (head string, whole bool) {
 		head += part.Text
 	}
 	return head, true
+}
+
+// hostSegment is the first expression that says something of a URL's host or port.
+func hostSegment(s string) (expr.Segment, bool) {
+	segments, _ := expr.Split(s)
+	for i, part := range segments {
+		text := part.Text
+		if i == 0 {
+			_, text, _ = strings.Cut(text, "://")
+		}
+		switch {
+		case part.Expression:
+			return part, true
+		case strings.ContainsAny(text, `/?#\`):
+			return expr.Segment{}, false
+		}
+	}
+	return expr.Segment{}, false
+}
+
+func everyHost(entry string) bool { return entry == "*" || strings.HasPrefix(entry, "*:") }
+
+// readHosts reads where parameters and redirects may lead.
+func (f *toolsFile) readHosts(n *yaml.Node, into *outbound.Hosts) {
+	f.List(n, "allow_hosts", func(_ int, e *yaml.Node) {
+		s, ok := f.Text(e)
+		if !ok {
+			return
+		}
+		if err := outbound.CheckHost(s); err != nil {
+			f.At(e, `like api.example.com, "*.example.com" for all below it, or api.example.com:8443`, "%q is not a host", yamldoc.Shorten(s))
+			return
+		}
+		*into = append(*into, s)
+	})
+	if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
+		f.At(n, "leave it out where the url names its host", "allow_hosts names no host")
+	}
+}
+
+// settleHost finds out who chooses the host. Whoever gives a parameter that does chooses whom the worker talks to and shows its
+// secrets, so the file has to say who that may be.
+func (f *toolsFile) settleHost(r *RungDef, h *executor.HTTP, listed bool) {
+	if r.at.url == nil {
+		return
+	}
+	s, is := hostSegment(r.at.url.Value)
+	h.ChosenHost = is
+	if is && !listed {
+		f.Inside(r.at.url, []yamldoc.Fault{{At: s.At, Message: "a parameter chooses the host of the url, and nothing says which hosts it may be",
+			Hint: `write the host out, or name those that may be: allow_hosts: [api.example.com, "*.example.com"]`}})
+	}
 }
 
 // headerName reports whether HTTP knows headers of that name.

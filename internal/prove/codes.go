@@ -43,7 +43,7 @@ var Entries = []Entry{
 	{plan.AttemptTooLong, Warning, "An attempt may take longer than its step", "The step's budget ends it before its own timeout does.", "give the tool a longer timeout, or the rung a shorter one"},
 	{plan.WaitsTooLong, Warning, "The waits of a retry policy do not fit into the step", "The later tries are never begun.", "fewer attempts, shorter waits, or a longer timeout of the tool"},
 	{plan.ToolTooLong, Warning, "A tool has more time than the run", "The run's deadline comes first.", "the run's deadline comes first"},
-	{plan.HostChosen, Warning, "A parameter chooses the host", "Whoever gives the parameter chooses whom the worker talks to, and shows its secrets.", "write the host out"},
+	{plan.HostChosen, Warning, "A parameter chooses the host among all that there are", "Whoever gives the parameter chooses whom the worker talks to, and shows its secrets.", "allow_hosts: [api.example.com]"},
 	{plan.OptionChosen, Warning, "A parameter may be an option of a program", "Whoever gives the parameter may change what the program does.", `put "--" before it`},
 	{plan.AnswerRefused, Warning, "An answer that is offered is refused", "People are offered what does not fit the tool's output_schema.", "make an output of it with the rung's output, or fix output_schema"},
 	{plan.ModelUnsafe, Warning, "A tool that only asks models is unsafe", "An answer that was lost is an unknown outcome: people are asked, where it could be asked for again.", "effects: none"},

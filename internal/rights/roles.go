@@ -232,6 +232,7 @@ func (g *granting) looks() {
 	g.service(g.account("DISPATCHER"), n.Lists())
 	g.present()
 	g.look(n.GatesBucket()) // what holds a run back
+	g.look(n.LimitsBucket())
 	g.look(n.BreakersBucket())
 }
 

@@ -16,6 +16,7 @@ import (
 	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/tally"
+	"belay/internal/wire"
 	"belay/internal/worker"
 )
 
@@ -61,7 +62,7 @@ func wholeEngine(t *testing.T, s place) {
 		t.Cleanup(e.Stop)
 		return e
 	}
-	letIn := func(_ context.Context, _, name string) (people.Actor, error) {
+	letIn := func(_ context.Context, _ wire.Shown, name string) (people.Actor, error) {
 		return people.Actor{Name: name, Role: people.Admin}, nil
 	}
 	start(engine.Options{Setup: true, Partitions: layout.Partitions, Dispatch: &dispatch.Options{Name: "d1"},

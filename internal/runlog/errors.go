@@ -10,6 +10,7 @@ var (
 	ErrNoAgent   = errors.New("no agent there reads it")
 	ErrNoTurn    = errors.New("that turn cannot be taken back")
 	ErrTooLarge  = errors.New("the submission is too large")
+	ErrBadStart  = errors.New("a run cannot begin then")
 	ErrBadID     = errors.New("not a valid run id")
 	ErrInvalid   = errors.New("it cannot be written")
 	ErrAmbiguous = errors.New("the id is not unique")

@@ -237,6 +237,8 @@ func TestDifferencesAreNamed(t *testing.T) {
 		"other plan":     {with(func(s *steps.Submitted) { s.Document = json.RawMessage(`{"plan":{"name":"y"}}`) }), "the plan (stored x, now y)"},
 		"edited plan":    {with(func(s *steps.Submitted) { s.Document = json.RawMessage(`{"plan":{"name":"x"},"tools":{}}`) }), "the plan or its tools"},
 		"labels":         {with(func(s *steps.Submitted) { s.Labels = nil }), "the labels"},
+		"another time":   {with(func(s *steps.Submitted) { s.At = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC) }), "when it begins (stored at once, now at 2026-01-02T00:00:00Z)"},
+		"a wait":         {with(func(s *steps.Submitted) { s.In = steps.Duration(time.Hour) }), "when it begins (stored at once, now in 1h0m0s)"},
 		"carried":        {with(func(s *steps.Submitted) { s.Carried = []steps.Carried{{Step: "a"}} }), "carried over"},
 		"keys":           {with(func(s *steps.Submitted) { s.KeyRun = "q" }), "idempotency keys"},
 	} {

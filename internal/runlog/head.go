@@ -3,6 +3,7 @@ package runlog
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"belay/internal/bus"
 	"belay/internal/exactjson"
@@ -16,6 +17,8 @@ type Head struct {
 	Labels   map[string]string // nil if it has none
 	Input    json.RawMessage   // an object
 	Owner    string            // the owner of the token that it was submitted with; empty = without a token
+
+	start steps.Submitted // of which only At, In and the epoch are read
 }
 
 // ReadHead reads only the head of a submission.
@@ -30,11 +33,14 @@ func ReadHead(body []byte) Head {
 		By     string            `json:"by"`
 		Token  string            `json:"token"`
 		Input  json.RawMessage   `json:"input"`
+		Epoch  int               `json:"epoch"`
+		At     time.Time         `json:"at"`
+		In     steps.Duration    `json:"in"`
 	}
 	if exactjson.Unmarshal(body, &s) != nil {
 		return Head{}
 	}
-	return Head{s.Document.Plan.Name, s.Labels, s.Input, ownerOf(s.By, s.Token)}
+	return Head{s.Document.Plan.Name, s.Labels, s.Input, ownerOf(s.By, s.Token), steps.Submitted{Epoch: s.Epoch, At: s.At, In: s.In}}
 }
 
 // ownerOf is the owner of the token that a run was submitted with; empty = without a token: a name alone proves nothing.

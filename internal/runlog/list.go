@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/wire"
 )
 
@@ -41,6 +42,8 @@ type Summary struct {
 	Labels   map[string]string `json:"labels"`           // the plan's, and those of its submitter
 	Started  time.Time         `json:"started"`          // when it was submitted, by the log
 	Ended    *time.Time        `json:"ended"`            // nil while it is open
+
+	ScheduledFor *time.Time `json:"scheduled_for,omitempty"` // when it begins, or was to; nil: when it was submitted
 
 	owner string // whose token was shown for it; empty = none was
 }
@@ -113,6 +116,11 @@ func (f Filter) matches(s Summary) bool {
 	return true
 }
 
+// Took is how long the run took, or has taken until now, with the time that people took; 0 where it never began.
+func (s Summary) Took(now time.Time) time.Duration {
+	return view.Took(s.Started, s.ScheduledFor, s.Ended, now)
+}
+
 // summaries looks at the runs, many side by side. One that is gone meanwhile, or has another input, leaves an empty
 // summary.
 func (l *Log) summaries(ctx context.Context, all []Ref, f Filter) ([]Summary, error) {
@@ -165,8 +173,10 @@ func (l *Log) summary(ctx context.Context, r Ref, input map[string]string) (Summ
 	if !holds(h.Input, input) {
 		return Summary{}, nil
 	}
-	ended := end.Time.UTC()
-	return Summary{ID: r.ID, Workflow: h.Workflow, State: closed.(steps.Closed).State, Labels: h.labels(), Started: begin.Time.UTC(), Ended: &ended, owner: h.Owner}, nil
+	return Summary{
+		ID: r.ID, Workflow: h.Workflow, State: closed.(steps.Closed).State, Labels: h.labels(), Started: begin.Time.UTC(), Ended: utc(end.Time),
+		ScheduledFor: utc(h.start.Begins(begin.Time)), owner: h.Owner,
+	}, nil
 }
 
 // folded summarises a run from its fold.
@@ -187,6 +197,7 @@ func (l *Log) folded(ctx context.Context, run string, input map[string]string) (
 		return Summary{}, nil
 	}
 	sum.Workflow, sum.Started = s.Program.Plan.Name, s.Submitted.UTC()
+	sum.ScheduledFor = utc(s.Scheduled)
 	sum.owner = ownerOf(s.By, s.Token)
 	if s.Labels != nil {
 		sum.Labels = s.Labels
@@ -194,9 +205,15 @@ func (l *Log) folded(ctx context.Context, run string, input map[string]string) (
 	if !frozen {
 		sum.State, sum.Ending = s.Status(), s.Ending()
 	}
-	if !s.Ended.IsZero() {
-		ended := s.Ended.UTC()
-		sum.Ended = &ended
-	}
+	sum.Ended = utc(s.Ended)
 	return sum, nil
+}
+
+// utc is a time as documents have it; the zero time is nil.
+func utc(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }

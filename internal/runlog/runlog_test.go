@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"belay/internal/bus"
 	"belay/internal/bus/bustest"
@@ -48,11 +49,18 @@ func TestSubmitRefuses(t *testing.T) {
 	big.Input = json.RawMessage(`{"x":"` + strings.Repeat("x", steps.MaxSubmitted) + `"}`)
 	broken := ok
 	broken.Document = json.RawMessage(`{"plan":{"name":"x","steps":[{"id":"a","tool":"missing"}]}}`)
+	both, split, far := ok, ok, ok
+	both.At, both.In = time.Now(), steps.Duration(time.Second)
+	split.In = steps.Duration(1500 * time.Millisecond)
+	far.At = time.Now().AddDate(100, 0, 0)
 	for name, c := range map[string]struct {
 		run  string
 		s    steps.Submitted
 		want error
 	}{
+		"two times":        {"two-times", both, ErrBadStart},
+		"half a second":    {"half", split, ErrBadStart},
+		"in 100 years":     {"far", far, ErrBadStart},
 		"no id":            {"", ok, ErrBadID},
 		"dot":              {"a.b", ok, ErrBadID},
 		"star":             {"*", ok, ErrBadID},

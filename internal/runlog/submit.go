@@ -12,6 +12,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/exactjson"
+	"belay/internal/plan"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/wire"
@@ -47,7 +48,10 @@ func (l *Log) submitting(run string, s steps.Submitted) (*submitting, error) {
 // run that nobody can execute.
 func (l *Log) submission(run string, s steps.Submitted) (bus.Message, string, error) {
 	s.Epoch = steps.Epoch
-	var err error
+	err := l.checkStart(s)
+	if err != nil {
+		return bus.Message{}, "", err
+	}
 	if s.Program, err = l.programs.Program(s.Document); err != nil {
 		return bus.Message{}, "", fmt.Errorf("the plan does not compile: %w", err)
 	}
@@ -59,6 +63,18 @@ func (l *Log) submission(run string, s steps.Submitted) (bus.Message, string, er
 		return m, stream, fmt.Errorf("%w: plan, tools and input have %d bytes, %d are allowed; pass large inputs by reference", ErrTooLarge, len(m.Data), steps.MaxSubmitted)
 	}
 	return m, stream, nil
+}
+
+// checkStart refuses a time to begin that cannot be meant.
+func (l *Log) checkStart(s steps.Submitted) error {
+	err := plan.CheckStart(s.At, s.In)
+	if err == nil && s.At.After(l.bus.Now().Add(plan.MostAhead)) {
+		err = errors.New("it is more than ten years away: is the year right?")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrBadStart, err)
+	}
+	return nil
 }
 
 // Append stores an event in a run's log and returns its sequence. It does not look at the run; the fold ignores events that
@@ -205,6 +221,7 @@ func differs(run string, stored, now steps.Submitted) error {
 	}
 	add(planDifference(stored.Document, now.Document), sameJSON(stored.Document, now.Document))
 	add(fmt.Sprintf("the input (stored %.80s, now %.80s)", stored.Input, now.Input), sameJSON(stored.Input, now.Input))
+	add(fmt.Sprintf("when it begins (stored %s, now %s)", view.StartText(stored), view.StartText(now)), stored.At.Equal(now.At) && stored.In == now.In)
 	add(fmt.Sprintf("the labels (stored %v, now %v)", stored.Labels, now.Labels), maps.Equal(stored.Labels, now.Labels))
 	add(fmt.Sprintf("the run that it goes on from (stored %q, now %q)", stored.RetryOf, now.RetryOf), stored.RetryOf == now.RetryOf)
 	add("the idempotency keys", keyRun(run, stored) == keyRun(run, now) && maps.Equal(stored.Keys, now.Keys))

@@ -234,6 +234,9 @@ func (w *random) options() sim.Options {
 		o.Serves = func(m steps.StepMessage) bool { return m.Tool+"/"+m.RungName != away }
 	}
 	o.Forge = func(string) bool { return w.chance(5) }
+	if w.chance(5) {
+		o.In = time.Duration(1+w.IntN(60)) * time.Second
+	}
 	return o
 }
 

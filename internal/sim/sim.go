@@ -50,6 +50,8 @@ type Options struct {
 	Ahead func(who string, at time.Time) time.Duration
 	// Pause is how long a worker stands still before it begins a call; nil: it does not.
 	Pause func() time.Duration
+	// In is in how long the run begins, in whole seconds; 0: at once.
+	In time.Duration
 	// Cancel is when somebody cancels the run; 0: nobody does.
 	Cancel time.Duration
 	// CancelWith is the unit with whose result somebody cancels the run, so that it is undone; empty: nobody does.
@@ -182,7 +184,7 @@ func Play(o Options) *Played {
 		o.Program = withoutUndo(o.Program)
 	}
 	p := newPlay(o)
-	p.append(steps.Submitted{Epoch: p.epoch(), Program: o.Program, Input: o.Input, By: o.By})
+	p.append(steps.Submitted{Epoch: p.epoch(), Program: o.Program, Input: o.Input, By: o.By, In: steps.Duration(o.In)})
 	if o.Cancel > 0 {
 		p.in(o.Cancel, func() { p.surely(steps.Cancelled{By: "ann"}, func() {}) })
 	}

@@ -108,9 +108,9 @@ func begin(r Record, watch func(u *Unit, to Phase)) (*State, []int) {
 	for i := range s.Units {
 		n := &s.Program.Nodes[i]
 		s.Units[i] = Unit{ID: n.Step.ID, Node: i, Since: s.Seq, unmet: int32(len(n.Needs))}
-		if len(n.Needs) == 0 {
-			c.ready = append(c.ready, i)
-		}
+	}
+	if s.Scheduled = e.Begins(r.Time); !s.Scheduled.After(r.Time) {
+		c.start()
 	}
 	c.advance()
 	return s, c.touched

@@ -9,6 +9,9 @@ const runningGrace = 5 * time.Second
 // onFired deals with everything that is due. It touches every unit, because the next timer depends on all of them.
 func (c *change) onFired() {
 	c.touched = c.touched[:0]
+	if c.toBegin() && !c.Scheduled.After(c.Now) {
+		c.start()
+	}
 	for i := range c.Units {
 		if due := c.UnitDue(i); !due.IsZero() && !due.After(c.Now) {
 			c.overdue(i)
@@ -70,8 +73,12 @@ func (c *change) overdue(i int) {
 	c.giveBack(i, Fault{Class: DeadlineExceeded, Acted: ActedMaybe, Message: "told to stop, gave no answer within " + stopGrace.String()})
 }
 
-// RunDue is when the run's work clock reaches the deadline; zero = never, or not while the clock stands.
+// RunDue is when the run is to begin and, once it has begun, when its work clock reaches the deadline; zero = never, or not
+// while the clock stands.
 func (s *State) RunDue() time.Time {
+	if s.toBegin() {
+		return s.Scheduled
+	}
 	if s.allowed == 0 || s.clock.standing || s.pausing() || s.ending != "" || s.final != "" {
 		return time.Time{}
 	}

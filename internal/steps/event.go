@@ -68,6 +68,8 @@ type Submitted struct {
 	Input     json.RawMessage   `json:"input"`                // an object: the whole input, checked, with its defaults
 	Labels    map[string]string `json:"labels,omitempty"`     // for people and filters; they change nothing
 	ToolsFile string            `json:"tools_file,omitempty"` // where the tools came from, for later commands
+	At        time.Time         `json:"at,omitzero"`          // it begins then, by the log's clock; zero = see In
+	In        Duration          `json:"in,omitempty"`         // without At: it begins so long after the log has it, in whole seconds; 0 = at once
 	By        string            `json:"by,omitempty"`         // who submitted it
 	Via       string            `json:"via,omitempty"`        // the way in, of a retry and through the API: cli, console, api, mcp
 	Reason    string            `json:"reason,omitempty"`     // of a retry: why

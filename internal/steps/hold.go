@@ -172,6 +172,21 @@ func (h *holding) lasted(now time.Time) string {
 	return h.Text() + ", for " + Duration(now.Sub(h.from).Round(time.Millisecond)).String()
 }
 
+// LimitedBy is the limit on calls of unit i's tool, and what the current one is counted by, as JSON; nil where it may begin at any time.
+// What acts on nothing is not counted. Calls of which the expression cannot say it are counted together.
+func (s *State) LimitedBy(i int) (l *Limits, per string) {
+	t := s.Tool(i)
+	if t.Limits == nil || s.Probing(i) || t.Rung(s.Units[i].Rung).Harmless() {
+		return nil, ""
+	}
+	if e := s.Asks(i).Per; e != nil {
+		if v, err := e(s.CallScope(i, nil)); err == nil {
+			per = string(v)
+		}
+	}
+	return t.Limits, per
+}
+
 // holdBack lets unit i, whose attempt nobody has begun and nobody will, wait until it is released. No try is used up.
 func (c *change) holdBack(i int) {
 	if c.Units[i].hold.Why.ByBreaker() {

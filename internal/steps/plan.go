@@ -122,6 +122,7 @@ type Tool struct {
 	InputSchema  json.RawMessage `json:"input_schema,omitempty"`  // JSON Schema of the parameters
 	OutputSchema json.RawMessage `json:"output_schema,omitempty"` // JSON Schema of the output
 	Approval     *Approval       `json:"approval,omitempty"`      // nil: it may act unasked
+	Limits       *Limits         `json:"limits,omitempty"`        // how many calls may begin; nil: any number. No part of [ToolPolicy]: no worker acts by it
 	Verify       *Verify         `json:"verify,omitempty"`        // nil: only a person can settle an unknown outcome
 	Breaker      *Breaker        `json:"breaker,omitempty"`       // nil: it is called however often it fails
 	Description  string          `json:"description,omitempty"`   // what it does, for models that may call it
@@ -134,6 +135,16 @@ type Tool struct {
 	// it does to the world (effects, schemas, executors). Empty where nothing needs approval.
 	Definition map[string]string `json:"definition,omitempty"`
 }
+
+// Limits say how many calls of a tool may begin, over all workers together.
+type Limits struct {
+	Rate float64 `json:"rate"`          // calls in a second; more than 0
+	Text string  `json:"text"`          // the same as the tools file has it: 50/s
+	Per  string  `json:"per,omitempty"` // a bare expression over params, or [PerTarget]: each of its values has the rate for itself
+}
+
+// PerTarget has the calls to each host counted by themselves.
+const PerTarget = "target"
 
 // Approval says which calls of a tool wait for a person, and what that person may do.
 type Approval struct {

@@ -29,6 +29,7 @@ type Asks struct {
 	Verified  Expr         // the step's output when it has happened; nil = the probe's
 	Questions map[int]Expr // by rung: what a person is asked, a string
 	Targets   map[int]Expr // by rung: what it talks to, a string; only of those that depend on the parameters
+	Per       Expr         // what calls are counted by, for a limit; nil = all together
 	Probes    Expr         // what the probe talks to, a string; nil = it does not depend on the parameters
 }
 

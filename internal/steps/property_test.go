@@ -52,6 +52,9 @@ func play(t *rapid.T, epoch int, apply func(*steps.State, steps.Record) (*steps.
 		done := rapid.SampledFrom([]steps.StepState{steps.StepSucceeded, steps.StepSkipped}).Draw(t, "carried")
 		first.Carried = []steps.Carried{{Step: "s0", State: done, Output: json.RawMessage(`[0]`)}}
 	}
+	if rapid.IntRange(0, 4).Draw(t, "later") == 0 {
+		first.In = steps.Duration(time.Duration(rapid.IntRange(1, 20).Draw(t, "in")) * time.Second)
+	}
 	g.Add(first)
 	g.check()
 	for range rapid.IntRange(1, 60).Draw(t, "events") {

@@ -22,6 +22,8 @@ type State struct {
 	Seq       uint64            // of the last record applied
 	Now       time.Time         // of the last record applied; never goes back
 	Submitted time.Time         // the log's time of the first record
+	Scheduled time.Time         // when it is to begin; zero = it began when it was submitted
+	Began     time.Time         // when it began; zero while its time has not come, and for good where it ended before
 	Ended     time.Time         // when it was clear how the run ends; zero before
 
 	// Units are what can have attempts: first one per plan step, in the plan's order, then the items of for_each and the
@@ -82,6 +84,8 @@ func (s *State) Status() RunState {
 	switch {
 	case s.final != "":
 		return s.final
+	case s.toBegin():
+		return RunScheduled
 	case s.clock.standing:
 		return RunWaiting
 	}

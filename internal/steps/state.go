@@ -8,6 +8,7 @@ import (
 type RunState string
 
 const (
+	RunScheduled RunState = "scheduled" // accepted, and its time to begin has not come; the work clock stands
 	RunRunning   RunState = "running"   // a machine can move it on
 	RunWaiting   RunState = "waiting"   // only a person can move it on; the work clock stands
 	RunSucceeded RunState = "succeeded" // every step done, none degraded
@@ -18,7 +19,7 @@ const (
 )
 
 // Ended reports whether nothing can change any more.
-func (s RunState) Ended() bool { return s != RunRunning && s != RunWaiting }
+func (s RunState) Ended() bool { return s != RunScheduled && s != RunRunning && s != RunWaiting }
 
 // StepState is where a unit of a run stands.
 type StepState string

@@ -23,9 +23,10 @@ func (w *workClock) stand(standing bool, now time.Time) {
 	}
 }
 
-// stand stops the run's work clock, and those of its agents, while only people can move the run, or the agent, on.
+// stand stops the run's work clock, and those of its agents, while only people can move the run, or the agent, on, and before the
+// run begins.
 func (c *change) stand() {
-	c.clock.stand(c.active == 0 && c.open+c.held > 0 && c.final == "", c.Now)
+	c.clock.stand((c.active == 0 && c.open+c.held > 0 || c.toBegin()) && c.final == "", c.Now)
 	for i := range c.Program.Nodes {
 		if l := c.Units[i].loop; l != nil {
 			waits := l.out == 0 && (l.asked+l.held > 0 || c.pausing())

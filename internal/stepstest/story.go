@@ -40,7 +40,7 @@ func Tell(t TB, text string) *steps.State {
 	return st.State
 }
 
-// Command does one line: `tool NAME k=v...`, `plan k=v...`, `step ID k=v...`, `output EXPR`, `submit [EPOCH]`, and then
+// Command does one line: `tool NAME k=v...`, `plan k=v...`, `step ID k=v...`, `output EXPR`, `submit [EPOCH] [in=DURATION]`, and then
 // `[+<duration>] <event> ...`, where +<duration> moves the clock and fires the timer when it is due.
 func (st *Story) Command(line string) {
 	w := strings.Fields(line)
@@ -58,12 +58,8 @@ func (st *Story) Command(line string) {
 	case "output":
 		st.Plan.Output = w[1]
 		return
-	case "submit": // `submit` under the newest rules, `submit 1` under older ones
-		rules := steps.Epoch
-		if len(w) > 1 {
-			rules, _ = strconv.Atoi(w[1])
-		}
-		st.Add(steps.Submitted{Epoch: rules, Program: st.Plan.Program(), Input: json.RawMessage(`{}`), By: "sue"})
+	case "submit": // `submit` under the newest rules, `submit 1` under older ones, `submit in=1h` for later
+		st.submit(w[1:])
 		return
 	}
 	if d, ok := strings.CutPrefix(w[0], "+"); ok {
@@ -73,6 +69,18 @@ func (st *Story) Command(line string) {
 	if len(w) > 0 {
 		st.event(w)
 	}
+}
+
+func (st *Story) submit(w []string) {
+	e := steps.Submitted{Epoch: steps.Epoch, Program: st.Plan.Program(), Input: json.RawMessage(`{}`), By: "sue"}
+	for _, word := range w {
+		if in, ok := strings.CutPrefix(word, "in="); ok {
+			e.In = steps.Duration(Duration(in))
+			continue
+		}
+		e.Epoch, _ = strconv.Atoi(word)
+	}
+	st.Add(e)
 }
 
 // pass lets time pass, the timer firing on its way.

@@ -19,8 +19,11 @@ const endPages = 2
 // compareEnd looks whether the stream is the one that was noted, and goes on where it did.
 func (k *Keeper) compareEnd(ctx context.Context, t *part, info bus.StreamInfo) error {
 	b := t.book
-	t.head = info.LastSeq
 	other := !info.Created.Equal(b.Created)
+	if err := k.proveEnd(ctx, t, &info); err != nil && !other {
+		return err
+	}
+	t.head = info.LastSeq
 	if info.LastSeq < b.UpTo {
 		kind := Rolled
 		if other {
@@ -51,6 +54,22 @@ func (k *Keeper) compareEnd(ctx context.Context, t *part, info bus.StreamInfo) e
 		return err
 	}
 	t.conn = conn
+	return nil
+}
+
+// proveEnd makes sure where a replicated log ends before anything is said of it. A server that has just begun to lead, or has not heard yet
+// that another one does, may be behind what was confirmed; but whatever has confirmed a write has all that was confirmed before.
+func (k *Keeper) proveEnd(ctx context.Context, t *part, info *bus.StreamInfo) error {
+	if !k.replicated || info.LastSeq >= t.book.UpTo {
+		return nil
+	}
+	seq, err := k.seal(ctx, t)
+	if err != nil {
+		return err
+	}
+	if seq > t.book.UpTo { // it is there, or was written over: then its entries are others
+		info.LastSeq, t.conn = seq, time.Time{}
+	}
 	return nil
 }
 

@@ -25,13 +25,14 @@ const (
 	Replaced Kind = "replaced"    // the stream is another one
 	Unsynced Kind = "unsynced"    // the machine went down, and the server confirms what is not on disk yet: the last seconds may be gone
 	Restored Kind = "restored"    // somebody says that it is an old copy
+	Forked   Kind = "forked"      // not of the log: the audit trail is another one than what was signed
 )
 
 // Damage is something that has happened to the log behind Belay's back.
 type Damage struct {
 	ID        string   `json:"id"`        // unique
 	Kind      Kind     `json:"kind"`      // what has happened
-	Partition int      `json:"partition"` // of the log
+	Partition int      `json:"partition"` // of the log; -1 where it is not about the log
 	From      uint64   `json:"from"`      // the first sequence that is affected
 	To        uint64   `json:"to"`        // the last one
 	Entries   int      `json:"entries"`   // how many are affected; some between may be whole
@@ -43,7 +44,7 @@ type Damage struct {
 
 	Head uint64 `json:"head"`          // the last sequence of the partition then
 	By   string `json:"by,omitempty"`  // who says that it has happened, of a restored one; empty = it was found
-	Why  string `json:"why,omitempty"` // in that person's words
+	Why  string `json:"why,omitempty"` // in that person's words; of a forked trail what does not fit
 	Any  bool   `json:"any,omitempty"` // it may be about any run that was there: the end of the log is gone, and what it said in its last second
 
 	Accepted   time.Time `json:"accepted,omitzero"`     // when somebody said that work may go on
@@ -73,6 +74,9 @@ func (d Damage) Text() string {
 
 // brief says it without the runs.
 func (d Damage) brief() string {
+	if d.Kind == Forked {
+		return "the audit trail is not the one that was signed: " + d.Why + "; no more of it is signed until that is accepted"
+	}
 	if d.Kind == Restored {
 		return fmt.Sprintf("partition %d of the log is an old copy, says %s (%s): of any run in it what came after sequence %d is lost", d.Partition, d.By, d.Why, d.Head)
 	}

@@ -23,16 +23,17 @@ const (
 
 // Keeper keeps the tally of all partitions, in one process at a time, and knows in all of them what was found.
 type Keeper struct {
-	bus    *bus.Bus
-	names  wire.Names
-	dir    string
-	logger *slog.Logger
-	shelf  shelf
-	parts  []*part
-	scrub  time.Duration
-	lossy  bool
-	boot   string
-	beside bool // another process is, or was, beside a server that loses its last second
+	bus        *bus.Bus
+	names      wire.Names
+	dir        string
+	logger     *slog.Logger
+	shelf      shelf
+	parts      []*part
+	scrub      time.Duration
+	lossy      bool
+	boot       string
+	replicated bool // several servers have the log, and the one that answers may be behind
+	beside     bool // another process is, or was, beside a server that loses its last second
 
 	patience time.Duration // besideWait
 
@@ -60,7 +61,7 @@ type Options struct {
 
 // New makes a keeper on a bus that is set up or open.
 func New(b *bus.Bus, o Options) *Keeper {
-	k := &Keeper{bus: b, names: b.Names(), dir: o.Dir, logger: o.Logger, shelf: shelf{b}, scrub: o.Scrub, lossy: o.Lossy, boot: o.Boot, patience: besideWait, looked: make(chan struct{}, 1)}
+	k := &Keeper{bus: b, names: b.Names(), dir: o.Dir, logger: o.Logger, shelf: shelf{b}, scrub: o.Scrub, lossy: o.Lossy, boot: o.Boot, patience: besideWait, replicated: b.Replicas() > 1, looked: make(chan struct{}, 1)}
 	if k.logger == nil {
 		k.logger = slog.New(slog.DiscardHandler)
 	}

@@ -199,15 +199,21 @@ func (k *Keeper) prove(ctx context.Context, t *part, info bus.StreamInfo) (bus.P
 	if proof.Seq >= info.LastSeq || !quiet || t.book.UpTo >= info.LastSeq {
 		return proof, nil
 	}
-	seq, err := k.bus.PublishWait(ctx, t.stream, bus.Message{Subject: k.names.Seal(t.p)})
+	seq, err := k.seal(ctx, t)
 	if err != nil {
 		return proof, err
 	}
 	t.last = seq
-	if err := k.bus.PurgeButLast(ctx, t.stream, k.names.Seal(t.p)); err != nil {
-		return proof, err
-	}
 	return k.bus.Stored(t.stream), nil
+}
+
+// seal writes an entry that says nothing, and removes the one before.
+func (k *Keeper) seal(ctx context.Context, t *part) (uint64, error) {
+	seq, err := k.bus.PublishWait(ctx, t.stream, bus.Message{Subject: k.names.Seal(t.p)})
+	if err != nil {
+		return 0, err
+	}
+	return seq, k.bus.PurgeButLast(ctx, t.stream, k.names.Seal(t.p))
 }
 
 var errMoved = errors.New("the connection was lost meanwhile")

@@ -135,6 +135,8 @@ func appendSubmitted(e steps.Submitted) (body []byte, ok bool) {
 		o.number("epoch", e.Epoch)
 	}
 	o.optional("tools_file", e.ToolsFile)
+	o.time("at", e.At)
+	o.seconds("in", e.In)
 	o.optional("by", e.By)
 	o.optional("via", e.Via)
 	o.optional("reason", e.Reason)

@@ -25,7 +25,7 @@ var events = map[string]steps.Event{
 	"submitted": steps.Submitted{
 		Epoch:    2,
 		Document: raw(`{"name":"p"}`), Input: raw(`{"order":12345678901234567890,"note":"<b>&"}`), Labels: map[string]string{"team": "payments"},
-		ToolsFile: "tools.yaml", By: "zoe", Via: "cli", Reason: "mended", RetryOf: "r0", KeyRun: "r0", Carried: []steps.Carried{{Step: "a", State: steps.StepState("succeeded"), Rung: 1, Output: raw(`1.50`), Tainted: true}},
+		ToolsFile: "tools.yaml", At: moment, In: steps.Duration(time.Hour), By: "zoe", Via: "cli", Reason: "mended", RetryOf: "r0", KeyRun: "r0", Carried: []steps.Carried{{Step: "a", State: steps.StepState("succeeded"), Rung: 1, Output: raw(`1.50`), Tainted: true}},
 	},
 	"cancelled": steps.Cancelled{By: "zoe", Reason: "too late"},
 	"steered":   steps.Steered{ID: "m1", Step: "resolve", Text: "be brief", TakeBack: 3, By: "zoe", Via: "cli"},

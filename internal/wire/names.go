@@ -67,6 +67,9 @@ func (n Names) Canary(kind string) (stream, subject string) {
 // GatesBucket holds the gates that people have closed.
 func (n Names) GatesBucket() string { return n.stream("GATES") }
 
+// LimitsBucket holds when calls may begin, and which targets take none for a while.
+func (n Names) LimitsBucket() string { return n.stream("LIMITS") }
+
 // BreakersBucket holds the breakers that are not closed.
 func (n Names) BreakersBucket() string { return n.stream("BREAKERS") }
 
@@ -76,6 +79,7 @@ func (n Names) Buckets() []string {
 		n.CacheBucket(), n.InboxBucket(), n.AccessBucket(), n.KeysBucket(), n.SettledBucket(), n.RedrivesBucket(), n.NoticesBucket(), n.FaultsBucket(), n.TallyBucket(),
 		n.CanaryBucket(),
 		n.GatesBucket(),
+		n.LimitsBucket(),
 		n.BreakersBucket(),
 	}
 }

@@ -251,6 +251,8 @@ func scanSubmitted(body []byte) (e steps.Submitted, ok bool) {
 		e.Epoch = s.number("")
 	}
 	e.ToolsFile = s.optional(`,"tools_file":`)
+	e.At = s.time(`,"at":`)
+	e.In = s.seconds(`,"in":`)
 	e.By = s.optional(`,"by":`)
 	e.Via = s.optional(`,"via":`)
 	e.Reason = s.optional(`,"reason":`)

@@ -25,7 +25,7 @@ func submission() steps.Submitted {
 	return steps.Submitted{
 		Epoch:    2,
 		Document: json.RawMessage(`{"plan":{"name":"x, \"y\"}"}}`), Input: json.RawMessage(`{"a":[1,"}"],"b":"\\"}`), Labels: map[string]string{"team": "red"},
-		By: "ann", Via: "cli", Reason: "mended now", ToolsFile: "/x/tools.yaml", RetryOf: "r-0", KeyRun: "r-0", Request: "5f1c", Token: "0123456789abcdef",
+		By: "ann", Via: "cli", Reason: "mended now", ToolsFile: "/x/tools.yaml", At: time.Date(2026, 1, 2, 4, 0, 0, 0, time.UTC), In: steps.Duration(90 * time.Second), RetryOf: "r-0", KeyRun: "r-0", Request: "5f1c", Token: "0123456789abcdef",
 		Proof: &steps.Proof{Key: "89ab", At: time.Date(2026, 1, 2, 3, 4, 5, 678000000, time.UTC), Signature: []byte("signed")},
 	}
 }
@@ -61,6 +61,7 @@ func TestUsualBodiesAreReadByHand(t *testing.T) {
 		if diff := cmp.Diff(s, run); !ok || diff != "" {
 			t.Errorf("%v\n%s", ok, diff)
 		}
+		s.At, s.In = time.Time{}, 0
 		s.Labels, s.By, s.Via, s.Reason, s.ToolsFile, s.RetryOf, s.KeyRun, s.Request, s.Token, s.Proof = nil, "", "", "", "", "", "", "", "", nil
 		e.Age, e.Started, e.Took = 0, time.Time{}, 0
 		m.Timeout, m.NotBefore, m.Deadline = 0, time.Time{}, time.Time{}

@@ -23,6 +23,9 @@ func (j *job) execute() steps.Event {
 	if outcome := j.refuse(); outcome != nil {
 		return outcome
 	}
+	if outcome := j.answered(); outcome != nil {
+		return outcome
+	}
 	ctx, cancel := context.WithCancelCause(j.life)
 	defer cancel(nil)
 	if !j.begin(cancel) {
@@ -44,6 +47,7 @@ func (j *job) execute() steps.Event {
 	took := time.Since(began)
 	crashpoint.At(crashpoint.WorkerAfter)
 	outcome := j.outcome(ctx, res, err, took)
+	j.notesWait(outcome)
 	j.Observer.Ended(ctx, *j.m, outcome, took)
 	if errors.Is(context.Cause(ctx), errDrained) && !j.m.Claimed() && err != nil {
 		return nil // another worker executes it; of an unsafe tool what is known is reported

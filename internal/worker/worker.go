@@ -61,6 +61,13 @@ type Keys interface {
 	Check(ctx context.Context, g steps.Grant) error
 }
 
+// Pins are [Keys] that also say which they are.
+type Pins interface {
+	Keys
+	// Pins are the ids of those that are trusted, and the published keys that are not.
+	Pins() (pinned []string, foreign []bus.ForeignKey)
+}
+
 // noKeys trusts no key.
 type noKeys struct{}
 
@@ -115,6 +122,7 @@ type Worker struct {
 	stops    *stops
 	listener *listener
 	parks    *parks
+	asked    askedWaits
 	clock    func() bus.Clock // the server's time, which is that of the times in messages
 	// What was read of runs' logs.
 	journals *journals
@@ -217,6 +225,9 @@ func (w *Worker) announce() (gone func()) {
 
 func (w *Worker) state() bus.Worker {
 	s := bus.Worker{Name: w.Name, Serves: sorted(w.served()), Concurrency: w.Concurrency, Executing: len(w.slots), InHand: w.pending.count(), Faults: w.faults()}
+	if p, ok := w.Keys.(Pins); ok {
+		s.Pinned, s.Foreign = p.Pins()
+	}
 	select {
 	case <-w.stopping:
 		s.Draining = true

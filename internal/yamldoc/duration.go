@@ -10,8 +10,8 @@ import (
 
 var errDuration = errors.New("is not a duration")
 
-// parseDuration reads Go's durations, with days in front if wanted: 500ms, 90s, 1h30m, 30d, 1d12h.
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration reads Go's durations, with days in front if wanted: 500ms, 90s, 1h30m, 30d, 1d12h.
+func ParseDuration(s string) (time.Duration, error) {
 	days, rest, found := strings.Cut(s, "d")
 	if !found {
 		days, rest = "", s

@@ -11,12 +11,12 @@ func TestDurations(t *testing.T) {
 	for s, want := range map[string]time.Duration{
 		"0s": 0, "500ms": 500 * time.Millisecond, "24h": 24 * time.Hour, "30d": 720 * time.Hour, "1d12h": 36 * time.Hour, "1h30m": 90 * time.Minute, "1.5h": 90 * time.Minute,
 	} {
-		if got, err := parseDuration(s); err != nil || got != want {
+		if got, err := ParseDuration(s); err != nil || got != want {
 			t.Errorf("%s is %v, %v", s, got, err)
 		}
 	}
 	for _, s := range []string{"", "d", "1", "1.5d", "-1d", "1d-1h", "5 s", "1d1d", "99999999d", "9999999h", "106751d24h", "one", "1w"} {
-		if got, err := parseDuration(s); err == nil {
+		if got, err := ParseDuration(s); err == nil {
 			t.Errorf("%q is %v", s, got)
 		}
 	}

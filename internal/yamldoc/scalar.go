@@ -119,7 +119,7 @@ func Duration[D ~int64](r *Reader, into *D, least time.Duration) Field {
 		if !ok {
 			return
 		}
-		d, err := parseDuration(s)
+		d, err := ParseDuration(s)
 		switch {
 		case err != nil:
 			r.At(n, hint, "%q %v", Shorten(s), err)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -34,12 +35,17 @@ class Belay:
         self._patience = patience
 
     def submit(self, plan: str | dict[str, Any] | Plan, input: dict[str, Any] | None = None, *, key: str = "", id: str = "",
-               labels: dict[str, str] | None = None, traceparent: str = "", strict: bool = False) -> Run:
+               labels: dict[str, str] | None = None, at: str | datetime = "", in_: str = "", traceparent: str = "", strict: bool = False) -> Run:
         """Starts a run of a plan of the server, by its name, or of a whole plan. Repeating it with the same key or id finds the
-        same run; without either it is not sent again when there was no answer. Raises BelayError with the code invalid_plan
+        same run; without either it is not sent again when there was no answer. It is accepted now and begins at a time (RFC
+        3339, or a datetime with its zone) or in a while ("10m"), where one is given. Raises BelayError with the code invalid_plan
         or invalid_input, and every mistake in errors; strict makes mistakes of the warnings of `dispatcher prove`. traceparent
         (W3C) is the parent of the run's spans."""
-        return self._start("/api/v1/runs", {"plan": plan, "input": input, "labels": labels}, key, id, traceparent, strict)
+        if isinstance(at, datetime):
+            if at.tzinfo is None:
+                raise ValueError("at has no time zone: datetime.now(timezone.utc) has one")
+            at = at.isoformat()
+        return self._start("/api/v1/runs", {"plan": plan, "input": input, "labels": labels, "at": at, "in": in_}, key, id, traceparent, strict)
 
     def call(self, tool: str, params: dict[str, Any] | None = None, *, key: str = "", id: str = "", labels: dict[str, str] | None = None,
              timeout: float | None = None, traceparent: str = "", strict: bool = False) -> Run:

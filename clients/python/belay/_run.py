@@ -52,7 +52,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """running, waiting (only people can move it on), succeeded, degraded, failed, aborted or cancelled."""
+        """scheduled, running, waiting (only people can move it on), succeeded, degraded, failed, aborted or cancelled."""
         return self.document["state"]
 
     @property

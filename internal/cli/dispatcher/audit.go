@@ -173,6 +173,9 @@ func (a *app) printReport(r audit.Report) {
 	for _, f := range r.Faults {
 		fmt.Fprintln(a.Out, text.Line(f))
 	}
+	for _, s := range r.Strays {
+		fmt.Fprintln(a.Out, text.Line(s)+"; left out: somebody else has published it")
+	}
 	fmt.Fprintf(a.Out, "%d records, %d checkpoints agree and cover the first %d\n", r.Records, r.Checkpoints, r.Covered)
 }
 

@@ -60,7 +60,7 @@ func (a *app) call(ctx context.Context, name string, f callFlags) error {
 	if def.Effects.Unsafe() && rung != def.Probe && !f.yes {
 		return cli.Usage("%s has effects: %s, and this call executes it for real; give --yes if that is what you want", name, def.Effects)
 	}
-	o := ladder.Options{Only: []string{name}, Version: cli.Version, Logger: a.Logger(0)}
+	o := ladder.Options{Only: []string{name}, Version: cli.Version, Outbound: a.Outbound(), Logger: a.Logger(0)}
 	if needsNATS(def) {
 		s, err := a.open(ctx, carry{})
 		if err != nil {

@@ -34,7 +34,7 @@ func (a *app) completions() map[string]cobra.CompletionFunc {
 		"run": plans, "lint": plans, "prove": plans, "drill": plans,
 		"runs show": run, "runs why": run, "runs watch": run, "runs steer": run, "runs cancel": run, "runs retry": run, "runs export": run,
 		"esc show": esc, "esc claim": esc, "esc release": esc, "esc assign": esc, "esc snooze": esc, "esc note": esc, "esc decide": a.completeDecide,
-		"keys revoke": a.first(offerKeys), "token revoke": a.first(offerTokens), "fault rm": a.first(offerFaults), "gate open": a.first(offerGates), "gate show": a.first(offerGates),
+		"keys revoke": a.first(offerKeys), "keys vouch": a.first(offerKeys), "token revoke": a.first(offerTokens), "fault rm": a.first(offerFaults), "gate open": a.first(offerGates), "gate show": a.first(offerGates),
 		"tools call": a.completeTool, "notify test": a.completeChannel,
 		"docs": offerPages, "schema": cobra.FixedCompletions(append([]string{"plan", "tools", "settings"}, schema.Kinds()...), cobra.ShellCompDirectiveNoFileComp),
 	}
@@ -221,7 +221,7 @@ func (a *app) completeChannel(c *cobra.Command, args []string, _ string) ([]cobr
 	if len(args) > 0 || err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	s, err := notify.Load(file, a.Getenv)
+	s, err := notify.Load(file, a.Getenv, a.Outbound().Own())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

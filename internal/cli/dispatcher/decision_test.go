@@ -34,6 +34,7 @@ import (
 	"belay/internal/server/gate"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
+	"belay/internal/wire"
 )
 
 // counter is a desk with its pages, its API and its door for other processes, over a real server, and a spy that hears
@@ -108,7 +109,9 @@ func (c *counter) serve(b *bus.Bus) {
 	c.http, door.Port = site.URL, site.URL[strings.LastIndexByte(site.URL, ':')+1:]
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- handoff.Serve(ctx, b, c.desk, func(_ context.Context, _, name string) (people.Actor, error) { return people.Trusted(name, ""), nil }, func() { close(ready) })
+		ended <- handoff.Serve(ctx, b, c.desk, func(_ context.Context, _ wire.Shown, name string) (people.Actor, error) {
+			return people.Trusted(name, ""), nil
+		}, func() { close(ready) })
 	}()
 	select {
 	case <-ready:

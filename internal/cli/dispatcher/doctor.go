@@ -50,7 +50,7 @@ func (a *app) doctorCommand() *cobra.Command {
 }
 
 func (a *app) doctor(ctx context.Context, f doctorFlags) error {
-	o := doctor.Options{Version: cli.Version, Monitors: f.monitors}
+	o := doctor.Options{Version: cli.Version, Monitors: f.monitors, Outbound: a.Outbound()}
 	if f.tools != "" {
 		tools, err := plan.LoadTools(f.tools)
 		if err != nil {
@@ -60,7 +60,7 @@ func (a *app) doctor(ctx context.Context, f doctorFlags) error {
 	}
 	switch {
 	case f.notify != "":
-		s, err := notify.Load(f.notify, a.Getenv)
+		s, err := notify.Load(f.notify, a.Getenv, a.Outbound().Own())
 		if err != nil {
 			return err
 		}

@@ -61,7 +61,7 @@ func (a *app) importMCP(ctx context.Context, argv []string, f importFlags) error
 	if _, err := os.Lstat(f.out); f.out != "" && !f.force && !errors.Is(err, fs.ErrNotExist) {
 		return cli.Usage("%s exists: give --force to overwrite it, or another --out", f.out)
 	}
-	list, err := mcpexec.List(ctx, server, cli.Version)
+	list, err := mcpexec.List(ctx, server, cli.Version, a.Outbound())
 	if err != nil {
 		return cli.WithCode(cli.ExitUnreachable, fmt.Errorf("the tools of MCP server %s cannot be listed: %w", serverName(server), withDetail(err)))
 	}

@@ -18,7 +18,7 @@ func (a *app) notifier(path string) (*notify.Service, error) {
 	if path == "" {
 		return &notify.Service{}, nil
 	}
-	setup, err := notify.Load(path, a.Getenv)
+	setup, err := notify.Load(path, a.Getenv, a.Outbound().Own())
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (a *app) notifyCommand() *cobra.Command {
 }
 
 func (a *app) notifyTest(ctx context.Context, file, name string) error {
-	s, err := notify.Load(file, a.Getenv)
+	s, err := notify.Load(file, a.Getenv, a.Outbound().Own())
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,16 +16,19 @@ import (
 	"belay/internal/cli"
 	"belay/internal/engine"
 	"belay/internal/handoff"
+	"belay/internal/outbound"
 	"belay/internal/people"
 	"belay/internal/server"
 	"belay/internal/server/gate"
 	"belay/internal/server/pages"
+	"belay/internal/wire"
 )
 
 // siteFlags are the flags of `serve` that say how people reach its pages.
 type siteFlags struct {
 	cli.ServeFlags
-	trace func(ctx context.Context, traceparent, run, workflow string) (parent string, end func(error)) // makes spans of what is submitted
+	outbound outbound.Policy
+	trace    func(ctx context.Context, traceparent, run, workflow string) (parent string, end func(error)) // makes spans of what is submitted
 }
 
 // oidc is the provider that people sign in with; nil without one.
@@ -35,7 +39,7 @@ func (f siteFlags) oidc() (*access.OIDC, error) {
 	if f.PublicURL == "" {
 		return nil, cli.Usage("--oidc-issuer needs --public-url, because the provider sends people back there")
 	}
-	o := &access.OIDC{OIDCOptions: access.OIDCOptions{Issuer: f.Issuer, ClientID: f.ClientID, ClientSecret: f.ClientSecret, PublicURL: f.PublicURL, Claim: f.Claim, Roles: map[people.Role][]string{}}}
+	o := access.NewOIDC(access.OIDCOptions{Issuer: f.Issuer, ClientID: f.ClientID, ClientSecret: f.ClientSecret, PublicURL: f.PublicURL, Outbound: f.outbound, Claim: f.Claim, Roles: map[people.Role][]string{}})
 	for _, text := range f.Roles {
 		role, group, ok := strings.Cut(text, "=")
 		if !ok || group == "" || !people.Role(role).Includes(people.Viewer) {
@@ -70,9 +74,15 @@ func (f siteFlags) check() error {
 }
 
 // letIn lets in who shows a token.
-func letIn(tokens *access.Tokens) handoff.LetIn {
-	return func(_ context.Context, token, _ string) (people.Actor, error) {
-		who, _, err := tokens.Check(token, tokens.Now())
+func letIn(tokens *access.Tokens, logger *slog.Logger) handoff.LetIn {
+	return func(_ context.Context, shown wire.Shown, _ string) (people.Actor, error) {
+		who, _, err := tokens.CheckShown(shown, tokens.Now())
+		if err == nil && shown.Proof == nil {
+			logger.Warn("a program of an older version has sent a token over NATS in clear; upgrade it, and make a new token", "token", who.Token, "owner", who.Name)
+		}
+		if errors.Is(err, access.ErrStale) {
+			return people.Actor{}, err
+		}
 		if err != nil {
 			return people.Actor{}, fmt.Errorf("%w; set BELAY_API_TOKEN to a valid one, which an admin makes with `dispatcher token create NAME --role approver`", err)
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"belay/internal/cli"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/text"
@@ -213,10 +214,10 @@ func (p *progress) rung(s *steps.State, i int, rec *steps.AttemptRecord) string 
 	return text
 }
 
-// line prints a line of unit i: the mark, the step, the text and the time since the submit.
+// line prints a line of unit i: the mark, the step, the text and the time since the run began.
 func (p *progress) line(s *steps.State, i int, text string) {
 	mark, rest, _ := strings.Cut(text, " ")
-	at := s.Now.Sub(s.Submitted).Round(10 * time.Millisecond)
+	at := s.Lasted().Round(10 * time.Millisecond)
 	fmt.Fprintf(p.w, "  %s %-14s %s%s\n", mark, forPeople(s.Units[i].ID), rest, p.dim("  +"+at.String()))
 }
 
@@ -290,6 +291,9 @@ func (p *progress) saidByAttempt(s *steps.State, n int) bool {
 // end prints how the run ended, or which decisions it waits for.
 func (p *progress) end(s *steps.State, doc view.Document) {
 	switch {
+	case doc.State == steps.RunScheduled:
+		fmt.Fprintf(p.w, "run %s %s\n", short(p.id), view.ScheduledFor(doc.ScheduledFor, cli.Now()))
+		return
 	case doc.State == steps.RunWaiting:
 		p.stricter(doc)
 		p.spent(doc)
@@ -344,7 +348,7 @@ func (p *progress) evidence(doc view.Document) {
 }
 
 func since(s *steps.State) string {
-	return s.Ended.Sub(s.Submitted).Round(10 * time.Millisecond).String()
+	return s.Lasted().Round(10 * time.Millisecond).String()
 }
 
 func (p *progress) waiting(s *steps.State) {

@@ -30,6 +30,7 @@ import (
 // runFlags are the flags of `run`.
 type runFlags struct {
 	tools, inputFile, id string
+	at, in               string
 	input, labels        []string
 	wait, detach, strict bool
 }
@@ -39,8 +40,9 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "run PLAN", Short: "Submit a plan and follow its run",
 		Long: "Submits a plan and follows its run until it ends, or until only a person can move it on (exit code 11). If no server is\n" +
-			"named or running, everything happens in this process, with its state in --data-dir.",
-		Example: "  dispatcher run examples/basic.yaml\n  dispatcher run refund.yaml --input order=A-1009 --id refund-A-1009 -o json",
+			"named or running, everything happens in this process, with its state in --data-dir. A run that begins later (--at, --in) is\n" +
+			"accepted, and the command ends; where no server is running, it begins once somebody follows it at that time.",
+		Example: "  dispatcher run examples/basic.yaml\n  dispatcher run refund.yaml --input order=A-1009 --id refund-A-1009 -o json\n  dispatcher run report.yaml --in 2h",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(c *cobra.Command, args []string) error { return a.run(c.Context(), args[0], f) },
 	}
@@ -48,7 +50,9 @@ func (a *app) runCommand() *cobra.Command {
 	f.addInput(fl)
 	fl.StringVar(&f.id, "id", "", "`id` of the run; submitting the same plan and input twice under one id starts one run (default: a new id)")
 	fl.StringArrayVarP(&f.labels, "label", "l", nil, "a label of the run, `key=value`")
-	fl.BoolVar(&f.wait, "wait", false, "do not exit while the run waits for a person")
+	fl.BoolVar(&f.wait, "wait", false, "do not exit while the run waits for a person, or for its time to begin")
+	fl.StringVar(&f.at, "at", "", "begin at this `time`, such as 2026-11-30T09:00:00+01:00, and not now")
+	fl.StringVar(&f.in, "in", "", "begin in this `duration` from when it is accepted: 90s, 10m, 2h or 7d")
 	fl.BoolVar(&f.strict, "strict", false, "do not start a plan of which prove has a warning that is not waived")
 	fl.BoolVar(&f.detach, "detach", false, "print the run's id and exit; needs a server")
 	return c
@@ -146,11 +150,18 @@ func (a *app) submission(path string, f runFlags) (steps.Submitted, *plan.Tools,
 			labels[k] = v
 		}
 	}
+	at, in, err := plan.ParseStart(f.at, f.in)
+	if err != nil {
+		if start, ok := errors.AsType[*plan.StartError](err); ok {
+			err = cli.Usage("--%s: %s", start.Field, start.Text)
+		}
+		return none, nil, err
+	}
 	toolsFile, err := filepath.Abs(tools.File)
 	if err != nil {
 		toolsFile = tools.File
 	}
-	return steps.Submitted{Document: doc.JSON, Input: input, Labels: labels, ToolsFile: toolsFile, By: me()}, tools, nil
+	return steps.Submitted{Document: doc.JSON, Input: input, Labels: labels, ToolsFile: toolsFile, By: me(), At: at, In: in}, tools, nil
 }
 
 // loadPlan reads a plan and its tools file.
@@ -274,7 +285,11 @@ func (a *app) follow(ctx context.Context, s *session, id string, wait bool) erro
 		return err
 	}
 	s.listed(ctx, last)
-	return a.finish(last, p)
+	if err := a.finish(last, p); err != nil || last.Status() != steps.RunScheduled {
+		return err
+	}
+	a.sayScheduled(s, id)
+	return nil
 }
 
 // listTime is how long a command waits at most until the list of escalations has what its run waits for.
@@ -299,10 +314,20 @@ func (s *session) listed(ctx context.Context, st *steps.State) {
 	}
 }
 
-// rests reports whether following a run ends in this state.
+// rests reports whether following a run ends in this state: nothing moves it on by itself, or not for a time.
 func rests(s *steps.State, wait bool) bool {
 	st := s.Status()
-	return st.Ended() || st == steps.RunWaiting && !wait
+	return st.Ended() || (st == steps.RunWaiting || st == steps.RunScheduled) && !wait
+}
+
+// sayScheduled says how a run whose time has not come is followed and called off.
+func (a *app) sayScheduled(s *session, id string) {
+	follow := a.Named("dispatcher runs watch ") + short(id) + " --wait" + a.Flags()
+	if s.embedded {
+		fmt.Fprintf(a.Err, "no dispatcher is running, so it begins only while somebody follows it: %s\n", follow)
+		return
+	}
+	fmt.Fprintf(a.Err, "follow it with: %s; call it off with: %s\n", follow, a.Named("dispatcher runs cancel ")+short(id)+a.Flags())
 }
 
 func (a *app) left(id string, embedded bool) error {

@@ -64,7 +64,7 @@ const runsLsExample = `  dispatcher runs ls --state waiting --since 2h
   dispatcher runs ls --input order=A-1009`
 
 // runStates are those that a run can have.
-var runStates = []steps.RunState{steps.RunRunning, steps.RunWaiting, steps.RunSucceeded, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled}
+var runStates = []steps.RunState{steps.RunScheduled, steps.RunRunning, steps.RunWaiting, steps.RunSucceeded, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled}
 
 // parseTime reads the value of a flag that takes a time or how long ago it was; an empty one is the zero time.
 func parseTime(flag, s string) (time.Time, error) {
@@ -132,9 +132,13 @@ func (a *app) printRuns(list []runlog.Summary) error {
 	for _, r := range list {
 		took := ""
 		if r.Ended != nil {
-			took = lasted(r.Ended.Sub(r.Started))
+			took = lasted(r.Took(cli.Now()))
 		}
-		rows = append(rows, []any{text.CutFront(short(r.ID), 24), text.Cut(r.Workflow, 20), view.Standing(r.State, r.Ending), cli.Ago(r.Started), took})
+		standing := view.Standing(r.State, r.Ending)
+		if r.State == steps.RunScheduled {
+			standing = view.ScheduledFor(r.ScheduledFor, cli.Now())
+		}
+		rows = append(rows, []any{text.CutFront(short(r.ID), 24), text.Cut(r.Workflow, 20), standing, cli.Ago(r.Started), took})
 	}
 	return a.List([]any{"RUN", "WORKFLOW", "STATE", "STARTED", "TOOK"}, rows)
 }
@@ -202,13 +206,20 @@ func (a *app) showStray(run string, f *runlog.Frozen) error {
 
 func (a *app) showRun(s *steps.State) error {
 	doc := view.Show(s)
-	fmt.Fprintf(a.Out, "run       %s\nworkflow  %s\nstate     %s", doc.ID, doc.Workflow, view.Standing(doc.State, doc.Ending))
+	standing := view.Standing(doc.State, doc.Ending)
+	if doc.State == steps.RunScheduled {
+		standing = view.ScheduledFor(doc.ScheduledFor, cli.Now())
+	}
+	fmt.Fprintf(a.Out, "run       %s\nworkflow  %s\nstate     %s", doc.ID, doc.Workflow, standing)
 	if doc.Reason != "" {
 		fmt.Fprintf(a.Out, " (%s)", doc.Reason)
 	}
 	resting := doc.State.Ended() || doc.State == steps.RunWaiting
 	if words := doc.Spent.Words(); words != "" && !resting { // else it stands below
 		fmt.Fprintf(a.Out, "\nmodels    %s", words)
+	}
+	if doc.ScheduledFor != nil && doc.State != steps.RunScheduled {
+		fmt.Fprintf(a.Out, "\nscheduled %s", doc.ScheduledFor.Format(time.RFC3339))
 	}
 	fmt.Fprintf(a.Out, "\nstarted   %s\ninput     %s\n\n", doc.Started.Format(time.RFC3339), text.Cut(text.Line(string(doc.Input)), 200))
 	var rows [][]any
@@ -255,7 +266,7 @@ func (a *app) runsWatch() *cobra.Command {
 	c := &cobra.Command{Use: "watch ID", Short: "Follow a run until it ends or waits for a person; move it on if no server is running", Example: "  dispatcher runs watch refund-1009 --wait", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		return a.carryOn(c.Context(), args[0], waitForPeople, func(s *session, run string) (string, error) { return run, nil })
 	}}
-	c.Flags().BoolVar(&waitForPeople, "wait", false, "do not exit while the run waits for a person")
+	c.Flags().BoolVar(&waitForPeople, "wait", false, "do not exit while the run waits for a person, or for its time to begin")
 	return c
 }
 

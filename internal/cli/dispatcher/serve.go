@@ -26,6 +26,7 @@ import (
 	"belay/internal/server"
 	"belay/internal/server/gate"
 	"belay/internal/server/pages"
+	"belay/internal/wire"
 )
 
 // dispatchOptions are the options of a dispatcher that keeps running.
@@ -68,6 +69,7 @@ func (a *app) dev(ctx context.Context, f cli.DevFlags) error {
 	}
 	o := a.embeddedOptions(dir, carry{dispatch: true, tools: tools})
 	o.Logger = a.Logger(slog.LevelInfo)
+	a.WarnProxy(o.Logger)
 	o.Embedded.Listen, o.Embedded.Durability, o.Embedded.Logger = f.NATSListen, f.Durability, a.Logger(slog.LevelWarn)
 	o.Dispatch, o.Partitions = dispatchOptions(f.DispatchFlags), f.Partitions
 	door := &devDoor{code: access.NewCode()}
@@ -210,7 +212,7 @@ func (a *app) serveCommand() *cobra.Command {
 }
 
 func (a *app) serve(ctx context.Context, f cli.ServeFlags) error {
-	site := siteFlags{f, a.Traces.SubmitFor}
+	site := siteFlags{f, a.Outbound().Own(), a.Traces.SubmitFor}
 	if err := site.check(); err != nil {
 		return err
 	}
@@ -223,6 +225,7 @@ func (a *app) serve(ctx context.Context, f cli.ServeFlags) error {
 		return err
 	}
 	o := engine.Options{Connect: a.Connection("dispatcher"), Version: cli.Version, Patience: f.Wait, Setup: true, Partitions: f.Partitions, Replicas: f.Replicas, MaxBytes: int64(f.MaxBytes), Dispatch: dispatchOptions(f.DispatchFlags), Logger: a.Logger(slog.LevelInfo)}
+	a.WarnProxy(o.Logger)
 	if f.Replicas < 0 || f.Replicas > 5 {
 		return cli.Usage("--replicas %d: must be 1 to 5, or 0 for what suits the server", f.Replicas)
 	}
@@ -230,9 +233,9 @@ func (a *app) serve(ctx context.Context, f cli.ServeFlags) error {
 		return cli.Usage("serve needs a NATS server: give --server, --context or NATS_URL, or use `dispatcher dev`, which brings its own")
 	}
 	var known atomic.Pointer[access.Tokens]
-	o.People = &engine.PeopleOptions{Keys: keysDir(dir), Index: indexDir(dir), Tally: tallyDir(dir, a.trailAt(o.Connect.Server)), Checkpoints: checkpointsFile(dir, a.trailAt(o.Connect.Server)), RequireProof: f.RequireProof, LetIn: func(ctx context.Context, token, name string) (people.Actor, error) {
+	o.People = &engine.PeopleOptions{Keys: keysDir(dir), Index: indexDir(dir), Tally: tallyDir(dir, a.trailAt(o.Connect.Server)), Checkpoints: checkpointsFile(dir, a.trailAt(o.Connect.Server)), RequireProof: f.RequireProof, LetIn: func(ctx context.Context, shown wire.Shown, name string) (people.Actor, error) {
 		if t := known.Load(); t != nil {
-			return letIn(t)(ctx, token, name)
+			return letIn(t, o.Logger)(ctx, shown, name)
 		}
 		return people.Actor{}, errStarting
 	}}

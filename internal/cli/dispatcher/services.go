@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"belay/internal/cli"
+	"belay/internal/outbound"
 	"belay/internal/plan"
 )
 
@@ -238,7 +239,7 @@ func listens(ctx context.Context, text string) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answersWait)
 	defer cancel()
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), portOfURL(text)))
+	c, err := outbound.Policy{}.Dialer(outbound.Written).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), portOfURL(text)))
 	if err != nil {
 		return false
 	}
@@ -253,7 +254,9 @@ func answers(ctx context.Context, url string) bool {
 	if err != nil {
 		return false
 	}
-	res, err := http.DefaultClient.Do(req)
+	t := outbound.Policy{}.Transport(outbound.Written, answersWait)
+	t.DisableKeepAlives = true
+	res, err := (&http.Client{Transport: t}).Do(req)
 	if err != nil {
 		return false
 	}

@@ -119,7 +119,7 @@ func (a *app) embeddedOptions(dir string, c carry) engine.Options {
 	}
 	if c.tools != nil {
 		o.Worker = &engine.WorkerOptions{
-			Options: worker.Options{Name: cli.WorkerName(), Version: cli.Version, Observer: &observe.Attempts{Traces: a.Traces, Worker: cli.WorkerName()}}, Tools: c.tools, Box: ladder.Options{Version: cli.Version},
+			Options: worker.Options{Name: cli.WorkerName(), Version: cli.Version, Observer: &observe.Attempts{Traces: a.Traces, Worker: cli.WorkerName()}}, Tools: c.tools, Box: ladder.Options{Version: cli.Version, Outbound: a.Outbound()},
 		}
 	}
 	return o

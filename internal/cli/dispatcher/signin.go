@@ -17,6 +17,7 @@ import (
 	"belay/internal/engine"
 	"belay/internal/handoff"
 	"belay/internal/people"
+	"belay/internal/wire"
 )
 
 // devDoor lets in who asks `dev` over NATS: everybody whom NATS lets in, under the name that they give. An agent may be among
@@ -26,14 +27,15 @@ type devDoor struct {
 	tokens atomic.Pointer[access.Tokens] // nil while dev is starting
 }
 
-func (d *devDoor) letIn(_ context.Context, token, name string) (people.Actor, error) {
-	who := people.Trusted(name, "")
-	if t := d.tokens.Load(); t != nil && access.IsToken(token) {
-		if owner, _, err := t.Check(token, t.Now()); err == nil {
+func (d *devDoor) letIn(_ context.Context, shown wire.Shown, name string) (people.Actor, error) {
+	who, now := people.Trusted(name, ""), time.Now()
+	if t := d.tokens.Load(); t != nil {
+		now = t.Now()
+		if owner, _, err := t.CheckShown(shown, now); err == nil {
 			return owner, nil
 		}
 	}
-	who.Local = token == "" || access.IsToken(token) || d.code.Check(token, time.Now()) != nil
+	who.Local = shown.Nothing() || access.IsToken(shown.Token) || d.code.CheckShown(shown, now) != nil
 	return who, nil
 }
 

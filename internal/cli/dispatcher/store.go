@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -244,7 +245,7 @@ func (a *app) acceptStore(ctx context.Context, v tally.Verdict) error {
 	for _, d := range accepted {
 		fmt.Fprintln(a.Out, "accepted: "+d.Text())
 	}
-	if len(accepted) > 0 {
+	if slices.ContainsFunc(accepted, func(d tally.Damage) bool { return d.Kind != tally.Forked }) {
 		text := v.Text()
 		fmt.Fprintln(a.Out, strings.ToUpper(text[:1])+text[1:]+".")
 	}

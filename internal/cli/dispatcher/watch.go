@@ -103,6 +103,10 @@ func storeOf(e *engine.Engine) observe.Store {
 	if e.Gates != nil {
 		s.GatesClosed, s.GateSince = e.Gates.Oldest()
 		s.Waiting = e.BehindGates()
+		s.Limited = map[observe.Limited]int{}
+		for k, n := range e.LimitedCalls() {
+			s.Limited[observe.Limited{Tool: k.Tool, Why: string(k.Why)}] = n
+		}
 	}
 	if e.Breakers != nil {
 		for _, r := range e.Breakers.Records() {

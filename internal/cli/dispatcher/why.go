@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"belay/internal/notify"
+	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/tally"
 	"belay/internal/text"
@@ -29,7 +30,7 @@ func (a *app) runsWhy() *cobra.Command {
 					return err
 				}
 				if s.embedded && w.Note != "" {
-					w.Note = "no dispatcher is running: nothing of this happens until one does; move the run on with: dispatcher runs watch " + short(run)
+					w.Note = "no dispatcher is running: nothing of this happens until one does; move the run on with: " + watchLater(run, st)
 				}
 				if a.JSON() {
 					return a.PrintJSON(w)
@@ -39,6 +40,14 @@ func (a *app) runsWhy() *cobra.Command {
 			})
 		},
 	}
+}
+
+// watchLater is the command that moves a run on, also where its time has not come.
+func watchLater(run string, st *steps.State) string {
+	if st.Status() == steps.RunScheduled {
+		return "dispatcher runs watch " + short(run) + " --wait"
+	}
+	return "dispatcher runs watch " + short(run)
 }
 
 func (a *app) showWhy(w view.Why) {

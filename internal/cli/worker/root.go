@@ -2,12 +2,9 @@ package worker
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 
 	"github.com/spf13/cobra"
 
-	"belay/internal/approval"
 	"belay/internal/cli"
 	"belay/internal/executor/gofunc"
 	"belay/internal/ladder"
@@ -46,16 +43,4 @@ func (a *app) root() *cobra.Command {
 	}
 	a.flags.Add(c.Flags())
 	return c
-}
-
-// checkTrust checks a file of trusted keys before the worker connects.
-func checkTrust(file string) error {
-	if file == "" {
-		return nil
-	}
-	_, err := approval.Pinned(file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return cli.WithCode(cli.ExitConfig, err)
-	}
-	return err
 }

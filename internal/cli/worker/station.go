@@ -21,10 +21,11 @@ type station struct {
 	worker  *worker.Worker
 	reached atomic.Pointer[bus.Bus] // bus, once it is connected
 	canary  *bus.Canary
-	state   atomic.Pointer[error] // why it pulls no steps; nil = it does while connected
-	done    chan struct{}         // closed when Run has returned
-	err     error                 // what it returned, once done is closed
-	stop    context.CancelFunc    // tells Run to drain; nil before it runs
+	pins    atomic.Pointer[approval.Pins] // nil where the keys were given, and before it is connected
+	state   atomic.Pointer[error]         // why it pulls no steps; nil = it does while connected
+	done    chan struct{}                 // closed when Run has returned
+	err     error                         // what it returned, once done is closed
+	stop    context.CancelFunc            // tells Run to drain; nil before it runs
 }
 
 var (
@@ -47,7 +48,7 @@ func (s *station) ready() error {
 }
 
 // open connects, and makes a worker that serves the tools file.
-func (s *station) open(ctx context.Context, conn bus.Options, patience time.Duration, trust string, o worker.Options, file *plan.Tools, box ladder.Options) (err error) {
+func (s *station) open(ctx context.Context, conn bus.Options, patience time.Duration, trusted trust, o worker.Options, file *plan.Tools, box ladder.Options) (err error) {
 	if err := bus.Await(ctx, o.Logger, patience, func(ctx context.Context) error { return s.join(ctx, conn) }); err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func (s *station) open(ctx context.Context, conn bus.Options, patience time.Dura
 		o.Injector.GoBy(s.bus.Now)
 	}
 	o.Bus, o.Runs = s.bus, runlog.New(s.bus, plan.NewCache(256))
-	if o.Keys, err = approval.Trusted(s.bus, trust); err != nil {
+	if o.Keys, err = trusted.keys(s, o.Logger); err != nil {
 		return err
 	}
 	s.canary = bus.NewCanary(s.bus, bus.CanaryOptions{Kind: "worker", Rare: true, Logger: o.Logger})
@@ -85,6 +86,9 @@ func (s *station) run(ctx context.Context) error {
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	go func() { _ = s.canary.Run(life) }()
+	if p := s.pins.Load(); p != nil {
+		go func() { _ = p.Run(life) }()
+	}
 	go func() {
 		s.err = s.worker.Run(life)
 		close(s.done)

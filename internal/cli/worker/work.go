@@ -23,16 +23,18 @@ func (a *app) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := checkTrust(a.flags.Trust); err != nil {
+	conn := a.Connection("worker")
+	trusted, err := a.trust(conn, file)
+	if err != nil {
 		return err
 	}
-	conn := a.Connection("worker")
 	if conn.Server == "" && conn.Context == "" {
 		if conn.Server, err = a.noted(); err != nil {
 			return err
 		}
 	}
 	logger, registry, s, page := a.Logger(slog.LevelInfo), observe.NewRegistry(cli.Version), newStation(), ""
+	a.WarnProxy(logger)
 	if a.flags.Listen != "" { // first, so that a port in use is reported before anything else starts
 		var unserve func()
 		if page, unserve, err = observe.Serve(ctx, a.flags.Listen, manual.Handler("", observe.Pages(registry, s.ready)), logger); err != nil {
@@ -46,14 +48,15 @@ func (a *app) work(ctx context.Context) error {
 	}
 	defer work.Close() // after the worker: programs still say how it ended
 	defer s.close()
+	observe.RegisterKeys(registry, s.keys)
 	observe.RegisterClock(registry, func() observe.Clock { return cli.ClockOf(s.reached.Load()) })
 	metrics := observe.NewAttemptMetrics(registry)
 	o := a.options(logger, metrics)
 	if o.Injector, err = a.injector(&conn, logger); err != nil {
 		return err
 	}
-	box := ladder.Options{Only: a.flags.Only, Version: cli.Version, Handlers: a.handlers, Remote: work.Hub, Asked: metrics.Asked}
-	if err := s.open(ctx, conn, a.flags.Wait, a.flags.Trust, o, file, box); err != nil {
+	box := ladder.Options{Only: a.flags.Only, Version: cli.Version, Outbound: a.Outbound(), Handlers: a.handlers, Remote: work.Hub, Asked: metrics.Asked}
+	if err := s.open(ctx, conn, a.flags.Wait, trusted, o, file, box); err != nil {
 		return a.Unreachable(err)
 	}
 	if err := s.run(ctx); err != nil {

@@ -9,31 +9,54 @@ import (
 	"net/http"
 
 	"belay/internal/executor"
+	"belay/internal/outbound"
 )
 
 const maxRedirects = 10
 
 // Client holds the connections of all HTTP rungs. It is safe for concurrent use.
 type Client struct {
-	transport *http.Transport
+	written   *http.Transport // for hosts that stand in the tools file
+	chosen    *http.Transport // for hosts that a parameter or an answer has chosen
 	userAgent string
 }
 
 // NewClient makes a client with the user agent belay/version.
-func NewClient(version string) *Client {
-	return &Client{userAgent: "belay/" + version, transport: executor.NewTransport()}
+func NewClient(version string, policy outbound.Policy) *Client {
+	return &Client{userAgent: "belay/" + version, written: executor.NewTransport(policy, outbound.Written), chosen: executor.NewTransport(policy, outbound.Chosen)}
 }
 
 // Close closes idle connections. Executions that are under way go on.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.written.CloseIdleConnections()
+	c.chosen.CloseIdleConnections()
+}
 
 // Executor makes the executor of one rung.
 func (c *Client) Executor(spec executor.HTTP) executor.Executor {
-	x := &rung{spec: spec, userAgent: c.userAgent, client: http.Client{Transport: once{c.transport}, CheckRedirect: stay}}
+	x := &rung{spec: spec, userAgent: c.userAgent, client: http.Client{Transport: hops{c, spec.ChosenHost}, CheckRedirect: stay}}
 	if spec.FollowRedirects {
 		x.client.CheckRedirect = x.follow
 	}
 	return x
+}
+
+// hops sends each request over the connections that are for whoever has chosen its host.
+type hops struct {
+	*Client
+	chosenHost bool
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (h hops) RoundTrip(r *http.Request) (*http.Response, error) {
+	first := r
+	for first.Response != nil { // the redirect that has led here
+		first = first.Response.Request
+	}
+	if h.chosenHost || r.URL.Hostname() != first.URL.Hostname() {
+		return once{h.chosen}.RoundTrip(r)
+	}
+	return once{h.written}.RoundTrip(r)
 }
 
 // rung executes one rung of the tools file.
@@ -56,10 +79,14 @@ func (x *rung) follow(next *http.Request, via []*http.Request) error {
 	if next.URL.Host == first.URL.Host {
 		return nil
 	}
+	if len(x.spec.AllowHosts) > 0 && !x.spec.AllowHosts.Allow(next.URL) {
+		return notAllowed(next.URL, "a redirect leads to")
+	}
 	for name := range x.spec.Headers {
 		next.Header.Del(name)
 	}
 	next.Header.Del("Authorization")
+	next.Header.Del("Referer")              // net/http puts the whole URL there, and its query may hold a key
 	next.Header.Set(executor.ToolCall, "1") // which the rung may have named
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"belay/internal/executor"
 	"belay/internal/executor/executortest"
 	httpexec "belay/internal/executor/http"
+	"belay/internal/outbound"
 	"belay/internal/steps"
 )
 
@@ -262,7 +263,7 @@ func TestConnectionsAreKept(t *testing.T) {
 func TestCausesAreNotWrapped(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	x := httpexec.NewClient("1").Executor(executor.HTTP{URL: text("http://127.0.0.1:1/a?token=secret")})
+	x := httpexec.NewClient("1", outbound.Policy{}).Executor(executor.HTTP{URL: text("http://127.0.0.1:1/a?token=secret")})
 	cancel(errors.New("the run is cancelled"))
 	if f := executortest.Fault(ctx, t, x, executortest.Request(`{}`)); strings.Contains(f.Message, "secret") || !strings.Contains(f.Message, "the run is cancelled") {
 		t.Errorf("message = %q, want the cause and no query", f.Message)

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"belay/internal/executor"
+	"belay/internal/outbound"
 	"belay/internal/steps"
 )
 
@@ -55,6 +56,9 @@ func (x *rung) url(params any) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, neverSent("url: not an http or https URL after filling in the parameters")
+	}
+	if x.spec.ChosenHost && !x.spec.AllowHosts.Allow(u) {
+		return nil, executor.Denied(notAllowed(u, "the parameters say"), steps.ActedNo)
 	}
 	if len(x.spec.Query) == 0 {
 		return u, nil
@@ -135,6 +139,10 @@ func (c *call) setHeader(name, value string) {
 	default:
 		c.request.Header.Set(name, value)
 	}
+}
+
+func notAllowed(u *url.URL, who string) *outbound.Refusal {
+	return &outbound.Refusal{Why: who + " " + u.Host + ", which allow_hosts does not name: add it there if it is meant"}
 }
 
 func neverSent(message string) steps.Fault {

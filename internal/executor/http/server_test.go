@@ -11,6 +11,7 @@ import (
 	"belay/internal/executor"
 	"belay/internal/executor/executortest"
 	httpexec "belay/internal/executor/http"
+	"belay/internal/outbound"
 )
 
 func text(s string) executor.Text { return func(any) (string, error) { return s, nil } }
@@ -25,7 +26,7 @@ func service(t testing.TB, h http.HandlerFunc) *httptest.Server {
 
 func client(t testing.TB) *httpexec.Client {
 	t.Helper()
-	c := httpexec.NewClient("1.2.3")
+	c := httpexec.NewClient("1.2.3", outbound.Policy{})
 	t.Cleanup(c.Close)
 	return c
 }

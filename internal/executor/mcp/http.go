@@ -16,6 +16,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"belay/internal/executor"
+	"belay/internal/outbound"
 	"belay/internal/steps"
 )
 
@@ -40,8 +41,8 @@ type web struct {
 	close     context.CancelFunc // ends all requests
 }
 
-func newWeb(spec executor.MCPServer, version string, opening *exchange) *web {
-	w := &web{spec: spec, userAgent: "belay/" + version, opening: opening, inner: executor.NewTransport()}
+func newWeb(spec executor.MCPServer, version string, policy outbound.Policy, opening *exchange) *web {
+	w := &web{spec: spec, userAgent: "belay/" + version, opening: opening, inner: executor.NewTransport(policy, outbound.Written)}
 	life, die := context.WithCancel(context.Background())
 	w.life, w.close = life, func() {
 		die()
@@ -178,6 +179,10 @@ func (w *web) noteOpening(ctx context.Context, resp *http.Response, err error) e
 		body := refusal(resp)
 		resp.Body = io.NopCloser(bytes.NewReader(body))
 		f := statusFault(resp, body)
+		w.opening.fault = &f
+	}
+	if r, refused := errors.AsType[*outbound.Refusal](err); refused {
+		f := executor.Denied(r, steps.ActedNo)
 		w.opening.fault = &f
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"belay/internal/executor"
+	"belay/internal/outbound"
 	"belay/internal/steps"
 )
 
@@ -16,8 +17,8 @@ type Listed struct {
 
 // List opens a session with a server, asks for all its tools, and ends the session and what it started. The error is a
 // [steps.Fault].
-func List(ctx context.Context, spec executor.MCPServer, version string) (Listed, error) {
-	servers := NewServers(version, nil)
+func List(ctx context.Context, spec executor.MCPServer, version string, policy outbound.Policy) (Listed, error) {
+	servers := NewServers(version, policy, nil)
 	v := servers.server(spec)
 	defer v.close()
 	secrets, err := v.secrets()

@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"belay/internal/executor"
+	"belay/internal/outbound"
 	"belay/internal/steps"
 )
 
@@ -32,17 +33,19 @@ const keyInMeta = "belay/idempotency-key"
 // Servers holds the sessions with all MCP servers of a worker. It is safe for concurrent use.
 type Servers struct {
 	version string
+	policy  outbound.Policy
 	logger  *slog.Logger
 	mu      sync.Mutex
 	all     map[string]*server
 }
 
-// NewServers makes one that has no session yet. Servers are told the version. A nil logger logs nothing.
-func NewServers(version string, logger *slog.Logger) *Servers {
+// NewServers makes one that has no session yet. Servers are told the version, and those with a URL are reached as the policy says.
+// A nil logger logs nothing.
+func NewServers(version string, policy outbound.Policy, logger *slog.Logger) *Servers {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Servers{version: version, logger: logger, all: map[string]*server{}}
+	return &Servers{version: version, policy: policy, logger: logger, all: map[string]*server{}}
 }
 
 // Executor makes the executor of one rung.
@@ -58,7 +61,7 @@ func (s *Servers) server(spec executor.MCPServer) *server {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all[string(key)] == nil {
-		s.all[string(key)] = newServer(spec, s.version, s.logger)
+		s.all[string(key)] = newServer(spec, s.version, s.policy, s.logger)
 	}
 	return s.all[string(key)]
 }

@@ -19,6 +19,7 @@ import (
 	"belay/internal/executor/executortest"
 	mcpexec "belay/internal/executor/mcp"
 	"belay/internal/freeport"
+	"belay/internal/outbound"
 	"belay/internal/steps"
 )
 
@@ -155,7 +156,7 @@ func TestNpmFilesystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := executor.MCPServer{Argv: append(npmProgram(t, "mcp-server-filesystem"), dir)}
-	list, err := mcpexec.List(t.Context(), server, "test")
+	list, err := mcpexec.List(t.Context(), server, "test", outbound.Policy{})
 	if err != nil || len(list.Tools) < 10 {
 		t.Fatalf("%d tools, %v", len(list.Tools), err)
 	}

@@ -20,6 +20,7 @@ import (
 	"belay/internal/executor"
 	"belay/internal/executor/executortest"
 	mcpexec "belay/internal/executor/mcp"
+	"belay/internal/outbound"
 )
 
 // The servers of these tests: one with the library's server side, and a plain one that says whatever a test wants. Over
@@ -69,7 +70,9 @@ type closing struct {
 	*mcpexec.Servers
 }
 
-func rungs(t *testing.T) closing { return closing{t, mcpexec.NewServers("test", nil)} }
+func rungs(t *testing.T) closing {
+	return closing{t, mcpexec.NewServers("test", outbound.Policy{}, nil)}
+}
 
 func (c closing) Executor(spec executor.MCP) executor.Executor {
 	x := c.Servers.Executor(spec)

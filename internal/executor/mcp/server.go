@@ -13,6 +13,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"belay/internal/executor"
+	"belay/internal/outbound"
 	"belay/internal/steps"
 )
 
@@ -24,6 +25,7 @@ const openTime = time.Minute
 type server struct {
 	spec    executor.MCPServer
 	version string
+	policy  outbound.Policy
 	logger  *slog.Logger
 	life    context.Context // ends when the server is closed
 	die     context.CancelFunc
@@ -42,8 +44,8 @@ type opening struct {
 	err  error         // why there is none
 }
 
-func newServer(spec executor.MCPServer, version string, logger *slog.Logger) *server {
-	v := &server{spec: spec, version: version}
+func newServer(spec executor.MCPServer, version string, policy outbound.Policy, logger *slog.Logger) *server {
+	v := &server{spec: spec, version: version, policy: policy}
 	v.life, v.die = context.WithCancel(context.Background())
 	v.logger = logger.With("server", v.name())
 	return v
@@ -143,7 +145,7 @@ func (v *server) connect(ctx context.Context) (*session, error) {
 		}
 		transport, stop, said = newPipes(p), p.end, p.said
 	} else {
-		w := newWeb(v.spec, v.version, e)
+		w := newWeb(v.spec, v.version, v.policy, e)
 		transport, stop, said = w.transport(), w.close, func() string { return "" }
 	}
 	conn, err := client.Connect(e.in(ctx), transport, nil)

@@ -26,6 +26,7 @@ import (
 	"belay/internal/executor"
 	"belay/internal/executor/executortest"
 	mcpexec "belay/internal/executor/mcp"
+	"belay/internal/outbound"
 	"belay/internal/steps"
 )
 
@@ -595,7 +596,7 @@ func TestAnotherSchema(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, server executor.MCPServer) {
 		var log bytes.Buffer
-		all := closing{t, mcpexec.NewServers("test", slog.New(slog.NewTextHandler(&log, nil)))}
+		all := closing{t, mcpexec.NewServers("test", outbound.Policy{}, slog.New(slog.NewTextHandler(&log, nil)))}
 		object := json.RawMessage(`{"type": "object"}`)
 		strict, loose := all.Executor(executor.MCP{Server: server, Tool: "echo", Schema: object, Strict: true}), all.Executor(executor.MCP{Server: server, Tool: "echo", Schema: object})
 		executortest.Output(t.Context(), t, strict, executortest.Request(`{"amount":1}`))
@@ -624,7 +625,7 @@ func TestAnotherSchema(t *testing.T) {
 func TestList(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, server executor.MCPServer) {
-		list, err := mcpexec.List(t.Context(), server, "test")
+		list, err := mcpexec.List(t.Context(), server, "test", outbound.Policy{})
 		if err != nil || len(list.Tools) < 10 || list.Server != "shop" {
 			t.Fatalf("%s: %d tools, %v, want those of all pages", list.Server, len(list.Tools), err)
 		}
@@ -634,7 +635,7 @@ func TestList(t *testing.T) {
 			}
 		}
 	})
-	if _, err := mcpexec.List(t.Context(), executor.MCPServer{Argv: []string{"true"}}, "test"); err == nil {
+	if _, err := mcpexec.List(t.Context(), executor.MCPServer{Argv: []string{"true"}}, "test", outbound.Policy{}); err == nil {
 		t.Error("listed the tools of nobody")
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"belay/internal/executor"
 	"belay/internal/genai"
+	"belay/internal/outbound"
 )
 
 // Client holds the connections of all rungs that ask models. It is safe for concurrent use.
@@ -30,8 +31,8 @@ type Client struct {
 }
 
 // NewClient makes a client with the user agent belay/version. Each call is reported to asked, which may be nil.
-func NewClient(version string, asked func(genai.Call)) *Client {
-	return &Client{userAgent: "belay/" + version, asked: asked, transport: executor.NewTransport()}
+func NewClient(version string, policy outbound.Policy, asked func(genai.Call)) *Client {
+	return &Client{userAgent: "belay/" + version, asked: asked, transport: executor.NewTransport(policy, outbound.Written)}
 }
 
 // Close closes idle connections. Executions that are under way go on.

@@ -11,6 +11,7 @@ import (
 	"belay/internal/executor"
 	"belay/internal/executor/executortest"
 	modelexec "belay/internal/executor/model"
+	"belay/internal/outbound"
 	"belay/internal/plan"
 	"belay/internal/scriptedmodel"
 	"belay/internal/steps"
@@ -37,7 +38,7 @@ func service(t testing.TB, h http.Handler) string {
 // rung is a rung of a provider at a place.
 func rung(t testing.TB, provider, at string, set ...func(*executor.Model)) executor.Executor {
 	t.Helper()
-	c := modelexec.NewClient("1.2.3", nil)
+	c := modelexec.NewClient("1.2.3", outbound.Policy{}, nil)
 	t.Cleanup(c.Close)
 	spec := executor.Model{Provider: provider, Model: "small-1", BaseURL: at, Compile: plan.CompileSchema}
 	for _, s := range set {

@@ -75,3 +75,13 @@ func TestStreamsThatEndOddly(t *testing.T) {
 		})
 	}
 }
+
+func TestMetadataIsNoProvider(t *testing.T) {
+	t.Parallel()
+	for _, provider := range []string{executor.ProviderOpenAI, executor.ProviderAnthropic} {
+		f := executortest.Fault(t.Context(), t, rung(t, provider, "http://169.254.169.254/v1", asText), executortest.Request(`{}`))
+		if f.Class != steps.PolicyDenied || f.MayHaveActed() || !strings.Contains(f.Message, "always refused") {
+			t.Errorf("%s: %+v", provider, f)
+		}
+	}
+}

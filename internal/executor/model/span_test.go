@@ -15,6 +15,7 @@ import (
 	"belay/internal/executor/executortest"
 	modelexec "belay/internal/executor/model"
 	"belay/internal/genai"
+	"belay/internal/outbound"
 	"belay/internal/scriptedmodel"
 	"belay/internal/steps"
 )
@@ -31,7 +32,7 @@ func TestSpans(t *testing.T) {
 			{Text: secret, Input: 1200, Output: 34, Cached: 1000, Times: 1}, {Text: secret, Fault: scriptedmodel.Refusal},
 		}})
 		var calls []genai.Call
-		c := modelexec.NewClient("1.2.3", func(c genai.Call) { calls = append(calls, c) })
+		c := modelexec.NewClient("1.2.3", outbound.Policy{}, func(c genai.Call) { calls = append(calls, c) })
 		t.Cleanup(c.Close)
 		half := 0.5
 		x := c.Executor(executor.Model{Provider: p, Model: "small-1", BaseURL: service(t, s), MaxOutputTokens: 50, Temperature: &half})

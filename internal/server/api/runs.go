@@ -67,7 +67,7 @@ func filterOf(r *http.Request) (f runlog.Filter, err error) {
 }
 
 var runStates = []steps.RunState{
-	steps.RunRunning, steps.RunWaiting, steps.RunSucceeded, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled,
+	steps.RunScheduled, steps.RunRunning, steps.RunWaiting, steps.RunSucceeded, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled,
 }
 
 // pairsOf reads a parameter that is given as name=value, as often as one likes.

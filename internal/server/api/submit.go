@@ -29,12 +29,14 @@ type runOrder struct {
 	Plan   json.RawMessage            `json:"plan"`   // the name of one, or a whole one
 	Input  map[string]json.RawMessage `json:"input"`  // over the plan's defaults
 	Labels map[string]string          `json:"labels"` // over the plan's own
+	At     string                     `json:"at"`     // when it begins, an RFC 3339 time; empty = see in
+	In     string                     `json:"in"`     // without at: in how long it begins; empty = at once
 }
 
 func (a *api) submit(w http.ResponseWriter, r *http.Request) {
 	var o runOrder
 	body, err := decodeBody(w, r, &o)
-	order := catalog.Order{Input: o.Input, Labels: o.Labels}
+	order := catalog.Order{Input: o.Input, Labels: o.Labels, Begin: o.At, In: o.In}
 	if err == nil {
 		order.Strict, err = strictOf(r)
 	}
@@ -51,7 +53,13 @@ func (a *api) submit(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	a.start(w, r, starting{act: act, id: o.ID, order: order, request: digest(map[string]any{"plan": o.Plan, "input": o.Input, "labels": o.Labels})})
+	sent := map[string]any{"plan": o.Plan, "input": o.Input, "labels": o.Labels}
+	for name, when := range map[string]string{"at": o.At, "in": o.In} {
+		if when != "" {
+			sent[name] = when
+		}
+	}
+	a.start(w, r, starting{act: act, id: o.ID, order: order, request: digest(sent)})
 }
 
 // callOrder is one call of a tool that somebody wants.
@@ -345,6 +353,9 @@ func mistakes(err error) (fault, any, bool) {
 	}
 	if e, ok := errors.AsType[catalog.InvalidInput](err); ok {
 		return fault{http.StatusUnprocessableEntity, "invalid_input", "The input is not valid", e.Error()}, e, true
+	}
+	if e, ok := errors.AsType[catalog.InvalidStart](err); ok {
+		return fault{http.StatusUnprocessableEntity, "invalid", e.Field, e.Error()}, nil, true
 	}
 	if e, ok := errors.AsType[*catalog.Unknown](err); ok {
 		return fault{http.StatusUnprocessableEntity, "unknown_" + e.Kind, "No such " + e.Kind, e.Error()}, nil, true

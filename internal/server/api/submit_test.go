@@ -236,3 +236,39 @@ func TestRetryOverHTTP(t *testing.T) {
 	o.refused(o.ask("POST", runsPath+"/my-1/retry", `{"reason":"another"}`, "Idempotency-Key", "1"), 409, "conflict")
 	o.refused(o.ask("POST", runsPath+"/my-1/retry", "", "X-Who", "eve"), 403, "forbidden")
 }
+
+// TestSubmitForLater: it is accepted and begins later, once; what is wrong about the time says so.
+func TestSubmitForLater(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	const order = `{"plan":"look","in":"3h"}`
+	a := o.ask("POST", runsPath, order, "Idempotency-Key", "later")
+	if a.StatusCode != 201 || a.body["state"] != "scheduled" || a.body["scheduled_for"] == nil {
+		t.Fatalf("%d %s", a.StatusCode, a.text)
+	}
+	if again := o.ask("POST", runsPath, order, "Idempotency-Key", "later"); again.StatusCode != 200 || again.body["scheduled_for"] != a.body["scheduled_for"] {
+		t.Errorf("%d %s", again.StatusCode, again.text)
+	}
+	o.refused(o.ask("POST", runsPath, `{"plan":"look","in":"4h"}`, "Idempotency-Key", "later"), 409, "conflict")
+	if got := o.ask("GET", a.Header.Get("Location")+"?wait=50ms", ""); got.StatusCode != http.StatusAccepted {
+		t.Errorf("%d %s", got.StatusCode, got.text)
+	}
+	list := o.ask("GET", runsPath+"?state=scheduled", "")
+	if !strings.Contains(list.text, `"scheduled_for"`) || !strings.Contains(list.text, fmt.Sprint(a.body["id"])) {
+		t.Error(list.text)
+	}
+	for text, says := range map[string]string{
+		`{"plan":"look","at":"tomorrow"}`:                        "is no time: write it with its offset",
+		`{"plan":"look","in":"soon"}`:                            "write it as 90s, 10m, 2h or 7d",
+		`{"plan":"look","in":"1.5s"}`:                            "whole seconds",
+		`{"plan":"look","in":"9000d"}`:                           "ten years",
+		`{"plan":"look","at":"2326-01-01T00:00:00Z"}`:            "is the year right?",
+		`{"plan":"look","at":"2026-01-01T00:00:00Z","in":"10m"}`: "give one of the two",
+	} {
+		a := o.ask("POST", runsPath, text)
+		o.refused(a, 422, "invalid")
+		if !strings.Contains(a.text, says) {
+			t.Errorf("%s: %s", text, a.text)
+		}
+	}
+}

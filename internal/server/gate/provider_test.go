@@ -99,9 +99,9 @@ func vouched(t *testing.T) (*house, *provider) {
 	t.Helper()
 	p := newProvider(t)
 	h := newHouse(t, false)
-	h.gate.OIDC = &access.OIDC{OIDCOptions: access.OIDCOptions{
+	h.gate.OIDC = access.NewOIDC(access.OIDCOptions{
 		Issuer: p.url, ClientID: "belay", PublicURL: h.URL, Roles: map[people.Role][]string{people.Approver: {"payments-leads"}, people.Viewer: {"*"}},
-	}}
+	})
 	h.Config.Handler = h.gate.Wrap(h.pages)
 	return h, p
 }

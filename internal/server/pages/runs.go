@@ -17,7 +17,7 @@ import (
 )
 
 // runStates are the states that the list can be filtered by.
-var runStates = []steps.RunState{steps.RunWaiting, steps.RunRunning, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled, steps.RunSucceeded}
+var runStates = []steps.RunState{steps.RunWaiting, steps.RunScheduled, steps.RunRunning, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled, steps.RunSucceeded}
 
 type runsView struct {
 	Lines  []runLine
@@ -42,7 +42,7 @@ type runLine struct {
 	State                 steps.RunState
 	Standing              string
 	Labels                []row
-	Started               moment
+	Started, For          moment // For is when a run begins whose time has not come
 	Age                   string
 	Took                  string
 }
@@ -150,11 +150,9 @@ func timeOf(text string, now time.Time) (time.Time, bool) {
 
 func runLineOf(s runlog.Summary, now time.Time) runLine {
 	l := runLine{Short: tail(s.ID), Path: runPath(s.ID), Workflow: s.Workflow, State: s.State, Standing: view.Standing(s.State, s.Ending), Labels: labels(s.Labels), Started: at(s.Started, now), Age: age(now.Sub(s.Started))}
-	end := now
-	if s.Ended != nil {
-		end = *s.Ended
+	if l.Took = took(s.Took(now)); s.State == steps.RunScheduled {
+		l.For = moments(s.ScheduledFor, now)
 	}
-	l.Took = took(end.Sub(s.Started))
 	return l
 }
 
@@ -164,7 +162,7 @@ type runView struct {
 	Standing                  string
 	Reason                    string
 	Labels                    []row
-	Started, Ended            moment
+	Started, For, Ended       moment // For is when it begins, or was to, where that is not when it was submitted
 	Took                      string
 	RetryOf, RetryShort       string
 	Spent                     string // what its models took; empty = it has called none
@@ -205,11 +203,8 @@ func (c *Console) makeRun(d view.Document, only string, acts map[string][]handof
 		ID: d.ID, Short: tail(d.ID), Path: runPath(d.ID), Workflow: d.Workflow, State: d.State, Standing: view.Standing(d.State, d.Ending), Reason: in.said(d.Reason), Labels: labels(d.Labels),
 		Started: at(d.Started, now), Input: in.shown(d.Input, valuePath(runPath(d.ID), "input")), Output: in.shown(d.Output, valuePath(runPath(d.ID), "output")),
 	}
-	end := now
-	if d.Ended != nil {
-		end, v.Ended = *d.Ended, at(*d.Ended, now)
-	}
-	v.Took, v.Spent = took(end.Sub(d.Started)), d.Spent.Words()
+	v.Ended, v.For = moments(d.Ended, now), moments(d.ScheduledFor, now)
+	v.Took, v.Spent = took(view.Took(d.Started, d.ScheduledFor, d.Ended, now)), d.Spent.Words()
 	if d.RetryOf != "" {
 		v.RetryOf, v.RetryShort = runPath(d.RetryOf), tail(d.RetryOf)
 	}
@@ -237,7 +232,7 @@ func (c *Console) makeRun(d view.Document, only string, acts map[string][]handof
 	for i := range v.Bars {
 		v.Bars[i].Message = in.said(v.Bars[i].Message)
 	}
-	v.Worked, v.Shrunk = took(fall.end.Sub(d.Started)), fall.shrunk
+	v.Worked, v.Shrunk = took(fall.end.Sub(d.Begins())), fall.shrunk
 	if c.o.Events != nil {
 		v.Events = c.o.Events(d.ID)
 	}

@@ -117,3 +117,17 @@ func TestWhatModelsTook(t *testing.T) {
 		}
 	}
 }
+
+// TestARunWhoseTimeHasNotCome says when it begins, in the list and on its page, and how long it took counts from then.
+func TestARunWhoseTimeHasNotCome(t *testing.T) {
+	t.Parallel()
+	w := pagestest.Empty(clock)
+	later, before, ended := noon.Add(3*time.Hour), noon.Add(-time.Hour), noon.Add(-time.Hour+90*time.Second)
+	w.PutRun(view.Document{ID: "later", Workflow: "report", State: steps.RunScheduled, Started: noon.Add(-time.Minute), ScheduledFor: &later})
+	w.PutRun(view.Document{ID: "done", Workflow: "report", State: steps.RunSucceeded, Started: noon.Add(-9 * time.Hour), ScheduledFor: &before, Ended: &ended})
+	s := newSite(t, w)
+	s.get("/runs?state=scheduled").wants(t, 200, `<span class="state scheduled">scheduled</span>`, `begins <time datetime="`+later.Format(time.RFC3339))
+	s.get("/runs").wants(t, 200, "1m 30s")
+	s.get("/runs/later").wants(t, 200, `scheduled for <time datetime="`+later.Format(time.RFC3339), "Accepted")
+	s.get("/runs/done").wants(t, 200, "took 1m 30s")
+}

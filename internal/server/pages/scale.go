@@ -15,7 +15,7 @@ type busy struct{ from, to time.Time }
 // run waited only for people share half of the line, because otherwise nothing else could be seen.
 func scaleOf(d view.Document, end time.Time) (scale func(time.Time) float64, shrunk bool) {
 	work := busyTimes(d, end)
-	whole := max(end.Sub(d.Started), 1)
+	whole := max(end.Sub(d.Begins()), 1)
 	var worked time.Duration
 	for _, b := range work {
 		worked += b.to.Sub(b.from)
@@ -35,7 +35,7 @@ func scaleOf(d view.Document, end time.Time) (scale func(time.Time) float64, shr
 				on += earlier(t, b.to).Sub(b.from)
 			}
 		}
-		off := max(t.Sub(d.Started), 0) - on
+		off := max(t.Sub(d.Begins()), 0) - on
 		return min(max(1000*(float64(on)+factor*float64(off))/width, 0), 1000)
 	}, shrunk
 }
@@ -45,7 +45,7 @@ func busyTimes(d view.Document, end time.Time) (list []busy) {
 	var all []busy
 	for _, s := range d.Steps {
 		for _, a := range s.Attempts {
-			if a.State == steps.AttemptAsked || a.Queued.Before(d.Started) {
+			if a.State == steps.AttemptAsked || a.Queued.Before(d.Begins()) {
 				continue
 			}
 			over := end

@@ -18,7 +18,7 @@ type Document struct {
 	Reason      string            `json:"reason,omitempty"`   // why it failed, was aborted or cancelled
 	Labels      map[string]string `json:"labels"`             // never null
 	RetryOf     string            `json:"retry_of,omitempty"` // the run that it goes on from
-	Started     time.Time         `json:"started"`            // the log's time
+	Started     time.Time         `json:"started"`            // when it was submitted, by the log
 	Ended       *time.Time        `json:"ended"`              // null while it goes on
 	Input       json.RawMessage   `json:"input"`              // an object
 	Degraded    []steps.Degraded  `json:"degraded"`           // never null
@@ -28,8 +28,44 @@ type Document struct {
 	Asked       []Asked           `json:"asked"`              // every question to people, the first one first
 	Agents      []Agent           `json:"agents,omitempty"`   // steps with an agent that have begun
 
+	ScheduledFor *time.Time `json:"scheduled_for,omitempty"` // when it begins, or was to; null: when it was submitted
+
 	Stricter []steps.PolicyDifference `json:"stricter,omitempty"` // what workers' tools files ask beyond the submitted one
 	Spent    *Spent                   `json:"spent,omitempty"`    // what its models took; null: it has called none
+}
+
+// Took is how long a run took, or has taken until now, with the time that people took; 0 where it never began.
+func Took(submitted time.Time, scheduled, ended *time.Time, now time.Time) time.Duration {
+	if ended != nil {
+		now = *ended
+	}
+	return max(0, now.Sub(begins(submitted, scheduled)))
+}
+
+func begins(submitted time.Time, scheduled *time.Time) time.Time {
+	if scheduled == nil {
+		return submitted
+	}
+	return later(submitted, *scheduled)
+}
+
+// Begins is when the run began, or is to begin.
+func (d *Document) Begins() time.Time { return begins(d.Started, d.ScheduledFor) }
+
+// StartText says when a run of a submission begins.
+func StartText(e steps.Submitted) string {
+	switch {
+	case !e.At.IsZero():
+		return "at " + e.At.UTC().Format(time.RFC3339)
+	case e.In > 0:
+		return "in " + e.In.String()
+	}
+	return "at once"
+}
+
+// ScheduledFor says in words when a run begins whose time has not come.
+func ScheduledFor(at *time.Time, now time.Time) string {
+	return string(steps.RunScheduled) + " for " + Clock(*at, now) + " UTC"
 }
 
 // Standing says in words where a run stands: its state, and how a live run is ending.
@@ -125,7 +161,7 @@ func Show(s *steps.State) Document {
 		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Ending: s.Ending(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf,
 		Started: s.Submitted.UTC(), Ended: moment(s.Ended), Input: Value(s.Input), Degraded: s.DegradedSteps(),
 		Steps: make([]Step, 0, len(s.Units)), Output: Value(s.Output), Escalations: []string{}, Asked: r.askedViews(), Stricter: s.Differences(),
-		Spent:  spentOf(s),
+		Spent: spentOf(s), ScheduledFor: moment(s.Scheduled),
 		Agents: r.agentViews(),
 	}
 	if d.Labels == nil {

@@ -42,7 +42,7 @@ const (
 	ForPerson     WaitFor = "person"     // an open escalation
 	ForWorker     WaitFor = "worker"     // in the queue, and nobody has taken it
 	ForOutcome    WaitFor = "outcome"    // a worker executes it
-	ForTime       WaitFor = "time"       // the wait before its next try
+	ForTime       WaitFor = "time"       // the wait before its next try, or before the run begins
 	ForDependency WaitFor = "dependency" // steps that it needs
 	ForSlot       WaitFor = "slot"       // other items of the same step, max_parallel of which run at once
 	ForRun        WaitFor = "run"        // people are asked about the run's deadline
@@ -126,6 +126,10 @@ func waits(s *steps.State, o Foresight) []Wait {
 			add(r.waitsForPerson(n))
 		}
 	}
+	if s.Status() == steps.RunScheduled {
+		add(Wait{Count: 1, For: ForTime, Since: moment(s.Submitted), Until: moment(s.Scheduled), Text: "its time: it is " + ScheduledFor(&s.Scheduled, o.Now)})
+		return all
+	}
 	for i := range s.Units {
 		if w, ok := r.waitsFor(i, o); ok {
 			add(w)
@@ -201,7 +205,7 @@ func (s run) waitsFor(i int, o Foresight) (w Wait, ok bool) {
 	case u.State() == steps.StepPending && u.IsItem():
 		w.For, w.Text = ForSlot, "a free slot: "+strconv.Itoa(s.parallel(i))+" items are executed at once"
 	case u.State() == steps.StepPending && u.Unmet() > 0:
-		w.For, w.Since, w.Needs = ForDependency, moment(s.Submitted), s.unmet(i)
+		w.For, w.Since, w.Needs = ForDependency, moment(s.Began), s.unmet(i)
 		w.Text = strings.Join(w.Needs, ", ") + " to be done"
 	case u.State().InQueue():
 		s.waitsInQueue(i, &w, o)

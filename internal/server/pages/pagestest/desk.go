@@ -299,7 +299,7 @@ func (w *World) PutRun(d view.Document) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, there := w.runs[d.ID]; !there {
-		w.summaries = append(w.summaries, runlog.Summary{ID: d.ID, Workflow: d.Workflow, State: d.State, Labels: d.Labels, Started: d.Started, Ended: d.Ended})
+		w.summaries = append(w.summaries, runlog.Summary{ID: d.ID, Workflow: d.Workflow, State: d.State, Labels: d.Labels, Started: d.Started, Ended: d.Ended, ScheduledFor: d.ScheduledFor})
 	}
 	w.runs[d.ID] = d
 	w.Changes.Tell(pages.Change{Kind: pages.RunChanged, ID: d.ID})

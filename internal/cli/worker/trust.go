@@ -1,0 +1,66 @@
+package worker
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+
+	"belay/internal/approval"
+	"belay/internal/bus"
+	"belay/internal/cli"
+	"belay/internal/plan"
+	"belay/internal/worker"
+)
+
+// trust says by which keys the worker executes what people have approved.
+type trust struct {
+	given  worker.Keys // nil = those that it pins
+	file   string      // of those; empty = there is no place for them, and no tool needs one
+	needed bool        // people approve calls of its tools
+}
+
+// trust checks the keys that were given, or finds the place of those that are pinned, before the worker connects.
+func (a *app) trust(conn bus.Options, tools *plan.Tools) (trust, error) {
+	if a.flags.Trust != "" {
+		keys, err := approval.Pinned(a.flags.Trust)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			err = cli.WithCode(cli.ExitConfig, err)
+		}
+		return trust{given: keys}, err
+	}
+	t := trust{needed: tools.AskApproval()}
+	dir, err := a.StateDir()
+	if err == nil {
+		t.file = cli.PinFile(dir, conn.Server, conn.Context, a.Prefix)
+	} else if !t.needed {
+		err = nil
+	}
+	return t, err
+}
+
+// keys are the keys of a worker at its station.
+func (t trust) keys(s *station, logger *slog.Logger) (worker.Keys, error) {
+	if t.given != nil || t.file == "" {
+		return t.given, nil
+	}
+	pins, err := approval.OpenPins(s.bus, approval.PinOptions{File: t.file, About: s.bus.URL(), Logger: logger})
+	if err != nil && t.needed {
+		return nil, cli.WithCode(cli.ExitConfig, err)
+	}
+	if err != nil {
+		logger.Debug("no keys are pinned, and no tool needs them", "error", err)
+		return nil, nil
+	}
+	s.pins.Store(pins)
+	return pins, nil
+}
+
+// keys are how many keys the worker has pinned, and how many are published that it refuses; ok is false where it was given them.
+func (s *station) keys() (pinned, foreign int, ok bool) {
+	p := s.pins.Load()
+	if p == nil {
+		return 0, 0, false
+	}
+	mine, others := p.Pins()
+	return len(mine), len(others), true
+}

@@ -1,0 +1,26 @@
+package engine
+
+import (
+	"belay/internal/approval"
+	"belay/internal/worker"
+)
+
+// trusted are the keys by which a worker executes what people have approved.
+func (e *Engine) trusted(o WorkerOptions) (worker.Keys, error) {
+	if o.Trust != "" {
+		return approval.Pinned(o.Trust)
+	}
+	at := approval.PinOptions{File: o.Pins, About: e.Bus.URL(), Own: e.signer, Logger: o.Logger}
+	if at.File == "" && e.signer == nil {
+		return approval.NewPublished(e.Bus), nil
+	}
+	if at.File == "" {
+		at.File, at.About = e.signer.PinFile(), "the store in this state directory"
+	}
+	pins, err := approval.OpenPins(e.Bus, at)
+	if err != nil {
+		return nil, err
+	}
+	e.part(pins.Run)
+	return pins, nil
+}
