@@ -42,7 +42,7 @@ func (d disks) cutPower(t *testing.T, f *fleet) {
 	})
 	defer f.hook(nil)
 	for n := range nodeCount {
-		if err := d[n].off(); err != nil {
+		if err := d[n].off(f.pid(member{asNode, n})); err != nil {
 			t.Fatal(err)
 		}
 	}

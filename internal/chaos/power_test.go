@@ -71,7 +71,7 @@ func (p *powered) cut(t *testing.T) (lost int) {
 	submitted := p.burst(t.Context(), perCut)
 	pause(t.Context(), time.Duration(rand.Int64N(int64(time.Second))))
 	before := p.end(t)
-	if err := p.off(); err != nil {
+	if err := p.off(p.fleet.pid(member{"server", 0})); err != nil {
 		t.Fatal(err)
 	}
 	p.fleet.mu.Lock()

@@ -3,9 +3,14 @@
 package chaos
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,7 +57,12 @@ func (v *volume) again() error {
 }
 
 // off takes the power from the file system: nothing that is written from now on, and nothing that was not synced, reaches the disk.
-func (v *volume) off() error {
+// The process that uses it is stopped before: a machine without power answers nobody, and Linux may say of a sync that is under
+// way just then that it was done.
+func (v *volume) off(process int) error {
+	if err := halt(process); err != nil {
+		return err
+	}
 	const (
 		shutdown   = 0x8004587d // EXT4_IOC_SHUTDOWN
 		noLogFlush = uint32(2)
@@ -67,4 +77,31 @@ func (v *volume) off() error {
 		return errno
 	}
 	return nil
+}
+
+// halt stops a process, and waits until none of its threads runs: one that is in the kernel stops when it comes back.
+func halt(pid int) error {
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for limit := time.Now().Add(10 * time.Second); time.Now().Before(limit); time.Sleep(time.Millisecond) {
+		threads, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/stat")
+		if err != nil || len(threads) == 0 {
+			return fmt.Errorf("process %d is not there: %w", pid, err)
+		}
+		if !slices.ContainsFunc(threads, running) {
+			return nil
+		}
+	}
+	return fmt.Errorf("process %d does not stop", pid)
+}
+
+// running reports whether a thread may still do something of its own.
+func running(stat string) bool {
+	text, err := os.ReadFile(stat)
+	if err != nil {
+		return false // it has ended
+	}
+	state := text[bytes.LastIndexByte(text, ')')+2:] // the name before it may have anything in it
+	return state[0] != 'T' && state[0] != 'D'
 }
