@@ -202,3 +202,29 @@ func (f *flaky) checkRamp(t *testing.T, rec *breaker.Record, down int) {
 	}
 	t.Logf("%d calls while it was down, %d in the ramp", down, ramp)
 }
+
+// TestABreakerUsesUpNoRate: of a tool that has a rate too, calls that wait for it go on on the next rung when the breaker opens, and later
+// ones do not wait at all.
+func TestABreakerUsesUpNoRate(t *testing.T) {
+	t.Parallel()
+	f := &flaky{calls: map[string][]time.Time{}}
+	const tools = `tools:
+  ship.order:
+    effects: idempotent
+    limits: {rate: 1/h}
+    breaker: {min: 1, open: 1h}
+    rungs:
+      - {name: fast, http: {method: POST, url: "URL/ship"}, retry: {max_attempts: 1}}
+      - {name: slow, static: {output: {by: post}}}
+`
+	r := stale(t, tools, tools, f.ServeHTTP)
+	for _, name := range []string{"waits", "later"} {
+		for i := range 4 {
+			r.submit(t, fmt.Sprintf("%s%d", name, i), `{name: p, steps: [{id: a, tool: ship.order}]}`)
+		}
+		r.endAll(t, name, 4, steps.RunDegraded)
+	}
+	if n := f.count("/ship"); n != 1 {
+		t.Errorf("%d calls, one may begin", n)
+	}
+}
