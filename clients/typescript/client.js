@@ -52,6 +52,10 @@ export class Belay {
     return this.json("GET", "/api/v1/doctor");
   }
 
+  async breakers() {
+    return (await this.json("GET", "/api/v1/breakers")).items;
+  }
+
   async gates({all = false} = {}) {
     return (await this.json("GET", "/api/v1/gates" + (all ? "?all=true" : ""))).items;
   }

@@ -75,6 +75,8 @@ export class Belay {
   workers(): Promise<Record<string, any>[]>;
   /** What is not as it should be, with what to do, as `dispatcher doctor` finds it. */
   doctor(): Promise<{at: string; where: string; state: string; findings: {check: string; state: string; seen: string; do?: string}[]}>;
+  /** The breakers that are not closed: targets that are left alone because they fail, with why. */
+  breakers(): Promise<Breaker[]>;
   /** The gates that are closed, with what they hold back; all: those too that were opened lately. */
   gates(options?: {all?: boolean}): Promise<GateProgress[]>;
   /** One gate, with what it holds back and which calls that it covers still run. */
@@ -484,6 +486,23 @@ export interface Gate {
   until?: string;
   /** Undefined while it is closed. */
   opened?: {by?: string; via?: string; reason?: string; at: string};
+}
+
+/** A breaker that is not closed: no call goes to its target, one as a probe, or more of them every second. */
+export interface Breaker {
+  tool: string;
+  rung: string;
+  host?: string;
+  state: "open" | "half_open" | "ramp";
+  settings: {failures: number; min: number; window: number; open: number; max_hold: number; retries: number};
+  since: string;
+  from: string;
+  until: string;
+  calls: number;
+  failed: number;
+  fault?: string;
+  probe?: string;
+  probes: number;
 }
 
 /** A gate, with what it holds back and what that it covers still runs. */

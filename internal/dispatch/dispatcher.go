@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"belay/internal/breaker"
 	"belay/internal/bus"
 	"belay/internal/dlq"
 	"belay/internal/gates"
@@ -44,6 +45,9 @@ type Options struct {
 
 	// Limits are what all dispatchers share about calls that may not begin yet; nil = all may. It must be running.
 	Limits *limits.Keeper
+
+	// Breakers know which targets are left alone; nil = none ever is. It must be running.
+	Breakers *breaker.Keeper
 
 	// Remade is called with the names of streams that were removed behind Belay's back and made again; of a bucket with KV_ before
 	// it. Default none.
@@ -115,6 +119,9 @@ func New(o Options) *Dispatcher {
 	for p := range o.Bus.Partitions() {
 		d.parts = append(d.parts, newPartition(d, p))
 	}
+	if d.Breakers != nil {
+		d.Breakers.Share = d.share
+	}
 	return d
 }
 
@@ -156,6 +163,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	wg.Go(func() { d.refillQueue(ctx) })
 	wg.Go(func() { d.guard(ctx) })
 	wg.Go(func() { d.followGates(ctx) })
+	wg.Go(func() { d.followBreakers(ctx) })
 	wg.Go(func() { d.every(ctx, remakeEvery, "look whether the streams are there", streams.look) })
 	wg.Go(func() { d.every(ctx, driftEvery, "compare the settings of the streams", d.lookForDrift) })
 	wg.Go(func() { d.watchServed(ctx) })

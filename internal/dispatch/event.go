@@ -115,7 +115,7 @@ func (p *partition) advance(r *run, e event) {
 		p.ackWhenStored(r, &receipt{d: e.d, run: r})
 		return
 	}
-	p.Observer.Applied(r.fold.State, rec, touched)
+	p.applied(r.fold.State, rec, touched)
 	if _, is := rec.Event.(steps.Closed); is {
 		p.report(r.fold.State)
 	}

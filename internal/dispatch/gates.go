@@ -199,6 +199,7 @@ func (p *partition) gatesChanged() {
 
 // catchUp waits until this dispatcher has heard of all gates that were closed before it took the partition over.
 func (p *partition) catchUp(era int) {
+	p.knowBreakers()
 	for p.Gates != nil && p.work.Err() == nil {
 		if err := p.Gates.CatchUp(p.work); err != nil {
 			p.logger.Warn("cannot hear of gates yet; nothing is queued until then", "error", err)

@@ -59,7 +59,7 @@ func (p *partition) look(run string, since uint64, l *listing) (now found, err e
 	now.queued, now.made = l.queued[run], l.made
 	now.fold, err = p.Log.Read(p.work, run, func(s *steps.State, rec steps.Record, touched []int) {
 		if rec.Seq >= since {
-			p.Observer.Applied(s, rec, touched)
+			p.applied(s, rec, touched)
 		}
 	})
 	return now, err

@@ -20,6 +20,7 @@ type partition struct {
 	runs   map[string]*run
 	waits  map[string]struct{} // runs of which something is held back, see [Guard]
 	gating gating
+	breaks breaks
 	lines  lines
 	// limitedCalls are the calls that limits hold back, a moment ago.
 	limitedCalls atomic.Pointer[map[Limited]int]
@@ -51,6 +52,7 @@ func newPartition(d *Dispatcher, p int) *partition {
 		Dispatcher: d, p: p, logger: d.Logger.With("partition", p), box: newInbox(),
 		runs: make(map[string]*run), putting: make(map[string]*putting), waits: make(map[string]struct{}), takenOver: make(chan struct{}, 1),
 		gating: gating{forgotten: make(map[string]struct{}), caughtUp: d.Gates == nil},
+		breaks: breaks{asks: make(map[string]struct{})},
 	}
 }
 
@@ -164,6 +166,7 @@ func (p *partition) newPin(pin string) {
 	p.listed = nil
 	p.pinned, p.pin, p.delivered, p.note = true, pin, 0, math.MaxUint64
 	p.gating.caughtUp = p.Gates == nil
+	p.breaks.here.Store(true)
 	go p.noteHead(pin)
 	if era := p.gating.era; p.Gates != nil {
 		go p.catchUp(era)
@@ -208,6 +211,8 @@ func (p *partition) release() {
 	p.logger.Info("lost the partition to another dispatcher")
 	p.forgetAll()
 	clear(p.waits)
+	clear(p.breaks.asks)
+	p.breaks.here.Store(false)
 	p.pinned, p.pin = false, ""
 }
 

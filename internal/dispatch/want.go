@@ -105,7 +105,7 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 		}
 		return nil
 	}
-	if p.gated(r, rc, m) || p.limited(r, rc, m, there) {
+	if p.gated(r, rc, m) || p.broken(r, rc, m, there) || p.limited(r, rc, m, there) { // a call that a breaker keeps back uses up no rate
 		return nil
 	}
 	if r.sent == nil {

@@ -17,6 +17,7 @@ import (
 
 	"belay/internal/approval"
 	"belay/internal/audit"
+	"belay/internal/breaker"
 	"belay/internal/bus"
 	"belay/internal/bus/embedded"
 	"belay/internal/dispatch"
@@ -112,6 +113,8 @@ type Engine struct {
 	Gates *gates.Keeper
 	// Limits knows which targets have asked to wait; nil likewise.
 	Limits *limits.Keeper
+	// Breakers knows which targets are left alone; nil where another process dispatches.
+	Breakers *breaker.Keeper
 	// Index knows which runs are kept; nil where another process has it.
 	Index *runindex.Index
 	// Canary knows whether the server stores what it is given; nil where nobody looks.
@@ -362,7 +365,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 		o.Received, o.Guard, o.Remade = e.Tally.Note, e.Tally, e.remade
 	}
 	e.Gates = e.startGates()
-	o.Gates, o.Limits = e.Gates, e.startLimits()
+	o.Gates, o.Limits, o.Breakers = e.Gates, e.startLimits(), e.startBreakers()
 	if e.Recorder != nil {
 		o.Observer = actsHeard{o.Observer, e.Recorder.Nudge}
 	}

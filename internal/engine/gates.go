@@ -7,7 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"belay/internal/audit"
+	"belay/internal/breaker"
 	"belay/internal/dispatch"
 	"belay/internal/gates"
 	"belay/internal/handoff"
@@ -57,6 +60,11 @@ func (e *Engine) OpenGate(ctx context.Context, who people.Actor, id, reason stri
 // ListGates lists the gates that are closed, and those that were opened lately.
 func (e *Engine) ListGates(ctx context.Context) ([]gates.Progress, error) {
 	return gates.Of(e.Bus).List(ctx)
+}
+
+// ListBreakers lists the breakers that are not closed.
+func (e *Engine) ListBreakers(ctx context.Context) ([]breaker.Record, error) {
+	return breaker.List(ctx, e.Bus)
 }
 
 // ClosedGates are the gates that are closed, as this process knows them; nil where another one dispatches.
@@ -122,6 +130,17 @@ func (e *Engine) startLimits() *limits.Keeper {
 		return nil
 	})
 	e.Limits = k
+	return k
+}
+
+// startBreakers shares breakers with other dispatchers.
+func (e *Engine) startBreakers() *breaker.Keeper {
+	k := breaker.NewKeeper(e.Bus, uuid.NewString(), e.logger)
+	e.part(func(ctx context.Context) error {
+		k.Run(ctx)
+		return nil
+	})
+	e.Breakers = k
 	return k
 }
 

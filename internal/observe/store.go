@@ -17,7 +17,39 @@ type Store struct {
 	GateSince   time.Time // when the one of them was closed that is closed longest; zero = none is
 	Waiting     int       // attempts that gates hold back, of the partitions that this dispatcher has
 
-	Limited map[Limited]int // calls that limits hold back, likewise
+	Breakers []Breaker       // those that are not closed
+	Limited  map[Limited]int // calls that limits hold back, of the partitions that this dispatcher has
+}
+
+// Breaker is a breaker that is not closed.
+type Breaker struct {
+	Tool, Rung, Target string
+	State              float64 // 1 in a ramp, 2 half-open, 3 open
+	Opened             time.Time
+}
+
+// breakers collects those that are not closed: there is no series of others.
+type breakers struct {
+	of            func() Store
+	state, opened *prometheus.Desc
+}
+
+func newBreakers(of func() Store) *breakers {
+	labels := []string{"tool", "rung", "target"}
+	return &breakers{
+		of:     of,
+		state:  prometheus.NewDesc("belay_breaker_state", "Breakers that are not closed: 3 open, 2 half-open, 1 in a ramp.", labels, nil),
+		opened: prometheus.NewDesc("belay_breaker_opened_timestamp_seconds", "When a breaker opened that has not been closed since.", labels, nil),
+	}
+}
+
+func (b *breakers) Describe(to chan<- *prometheus.Desc) { to <- b.state; to <- b.opened }
+
+func (b *breakers) Collect(to chan<- prometheus.Metric) {
+	for _, r := range b.of().Breakers {
+		to <- prometheus.MustNewConstMetric(b.state, prometheus.GaugeValue, r.State, r.Tool, r.Rung, r.Target)
+		to <- prometheus.MustNewConstMetric(b.opened, prometheus.GaugeValue, float64(r.Opened.Unix()), r.Tool, r.Rung, r.Target)
+	}
 }
 
 // Limited is a kind of calls that limits hold back: of a tool, for a reason.
@@ -53,6 +85,7 @@ func RegisterStore(r prometheus.Registerer, of func() Store) {
 		return float64(s.GateSince.Unix())
 	})
 	gauge("belay_attempts_held", "Attempts that closed gates hold back, of the part of the log that this dispatcher has.", func(s Store) float64 { return float64(s.Waiting) })
+	r.MustRegister(newBreakers(of))
 	r.MustRegister(limitedCalls{of, prometheus.NewDesc("belay_calls_limited", "Calls that limits hold back, by why, of the part of the log that this dispatcher has.", []string{"tool", "why"}, nil)})
 	gauge("belay_log_scrubbed_timestamp_seconds", "When the last reading of the whole log began that has ended; 0 before the first.", func(s Store) float64 {
 		if s.Whole.IsZero() {

@@ -183,6 +183,7 @@ func (f *toolsFile) toolFields(t *ToolDef) yamldoc.Fields {
 		"verify":        func(n *yaml.Node) { f.readVerify(t, n) },
 		"limits":        func(n *yaml.Node) { f.readLimits(t, n) },
 		"undo":          func(n *yaml.Node) { f.readUndo(t, n) },
+		"breaker":       func(n *yaml.Node) { f.readBreaker(t, n) },
 	}
 }
 

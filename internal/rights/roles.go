@@ -233,6 +233,7 @@ func (g *granting) looks() {
 	g.present()
 	g.look(n.GatesBucket()) // what holds a run back
 	g.look(n.LimitsBucket())
+	g.look(n.BreakersBucket())
 }
 
 // watches lets look at what people have done, and at what is kept of it.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"belay/internal/breaker"
 	"belay/internal/bus"
 	"belay/internal/catalog"
 	"belay/internal/dlq"
@@ -30,7 +31,7 @@ import (
 // outputs are the types that are written for others; what they are made of comes with them.
 var outputs = []any{
 	view.Document{}, view.Why{}, handoff.Document{}, handoff.Card{}, handoff.Item{}, handoff.Done{}, handoff.Redrive{}, dlq.Entry{}, runlog.Exported{}, runlog.Summary{},
-	bus.Worker{}, doctor.Report{}, gates.Gate{}, gates.Progress{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.StepMessage{}, steps.Definition{},
+	bus.Worker{}, doctor.Report{}, gates.Gate{}, gates.Progress{}, breaker.Record{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.StepMessage{}, steps.Definition{},
 }
 
 // events are all types of events.
@@ -52,6 +53,9 @@ var names = map[reflect.Type]string{
 	reflect.TypeFor[steps.Summary]():    "PlanSummary",
 	reflect.TypeFor[steps.Question]():   "AskedByServer",
 	reflect.TypeFor[gates.Progress]():   "GateProgress",
+	reflect.TypeFor[breaker.Record]():   "Breaker",
+	reflect.TypeFor[steps.Breaker]():    "BreakerSettings",
+	reflect.TypeFor[breaker.State]():    "BreakerState",
 }
 
 // nullable are lists and maps that may be null.

@@ -39,6 +39,8 @@ func (s *State) UnitDue(i int) time.Time {
 		return time.Time{}
 	case s.ending != "" && u.origin.kind != undo:
 		return s.stopDue()
+	case u.brokenBy():
+		return s.brokenUntil(i)
 	case u.Deadline.IsZero():
 		return time.Time{}
 	case u.phase == PhaseRunning:
@@ -58,6 +60,10 @@ func (c *change) overdue(i int) {
 	u := &c.Units[i]
 	if n := u.question.index(); n >= 0 && c.Escalations[n].State == EscalationOpen {
 		c.expire(n)
+		return
+	}
+	if u.brokenBy() && c.heldLongEnough(i) {
+		c.giveBack(i, u.limit.fault("it was "+u.limit.lasted(c.Now)))
 		return
 	}
 	if c.ending == "" || u.origin.kind == undo {

@@ -17,7 +17,7 @@ func TestACloneSharesOnlyWhatIsNeverWritten(t *testing.T) {
 		reflect.TypeFor[Hold]():          {"Since", "Until"},
 		reflect.TypeFor[origin]():        {},
 		reflect.TypeFor[outgoing]():      {"notBefore", "recall"},
-		reflect.TypeFor[ladder]():        {"faults"},
+		reflect.TypeFor[ladder]():        {"faults", "broken"},
 		reflect.TypeFor[permit]():        {"grants"},
 		reflect.TypeFor[Escalation]():    {"Approvals", "ApprovalSeqs", "Question", "Resume", "Deadline", "Fault", "Allowed", "Opened", "Ended", "Decision"},
 		reflect.TypeFor[AttemptRecord](): {"Fault", "Queued", "Started", "Ended", "Lost", "Usage", "begun", "claimed", "mayRunUntil", "Left", "Continues"},

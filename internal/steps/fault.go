@@ -73,7 +73,7 @@ const (
 	ActedMaybe Acted = "maybe" // it may have happened: timeout, 5xx, reset, crash, unusable answer
 )
 
-// Reason says more than its class about why a model's call failed. The set is closed: see [Reasons].
+// Reason says more than its class about why an attempt failed, of a model's call or of one that was not made. The set is closed: see [Reasons].
 type Reason string
 
 // The reasons.
@@ -83,11 +83,13 @@ const (
 	ContentFilter  Reason = "content_filter"   // the provider's filter has stopped it
 	Truncated      Reason = "truncated"        // the answer was cut off at the longest output that is allowed
 	Overloaded     Reason = "overloaded"       // the provider has too much to do (529)
+	BreakerOpen    Reason = "breaker_open"     // no call was made: the breaker of what it talks to is open
+	RetryBudget    Reason = "retry_budget"     // no call was made: as many of the calls of what it talks to are retries as may be
 )
 
 // Reasons lists the closed set.
 func Reasons() []Reason {
-	return []Reason{ContextTooLong, Refusal, ContentFilter, Truncated, Overloaded}
+	return []Reason{ContextTooLong, Refusal, ContentFilter, Truncated, Overloaded, BreakerOpen, RetryBudget}
 }
 
 // Fault is why an attempt failed, as data.
@@ -99,7 +101,7 @@ type Fault struct {
 	Status     int      `json:"status,omitempty"`      // HTTP status, exit code or service error code, if any
 	RetryAfter Duration `json:"retry_after,omitempty"` // how long the other side asks to wait; 0 = it does not say
 	Final      bool     `json:"final,omitempty"`       // the same call would fail the same way: it is not tried again on this rung
-	Reason     Reason   `json:"reason,omitempty"`      // what it is beside its class, of a model's call; empty = the class says it all
+	Reason     Reason   `json:"reason,omitempty"`      // what it is beside its class; empty = the class says it all
 	Injected   string   `json:"injected,omitempty"`    // id of the fault on purpose that it is, see `dispatcher fault`; empty = it is real
 }
 

@@ -11,6 +11,7 @@ const (
 	HoldConcurrency HoldWhy = "concurrency" // as many calls as may be under way at once are
 	HoldRetryAfter  HoldWhy = "retry_after" // the other side takes no calls before a time that it has named, or fewer after it
 	HoldBreaker     HoldWhy = "breaker"     // calls of the other side have failed too often
+	HoldRetries     HoldWhy = "retries"     // as many of the calls of the other side are retries as may be
 )
 
 // ByPerson reports whether only a person ends the hold: the work clock stands then, and so does the step's budget.
@@ -19,7 +20,7 @@ func (w HoldWhy) ByPerson() bool { return w == HoldGate }
 // ByLimit reports whether the hold ends by itself: the run's clock and the step's budget go on, the attempt is still wanted under
 // its name, and only its message is kept out of the queue until then.
 func (w HoldWhy) ByLimit() bool {
-	return w == HoldRate || w == HoldConcurrency || w == HoldRetryAfter || w == HoldBreaker
+	return w == HoldRate || w == HoldConcurrency || w == HoldRetryAfter || w.ByBreaker()
 }
 
 // Hold is what holds a unit back: nothing of it is begun until it ends. A gate's is the gate as it was then, so that a gate
@@ -45,6 +46,9 @@ func (h *Hold) Text() string {
 		return "held back because " + h.Covers + " has asked to wait" + because(h.Reason)
 	case HoldBreaker:
 		return "held back by the open breaker of " + h.Covers + because(h.Reason)
+	}
+	if h.Why == HoldRetries {
+		return "held back by the retry budget of " + h.Covers + because(h.Reason)
 	}
 	if h.By == "" {
 		return "held back by gate " + h.Gate + because(h.Reason)
@@ -101,6 +105,8 @@ func (c *change) onHeld(e Held) {
 	}
 	u := &c.Units[i]
 	switch {
+	case e.Hold.Why.ByBreaker() && c.Tool(i).Breaker != nil:
+		c.onBroken(i, e)
 	case e.Hold.Why.ByLimit():
 		c.onLimited(i, e)
 	case !e.Hold.Why.ByPerson():
@@ -183,6 +189,10 @@ func (s *State) LimitedBy(i int) (l *Limits, per string) {
 
 // holdBack lets unit i, whose attempt nobody has begun and nobody will, wait until it is released. No try is used up.
 func (c *change) holdBack(i int) {
+	if c.Units[i].hold.Why.ByBreaker() {
+		c.passOver(i)
+		return
+	}
 	rec := c.Units[i].Current()
 	rec.Fault, rec.Note = nil, c.Units[i].hold.Text()
 	c.become(i, PhaseGated)
@@ -206,6 +216,7 @@ func (c *change) onReleased(e Released) {
 	if u.Deadline = (time.Time{}); h.left > 0 {
 		u.Deadline = c.Now.Add(h.left)
 	}
+	u.ladder.broken = time.Time{}
 	if u.onward = nil; !rec.spent {
 		u.onward = rec.Continues
 	}

@@ -1,5 +1,7 @@
 package steps
 
+import "time"
+
 // onStarted notes that an attempt is being executed. A redelivery that starts it means that the execution before crashed.
 func (c *change) onStarted(e Started) {
 	i, ok := c.current(e.Attempt)
@@ -30,6 +32,7 @@ func (c *change) running(i int, worker string, to Phase) {
 	if rec.Started.IsZero() {
 		rec.Started = c.Now
 	}
+	c.Units[i].ladder.broken = time.Time{}
 	c.become(i, to)
 }
 

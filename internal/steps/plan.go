@@ -124,6 +124,7 @@ type Tool struct {
 	Approval     *Approval       `json:"approval,omitempty"`      // nil: it may act unasked
 	Limits       *Limits         `json:"limits,omitempty"`        // how many calls may begin; nil: any number. No part of [ToolPolicy]: no worker acts by it
 	Verify       *Verify         `json:"verify,omitempty"`        // nil: only a person can settle an unknown outcome
+	Breaker      *Breaker        `json:"breaker,omitempty"`       // nil: it is called however often it fails
 	Description  string          `json:"description,omitempty"`   // what it does, for models that may call it
 	Summary      string          `json:"summary,omitempty"`       // template over params: what a call is about to do, in one line
 	// Undo is what undoes a call of the tool; its With is a template over params and output. It is no part of Definition and

@@ -43,6 +43,12 @@ func (c *change) react(i int, f Fault) {
 	if c.dropped(i, f) {
 		return
 	}
+	if f.Reason.leftAlone() { // its breaker has held it for as long as it may
+		if !c.nextRung(i) {
+			c.giveUp(i, f)
+		}
+		return
+	}
 	if f.Class == PolicyDenied {
 		c.ask(i, KindFailure, f) // people must see it, whatever the plan says about failures
 		return
@@ -151,7 +157,7 @@ func (c *change) below(i, k int) (int, bool) {
 // onRung queues the first try of rung k.
 func (c *change) onRung(i, k int) {
 	u := &c.Units[i]
-	u.Rung, u.Try, u.ladder.faults, u.ladder.named, u.onward = k, 0, nil, 0, nil
+	u.Rung, u.Try, u.ladder.faults, u.ladder.named, u.ladder.broken, u.onward = k, 0, nil, 0, time.Time{}, nil
 	c.queue(i, 0)
 }
 

@@ -18,6 +18,7 @@ type Program struct {
 	Reshapes  map[string]map[int]Expr // by tool and rung: what makes an output of a person's answer
 	Undos     map[string]Expr         // by tool: what makes the parameters of the call that undoes one of its calls
 	Summaries map[string]Saying       // by tool
+	Breakers  bool                    // some tool has a breaker
 	policies  map[string]*Policies    // by tool: as it was submitted
 }
 
@@ -65,6 +66,7 @@ func Link(p *Program) *Program {
 	p.policies = make(map[string]*Policies, len(p.Tools))
 	for name, t := range p.Tools {
 		p.policies[name] = &Policies{Heard: []string{t.Policy().Digest()}}
+		p.Breakers = p.Breakers || t.Breaker != nil
 	}
 	for i := range p.Nodes {
 		n := &p.Nodes[i]

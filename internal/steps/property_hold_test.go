@@ -19,8 +19,13 @@ func (g *player) hold() {
 		return
 	}
 	if rapid.Bool().Draw(g.T, "limit") {
-		why := rapid.SampledFrom([]steps.HoldWhy{steps.HoldRate, steps.HoldConcurrency, steps.HoldRetryAfter, steps.HoldBreaker, "of_the_future"}).Draw(g.T, "why")
-		g.limit(m, steps.Hold{Why: why, Covers: "t", Reason: "so"})
+		why := rapid.SampledFrom([]steps.HoldWhy{steps.HoldRate, steps.HoldConcurrency, steps.HoldRetryAfter, steps.HoldBreaker, steps.HoldRetries, "of_the_future"}).Draw(g.T, "why")
+		h := steps.Hold{Why: why, Covers: "t", Reason: "so"}
+		if why.ByBreaker() && g.State.Tool(g.State.Unit(m.Step)).Breaker != nil {
+			g.say(steps.Held{Attempt: m.Attempt, Hold: h})
+			return
+		}
+		g.limit(m, h)
 		return
 	}
 	h := steps.Hold{Why: steps.HoldGate, Gate: rapid.SampledFrom([]string{"g1", "g2"}).Draw(g.T, "gate"), By: "mia", Reason: "so"}
@@ -63,6 +68,11 @@ func (g *player) checkHeldBack() {
 			if limited++; h.Why.ByPerson() || !slices.ContainsFunc(wanted.Steps, is) || u.Current().State != steps.AttemptQueued {
 				g.Fatalf("a limit (%s) holds %s back, and it is %s", h.Why, u.ID, u.State())
 			}
+			if b := g.State.Tool(i).Breaker; b != nil && h.Why.ByBreaker() {
+				if due := g.State.UnitDue(i); due.IsZero() || due.After(since.Add(time.Duration(b.MaxHold))) {
+					g.Fatalf("%s is held by its breaker since %s, and until %s", u.ID, since, due)
+				}
+			}
 			continue
 		}
 		n++
@@ -76,6 +86,62 @@ func (g *player) checkHeldBack() {
 	if n != g.State.HeldBack() || limited != g.State.Limited() {
 		g.Fatalf("%d units are held back and %d by limits, and %d and %d counted", n, limited, g.State.HeldBack(), g.State.Limited())
 	}
+}
+
+// TestABreakerUsesNothingUp: however often a breaker keeps a step from its first rung, before any of its tries there, the next rung
+// has all of its own, and the cause of the fallback is the breaker; without a next rung the step has all its tries on the first one.
+func TestABreakerUsesNothingUp(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		tries := rapid.IntRange(1, 4).Draw(t, "tries")
+		before := rapid.IntRange(0, tries-1).Draw(t, "before")
+		rungs := rapid.SampledFrom([]string{"a", "a,b"}).Draw(t, "rungs")
+		st := stepstest.NewStory(t)
+		st.Command(fmt.Sprintf("tool t effects=%s max=%d initial=1ms cap=1ms timeout=1h rungs=%s breaker=30m", rapid.SampledFrom([]string{"none", "unsafe"}).Draw(t, "effects"), tries, rungs))
+		st.Command("step s tool=t")
+		st.Command("submit")
+		u := &st.State.Units[0]
+		fail := func() {
+			st.Now = latest(st.Now.Add(time.Second), u.NotBefore())
+			st.Add(steps.Started{Attempt: st.State.Attempt(0), Worker: "w"})
+			st.Add(steps.Failed{Attempt: st.State.Attempt(0), Worker: "w", Fault: steps.Fault{Class: steps.Unavailable, Acted: steps.ActedNo, Message: "x"}})
+		}
+		for range before {
+			fail()
+		}
+		for range rapid.IntRange(1, 3).Draw(t, "breaks") {
+			a := st.State.Attempt(0)
+			st.Add(steps.Held{Attempt: a, Hold: steps.Hold{Why: steps.HoldBreaker, Covers: "t/a", Reason: "open"}})
+			for _, m := range steps.Wants(st.State, nil).Withdraw {
+				st.Add(steps.Withdrawal(m))
+			}
+			if rungs == "a,b" {
+				if u.Rung != 1 || u.Attempts[len(u.Attempts)-2].Fault.Reason != steps.BreakerOpen || u.Attempts[len(u.Attempts)-2].Fault.MayHaveActed() {
+					t.Fatalf("the breaker is open, and the step stands on %+v", u.Attempts)
+				}
+				break
+			}
+			if !u.Broken() || st.State.Attempt(0) == a {
+				t.Fatalf("the breaker is open, and the step has %+v", u.Attempts)
+			}
+			st.Now = st.Now.Add(time.Minute)
+			st.Add(steps.Fired{})
+			st.Add(steps.Released{Attempt: st.State.Attempt(0)})
+		}
+		want := tries - before
+		if rungs == "a,b" {
+			want = tries
+		}
+		for n := range want {
+			if !u.State().InQueue() {
+				t.Fatalf("%s after %d of %d tries", u.State(), n, want)
+			}
+			fail()
+		}
+		if u.State() != steps.StepEscalated {
+			t.Fatalf("%s after all tries", u.State())
+		}
+	})
 }
 
 // TestAHoldUsesNothingUp: a step that is held back before each of its tries, as often as one likes, has all of them, and its

@@ -716,6 +716,9 @@ func drawPlan(t *rapid.T) *stepstest.Plan {
 	for _, e := range []steps.Effects{steps.EffectsNone, steps.EffectsIdempotent, steps.EffectsUnsafe} {
 		tool := stepstest.ParseTool(string(e), drawTool(t))
 		tool.Effects, tool.Timeout = e, steps.Duration(rapid.SampledFrom([]time.Duration{0, 3 * time.Second, time.Minute}).Draw(t, "timeout"))
+		if rapid.Bool().Draw(t, "breaker") {
+			tool.Breaker = &steps.Breaker{MaxHold: steps.Duration(rapid.SampledFrom([]time.Duration{time.Second, 20 * time.Second}).Draw(t, "max_hold"))}
+		}
 		if rapid.Bool().Draw(t, "undone") {
 			tool.Undo = &steps.Compensate{Tool: "undo"}
 			p.ToolUndo[string(e)] = rapid.SampledFrom([]string{"", "params", "output", "fail"}).Draw(t, "undone with")

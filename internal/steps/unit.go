@@ -81,6 +81,7 @@ type outgoing struct {
 type ladder struct {
 	faults     []classCount // on this rung, by class
 	named      int32        // waits that the other side has named on this rung
+	broken     time.Time    // since when its breaker keeps it from this rung; zero: it does not, or a worker has begun it since
 	unapproved string       // why it goes on without its approval, and so on rungs that act on nothing; empty otherwise
 }
 

@@ -101,7 +101,7 @@ func asksOf(t steps.Tool) steps.Asks {
 	return asks
 }
 
-// ParseTool reads effects=, trust=, timeout=, rungs=a,b, target=, max=, initial=, cap=, undo=<tool>.
+// ParseTool reads effects=, trust=, timeout=, rungs=a,b, target=, max=, initial=, cap=, undo=<tool>, breaker=<max_hold>.
 func ParseTool(name string, o map[string]string) steps.Tool {
 	t := steps.Tool{Name: name, Effects: steps.EffectsNone, Timeout: steps.Duration(time.Minute)}
 	t.Trust = steps.Trust(o["trust"])
@@ -143,6 +143,9 @@ func ParseTool(name string, o map[string]string) steps.Tool {
 	}
 	if o["approval"] != "" {
 		t.Approval = parseApproval(o)
+	}
+	if o["breaker"] != "" { // how long it holds a step that has no other rung
+		t.Breaker = &steps.Breaker{Failures: 0.5, Min: 20, Window: steps.Duration(10 * time.Second), Open: steps.Duration(30 * time.Second), MaxHold: steps.Duration(Duration(o["breaker"])), Retries: 0.2}
 	}
 	if o["undo"] != "" {
 		t.Undo = &steps.Compensate{Tool: o["undo"]}

@@ -70,6 +70,9 @@ func (n Names) GatesBucket() string { return n.stream("GATES") }
 // LimitsBucket holds when calls may begin, and which targets take none for a while.
 func (n Names) LimitsBucket() string { return n.stream("LIMITS") }
 
+// BreakersBucket holds the breakers that are not closed.
+func (n Names) BreakersBucket() string { return n.stream("BREAKERS") }
+
 // Buckets are all buckets.
 func (n Names) Buckets() []string {
 	return []string{
@@ -77,6 +80,7 @@ func (n Names) Buckets() []string {
 		n.CanaryBucket(),
 		n.GatesBucket(),
 		n.LimitsBucket(),
+		n.BreakersBucket(),
 	}
 }
 

@@ -88,6 +88,10 @@ class Belay:
         """What is not as it should be, with what to do, as `dispatcher doctor` finds it."""
         return self._get("/api/v1/doctor").json()
 
+    def breakers(self) -> list[dict[str, Any]]:
+        """The breakers that are not closed: targets that are left alone because they fail, with why."""
+        return self._get("/api/v1/breakers").json()["items"]
+
     def gates(self, *, all: bool = False) -> list[dict[str, Any]]:
         """The gates that are closed, with what they hold back; all: those too that were opened lately."""
         return self._get("/api/v1/gates" + ("?all=true" if all else "")).json()["items"]

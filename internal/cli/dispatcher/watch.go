@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"belay/internal/breaker"
 	"belay/internal/bus"
 	"belay/internal/cli"
 	"belay/internal/dlq"
@@ -105,6 +106,11 @@ func storeOf(e *engine.Engine) observe.Store {
 		s.Limited = map[observe.Limited]int{}
 		for k, n := range e.LimitedCalls() {
 			s.Limited[observe.Limited{Tool: k.Tool, Why: string(k.Why)}] = n
+		}
+	}
+	if e.Breakers != nil {
+		for _, r := range e.Breakers.Records() {
+			s.Breakers = append(s.Breakers, observe.Breaker{Tool: r.Tool, Rung: r.Rung, Target: r.Host, State: map[breaker.State]float64{breaker.Ramp: 1, breaker.HalfOpen: 2, breaker.Open: 3}[r.State], Opened: r.Since})
 		}
 	}
 	if e.Tally != nil {

@@ -5,12 +5,14 @@ import (
 	"net/http"
 	"time"
 
+	"belay/internal/breaker"
 	"belay/internal/gates"
 	"belay/internal/people"
 )
 
 // Gates are what people do about gates, and see of them.
 type Gates interface {
+	ListBreakers(ctx context.Context) ([]breaker.Record, error)
 	ListGates(ctx context.Context) ([]gates.Progress, error)
 	FindGate(ctx context.Context, id string) (gates.Progress, error)
 	CloseGate(ctx context.Context, who people.Actor, g gates.Gate) (gates.Gate, error)
@@ -28,6 +30,15 @@ type gateOrder struct {
 // gateOpening opens one.
 type gateOpening struct {
 	Reason string `json:"reason,omitempty"`
+}
+
+func (a *api) breakers(w http.ResponseWriter, r *http.Request) {
+	all, err := a.Gates.ListBreakers(r.Context())
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, list[breaker.Record]{Items: all, Total: len(all)})
 }
 
 func (a *api) gates(w http.ResponseWriter, r *http.Request) {

@@ -6,12 +6,18 @@ import (
 	"testing"
 	"time"
 
+	"belay/internal/breaker"
 	"belay/internal/gates"
 	"belay/internal/people"
+	"belay/internal/steps"
 )
 
 // doors close and open gates without an audit trail.
 type doors struct{ *gates.Book }
+
+func (d doors) ListBreakers(context.Context) ([]breaker.Record, error) {
+	return []breaker.Record{breaker.Trip(breaker.Target{Tool: "ship.order", Rung: "drone", Host: "shop.example"}, steps.Breaker{Min: 20}, 20, 12, "timeout: x", time.Unix(1_800_000_000, 0).UTC())}, nil
+}
 
 func (d doors) ListGates(ctx context.Context) ([]gates.Progress, error) { return d.List(ctx) }
 
@@ -62,6 +68,9 @@ func TestGates(t *testing.T) {
 		if code, _ := a.body["code"].(string); a.StatusCode != try.status || code != try.code {
 			t.Errorf("%+v: %d %s", try, a.StatusCode, a.text)
 		}
+	}
+	if all := o.ask("GET", "/api/v1/breakers", ""); all.body["total"] != 1.0 || all.body["items"].([]any)[0].(map[string]any)["state"] != "open" {
+		t.Error(all.text)
 	}
 	if all := o.ask("GET", "/api/v1/gates", ""); all.body["total"] != 1.0 {
 		t.Error(all.text)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"belay/internal/breaker"
 	"belay/internal/gates"
 	"belay/internal/people"
 )
@@ -15,6 +16,8 @@ import (
 // Gates are what people hold calls back with. The errors are [gates.ErrNone], [gates.ErrOpen], [gates.ErrClosed], [gates.ErrDenied]
 // and [gates.ErrWrong]; after any other one it may or may not be done.
 type Gates interface {
+	// ListBreakers lists the breakers that are not closed.
+	ListBreakers(ctx context.Context) ([]breaker.Record, error)
 	// ListGates lists the gates that are closed, and those that were opened lately.
 	ListGates(ctx context.Context) ([]gates.Progress, error)
 	CloseGate(ctx context.Context, who people.Actor, g gates.Gate) (gates.Gate, error)
@@ -26,9 +29,18 @@ type Gates interface {
 // gatesView is the page of gates, with the form that closes one where the reader may.
 type gatesView struct {
 	Closed, Opened []gateView
+	Breakers       []breakerView
 	May            bool
 	Form           gateForm
 	Errors         []string
+}
+
+// breakerView is a breaker that is not closed.
+type breakerView struct {
+	Name, State, Fault string
+	Since, Until       moment
+	Calls, Failed      int
+	Probes             string
 }
 
 type gateView struct {
@@ -82,7 +94,28 @@ func (c *Console) showGates(w http.ResponseWriter, r *http.Request, status int, 
 			v.Opened = append(v.Opened, g)
 		}
 	}
+	broken, err := c.o.Gates.ListBreakers(r.Context())
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	for i := range broken {
+		v.Breakers = append(v.Breakers, shownBreaker(&broken[i], c.o.Now()))
+	}
 	c.show(w, r, status, "gates", page{Title: "Gates", Nav: "gates", Body: v})
+}
+
+func shownBreaker(r *breaker.Record, now time.Time) breakerView {
+	v := breakerView{Name: r.String(), Fault: r.Fault, Since: at(r.Since, now), Until: at(r.Until, now), Calls: r.Calls, Failed: r.Failed, Probes: count(r.Probes, "probe", "probes")}
+	switch r.State {
+	case breaker.Open:
+		v.State = "No call goes; the next probe does after"
+	case breaker.HalfOpen:
+		v.State = "One call goes, to see whether it is back; its outcome is awaited until"
+	case breaker.Ramp:
+		v.State = "It is back: more calls go every second, and all of them after"
+	}
+	return v
 }
 
 func shownGate(p *gates.Progress, now time.Time) gateView {

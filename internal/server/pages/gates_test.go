@@ -5,8 +5,11 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"belay/internal/breaker"
 	"belay/internal/server/pages/pagestest"
+	"belay/internal/steps"
 )
 
 // TestGates: they are closed and opened by a form each, every page says so meanwhile, and what was typed is not lost where it was
@@ -38,4 +41,17 @@ func TestGates(t *testing.T) {
 	if strings.Contains(s.get("/").body, "Calls are held back") {
 		t.Error("it still says that calls are held back")
 	}
+}
+
+// TestBreakersOnTheGatesPage: those that are not closed stand there, with why, also for who may close no gate.
+func TestBreakersOnTheGatesPage(t *testing.T) {
+	t.Parallel()
+	w := pagestest.Morning(clock)
+	s := newSite(t, w)
+	if strings.Contains(s.get("/gates").body, "Left alone") {
+		t.Error("it says so while no breaker is open")
+	}
+	w.Breakers = []breaker.Record{breaker.Trip(breaker.Target{Tool: "ship.order", Rung: "drone", Host: "shop.example"}, steps.Breaker{Open: steps.Duration(time.Minute)}, 20, 12, "timeout: <b>x</b>", w.Now())}
+	s.person = pagestest.Viewer("eve")
+	s.get("/gates").wants(t, http.StatusOK, "Left alone, because they fail", "ship.order/drone shop.example", "12 of 20 calls failed", "timeout: <b>x</b>", "No call goes; the next probe does after", "0 probes since then")
 }

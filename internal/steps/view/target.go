@@ -13,15 +13,20 @@ const notFilledIn = " (not filled in)"
 
 // target is what the rung of unit i talks to, with the parameters of the call filled in. pattern is the same as the tools
 // file has it; it is empty if that is the same text.
-func (s run) target(i int) (target, pattern string) {
-	t, u := s.Tool(i), &s.Units[i]
-	if u.Rung >= len(t.Rungs) && !s.Probing(i) {
-		return "", ""
+func (s run) target(i int) (target, pattern string) { return s.targetOf(i, s.Units[i].Rung) }
+
+// targetOf is the same of a rung; behind the last one is the probe.
+func (s run) targetOf(i, rung int) (target, pattern string) {
+	t, probe := s.Tool(i), false
+	if rung >= len(t.Rungs) {
+		if probe = t.Verify != nil && rung == len(t.Rungs); !probe {
+			return "", ""
+		}
 	}
-	written := t.Rung(u.Rung).Target
+	written := t.Rung(rung).Target
 	asks := s.Asks(i)
-	fill := asks.Targets[u.Rung]
-	if s.Probing(i) {
+	fill := asks.Targets[rung]
+	if probe {
 		fill = asks.Probes
 	}
 	if fill == nil {

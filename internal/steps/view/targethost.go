@@ -8,8 +8,11 @@ import (
 
 // TargetHost is the host that the rung of unit i talks to, with its port if the tools file has one; of what is no URL, the text that
 // people are shown after its first word.
-func TargetHost(s *steps.State, i int) string {
-	text, _ := run{s}.target(i)
+func TargetHost(s *steps.State, i int) string { return TargetHostOf(s, i, s.Units[i].Rung) }
+
+// TargetHostOf is the same of any rung of its tool.
+func TargetHostOf(s *steps.State, i, rung int) string {
+	text, _ := run{s}.targetOf(i, rung)
 	if _, after, ok := strings.Cut(text, " "); ok {
 		text = after
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"belay/internal/breaker"
 	"belay/internal/bus"
 	"belay/internal/doctor"
 	"belay/internal/gates"
@@ -37,6 +38,7 @@ type World struct {
 	tools     []pages.ToolHealth
 	workers   []bus.Worker
 	gates     []gates.Gate // the newest first
+	Breakers  []breaker.Record
 	acts      []people.Act
 	messages  []steps.Steered // to agents, in order
 	redrives  map[string]handoff.Redrive

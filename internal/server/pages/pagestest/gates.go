@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"belay/internal/breaker"
 	"belay/internal/gates"
 	"belay/internal/people"
 )
@@ -22,6 +23,13 @@ func (w *World) ListGates(context.Context) ([]gates.Progress, error) {
 		list = append(list, p)
 	}
 	return list, w.broken
+}
+
+// ListBreakers implements [pages.Gates].
+func (w *World) ListBreakers(context.Context) ([]breaker.Record, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Breakers, nil
 }
 
 // CloseGate implements [pages.Gates].
