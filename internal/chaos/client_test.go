@@ -43,7 +43,7 @@ func (f *fleet) client(w *world) *client {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	signer, err := approval.Open(f.t.TempDir())
+	signer, err := approval.Open(f.keys())
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -136,6 +136,7 @@ func startSkewed(t *testing.T, clocks map[member]string) *skewedFleet {
 			t.Fatal(err)
 		}
 	}
+	f.shareKey()
 	t.Cleanup(f.end)
 	for m := range clocks {
 		if m.role == "dispatcher" {
@@ -316,6 +317,9 @@ func TestClocksThatAreWrong(t *testing.T) {
 				break
 			}
 		}
+	}
+	if s == nil {
+		t.Skip("there is no time left for it: the tests beside it took too long")
 	}
 	t.Logf("%d worlds from seed %d: %d runs, %d wrong; people were asked %d times; at most %s late and %s early; %s",
 		played, first, s.next, len(s.wrong), s.asked, s.late.Round(time.Millisecond), s.early.Round(time.Millisecond), time.Since(began).Round(time.Second))

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"belay/internal/approval"
 	"belay/internal/freeport"
 )
 
@@ -86,6 +88,7 @@ func (f *fleet) begin(t *testing.T, tools string) *fleet {
 	if f.prepare != nil {
 		f.prepare()
 	}
+	f.shareKey()
 	t.Cleanup(f.end)
 	f.start(member{"server", 0})
 	f.connect()
@@ -110,6 +113,28 @@ func (f *fleet) args(m member) []string {
 	}
 	usual := []string{"worker", "--server", f.url, "--tools", filepath.Join(f.dir, "tools.yaml"), "--ack-wait", "2s", "--concurrency", "8"}
 	return append(usual, f.workerArgs...)
+}
+
+// keys is the folder of the key that people's decisions are signed with in the tests. It is the first dispatchers' own, because
+// workers believe no other that comes later.
+func (f *fleet) keys() string { return filepath.Join(f.dir, "keys") }
+
+// shareKey gives the dispatchers that key.
+func (f *fleet) shareKey() {
+	if _, err := approval.Open(f.keys()); err != nil {
+		f.t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(f.keys(), "*"))
+	for _, name := range files {
+		key, err := os.ReadFile(name)
+		for _, of := range []string{"store", "d0"} {
+			to := filepath.Join(f.dir, of, "keys")
+			err = errors.Join(err, os.MkdirAll(to, 0o700), os.WriteFile(filepath.Join(to, filepath.Base(name)), key, 0o600))
+		}
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
 }
 
 // environment is this process's without what would lead to somebody else's server or settings.

@@ -131,6 +131,7 @@ func (c *nodes) begin(t *testing.T, f *fleet, w *world) {
 	if err := os.WriteFile(filepath.Join(f.dir, "plan.yaml"), []byte(planText), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	f.shareKey()
 	t.Cleanup(f.end)
 	for n := range nodeCount {
 		f.start(member{asNode, n})
