@@ -51,7 +51,7 @@ const (
 	ActedMaybe Acted = "maybe" // possibly
 )
 
-// Reason says more than its class about why a model's call failed.
+// Reason says more than its class about why a call failed, or was not made.
 type Reason string
 
 // The reasons.
@@ -61,6 +61,8 @@ const (
 	ContentFilter  Reason = "content_filter"   // the provider's filter has stopped it
 	Truncated      Reason = "truncated"        // the answer was cut off at the longest output that is allowed
 	Overloaded     Reason = "overloaded"       // the provider has too much to do (529)
+	BreakerOpen    Reason = "breaker_open"     // no call was made: the breaker of what it talks to is open
+	RetryBudget    Reason = "retry_budget"     // no call was made: as many of the calls of what it talks to are retries as may be
 )
 
 // Fault says why an attempt failed.
@@ -72,7 +74,7 @@ type Fault struct {
 	Status     int      `json:"status,omitempty"`      // HTTP status, exit code or service error code; 0 = none
 	RetryAfter Duration `json:"retry_after,omitempty"` // how long the other side asked to wait; 0 = it did not ask
 	Final      bool     `json:"final,omitempty"`       // the same call would fail the same way: the rung is not retried
-	Reason     Reason   `json:"reason,omitempty"`      // more than its class, of a model's call; empty = the class says it all
+	Reason     Reason   `json:"reason,omitempty"`      // more than its class; empty = the class says it all
 	Injected   string   `json:"injected,omitempty"`    // id of the fault on purpose that it is, see `dispatcher fault`; empty = it is real
 }
 

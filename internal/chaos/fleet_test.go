@@ -129,12 +129,22 @@ func (f *fleet) shareKey() {
 		key, err := os.ReadFile(name)
 		for _, of := range []string{"store", "d0"} {
 			to := filepath.Join(f.dir, of, "keys")
-			err = errors.Join(err, os.MkdirAll(to, 0o700), os.WriteFile(filepath.Join(to, filepath.Base(name)), key, 0o600))
+			err = errors.Join(err, os.MkdirAll(to, 0o700), keep(filepath.Join(to, filepath.Base(name)), key))
 		}
 		if err != nil {
 			f.t.Fatal(err)
 		}
 	}
+}
+
+// keep writes a file so that it outlives a power cut.
+func keep(name string, text []byte) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // environment is this process's without what would lead to somebody else's server or settings.

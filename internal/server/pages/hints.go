@@ -10,13 +10,15 @@ func hint(c steps.Class, r steps.Reason) string {
 	return hints[c]
 }
 
-// reasons are the hints of a model's faults, which say more than their classes.
+// reasons are the hints of faults that say more than their classes.
 var reasons = map[steps.Reason]string{
 	steps.ContextTooLong: "The conversation does not fit into the model. A retry would fail again; ask for less.",
 	steps.Refusal:        "The model declines. A retry usually fails again; an edit may help.",
 	steps.ContentFilter:  "The provider's filter has stopped it. A retry usually fails again; an edit may help.",
 	steps.Truncated:      "The answer was cut off at its longest output. A retry would fail again; ask for less, or allow more.",
 	steps.Overloaded:     "The provider has too much to do. A later retry usually works.",
+	steps.BreakerOpen:    "No call was made: most calls to it have failed of late. It is tried again by itself; look at Gates.",
+	steps.RetryBudget:    "No call was made: too many of the calls to it are retries. A later retry usually works.",
 }
 
 var hints = map[steps.Class]string{
@@ -46,7 +48,11 @@ func reaction(c steps.Class, r steps.Reason) string {
 	if c == "" {
 		return ""
 	}
-	if r != "" && r != steps.Overloaded {
+	switch r {
+	case "", steps.Overloaded:
+	case steps.BreakerOpen, steps.RetryBudget:
+		return "no call was made"
+	default:
 		return "permanent: the same call fails again"
 	}
 	switch c.Reaction() {
