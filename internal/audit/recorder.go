@@ -84,7 +84,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 		switch {
 		case err != nil:
 		case mine && !was: // somebody else may have kept the trail until now
-			r.signs.anew()
+			r.anew()
 			fallthrough
 		case mine:
 			err = r.Sweep(ctx)
@@ -103,6 +103,13 @@ func (r *Recorder) Run(ctx context.Context) error {
 	defer cancel()
 	lease.Resign(end)
 	return nil
+}
+
+// anew has the trail read from the beginning.
+func (r *Recorder) anew() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.signs.anew()
 }
 
 // Nudge makes the recorder look soon, because something was done.
