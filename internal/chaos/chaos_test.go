@@ -27,7 +27,7 @@ func full(t *testing.T) scenario {
 	if testing.Short() {
 		return scenario{runs: 15, kills: 25, pause: 500 * time.Millisecond, limit: 2 * time.Minute}
 	}
-	return scenario{runs: 60 * *times, kills: 110 * *times, pause: 800 * time.Millisecond, limit: 3 * time.Minute}
+	return scenario{runs: 40 * *times, kills: 75 * *times, pause: 800 * time.Millisecond, limit: 3 * time.Minute}
 }
 
 // result is what the world has seen.

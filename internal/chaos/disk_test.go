@@ -28,7 +28,7 @@ import (
 )
 
 // How often the disk fails in TestDiskThatFails. Each window takes about twelve seconds.
-var windows = flag.Int("chaos.windows", 2, "windows of a failing disk; the figure in docs/reliability.md is of 70")
+var windows = flag.Int("chaos.windows", 1, "windows of a failing disk; the figure in docs/reliability.md is of 70")
 
 // A window is longer than a publish waits for its answer, so that everybody gets to look whether the server has it.
 const (
