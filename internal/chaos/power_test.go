@@ -24,7 +24,7 @@ import (
 // How often the power fails in the tests of this file.
 var (
 	powerCuts    = flag.Int("chaos.power", 1, "power failures of the machine with the store, which syncs; the figure in docs/reliability.md is of 50")
-	unsyncedCuts = flag.Int("chaos.unsynced", 0, "the same, with --durability interval; the figure in docs/reliability.md is of 10")
+	unsyncedCuts = flag.Int("chaos.unsynced", 0, "the same, with --durability interval")
 )
 
 const perCut = 40 // runs that are submitted before the power fails

@@ -5,15 +5,10 @@ package engine
 import (
 	"cmp"
 	"context"
-	"crypto/ed25519"
-	"encoding/json"
-	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"belay/internal/approval"
 	"belay/internal/audit"
@@ -21,7 +16,6 @@ import (
 	"belay/internal/bus"
 	"belay/internal/bus/embedded"
 	"belay/internal/dispatch"
-	"belay/internal/dlq"
 	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/ladder"
@@ -226,136 +220,6 @@ func (e *Engine) newPartitions() int {
 	return max(1, min(wire.DefaultPartitions, runtime.GOMAXPROCS(0)/2))
 }
 
-// startPeople makes the desk at which people decide; without options it is another process's. Lossy says that the
-// server beside it confirms what is not on disk yet.
-func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string, lossy bool) error {
-	if o == nil {
-		e.People = handoff.Remote{Bus: e.Bus, Token: token}
-		e.Runs.Picker = runindex.Remote{Bus: e.Bus}
-		return nil
-	}
-	if err := e.startIndex(ctx, o); err != nil {
-		return err
-	}
-	signer, err := approval.Open(o.Keys)
-	if err != nil {
-		return err
-	}
-	e.signer = signer
-	k, err := signer.PublishTo(ctx, approval.NewPublished(e.Bus))
-	if err != nil {
-		return err
-	}
-	e.logger.Info("signs approvals", "key", k.ID)
-	claims := handoff.NewClaims(e.Bus)
-	if err := claims.Prepare(ctx); err != nil {
-		return err
-	}
-	e.Desk = handoff.NewDesk(e.Runs, dlq.New(e.Bus), claims, signer)
-	e.Desk.Proofs, e.Desk.RequireProof = approval.NewPublished(e.Bus), o.RequireProof
-	e.Prove = func(run string, s *steps.Submitted) error { return signer.Prove(run, s, e.Bus.Now()) }
-	e.Redrives = handoff.NewRedrives(e.Bus, e.Desk)
-	e.part(e.Redrives.Run)
-	e.People = e.Desk
-	e.Tally = tally.New(e.Bus, tally.Options{Dir: o.Tally, Logger: e.logger, Lossy: lossy})
-	e.startAudit(signer, o.Checkpoints)
-	e.Runs.Leaving = func(ctx context.Context, partition int, subject string) error {
-		return tally.Leave(ctx, e.Bus, partition, subject)
-	}
-	if n := o.Notifier; n != nil {
-		e.Desk.Notified = n.Notified(e.Bus)
-		e.part(func(ctx context.Context) error { return n.Run(ctx, e.Bus, e.Desk.Items, e.logger) })
-	}
-	if o.LetIn == nil {
-		return nil
-	}
-	err = e.answer(func(ctx context.Context, ready func()) error {
-		return handoff.Serve(ctx, e.Bus, e.Desk, o.LetIn, ready)
-	})
-	if err != nil {
-		return err
-	}
-	err = e.answer(func(ctx context.Context, ready func()) error {
-		return gates.Serve(ctx, e.Bus, func(ctx context.Context, r gates.Request) (gates.Gate, error) { return e.gateFor(ctx, o.LetIn, r) }, ready)
-	})
-	if err != nil {
-		return err
-	}
-	return e.answer(func(ctx context.Context, ready func()) error {
-		return tally.Serve(ctx, e.Bus, func(ctx context.Context, r tally.Request) ([]tally.Damage, error) {
-			return e.acceptFor(ctx, o.LetIn, r)
-		}, ready)
-	})
-}
-
-// startIndex keeps the index of runs, and answers those who have none where others can ask at all.
-func (e *Engine) startIndex(ctx context.Context, o *PeopleOptions) (err error) {
-	if e.Index, err = runindex.Open(ctx, e.Bus, o.Index, e.logger); err != nil {
-		return err
-	}
-	e.Runs.Picker = e.Index
-	e.part(e.Index.Run)
-	if o.LetIn == nil {
-		return nil
-	}
-	return e.answer(e.Index.Serve)
-}
-
-// answer starts a part that answers requests, and waits until they can come.
-func (e *Engine) answer(serve func(ctx context.Context, ready func()) error) error {
-	ready := make(chan struct{})
-	e.part(func(ctx context.Context) error { return serve(ctx, func() { close(ready) }) })
-	select {
-	case <-ready:
-		return nil
-	case <-e.fail:
-		return e.Err()
-	}
-}
-
-// startAudit records what people do. Decisions are recorded as they stand in the logs, by one dispatcher; what decides
-// nothing, by the desk where it is done.
-func (e *Engine) startAudit(signer *approval.Signer, file string) {
-	trail := audit.New(e.Bus)
-	e.Desk.Acted = func(ctx context.Context, who people.Actor, a people.Act, d handoff.Done) {
-		if a.Verb.Decides() && !d.Discarded { // the recorder finds it in the run's log
-			return
-		}
-		if err := trail.Append(ctx, actRecord(who, a, d)); err != nil {
-			e.logger.Warn("an act is not in the audit trail", "act", string(a.Verb), "escalation_id", d.ID, "by", who.Name, "error", err)
-		}
-	}
-	e.Recorder = audit.NewRecorder(e.Bus, e.Runs, trail)
-	e.Recorder.Key, e.Recorder.File, e.Recorder.Logger = signer.Key, file, e.logger
-	e.Recorder.Store, e.Recorder.Fork, e.Recorder.Forked = e.Tally.State, e.Tally.Fork, e.Tally.Forked
-	e.Recorder.Keys = e.signers
-	e.part(e.Recorder.Run)
-}
-
-// signers are the keys of all dispatchers.
-func (e *Engine) signers(ctx context.Context) (keys []ed25519.PublicKey, err error) {
-	list, err := approval.NewPublished(e.Bus).List(ctx)
-	for _, k := range list {
-		keys = append(keys, k.Key)
-	}
-	return keys, err
-}
-
-func actRecord(who people.Actor, a people.Act, d handoff.Done) audit.Record {
-	after, err := json.Marshal(struct {
-		To    string    `json:"to,omitempty"`
-		Until time.Time `json:"until,omitzero"`
-		Text  string    `json:"text,omitempty"`
-	}{a.To, a.Until, a.Text})
-	if err != nil || string(after) == "{}" {
-		after = nil
-	}
-	run, _ := steps.RunOfEscalation(d.ID)
-	return audit.Record{
-		ID: "act/" + uuid.NewString(), At: d.At, Who: who.Name, Via: who.Via, Action: string(a.Verb), On: d.ID, Run: run, Reason: a.Reason, After: after, Effect: d.Effect,
-	}
-}
-
 func (e *Engine) startDispatcher(o dispatch.Options) {
 	o.Bus, o.Log = e.Bus, e.Runs
 	if e.Index != nil {
@@ -428,99 +292,5 @@ func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bo
 		return e.Err()
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	}
-}
-
-// part runs one long-lived part. One that ends by itself ends the engine.
-func (e *Engine) part(run func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	// Workers stop first: their last outcomes still find a dispatcher.
-	e.stops, e.dones = append(e.stops, cancel), append(e.dones, done)
-	go func() {
-		defer close(done)
-		if err := run(ctx); err != nil && ctx.Err() == nil {
-			e.end(err)
-		}
-	}()
-}
-
-func (e *Engine) end(err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.failed == nil {
-		e.failed = err
-		close(e.fail)
-	}
-}
-
-// Failed is closed when a part has ended by itself; Err says why.
-func (e *Engine) Failed() <-chan struct{} { return e.fail }
-
-// Err is why a part ended by itself.
-func (e *Engine) Err() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.failed
-}
-
-// Wait blocks until ctx ends or a part ends by itself.
-func (e *Engine) Wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-e.fail:
-		return e.Err()
-	}
-}
-
-// Ready is nil while everything that was started works; else it says what does not.
-func (e *Engine) Ready() error {
-	if err := e.Err(); err != nil {
-		return err
-	}
-	if err := e.Bus.Ready(); err != nil {
-		return err
-	}
-	if e.Canary != nil { // before the tally, which cannot be written either then
-		if err := e.Canary.Ready(); err != nil {
-			return err
-		}
-	}
-	for _, d := range e.Drift() {
-		if d.Grave() {
-			return fmt.Errorf("a setting was changed behind Belay's back: %w", d)
-		}
-	}
-	if e.Tally == nil {
-		return nil
-	}
-	return e.Tally.Err()
-}
-
-// Drift lists what somebody has changed about streams, buckets and consumers; nil where another process dispatches.
-func (e *Engine) Drift() []*bus.Drift {
-	if e.moves == nil {
-		return nil
-	}
-	return e.moves.Drift()
-}
-
-// Stop drains all parts, one after the other, and gives everything back.
-func (e *Engine) Stop() {
-	for i, stop := range e.stops {
-		stop()
-		<-e.dones[i]
-	}
-	if e.Index != nil {
-		if err := e.Index.Close(); err != nil {
-			e.logger.Warn("the index of runs was not closed well; what is missing is read from the log at the next start", "error", err)
-		}
-	}
-	if e.Bus != nil {
-		e.Bus.Close()
-	}
-	if e.Server != nil {
-		e.Server.Shutdown()
 	}
 }
