@@ -177,7 +177,8 @@ func TestALogThatHasLostItsTail(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range pays {
-		if q := asked(t, e, id); q.Kind != steps.KindUnknown {
+		// Where the server still knows how far it was, each run has a hole, and a person is asked of the run too.
+		if q := asked(t, e, id); q.Kind != steps.KindUnknown && !q.AboutDamage() {
 			t.Errorf("%s: %s, %s", id, q.Kind, q.Fault.Message)
 		}
 	}
