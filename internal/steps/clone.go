@@ -33,6 +33,7 @@ func (s *State) Clone() *State {
 // detach gives a copied unit its own copy of everything that is written in place.
 func (u *Unit) detach() {
 	u.Attempts, u.permit.grants, u.ladder.faults = slices.Clone(u.Attempts), slices.Clone(u.permit.grants), slices.Clone(u.ladder.faults)
+	u.ladder.doubted.faults = slices.Clone(u.ladder.doubted.faults)
 	for n := range u.Attempts {
 		u.Attempts[n].Lost = slices.Clone(u.Attempts[n].Lost)
 	}

@@ -24,7 +24,8 @@ package steps
 //	   a call asks is asked of a person, whose answer goes back to it; what a damaged log may have forgotten is not done once more.
 //	   What a closed gate holds back waits, and so do its budget and the run's clock; that is also so in runs of older epochs from
 //	   2 on, whose logs had nothing of it; what a limit holds back is still wanted, and its time passes; what a breaker keeps back
-//	   goes on on its next rung, and waits where there is none. A run may be submitted for a time to come, and begins then
+//	   goes on on its next rung, and waits where there is none; what has failed on a rung still counts after a probe. A run may be
+//	   submitted for a time to come, and begins then
 //
 // A log that needs newer rules is not folded at all: its run waits until the program is upgraded.
 const Epoch = 7

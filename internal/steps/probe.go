@@ -7,6 +7,7 @@ import "encoding/json"
 // executed.
 func (c *change) probe(i int) {
 	u := &c.Units[i]
+	u.ladder.doubted = rungCount{u.ladder.faults, u.ladder.named}
 	u.Rung, u.Try, u.ladder.faults, u.ladder.named, u.onward = len(c.Tool(i).Rungs), 0, nil, 0, nil
 	for n := range u.Attempts {
 		if rec := &u.Attempts[n]; rec.Round == u.Round && rec.Rung == u.Rung {
@@ -86,8 +87,12 @@ func (c *change) unprobe(i int, a Attempt) {
 	c.become(i, PhaseUnknown)
 }
 
-// standOn makes attempt n the one that unit i stands on.
+// standOn makes attempt n, which is not in doubt any more, or is left to a person, the one that unit i stands on. What has failed
+// on its rung before the probe still counts.
 func (c *change) standOn(i, n int) {
 	u := &c.Units[i]
+	if c.Probing(i) && c.since(7) {
+		u.ladder.faults, u.ladder.named = u.ladder.doubted.faults, u.ladder.doubted.named
+	}
 	u.Rung, u.Try = u.Attempts[n].Rung, u.Attempts[n].Try
 }

@@ -81,8 +81,15 @@ type outgoing struct {
 type ladder struct {
 	faults     []classCount // on this rung, by class
 	named      int32        // waits that the other side has named on this rung
+	doubted    rungCount    // both of the rung whose attempt is being probed
 	broken     time.Time    // since when its breaker keeps it from this rung; zero: it does not, or a worker has begun it since
 	unapproved string       // why it goes on without its approval, and so on rungs that act on nothing; empty otherwise
+}
+
+// rungCount is what was counted on a rung.
+type rungCount struct {
+	faults []classCount
+	named  int32
 }
 
 type classCount struct {
