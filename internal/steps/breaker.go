@@ -28,6 +28,14 @@ func (h *holding) fault(message string) Fault {
 	return f
 }
 
+// cause says in words why nothing is called, also where the unit does not wait for that.
+func (h *holding) cause() string {
+	if h.Why == HoldRetries {
+		return "the retry budget of " + h.Covers + " is used up" + because(h.Reason)
+	}
+	return "the breaker of " + h.Covers + " is open" + because(h.Reason)
+}
+
 // Broken reports whether a breaker holds the unit back, as the log says.
 func (u *Unit) Broken() bool { return u.limit != nil && u.limit.Why.ByBreaker() }
 
@@ -54,7 +62,7 @@ func (c *change) onBroken(i int, e Held) {
 		c.onLimited(i, e)
 	default:
 		h := &holding{Hold: e.Hold, from: c.Now, notBefore: u.out.notBefore}
-		c.recall(i, h.fault(h.Text()))
+		c.recall(i, h.fault("not called: "+h.cause()))
 		u.hold = h
 	}
 }
