@@ -75,7 +75,7 @@ func (b *Bus) BucketIfThere(ctx context.Context, name string) (*Bucket, error) {
 }
 
 func (b *Bus) makeBucket(ctx context.Context, name, description string, options []BucketOption) (jetstream.KeyValue, error) {
-	config := jetstream.KeyValueConfig{Bucket: name, Description: description, History: 1, Storage: jetstream.FileStorage, Replicas: max(b.replicas, 1), MaxBytes: share(b.maxBytes, partOfLogKV)}
+	config := jetstream.KeyValueConfig{Bucket: name, Description: description, History: 1, Storage: jetstream.FileStorage, Replicas: max(b.Replicas(), 1), MaxBytes: share(b.maxBytes.Load(), partOfLogKV)}
 	for _, o := range options {
 		o(&config)
 	}

@@ -20,11 +20,11 @@ type Bus struct {
 	nc         *nats.Conn
 	js         jetstream.JetStream
 	names      wire.Names
-	place      string // what it is connected to, without credentials
-	partitions int
-	replicas   int   // of the log; where there is more than one, some may be behind
-	maxBytes   int64 // of a partition of the log; 0 = it has no limit
-	limited    bool  // the account requires a limit in bytes for each stream
+	place      string       // what it is connected to, without credentials
+	partitions atomic.Int64 // of the log
+	replicas   atomic.Int64 // of the log; where there is more than one, some may be behind
+	maxBytes   atomic.Int64 // of a partition of the log; 0 = it has no limit
+	limited    bool         // the account requires a limit in bytes for each stream
 	timeout    time.Duration
 	patience   time.Duration
 	logger     *slog.Logger
@@ -118,7 +118,7 @@ func (b *Bus) start(ctx context.Context, domain string) (err error) {
 func (b *Bus) Names() wire.Names { return b.names }
 
 // Partitions returns the number of log partitions, which is known after Setup or Open.
-func (b *Bus) Partitions() int { return b.partitions }
+func (b *Bus) Partitions() int { return int(b.partitions.Load()) }
 
 // ConnectedAt returns when the current connection was made, or a little later, but never earlier: a handler must not mistake
 // a message of a new connection for one of the old. The client reports a reconnect only some time after the first messages,

@@ -135,7 +135,7 @@ func (c *Canary) due(ctx context.Context, conn time.Time) (all []proofOf, err er
 	if c.all().Streams != nil {
 		often = canaryEvery
 	}
-	for p := 0; c.o.Log && p < c.bus.partitions; p++ {
+	for p := 0; c.o.Log && p < c.bus.Partitions(); p++ {
 		if name := c.bus.names.RunsStream(p); stale(state[name], often) {
 			all = append(all, proofOf{name, c.bus.names.Seal(p), true})
 		}

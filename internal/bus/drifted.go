@@ -20,7 +20,7 @@ type Found struct {
 // missing: it is made when it is needed.
 func (b *Bus) Inspect(ctx context.Context) (Found, error) {
 	var f Found
-	for _, want := range b.streams(SetupOptions{Partitions: b.partitions, MaxBytes: b.maxBytes}) {
+	for _, want := range b.streams(SetupOptions{Partitions: b.Partitions(), MaxBytes: b.maxBytes.Load()}) {
 		s, err := b.stream(ctx, want.Name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
@@ -104,7 +104,7 @@ func compareBuckets(bucket string, have jetstream.StreamConfig) []error {
 }
 
 func (b *Bus) inspectConsumers(ctx context.Context, f *Found) error {
-	for p := range b.partitions {
+	for p := range b.Partitions() {
 		if err := b.inspectConsumer(ctx, f, b.names.RunsStream(p), b.logConsumer()); err != nil {
 			return err
 		}

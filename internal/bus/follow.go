@@ -30,7 +30,7 @@ type follower struct {
 // FollowLog calls f for every entry of a run's log after a sequence, in order, as they arrive, until ctx ends; then it
 // returns nil. It survives lost connections and restarts of the server; an error means that it could not start.
 func (b *Bus) FollowLog(ctx context.Context, run string, after uint64, f func(Entry)) error {
-	p := wire.Partition(run, b.partitions)
+	p := wire.Partition(run, b.Partitions())
 	w := &follower{Bus: b, ctx: ctx, stream: b.names.RunsStream(p), subject: b.names.LogOf(p, run), f: f, last: after}
 	if err := w.follow(func() {}); err != nil {
 		return fmt.Errorf("follow run %s: %w", run, err)

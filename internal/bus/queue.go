@@ -25,7 +25,7 @@ func (b *Bus) RestoreQueue(ctx context.Context) error {
 		return wrapStream(b.names.RunsStream(0), err)
 	}
 	var drift []error
-	for _, want := range b.streams(SetupOptions{Partitions: b.partitions, Replicas: log.CachedInfo().Config.Replicas, MaxBytes: log.CachedInfo().Config.MaxBytes}) {
+	for _, want := range b.streams(SetupOptions{Partitions: b.Partitions(), Replicas: log.CachedInfo().Config.Replicas, MaxBytes: log.CachedInfo().Config.MaxBytes}) {
 		if want.Name == b.names.StepsStream() {
 			err = b.ensureStream(ctx, want, &drift)
 		}

@@ -136,7 +136,7 @@ func TestFollowWithoutStreamsIsAnError(t *testing.T) {
 	t.Parallel()
 	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
 	b := connect(t, s)
-	b.partitions = 1
+	b.partitions.Store(1)
 	if err := b.FollowLog(t.Context(), "r", 0, func(Entry) {}); err == nil {
 		t.Error("followed nothing")
 	}

@@ -20,7 +20,7 @@ import (
 // call. What it should find beside outcomes may be said: a kind of entry that is there costs no round trip more then, and one
 // that is not costs a request.
 func (b *Bus) ReadLog(ctx context.Context, run string, after uint64, likely ...string) ([]Entry, error) {
-	p := wire.Partition(run, b.partitions)
+	p := wire.Partition(run, b.Partitions())
 	stream, all := b.names.RunsStream(p), b.names.LogOf(p, run)
 	var least uint64 // the last entry at the time of the call
 	if b.replicated() {

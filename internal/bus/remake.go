@@ -51,7 +51,7 @@ func (b *Bus) Remake(ctx context.Context, k *Known) (remade []string, err error)
 
 // own are the names of the streams of the log, of what follows from it, and of the buckets.
 func (b *Bus) own() (names []string) {
-	for _, s := range b.streams(SetupOptions{Partitions: b.partitions}) {
+	for _, s := range b.streams(SetupOptions{Partitions: b.Partitions()}) {
 		if s.Name != b.names.StepsStream() { // it goes with its server, and has its own way back
 			names = append(names, s.Name)
 		}

@@ -40,7 +40,7 @@ func (b *Bus) Setup(ctx context.Context, o SetupOptions) error {
 	if drift := comparePartitions(o.Partitions, found); len(drift) > 0 { // before anything is made by the wrong number
 		return errors.Join(drift...)
 	}
-	o.Partitions, o.Replicas, o.MaxBytes = found, cmp.Or(o.Replicas, b.replicas), cmp.Or(o.MaxBytes, b.maxBytes)
+	o.Partitions, o.Replicas, o.MaxBytes = found, cmp.Or(o.Replicas, b.Replicas()), cmp.Or(o.MaxBytes, b.maxBytes.Load())
 	b.mend = o.Mend
 	var drift []error
 	for _, want := range b.streams(o) {
@@ -51,7 +51,7 @@ func (b *Bus) Setup(ctx context.Context, o SetupOptions) error {
 	if err := b.ensureDispatcherConsumers(ctx, o.Partitions, &drift); err != nil {
 		return err
 	}
-	b.partitions = o.Partitions
+	b.partitions.Store(int64(o.Partitions))
 	b.keepTime()
 	return errors.Join(drift...)
 }
@@ -76,8 +76,11 @@ func (b *Bus) makeFirst(ctx context.Context, o SetupOptions) (partitions int, er
 }
 
 // Look finds out what the existing log is like, and compares nothing. The error is a [jetstream.ErrStreamNotFound] where there is none.
-func (b *Bus) Look(ctx context.Context) (err error) {
-	b.partitions, err = b.storedPartitions(ctx)
+func (b *Bus) Look(ctx context.Context) error {
+	n, err := b.storedPartitions(ctx)
+	if err == nil {
+		b.partitions.Store(int64(n))
+	}
 	return err
 }
 
@@ -90,7 +93,7 @@ func (b *Bus) Open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.partitions = n
+	b.partitions.Store(int64(n))
 	b.keepTime()
 	var wrong, missing []error
 	for _, want := range b.streams(SetupOptions{Partitions: n}) {
@@ -150,7 +153,8 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig, dri
 
 // noteLog notes what the first partition of the log says of all of it.
 func (b *Bus) noteLog(have jetstream.StreamConfig) {
-	b.replicas, b.maxBytes = have.Replicas, max(have.MaxBytes, 0)
+	b.replicas.Store(int64(have.Replicas))
+	b.maxBytes.Store(max(have.MaxBytes, 0))
 }
 
 // check compares a stream, and notes how many replicas the log has.
@@ -177,14 +181,14 @@ func (b *Bus) Reopened(ctx context.Context) error {
 		return err
 	}
 	var drift []error
-	return b.ensureDispatcherConsumers(ctx, b.partitions, &drift)
+	return b.ensureDispatcherConsumers(ctx, b.Partitions(), &drift)
 }
 
 // replicated reports whether the log has replicas.
-func (b *Bus) replicated() bool { return b.replicas > 1 }
+func (b *Bus) replicated() bool { return b.Replicas() > 1 }
 
 // Replicas is how many servers have the log.
-func (b *Bus) Replicas() int { return b.replicas }
+func (b *Bus) Replicas() int { return int(b.replicas.Load()) }
 
 // Clustered reports whether the server is one of a cluster.
 func (b *Bus) Clustered() bool { return b.nc.ConnectedClusterName() != "" }
