@@ -80,6 +80,30 @@ func (r logRead) scan(ctx context.Context, least uint64) ([]Entry, error) {
 	}
 }
 
+// ReadToEnd calls read until it has what is the last message of a stream on a subject, wildcards allowed, at the time of the call; it
+// returns how far it has read. A replica that is behind may answer a read; the leader knows.
+func (b *Bus) ReadToEnd(ctx context.Context, stream, subject string, read func() (seq uint64, err error)) error {
+	var least uint64
+	if b.replicated() {
+		last, ok, err := b.Last(ctx, stream, subject)
+		if err != nil {
+			return err
+		}
+		if ok {
+			least = last.Seq
+		}
+	}
+	for giveUp := time.Now().Add(b.timeout); ; {
+		seq, err := read()
+		if err != nil || seq >= least {
+			return err
+		}
+		if err := behind(ctx, giveUp); err != nil {
+			return err
+		}
+	}
+}
+
 func reaches(entries []Entry, least uint64) bool {
 	return least == 0 || len(entries) > 0 && entries[len(entries)-1].Seq >= least
 }

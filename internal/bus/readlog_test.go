@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -148,5 +149,27 @@ func TestWhatStandsBehindARunCostsNoRead(t *testing.T) {
 	t.Logf("%v by the names of its subjects, %v by a wildcard", byName, byWildcard)
 	if byName > byWildcard/3 {
 		t.Errorf("a read takes %v; by a wildcard, which looks at 60,000 messages, %v", byName, byWildcard)
+	}
+}
+
+// TestReadToEnd: a replica that is behind is asked again until it has what the leader had.
+func TestReadToEnd(t *testing.T) {
+	t.Parallel()
+	_, b := start(t, t.TempDir(), embedded.Interval)
+	put(t, b, "r0")
+	put(t, b, "r1")
+	stream, subject := b.Names().RunsStream(0), b.Names().RunsSubjects(0)
+	asked := 0
+	replica := func() (uint64, error) { asked++; return uint64(min(asked, 3)) - 1, nil }
+	if err := b.ReadToEnd(t.Context(), stream, subject, replica); err != nil || asked != 1 {
+		t.Errorf("one server has all that it has: asked %d times, %v", asked, err)
+	}
+	b.replicas, asked = 3, 0
+	if err := b.ReadToEnd(t.Context(), stream, subject, replica); err != nil || asked != 3 {
+		t.Errorf("asked %d times, %v", asked, err)
+	}
+	b.timeout = 50 * time.Millisecond
+	if err := b.ReadToEnd(t.Context(), stream, subject, func() (uint64, error) { return 1, nil }); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("one that stays behind: %v", err)
 	}
 }

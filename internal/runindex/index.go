@@ -206,11 +206,14 @@ func (x *Index) follow(ctx context.Context, t *part, kind string, at *point, not
 		}
 		read += len(page)
 	}
-	page, more, err := x.bus.ReadPage(ctx, t.stream, subject, at.seq+1)
-	if err == nil {
-		keep(page)
-	}
-	if err == nil && more {
+	once := func() error {
+		page, more, err := x.bus.ReadPage(ctx, t.stream, subject, at.seq+1)
+		if err != nil {
+			return err
+		}
+		if keep(page); !more {
+			return nil
+		}
 		t.scan.Store(int64(time.Since(born)))
 		defer t.scan.Store(0)
 		page = page[:0]
@@ -221,7 +224,12 @@ func (x *Index) follow(ctx context.Context, t *part, kind string, at *point, not
 			}
 		})
 		keep(page)
+		return err
 	}
+	err = x.bus.ReadToEnd(ctx, t.stream, subject, func() (uint64, error) {
+		err := once()
+		return at.seq, err
+	})
 	if err != nil {
 		return read, fmt.Errorf("index the runs of partition %d: %w", t.p, err)
 	}
