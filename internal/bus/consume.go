@@ -84,11 +84,13 @@ type Backlog struct {
 	InFlight   uint64        // messages that a worker has in hand or had when it died, or that are parked
 	Waiting    int           // pulls that wait for messages; if there are any, a worker serves it
 	AckWait    time.Duration // how long a message stays with a worker that sends no heartbeat
+	Last       uint64        // sequence of the last message of the whole queue, before the rest was asked for
+	Floor      uint64        // sequence up to which all messages of the rung are acknowledged
 }
 
 // Backlogs lists one entry per step consumer.
 func (b *Bus) Backlogs(ctx context.Context) ([]Backlog, error) {
-	list, err := b.stepConsumers(ctx)
+	list, last, err := b.stepConsumers(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -98,23 +100,23 @@ func (b *Bus) Backlogs(ctx context.Context) ([]Backlog, error) {
 		if !ok {
 			continue
 		}
-		all = append(all, Backlog{Tool: tool, Rung: rung, Pending: c.NumPending, InFlight: uint64(c.NumAckPending), Waiting: c.NumWaiting, AckWait: c.Config.AckWait})
+		all = append(all, Backlog{Tool: tool, Rung: rung, Pending: c.NumPending, InFlight: uint64(c.NumAckPending), Waiting: c.NumWaiting, AckWait: c.Config.AckWait, Last: last, Floor: c.AckFloor.Stream})
 	}
 	return all, nil
 }
 
-// stepConsumers lists the consumers of the step queue.
-func (b *Bus) stepConsumers(ctx context.Context) (all []*jetstream.ConsumerInfo, err error) {
+// stepConsumers lists the consumers of the step queue, and returns the sequence of its last message before that.
+func (b *Bus) stepConsumers(ctx context.Context) (all []*jetstream.ConsumerInfo, last uint64, err error) {
 	s, err := b.stream(ctx, b.names.StepsStream())
 	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", b.names.StepsStream(), b.away(err))
+		return nil, 0, fmt.Errorf("stream %s: %w", b.names.StepsStream(), b.away(err))
 	}
 	list := s.ListConsumers(ctx)
 	for c := range list.Info() {
 		all = append(all, c)
 	}
 	if err := list.Err(); err != nil {
-		return nil, fmt.Errorf("consumers of %s: %w", b.names.StepsStream(), b.away(err))
+		return nil, 0, fmt.Errorf("consumers of %s: %w", b.names.StepsStream(), b.away(err))
 	}
-	return all, nil
+	return all, s.CachedInfo().State.LastSeq, nil
 }

@@ -303,8 +303,8 @@ func TestBacklogs(t *testing.T) {
 	within(t, 5*time.Second, held)
 	within(t, 5*time.Second, held)
 	want := map[string]Backlog{
-		"t/primary":            {Tool: "t", Rung: "primary", InFlight: 2, Waiting: 1, AckWait: 30 * time.Second},
-		"orders.lookup/cached": {Tool: "orders.lookup", Rung: "cached", Pending: 1, AckWait: time.Second},
+		"t/primary":            {Tool: "t", Rung: "primary", InFlight: 2, Waiting: 1, AckWait: 30 * time.Second, Last: 3},
+		"orders.lookup/cached": {Tool: "orders.lookup", Rung: "cached", Pending: 1, AckWait: time.Second, Last: 3},
 	}
 	var by map[string]Backlog
 	for begun := time.Now(); time.Since(begun) < 5*time.Second; time.Sleep(10 * time.Millisecond) { // what a consumer says of itself lags

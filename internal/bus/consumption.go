@@ -155,6 +155,23 @@ func (c *consumption) unpin(ctx context.Context, pin string) error {
 	return nil
 }
 
+// LogConsumer is what the server says of the consumer of a partition.
+type LogConsumer struct {
+	Pin     string // that events are delivered to; empty = nobody's
+	Pending uint64 // events that were not delivered yet
+	InHand  int    // events that were delivered, and not acknowledged yet
+}
+
+// LogConsumer asks who gets the events of a partition.
+func (b *Bus) LogConsumer(ctx context.Context, partition int) (LogConsumer, error) {
+	c, err := b.js.Consumer(ctx, b.names.RunsStream(partition), wire.DispatcherConsumer)
+	if err != nil {
+		return LogConsumer{}, err
+	}
+	info := c.CachedInfo()
+	return LogConsumer{Pin: pinnedTo(info), Pending: info.NumPending, InHand: info.NumAckPending}, nil
+}
+
 func pinnedTo(info *jetstream.ConsumerInfo) string {
 	for _, g := range info.PriorityGroups {
 		if g.Group == wire.PinGroup {

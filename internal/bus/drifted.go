@@ -114,7 +114,7 @@ func (b *Bus) inspectConsumers(ctx context.Context, f *Found) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
-	all, err := b.stepConsumers(ctx)
+	all, _, err := b.stepConsumers(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil // and said so
 	}

@@ -108,6 +108,7 @@ type Dispatcher struct {
 	escalations *dlq.Queue
 	routes      *routes
 	missing     *missing
+	passages    passages
 	purges      chan struct{} // a slot per purge under way
 	drifts      drifts
 	parts       []*partition
@@ -115,7 +116,7 @@ type Dispatcher struct {
 
 // New makes a Dispatcher. The bus must be set up or open.
 func New(o Options) *Dispatcher {
-	d := &Dispatcher{Options: o.withDefaults(), names: o.Bus.Names(), escalations: dlq.New(o.Bus), routes: newRoutes(), missing: newMissing(), purges: make(chan struct{}, maxPurges)}
+	d := &Dispatcher{Options: o.withDefaults(), names: o.Bus.Names(), escalations: dlq.New(o.Bus), routes: newRoutes(), missing: newMissing(), passages: passages{of: make(map[route]*steps.Passage)}, purges: make(chan struct{}, maxPurges)}
 	for p := range o.Bus.Partitions() {
 		d.parts = append(d.parts, newPartition(d, p))
 	}
@@ -156,6 +157,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 	wg.Go(func() {
 		d.every(ctx, d.QueueEvery, "compare the step queue", func(ctx context.Context) error { return d.sweepQueue(ctx, d.QueueEvery/6) })
+	})
+	wg.Go(func() {
+		d.every(ctx, d.QueueEvery/6, "see whether this dispatcher still has its partitions", d.checkPins)
 	})
 	wg.Go(func() {
 		d.every(ctx, d.QueueEvery, "look for what belongs to no run", (&strays{Dispatcher: d}).sweep)

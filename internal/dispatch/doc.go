@@ -32,6 +32,6 @@
 //
 // dispatcher.go (what runs side by side), partition.go (one turn of the loop), event.go (which events are new),
 // want.go (from wants to publishes), answer.go (from publishes to acks), withdraw.go (attempts that nobody may begin any
-// more), load.go, timer.go, sweep.go, wake.go, unserved.go, freeze.go (entries that cannot be read), stray.go (what
+// more), load.go, timer.go, sweep.go, skipped.go (events that never came), wake.go, unserved.go, overlooked.go (attempts that the queue has lost), freeze.go (entries that cannot be read), stray.go (what
 // belongs to no run), janitor.go.
 package dispatch

@@ -29,7 +29,8 @@ type run struct {
 	since   uint64                     // while reading: records from this sequence on are observed
 	onRead  []func()                   // called once it is read, or abandoned
 
-	passes map[string]pass // by unit: limits that its attempt has waited for
+	passes map[string]pass       // by unit: limits that its attempt has waited for
+	again  map[steps.Attempt]int // how often an attempt was queued again that the queue had lost
 	timer  timer
 }
 
@@ -45,6 +46,7 @@ const (
 type sent struct {
 	attempt steps.Attempt
 	at      time.Time
+	begun   bool // or over; see [partition.queueOverlooked]
 }
 
 // made names one thing that was published, other than step messages and the timer.

@@ -18,18 +18,28 @@ const (
 	sweepChunk  = 128
 )
 
-// sweeper folds every open run again when the partition is taken over, and periodically.
+// settleAfter is how long after a take-over all servers of a cluster agree again on who leads. One that is cut off from the others
+// takes itself for the leader for ten seconds, and what was read there may have ended before the log does.
+const settleAfter = 12 * time.Second
+
+// sweeper folds every open run again when the partition is taken over, in a cluster once more when that has settled, and periodically.
 func (p *partition) sweeper(ctx context.Context) {
 	tick := time.NewTicker(p.SweepEvery)
 	defer tick.Stop()
+	var settled <-chan time.Time
 	for {
-		anew := false
+		anew := true
 		select {
 		case <-ctx.Done():
 			return
 		case <-p.takenOver:
+			anew = false
+			if p.Bus.Replicas() > 1 {
+				settled = time.After(settleAfter)
+			}
+		case <-settled:
+			settled = nil
 		case <-tick.C:
-			anew = true
 		}
 		for err := p.sweep(ctx, anew); err != nil && ctx.Err() == nil; err = p.sweep(ctx, anew) {
 			p.logger.Warn("cannot sweep the open runs; trying again", "error", err)
@@ -205,9 +215,6 @@ func (d *Dispatcher) sweepQueue(ctx context.Context, slack time.Duration) error 
 		if err := p.checkQueue(ctx, q); err != nil {
 			return err
 		}
-		if err := p.checkPin(ctx); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -285,25 +292,6 @@ func (p *partition) missing(r *run, m *steps.StepMessage, q queue) bool {
 	}
 	_, there := q.there[p.names.Step(m.Tool, m.RungName, m.Run, m.Attempt)]
 	return !there
-}
-
-// progress is the last event delivered, and the head of the log, at the last check.
-type progress struct{ delivered, head uint64 }
-
-// checkPin finds out whether another dispatcher gets the partition's events now, because this one is not notified. It does
-// if no event was delivered since the last check, although the log had one by then that was never delivered.
-func (p *partition) checkPin(ctx context.Context) error {
-	head, err := p.Bus.LastSeq(ctx, p.p)
-	if err != nil {
-		return err
-	}
-	return p.do(ctx, func() {
-		was := p.seen
-		p.seen = progress{p.delivered, head}
-		if p.pinned && was.delivered == p.delivered && was.head > p.delivered && p.delivered > 0 {
-			p.release()
-		}
-	})
 }
 
 // owns reports whether a run belongs to this partition.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"belay/internal/bus"
 	"belay/internal/steps"
 	"belay/internal/wire"
 )
@@ -87,11 +88,25 @@ func (d *Dispatcher) Unserved() []Unserved {
 	return list
 }
 
+// serveEvery is how often the queue is looked at.
+func (d *Dispatcher) serveEvery() time.Duration {
+	return min(max(d.UnservedAfter/40, 10*time.Millisecond), 1500*time.Millisecond)
+}
+
 // watchServed looks for queued steps that no worker pulls: [Dispatcher.Unserved] lists them within seconds, and after
-// UnservedAfter their runs are notified, so that they ask a person instead of hanging silently.
+// UnservedAfter their runs are notified, so that they ask a person instead of hanging silently. Those that the queue has lost are queued
+// again.
 func (d *Dispatcher) watchServed(ctx context.Context) {
-	d.every(ctx, max(d.UnservedAfter/40, 10*time.Millisecond), "look for steps that no worker serves", func(ctx context.Context) error {
-		idle, err := d.unserved(ctx)
+	d.every(ctx, d.serveEvery(), "look for steps that no worker serves", func(ctx context.Context) error {
+		asked := time.Now()
+		backlogs, err := d.Bus.Backlogs(ctx)
+		if err != nil {
+			return err
+		}
+		if err := d.lookForOverlooked(ctx, asked, backlogs); err != nil {
+			return err
+		}
+		idle, err := d.unserved(ctx, backlogs)
 		if err != nil {
 			return err
 		}
@@ -128,11 +143,7 @@ func (d *Dispatcher) seen(all map[route]unasked) (over []route) {
 }
 
 // unserved returns the routes with queued steps that no worker pulls or has in hand.
-func (d *Dispatcher) unserved(ctx context.Context) (map[route]unasked, error) {
-	backlogs, err := d.Bus.Backlogs(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (d *Dispatcher) unserved(ctx context.Context, backlogs []bus.Backlog) (map[route]unasked, error) {
 	now := time.Now()
 	all := make(map[route]unasked)
 	consumed := make(map[route]bool, len(backlogs))

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"belay/internal/steps"
-	"belay/internal/wire"
 )
 
 // wakeEvery is how often a dispatcher checks whether a partition that is not pinned to it is pinned to any.
@@ -46,15 +45,9 @@ func (p *partition) wake(ctx context.Context) error {
 
 // abandoned reports whether the partition is not pinned, and no event is pending that would change that.
 func (p *partition) abandoned(ctx context.Context) (bool, error) {
-	c, err := p.Bus.JetStream().Consumer(ctx, p.stream(), wire.DispatcherConsumer)
+	c, err := p.Bus.LogConsumer(ctx, p.p)
 	if err != nil {
 		return false, err
 	}
-	info := c.CachedInfo()
-	for _, g := range info.PriorityGroups {
-		if g.Group == wire.PinGroup && g.PinnedClientID != "" {
-			return false, nil
-		}
-	}
-	return info.NumPending == 0 && info.NumAckPending == 0, nil
+	return c.Pin == "" && c.Pending == 0 && c.InHand == 0, nil
 }

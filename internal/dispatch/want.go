@@ -111,7 +111,7 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 	if r.sent == nil {
 		r.sent = make(map[string]*sent, 1)
 	}
-	r.sent[m.Step] = &sent{m.Attempt, time.Now()}
+	r.sent[m.Step] = &sent{attempt: m.Attempt, at: time.Now()}
 	p.routes.add(route{m.Tool, m.RungName})
 	if there {
 		return nil

@@ -18,7 +18,7 @@
 //	unit.go, phase.go     where a unit stands, and the table of what can follow (drawn in testdata/states.md)
 //	apply.go              the fold: one function per event
 //	begin.go              a unit starts: its condition, its items, its parameters, its first attempt
-//	outcome.go, lost.go   an attempt starts, ends, is withdrawn or lost
+//	outcome.go, lost.go   an attempt starts, ends, is withdrawn or lost; overlooked.go: the queue has lost it
 //	policy.go             after a fault: the same rung, the next rung, or a person
 //	probe.go              an attempt that may have happened
 //	inflight.go           until when a silent worker may still be at it; usage.go: what a model took and cost

@@ -1,0 +1,131 @@
+package dispatch
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/steps"
+)
+
+// mostOverlooked is how many attempts of a partition are queued again at once: where so many are overlooked, the queue is not well.
+const mostOverlooked = 256
+
+// passages follow the queue of each rung.
+type passages struct {
+	mu      sync.Mutex
+	of      map[route]*steps.Passage
+	checked time.Time // when the runs in memory were last compared with them
+}
+
+// lookForOverlooked compares the attempts that should have been begun with how far the queue is: one whose message is in nobody's hand any more,
+// and that nobody has begun, is queued again. The looks are made at these backlogs, for which the server was asked at a time.
+func (d *Dispatcher) lookForOverlooked(ctx context.Context, asked time.Time, backlogs []bus.Backlog) error {
+	if mutant("no-reconcile") {
+		return nil
+	}
+	d.passages.mu.Lock()
+	defer d.passages.mu.Unlock()
+	passed := make(map[route]time.Time, len(backlogs))
+	for _, b := range backlogs {
+		r := route{b.Tool, b.Rung}
+		if d.passages.of[r] == nil {
+			d.passages.of[r] = &steps.Passage{}
+		}
+		upTo := d.passages.of[r].Look(steps.QueueLook{At: asked, Last: b.Last, Floor: b.Floor, Open: b.Pending + b.InFlight})
+		if !upTo.IsZero() {
+			passed[r] = upTo
+		}
+	}
+	if asked.Sub(d.passages.checked) < 2*d.serveEvery() || len(passed) == 0 {
+		return nil
+	}
+	d.passages.checked = asked
+	for _, p := range d.parts {
+		if err := p.lookForOverlooked(ctx, passed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *partition) lookForOverlooked(ctx context.Context, passed map[route]time.Time) error {
+	var ids []string
+	if err := p.do(ctx, func() { ids = slices.Collect(maps.Keys(p.runs)) }); err != nil {
+		return err
+	}
+	left := mostOverlooked
+	for chunk := range slices.Chunk(ids, sweepChunk) {
+		err := p.do(ctx, func() {
+			for _, id := range chunk {
+				left -= p.queueOverlooked(p.runs[id], passed, left)
+			}
+		})
+		if err != nil || left <= 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// queueOverlooked queues the overlooked attempts of a run again, at most so many, and returns how many there were.
+func (p *partition) queueOverlooked(r *run, passed map[route]time.Time, most int) (n int) {
+	if r == nil || !r.live() || r.out > 0 {
+		return 0
+	}
+	s := r.fold.State
+	var all []int
+	for _, sent := range r.sent {
+		if sent.begun {
+			continue
+		}
+		if sent.begun = !s.Unbegun(sent.attempt); sent.begun {
+			continue
+		}
+		i := s.Unit(sent.attempt.Step)
+		upTo, known := passed[route{s.Tool(i).Name, s.RungName(i)}]
+		if known && len(all) < most && steps.Overlooked(p.storedBy(sent, s.Units[i].NotBefore()), upTo, r.again[sent.attempt]) {
+			all = append(all, i)
+		}
+	}
+	for _, i := range all {
+		p.queueAgain(r, i)
+	}
+	return len(all)
+}
+
+// storedBy is when the message of an attempt was there to be begun, at the latest.
+func (p *partition) storedBy(s *sent, notBefore time.Time) time.Time {
+	if at := p.here(notBefore); !notBefore.IsZero() && at.After(s.at) {
+		return at
+	}
+	return s.at
+}
+
+// queueAgain removes the message of an attempt, if the queue still has it without giving it to anybody, and reads the run's log: what
+// it wants then is queued, as what somebody may have begun.
+func (p *partition) queueAgain(r *run, i int) {
+	s := r.fold.State
+	a := s.Attempt(i)
+	if r.again == nil {
+		r.again = make(map[steps.Attempt]int)
+	}
+	r.again[a]++
+	p.logger.Warn("the queue has lost an attempt, or passed over it: it is queued again", "attempt", steps.AttemptName(r.id, a), "tool", s.Tool(i).Name, "times", r.again[a])
+	rc := &receipt{run: r, sweep: true}
+	subject := p.names.Step(s.Tool(i).Name, s.RungName(i), r.id, a)
+	p.expect(rc)
+	go func() {
+		p.purges <- struct{}{}
+		err := p.Bus.Purge(p.work, p.names.StepsStream(), subject)
+		<-p.purges
+		p.box.call(func() {
+			if p.answered(answer{rc, err}); !r.gone {
+				p.read(r, r.fold.Seq+1)
+			}
+		})
+	}()
+}
