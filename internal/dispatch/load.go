@@ -83,7 +83,7 @@ func (p *partition) loaded(r *run, now found, err error) {
 	fold := now.fold
 	r.fold, r.sent, r.made, r.queued = fold, nil, nil, setOf(now.queued)
 	r.timer.loaded()
-	rc := &receipt{sweep: true, run: r, requeued: len(r.again) > 0 || fold.State != nil && fold.State.Submitted.Before(now.made)}
+	rc := &receipt{sweep: true, run: r, requeued: len(r.requeues) > 0 || fold.State != nil && fold.State.Submitted.Before(now.made)}
 	switch {
 	case fold.Poison != nil:
 		p.freeze(r, rc)

@@ -87,12 +87,12 @@ func (p *partition) queueOverlooked(r *run, passed map[route]time.Time, most int
 		}
 		i := s.Unit(sent.attempt.Step)
 		upTo, known := passed[route{s.Tool(i).Name, s.RungName(i)}]
-		if known && len(all) < most && steps.Overlooked(p.storedBy(sent, s.Units[i].NotBefore()), upTo, r.again[sent.attempt]) {
+		if known && len(all) < most && steps.Overlooked(p.storedBy(sent, s.Units[i].NotBefore()), upTo, r.requeues[sent.attempt]) {
 			all = append(all, i)
 		}
 	}
 	for _, i := range all {
-		p.queueAgain(r, i)
+		p.requeue(r, i)
 	}
 	return len(all)
 }
@@ -105,23 +105,29 @@ func (p *partition) storedBy(s *sent, notBefore time.Time) time.Time {
 	return s.at
 }
 
-// queueAgain removes the message of an attempt, if the queue still has it without giving it to anybody, and reads the run's log: what
+// requeue removes the message of an attempt, if the queue still has it without giving it to anybody, and reads the run's log: what
 // it wants then is queued, as what somebody may have begun.
-func (p *partition) queueAgain(r *run, i int) {
+func (p *partition) requeue(r *run, i int) {
 	s := r.fold.State
 	a := s.Attempt(i)
-	if r.again == nil {
-		r.again = make(map[steps.Attempt]int)
+	if r.requeues == nil {
+		r.requeues = make(map[steps.Attempt]int)
 	}
-	r.again[a]++
-	p.logger.Warn("the queue has lost an attempt, or passed over it: it is queued again", "attempt", steps.AttemptName(r.id, a), "tool", s.Tool(i).Name, "times", r.again[a])
+	r.requeues[a]++
+	log := p.logger.With("attempt", steps.AttemptName(r.id, a), "tool", s.Tool(i).Name, "times", r.requeues[a])
 	rc := &receipt{run: r, sweep: true}
-	subject := p.names.Step(s.Tool(i).Name, s.RungName(i), r.id, a)
+	queue, subject := p.names.StepsStream(), p.names.Step(s.Tool(i).Name, s.RungName(i), r.id, a)
 	p.expect(rc)
 	go func() {
 		p.purges <- struct{}{}
-		err := p.Bus.Purge(p.work, p.names.StepsStream(), subject)
+		last, there, err := p.Bus.Last(p.work, queue, subject)
+		if err == nil && there {
+			err = p.Bus.PurgeTo(p.work, queue, subject, last.Seq)
+		}
 		<-p.purges
+		if err == nil {
+			log.Warn("nobody has begun an attempt that the queue has given to somebody, by its own count: it is queued again", "was_in_queue", there)
+		}
 		p.box.call(func() {
 			if p.answered(answer{rc, err}); !r.gone {
 				p.read(r, r.fold.Seq+1)

@@ -54,10 +54,10 @@ func (s *State) Unbegun(a Attempt) bool {
 // Overlooked reports whether an attempt that nobody has begun is to be queued again: its message was stored by a time, or was not to
 // be begun earlier, and passed is what [Passage.Look] says of its rung. It has been queued again so many times before; each time
 // it is left alone for twice as long, so that a queue that loses all of them is not flooded.
-func Overlooked(queued, passed time.Time, again int) bool {
+func Overlooked(queued, passed time.Time, requeues int) bool {
 	wait := overlookedMost
-	if again < 6 {
-		wait = min(overlookedAfter<<again, overlookedMost)
+	if requeues < 6 {
+		wait = min(overlookedAfter<<requeues, overlookedMost)
 	}
 	return passed.Sub(queued) >= wait
 }
