@@ -164,7 +164,8 @@ func TestReadToEnd(t *testing.T) {
 	if err := b.ReadToEnd(t.Context(), stream, subject, replica); err != nil || asked != 1 {
 		t.Errorf("one server has all that it has: asked %d times, %v", asked, err)
 	}
-	b.replicas, asked = 3, 0
+	b.replicas.Store(3)
+	asked = 0
 	if err := b.ReadToEnd(t.Context(), stream, subject, replica); err != nil || asked != 3 {
 		t.Errorf("asked %d times, %v", asked, err)
 	}
