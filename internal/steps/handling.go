@@ -221,6 +221,13 @@ func refused(f *Fault) Next {
 // Compared takes what the run's own log says about the call in hand.
 func (h *Handling) Compared(w Want) { h.want, h.at = w, atCompared }
 
+// A server of a cluster that is cut off from the others, or was stopped, answers for the log for up to ten seconds without knowing of its
+// end. What it says that the run never wanted is looked at again so many times before somebody is accused of it.
+const (
+	settled     = 6
+	settlePause = 2 * time.Second
+)
+
 // compared: a message in the queue alone proves nothing.
 func (h *Handling) compared() Next {
 	switch h.want {
@@ -232,6 +239,9 @@ func (h *Handling) compared() Next {
 	}
 	if h.inDoubt { // it was wanted a moment ago, by a log that has lost its end
 		return Next{Act: ActPark, For: 5 * time.Second}
+	}
+	if h.Replicated && h.Deliveries <= settled {
+		return Next{Act: ActPark, For: settlePause}
 	}
 	return Next{Act: ActRefuse, Fault: &Fault{
 		Class: PolicyDenied, Acted: ActedNo,

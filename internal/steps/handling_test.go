@@ -43,3 +43,27 @@ func TestAfterAReconnectTheLogIsAskedOnceMore(t *testing.T) {
 		t.Errorf("%v %+v", n.Act, n.Fault)
 	}
 }
+
+// TestALogThatMayBeBehindAccusesNobody: a server of a cluster that was cut off does not know yet that the run wants the call.
+func TestALogThatMayBeBehindAccusesNobody(t *testing.T) {
+	t.Parallel()
+	m := StepMessage{Run: "r", Attempt: Attempt{Step: "s", Try: 1}, Tool: "pay", Effects: EffectsUnsafe}
+	for _, x := range []struct {
+		replicated bool
+		deliveries uint64
+		act        Act
+	}{{false, 1, ActRefuse}, {true, 1, ActPark}, {true, settled, ActPark}, {true, settled + 1, ActRefuse}} {
+		h := Handling{Delivered: Delivered{StepMessage: m, Replicated: x.replicated, Deliveries: x.deliveries}}
+		h.Slot(Own{Heard: true, Unsafe: true})
+		if n := h.Next(); n.Act != ActCompare {
+			t.Fatal(n.Act)
+		}
+		h.Compared(NeverDid)
+		if n := h.Next(); n.Act != x.act {
+			t.Errorf("%+v: %v", x, n.Act)
+		}
+	}
+	if settled*settlePause < 10*time.Second {
+		t.Error("a server that is cut off may answer for longer")
+	}
+}

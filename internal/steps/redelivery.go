@@ -36,6 +36,8 @@ type Delivered struct {
 	InHandSince time.Time     // when it came into hand, by the worker's clock
 	Now         time.Time     // the worker's clock
 	AckWait     time.Duration // how long a silent worker keeps a message
+	Replicated  bool          // several servers have the log, and the one that answers may be behind
+	Deliveries  uint64        // how often the message was delivered, this one included
 }
 
 // Fresh reports whether nobody can have begun the attempt before, so that its log need not be read, nor say that the

@@ -66,6 +66,7 @@ func (w *Worker) receive(k ladder.Key, j *job, d bus.Delivery) {
 	}
 	j.handling.Delivered = steps.Delivered{
 		StepMessage: m, Redelivered: j.mayBeRedelivered(), Requeued: j.anew(), InHandSince: j.received, AckWait: j.AckWait,
+		Replicated: w.Bus.Replicas() > 1, Deliveries: d.Count,
 	}
 	j.signal = w.stops.listen(j.attempt())
 	crashpoint.At(crashpoint.WorkerReceived)
