@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -106,7 +107,8 @@ func (p *partition) storedBy(s *sent, notBefore time.Time) time.Time {
 }
 
 // requeue removes the message of an attempt, if the queue still has it without giving it to anybody, and reads the run's log: what
-// it wants then is queued, as what somebody may have begun.
+// it wants then is queued, as what somebody may have begun. Before that the log is asked: a dispatcher that was cut off does not know yet
+// that another one has gone on.
 func (p *partition) requeue(r *run, i int) {
 	s := r.fold.State
 	a := s.Attempt(i)
@@ -114,24 +116,34 @@ func (p *partition) requeue(r *run, i int) {
 		r.requeues = make(map[steps.Attempt]int)
 	}
 	r.requeues[a]++
-	log := p.logger.With("attempt", steps.AttemptName(r.id, a), "tool", s.Tool(i).Name, "times", r.requeues[a])
+	logger := p.logger.With("attempt", steps.AttemptName(r.id, a), "tool", s.Tool(i).Name, "times", r.requeues[a])
 	rc := &receipt{run: r, sweep: true}
 	queue, subject := p.names.StepsStream(), p.names.Step(s.Tool(i).Name, s.RungName(i), r.id, a)
 	p.expect(rc)
 	go func() {
 		p.purges <- struct{}{}
-		last, there, err := p.Bus.Last(p.work, queue, subject)
-		if err == nil && there {
-			err = p.Bus.PurgeTo(p.work, queue, subject, last.Seq)
-		}
+		err := p.takeOut(r.id, a, queue, subject, logger)
 		<-p.purges
-		if err == nil {
-			log.Warn("nobody has begun an attempt that the queue has given to somebody, by its own count: it is queued again", "was_in_queue", there)
-		}
 		p.box.call(func() {
 			if p.answered(answer{rc, err}); !r.gone {
 				p.read(r, r.fold.Seq+1)
 			}
 		})
 	}()
+}
+
+// takeOut removes the message of an attempt from the queue if the log says that nobody has begun it.
+func (p *partition) takeOut(run string, a steps.Attempt, queue, subject string, logger *slog.Logger) error {
+	f, err := p.Log.Read(p.work, run, nil)
+	if err != nil || f.State == nil || !f.State.Unbegun(a) {
+		return err
+	}
+	last, there, err := p.Bus.Last(p.work, queue, subject)
+	if err == nil && there {
+		err = p.Bus.PurgeTo(p.work, queue, subject, last.Seq)
+	}
+	if err == nil {
+		logger.Warn("nobody has begun an attempt that the queue has given to somebody, by its own count: it is queued again", "was_in_queue", there)
+	}
+	return err
 }
