@@ -108,6 +108,7 @@ var labels = map[string]string{
 	"rung":       "the rung's name",
 	"target":     "the host that a rung talks to, or its text where that is no URL",
 	"why":        "what holds a call back: `rate` or `retry_after`",
+	"lane":       "of the [crash lane](failures.md#a-call-that-ends-its-worker): `apart` or `alone`",
 	"from_rung":  "the rung that was given up",
 	"to_rung":    "the rung that came next",
 	"reason":     "class of the fault",

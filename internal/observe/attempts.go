@@ -83,6 +83,7 @@ type AttemptMetrics struct {
 	redelivered *prometheus.CounterVec
 	refused     *prometheus.CounterVec
 	injected    *prometheus.CounterVec
+	apart       *prometheus.CounterVec
 	executing   *prometheus.GaugeVec
 	asked       *prometheus.HistogramVec
 	tokens      *prometheus.HistogramVec
@@ -95,11 +96,12 @@ func NewAttemptMetrics(r prometheus.Registerer) *AttemptMetrics {
 		redelivered: counter("belay_redeliveries_total", "Deliveries of attempts after the first: after a wait, or because another worker did not finish.", "tool", "rung"),
 		refused:     counter("belay_step_refusals_total", "Step messages that were refused because nobody had approved the call.", "tool", "rung"),
 		injected:    counter("belay_faults_injected_total", "Faults on purpose: attempts that were given one, by its class, or slow, kill or partition.", "tool", "rung", "class"),
+		apart:       counter("belay_crash_lane_attempts_total", "Attempts that were executed apart from everything else, because they may have ended a worker: apart (at first) or alone.", "tool", "rung", "lane"),
 		executing:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "belay_step_attempts_executing", Help: "Attempts that are being executed."}, []string{"tool", "rung"}),
 		asked:       histogram(genai.OperationDuration, "How long calls of models took.", callBuckets, genai.LabelOperation, genai.LabelProvider, genai.LabelModel, genai.LabelError),
 		tokens:      histogram(genai.TokenUsage, "Tokens that a call of a model took.", tokenBuckets, genai.LabelOperation, genai.LabelProvider, genai.LabelModel, genai.LabelToken),
 	}
-	r.MustRegister(m.took, m.redelivered, m.refused, m.injected, m.executing, m.asked, m.tokens)
+	r.MustRegister(m.took, m.redelivered, m.refused, m.injected, m.apart, m.executing, m.asked, m.tokens)
 	return m
 }
 
@@ -114,6 +116,9 @@ func (m *AttemptMetrics) Asked(c genai.Call) {
 
 func (m *AttemptMetrics) began(s steps.StepMessage, deliveries uint64) {
 	m.executing.WithLabelValues(s.Tool, s.RungName).Inc()
+	if s.Lane != "" {
+		m.apart.WithLabelValues(s.Tool, s.RungName, string(s.Lane)).Inc()
+	}
 	if deliveries > 1 {
 		m.redelivered.WithLabelValues(s.Tool, s.RungName).Inc()
 	}

@@ -124,6 +124,8 @@ type Started struct {
 	Worker   string `json:"worker"`             // its name
 	Delivery string `json:"delivery,omitempty"` // of a redelivery, its id: it counts towards the crash budget. Empty on a first delivery
 	Unheard  bool   `json:"unheard,omitempty"`  // an earlier delivery was lost before the log had heard of it
+
+	Company Company `json:"company,omitempty"` // what else its worker executes; a later one of the same delivery replaces it. Empty: it does not say
 }
 
 // Progress is what a running attempt tells people while it works. It changes nothing else.

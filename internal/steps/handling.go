@@ -1,7 +1,6 @@
 package steps
 
 import (
-	"fmt"
 	"time"
 )
 
@@ -306,11 +305,4 @@ func (h *Handling) verdict() Next {
 		return Next{Act: ActFail, Fault: &Fault{Class: Crashed, Acted: ActedMaybe, Message: h.crashed()}}
 	}
 	return Next{Act: ActDrop}
-}
-
-func (h *Handling) crashed() string {
-	if h.Claimed() {
-		return "the worker that had claimed it is silent"
-	}
-	return fmt.Sprintf("its worker crashed %d times while executing it", CrashBudget)
 }

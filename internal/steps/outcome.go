@@ -127,6 +127,7 @@ func (c *change) onFailed(e Failed) {
 		rec.lose(c.Now)
 	}
 	holder := c.holds(i, e.Worker)
+	rec.silent = !holder && (e.Fault.Class == Unknown || e.Fault.Class == Crashed)
 	rec.Took = e.Took
 	c.used(i, e.Usage)
 	if !c.since(5) || e.Fault.Class != Unknown || rec.Worker == "" { // whoever finds that it may have happened has not claimed it

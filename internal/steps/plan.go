@@ -247,7 +247,7 @@ const (
 	MaxSubmitted  = 512 << 10 // a larger submission is refused
 	MaxParams     = 512 << 10 // larger parameters go to a person
 	MaxOutput     = 256 << 10 // default of max_bytes: a larger output is invalid_output
-	CrashBudget   = 3         // executions of one step and round that are lost with their worker before it counts as crashed
+	CrashBudget   = 3         // executions of one step and round that are lost with their worker before it counts as crashed; at least one of them alone
 	DefaultFanOut = 50        // default of max_parallel
 
 	DefaultNamedWaits = 20 // default of max_named_waits

@@ -48,14 +48,10 @@ func Fresh(redelivered, requeued bool) bool { return !redelivered && !requeued }
 // For Park and Rest the duration says for how long. A fold would need the whole log; this needs the records of one step,
 // because whatever ended an attempt names it.
 func VerdictOn(log []Record, d Delivered) (Verdict, time.Duration) {
-	h := history{Delivered: d}
-	for _, r := range log {
-		if h.over(r.Event) {
-			return Drop, 0
-		}
-		h.note(r)
-	}
+	h, over := historyOf(log, d)
 	switch {
+	case over:
+		return Drop, 0
 	case h.cancelled && (h.claimed == "" || h.claimed == d.Claim):
 		return Decline, 0
 	case h.cancelled:
@@ -125,8 +121,12 @@ func (h *history) began(e Started) {
 		return
 	}
 	known := func(s Started) bool { return s.Delivery == e.Delivery && (e.Delivery != "" || s.Attempt == e.Attempt) }
-	if !slices.ContainsFunc(h.starts, known) {
+	n := slices.IndexFunc(h.starts, known)
+	switch {
+	case n < 0:
 		h.starts = append(h.starts, e)
+	case e.Company == CompanyBeside:
+		h.starts[n].Company = CompanyBeside // it was alone up to then
 	}
 }
 
@@ -146,15 +146,12 @@ func (h *history) end(a Attempt) {
 	}
 }
 
-// crashes counts the executions of this step and round that came to no end. One that the log had not heard of counts once
-// another one came to no end either. A message that ends its workers is tried ever more slowly.
+// crashes goes by the executions of this step and round that came to no end. A message that ends its workers is tried ever
+// more slowly, and given up once it has done so often enough; never one that was lost only with others beside it.
 func (h *history) crashes() (Verdict, time.Duration) {
-	n := len(h.starts)
-	if slices.ContainsFunc(h.starts, func(s Started) bool { return s.Unheard }) {
-		n++
-	}
+	n, blamed := h.lost()
 	switch {
-	case n >= CrashBudget:
+	case n >= CrashBudget && blamed > 0:
 		return ReportCrashed, 0
 	case n == 0:
 		return Execute, 0

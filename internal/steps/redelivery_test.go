@@ -20,6 +20,12 @@ func TestRedelivered(t *testing.T) {
 	unheard := func(of Attempt, delivery string) Record {
 		return Record{Time: now.Add(-time.Minute), Event: Started{Attempt: of, Worker: "w", Delivery: delivery, Unheard: true}}
 	}
+	beside := func(delivery string) Record {
+		return Record{Time: now.Add(-time.Minute), Event: Started{Attempt: a, Worker: "w", Delivery: delivery, Company: CompanyBeside}}
+	}
+	alone := func(delivery string) Record {
+		return Record{Time: now.Add(-time.Minute), Event: Started{Attempt: a, Worker: "w", Delivery: delivery, Company: CompanyAlone}}
+	}
 	ev := func(e Event) Record { return Record{Time: now.Add(-time.Minute), Event: e} }
 	failed := func(of Attempt, c Class) Record { return ev(Failed{Attempt: of, Fault: Fault{Class: c}}) }
 	tests := []struct {
@@ -83,6 +89,11 @@ func TestRedelivered(t *testing.T) {
 		{name: "three crashes in an older round do not", log: []Record{
 			start(Attempt{Step: "s", Round: 1, Try: 1}, "d1", time.Hour), start(Attempt{Step: "s", Round: 1, Try: 1}, "d2", time.Hour), start(Attempt{Step: "s", Round: 1, Try: 1}, "d3", time.Hour),
 		}, want: Execute},
+		{name: "three losses, all of them beside others", log: []Record{beside(""), beside("d2"), beside("d3")}, held: time.Minute, want: Execute},
+		{name: "four, and it has not rested", log: []Record{beside(""), beside("d2"), beside("d3"), beside("d4")}, held: time.Second, want: Rest, park: 15 * time.Second},
+		{name: "three losses, the last of them alone", log: []Record{beside(""), beside("d2"), alone("d3")}, want: ReportCrashed},
+		{name: "three losses, one of them alone at first only", log: []Record{beside(""), beside("d2"), alone("d3"), beside("d3")}, held: time.Minute, want: Execute},
+		{name: "two losses alone are not enough", log: []Record{alone(""), alone("d2")}, held: time.Minute, want: Execute},
 		{name: "a crash, then an end, is one crash", log: []Record{
 			start(older, "d1", time.Second), start(older, "d2", 0), failed(older, Unavailable),
 		}, want: Rest, park: 2 * time.Second},

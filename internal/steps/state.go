@@ -100,6 +100,7 @@ type AttemptRecord struct {
 	uncounted int64     // tokens that were reserved for executions of which nobody knows what they took
 	unheard   bool      // a delivery before the first one that the log knows of may have been lost
 	spent     bool      // nothing goes on with Left or Continues any more
+	silent    bool      // somebody else has said how it ended, because its worker did not
 
 	mayRunUntil time.Time // when its worker, of whom nobody hears, has ended it at the latest; zero when it is not executed
 }

@@ -32,6 +32,7 @@ type StepMessage struct {
 	Timeout   Duration        `json:"timeout,omitempty"`   // of this attempt; 0 = none
 	NotBefore time.Time       `json:"not_before,omitzero"` // do not execute earlier
 	Deadline  time.Time       `json:"deadline,omitzero"`   // end of the step's budget; zero = none
+	Lane      Lane            `json:"lane,omitempty"`      // of an attempt whose unit has ended workers before; empty: beside whatever else there is
 	Grants    []Grant         `json:"grants,omitempty"`    // the approvals that it acts on
 	// Definition is the tool's as it was pinned into the run, beside Grants, so that a worker can say what is different.
 	Definition map[string]string `json:"definition,omitempty"`
@@ -178,6 +179,7 @@ func (s *State) message(i int) StepMessage {
 		Run: s.Run, Attempt: s.Attempt(i), Workflow: s.Program.Plan.Name, Tool: t.Name, RungName: t.Rung(u.Rung).Name,
 		Effects: s.effects(i), Params: u.Params, Key: s.Key(i), Timeout: t.Rung(u.Rung).Timeout,
 		NotBefore: u.out.notBefore, Deadline: u.Deadline, Continues: u.Current().Continues != nil,
+		Lane: s.lane(i),
 	}
 	s.addPolicies(&m, i)
 	if s.claimed(i) {

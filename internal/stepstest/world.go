@@ -163,6 +163,9 @@ func WantedText(list steps.WantList, s *steps.State) string {
 		if m.Continues {
 			line += " goes on"
 		}
+		if m.Lane != "" {
+			line += " " + string(m.Lane)
+		}
 		lines = append(lines, line)
 	}
 	for _, m := range list.Withdraw {

@@ -175,6 +175,7 @@ func appendStep(m steps.StepMessage) []byte {
 	o.seconds("timeout", m.Timeout)
 	o.time("not_before", m.NotBefore)
 	o.time("deadline", m.Deadline)
+	o.optional("lane", string(m.Lane))
 	if m.Policies != nil {
 		o.policies(m.Policies)
 	}

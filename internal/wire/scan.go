@@ -199,6 +199,7 @@ func scanStarted(body []byte) (e steps.Started, ok bool) {
 	e.Worker = s.text(`,"worker":`)
 	e.Delivery = s.optional(`,"delivery":`)
 	e.Unheard = s.next(`,"unheard":true`)
+	e.Company = steps.Company(s.optional(`,"company":`))
 	return e, s.end()
 }
 
@@ -283,6 +284,7 @@ func scanStep(body []byte) (m steps.StepMessage, ok bool) {
 	m.Timeout = s.seconds(`,"timeout":`)
 	m.NotBefore = s.time(`,"not_before":`)
 	m.Deadline = s.time(`,"deadline":`)
+	m.Lane = steps.Lane(s.optional(`,"lane":`))
 	if s.next(`,"policies":{"heard":[`) {
 		m.Policies = &steps.Policies{Heard: []string{s.text("")}} // more of them are rare, and left to encoding/json
 		s.skip(`]}`)

@@ -67,7 +67,7 @@ func (j *job) tooLate() {
 func (j *job) begin(cancel context.CancelCauseFunc) bool {
 	return j.stops.begin(j.signal, func(unbegunOnly bool) {
 		if !j.awaited && !j.m.Claimed() {
-			j.logEvent(steps.Started{Attempt: j.m.Attempt, Worker: j.worker})
+			j.logEvent(j.started())
 		}
 		if !unbegunOnly {
 			cancel(errStopped)

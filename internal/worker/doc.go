@@ -5,8 +5,8 @@
 // # Reading order
 //
 // A message passes through worker.go (life and drain), keep.go (heartbeats for messages in hand), handle.go (waiting,
-// slots, redelivery, claim), begin.go (the last check), execute.go (the executor under its deadline), outcome.go (store,
-// then acknowledge). Beside that: stop.go (signals that an attempt is no longer wanted), park.go (messages that are
+// slots, redelivery, claim), lane.go and apart.go (what is executed apart from everything else), begin.go (the last check),
+// execute.go (the executor under its deadline), outcome.go (store, then acknowledge). Beside that: stop.go (signals that an attempt is no longer wanted), park.go (messages that are
 // redelivered unbegun), journal.go (what the log says of an attempt), wanted.go (whether the run wants the attempt),
 // polled.go (rungs that another program executes).
 //

@@ -41,6 +41,9 @@ func (j *job) execute() steps.Event {
 		defer stop()
 	}
 	defer j.logLongStart()()
+	if j.turn != nil {
+		defer j.opens()()
+	}
 	crashpoint.At(crashpoint.WorkerBefore)
 	began := time.Now()
 	res, err := j.run(ctx)
@@ -86,14 +89,16 @@ func (j *job) notExecuted(c steps.Class, why string) steps.Event {
 }
 
 // logLongStart appends Started for an attempt that takes a while, without waiting for the answer. For a program it does so
-// at once: that costs little compared with starting one, and a program may take its worker down with it.
+// before it begins, and waits: that costs little compared with starting one, and a program may take its worker down with it.
 func (j *job) logLongStart() (stop func()) {
 	if j.awaited || j.m.Claimed() {
 		return func() {}
 	}
-	started := steps.Started{Attempt: j.m.Attempt, Worker: j.worker}
+	started := j.started()
 	if _, program := j.rung.Executor.(executor.Graceful); program {
-		j.logEvent(started)
+		if _, err := j.append(started); err != nil {
+			j.Logger.Debug("could not append that a program is started", "attempt", j.name(), "error", err)
+		}
 		return func() {}
 	}
 	t := time.AfterFunc(j.StartedAfter, func() { j.logEvent(started) })

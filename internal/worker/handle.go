@@ -38,6 +38,7 @@ type job struct {
 	heard    bool // the log has a start of this attempt
 	executed bool // it was begun here, and its outcome is not stored yet
 
+	turn     *turn     // of an attempt of the crash lane; nil for others
 	signal   *signal   // stops it while it is in hand
 	received time.Time // when it was pulled
 	conn     time.Time // when the connection that delivered it was made
@@ -223,14 +224,14 @@ func (j *job) slot() (free func(), ok bool) {
 	if tool != nil && !j.enter(tool) {
 		return nil, false
 	}
-	if !j.enter(j.slots) {
+	if !j.room() {
 		if tool != nil {
 			<-tool
 		}
 		return nil, false
 	}
 	return func() {
-		<-j.slots
+		j.giveRoom()
 		if tool != nil {
 			<-tool
 		}
@@ -262,8 +263,14 @@ func (j *job) giveUpWaiting() {
 	select {
 	case <-j.stops.heard(j.signal):
 		j.reportNeverBegun()
+		return
 	default:
+	}
+	select {
+	case <-j.stopping:
 		j.park(0)
+	default:
+		j.park(handBackFor)
 	}
 }
 
@@ -335,7 +342,9 @@ func (j *job) claim() bool {
 // logStarted stores that a message which may have been executed before is executed now; this counts crashes.
 func (j *job) logStarted() bool {
 	start := uuid.NewString()
-	_, err := j.append(steps.Started{Attempt: j.m.Attempt, Worker: j.worker, Delivery: start, Unheard: j.unheard()})
+	e := j.started()
+	e.Delivery, e.Unheard = start, j.unheard()
+	_, err := j.append(e)
 	if err != nil {
 		j.Logger.Warn("cannot store that the attempt starts; the message is redelivered", "attempt", j.name(), "error", err)
 		j.park(time.Second)

@@ -65,7 +65,7 @@ func (j *job) keep(ctx context.Context, r steps.Resume) error {
 		return err
 	}
 	if !j.awaited && !j.m.Claimed() {
-		j.logEvent(steps.Started{Attempt: j.m.Attempt, Worker: j.worker})
+		j.logEvent(j.started())
 	}
 	m, stream, err := j.Runs.Message(j.m.Run, steps.Resumable{Attempt: j.m.Attempt, Worker: j.worker, Resume: r})
 	if err != nil {

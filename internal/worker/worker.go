@@ -116,7 +116,8 @@ func (nobody) Ended(context.Context, steps.StepMessage, steps.Event, time.Durati
 type Worker struct {
 	Options
 	names    wire.Names
-	slots    chan struct{}            // one value per attempt being executed
+	slots    chan struct{} // one value per attempt being executed
+	lane     lane
 	tools    map[string]chan struct{} // the same, per tool with a limit
 	keeper   *keeper
 	stops    *stops

@@ -230,6 +230,9 @@ func (s run) waitsInQueue(i int, w *Wait, o Foresight) {
 	case u.State() == steps.StepRunning:
 		w.For, w.Worker, w.Since = ForOutcome, workerOf(rec), moment(rec.Started)
 		w.Text = "the outcome of " + what + ", which " + w.Worker + " executes"
+		if rec.Note != "" {
+			w.Text += ": " + rec.Note
+		}
 	case o.Doubt != "" && s.Tool(i).Effects.Unsafe():
 		w.For = ForLog
 		w.Text = "somebody to accept, with `dispatcher store accept`, what has happened to the log, which may have forgotten that " + what + " was called: " + o.Doubt

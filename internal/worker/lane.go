@@ -1,0 +1,210 @@
+package worker
+
+import (
+	"sync"
+	"time"
+
+	"belay/internal/steps"
+)
+
+// Everything that a worker executes passes through its [lane], so that what may have ended a worker before is executed apart from
+// everything else, see [steps.Lane]. That takes its turn: nothing else begins from then on, and once what is being executed has
+// ended, it begins. The messages stay in hand meanwhile. What another program executes takes no turns, because it cannot take
+// this worker with it.
+
+// How long a turn waits for what is being executed before an attempt goes on that was lost only once, and how long turns may
+// follow one another while other attempts wait; how long these wait for that, and for how long they are handed back then, so that
+// another worker takes them.
+const (
+	turnPatience = 5 * time.Second
+	turnsLast    = 5 * time.Second
+	blockedFor   = 10 * time.Second
+	handBackFor  = 5 * time.Second
+)
+
+// lane says what may begin now.
+type lane struct {
+	mu      sync.Mutex
+	inside  int           // attempts that have begun
+	waiting int           // attempts that wait for a turn
+	blocked int           // other attempts that wait until they may begin
+	busy    bool          // somebody has the turn
+	shut    time.Time     // since when nothing else may begin; zero = everything may
+	open    time.Time     // until when no turn begins while others wait, so that they get their share
+	changed chan struct{} // closed at the next change; nil while nobody waits for one
+}
+
+// join lets an attempt begin beside others, if that may be now.
+func (l *lane) join() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.shut.IsZero() {
+		return false
+	}
+	l.inside++
+	return true
+}
+
+// leave says that an attempt has ended.
+func (l *lane) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inside--
+	l.tell()
+}
+
+// tell wakes whoever waits for a change. The lock is held.
+func (l *lane) tell() {
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+// hear returns what is closed at the next change. The lock is held.
+func (l *lane) hear() <-chan struct{} {
+	if l.changed == nil {
+		l.changed = make(chan struct{})
+	}
+	return l.changed
+}
+
+// block counts n more attempts that wait until they may begin beside others.
+func (l *lane) block(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.blocked += n
+	l.tell()
+}
+
+// opened waits until it is worth to [lane.join] again. False: the job need not wait any more, or that takes too long.
+func (l *lane) opened(j *job, until time.Time) (open bool) {
+	is := func(now time.Time) (bool, time.Duration) {
+		open = l.shut.IsZero()
+		return open || !now.Before(until), until.Sub(now)
+	}
+	if l.await(j, is) {
+		l.mu.Unlock()
+	}
+	return open
+}
+
+// await waits until is says yes, and returns with the lock then. If not, is may say after how long it is to be asked without a
+// change. False, without the lock: the job need not wait any more.
+func (l *lane) await(j *job, is func(now time.Time) (yes bool, next time.Duration)) bool {
+	for {
+		l.mu.Lock()
+		yes, next := is(time.Now())
+		if yes {
+			return true
+		}
+		changed := l.hear()
+		l.mu.Unlock()
+		if !j.sleep(changed, next) {
+			return false
+		}
+	}
+}
+
+// sleep waits for a change, and for no longer than d if that is not 0.
+func (j *job) sleep(changed <-chan struct{}, d time.Duration) bool {
+	var over <-chan time.Time
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		over = t.C
+	}
+	select {
+	case <-changed:
+	case <-over:
+	case <-j.stopping:
+		return false
+	case <-j.stops.heard(j.signal):
+		return false
+	}
+	return true
+}
+
+// turn is an attempt's right to be executed apart from everything else.
+type turn struct {
+	*lane
+	of      steps.Lane
+	company steps.Company // when it began
+	over    sync.Once
+}
+
+// take waits for a turn, and then until nothing else is executed: of an attempt that is to be executed alone for as long as it
+// takes. Nil: the job need not wait any more.
+func (l *lane) take(j *job, of steps.Lane) *turn {
+	if !l.next(j) {
+		return nil
+	}
+	l.busy = true
+	if l.shut.IsZero() {
+		l.shut = time.Now()
+	}
+	until := l.shut.Add(turnPatience)
+	l.mu.Unlock()
+	empty := l.await(j, func(now time.Time) (bool, time.Duration) {
+		if l.inside == 0 || of == steps.LaneAlone {
+			return l.inside == 0, 0
+		}
+		return !now.Before(until), until.Sub(now)
+	})
+	if !empty {
+		l.yield()
+		return nil
+	}
+	defer l.mu.Unlock()
+	t := &turn{lane: l, of: of, company: steps.CompanyAlone}
+	if l.inside > 0 {
+		t.company = steps.CompanyBeside
+	}
+	l.inside++
+	return t
+}
+
+// next waits until nobody else has the turn and the others have had their share. It returns with the lock, or false.
+func (l *lane) next(j *job) bool {
+	l.mu.Lock()
+	l.waiting++
+	l.mu.Unlock()
+	ok := l.await(j, func(now time.Time) (bool, time.Duration) {
+		if l.busy || !l.shut.IsZero() || l.blocked == 0 && l.inside == 0 {
+			return !l.busy, 0
+		}
+		return !now.Before(l.open), l.open.Sub(now)
+	})
+	if ok {
+		l.waiting--
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting--
+	l.letIn()
+	return false
+}
+
+// yield ends a turn. The next one may follow at once; after a while the others are let in, for as long as they had to wait.
+func (l *lane) yield() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy = false
+	l.letIn()
+	l.tell()
+}
+
+// letIn lets the others begin, unless somebody has the turn or the next one follows. The lock is held.
+func (l *lane) letIn() {
+	if l.busy || l.shut.IsZero() {
+		return
+	}
+	now := time.Now()
+	if took := now.Sub(l.shut); l.waiting == 0 || took >= turnsLast {
+		l.shut, l.open = time.Time{}, now.Add(min(took, time.Minute))
+		l.tell()
+	}
+}
+
+func (t *turn) end() { t.over.Do(t.yield) }
