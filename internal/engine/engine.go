@@ -24,6 +24,7 @@ import (
 	"belay/internal/plan"
 	"belay/internal/runindex"
 	"belay/internal/runlog"
+	"belay/internal/schedules"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/tally"
@@ -230,6 +231,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 	}
 	e.Gates = e.startGates()
 	o.Gates, o.Limits, o.Breakers = e.Gates, e.startLimits(), e.startBreakers()
+	e.part(schedules.NewKeeper(e.Bus, e.Runs, e.logger).Run)
 	if e.Recorder != nil {
 		o.Observer = actsHeard{o.Observer, e.Recorder.Nudge}
 	}

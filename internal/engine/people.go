@@ -15,6 +15,7 @@ import (
 	"belay/internal/handoff"
 	"belay/internal/people"
 	"belay/internal/runindex"
+	"belay/internal/schedules"
 	"belay/internal/steps"
 	"belay/internal/tally"
 )
@@ -70,6 +71,14 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	}
 	err = e.answer(func(ctx context.Context, ready func()) error {
 		return gates.Serve(ctx, e.Bus, func(ctx context.Context, r gates.Request) (gates.Gate, error) { return e.gateFor(ctx, o.LetIn, r) }, ready)
+	})
+	if err != nil {
+		return err
+	}
+	err = e.answer(func(ctx context.Context, ready func()) error {
+		return schedules.Serve(ctx, e.Bus, func(ctx context.Context, r schedules.Request) (schedules.Schedule, error) {
+			return e.scheduleFor(ctx, o.LetIn, r)
+		}, ready)
 	})
 	if err != nil {
 		return err
