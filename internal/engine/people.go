@@ -48,6 +48,8 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	e.Desk = handoff.NewDesk(e.Runs, dlq.New(e.Bus), claims, signer)
 	e.Desk.Proofs, e.Desk.RequireProof = approval.NewPublished(e.Bus), o.RequireProof
 	e.Prove = func(run string, s *steps.Submitted) error { return signer.Prove(run, s, e.Bus.Now()) }
+	e.Schedules = schedules.NewKeeper(e.Bus, e.Runs, e.logger)
+	e.Schedules.Prove = e.Prove
 	e.Redrives = handoff.NewRedrives(e.Bus, e.Desk)
 	e.part(e.Redrives.Run)
 	e.People = e.Desk
@@ -76,7 +78,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 		return err
 	}
 	err = e.answer(func(ctx context.Context, ready func()) error {
-		return schedules.Serve(ctx, e.Bus, func(ctx context.Context, r schedules.Request) (schedules.Schedule, error) {
+		return schedules.Serve(ctx, e.Bus, func(ctx context.Context, r schedules.Request) (schedules.Done, error) {
 			return e.scheduleFor(ctx, o.LetIn, r)
 		}, ready)
 	})

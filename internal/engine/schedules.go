@@ -14,17 +14,25 @@ import (
 	"belay/internal/steps"
 )
 
-// AddSchedule adds a schedule for somebody who may start its runs, which begin with what is in order.
-func (e *Engine) AddSchedule(ctx context.Context, who people.Actor, s schedules.Schedule, order steps.Submitted) (schedules.Schedule, error) {
+// AddSchedule adds a schedule for somebody who may start its runs, which begin with what is in order. Replace says that there may be
+// another one of its name.
+func (e *Engine) AddSchedule(ctx context.Context, who people.Actor, s schedules.Schedule, order steps.Submitted, replace bool) (schedules.Schedule, error) {
+	if err := who.May(people.ChangeSchedule); err != nil {
+		return s, fmt.Errorf("%w: %w", schedules.ErrDenied, err)
+	}
 	s.By, s.Via, order.Token = who.Name, who.Via, who.Token
-	if _, err := e.Runs.Check("schedule", order); err != nil {
+	if order.At, order.In = (time.Time{}), 0; s.Name == "" {
+		s.Name = s.Plan
+	}
+	if err := e.Runs.Check("schedule", order); err != nil {
 		return s, fmt.Errorf("%w: %w", schedules.ErrWrong, err)
 	}
-	added, err := schedules.Of(e.Bus).Add(ctx, s, order)
-	if err == nil {
-		e.recordSchedule(ctx, "add schedule", who, added, "")
+	added, err := schedules.Of(e.Bus).Add(ctx, s, order, replace)
+	if err != nil {
+		return s, err
 	}
-	return added, err
+	e.recordSchedule(ctx, "add schedule", who, added, "")
+	return schedules.Find(ctx, e.Bus, e.Runs, added.Name)
 }
 
 // ChangeSchedule pauses, resumes or removes a schedule for a person.
@@ -49,15 +57,30 @@ func (e *Engine) ChangeSchedule(ctx context.Context, who people.Actor, name stri
 	return s, err
 }
 
+// FireSchedule fires a schedule now for a person; at names the firing.
+func (e *Engine) FireSchedule(ctx context.Context, who people.Actor, name string, at time.Time) (schedules.Schedule, schedules.Firing, error) {
+	if err := who.May(people.ChangeSchedule); err != nil {
+		return schedules.Schedule{}, schedules.Firing{}, fmt.Errorf("%w: %w", schedules.ErrDenied, err)
+	}
+	s, f, err := e.Schedules.Fire(ctx, name, who.Name, at)
+	if err == nil {
+		e.recordSchedule(ctx, "fire schedule", who, s, "")
+	}
+	return s, f, err
+}
+
 // ListSchedules lists the schedules by their names.
 func (e *Engine) ListSchedules(ctx context.Context) ([]schedules.Schedule, error) {
-	return schedules.Of(e.Bus).List(ctx)
+	return schedules.List(ctx, e.Bus, e.Runs)
 }
 
 // FindSchedule finds a schedule by its name.
 func (e *Engine) FindSchedule(ctx context.Context, name string) (schedules.Schedule, error) {
-	return schedules.Of(e.Bus).Find(ctx, name)
+	return schedules.Find(ctx, e.Bus, e.Runs, name)
 }
+
+// Now is the log's time.
+func (e *Engine) Now() time.Time { return e.Bus.Now() }
 
 func (e *Engine) recordSchedule(ctx context.Context, action string, who people.Actor, s schedules.Schedule, reason string) {
 	at := e.Bus.Now()
@@ -74,23 +97,26 @@ func (e *Engine) recordSchedule(ctx context.Context, action string, who people.A
 }
 
 // scheduleFor adds or changes a schedule for another process.
-func (e *Engine) scheduleFor(ctx context.Context, letIn handoff.LetIn, r schedules.Request) (schedules.Schedule, error) {
-	who, err := letIn(ctx, r.Token, r.Name)
+func (e *Engine) scheduleFor(ctx context.Context, letIn handoff.LetIn, r schedules.Request) (d schedules.Done, err error) {
+	who, err := letIn(ctx, r.Shown, r.Name)
 	if err != nil {
-		return schedules.Schedule{}, fmt.Errorf("%w: %w", schedules.ErrDenied, err)
+		return d, fmt.Errorf("%w: %w", schedules.ErrDenied, err)
 	}
 	who.Via = r.Via
-	if r.Add == nil {
-		return e.ChangeSchedule(ctx, who, r.On, r.Do, r.Reason)
+	switch {
+	case r.Do == schedules.DoFire:
+		var f schedules.Firing
+		d.Schedule, f, err = e.FireSchedule(ctx, who, r.On, r.At)
+		d.Firing = &f
+	case r.Add == nil:
+		d.Schedule, err = e.ChangeSchedule(ctx, who, r.On, r.Do, r.Reason)
+	case r.Order == nil:
+		err = fmt.Errorf("%w: there is no plan", schedules.ErrWrong)
+	default:
+		if err = who.May(people.SubmitWhole); err != nil {
+			return d, fmt.Errorf("%w: %w", schedules.ErrDenied, err)
+		}
+		d.Schedule, err = e.AddSchedule(ctx, who, *r.Add, *r.Order, r.Replace)
 	}
-	if err := who.May(people.SubmitWhole); err != nil {
-		return schedules.Schedule{}, fmt.Errorf("%w: %w", schedules.ErrDenied, err)
-	}
-	if who.Role == people.Submitter {
-		return schedules.Schedule{}, fmt.Errorf("%w: a submitter adds schedules over HTTP, of plans that its token names", schedules.ErrDenied)
-	}
-	if r.Order == nil {
-		return schedules.Schedule{}, fmt.Errorf("%w: there is no plan", schedules.ErrWrong)
-	}
-	return e.AddSchedule(ctx, who, *r.Add, *r.Order)
+	return d, err
 }

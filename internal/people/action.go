@@ -53,8 +53,8 @@ const (
 	OpenGate  Action = "open a gate"
 )
 
-// ChangeSchedule is about what starts runs again and again; who adds one must be allowed to start its runs.
-const ChangeSchedule Action = "pause, resume or remove a schedule"
+// ChangeSchedule is about what starts runs again and again; who adds one must be allowed to start its runs too.
+const ChangeSchedule Action = "add, pause, resume, fire or remove a schedule"
 
 // What people start. What a submitter may start is in its [Limits] too, see [Actor.MayStart].
 const (

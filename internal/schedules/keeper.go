@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"belay/internal/bus"
@@ -12,187 +15,188 @@ import (
 )
 
 // Keeper fires the schedules. Every dispatcher has one: who is first with a compare-and-set decides a firing, and whoever finds it
-// decided submits its run, under the same id.
+// decided submits its run, under the same id. It is safe for concurrent use.
 type Keeper struct {
+	// Prove signs that the token of whoever has added a schedule was shown. Default: nothing is signed.
+	Prove func(run string, s *steps.Submitted) error
+
 	book   *Book
 	log    *runlog.Log
 	logger *slog.Logger
 
-	bucket *bus.Bucket
-	seen   uint64              // revision up to which the schedules are known
-	known  map[string]revision // by their names
+	mu      sync.Mutex
+	known   map[string]revision // by their names
+	changed chan struct{}       // has a value after a change
+	anew    chan struct{}       // has a value when the bucket was made again
 }
 
 // revision is a schedule as it was stored.
 type revision struct {
 	entry
 	number uint64
+	times  *times
+	next   time.Time // the first firing that is not decided; zero = there is none
 }
 
-// NewKeeper makes a Keeper.
+// reckon finds out when the schedule fires next.
+func (r *revision) reckon() {
+	if r.times == nil {
+		r.times, _ = parse(r.Cron, r.TZ)
+	}
+	if r.times != nil {
+		r.next = r.times.next(r.Upto)
+	}
+}
+
+// NewKeeper makes a Keeper; it fires nothing before [Keeper.Run].
 func NewKeeper(b *bus.Bus, log *runlog.Log, logger *slog.Logger) *Keeper {
-	return &Keeper{book: Of(b), log: log, logger: logger, known: map[string]revision{}}
+	return &Keeper{book: Of(b), log: log, logger: logger, known: map[string]revision{}, changed: make(chan struct{}, 1), anew: make(chan struct{}, 1)}
 }
 
-// looks is how often the schedules are looked at. They are few, and a firing is a whole second.
-const looks = time.Second
+const (
+	// looks is how often it is looked whether something is due. That asks the server for nothing while nothing is.
+	looks = time.Second
+	// pause is how long to wait before a bucket that does not answer is asked again.
+	pause = 500 * time.Millisecond
+)
 
 // Run fires until ctx ends.
-func (k *Keeper) Run(ctx context.Context) error {
+func (k *Keeper) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ready := make(chan struct{})
+	wg.Go(func() { k.follow(ctx, ready) })
+	select {
+	case <-ready:
+	case <-ctx.Done():
+		return
+	}
 	tick := time.NewTicker(looks)
 	defer tick.Stop()
-	for troubled := false; ; {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+	for troubled := false; ctx.Err() == nil; {
 		err := k.look(ctx)
 		if err != nil && ctx.Err() == nil && !troubled {
-			k.logger.Warn("schedules cannot be fired now; trying again", "error", err)
+			k.logger.Warn("a schedule cannot be fired now; trying again", "error", err)
 		}
 		troubled = err != nil
-	}
-}
-
-// look fires what is due.
-func (k *Keeper) look(ctx context.Context) error {
-	if err := k.read(ctx); err != nil || k.bucket == nil {
-		k.bucket = nil
-		return err
-	}
-	var errs []error
-	for _, r := range k.known {
-		errs = append(errs, k.one(ctx, k.bucket, &r.entry, r.number))
-	}
-	return errors.Join(errs...)
-}
-
-// read learns what has changed. What was known in a bucket that was made again after it was removed is stored in it again.
-func (k *Keeper) read(ctx context.Context) (err error) {
-	if k.bucket == nil {
-		if k.bucket, err = k.book.bus.BucketIfThere(ctx, k.book.bus.Names().SchedulesBucket()); err != nil || k.bucket == nil {
-			return err
-		}
-	}
-	last, err := k.bucket.LastRevision(ctx)
-	if err != nil || last == k.seen {
-		return err
-	}
-	if last < k.seen {
-		k.restore(ctx)
-	}
-	items, err := k.bucket.All(ctx)
-	if err != nil {
-		return err
-	}
-	k.seen, k.known = last, map[string]revision{}
-	for _, it := range items {
-		if e, ok := read(it); ok {
-			k.known[e.Name] = revision{e, it.Revision}
-		}
-	}
-	return nil
-}
-
-func (k *Keeper) restore(ctx context.Context) {
-	for name, r := range k.known {
-		k.logger.Error("a schedule was removed behind Belay's back; it is stored again", "schedule", name)
-		if err := put(ctx, k.bucket, &r.entry, 0); err != nil && !errors.Is(err, bus.ErrConflict) {
-			k.logger.Error("the schedule could not be stored again", "schedule", name, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		case <-k.changed:
 		}
 	}
 }
 
-// one does the next thing about a schedule: a firing that waits becomes a run, or what is due is decided.
-func (k *Keeper) one(ctx context.Context, bucket *bus.Bucket, e *entry, revision uint64) error {
-	changed, err := false, error(nil)
-	if len(e.Waiting) > 0 {
-		changed, err = k.begin(ctx, e)
+// Anew lets the Keeper follow a bucket that was made again.
+func (k *Keeper) Anew() { signal(k.anew) }
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
-	if err == nil && !changed && e.Paused == nil {
-		changed, err = k.decide(ctx, e)
+}
+
+// follow follows the schedules until ctx ends; ready is closed once they are known.
+func (k *Keeper) follow(ctx context.Context, ready chan struct{}) {
+	var once sync.Once
+	for troubled := false; ctx.Err() == nil; {
+		err := k.followOnce(ctx, func() { once.Do(func() { close(ready) }) })
+		if err != nil && ctx.Err() == nil && !troubled {
+			k.logger.Warn("cannot hear of schedules; those that are known are fired as before", "error", err)
+		}
+		troubled = err != nil
+		t := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
+		t.Stop()
 	}
-	if err != nil || !changed {
+}
+
+// followOnce follows the bucket until that is made again. One that is has none of the schedules: those that are known are stored in it
+// again. What people have removed has left a mark.
+func (k *Keeper) followOnce(ctx context.Context, ready func()) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-k.anew:
+			stop()
+		}
+	}()
+	bucket, err := k.book.bucket(ctx)
+	if err != nil {
 		return err
 	}
-	if err = put(ctx, bucket, e, revision); errors.Is(err, bus.ErrConflict) {
-		return nil // another dispatcher was first
-	}
-	return err
+	heard, all := map[string]bool{}, false
+	return bucket.Watch(ctx, func(it bus.Item) {
+		heard[it.Key] = true
+		k.note(it, !all)
+	}, func() {
+		all = true
+		k.restore(ctx, bucket, heard)
+		ready()
+	})
 }
 
-func (k *Keeper) decide(ctx context.Context, e *entry) (bool, error) {
-	t, err := parse(e.Cron, e.TZ)
-	if err != nil {
-		return false, err
-	}
-	now := k.book.bus.Now().UTC()
-	if next := t.next(e.Upto); next.IsZero() || next.After(now) {
-		return false, nil
-	}
-	open, err := k.open(ctx, e)
-	if err != nil {
-		return false, err
-	}
-	before := *e
-	if !e.decide(t, now, open) {
-		return false, nil
-	}
-	if e.Missed != before.Missed {
-		k.logger.Warn("firings of a schedule were missed, and are not made up for", "schedule", e.Name, "missed", e.Missed.N, "last", e.Missed.Last)
-	}
-	if e.Skipped != before.Skipped {
-		k.logger.Info("firings of a schedule were left out, because the run before is open", "schedule", e.Name, "skipped", e.Skipped.N, "last", e.Skipped.Last)
-	}
-	return true, nil
-}
-
-// open reports whether the last run of a schedule is open.
-func (k *Keeper) open(ctx context.Context, e *entry) (bool, error) {
-	if e.Last == nil || e.Last.Error != "" || e.Overlap == Allow {
-		return false, nil
-	}
-	s, err := k.log.Load(ctx, e.Last.Run)
+// note takes in what is stored. First says that it is what is there at the beginning, whatever was known before.
+func (k *Keeper) note(it bus.Item, first bool) {
+	e, ok := read(it)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	was, there := k.known[it.Key]
 	switch {
-	case errors.Is(err, runlog.ErrNoRun):
-		return false, nil
-	case errors.Is(err, runlog.ErrFrozen):
-		return true, nil
-	case err != nil:
-		return false, err
-	}
-	return !s.Status().Ended(), nil
-}
-
-// begin makes a run of the first firing that waits, once it may be one.
-func (k *Keeper) begin(ctx context.Context, e *entry) (bool, error) {
-	f := e.Waiting[0]
-	open, err := k.open(ctx, e)
-	if err != nil || open {
-		if open && e.Overlap == Cancel {
-			_, err = k.log.Cancel(ctx, e.Last.Run, steps.Cancelled{By: e.By, Via: "schedule", Reason: "the next run of schedule " + e.Name + " is due"})
-			if errors.Is(err, runlog.ErrEnded) {
-				err = nil
-			}
+	case there && !first && it.Revision < was.number: // this process has stored a newer one
+	case ok:
+		r := revision{entry: e, number: it.Revision}
+		if there && was.Cron == e.Cron && was.TZ == e.TZ {
+			r.times = was.times
 		}
-		return false, err
+		r.reckon()
+		k.known[it.Key] = r
+		signal(k.changed)
+	default:
+		delete(k.known, it.Key)
 	}
-	created, err := k.log.Submit(ctx, f.Run, e.submission(f))
-	switch {
-	case err == nil && created:
-		k.logger.Info("a schedule has fired", "schedule", e.Name, "run_id", f.Run, "at", f.At)
-	case err != nil && !final(err):
-		return false, err
-	case err != nil:
-		f.Error = err.Error()
-		k.logger.Error("a schedule cannot fire", "schedule", e.Name, "run_id", f.Run, "error", err)
-	}
-	e.Last, e.Waiting = &f, e.Waiting[1:]
-	return true, nil
 }
 
-// final reports whether a submission will be refused however often it is tried.
-func final(err error) bool {
-	return errors.Is(err, runlog.ErrConflict) || errors.Is(err, runlog.ErrTooLarge) || errors.Is(err, runlog.ErrBadID) || errors.Is(err, runlog.ErrBadStart)
+func (k *Keeper) restore(ctx context.Context, bucket *bus.Bucket, heard map[string]bool) {
+	for _, r := range k.list() {
+		if heard[r.Name] {
+			continue
+		}
+		k.mu.Lock()
+		r.number = 0
+		k.known[r.Name] = r // whoever stores it, that is newer
+		k.mu.Unlock()
+		k.logger.Error("a schedule was removed behind Belay's back; it is stored again", "schedule", r.Name)
+		if _, err := put(ctx, bucket, &r.entry, 0); err != nil && !errors.Is(err, bus.ErrConflict) {
+			k.logger.Error("the schedule could not be stored again; add it once more", "schedule", r.Name, "error", err)
+		}
+	}
+}
+
+// list are the schedules that are known, by their names.
+func (k *Keeper) list() (all []revision) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(k.known)) {
+		all = append(all, k.known[name])
+	}
+	return all
+}
+
+// Known are the schedules as they are known here, with their next firings.
+func (k *Keeper) Known() (all []Schedule) {
+	for _, r := range k.list() {
+		s := r.Schedule
+		if s.Paused == nil && !r.next.IsZero() {
+			s.Next = &r.next
+		}
+		all = append(all, s)
+	}
+	return all
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	_ "time/tzdata" // zones are known also where the machine has none, as in an image from scratch
 
 	"github.com/robfig/cron/v3"
 )
@@ -18,18 +19,24 @@ type times struct {
 // starBit marks a field of a spec that was written as *.
 const starBit = 1 << 63
 
-// parse reads a cron expression of five fields, or one like @daily, in a zone of the IANA database.
+// parser reads five fields, or six with seconds before them.
+var parser = cron.NewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
+
+// parse reads a cron expression of five or six fields, or one like @daily, in a zone of the IANA database.
 func parse(expr, zone string) (*times, error) {
 	loc, err := time.LoadLocation(zone)
 	if err != nil || zone == "Local" {
-		return nil, fmt.Errorf("tz %q is no zone: write one like Europe/Berlin or UTC", zone)
+		return nil, fmt.Errorf("tz %q is no zone: write one of the IANA database, like Europe/Berlin or UTC", zone)
 	}
 	if strings.HasPrefix(expr, "TZ=") || strings.HasPrefix(expr, "CRON_TZ=") || strings.HasPrefix(expr, "@every") {
 		return nil, fmt.Errorf("cron %q: the zone is given as tz, and intervals as fields, like */10 * * * *", expr)
 	}
-	parsed, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor).Parse(expr)
+	if len(expr) > mostText {
+		return nil, fmt.Errorf("cron: it has %d bytes, %d are allowed", len(expr), mostText)
+	}
+	parsed, err := parser.Parse(expr)
 	if err != nil {
-		return nil, fmt.Errorf("cron %q: write minute, hour, day of the month, month and day of the week, like 0 9 * * 1-5: %w", expr, err)
+		return nil, fmt.Errorf("cron %q: write minute, hour, day of the month, month and day of the week, like 0 9 * * 1-5, and seconds before them if they matter: %w", expr, err)
 	}
 	spec, ok := parsed.(*cron.SpecSchedule)
 	if !ok {

@@ -17,6 +17,9 @@ func TestTimesWhereClocksAreSet(t *testing.T) {
 		"in the hour that comes twice": {"30 2 * * *", "2026-10-24T12:00:00Z", []string{"2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"}},
 		"every half hour, put forward": {"*/30 * * * *", "2026-03-29T00:15:00Z", []string{"2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z"}},
 		"every half hour, put back":    {"*/30 * * * *", "2026-10-25T00:15:00Z", []string{"2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z"}},
+		"at seconds, put back":         {"15 30 2 * * *", "2026-10-24T12:00:00Z", []string{"2026-10-25T00:30:15Z", "2026-10-26T01:30:15Z"}},
+		"in every hour, put back":      {"0 * * * *", "2026-10-25T00:00:00Z", []string{"2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z"}},
+		"of two hours, put forward":    {"0 2,3 * * *", "2026-03-28T12:00:00Z", []string{"2026-03-29T01:00:00Z", "2026-03-30T00:00:00Z", "2026-03-30T01:00:00Z"}},
 		"twice in the hour left out":   {"15,45 2 * * *", "2026-03-28T12:00:00Z", []string{"2026-03-29T01:00:00Z", "2026-03-30T00:15:00Z"}},
 	} {
 		t.Run(name, func(t *testing.T) {
