@@ -56,6 +56,34 @@ export class Belay {
     return (await this.json("GET", "/api/v1/breakers")).items;
   }
 
+  async schedules() {
+    return (await this.json("GET", "/api/v1/schedules")).items;
+  }
+
+  async schedule(name) {
+    return this.json("GET", `/api/v1/schedules/${encodeURIComponent(name)}`);
+  }
+
+  async addSchedule(plan, cron, {name, input, labels, tz, jitter, overlap, catchUp, catchUpWindow, replace} = {}) {
+    return this.json("POST", "/api/v1/schedules", {name, plan, cron, input, labels, tz, jitter, overlap, catch_up: catchUp, catch_up_window: catchUpWindow, replace});
+  }
+
+  async pauseSchedule(name, reason = "") {
+    return this.json("POST", `/api/v1/schedules/${encodeURIComponent(name)}/pause`, {reason});
+  }
+
+  async resumeSchedule(name, reason = "") {
+    return this.json("POST", `/api/v1/schedules/${encodeURIComponent(name)}/resume`, {reason});
+  }
+
+  async fireSchedule(name) {
+    return this.json("POST", `/api/v1/schedules/${encodeURIComponent(name)}/fire`, {});
+  }
+
+  async removeSchedule(name, reason = "") {
+    return this.json("DELETE", `/api/v1/schedules/${encodeURIComponent(name)}`, {reason});
+  }
+
   async gates({all = false} = {}) {
     return (await this.json("GET", "/api/v1/gates" + (all ? "?all=true" : ""))).items;
   }

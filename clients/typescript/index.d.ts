@@ -77,6 +77,19 @@ export class Belay {
   doctor(): Promise<{at: string; where: string; state: string; findings: {check: string; state: string; seen: string; do?: string}[]}>;
   /** The breakers that are not closed: targets that are left alone because they fail, with why. */
   breakers(): Promise<Breaker[]>;
+  /** What starts runs again and again, by name, with the last firings and the states of their runs. */
+  schedules(): Promise<Schedule[]>;
+  schedule(name: string): Promise<Schedule>;
+  /** Starts runs of a plan at the times of a cron expression; jitter and catchUpWindow are in seconds. */
+  addSchedule(plan: string | object, cron: string, options?: {name?: string; input?: Record<string, unknown>; labels?: Record<string, string>; tz?: string; jitter?: number; overlap?: Schedule["overlap"]; catchUp?: Schedule["catch_up"]; catchUpWindow?: number; replace?: boolean}): Promise<Schedule>;
+  /** Lets a schedule fire no more until it is resumed. */
+  pauseSchedule(name: string, reason?: string): Promise<Schedule>;
+  /** Lets a schedule fire again, from now on. */
+  resumeSchedule(name: string, reason?: string): Promise<Schedule>;
+  /** Starts a run of a schedule now; refused with code run_open where the run before is open and overlap is skip. */
+  fireSchedule(name: string): Promise<Firing>;
+  /** Removes a schedule; the runs that it has started stay. */
+  removeSchedule(name: string, reason?: string): Promise<Schedule>;
   /** The gates that are closed, with what they hold back; all: those too that were opened lately. */
   gates(options?: {all?: boolean}): Promise<GateProgress[]>;
   /** One gate, with what it holds back and which calls that it covers still run. */
@@ -464,6 +477,45 @@ export interface PlanAgent {
 export type PlanStep = StepOf & ({tool: string; agent?: never} | {agent: PlanAgent; tool?: never});
 
 /** What a step has beside its tool or agent. */
+/** What starts runs of a plan again and again. */
+export interface Schedule {
+  name: string;
+  plan: string;
+  cron: string;
+  tz: string;
+  /** In seconds, as catch_up_window. */
+  jitter?: number;
+  overlap: "skip" | "wait" | "queue" | "cancel" | "allow";
+  catch_up: "none" | "last" | "all";
+  catch_up_window: number;
+  by: string;
+  via?: string;
+  since: string;
+  /** Undefined while it fires. */
+  paused?: {by: string; reason?: string; at: string};
+  upto: string;
+  /** The last ones, the newest first. */
+  firings?: Firing[];
+  /** Decided, and not yet a run. */
+  waiting?: Firing[];
+  missed?: {n: number; last: string};
+  skipped?: {n: number; last: string};
+  next?: string;
+  /** Why its next run will not do well. */
+  problem?: string;
+}
+
+export interface Firing {
+  at: string;
+  /** The id of its run. */
+  run: string;
+  /** Who has fired it by hand. */
+  by?: string;
+  /** Why there is no run. */
+  error?: string;
+  state?: RunState;
+}
+
 /** Which calls a gate is about: those that fit all that is given; * stands for any letters. */
 export interface GateCovers {
   /** Every call; nothing else is given then. */

@@ -59,6 +59,8 @@ func (r *remaker) lost(name string) string {
 		return "which targets have asked to wait is known to the dispatchers that run; the next calls may come a moment early"
 	case "KV_" + n.BreakersBucket():
 		return "the breakers that were open are closed with it"
+	case "KV_" + n.SchedulesBucket():
+		return "filled by dispatchers with the schedules that they know"
 	case "KV_" + n.TallyBucket():
 		return "filled from outside the store, as far as it is known there"
 	}

@@ -24,6 +24,7 @@ import (
 	"belay/internal/plan"
 	"belay/internal/runindex"
 	"belay/internal/runlog"
+	"belay/internal/schedules"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/tally"
@@ -109,6 +110,8 @@ type Engine struct {
 	Limits *limits.Keeper
 	// Breakers knows which targets are left alone; nil where another process dispatches.
 	Breakers *breaker.Keeper
+	// Schedules starts runs when their time has come; nil where another process does.
+	Schedules *schedules.Keeper
 	// Index knows which runs are kept; nil where another process has it.
 	Index *runindex.Index
 	// Canary knows whether the server stores what it is given; nil where nobody looks.
@@ -178,6 +181,12 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 	}
 	if o.Dispatch != nil {
 		e.startDispatcher(*o.Dispatch)
+		if o.People != nil && o.People.LetIn != nil { // else it leaves again as soon as the run is done that it was started for
+			e.part(func(ctx context.Context) error {
+				e.Schedules.Run(ctx)
+				return nil
+			})
+		}
 	}
 	if e.Server != nil {
 		if err := e.Server.SyncLayout(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"belay/internal/handoff"
 	"belay/internal/people"
 	"belay/internal/runindex"
+	"belay/internal/schedules"
 	"belay/internal/steps"
 	"belay/internal/tally"
 )
@@ -47,6 +48,8 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	e.Desk = handoff.NewDesk(e.Runs, dlq.New(e.Bus), claims, signer)
 	e.Desk.Proofs, e.Desk.RequireProof = approval.NewPublished(e.Bus), o.RequireProof
 	e.Prove = func(run string, s *steps.Submitted) error { return signer.Prove(run, s, e.Bus.Now()) }
+	e.Schedules = schedules.NewKeeper(e.Bus, e.Runs, e.logger)
+	e.Schedules.Prove = e.Prove
 	e.Redrives = handoff.NewRedrives(e.Bus, e.Desk)
 	e.part(e.Redrives.Run)
 	e.People = e.Desk
@@ -70,6 +73,14 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	}
 	err = e.answer(func(ctx context.Context, ready func()) error {
 		return gates.Serve(ctx, e.Bus, func(ctx context.Context, r gates.Request) (gates.Gate, error) { return e.gateFor(ctx, o.LetIn, r) }, ready)
+	})
+	if err != nil {
+		return err
+	}
+	err = e.answer(func(ctx context.Context, ready func()) error {
+		return schedules.Serve(ctx, e.Bus, func(ctx context.Context, r schedules.Request) (schedules.Done, error) {
+			return e.scheduleFor(ctx, o.LetIn, r)
+		}, ready)
 	})
 	if err != nil {
 		return err

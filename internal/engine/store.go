@@ -55,10 +55,13 @@ func (e *Engine) DeclareRestored(ctx context.Context, who people.Actor, dir, why
 	return found, err
 }
 
-// remade publishes the key of this process and the closed gates anew, where their buckets were removed.
+// remade publishes the key of this process and closed gates and schedules anew, where their buckets were removed.
 func (e *Engine) remade(streams []string) {
 	if slices.Contains(streams, "KV_"+e.Bus.Names().GatesBucket()) {
 		e.Gates.Anew()
+	}
+	if slices.Contains(streams, "KV_"+e.Bus.Names().SchedulesBucket()) {
+		e.Schedules.Anew()
 	}
 	if slices.Contains(streams, "KV_"+e.Bus.Names().BreakersBucket()) {
 		e.Breakers.Anew()

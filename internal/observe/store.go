@@ -17,6 +17,8 @@ type Store struct {
 	GateSince   time.Time // when the one of them was closed that is closed longest; zero = none is
 	Waiting     int       // attempts that gates hold back, of the partitions that this dispatcher has
 
+	Schedules []Schedule // all of them
+
 	Breakers []Breaker       // those that are not closed
 	Limited  map[Limited]int // calls that limits hold back, of the partitions that this dispatcher has
 }
@@ -86,6 +88,7 @@ func RegisterStore(r prometheus.Registerer, of func() Store) {
 	})
 	gauge("belay_attempts_held", "Attempts that closed gates hold back, of the part of the log that this dispatcher has.", func(s Store) float64 { return float64(s.Waiting) })
 	r.MustRegister(newBreakers(of))
+	r.MustRegister(newSchedules(of))
 	r.MustRegister(limitedCalls{of, prometheus.NewDesc("belay_calls_limited", "Calls that limits hold back, by why, of the part of the log that this dispatcher has.", []string{"tool", "why"}, nil)})
 	gauge("belay_log_scrubbed_timestamp_seconds", "When the last reading of the whole log began that has ended; 0 before the first.", func(s Store) float64 {
 		if s.Whole.IsZero() {

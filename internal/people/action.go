@@ -53,6 +53,9 @@ const (
 	OpenGate  Action = "open a gate"
 )
 
+// ChangeSchedule is about what starts runs again and again; who adds one must be allowed to start its runs too.
+const ChangeSchedule Action = "add, pause, resume, fire or remove a schedule"
+
 // What people start. What a submitter may start is in its [Limits] too, see [Actor.MayStart].
 const (
 	Submit      Action = "submit a plan that the server has"
@@ -66,7 +69,7 @@ var needs = map[Action]Role{
 	Retry: Operator, Edit: Operator, Answer: Operator, Skip: Operator, Extend: Operator, Finish: Operator, Verify: Operator, Abort: Operator,
 	Look: Viewer, LookAtOwn: Submitter, Cancel: Operator, CancelOwn: Submitter, Steer: Operator, SteerOwn: Submitter,
 	Submit: Submitter, SubmitWhole: Admin, CallTool: Admin, AcceptDamage: Admin,
-	CloseGate: Operator, OpenGate: Operator,
+	CloseGate: Operator, OpenGate: Operator, ChangeSchedule: Operator,
 	Approve: Approver, Reject: Approver,
 }
 

@@ -155,8 +155,8 @@ func (l Layout) dispatcher() granted {
 	for _, w := range l.groups() {
 		g.many(l.accountOf(w), statsOf(bus.WorkerService))
 	}
-	g.publish = append(g.publish, n.StopAll(), n.Report("*", "*"), n.Acts(), n.People(), n.Lists(), n.Store(), n.Gates(), statsOf(bus.DispatcherService))
-	g.subscribe = append(g.subscribe, n.Acts(), n.People(), n.Lists(), n.Store(), n.Gates())
+	g.publish = append(g.publish, n.StopAll(), n.Report("*", "*"), n.Acts(), n.People(), n.Lists(), n.Store(), n.Gates(), n.Schedules(), statsOf(bus.DispatcherService))
+	g.subscribe = append(g.subscribe, n.Acts(), n.People(), n.Lists(), n.Store(), n.Gates(), n.Schedules())
 	g.announce(bus.DispatcherService)
 	return g.granted
 }
@@ -212,6 +212,7 @@ func (l Layout) desk() granted {
 	g.service(l.account("DISPATCHER"), n.People())
 	g.service(l.account("DISPATCHER"), n.Store())
 	g.service(l.account("DISPATCHER"), n.Gates())
+	g.service(l.account("DISPATCHER"), n.Schedules())
 	return g.granted
 }
 
@@ -241,5 +242,5 @@ func (g *granting) watches() {
 	n := g.Names
 	g.read(n.AuditStream())
 	g.follow(n.AuditStream())
-	g.look(n.InboxBucket(), n.SettledBucket(), n.RedrivesBucket(), n.NoticesBucket(), n.KeysBucket(), n.FaultsBucket(), n.TallyBucket())
+	g.look(n.SchedulesBucket(), n.InboxBucket(), n.SettledBucket(), n.RedrivesBucket(), n.NoticesBucket(), n.KeysBucket(), n.FaultsBucket(), n.TallyBucket())
 }

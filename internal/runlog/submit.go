@@ -65,6 +65,12 @@ func (l *Log) submission(run string, s steps.Submitted) (bus.Message, string, er
 	return m, stream, nil
 }
 
+// Check says what would be refused about a submission, however often it is tried. It asks nobody.
+func (l *Log) Check(run string, s steps.Submitted) error {
+	_, _, err := l.submission(run, s)
+	return err
+}
+
 // checkStart refuses a time to begin that cannot be meant.
 func (l *Log) checkStart(s steps.Submitted) error {
 	err := plan.CheckStart(s.At, s.In)

@@ -73,6 +73,9 @@ func (n Names) LimitsBucket() string { return n.stream("LIMITS") }
 // BreakersBucket holds the breakers that are not closed.
 func (n Names) BreakersBucket() string { return n.stream("BREAKERS") }
 
+// SchedulesBucket holds what people want run again and again.
+func (n Names) SchedulesBucket() string { return n.stream("SCHEDULES") }
+
 // Buckets are all buckets.
 func (n Names) Buckets() []string {
 	return []string{
@@ -81,6 +84,7 @@ func (n Names) Buckets() []string {
 		n.GatesBucket(),
 		n.LimitsBucket(),
 		n.BreakersBucket(),
+		n.SchedulesBucket(),
 	}
 }
 
@@ -178,6 +182,9 @@ func (n Names) Lists() string { return n.Prefix + ".lists" }
 
 // Store is the core NATS subject on which a dispatcher takes in that what was found about the log is accepted; see package tally.
 func (n Names) Store() string { return n.Prefix + ".store" }
+
+// Schedules is the core NATS subject on which a dispatcher adds and changes schedules; see package schedules.
+func (n Names) Schedules() string { return n.Prefix + ".schedules" }
 
 // Gates is the core NATS subject on which a dispatcher closes and opens gates; see package gates.
 func (n Names) Gates() string { return n.Prefix + ".gates" }

@@ -92,6 +92,37 @@ class Belay:
         """The breakers that are not closed: targets that are left alone because they fail, with why."""
         return self._get("/api/v1/breakers").json()["items"]
 
+    def schedules(self) -> list[dict[str, Any]]:
+        """What starts runs again and again, by name, with the last firings and the states of their runs."""
+        return self._get("/api/v1/schedules").json()["items"]
+
+    def schedule(self, name: str) -> dict[str, Any]:
+        """One schedule, with its last firings and the states of their runs."""
+        return self._get(f"/api/v1/schedules/{quote(name, safe='')}").json()
+
+    def add_schedule(self, plan: str | dict[str, Any], cron: str, *, name: str = "", input: dict[str, Any] | None = None, labels: dict[str, str] | None = None,
+                     tz: str = "UTC", jitter: int = 0, overlap: str = "skip", catch_up: str = "last", catch_up_window: float = 3600, replace: bool = False) -> dict[str, Any]:
+        """Starts runs of a plan at the times of a cron expression ("0 9 * * 1-5"). jitter and catch_up_window are in seconds."""
+        order: dict[str, Any] = {"plan": plan, "cron": cron, "tz": tz, "jitter": jitter, "overlap": overlap, "catch_up": catch_up, "catch_up_window": catch_up_window}
+        order |= {k: v for k, v in (("name", name), ("input", input), ("labels", labels), ("replace", replace)) if v}
+        return self._send("POST", "/api/v1/schedules", order).json()
+
+    def pause_schedule(self, name: str, reason: str = "") -> dict[str, Any]:
+        """Lets a schedule fire no more until it is resumed."""
+        return self._send("POST", f"/api/v1/schedules/{quote(name, safe='')}/pause", {"reason": reason}).json()
+
+    def resume_schedule(self, name: str, reason: str = "") -> dict[str, Any]:
+        """Lets a schedule fire again, from now on."""
+        return self._send("POST", f"/api/v1/schedules/{quote(name, safe='')}/resume", {"reason": reason}).json()
+
+    def fire_schedule(self, name: str) -> dict[str, Any]:
+        """Starts a run of a schedule now; its id is in "run". A BelayError with code run_open where the run before is open and overlap is skip."""
+        return self._send("POST", f"/api/v1/schedules/{quote(name, safe='')}/fire", {}).json()
+
+    def remove_schedule(self, name: str, reason: str = "") -> dict[str, Any]:
+        """Removes a schedule; the runs that it has started stay."""
+        return self._send("DELETE", f"/api/v1/schedules/{quote(name, safe='')}", {"reason": reason}).json()
+
     def gates(self, *, all: bool = False) -> list[dict[str, Any]]:
         """The gates that are closed, with what they hold back; all: those too that were opened lately."""
         return self._get("/api/v1/gates" + ("?all=true" if all else "")).json()["items"]

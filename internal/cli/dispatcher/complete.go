@@ -20,6 +20,7 @@ import (
 	"belay/internal/notify"
 	"belay/internal/plan"
 	"belay/internal/runlog"
+	"belay/internal/schedules"
 	"belay/internal/schema"
 	"belay/internal/text"
 )
@@ -35,6 +36,7 @@ func (a *app) completions() map[string]cobra.CompletionFunc {
 		"runs show": run, "runs why": run, "runs watch": run, "runs steer": run, "runs cancel": run, "runs retry": run, "runs export": run,
 		"esc show": esc, "esc claim": esc, "esc release": esc, "esc assign": esc, "esc snooze": esc, "esc note": esc, "esc decide": a.completeDecide,
 		"keys revoke": a.first(offerKeys), "keys vouch": a.first(offerKeys), "token revoke": a.first(offerTokens), "fault rm": a.first(offerFaults), "gate open": a.first(offerGates), "gate show": a.first(offerGates),
+		"schedules add": plans, "schedules show": a.first(offerSchedules), "schedules pause": a.first(offerSchedules), "schedules resume": a.first(offerSchedules), "schedules fire": a.first(offerSchedules), "schedules rm": a.first(offerSchedules),
 		"tools call": a.completeTool, "notify test": a.completeChannel,
 		"docs": offerPages, "schema": cobra.FixedCompletions(append([]string{"plan", "tools", "settings"}, schema.Kinds()...), cobra.ShellCompDirectiveNoFileComp),
 	}
@@ -128,6 +130,14 @@ func offerGates(ctx context.Context, s *session) (list []offer, err error) {
 		if p.Closed() {
 			list = append(list, offer{p.ID, p.Covers.String() + ", closed by " + p.By + " " + cli.Ago(p.Since) + ": " + text.Cut(p.Reason, 60)})
 		}
+	}
+	return list, err
+}
+
+func offerSchedules(ctx context.Context, s *session) (list []offer, err error) {
+	all, err := schedules.List(ctx, s.Bus, s.Runs)
+	for i := range all {
+		list = append(list, offer{all[i].Name, all[i].Plan + ", " + all[i].Cron + " " + all[i].TZ + ", next " + nextText(&all[i])})
 	}
 	return list, err
 }

@@ -20,6 +20,7 @@ import (
 	"belay/internal/manual"
 	"belay/internal/notify"
 	"belay/internal/observe"
+	"belay/internal/schedules"
 	"belay/internal/server/gate"
 	"belay/internal/steps"
 )
@@ -108,6 +109,11 @@ func storeOf(e *engine.Engine) observe.Store {
 			s.Limited[observe.Limited{Tool: k.Tool, Why: string(k.Why)}] = n
 		}
 	}
+	if e.Schedules != nil {
+		for _, known := range e.Schedules.Known() {
+			s.Schedules = append(s.Schedules, scheduleOf(&known))
+		}
+	}
 	if e.Breakers != nil {
 		for _, r := range e.Breakers.Records() {
 			s.Breakers = append(s.Breakers, observe.Breaker{Tool: r.Tool, Rung: r.Rung, Target: r.Host, State: map[breaker.State]float64{breaker.Ramp: 1, breaker.HalfOpen: 2, breaker.Open: 3}[r.State], Opened: r.Since})
@@ -117,6 +123,23 @@ func storeOf(e *engine.Engine) observe.Store {
 		s.Damages, s.Whole = len(e.Tally.Found()), e.Tally.Whole()
 	}
 	return s
+}
+
+func scheduleOf(s *schedules.Schedule) observe.Schedule {
+	v := observe.Schedule{Name: s.Name}
+	if s.Next != nil {
+		v.Next = *s.Next
+	}
+	if len(s.Firings) > 0 {
+		v.Last, v.Refused = s.Firings[0].At, s.Firings[0].Error != ""
+	}
+	if s.Missed != nil {
+		v.Missed = s.Missed.N
+	}
+	if s.Skipped != nil {
+		v.Skipped = s.Skipped.N
+	}
+	return v
 }
 
 // countNotices registers the counters of what becomes of notices.

@@ -20,6 +20,11 @@
 //	POST /api/v1/gates                      close one: nothing that it covers begins
 //	GET  /api/v1/gates/{id}                 one, with what it holds back and what still runs
 //	POST /api/v1/gates/{id}/open
+//	GET  /api/v1/schedules                  what starts runs again and again
+//	POST /api/v1/schedules                  add one, or replace one
+//	GET  /api/v1/schedules/{name}           one, with its last firings
+//	DELETE /api/v1/schedules/{name}
+//	POST /api/v1/schedules/{name}/pause, resume, fire
 //	GET  /api/v1/doctor                     what is not as it should be, with what to do
 //	GET  /openapi.json                      all of this, for programs
 //
@@ -47,6 +52,7 @@ import (
 	"belay/internal/handoff"
 	"belay/internal/people"
 	"belay/internal/runlog"
+	"belay/internal/schedules"
 	"belay/internal/server/gate"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
@@ -54,20 +60,21 @@ import (
 
 // Options are what the API stands on. All but Catalog, Trace and Prove are required.
 type Options struct {
-	Desk     *handoff.Desk                                         // shows escalations, and carries out what people do about them
-	Runs     *runlog.Log                                           // what is listed, shown, started and cancelled
-	Watch    *runlog.Watch                                         // waits for runs
-	Redrives *handoff.Redrives                                     // decide many escalations alike
-	Workers  func(context.Context) ([]bus.Worker, error)           // which workers run now
-	Examine  func(context.Context) doctor.Report                   // what is not as it should be
-	Gates    Gates                                                 // what holds calls back
-	Why      func(context.Context, *steps.State) (view.Why, error) // what a run waits for, and what will happen
-	Who      func(*http.Request) people.Actor                      // whoever let the request in knows
-	Catalog  *catalog.Catalog                                      // what may be submitted; nil = nothing
-	Trace    Trace                                                 // nil: the runs are in no trace
-	Prove    func(run string, e *steps.Submitted) error            // signs that the token of whoever submits a run was shown; nil = nothing is signed
-	Waits    *gate.Waits                                           // shared by all that wait in this process; nil = its own
-	Inside   bool                                                  // its requests are made by this program, which names runs as no caller may
+	Desk      *handoff.Desk                                         // shows escalations, and carries out what people do about them
+	Runs      *runlog.Log                                           // what is listed, shown, started and cancelled
+	Watch     *runlog.Watch                                         // waits for runs
+	Redrives  *handoff.Redrives                                     // decide many escalations alike
+	Workers   func(context.Context) ([]bus.Worker, error)           // which workers run now
+	Examine   func(context.Context) doctor.Report                   // what is not as it should be
+	Gates     Gates                                                 // what holds calls back
+	Schedules Schedules                                             // what starts runs again and again
+	Why       func(context.Context, *steps.State) (view.Why, error) // what a run waits for, and what will happen
+	Who       func(*http.Request) people.Actor                      // whoever let the request in knows
+	Catalog   *catalog.Catalog                                      // what may be submitted; nil = nothing
+	Trace     Trace                                                 // nil: the runs are in no trace
+	Prove     func(run string, e *steps.Submitted) error            // signs that the token of whoever submits a run was shown; nil = nothing is signed
+	Waits     *gate.Waits                                           // shared by all that wait in this process; nil = its own
+	Inside    bool                                                  // its requests are made by this program, which names runs as no caller may
 }
 
 // Trace begins the span of a submit, below the caller's own span where traceparent is a valid one, and gives the one
@@ -96,6 +103,13 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /api/v1/gates", a.looking(a.closeGate))
 	mux.HandleFunc("GET /api/v1/gates/{id}", a.looking(a.gate))
 	mux.HandleFunc("POST /api/v1/gates/{id}/open", a.looking(a.openGate))
+	mux.HandleFunc("GET /api/v1/schedules", a.looking(a.schedules))
+	mux.HandleFunc("POST /api/v1/schedules", a.looking(a.addSchedule))
+	mux.HandleFunc("GET /api/v1/schedules/{name}", a.looking(a.schedule))
+	mux.HandleFunc("DELETE /api/v1/schedules/{name}", a.looking(a.changeSchedule(schedules.DoRemove)))
+	mux.HandleFunc("POST /api/v1/schedules/{name}/pause", a.looking(a.changeSchedule(schedules.DoPause)))
+	mux.HandleFunc("POST /api/v1/schedules/{name}/resume", a.looking(a.changeSchedule(schedules.DoResume)))
+	mux.HandleFunc("POST /api/v1/schedules/{name}/fire", a.looking(a.fireSchedule))
 	mux.HandleFunc("GET /api/v1/doctor", a.looking(a.doctor))
 	mux.HandleFunc("GET /api/v1/runs", a.runs)
 	mux.HandleFunc("POST /api/v1/runs", a.submit)

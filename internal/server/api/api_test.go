@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"belay/internal/people"
 	"belay/internal/plan"
 	"belay/internal/runlog"
+	"belay/internal/schedules"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 )
@@ -57,7 +59,7 @@ func open(t *testing.T) *office {
 	watch := runlog.NewWatch(o.runs)
 	t.Cleanup(watch.Close)
 	known := plans(t)
-	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Redrives: redrives, Workers: crew, Examine: examine, Gates: doors{gates.Of(b)}, Why: foresee, Watch: watch, Catalog: known, Prove: prove, Who: func(r *http.Request) people.Actor {
+	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Redrives: redrives, Workers: crew, Examine: examine, Gates: doors{gates.Of(b)}, Schedules: almanac{schedules.NewKeeper(b, o.runs, slog.New(slog.DiscardHandler)), b, o.runs}, Why: foresee, Watch: watch, Catalog: known, Prove: prove, Who: func(r *http.Request) people.Actor {
 		who := r.Header.Get("X-Who")
 		if a, ok := programs[who]; ok {
 			return a
@@ -391,12 +393,12 @@ func TestTheDocumentHasEveryRoute(t *testing.T) {
 	o := open(t)
 	doc := o.ask("GET", "/openapi.json", "")
 	paths := doc.body["paths"].(map[string]any)
-	if len(paths) != 21 {
+	if len(paths) != 26 {
 		t.Errorf("%d paths are described", len(paths))
 	}
 	for path, methods := range paths {
 		for method := range methods.(map[string]any) {
-			real := strings.NewReplacer("{id}", "nobody-1", "{verb}", "skip").Replace(path)
+			real := strings.NewReplacer("{id}", "nobody-1", "{name}", "nobody", "{verb}", "skip").Replace(path)
 			if a := o.ask(strings.ToUpper(method), real, ""); a.body["code"] == "not_found" || a.StatusCode == http.StatusMethodNotAllowed {
 				t.Errorf("%s %s is not there: %s", method, path, a.text)
 			}

@@ -9,6 +9,7 @@ import (
 	"belay/internal/handoff"
 	"belay/internal/people"
 	"belay/internal/runlog"
+	"belay/internal/schedules"
 	"belay/internal/server/gate"
 )
 
@@ -49,6 +50,13 @@ var statuses = []struct {
 	{gates.ErrClosed, http.StatusConflict, "closed", "The gate is closed already"},
 	{gates.ErrOpen, http.StatusConflict, "open", "The gate is open already"},
 	{gates.ErrWrong, http.StatusUnprocessableEntity, "invalid", "It does not fit"},
+	{schedules.ErrNone, http.StatusNotFound, "no_schedule", "No such schedule"},
+	{schedules.ErrDenied, http.StatusForbidden, "forbidden", "You may not do this"},
+	{schedules.ErrExists, http.StatusConflict, "taken", "The name is taken"},
+	{schedules.ErrPaused, http.StatusConflict, "paused", "The schedule is paused already"},
+	{schedules.ErrNotPaused, http.StatusConflict, "not_paused", "The schedule is not paused"},
+	{schedules.ErrBusy, http.StatusConflict, "run_open", "The run before is open"},
+	{schedules.ErrWrong, http.StatusUnprocessableEntity, "invalid", "It does not fit"},
 	{handoff.ErrNoRedrive, http.StatusNotFound, "no_redrive", "No such redrive"},
 	{runlog.ErrNoRun, http.StatusNotFound, "no_run", "No such run"},
 	{runlog.ErrNoPlace, http.StatusBadRequest, "no_place", "No run to go on behind"},

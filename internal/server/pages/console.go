@@ -25,6 +25,7 @@ import (
 	"belay/internal/injection"
 	"belay/internal/people"
 	"belay/internal/runlog"
+	"belay/internal/schedules"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 )
@@ -116,6 +117,7 @@ type Options struct {
 	Workers     func(context.Context) ([]bus.Worker, error) // which workers run now
 	Examine     func(context.Context) doctor.Report         // what is not as it should be
 	Gates       Gates                                       // what people hold calls back with
+	Schedules   Schedules                                   // what starts runs again and again
 	Changes     *Changes                                    // notifies open pages
 	Environment Environment
 	Runbook     Runbook // which page cards link to; may be empty
@@ -172,6 +174,10 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /gates", c.gates)
 	c.mux.HandleFunc("POST /gates", c.closeGate)
 	c.mux.HandleFunc("POST /gates/{id}/open", c.openGate)
+	c.mux.HandleFunc("GET /schedules", c.schedules)
+	c.mux.HandleFunc("POST /schedules/{name}/pause", c.changeSchedule(schedules.DoPause))
+	c.mux.HandleFunc("POST /schedules/{name}/resume", c.changeSchedule(schedules.DoResume))
+	c.mux.HandleFunc("POST /schedules/{name}/fire", c.fireSchedule)
 	c.mux.HandleFunc("GET /events", c.events)
 	c.mux.HandleFunc("GET /static/{file}", c.assets.serve)
 	c.mux.HandleFunc("GET /", c.nowhere)

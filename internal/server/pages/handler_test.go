@@ -34,7 +34,7 @@ func newSite(t *testing.T, w *pagestest.World) *site {
 	t.Helper()
 	s := &site{T: t, world: w, person: pagestest.Approver("mia")}
 	s.options = pages.Options{
-		Desk: w, Redrives: w, Runs: w, Tools: w.Tools, Workers: w.Workers, Examine: w.Examine, Gates: w, Changes: &w.Changes, Environment: pages.Environment{Name: "PROD eu-1", Colour: pages.Red},
+		Desk: w, Redrives: w, Runs: w, Tools: w.Tools, Workers: w.Workers, Examine: w.Examine, Gates: w, Schedules: w, Changes: &w.Changes, Environment: pages.Environment{Name: "PROD eu-1", Colour: pages.Red},
 		Who: func(*http.Request) people.Actor { return s.person }, Now: clock,
 		Events: func(run string) string { return "/api/runs/" + run + "/events" },
 	}
@@ -122,7 +122,7 @@ func allPages() []string {
 		list = append(list, "/runs/"+run, "/runs/"+run+"?show=failed", "/runs/"+run+"/document")
 	}
 	return append(list, "/", "/?q=kind:approval", "/?q=nothing+at+all", "/?group="+url.QueryEscape("payments.refund primary timeout pay.example.com"),
-		"/?group="+url.QueryEscape("payments.refund primary timeout pay.example.com")+"&page=2", "/runs", "/runs?state=waiting", "/tools", "/trends", "/system", "/gates", "/news?page=inbox", "/next", "/nowhere")
+		"/?group="+url.QueryEscape("payments.refund primary timeout pay.example.com")+"&page=2", "/runs", "/runs?state=waiting", "/tools", "/trends", "/system", "/gates", "/schedules", "/news?page=inbox", "/next", "/nowhere")
 }
 
 func TestEveryPageCanBeShownAndNoGetActs(t *testing.T) {

@@ -55,7 +55,7 @@ const pages = {
   inbox: '/', filtered: '/?q=nothing+like+this', group: storm, approval: `/e/${refund}`, approve: `/e/${refund}/approve`, edit: `/e/${refund}/edit`,
   unknown: `/e/${charge}`, question: `/e/${invoice}`, answer: `/e/${invoice}/answer`, failure: `/e/${shipment}`, nested: `/e/${shipment}/edit`,
   json: `/e/${shipment}/edit?as=json`, snooze: `/e/${shipment}/snooze`, letter: `/e/${letter}`, runs: '/runs', run: `/runs/${shipment.slice(0, -2)}`,
-  tools: '/tools', trends: '/trends', system: '/system', gates: '/gates', nowhere: '/nowhere', option: `/e/${invoice}/answer?option=2`, happened: `/e/${charge}/answer`, verify: `/e/${charge}/verify`,
+  tools: '/tools', trends: '/trends', system: '/system', gates: '/gates', schedules: '/schedules', nowhere: '/nowhere', option: `/e/${invoice}/answer?option=2`, happened: `/e/${charge}/answer`, verify: `/e/${charge}/verify`,
   retry: `/e/${shipment}/retry`, reject: `/e/${refund}/reject`, approvals: '/?group=approval+payments.refund', login: '/login', provider: '/login?provider',
   call: `/e/${payout}`, limit: `/e/${limit}`, extend: `/e/${limit}/extend`, conversation: `/runs/${payout.slice(0, -2)}`, steer: `/runs/${payout.slice(0, -2)}/steer?step=resolve`,
   docs: '/docs', tables: '/docs/protocol', blocks: '/docs/tutorial', undocumented: '/docs/nowhere',
@@ -154,6 +154,26 @@ for (const colorScheme of ['light', 'dark']) {
       assert.deepEqual(page.complaints, [])
     })
   }
+}
+
+for (const javaScriptEnabled of [true, false]) {
+  test(`a schedule is paused and resumed, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+    const name = `schedules-390${javaScriptEnabled ? '' : '-no-js'}`
+    const page = await open(t, { viewport: pocket, javaScriptEnabled }, '/schedules')
+    const fits = async () => assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is wider than the phone')
+    await fits()
+    await shot(page, name)
+    await page.getByLabel('Why it is paused').fill('a day off <b>')
+    await page.getByRole('button', { name: 'Pause nightly' }).click()
+    await page.getByText('a day off <b>').waitFor()
+    await fits()
+    await shot(page, `${name}-paused`)
+    await page.getByRole('button', { name: 'Resume nightly' }).click()
+    await page.getByText('Fires next at').waitFor()
+    await page.getByRole('button', { name: 'Fire nightly now' }).click()
+    await page.getByText('fired by mia').waitFor()
+    assert.deepEqual(page.complaints, [])
+  })
 }
 
 const written = async () => JSON.parse(await stage('messages')) ?? []
