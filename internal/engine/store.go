@@ -60,6 +60,9 @@ func (e *Engine) remade(streams []string) {
 	if slices.Contains(streams, "KV_"+e.Bus.Names().GatesBucket()) {
 		e.Gates.Anew()
 	}
+	if slices.Contains(streams, "KV_"+e.Bus.Names().LimitsBucket()) {
+		e.Limits.Anew()
+	}
 	if slices.Contains(streams, "KV_"+e.Bus.Names().BreakersBucket()) {
 		e.Breakers.Anew()
 	}

@@ -106,6 +106,7 @@ var labels = map[string]string{
 	"tool":       "the tool's name",
 	"stream":     "a stream, or the stream of a bucket with KV_ before its name",
 	"rung":       "the rung's name",
+	"limit":      "the tool or the target whose limit it is",
 	"target":     "the host that a rung talks to, or its text where that is no URL",
 	"why":        "what holds a call back: `rate` or `retry_after`",
 	"from_rung":  "the rung that was given up",

@@ -17,6 +17,7 @@ import (
 	"belay/internal/doctor"
 	"belay/internal/gates"
 	"belay/internal/handoff"
+	"belay/internal/limits"
 	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/server/pages"
@@ -39,6 +40,7 @@ type World struct {
 	workers   []bus.Worker
 	gates     []gates.Gate // the newest first
 	Breakers  []breaker.Record
+	Limits    []limits.Limit
 	acts      []people.Act
 	messages  []steps.Steered // to agents, in order
 	redrives  map[string]handoff.Redrive
