@@ -84,6 +84,14 @@ export class Belay {
     return this.json("DELETE", `/api/v1/schedules/${encodeURIComponent(name)}`, {reason});
   }
 
+  async limits() {
+    return (await this.json("GET", "/api/v1/limits")).items;
+  }
+
+  async limit(id) {
+    return this.json("GET", "/api/v1/limits/" + encodeURIComponent(id));
+  }
+
   async gates({all = false} = {}) {
     return (await this.json("GET", "/api/v1/gates" + (all ? "?all=true" : ""))).items;
   }

@@ -90,6 +90,10 @@ export class Belay {
   fireSchedule(name: string): Promise<Firing>;
   /** Removes a schedule; the runs that it has started stay. */
   removeSchedule(name: string, reason?: string): Promise<Schedule>;
+  /** The limits that calls count for at present: how many are in hand, who waits, when the next one may begin. */
+  limits(): Promise<Limit[]>;
+  /** One limit, by its id or by what it covers, with who has its slots and who waits for one. */
+  limit(id: string): Promise<Limit>;
   /** The gates that are closed, with what they hold back; all: those too that were opened lately. */
   gates(options?: {all?: boolean}): Promise<GateProgress[]>;
   /** One gate, with what it holds back and which calls that it covers still run. */
@@ -538,6 +542,24 @@ export interface Gate {
   until?: string;
   /** Undefined while it is closed. */
   opened?: {by?: string; via?: string; reason?: string; at: string};
+}
+
+/** A limit that calls count for at present. */
+export interface Limit {
+  id: string;
+  why: string;
+  covers: string;
+  waiting: number;
+  most?: number;
+  in_hand?: number;
+  calls?: {attempt: string; since: string}[];
+  waits?: {attempt: string; since: string; most: number}[];
+  rate?: string;
+  per_sec?: number;
+  next?: string;
+  until?: string;
+  run?: string;
+  tool?: string;
 }
 
 /** A breaker that is not closed: no call goes to its target, one as a probe, or more of them every second. */

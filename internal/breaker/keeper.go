@@ -26,7 +26,8 @@ type Keeper struct {
 	ready   chan struct{} // closed once the records are known
 	once    sync.Once
 	changed chan struct{} // has a value after a change, and whenever more calls may go
-	anew    chan struct{} // has a value when the bucket was made again
+
+	following *bus.Following
 
 	mu      sync.Mutex
 	targets map[Target]*target
@@ -63,7 +64,8 @@ type grant struct {
 // NewKeeper makes a Keeper; nothing is known before [Keeper.Run]. No other dispatcher may have the name.
 func NewKeeper(b *bus.Bus, name string, logger *slog.Logger) *Keeper {
 	return &Keeper{
-		Share: func() float64 { return 1 }, bus: b, name: name, logger: logger, ready: make(chan struct{}), changed: make(chan struct{}, 1), anew: make(chan struct{}, 1), targets: map[Target]*target{},
+		Share: func() float64 { return 1 }, bus: b, name: name, logger: logger, ready: make(chan struct{}), changed: make(chan struct{}, 1), targets: map[Target]*target{},
+		following: bus.NewFollowing(logger, "cannot hear of breakers; those that are known stay as they are"),
 	}
 }
 
@@ -269,36 +271,19 @@ func (k *Keeper) trip(g *target, now time.Time) {
 func (k *Keeper) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { k.tick(ctx) })
-	for troubled := false; ctx.Err() == nil; {
-		err := k.listen(ctx)
-		if err != nil && ctx.Err() == nil && !troubled {
-			k.logger.Warn("cannot hear of breakers; those that are known stay as they are", "error", err)
-		}
-		troubled = err != nil
-		sleep(ctx, pause)
-	}
+	k.following.Run(ctx, k.listen)
 	wg.Wait()
 }
 
 const (
-	pause     = 500 * time.Millisecond // before a bucket that does not answer is asked again
 	tickEvery = 250 * time.Millisecond // how often more calls may go
 	keptIdle  = time.Minute            // how long a grant is remembered
 )
 
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-}
-
 // tick does what time does.
 func (k *Keeper) tick(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
-		sleep(ctx, tickEvery)
+		bus.Sleep(ctx, tickEvery)
 		if k.passTime(k.bus.Now()) {
 			k.tell()
 		}

@@ -51,24 +51,10 @@ func openBucket(ctx context.Context, b *bus.Bus) (*bus.Bucket, error) {
 }
 
 // Anew lets the Keeper follow a bucket that was made again.
-func (k *Keeper) Anew() {
-	select {
-	case k.anew <- struct{}{}:
-	default:
-	}
-}
+func (k *Keeper) Anew() { k.following.Anew() }
 
-// listen follows the bucket until that is made again. A record that is not there, or is removed, is a closed breaker.
+// listen follows the bucket. A record that is not there, or is removed, is a closed breaker.
 func (k *Keeper) listen(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-k.anew:
-			stop()
-		}
-	}()
 	bucket, err := openBucket(ctx, k.bus)
 	if err != nil {
 		return err

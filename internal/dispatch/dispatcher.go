@@ -123,6 +123,12 @@ func New(o Options) *Dispatcher {
 	if d.Breakers != nil {
 		d.Breakers.Share = d.share
 	}
+	if d.Limits != nil {
+		d.Limits.WhenGiven(func(partition int, t limits.Use) {
+			p := d.parts[partition]
+			p.box.call(func() { p.slotGiven(t) })
+		})
+	}
 	return d
 }
 

@@ -124,6 +124,7 @@ func (p *partition) advance(r *run, e event) {
 	}
 	r.timer.heard(rec)
 	p.hear(r, rec)
+	p.giveBack(r)
 	p.ensure(r, touched, &receipt{d: e.d, run: r})
 }
 

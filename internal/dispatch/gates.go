@@ -220,6 +220,7 @@ func (p *partition) catchUp(era int) {
 // isComplete notes that all open runs were read since they were forgotten.
 func (p *partition) isComplete(era int) {
 	if p.gating.era == era && p.pinned {
+		p.giveBackAll()
 		p.gating.complete = true
 		p.reportSoon()
 	}

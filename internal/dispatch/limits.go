@@ -7,7 +7,6 @@ import (
 	"belay/internal/limits"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
-	"belay/internal/text"
 )
 
 // What a limit holds back stays out of the queue, and nothing else changes: the run wants it all the same, whoever takes the
@@ -44,7 +43,10 @@ type limit struct {
 	covers string // in words
 	reason string // in words
 	until  time.Time
-	pace   func() (limits.Pace, bool) // false: nothing holds back any more
+	pace   func() (limits.Pace, bool) // false: nothing holds back any more; nil where it is a slot that is waited for
+	text   string                     // of a rate, as the tools file has it
+	rate   int                        // of the rates that the attempt counts for, which one it is
+	most   int                        // how many slots there are
 }
 
 type waiter struct {
@@ -60,8 +62,8 @@ type waiter struct {
 type pass struct {
 	attempt steps.Attempt
 	target  bool
-	rate    bool
-	said    bool // the log says that it is held back, or will, and not yet that it goes on
+	rates   uint8 // a bit for each rate that it counts for
+	said    bool  // the log says that it is held back, or will, and not yet that it goes on
 }
 
 // limited reports whether a limit keeps an attempt out of the queue that is not in it yet. It goes on by itself.
@@ -73,7 +75,7 @@ func (p *partition) limited(r *run, rc *receipt, m *steps.StepMessage, there boo
 	i := s.Unit(m.Step)
 	u := &s.Units[i]
 	let := r.passes[m.Step]
-	if !p.Limits.Any() && s.Tool(i).Limits == nil && !u.Limited() && !let.said || there || !s.MayBeHeld(i) {
+	if !p.Limits.Any() && !limitedTool(s.Tool(i)) && !u.Limited() && !let.said || there || !s.MayBeHeld(i) {
 		return false
 	}
 	if let.attempt != m.Attempt {
@@ -93,49 +95,6 @@ func (p *partition) limited(r *run, rc *receipt, m *steps.StepMessage, there boo
 	}
 	delete(r.passes, m.Step)
 	return false
-}
-
-// limitOf is what an attempt has to wait for now, if it has to.
-func (p *partition) limitOf(s *steps.State, i int, let pass) (name string, l limit, ok bool) {
-	if name, l, ok = p.targetWait(s, i, let); ok || let.rate {
-		return name, l, ok
-	}
-	most, per := s.LimitedBy(i)
-	if most == nil {
-		return "", limit{}, false
-	}
-	tool := s.Tool(i).Name
-	name, covers := "rate/"+tool, tool
-	if most.Per == steps.PerTarget {
-		per = limits.TargetOf(view.TargetHost(s, i), s, i)
-	}
-	if most.Per != "" {
-		name, covers = name+"/"+per, tool+", "+most.Per+" "+text.Cut(per, shownPer)
-	}
-	pace := limits.Pace{PerSecond: most.Rate}
-	return name, limit{why: steps.HoldRate, covers: covers, reason: most.Text, pace: func() (limits.Pace, bool) { return pace, true }}, true
-}
-
-// shownPer is how much people are shown of what calls are counted by.
-const shownPer = 60
-
-// targetWait is that the target of an attempt has asked to wait, or lets calls come in a ramp.
-func (p *partition) targetWait(s *steps.State, i int, let pass) (name string, l limit, ok bool) {
-	if !p.Limits.Any() {
-		return "", limit{}, false
-	}
-	target := limits.TargetOf(view.TargetHost(s, i), s, i)
-	w, ok := p.Limits.WaitsFor(target)
-	if !ok || let.target && !w.Until.After(p.Bus.Now()) {
-		return "", limit{}, false
-	}
-	return "wait/" + target, limit{
-		why: steps.HoldRetryAfter, covers: target, until: w.Until, reason: "no calls before " + w.Until.UTC().Format("15:04:05 UTC") + ", and few at first",
-		pace: func() (limits.Pace, bool) {
-			w, ok := p.Limits.WaitsFor(target)
-			return w.Pace(), ok
-		},
-	}, true
 }
 
 // cannotWait reports whether a call would not wait for as long if its target said it so itself: its budget is over before that, or
@@ -167,15 +126,16 @@ func (p *partition) stand(r *run, m *steps.StepMessage, name string, l limit) {
 		p.lines.waiting, p.lines.byName = map[string]*waiter{}, map[string]*line{}
 	}
 	n := p.lines.byName[name]
-	if n == nil {
+	if n == nil || l.most > 0 {
 		n = &line{name: name}
+	}
+	if n.limit = l; l.most == 0 { // those that wait for a slot stand where all dispatchers see them
 		p.lines.byName[name] = n
 	}
-	n.limit = l
 	w := &waiter{run: m.Run, attempt: m.Attempt, tool: m.Tool, line: n, since: p.Bus.Now()}
 	p.lines.waiting[key] = w
 	p.lookForLong()
-	if at := p.here(m.NotBefore); l.why == steps.HoldRate && time.Until(at) > 0 { // it is not to begin before that in any case
+	if at := p.here(m.NotBefore); l.why != steps.HoldRetryAfter && time.Until(at) > 0 { // it is not to begin before that in any case
 		w.since = m.NotBefore
 		p.at(at, func() { p.join(n, w) })
 		return
@@ -184,6 +144,10 @@ func (p *partition) stand(r *run, m *steps.StepMessage, name string, l limit) {
 }
 
 func (p *partition) join(l *line, w *waiter) {
+	if l.limit.most > 0 {
+		p.standForSlot(l, w)
+		return
+	}
 	l.queue = append(l.queue, w)
 	p.serve(l)
 }
@@ -201,9 +165,9 @@ func (p *partition) serve(l *line) {
 		return
 	}
 	l.asking = true
-	n := len(l.queue)
+	asked := limits.Asked{Name: l.name, Covers: l.limit.covers, Text: l.limit.text, Partition: p.p, Waiting: len(l.queue)}
 	go func() {
-		at, err := p.Limits.Times(p.work, l.name, pace, n)
+		at, err := p.Limits.Times(p.work, asked, pace)
 		p.box.call(func() { p.allotted(l, at, err) })
 	}()
 }
@@ -277,7 +241,7 @@ func (p *partition) letPass(r *run, i int, w *waiter) {
 	case steps.HoldRetryAfter:
 		let.target = true
 	case steps.HoldRate:
-		let.rate = true
+		let.rates |= 1 << w.line.limit.rate
 	}
 	if r.passes == nil {
 		r.passes = map[string]pass{}
@@ -329,6 +293,7 @@ func (p *partition) tellLong() {
 		r, i := p.wanted(w)
 		if r == nil || i < 0 && r.live() {
 			delete(p.lines.waiting, key) // nobody wants it any more
+			p.leave(w, key)
 			continue
 		}
 		l := &w.line.limit

@@ -92,8 +92,10 @@ func (p *partition) loaded(r *run, now found, err error) {
 			p.putEscalation(r, rc, strayDeadLetter(s))
 		}
 		p.removeDecided(r, rc)
+		p.giveBack(r)
 		p.drop(r) // events of a run that was never submitted, or is no longer kept
 	default:
+		p.giveBack(r)
 		p.ensure(r, nil, rc)
 		p.afterDeadLetters(r)
 	}

@@ -204,6 +204,9 @@ func (p *partition) forgetAll() {
 	p.gating.era++
 	p.lines = lines{looking: p.lines.looking}
 	p.limitedCalls.Store(nil)
+	if p.Limits != nil {
+		p.Limits.Forget(p.p)
+	}
 }
 
 // release drops everything when another dispatcher gets the partition's events, so that no timer is kept twice.

@@ -56,7 +56,7 @@ func (r *remaker) lost(name string) string {
 	case "KV_" + n.GatesBucket():
 		return "filled by dispatchers with the gates that they know as closed: nothing is opened by that"
 	case "KV_" + n.LimitsBucket():
-		return "which targets have asked to wait is known to the dispatchers that run; the next calls may come a moment early"
+		return "filled by dispatchers with who has a slot; which targets have asked to wait they know, and the next calls of a rate may come a moment early"
 	case "KV_" + n.BreakersBucket():
 		return "the breakers that were open are closed with it"
 	case "KV_" + n.SchedulesBucket():

@@ -67,6 +67,11 @@ func (e *Engine) ListBreakers(ctx context.Context) ([]breaker.Record, error) {
 	return breaker.List(ctx, e.Bus)
 }
 
+// ListLimits lists the limits that calls count for at present.
+func (e *Engine) ListLimits(ctx context.Context) ([]limits.Limit, error) {
+	return limits.List(ctx, e.Bus)
+}
+
 // ClosedGates are the gates that are closed, as this process knows them; nil where another one dispatches.
 func (e *Engine) ClosedGates() []gates.Gate {
 	if e.Gates == nil {

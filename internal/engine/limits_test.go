@@ -169,3 +169,65 @@ func TestARateIsKeptByAll(t *testing.T) {
 		t.Errorf("%d tenants", len(calls))
 	}
 }
+
+// busy counts the calls that it has at once.
+type busy struct {
+	mu              sync.Mutex
+	now, most, done int
+	paths           map[string]int
+	hold            chan struct{} // a call ends when it gets a value
+}
+
+func (b *busy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	b.mu.Lock()
+	b.now++
+	b.most = max(b.most, b.now)
+	b.paths[req.URL.Path]++
+	b.mu.Unlock()
+	select {
+	case <-b.hold:
+	case <-req.Context().Done():
+	}
+	b.mu.Lock()
+	b.now--
+	b.done++
+	b.mu.Unlock()
+	fmt.Fprint(w, `{}`)
+}
+
+// TestSlotsAreKeptByAll: two dispatchers and three workers share three slots of a target among two tools. Never are more calls in hand,
+// at times as many are, and items of a for_each count like steps. What waits for people has no slot.
+func TestSlotsAreKeptByAll(t *testing.T) {
+	t.Parallel()
+	const slots = 3
+	site := &busy{paths: map[string]int{}, hold: make(chan struct{})}
+	tools := `
+targets: {HOST: {limits: {concurrency: 3}}}
+tools:
+  one: {effects: none, rungs: [{http: {method: GET, url: "URL/one"}}]}
+  two: {effects: idempotent, approval: always, rungs: [{http: {method: POST, url: "URL/two"}}]}
+`
+	r := stale(t, tools, tools, site.ServeHTTP)
+	r.join(t, "second", true)
+	r.join(t, "third", false)
+	var ids []string
+	for n := range *rated / 5 {
+		ids = append(ids, fmt.Sprint("run-", n))
+		r.submit(t, ids[n], `{name: p, steps: [{id: a, tool: one, for_each: "[1, 2, 3, 4, 5]"}]}`)
+		asks := fmt.Sprint("asks-", n)
+		r.submit(t, asks, `{name: p, steps: [{id: a, tool: two}]}`)
+	}
+	for range len(ids) * 5 {
+		select {
+		case site.hold <- struct{}{}:
+		case <-time.After(30 * time.Second):
+			t.Fatal("no more calls come")
+		}
+	}
+	ended(t, r.Engine, ids...)
+	site.mu.Lock()
+	defer site.mu.Unlock()
+	if site.most != slots || site.paths["/two"] != 0 || site.done != len(ids)*5 {
+		t.Errorf("%d calls were in hand at once, %d in all; %v", site.most, site.done, site.paths)
+	}
+}

@@ -63,6 +63,9 @@ func (e *Engine) remade(streams []string) {
 	if slices.Contains(streams, "KV_"+e.Bus.Names().SchedulesBucket()) {
 		e.Schedules.Anew()
 	}
+	if slices.Contains(streams, "KV_"+e.Bus.Names().LimitsBucket()) {
+		e.Limits.Anew()
+	}
 	if slices.Contains(streams, "KV_"+e.Bus.Names().BreakersBucket()) {
 		e.Breakers.Anew()
 	}

@@ -18,7 +18,7 @@ func stale(t *testing.T, workers, submitters string, handler http.HandlerFunc) *
 	t.Helper()
 	srv := httptest.NewServer(handler)
 	t.Cleanup(srv.Close)
-	fill := func(text string) string { return strings.ReplaceAll(text, "URL", srv.URL) }
+	fill := strings.NewReplacer("URL", srv.URL, "HOST", strings.TrimPrefix(srv.URL, "http://")).Replace
 	r := startRig(t, fill(workers))
 	lax, err := plan.ParseTools(filepath.Join(t.TempDir(), "stale.yaml"), []byte(fill(submitters)))
 	if err != nil {

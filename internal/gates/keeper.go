@@ -29,19 +29,19 @@ type Keeper struct {
 	heard   chan struct{} // closed at the next change of seen
 	changed chan struct{} // has a value after a change
 
-	reports chan Drain
-	anew    chan struct{} // has a value when the bucket was made again
+	reports   chan Drain
+	following *bus.Following
 }
 
 // NewKeeper makes a Keeper; nothing is known before [Keeper.Run].
 func NewKeeper(b *bus.Bus, logger *slog.Logger) *Keeper {
 	return &Keeper{
 		book: Of(b), logger: logger, ready: make(chan struct{}), known: map[string]Gate{}, heard: make(chan struct{}), changed: make(chan struct{}, 1),
-		reports: make(chan Drain, 256), anew: make(chan struct{}, 1),
+		reports: make(chan Drain, 256), following: bus.NewFollowing(logger, "cannot hear of gates; those that are known stay as they are"),
 	}
 }
 
-// pause is how long to wait before a bucket that does not answer is asked again.
+// pause is how long to wait before what could not be stored is tried again.
 const pause = 500 * time.Millisecond
 
 // Run follows the gates until ctx ends. While nothing is heard of them, those that are known stay as they are.
@@ -49,47 +49,12 @@ func (k *Keeper) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { k.report(ctx) })
 	wg.Go(func() { k.expire(ctx) })
-	for troubled := false; ctx.Err() == nil; {
-		err := k.listenOnce(ctx)
-		if err != nil && ctx.Err() == nil && !troubled {
-			k.logger.Warn("cannot hear of gates; those that are known stay as they are", "error", err)
-		}
-		troubled = err != nil
-		sleep(ctx, pause)
-	}
+	k.following.Run(ctx, k.listen)
 	wg.Wait()
 }
 
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-}
-
 // Anew lets the Keeper follow a bucket that was made again.
-func (k *Keeper) Anew() {
-	select {
-	case k.anew <- struct{}{}:
-	default:
-	}
-}
-
-// listenOnce follows the bucket until that is made again.
-func (k *Keeper) listenOnce(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-k.anew:
-			stop()
-		}
-	}()
-	return k.listen(ctx)
-}
+func (k *Keeper) Anew() { k.following.Anew() }
 
 // listen follows the bucket. One that is made again after it was removed has none of the gates: those that are known and closed
 // are stored in it again.
@@ -278,7 +243,7 @@ func (k *Keeper) report(ctx context.Context) {
 		case d := <-k.reports:
 			for err := k.book.report(ctx, d); err != nil && ctx.Err() == nil; err = k.book.report(ctx, d) {
 				k.logger.Debug("what has become of a gate is not stored yet", "gate_id", d.Gate, "error", err)
-				sleep(ctx, pause)
+				bus.Sleep(ctx, pause)
 			}
 		}
 	}

@@ -37,22 +37,47 @@ func (w *Wait) Pace() Pace { return rampOf(w.Until) }
 
 // Keeper is a dispatcher's own view of the limits. It is safe for concurrent use.
 type Keeper struct {
-	bus    *bus.Bus
-	logger *slog.Logger
-	ready  chan struct{}
-	once   sync.Once
+	bus       *bus.Bus
+	logger    *slog.Logger
+	ready     chan struct{}
+	unknown   atomic.Int32 // of the kinds of records, those that are not known yet
+	following [2]*bus.Following
+	life      context.Context // until the end of Run
+	end       context.CancelFunc
 
 	mu    sync.Mutex
 	waits atomic.Pointer[map[string]Wait] // by target; nil = nobody waits. Replaced under mu
+	rooms rooms
+	given func(partition int, t Use) // called under mu
+
+	slotted atomic.Bool // some attempt has a slot
 }
 
 // NewKeeper makes a Keeper; nothing is known before [Keeper.Run].
 func NewKeeper(b *bus.Bus, logger *slog.Logger) *Keeper {
-	return &Keeper{bus: b, logger: logger, ready: make(chan struct{})}
+	k := &Keeper{bus: b, logger: logger, ready: make(chan struct{}), rooms: rooms{byKey: map[string]*room{}, uses: map[string][]Use{}}}
+	k.following[0] = bus.NewFollowing(logger, "cannot hear from other dispatchers which targets have asked to wait")
+	k.following[1] = bus.NewFollowing(logger, "cannot hear from other dispatchers which calls have a slot of a limit; those that wait for one wait")
+	k.unknown.Store(int32(len(k.following)))
+	k.life, k.end = context.WithCancel(context.Background())
+	return k
 }
 
-// Ready is closed once it is known which targets have asked to wait.
+// Ready is closed once it is known which targets have asked to wait, and who has a slot.
 func (k *Keeper) Ready() <-chan struct{} { return k.ready }
+
+func (k *Keeper) isReady() {
+	if k.unknown.Add(-1) == 0 {
+		close(k.ready)
+	}
+}
+
+// Anew lets the Keeper follow a bucket that was made again, and store in it who has a slot.
+func (k *Keeper) Anew() {
+	for _, f := range k.following {
+		f.Anew()
+	}
+}
 
 // forgottenAfter is when the server forgets a record that nobody has changed: nothing that is in one matters for longer.
 const forgottenAfter = 24 * time.Hour
@@ -67,37 +92,35 @@ const (
 	timesPrefix = "times."
 )
 
+// waitName begins the names of times at which calls to a target may begin that has asked to wait.
+const waitName = "wait/"
+
+// WaitName names those times.
+func WaitName(target string) string { return waitName + target }
+
 // keyOf makes a key of a name, which may be anything.
 func keyOf(prefix, name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return prefix + hex.EncodeToString(sum[:12])
 }
 
-// pause is how long to wait before a bucket that does not answer is asked again.
+// pause is how long to wait before what could not be stored is tried again.
 const pause = 500 * time.Millisecond
 
-// Run follows what targets have asked for until ctx ends. While nothing is heard of it, what is known stays.
+// Run follows what targets have asked for, and who has a slot, until ctx ends. While nothing is heard of it, what is known stays.
 func (k *Keeper) Run(ctx context.Context) {
-	for troubled := false; ctx.Err() == nil; {
-		err := k.follow(ctx)
-		if err != nil && ctx.Err() == nil && !troubled {
-			k.logger.Warn("cannot hear from other dispatchers which targets have asked to wait", "error", err)
-		}
-		troubled = err != nil
-		sleep(ctx, pause)
-	}
+	defer k.end()
+	var once sync.Once
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		k.following[0].Run(ctx, func(ctx context.Context) error { return k.follow(ctx, func() { once.Do(k.isReady) }) })
+	})
+	wg.Go(func() { k.following[1].Run(ctx, k.followSlots) })
+	wg.Go(func() { k.keep(ctx) })
+	wg.Wait()
 }
 
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-}
-
-func (k *Keeper) follow(ctx context.Context) error {
+func (k *Keeper) follow(ctx context.Context, known func()) error {
 	bucket, err := k.bucket(ctx)
 	if err != nil {
 		return err
@@ -107,7 +130,7 @@ func (k *Keeper) follow(ctx context.Context) error {
 		if it.Value != nil && exactjson.Unmarshal(it.Value, &w) == nil && w.V == wire.Version {
 			k.note(w)
 		}
-	}, func() { k.once.Do(func() { close(k.ready) }) })
+	}, known)
 }
 
 // Same is how much later a target must want to be called than it has said before, to be one that has said something new: thousands of
@@ -186,7 +209,7 @@ func (k *Keeper) Ask(ctx context.Context, w Wait) {
 	k.logger.Info("a target takes no calls for a while; all that would call it wait", "target", w.Target, "until", w.Until, "run_id", w.Run, "tool", w.Tool)
 	go func() {
 		for err := k.store(ctx, w); err != nil && ctx.Err() == nil && k.bus.Now().Before(w.Until); err = k.store(ctx, w) {
-			sleep(ctx, pause)
+			bus.Sleep(ctx, pause)
 		}
 	}()
 }
@@ -206,31 +229,33 @@ func (k *Keeper) store(ctx context.Context, w Wait) error {
 	})
 }
 
-// times is a record of when the next call may begin.
-type times struct {
-	V    int       `json:"v"`
-	Next time.Time `json:"next"`
+// Asked is who asks for times.
+type Asked struct {
+	Name, Covers string // of the limit; in words
+	Text         string // how many calls may begin, as the tools file has it; empty for a target that has asked to wait
+	Partition    int    // of those that wait
+	Waiting      int    // how many wait there
 }
 
-// Times allots the next times at which calls that share a name may begin, to whoever asks: at least one and at most n, all but the
-// first no later than [Ahead] from now.
-func (k *Keeper) Times(ctx context.Context, name string, p Pace, n int) ([]time.Time, error) {
+// Times allots the next times at which calls that share a name may begin, to whoever asks: at least one and at most as many as wait,
+// all but the first no later than [Ahead] from now.
+func (k *Keeper) Times(ctx context.Context, a Asked, p Pace) ([]time.Time, error) {
 	for {
 		bucket, err := k.bucket(ctx)
 		if err != nil {
 			return nil, err
 		}
-		key := keyOf(timesPrefix, name)
+		key := keyOf(timesPrefix, a.Name)
 		it, _, err := bucket.Get(ctx, key)
 		if err != nil {
 			return nil, err
 		}
-		var rec times
+		var rec Times
 		if it.Value != nil && (exactjson.Unmarshal(it.Value, &rec) != nil || rec.V != wire.Version) {
-			rec = times{}
+			rec = Times{}
 		}
-		list, then := p.times(rec.Next, k.bus.Now(), n)
-		body, err := json.Marshal(times{wire.Version, then.UTC()})
+		list, then := rec.next(a, p, k.bus.Now())
+		body, err := json.Marshal(then)
 		if err != nil {
 			return nil, err
 		}

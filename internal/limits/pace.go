@@ -1,8 +1,11 @@
 package limits
 
 import (
+	"maps"
 	"math"
 	"time"
+
+	"belay/internal/wire"
 )
 
 // Pace is how fast calls may begin.
@@ -46,3 +49,38 @@ func (p Pace) times(next, now time.Time, n int) (list []time.Time, then time.Tim
 	}
 	return list, next
 }
+
+// Times is what all dispatchers know of a limit on calls that begin.
+type Times struct {
+	V       int         `json:"v"`
+	Name    string      `json:"name,omitempty"`
+	Covers  string      `json:"covers,omitempty"`
+	Text    string      `json:"text,omitempty"`    // the rate, as the tools file has it
+	Next    time.Time   `json:"next"`              // when the next call may begin
+	Waiting map[int]int `json:"waiting,omitempty"` // by partition: how many waited there when it last asked, but for those who got a time then
+	Since   time.Time   `json:"since,omitzero"`    // when counting began
+	Begun   int         `json:"begun,omitempty"`   // calls that were allotted a time since then
+}
+
+// countFor is how long calls are counted before counting begins anew.
+const countFor = 10 * time.Second
+
+// next allots times, and is the record after that.
+func (t Times) next(a Asked, p Pace, now time.Time) ([]time.Time, Times) {
+	list, next := p.times(t.Next, now, a.Waiting)
+	n := Times{V: wire.Version, Name: a.Name, Covers: a.Covers, Text: a.Text, Next: next.UTC(), Waiting: map[int]int{}, Since: t.Since, Begun: t.Begun}
+	if !t.idle(now) {
+		maps.Copy(n.Waiting, t.Waiting)
+	}
+	if n.Waiting[a.Partition] = a.Waiting - len(list); n.Waiting[a.Partition] == 0 {
+		delete(n.Waiting, a.Partition)
+	}
+	if now.Sub(t.Since) > countFor {
+		n.Since, n.Begun = now.UTC(), 0
+	}
+	n.Begun += len(list)
+	return list, n
+}
+
+// idle reports whether nobody has asked for so long that nobody waits.
+func (t *Times) idle(now time.Time) bool { return now.Sub(t.Next) > 2*Ahead }

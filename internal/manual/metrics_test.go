@@ -107,6 +107,7 @@ var labels = map[string]string{
 	"stream":     "a stream, or the stream of a bucket with KV_ before its name",
 	"rung":       "the rung's name",
 	"schedule":   "the name of the schedule",
+	"limit":      "the tool or the target whose limit it is",
 	"target":     "the host that a rung talks to, or its text where that is no URL",
 	"why":        "what holds a call back: `rate` or `retry_after`",
 	"lane":       "of the [crash lane](failures.md#a-call-that-ends-its-worker): `apart` or `alone`",

@@ -8,6 +8,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/handoff"
+	"belay/internal/limits"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 )
@@ -40,10 +41,31 @@ func (a Asker) Of(ctx context.Context, s *steps.State) (view.Why, error) {
 	if len(all) == 0 {
 		w.Note = "no dispatcher answers: nothing of this happens until one is running"
 	}
+	if err := a.places(ctx, &w); err != nil {
+		return view.Why{}, err
+	}
 	if err := a.people(ctx, s, &w, now); err != nil {
 		return view.Why{}, err
 	}
 	return w, nil
+}
+
+// places adds where the steps stand that wait for a free slot.
+func (a Asker) places(ctx context.Context, w *view.Why) error {
+	waits := func(x view.Wait) bool { return x.Why == steps.HoldConcurrency }
+	if !slices.ContainsFunc(w.Waits, waits) {
+		return nil
+	}
+	all, err := limits.List(ctx, a.Bus)
+	if err != nil {
+		return err
+	}
+	for i := range w.Waits {
+		if place := limits.Place(all, w.Run, w.Waits[i].Step); waits(w.Waits[i]) && place != "" {
+			w.Waits[i].Text += "; " + place
+		}
+	}
+	return nil
 }
 
 // byRung returns a function that says when people are asked about a rung that no worker serves.

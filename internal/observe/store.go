@@ -21,6 +21,7 @@ type Store struct {
 
 	Breakers []Breaker       // those that are not closed
 	Limited  map[Limited]int // calls that limits hold back, of the partitions that this dispatcher has
+	InHand   map[string]int  // calls that have a slot, by the tool or the target whose limit it is; of all dispatchers
 }
 
 // Breaker is a breaker that is not closed.
@@ -71,6 +72,20 @@ func (c limitedCalls) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
+// slotsUsed collects how many calls have a slot of a limit.
+type slotsUsed struct {
+	of   func() Store
+	desc *prometheus.Desc
+}
+
+func (c slotsUsed) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+
+func (c slotsUsed) Collect(to chan<- prometheus.Metric) {
+	for name, n := range c.of().InHand {
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n), name)
+	}
+}
+
 // RegisterStore registers gauges of the log as a whole.
 func RegisterStore(r prometheus.Registerer, of func() Store) {
 	gauge := func(name, help string, value func(Store) float64) {
@@ -90,6 +105,7 @@ func RegisterStore(r prometheus.Registerer, of func() Store) {
 	r.MustRegister(newBreakers(of))
 	r.MustRegister(newSchedules(of))
 	r.MustRegister(limitedCalls{of, prometheus.NewDesc("belay_calls_limited", "Calls that limits hold back, by why, of the part of the log that this dispatcher has.", []string{"tool", "why"}, nil)})
+	r.MustRegister(slotsUsed{of, prometheus.NewDesc("belay_slots_used", "Calls that have a slot of a limit on calls in hand at once, over all dispatchers.", []string{"limit"}, nil)})
 	gauge("belay_log_scrubbed_timestamp_seconds", "When the last reading of the whole log began that has ended; 0 before the first.", func(s Store) float64 {
 		if s.Whole.IsZero() {
 			return 0

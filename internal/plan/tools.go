@@ -111,6 +111,7 @@ func ParseTools(file string, data []byte) (*Tools, error) {
 	found := f.Object(root, "the tools file", f.fields())
 	f.Require(root, "the tools file", found, "tools")
 	f.settleTrust()
+	f.settleTargets()
 	if err := f.Problems.Err(); err != nil {
 		return nil, err
 	}

@@ -32,13 +32,14 @@ const (
 // toolsFile is a tools file being read.
 type toolsFile struct {
 	*reader
-	base  string // absolute folder of the file
-	tools *Tools
+	base    string // absolute folder of the file
+	tools   *Tools
+	targets map[string]target // with limits, by host
 }
 
 // fields are the keys of a tools file.
 func (f *toolsFile) fields() yamldoc.Fields {
-	return yamldoc.Fields{"tools": f.readTools, "services": f.readServices}
+	return yamldoc.Fields{"tools": f.readTools, "services": f.readServices, "targets": f.readTargets}
 }
 
 func (f *toolsFile) readServices(n *yaml.Node) {

@@ -142,6 +142,10 @@ var attacks = []attack{
 	{"ends a run", publishes("belay.runs.0.victim.result", own), lands("BELAY_RUNS_0", "belay.runs.0.victim.result")},
 	{"writes the audit trail", publishes("belay.audit.record", own), lands("BELAY_AUDIT", "belay.audit.record")},
 	{"takes an escalation's place", publishes("belay.escalations.approval.pay.x-1", own), lands("BELAY_ESCALATIONS", "belay.escalations.approval.pay.x-1")},
+	{"gives a slot of a limit away", publishes("$KV.BELAY_LIMITS.slots.x", own), lands("KV_BELAY_LIMITS", "$KV.BELAY_LIMITS.slots.x")},
+	{"closes a breaker", publishes("$KV.BELAY_BREAKERS.breaker.x", own), lands("KV_BELAY_BREAKERS", "$KV.BELAY_BREAKERS.breaker.x")},
+	{"opens a gate", publishes("$KV.BELAY_GATES.gate.x", own), lands("KV_BELAY_GATES", "$KV.BELAY_GATES.gate.x")},
+	{"has a slot carried into the bucket", func(a *attacker) { a.carry("$KV.BELAY_LIMITS.slots.carried") }, lands("KV_BELAY_LIMITS", "$KV.BELAY_LIMITS.slots.carried")},
 	{"cancels somebody's run", publishes("belay.runs.0.victim.plan", cancelled), lands("BELAY_RUNS_0", "belay.runs.0.victim.plan")},
 	{"has a token carried into the bucket", func(a *attacker) { a.carry("$KV.BELAY_ACCESS.token.carried") }, lands("KV_BELAY_ACCESS", "$KV.BELAY_ACCESS.token.carried")},
 	{"has a decision carried into a log", func(a *attacker) { a.carry("belay.runs.0.carried.decision") }, lands("BELAY_RUNS_0", "belay.runs.0.carried.decision")},
@@ -206,7 +210,7 @@ var itsWork = map[rights.Role][]string{
 	rights.Desk: {"reads what others are answered"},
 	rights.Dispatcher: {
 		"puts a key into the bucket of keys", "writes an admin's token", "reads what is known of tokens", "hears what people show when they ask", "decides", "queues a step", "ends a run",
-		"writes the audit trail", "takes an escalation's place", "cancels somebody's run", "has a token carried into the bucket", "has a decision carried into a log", "has a step carried into the queue", "purges the log",
+		"writes the audit trail", "gives a slot of a limit away", "closes a breaker", "opens a gate", "has a slot carried into the bucket", "takes an escalation's place", "cancels somebody's run", "has a token carried into the bucket", "has a decision carried into a log", "has a step carried into the queue", "purges the log",
 	},
 }
 

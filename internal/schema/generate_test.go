@@ -19,6 +19,7 @@ import (
 	"belay/internal/doctor"
 	"belay/internal/gates"
 	"belay/internal/handoff"
+	"belay/internal/limits"
 	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/schedules"
@@ -32,7 +33,7 @@ import (
 // outputs are the types that are written for others; what they are made of comes with them.
 var outputs = []any{
 	view.Document{}, view.Why{}, handoff.Document{}, handoff.Card{}, handoff.Item{}, handoff.Done{}, handoff.Redrive{}, dlq.Entry{}, runlog.Exported{}, runlog.Summary{},
-	bus.Worker{}, doctor.Report{}, gates.Gate{}, gates.Progress{}, schedules.Schedule{}, breaker.Record{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.StepMessage{}, steps.Definition{},
+	bus.Worker{}, doctor.Report{}, gates.Gate{}, gates.Progress{}, schedules.Schedule{}, breaker.Record{}, limits.Limit{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.StepMessage{}, steps.Definition{},
 }
 
 // events are all types of events.
@@ -55,6 +56,8 @@ var names = map[reflect.Type]string{
 	reflect.TypeFor[steps.Question]():   "AskedByServer",
 	reflect.TypeFor[gates.Progress]():   "GateProgress",
 	reflect.TypeFor[breaker.Record]():   "Breaker",
+	reflect.TypeFor[limits.Slot]():      "LimitSlot",
+	reflect.TypeFor[limits.Waiter]():    "LimitWaiter",
 	reflect.TypeFor[steps.Breaker]():    "BreakerSettings",
 	reflect.TypeFor[breaker.State]():    "BreakerState",
 }

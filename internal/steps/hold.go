@@ -172,11 +172,11 @@ func (h *holding) lasted(now time.Time) string {
 	return h.Text() + ", for " + Duration(now.Sub(h.from).Round(time.Millisecond)).String()
 }
 
-// LimitedBy is the limit on calls of unit i's tool, and what the current one is counted by, as JSON; nil where it may begin at any time.
-// What acts on nothing is not counted. Calls of which the expression cannot say it are counted together.
+// LimitedBy is the limit on calls of unit i's tool, and what the current one is counted by, as JSON; nil where the tool has none. Calls of
+// which the expression cannot say it are counted together.
 func (s *State) LimitedBy(i int) (l *Limits, per string) {
 	t := s.Tool(i)
-	if t.Limits == nil || s.Probing(i) || t.Rung(s.Units[i].Rung).Harmless() {
+	if t.Limits == nil || !s.Counts(i) {
 		return nil, ""
 	}
 	if e := s.Asks(i).Per; e != nil {
@@ -185,6 +185,41 @@ func (s *State) LimitedBy(i int) (l *Limits, per string) {
 		}
 	}
 	return t.Limits, per
+}
+
+// Counts reports whether the current call of unit i is one that limits count: what acts on nothing is not.
+func (s *State) Counts(i int) bool {
+	return !s.Probing(i) && !s.Tool(i).Rung(s.Units[i].Rung).Harmless()
+}
+
+// AttemptOver reports whether nobody can execute an attempt any more at a time, as far as the log knows: its outcome is known, or it was
+// taken back. One of which nobody knows whether it happened may still be executed by a worker of whom nobody hears: then at says when
+// that is over at the latest. A log that does not have the attempt says nothing of it before it has ended.
+func (s *State) AttemptOver(a Attempt, now time.Time) (over bool, at time.Time) {
+	i := s.Unit(a.Step)
+	if i < 0 {
+		return s.closed, time.Time{}
+	}
+	u := &s.Units[i]
+	if u.is(a) && !s.closed {
+		return false, time.Time{}
+	}
+	for n := range u.Attempts {
+		if rec := &u.Attempts[n]; rec.Round == a.Round && rec.Rung == a.Rung && rec.Try == a.Try {
+			at = s.executedUntil(i, rec)
+			return !at.After(now), at
+		}
+	}
+	return s.closed, time.Time{}
+}
+
+// executedUntil is when an attempt of unit i that is not out is executed at the latest; zero where nobody executes it.
+func (s *State) executedUntil(i int, rec *AttemptRecord) time.Time {
+	limit := time.Duration(s.Tool(i).Rung(rec.Rung).Timeout)
+	if rec.State == AttemptGivenUp && !rec.claimed.IsZero() && limit > 0 { // its worker may not have heard that it is to stop
+		return rec.claimed.Add(limit + runningGrace)
+	}
+	return rec.mayRunUntil
 }
 
 // holdBack lets unit i, whose attempt nobody has begun and nobody will, wait until it is released. No try is used up.

@@ -123,10 +123,12 @@ type Tool struct {
 	OutputSchema json.RawMessage `json:"output_schema,omitempty"` // JSON Schema of the output
 	Approval     *Approval       `json:"approval,omitempty"`      // nil: it may act unasked
 	Limits       *Limits         `json:"limits,omitempty"`        // how many calls may begin; nil: any number. No part of [ToolPolicy]: no worker acts by it
-	Verify       *Verify         `json:"verify,omitempty"`        // nil: only a person can settle an unknown outcome
-	Breaker      *Breaker        `json:"breaker,omitempty"`       // nil: it is called however often it fails
-	Description  string          `json:"description,omitempty"`   // what it does, for models that may call it
-	Summary      string          `json:"summary,omitempty"`       // template over params: what a call is about to do, in one line
+	// Targets are limits on what its rungs talk to, by host; they count calls of all tools together. No part of [ToolPolicy] either.
+	Targets     map[string]Limits `json:"targets,omitempty"`
+	Verify      *Verify           `json:"verify,omitempty"`      // nil: only a person can settle an unknown outcome
+	Breaker     *Breaker          `json:"breaker,omitempty"`     // nil: it is called however often it fails
+	Description string            `json:"description,omitempty"` // what it does, for models that may call it
+	Summary     string            `json:"summary,omitempty"`     // template over params: what a call is about to do, in one line
 	// Undo is what undoes a call of the tool; its With is a template over params and output. It is no part of Definition and
 	// of [ToolPolicy]: like a step's Compensate it changes nothing about what the call does, no worker acts by its own copy
 	// of it, and the call that undoes has a tool of its own, whose definition and approval count there.
@@ -136,11 +138,12 @@ type Tool struct {
 	Definition map[string]string `json:"definition,omitempty"`
 }
 
-// Limits say how many calls of a tool may begin, over all workers together.
+// Limits say how many calls of a tool, or to a target, may begin and be in hand, over all workers together.
 type Limits struct {
-	Rate float64 `json:"rate"`          // calls in a second; more than 0
-	Text string  `json:"text"`          // the same as the tools file has it: 50/s
-	Per  string  `json:"per,omitempty"` // a bare expression over params, or [PerTarget]: each of its values has the rate for itself
+	Rate        float64 `json:"rate,omitempty"`        // calls that may begin in a second; 0 = any number
+	Text        string  `json:"text,omitempty"`        // the same as the tools file has it: 50/s
+	Concurrency int     `json:"concurrency,omitempty"` // calls that may be in hand at once; 0 = any number
+	Per         string  `json:"per,omitempty"`         // a bare expression over params, or [PerTarget]: each of its values has the limits for itself; empty for a target
 }
 
 // PerTarget has the calls to each host counted by themselves.

@@ -2,6 +2,7 @@ package steps
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -75,6 +76,16 @@ func Withdrawal(m StepMessage) Event {
 
 // AttemptName is the full name `<run>/<step>/<round>-<rung index>-<try>`.
 func AttemptName(run string, a Attempt) string { return run + "/" + a.Step + "/" + a.Token() }
+
+// ParseAttemptName is the reverse of [AttemptName].
+func ParseAttemptName(run, name string) (Attempt, bool) {
+	rest, ok := strings.CutPrefix(name, run+"/")
+	cut := strings.LastIndexByte(rest, '/')
+	if !ok || cut < 0 {
+		return Attempt{}, false
+	}
+	return ParseAttempt(rest[:cut], rest[cut+1:])
+}
 
 // Wants says what must exist because of s: for the given units, or for all of them when touched is nil. The union over
 // all units and [RunUnit] is the same as asking for all.

@@ -123,6 +123,14 @@ class Belay:
         """Removes a schedule; the runs that it has started stay."""
         return self._send("DELETE", f"/api/v1/schedules/{quote(name, safe='')}", {"reason": reason}).json()
 
+    def limits(self) -> list[dict[str, Any]]:
+        """The limits that calls count for at present: how many are in hand, who waits, when the next one may begin."""
+        return self._get("/api/v1/limits").json()["items"]
+
+    def limit(self, id: str) -> dict[str, Any]:
+        """One limit, by its id or by what it covers, with who has its slots and who waits for one."""
+        return self._get("/api/v1/limits/" + quote(id, safe="")).json()
+
     def gates(self, *, all: bool = False) -> list[dict[str, Any]]:
         """The gates that are closed, with what they hold back; all: those too that were opened lately."""
         return self._get("/api/v1/gates" + ("?all=true" if all else "")).json()["items"]

@@ -114,6 +114,9 @@ func storeOf(e *engine.Engine) observe.Store {
 			s.Schedules = append(s.Schedules, scheduleOf(&known))
 		}
 	}
+	if e.Limits != nil {
+		s.InHand = e.Limits.InHand()
+	}
 	if e.Breakers != nil {
 		for _, r := range e.Breakers.Records() {
 			s.Breakers = append(s.Breakers, observe.Breaker{Tool: r.Tool, Rung: r.Rung, Target: r.Host, State: map[breaker.State]float64{breaker.Ramp: 1, breaker.HalfOpen: 2, breaker.Open: 3}[r.State], Opened: r.Since})

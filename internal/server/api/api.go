@@ -16,6 +16,8 @@
 //	POST /api/v1/calls                      call one tool, as a run of one step    ?wait=
 //	GET  /api/v1/workers                    the workers that run now
 //	GET  /api/v1/breakers                   the targets that are left alone because they fail
+//	GET  /api/v1/limits                     the limits that calls count for at present, with who waits
+//	GET  /api/v1/limits/{id}                one, with who has its slots
 //	GET  /api/v1/gates                      the gates that are closed    ?all=true: those that were opened lately too
 //	POST /api/v1/gates                      close one: nothing that it covers begins
 //	GET  /api/v1/gates/{id}                 one, with what it holds back and what still runs
@@ -99,6 +101,8 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /api/v1/redrives/{id}/stop", a.looking(a.stopRedrive))
 	mux.HandleFunc("GET /api/v1/workers", a.looking(a.workers))
 	mux.HandleFunc("GET /api/v1/breakers", a.looking(a.breakers))
+	mux.HandleFunc("GET /api/v1/limits", a.looking(a.limits))
+	mux.HandleFunc("GET /api/v1/limits/{id}", a.looking(a.limit))
 	mux.HandleFunc("GET /api/v1/gates", a.looking(a.gates))
 	mux.HandleFunc("POST /api/v1/gates", a.looking(a.closeGate))
 	mux.HandleFunc("GET /api/v1/gates/{id}", a.looking(a.gate))

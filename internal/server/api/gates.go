@@ -7,12 +7,14 @@ import (
 
 	"belay/internal/breaker"
 	"belay/internal/gates"
+	"belay/internal/limits"
 	"belay/internal/people"
 )
 
 // Gates are what people do about gates, and see of them.
 type Gates interface {
 	ListBreakers(ctx context.Context) ([]breaker.Record, error)
+	ListLimits(ctx context.Context) ([]limits.Limit, error)
 	ListGates(ctx context.Context) ([]gates.Progress, error)
 	FindGate(ctx context.Context, id string) (gates.Progress, error)
 	CloseGate(ctx context.Context, who people.Actor, g gates.Gate) (gates.Gate, error)
@@ -39,6 +41,27 @@ func (a *api) breakers(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, list[breaker.Record]{Items: all, Total: len(all)})
+}
+
+func (a *api) limits(w http.ResponseWriter, r *http.Request) {
+	all, err := a.Gates.ListLimits(r.Context())
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, list[limits.Limit]{Items: all, Total: len(all)})
+}
+
+func (a *api) limit(w http.ResponseWriter, r *http.Request) {
+	all, err := a.Gates.ListLimits(r.Context())
+	if err == nil {
+		var l limits.Limit
+		if l, err = limits.In(all, r.PathValue("id")); err == nil {
+			answer(w, l)
+			return
+		}
+	}
+	refuse(w, err)
 }
 
 func (a *api) gates(w http.ResponseWriter, r *http.Request) {

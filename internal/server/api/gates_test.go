@@ -8,6 +8,7 @@ import (
 
 	"belay/internal/breaker"
 	"belay/internal/gates"
+	"belay/internal/limits"
 	"belay/internal/people"
 	"belay/internal/steps"
 )
@@ -17,6 +18,10 @@ type doors struct{ *gates.Book }
 
 func (d doors) ListBreakers(context.Context) ([]breaker.Record, error) {
 	return []breaker.Record{breaker.Trip(breaker.Target{Tool: "ship.order", Rung: "drone", Host: "shop.example"}, steps.Breaker{Min: 20}, 20, 12, "timeout: x", time.Unix(1_800_000_000, 0).UTC())}, nil
+}
+
+func (d doors) ListLimits(context.Context) ([]limits.Limit, error) {
+	return []limits.Limit{{ID: "s1", Why: steps.HoldConcurrency, Covers: "ship.order", Waiting: 1, Most: 1, InHand: 1, Calls: []limits.Slot{{Attempt: "a/ship/0-0-1"}}, Waits: []limits.Waiter{{Attempt: "b/ship/0-0-1", Most: 1}}}}, nil
 }
 
 func (d doors) ListGates(ctx context.Context) ([]gates.Progress, error) { return d.List(ctx) }
@@ -71,6 +76,15 @@ func TestGates(t *testing.T) {
 	}
 	if all := o.ask("GET", "/api/v1/breakers", ""); all.body["total"] != 1.0 || all.body["items"].([]any)[0].(map[string]any)["state"] != "open" {
 		t.Error(all.text)
+	}
+	if all := o.ask("GET", "/api/v1/limits", ""); all.body["total"] != 1.0 || all.body["items"].([]any)[0].(map[string]any)["in_hand"] != 1.0 {
+		t.Error(all.text)
+	}
+	if one := o.ask("GET", "/api/v1/limits/ship.order", ""); one.StatusCode != 200 || one.body["id"] != "s1" {
+		t.Error(one.text)
+	}
+	if none := o.ask("GET", "/api/v1/limits/x", ""); none.StatusCode != 404 || none.body["code"] != "no_limit" {
+		t.Error(none.text)
 	}
 	if all := o.ask("GET", "/api/v1/gates", ""); all.body["total"] != 1.0 {
 		t.Error(all.text)

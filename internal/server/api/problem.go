@@ -7,6 +7,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/gates"
 	"belay/internal/handoff"
+	"belay/internal/limits"
 	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/schedules"
@@ -45,6 +46,7 @@ var statuses = []struct {
 	title  string
 }{
 	{handoff.ErrNoEscalation, http.StatusNotFound, "no_escalation", "No such escalation"},
+	{limits.ErrNone, http.StatusNotFound, "no_limit", "No such limit"},
 	{gates.ErrNone, http.StatusNotFound, "no_gate", "No such gate"},
 	{gates.ErrDenied, http.StatusForbidden, "forbidden", "You may not do this"},
 	{gates.ErrClosed, http.StatusConflict, "closed", "The gate is closed already"},

@@ -10,6 +10,7 @@ import (
 
 	"belay/internal/breaker"
 	"belay/internal/gates"
+	"belay/internal/limits"
 	"belay/internal/people"
 )
 
@@ -18,6 +19,8 @@ import (
 type Gates interface {
 	// ListBreakers lists the breakers that are not closed.
 	ListBreakers(ctx context.Context) ([]breaker.Record, error)
+	// ListLimits lists the limits that calls count for at present.
+	ListLimits(ctx context.Context) ([]limits.Limit, error)
 	// ListGates lists the gates that are closed, and those that were opened lately.
 	ListGates(ctx context.Context) ([]gates.Progress, error)
 	CloseGate(ctx context.Context, who people.Actor, g gates.Gate) (gates.Gate, error)
@@ -30,6 +33,7 @@ type Gates interface {
 type gatesView struct {
 	Closed, Opened []gateView
 	Breakers       []breakerView
+	Limits         []limitView
 	May            bool
 	Form           gateForm
 	Errors         []string
@@ -41,6 +45,18 @@ type breakerView struct {
 	Since, Until       moment
 	Calls, Failed      int
 	Probes             string
+}
+
+// limitView is a limit that calls count for at present.
+type limitView struct {
+	Covers, State string
+	Waits         []waitView // who goes next, of those that wait for a slot
+	More          int        // that wait behind them
+}
+
+type waitView struct {
+	Run, Name string
+	Since     moment
 }
 
 type gateView struct {
@@ -102,7 +118,30 @@ func (c *Console) showGates(w http.ResponseWriter, r *http.Request, status int, 
 	for i := range broken {
 		v.Breakers = append(v.Breakers, shownBreaker(&broken[i], c.o.Now()))
 	}
+	counted, err := c.o.Gates.ListLimits(r.Context())
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	for i := range counted {
+		v.Limits = append(v.Limits, shownLimit(&counted[i], c.o.Now()))
+	}
 	c.show(w, r, status, "gates", page{Title: "Gates", Nav: "gates", Body: v})
+}
+
+// shownWaiting is how many of those that wait for a limit a page names.
+const shownWaiting = 5
+
+func shownLimit(l *limits.Limit, now time.Time) limitView {
+	v := limitView{Covers: l.Covers, State: spoken(l.Words())}
+	for n := range l.Waits[:min(shownWaiting, len(l.Waits))] {
+		w := &l.Waits[n]
+		v.Waits = append(v.Waits, waitView{limits.RunOf(w.Attempt), w.Attempt, at(w.Since, now)})
+	}
+	if len(v.Waits) > 0 {
+		v.More = l.Waiting - len(v.Waits)
+	}
+	return v
 }
 
 func shownBreaker(r *breaker.Record, now time.Time) breakerView {

@@ -13,6 +13,11 @@ func TargetHost(s *steps.State, i int) string { return TargetHostOf(s, i, s.Unit
 // TargetHostOf is the same of any rung of its tool.
 func TargetHostOf(s *steps.State, i, rung int) string {
 	text, _ := run{s}.targetOf(i, rung)
+	return HostOf(text)
+}
+
+// HostOf is the host in a target as people are shown it.
+func HostOf(text string) string {
 	if _, after, ok := strings.Cut(text, " "); ok {
 		text = after
 	}

@@ -17,6 +17,7 @@ import (
 	"belay/internal/doctor"
 	"belay/internal/gates"
 	"belay/internal/handoff"
+	"belay/internal/limits"
 	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/schedules"
@@ -41,6 +42,7 @@ type World struct {
 	gates     []gates.Gate // the newest first
 	Breakers  []breaker.Record
 	Schedules []schedules.Schedule
+	Limits    []limits.Limit
 	acts      []people.Act
 	messages  []steps.Steered // to agents, in order
 	redrives  map[string]handoff.Redrive

@@ -7,6 +7,7 @@ import (
 
 	"belay/internal/breaker"
 	"belay/internal/gates"
+	"belay/internal/limits"
 	"belay/internal/people"
 )
 
@@ -30,6 +31,13 @@ func (w *World) ListBreakers(context.Context) ([]breaker.Record, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.Breakers, nil
+}
+
+// ListLimits implements [pages.Gates].
+func (w *World) ListLimits(context.Context) ([]limits.Limit, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Limits, nil
 }
 
 // CloseGate implements [pages.Gates].

@@ -1,0 +1,174 @@
+package dispatch
+
+import (
+	"fmt"
+	"time"
+
+	"belay/internal/limits"
+	"belay/internal/steps"
+	"belay/internal/steps/view"
+	"belay/internal/text"
+)
+
+// counted is a limit that calls count for.
+type counted struct {
+	*steps.Limits
+	name, covers string // covers in words
+}
+
+// limitedTool reports whether calls of a tool may count for a limit.
+func limitedTool(t *steps.Tool) bool { return t.Limits != nil || len(t.Targets) > 0 }
+
+// countedBy are the limits that the current call of unit i counts for: its tool's, and then its target's, which it shares with other
+// tools. All calls go through them in that order, so that no two wait for each other.
+func countedBy(s *steps.State, i int) (list []counted) {
+	if !limitedTool(s.Tool(i)) || !s.Counts(i) {
+		return nil
+	}
+	target := limits.TargetOf(view.TargetHost(s, i), s, i)
+	if most, per := s.LimitedBy(i); most != nil {
+		tool := s.Tool(i).Name
+		c := counted{most, "tool/" + tool, tool}
+		if most.Per == steps.PerTarget {
+			per = target
+		}
+		if most.Per != "" {
+			c.name, c.covers = c.name+"/"+per, tool+", "+most.Per+" "+text.Cut(per, shownPer)
+		}
+		list = append(list, c)
+	}
+	if most, ok := s.Tool(i).Targets[target]; ok {
+		list = append(list, counted{&most, "target/" + target, target})
+	}
+	return list
+}
+
+// shownPer is how much people are shown of what calls are counted by.
+const shownPer = 60
+
+// limitOf is what an attempt has to wait for now, if it has to: its target, then a slot, then its time. So it never has a time that it
+// cannot use.
+func (p *partition) limitOf(s *steps.State, i int, let pass) (name string, l limit, ok bool) {
+	if name, l, ok = p.targetWait(s, i, let); ok {
+		return name, l, ok
+	}
+	all := countedBy(s, i)
+	for _, c := range all {
+		if c.Concurrency > 0 && !p.Limits.HasSlot(c.name, steps.AttemptName(s.Run, s.Attempt(i))) {
+			return c.name, limit{why: steps.HoldConcurrency, covers: c.covers, reason: fmt.Sprintf("%d at once", c.Concurrency), most: c.Concurrency}, true
+		}
+	}
+	for n, c := range all {
+		if c.Rate > 0 && let.rates>>n&1 == 0 {
+			pace := limits.Pace{PerSecond: c.Rate}
+			return c.name, limit{why: steps.HoldRate, covers: c.covers, reason: c.Text, text: c.Text, rate: n, pace: func() (limits.Pace, bool) { return pace, true }}, true
+		}
+	}
+	return "", limit{}, false
+}
+
+// targetWait is that the target of an attempt has asked to wait, or lets calls come in a ramp.
+func (p *partition) targetWait(s *steps.State, i int, let pass) (name string, l limit, ok bool) {
+	if !p.Limits.Any() {
+		return "", limit{}, false
+	}
+	target := limits.TargetOf(view.TargetHost(s, i), s, i)
+	w, ok := p.Limits.WaitsFor(target)
+	if !ok || let.target && !w.Until.After(p.Bus.Now()) {
+		return "", limit{}, false
+	}
+	return limits.WaitName(target), limit{
+		why: steps.HoldRetryAfter, covers: target, until: w.Until, reason: "no calls before " + w.Until.UTC().Format("15:04:05 UTC") + ", and few at first",
+		pace: func() (limits.Pace, bool) {
+			w, ok := p.Limits.WaitsFor(target)
+			return w.Pace(), ok
+		},
+	}, true
+}
+
+// standForSlot has an attempt wait for a slot among those of all dispatchers. Its place is by the time at which it could be executed,
+// which its run's log says, so that it is the same for whoever has the partition.
+func (p *partition) standForSlot(l *line, w *waiter) {
+	r, i := p.wanted(w)
+	if i < 0 {
+		return // whoever looks for what has waited long forgets it
+	}
+	key := steps.AttemptName(w.run, w.attempt)
+	u := &r.fold.State.Units[i]
+	since := u.Current().Queued
+	if u.NotBefore().After(since) {
+		since = u.NotBefore()
+	}
+	p.Limits.Stand(l.name, l.limit.covers, limits.Waiter{Attempt: key, Since: since.UTC().Truncate(time.Millisecond), Most: l.limit.most})
+	if p.Limits.HasSlot(l.name, key) {
+		p.slotGiven(limits.Use{Name: l.name, Attempt: key})
+	}
+}
+
+// leave has an attempt that nobody wants any more wait for a slot no more.
+func (p *partition) leave(w *waiter, key string) {
+	if w.line.limit.most > 0 {
+		p.Limits.Leave(w.line.name, key)
+	}
+}
+
+// slotGiven lets an attempt go on that has got a slot; one that is over gives it back.
+func (p *partition) slotGiven(t limits.Use) {
+	if !p.pinned {
+		return // whoever has the partition hears of it too
+	}
+	w := p.lines.waiting[t.Attempt]
+	if w == nil || w.line.name != t.Name || w.line.limit.most == 0 {
+		p.giveBackOf(limits.RunOf(t.Attempt))
+		return
+	}
+	delete(p.lines.waiting, t.Attempt)
+	r, i := p.wanted(w)
+	if i < 0 {
+		p.giveBackOf(w.run)
+		return
+	}
+	p.letPass(r, i, w)
+}
+
+// giveBackOf looks which slots a run needs no more. The log of one that is not in memory is read for that.
+func (p *partition) giveBackOf(run string) {
+	if p.Limits == nil || !p.pinned || len(p.Limits.UsesBy(run)) == 0 {
+		return
+	}
+	switch r := p.runs[run]; {
+	case r == nil:
+		p.open(run)
+	case r.live():
+		p.giveBack(r)
+	} // else it is looked at once it is read
+}
+
+// giveBack gives the slots of a run's attempts back that are over, as its log says.
+func (p *partition) giveBack(r *run) {
+	if p.Limits == nil {
+		return
+	}
+	for _, t := range p.Limits.UsesBy(r.id) {
+		over, at := true, time.Time{} // of a run that is not kept any more
+		if a, ok := steps.ParseAttemptName(r.id, t.Attempt); ok && r.fold.State != nil {
+			over, at = r.fold.State.AttemptOver(a, p.Bus.Now())
+		}
+		switch {
+		case over:
+			p.Limits.GiveBack(t)
+		case !at.IsZero():
+			p.at(p.here(at), func() { p.giveBackOf(r.id) })
+		}
+	}
+}
+
+// giveBackAll looks at all slots that attempts of the partition have: some may be over since before it came here.
+func (p *partition) giveBackAll() {
+	if p.Limits == nil {
+		return
+	}
+	for _, run := range p.Limits.RunsWithSlots(p.p) {
+		p.giveBackOf(run)
+	}
+}
