@@ -52,6 +52,7 @@ func (h Handler) Rung() string { return h.rung }
 type Call struct {
 	Attempt
 	Params   json.RawMessage      // the step's parameters, an object
+	Grant    map[string]string    // see [Grant]; nil = nobody was asked
 	Progress func(message string) // receives the messages of [Progress]; nil = nothing does
 }
 
@@ -89,6 +90,16 @@ func Info(ctx context.Context) Attempt {
 		return Attempt{}
 	}
 	return c.Attempt
+}
+
+// Grant returns the headers that show a service that people have approved exactly the call that ctx belongs to: send them to the
+// one that acts, and it can refuse whatever nobody has approved (docs/grants.md). Nil where nobody was asked.
+func Grant(ctx context.Context) map[string]string {
+	c, ok := ctx.Value(callKey{}).(*Call)
+	if !ok {
+		return nil
+	}
+	return c.Grant
 }
 
 // Progress shows people how the attempt is going. At most one message a second is reported, the others are dropped. It

@@ -182,6 +182,7 @@ type Grant struct {
 	Digest     string    `json:"digest"`              // of tool, tool definition and parameters
 	Escalation string    `json:"escalation"`          // the one that was approved
 	By         string    `json:"by"`                  // who approved
+	CallKey    string    `json:"call_key,omitempty"`  // the idempotency key that the call is made under; empty in older runs
 	Nonce      string    `json:"nonce"`               // makes two approvals of the same call different
 	Issued     time.Time `json:"issued"`              // the signer's clock
 	Expires    time.Time `json:"expires"`             // the worker refuses it afterwards

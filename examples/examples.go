@@ -5,5 +5,5 @@ import "embed"
 
 // Files are the examples, as they are written.
 //
-//go:embed *.yaml data embedded github goworker natsworker remote shop agent agents/*.mjs agents/*.yaml agents/loop.py agents/package.json
+//go:embed *.yaml data embedded github goworker natsworker remote shop grants agent agents/*.mjs agents/*.yaml agents/loop.py agents/package.json
 var Files embed.FS

@@ -627,6 +627,8 @@ export interface Call {
   run: string; step: string; attempt: string; tool: string; rung: string; params: any;
   /** The idempotency key: pass it on to whatever acts. */
   key: string;
+  /** Headers that show people's approval: send them to whatever acts. Absent where nobody was asked. */
+  grant?: Record<string, string>;
   /** Counts from 1 on this rung. */
   try: number;
   /** Seconds from the beginning. */

@@ -15,6 +15,7 @@ type Request struct {
 	Params             json.RawMessage // the step's parameters, an object
 	Key                string          // idempotency key, stable over attempts and rungs
 	Try                int             // from 1 on this rung
+	Grant              string          // shows that people have approved exactly this call, see [Request.Granted]; empty: nobody was asked
 	Progress           func(string)    // reports progress to people; may be nil; never blocks
 
 	// Continues is what it goes on with, in place of beginning the call; nil for most.

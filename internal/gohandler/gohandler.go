@@ -17,7 +17,7 @@ func ByKey(all []belay.Handler) map[ladder.Key]gofunc.Handler {
 	for _, h := range all {
 		m[ladder.Key{Tool: h.Tool(), Rung: h.Rung()}] = func(ctx context.Context, r executor.Request) (json.RawMessage, error) {
 			return h.Call(ctx, belay.Call{
-				Attempt: belay.Attempt{Run: r.Run, Step: r.Step, Tool: r.Tool, Rung: r.Rung, Key: r.Key, Try: r.Try}, Params: r.Params, Progress: r.Progress,
+				Attempt: belay.Attempt{Run: r.Run, Step: r.Step, Tool: r.Tool, Rung: r.Rung, Key: r.Key, Try: r.Try}, Params: r.Params, Grant: r.Granted(false), Progress: r.Progress,
 			})
 		}
 	}

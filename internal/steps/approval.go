@@ -18,6 +18,7 @@ type Grant struct {
 	Digest     string    `json:"digest"`              // of the call that was approved; [Tool.CallDigest]
 	Escalation string    `json:"escalation"`          // the one that was approved
 	By         string    `json:"by"`                  // who approved
+	CallKey    string    `json:"call_key,omitempty"`  // the idempotency key that the call is made under; empty in runs of epochs before 7
 	Nonce      string    `json:"nonce"`               // makes two approvals of the same call different
 	Issued     time.Time `json:"issued"`              // the log's time, as the signer knows it
 	Expires    time.Time `json:"expires"`             // the worker refuses it afterwards
@@ -45,16 +46,19 @@ func GrantFor(s *State, n int, d Decided) (g Grant, ok bool, err error) {
 	}
 	u, t := &s.Units[e.Unit], s.Tool(e.Unit)
 	g = Grant{Run: s.Run, Step: u.ID, Round: u.Round, Tool: t.Name, Escalation: e.ID, By: d.By}
-	params := u.Params
+	params, edit := u.Params, u.edit
 	switch {
 	case d.Verb == VerbApprove && e.Kind == KindApproval:
 	case d.Verb == VerbRetry && params != nil && t.Approval.Approvers < 2:
 		g.Round++
 	case d.Verb == VerbEdit && t.Approval.Approvers < 2:
 		g.Round++
-		params = d.Params
+		params, edit = d.Params, edit+1
 	default:
 		return g, false, nil
+	}
+	if s.since(7) {
+		g.CallKey = s.keyAfter(e.Unit, int(edit))
 	}
 	g.Digest, err = t.CallDigest(params)
 	return g, err == nil, err

@@ -95,6 +95,8 @@ func (g Guard) foreign(m StepMessage, grant Grant, digest string) string {
 	switch {
 	case grant.Run != m.Run || grant.Step != m.Step || grant.Round != m.Round || grant.Tool != g.Tool.Name:
 		return "the approval is for another call: " + AttemptName(grant.Run, Attempt{Step: grant.Step, Round: grant.Round}) + " of " + grant.Tool
+	case grant.CallKey != "" && grant.CallKey != m.Key:
+		return "the approval is for the idempotency key " + cut(grant.CallKey, 200) + ", and the message has another"
 	case grant.Digest != digest:
 		return g.difference(m, grant)
 	case grant.By == "" || grant.Nonce == "":

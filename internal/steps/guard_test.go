@@ -80,6 +80,8 @@ func TestGuard(t *testing.T) {
 		"other run":           {func(x *guarded) { x.m.Run = "q" }, "another call"},
 		"other step":          {func(x *guarded) { x.m.Step = "z" }, "another call"},
 		"other round":         {func(x *guarded) { x.m.Round = 1 }, "another call"},
+		"other key":           {func(x *guarded) { x.m.Grants[0].CallKey = "r/s/1" }, "for the idempotency key r/s/1"},
+		"the same key":        {func(x *guarded) { x.m.Grants[0].CallKey, x.m.Key = "r/s/1", "r/s/1" }, ""},
 		"other tool":          {func(x *guarded) { x.m.Grants[0].Tool = "look" }, "another call"},
 		"tool with other rungs": {func(x *guarded) {
 			x.g.Tool.Definition = map[string]string{"effects": "e", "rung primary": "x", "rung b": "b"}

@@ -434,6 +434,9 @@ func (g *player) checkApproved() {
 		digest, err := t.CallDigest(m.Params)
 		who := map[string]bool{}
 		for _, grant := range m.Grants {
+			if grant.CallKey != "" && grant.CallKey != m.Key {
+				g.Fatalf("%s is called under the key %s, and its approval is for %s", m.Step, m.Key, grant.CallKey)
+			}
 			if grant.Digest == digest && grant.Run == m.Run && grant.Step == m.Step && grant.Round == m.Round && (!t.Approval.NotSubmitter || grant.By != g.State.By) {
 				who[grant.By] = true
 			}

@@ -209,10 +209,13 @@ func (s *State) claimed(i int) bool {
 
 // Key is the idempotency key of unit i: the same for every attempt, rung and plain retry, new after a person's edit and, in a
 // retry of the run, once what was done under it has been undone.
-func (s *State) Key(i int) string {
+func (s *State) Key(i int) string { return s.keyAfter(i, int(s.Units[i].edit)) }
+
+// keyAfter is the idempotency key of unit i after so many edits.
+func (s *State) keyAfter(i, edits int) string {
 	name := s.keyName(i)
 	run := orElse(s.keyRuns[strings.TrimSuffix(name, undoSuffix)], s.keyRun)
-	return run + "/" + name + "/" + strconv.Itoa(int(s.Units[i].edit))
+	return run + "/" + name + "/" + strconv.Itoa(edits)
 }
 
 // keyName is what names unit i in its idempotency key: of an agent's call, and of what undoes it, what is called.

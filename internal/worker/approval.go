@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/executor"
 	"belay/internal/steps"
 )
 
@@ -58,6 +59,24 @@ func (j *job) genuine(g steps.Grant) error {
 		j.unchecked = err
 	}
 	return err
+}
+
+// showGrants has the service that is called see what people have approved. What they have approved is sent byte for byte.
+//
+//go:noinline
+func (j *job) showGrants(req *executor.Request) {
+	if len(j.m.Grants) == 0 || j.asks != nil || j.rung.Tool == nil {
+		return
+	}
+	canonical, err := steps.Canonical(j.m.Params)
+	if err != nil {
+		return
+	}
+	m := *j.m
+	m.Params = canonical
+	if req.Grant = executor.GrantHeader(j.rung.Tool, m); req.Grant != "" {
+		req.Params = canonical
+	}
 }
 
 // notNow is for a call whose approval could not be checked: that is no refusal. What is claimed is nobody else's, so it is

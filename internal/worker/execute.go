@@ -155,10 +155,12 @@ func (j *job) call(ctx context.Context) (r result) {
 			r = result{err: steps.Fault{Class: steps.ToolError, Acted: steps.ActedMaybe, Message: fmt.Sprintf("panic: %v", p), Detail: executor.Tail(debug.Stack(), 4<<10)}}
 		}
 	}()
-	res, err := j.executor(ctx).Execute(ctx, executor.Request{
+	req := executor.Request{
 		Run: j.m.Run, Step: j.m.Step, Attempt: j.m.Token(), Tool: j.m.Tool, Rung: j.m.RungName, Params: j.params(),
 		Key: j.m.Key, Try: j.m.Try, Progress: j.progress(), Continues: j.onward, Keep: j.keep,
-	})
+	}
+	j.showGrants(&req)
+	res, err := j.executor(ctx).Execute(ctx, req)
 	return result{res, err}
 }
 

@@ -91,6 +91,7 @@ class Call:
         self.rung: str = answer["rung"]
         self.params: dict[str, Any] = answer["params"]
         self.key: str = answer["key"]  # the idempotency key: pass it on to whatever acts
+        self.grant: dict[str, str] = answer.get("grant", {})  # headers that show people's approval: send them to whatever acts
         self.number: int = answer["try"]  # counts from 1 on this rung
         self.timeout: float | None = answer["timeout"]  # seconds from the beginning; None = no limit
         self.deadline: datetime.datetime | None = _time(answer["deadline"])

@@ -7,7 +7,8 @@
 // command has to leave the group (setsid). On Linux the command also dies with a killed worker.
 //
 // Of the worker's environment a command sees PATH, HOME and the variables that the rung names, and in addition
-// BELAY_RUN_ID, BELAY_STEP_ID, BELAY_ATTEMPT and BELAY_IDEMPOTENCY_KEY. The program is looked up on the worker's PATH.
+// BELAY_RUN_ID, BELAY_STEP_ID, BELAY_ATTEMPT and BELAY_IDEMPOTENCY_KEY, and BELAY_GRANT of a call that people have approved. The program
+// is looked up on the worker's PATH.
 //
 // command.go fills in the templates, process.go runs a program, pipe.go reads what it prints, fault.go says what its
 // end means.
@@ -89,6 +90,9 @@ func (x *rung) env(ctx context.Context, req executor.Request) ([]string, *execut
 	env := executor.Environ(x.spec.Env, secrets)
 	if trace["traceparent"] != "" {
 		env = append(env, "TRACEPARENT="+trace["traceparent"])
+	}
+	if req.Grant != "" {
+		env = append(env, "BELAY_GRANT="+req.Grant)
 	}
 	return append(env, "BELAY_RUN_ID="+req.Run, "BELAY_STEP_ID="+req.Step, "BELAY_ATTEMPT="+req.Attempt, "BELAY_IDEMPOTENCY_KEY="+req.Key), secrets
 }

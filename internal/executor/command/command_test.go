@@ -169,8 +169,10 @@ func TestEnvironmentIsAnAllowList(t *testing.T) {
 		{Name: "BELAY_TEST_LET_THROUGH", FromEnv: true}, {Name: "NOT_SET_ANYWHERE", FromEnv: true},
 		{Name: "FIXED", Value: "1"}, {Name: "BELAY_RUN_ID", Value: "a lie"},
 	}
-	got := executortest.Output(t.Context(), t, command.New(spec), executortest.Request(`{}`))
-	want := `{"text":"BELAY_ATTEMPT=0-0-1\nBELAY_IDEMPOTENCY_KEY=run-1/step-1/0\nBELAY_RUN_ID=run-1\nBELAY_STEP_ID=step-1\nBELAY_TEST_LET_THROUGH=yes\nFIXED=1\n"}`
+	req := executortest.Request(`{}`)
+	req.Grant = "v1.e30"
+	got := executortest.Output(t.Context(), t, command.New(spec), req)
+	want := `{"text":"BELAY_ATTEMPT=0-0-1\nBELAY_GRANT=v1.e30\nBELAY_IDEMPOTENCY_KEY=run-1/step-1/0\nBELAY_RUN_ID=run-1\nBELAY_STEP_ID=step-1\nBELAY_TEST_LET_THROUGH=yes\nFIXED=1\n"}`
 	if string(got) != want {
 		t.Errorf("the command saw %s, want %s", got, want)
 	}

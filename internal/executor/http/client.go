@@ -86,6 +86,7 @@ func (x *rung) follow(next *http.Request, via []*http.Request) error {
 		next.Header.Del(name)
 	}
 	next.Header.Del("Authorization")
+	showGrant(next.Header, nil)
 	next.Header.Del("Referer")              // net/http puts the whole URL there, and its query may hold a key
 	next.Header.Set(executor.ToolCall, "1") // which the rung may have named
 	return nil

@@ -76,6 +76,33 @@ func TestWhatIsSent(t *testing.T) {
 	}
 }
 
+// TestTheServiceSeesTheApproval, and nothing that a rung says is one. Where the body is something else, it sees what was approved.
+func TestTheServiceSeesTheApproval(t *testing.T) {
+	t.Parallel()
+	url, long := service(t, tell).URL, `{"text":"`+strings.Repeat("x", 5000)+`"}`
+	given := func(any) (json.RawMessage, error) { return json.RawMessage(`[2]`), nil }
+	own := map[string]executor.Text{"belay-grant": text("mine"), "Belay-GRANT-params": text("mine")}
+	for _, c := range []struct {
+		spec                  executor.HTTP
+		params, grant         string
+		wantGrant, wantParams string
+	}{
+		{executor.HTTP{Method: "POST"}, `{"n":1}`, "v1.e30", "v1.e30", ""},
+		{executor.HTTP{Method: "POST", Body: given}, `{"n":1}`, "v1.e30", "v1.e30", "eyJuIjoxfQ"},
+		{executor.HTTP{}, `{"n":1}`, "v1.e30", "v1.e30", "eyJuIjoxfQ"},
+		{executor.HTTP{}, long, "v1.e30", "v1.e30", ""},
+		{executor.HTTP{}, `{"n":1}`, "", "", ""},
+	} {
+		c.spec.URL, c.spec.Headers = text(url), own
+		req := executortest.Request(c.params)
+		req.Grant = c.grant
+		got := ask(t, client(t).Executor(c.spec), req)
+		if got.Header.Get(executor.Grant) != c.wantGrant || got.Header.Get(executor.GrantParams) != c.wantParams {
+			t.Errorf("%s with the approval %q: the service saw %v", c.spec.Method, c.grant, got.Header)
+		}
+	}
+}
+
 func TestBodies(t *testing.T) {
 	t.Parallel()
 	url, params := service(t, tell).URL, `{"n":1}`

@@ -114,9 +114,14 @@ func TestRedirectElsewhereTakesNoSecret(t *testing.T) {
 		URL: text(redirecting(t, there.URL+"/there").URL), Query: map[string]executor.Text{"api_key": text("k-123456")}, FollowRedirects: true, BasicEnv: "REDIRECTED_KEY",
 		Headers: map[string]executor.Text{"X-Api-Key": text("k-123456"), "Cookie": text("session=k-123456")},
 	}
-	got := ask(t, client(t).Executor(spec), executortest.Request(`{}`))
+	req := executortest.Request(`{}`)
+	req.Grant = "v1.123456"
+	got := ask(t, client(t).Executor(spec), req)
 	if got.URI != "/there" {
 		t.Fatalf("followed to %+v", got)
+	}
+	if got.Header.Get(executor.GrantParams) != "" {
+		t.Error("what was approved went to another host")
 	}
 	for name, values := range got.Header {
 		if all := strings.Join(values, " "); strings.Contains(all, "123456") || strings.Contains(all, "c2VjcmV0") {

@@ -22,6 +22,7 @@ type call struct {
 	request *http.Request
 	target  string // method and URL without its query, for people
 	secrets executor.Secrets
+	bare    bool // the body is the parameters as they are
 }
 
 // prepare makes the request of one attempt. Its errors are faults of a call that was never made.
@@ -43,8 +44,8 @@ func (x *rung) prepare(ctx context.Context, req executor.Request) (*call, error)
 	if err != nil {
 		return nil, err
 	}
-	c := &call{request: r, target: method + " " + u.Scheme + "://" + u.Host + u.EscapedPath()}
-	return c, x.header(ctx, c, params, req.Key)
+	c := &call{request: r, target: method + " " + u.Scheme + "://" + u.Host + u.EscapedPath(), bare: x.spec.Body == nil && body != nil}
+	return c, x.header(ctx, c, params, req)
 }
 
 // url fills in the URL and its query.
@@ -103,7 +104,7 @@ func newRequest(ctx context.Context, method string, u *url.URL, body []byte) (*h
 }
 
 // header sets the headers: ours, then the rung's own, which win, then what no rung may change.
-func (x *rung) header(ctx context.Context, c *call, params any, key string) error {
+func (x *rung) header(ctx context.Context, c *call, params any, req executor.Request) error {
 	h := c.request.Header
 	h.Set("User-Agent", x.userAgent)
 	if x.spec.Response != executor.FormatText {
@@ -119,13 +120,23 @@ func (x *rung) header(ctx context.Context, c *call, params any, key string) erro
 		}
 		c.setHeader(name, value)
 	}
-	if key != "" {
-		h[keyHeader] = []string{key}
+	if req.Key != "" {
+		h[keyHeader] = []string{req.Key}
 	}
 	h.Set(executor.ToolCall, "1")
+	showGrant(h, req.Granted(c.bare))
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(h))
 	c.secrets.AddAll(x.spec.Hidden)
 	return executor.Authorize(h, x.spec.BearerEnv, x.spec.BasicEnv, &c.secrets)
+}
+
+// showGrant shows the service what people have approved, and nothing that a rung says they have.
+func showGrant(h http.Header, granted map[string]string) {
+	h.Del(executor.Grant)
+	h.Del(executor.GrantParams)
+	for name, value := range granted {
+		h.Set(name, value)
+	}
 }
 
 // setHeader sets a header of the rung. net/http does not treat Host as a header, and a rung cannot choose the

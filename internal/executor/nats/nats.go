@@ -95,6 +95,7 @@ func (x *rung) message(ctx context.Context, req executor.Request) (*nats.Msg, er
 		}
 		msg.Header.Set(name, value)
 	}
+	msg.Header.Del(executor.Grant)
 	identify(ctx, msg.Header, req)
 	return msg, nil
 }
@@ -104,6 +105,9 @@ func identify(ctx context.Context, h nats.Header, req executor.Request) {
 	h.Set(wire.HeaderRun, req.Run)
 	h.Set(wire.HeaderStep, req.Step)
 	h.Set(wire.HeaderAttempt, req.Attempt)
+	for name, value := range req.Granted(true) {
+		h.Set(name, value)
+	}
 	trace := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, trace)
 	for name, value := range trace {

@@ -177,10 +177,12 @@ func TestHeaders(t *testing.T) {
 	}
 	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}}))
 	x := natsexec.New(conn, wire.Default, executor.NATS{Subject: text("shop"), Headers: map[string]executor.Text{"X-Team": text("payments"), "Idempotency-Key": text("mine")}})
-	executortest.Output(ctx, t, x, executortest.Request(`{}`))
+	req := executortest.Request(`{}`)
+	req.Grant = "v1.e30"
+	executortest.Output(ctx, t, x, req)
 	h := <-got
 	for name, want := range map[string]string{
-		"Idempotency-Key": "run-1/step-1/0", "Belay-Run-Id": "run-1", "Belay-Step-Id": "step-1", "Belay-Attempt": "0-0-1", "X-Team": "payments",
+		"Idempotency-Key": "run-1/step-1/0", "Belay-Run-Id": "run-1", "Belay-Step-Id": "step-1", "Belay-Attempt": "0-0-1", "X-Team": "payments", "Belay-Grant": "v1.e30",
 		"traceparent": "00-01000000000000000000000000000000-0200000000000000-00",
 	} {
 		if h.Get(name) != want {

@@ -129,18 +129,20 @@ func orNone(names []string) string {
 
 // call is the answer to a poll: an attempt to execute.
 type call struct {
-	Lease     string          `json:"lease"`
-	Run       string          `json:"run"`
-	Step      string          `json:"step"`
-	Attempt   string          `json:"attempt"`
-	Tool      string          `json:"tool"`
-	Rung      string          `json:"rung"`
-	Params    json.RawMessage `json:"params"`
-	Key       string          `json:"key"`
-	Try       int             `json:"try"`
-	Timeout   *steps.Duration `json:"timeout"`  // seconds from now; null without one
-	Deadline  *time.Time      `json:"deadline"` // the same as a time
-	BeatEvery steps.Duration  `json:"beat_every"`
+	Lease   string          `json:"lease"`
+	Run     string          `json:"run"`
+	Step    string          `json:"step"`
+	Attempt string          `json:"attempt"`
+	Tool    string          `json:"tool"`
+	Rung    string          `json:"rung"`
+	Params  json.RawMessage `json:"params"`
+	Key     string          `json:"key"`
+	// Grant are the headers that show people's approval to whatever acts; absent where nobody was asked.
+	Grant     map[string]string `json:"grant,omitempty"`
+	Try       int               `json:"try"`
+	Timeout   *steps.Duration   `json:"timeout"`  // seconds from now; null without one
+	Deadline  *time.Time        `json:"deadline"` // the same as a time
+	BeatEvery steps.Duration    `json:"beat_every"`
 }
 
 // call returns what the program gets; false if the attempt has ended already.
@@ -149,7 +151,7 @@ func (l *lease) call() (call, bool) {
 	defer l.hub.mu.Unlock()
 	c := call{
 		Lease: l.secret, Run: l.req.Run, Step: l.req.Step, Attempt: l.req.Attempt, Tool: l.req.Tool, Rung: l.req.Rung, Params: l.req.Params,
-		Key: l.req.Key, Try: l.req.Try, BeatEvery: steps.Duration(l.rung.beat),
+		Key: l.req.Key, Grant: l.req.Granted(false), Try: l.req.Try, BeatEvery: steps.Duration(l.rung.beat),
 	}
 	if !l.deadline.IsZero() {
 		left := steps.Duration(max(0, time.Until(l.deadline)).Round(time.Millisecond))
