@@ -69,8 +69,8 @@ export class Belay {
   /** Calls one tool, with its retries, fallbacks and approval, and waits until it has ended or only people can move it on. */
   call(tool: string, params?: object, options?: Starting & {timeout?: number}): Promise<Run>;
   run(id: string): Promise<Run>;
-  /** Summaries of the newest runs, at most limit (100). */
-  runs(filters?: {state?: RunState; workflow?: string; since?: string; until?: string; labels?: Record<string, string>; input?: Record<string, string>; limit?: number}): Promise<Record<string, any>[]>;
+  /** Summaries of the newest runs, at most limit (100). where is a query as in the console: "refund fault:timeout since:7d". */
+  runs(filters?: {where?: string; state?: RunState; workflow?: string; tool?: string; fault?: string; fault_reason?: string; fault_text?: string; since?: string; until?: string; ended_since?: string; ended_until?: string; labels?: Record<string, string>; input?: Record<string, string>; limit?: number}): Promise<Record<string, any>[]>;
   /** The workers that run now. */
   workers(): Promise<Record<string, any>[]>;
   /** What is not as it should be, with what to do, as `dispatcher doctor` finds it. */

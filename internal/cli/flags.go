@@ -102,6 +102,7 @@ type ServeFlags struct {
 	Tools       string        // tools file whose policies count for what the API starts; empty = it starts nothing
 	Listen      string        // address of the console, the API, metrics and health; empty = none
 	PublicURL   string        // where people reach the console; empty = only on this machine
+	Scraped     []string      // host names under which metrics are read; none = any but the public one
 	Environment string        // name on every page, with a color behind a colon
 	Runbook     string        // pattern of the URL that an escalation's page links to; empty = no link
 
@@ -121,6 +122,7 @@ func (f *ServeFlags) Add(fl *pflag.FlagSet) {
 	fl.StringVar(&f.Tools, "tools", "", "tools `file` of what the HTTP API starts, read again on SIGHUP; empty = it starts nothing")
 	fl.StringVar(&f.Listen, "listen", "", "`address` of the console, the API, metrics and health checks; empty = none")
 	fl.StringVar(&f.PublicURL, "public-url", "", "`URL` at which people reach the console, like https://belay.example.com (default: only this machine can)")
+	fl.StringSliceVar(&f.Scraped, "metrics-host", nil, "`host` name under which /metrics is read, like belay-1 or belay-1:8222; several with commas, * = any (default: any but that of --public-url)")
 	fl.StringVar(&f.Environment, "environment", "", "`name` on every page, with a color: \"PROD eu-1:red\" (red, amber, green, blue, grey)")
 	fl.StringVar(&f.Runbook, "runbook", "", "`URL` that an escalation's page links to: https://wiki.example.com/{tool}#{class}; also {kind}, {workflow}, {step}")
 	fl.StringVar(&f.Issuer, "oidc-issuer", "", "`URL` of the OpenID Connect provider that people sign in with; its redirect URL is <public-url>/login/callback")

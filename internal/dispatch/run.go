@@ -77,6 +77,7 @@ type event struct {
 // pendingResult is a Closed that waits until everything else is stored, because after it nothing is wanted any more.
 type pendingResult struct {
 	closed  steps.Closed
+	met     []string // [runlog.FaultsMet]
 	receipt *receipt
 }
 

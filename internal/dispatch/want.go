@@ -9,6 +9,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/crashpoint"
 	"belay/internal/dlq"
+	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/wire"
@@ -50,7 +51,7 @@ func (p *partition) end(r *run, rc *receipt, c steps.Closed) {
 	}
 	r.note(result, "")
 	rc.left++
-	r.result = &pendingResult{c, rc}
+	r.result = &pendingResult{c, runlog.FaultsMet(r.fold.State), rc}
 	if r.out == 0 {
 		p.quiet(r)
 	}
@@ -257,13 +258,13 @@ const besideBody = 1 << 10
 // publishResult ends the run. The first Closed is the only one; they all say the same.
 func (p *partition) publishResult(r *run, h *pendingResult) {
 	crashpoint.At(crashpoint.BeforeResult)
-	msg, stream, err := p.Log.Message(r.id, h.closed)
+	msg, stream, err := p.Log.End(r.id, h.closed, h.met)
 	if err != nil {
 		p.troubled(r, h.receipt, err)
 		return
 	}
 	if int64(len(msg.Data))+besideBody > p.Bus.MaxPayload() { // without the summary for lists; the log has what is degraded
-		msg, stream, err = p.Log.Message(r.id, steps.Closed{State: h.closed.State})
+		msg, stream, err = p.Log.End(r.id, steps.Closed{State: h.closed.State}, h.met)
 		if err != nil {
 			p.troubled(r, h.receipt, err)
 			return

@@ -51,6 +51,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	e.Schedules = schedules.NewKeeper(e.Bus, e.Runs, e.logger)
 	e.Schedules.Prove = e.Prove
 	e.Redrives = handoff.NewRedrives(e.Bus, e.Desk)
+	e.Redrives.Prove, e.Redrives.Record = e.Prove, e.recordRuns
 	e.part(e.Redrives.Run)
 	e.People = e.Desk
 	e.Tally = tally.New(e.Bus, tally.Options{Dir: o.Tally, Logger: e.logger, Lossy: lossy})
@@ -134,6 +135,14 @@ func (e *Engine) startAudit(signer *approval.Signer, file string) {
 	e.Recorder.Store, e.Recorder.Fork, e.Recorder.Forked = e.Tally.State, e.Tally.Fork, e.Tally.Forked
 	e.Recorder.Keys = e.signers
 	e.part(e.Recorder.Run)
+}
+
+// recordRuns records what somebody has ordered to be done to many runs: what found them, and all their ids.
+func (e *Engine) recordRuns(ctx context.Context, who people.Actor, s handoff.Redrive) error {
+	return audit.New(e.Bus).Append(ctx, audit.Record{
+		ID: "runs/" + uuid.NewString(), At: e.Bus.Now(), Who: who.Name, Via: who.Via, Token: who.Token, Action: string(s.Verb) + " runs", On: s.ID, Reason: s.Reason,
+		Effect: s.Lot(), After: s.Order(),
+	})
 }
 
 // signers are the keys of all dispatchers.

@@ -14,6 +14,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/exactjson"
 	"belay/internal/people"
+	"belay/internal/steps"
 )
 
 // Redrive is a redrive that a dispatcher carries out, and how far it is.
@@ -30,6 +31,10 @@ type Redrive struct {
 	Started   time.Time       `json:"started"`
 	Ended     time.Time       `json:"ended,omitzero"`
 	Items     []RedriveResult `json:"items"` // the list that was shown, in the same order
+
+	Of    string  `json:"of,omitempty"`    // runs: they are cancelled or retried; empty: escalations are decided
+	Where string  `json:"where,omitempty"` // the query that found the runs
+	Rate  float64 `json:"rate,omitempty"`  // runs in a second, at most
 }
 
 // RedriveState is where a redrive stands.
@@ -49,6 +54,11 @@ const (
 // far a redrive is stands in a bucket too, so that every dispatcher can show and stop it. It is safe for concurrent
 // use.
 type Redrives struct {
+	// Prove signs that the token of whoever retries a run was shown; nil = nothing is signed.
+	Prove func(run string, e *steps.Submitted) error
+	// Record puts into the audit trail that somebody has ordered something to be done to many runs, before it is begun; nil = nobody does.
+	Record func(ctx context.Context, who people.Actor, s Redrive) error
+
 	bus  *bus.Bus
 	desk *Desk
 
@@ -120,9 +130,19 @@ func (b *Redrives) Start(ctx context.Context, who people.Actor, list []Chosen, a
 	run := &redriving{of: b, list: list, act: a, who: who, wake: make(chan struct{}, 1), Redrive: Redrive{
 		ID: uuid.NewString(), Verb: a.Verb, Reason: a.Reason, By: who.Name, Via: who.Via, State: RedriveRunning, Started: b.desk.Now().UTC(),
 	}}
+	run.await(list)
+	return b.startOne(ctx, run)
+}
+
+// await lists what waits for its turn.
+func (r *redriving) await(list []Chosen) {
 	for _, c := range list {
-		run.Items = append(run.Items, RedriveResult{ID: c.ID, Result: ItemWaiting})
+		r.Items = append(r.Items, RedriveResult{ID: c.ID, Result: ItemWaiting, Was: string(c.State)})
 	}
+}
+
+// startOne stores a redrive and begins it.
+func (b *Redrives) startOne(ctx context.Context, run *redriving) (Redrive, error) {
 	bucket, err := b.bucket(ctx)
 	if err != nil {
 		return Redrive{}, err
@@ -263,14 +283,27 @@ func (r *redriving) run(ctx context.Context) {
 	done := make(chan struct{})
 	var saving sync.WaitGroup
 	saving.Go(func() { r.keep(ctx, done) })
-	d := Waves{Desk: r.of.desk, Runs: r.of.desk.Runs, Interval: redriveInterval, Patience: redrivePatience}
-	err := d.Run(ctx, r.who, r.list, r.act, r.tell)
+	err := r.carryOut(ctx)
 	close(done)
 	saving.Wait()
 	r.end(err)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), redriveBeat)
 	defer cancel()
 	_ = r.save(last) // if this fails, it counts as interrupted after redriveGone
+}
+
+func (r *redriving) carryOut(ctx context.Context) error {
+	if r.Of != OfRuns {
+		d := Waves{Desk: r.of.desk, Runs: r.of.desk.Runs, Interval: redriveInterval, Patience: redrivePatience}
+		return d.Run(ctx, r.who, r.list, r.act, r.tell)
+	}
+	var todo []RedriveResult
+	for _, it := range r.shown().Items {
+		if it.Result == ItemWaiting {
+			todo = append(todo, it)
+		}
+	}
+	return r.of.Alike().Do(ctx, r.who, RunOrder{Verb: r.Verb, Reason: r.Reason, Where: r.Where, Rate: r.Rate}, todo, r.tell)
 }
 
 // tell notes what became of an item.

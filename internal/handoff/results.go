@@ -20,6 +20,7 @@ type RedriveResult struct {
 	Step   string `json:"step,omitempty"`   // where its run stopped again; empty: the run as a whole
 	Next   string `json:"next,omitempty"`   // the escalation that asks there
 	Detail string `json:"detail,omitempty"` // in words; of one that stopped again, what is asked now
+	Was    string `json:"was,omitempty"`    // of a run: the state in which it was chosen
 }
 
 // The results of an item that has no [view.Fate] yet.
@@ -69,7 +70,8 @@ func (r RedriveResult) decided() bool {
 }
 
 var pastVerbs = map[steps.Verb]string{
-	steps.VerbRetry: "retried", steps.VerbSkip: "skipped", steps.VerbExtend: "extended", steps.VerbFinish: "finished", steps.VerbVerify: "verified", steps.VerbReject: "rejected", steps.VerbAbort: "aborted",
+	steps.Verb(people.Cancel): "cancelled",
+	steps.VerbRetry:           "retried", steps.VerbSkip: "skipped", steps.VerbExtend: "extended", steps.VerbFinish: "finished", steps.VerbVerify: "verified", steps.VerbReject: "rejected", steps.VerbAbort: "aborted",
 }
 
 // Summary says in one sentence how a redrive went, from what became of its items: "9 skipped, 9 of them stopped again
@@ -109,7 +111,7 @@ func Summary(verb people.Action, items []RedriveResult) string {
 var refusals = map[string]string{
 	"": "left as they were", "internal": "left as they were", "forbidden": "refused", "decided": "decided before", codeRepeated: "decided by you before",
 	"changed": "not what was shown any more", "claimed": "claimed by somebody else", "no_escalation": "not there any more",
-	"not_allowed": "where this cannot be decided", "invalid": "where something is missing",
+	"no_run": "not there any more", "not_allowed": "where this cannot be decided", "invalid": "where something is missing",
 }
 
 // tally counts equal results and keeps the text of the first of each.

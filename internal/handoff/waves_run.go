@@ -27,6 +27,8 @@ type Waves struct {
 type Chosen struct {
 	ID       string `json:"id"`
 	Revision uint64 `json:"revision,omitempty"` // of what was shown; 0 = any
+
+	State steps.RunState `json:"state,omitempty"` // of a run: in which it was shown; empty = any
 }
 
 // Errors of a redrive as a whole.

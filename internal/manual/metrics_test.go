@@ -82,7 +82,8 @@ const metricsHead = `# Metrics
 Every metric that the programs export, with its type and labels, what it says, and which alert asks for it.
 
 ` + "`/metrics`" + ` is served by ` + "`dispatcher serve`, `dispatcher dev` and `worker`" + ` with ` + "`--listen`" + `, in the format of Prometheus, beside ` + "`/healthz`" + ` (the process runs) and ` + "`/readyz`" + ` (it
-has started, is connected to NATS and is not stopping). Under the host name of ` + "`--public-url`" + ` it is not served. A dashboard for Grafana is [belay.json](../deploy/grafana/belay.json). The alerts are in [belay.rules.yml](../deploy/prometheus/belay.rules.yml), and
+has started, is connected to NATS and is not stopping). ` + "`/healthz` and `/readyz`" + ` are answered under every host name. ` + "`dispatcher serve` has `/metrics`" + ` under every one but that of ` + "`--public-url`" + `;
+` + "`--metrics-host belay-1,belay-2`" + ` names those that are meant for it, and then it is read under these and the loopback alone (421 under others; ` + "`*`" + ` means any). A dashboard for Grafana is [belay.json](../deploy/grafana/belay.json). The alerts are in [belay.rules.yml](../deploy/prometheus/belay.rules.yml), and
 what to do about each in the [runbook](runbook.md).
 
 Times are in seconds. Counters begin at 0 with their process, so look at ` + "`rate` and `increase`" + ` over all of them:

@@ -16,11 +16,11 @@ import (
 // secretName finds the names of headers, variables and query parameters that hold a secret.
 var secretName = regexp.MustCompile(`(?i)key|token|secret|passw|signature|credential|auth|cookie`)
 
-// namesSecret reports whether a value of this name is a secret.
-func namesSecret(name string) bool {
+// NamesSecret reports whether a value of this name is a secret.
+func NamesSecret(name string) bool {
 	name = strings.ToLower(name)
 	switch {
-	case strings.HasSuffix(name, "idempotency-key"):
+	case strings.HasSuffix(name, "idempotency-key"), strings.HasSuffix(name, "idempotency_key"):
 		return false
 	case strings.Contains(name, "author") && !strings.Contains(name, "authoriz"):
 		return false
@@ -43,7 +43,7 @@ func (h *hiddenValues) add(name, value string) {
 
 // addNamed adds a value if its name says that it is a secret. What follows a scheme, as in `Bearer x`, is one by itself.
 func (h *hiddenValues) addNamed(kind, name, value string) {
-	if !namesSecret(name) {
+	if !NamesSecret(name) {
 		return
 	}
 	h.add(kind+name, value)
@@ -70,7 +70,7 @@ func (h *hiddenValues) addURL(s string) {
 	}
 	for _, pair := range secretPair.FindAllString(s, -1) {
 		name, value, _ := strings.Cut(strings.TrimLeft(pair, "?&;"), "=")
-		if namesSecret(name) {
+		if NamesSecret(name) {
 			h.addEncoded("query "+name, value)
 		}
 	}
@@ -90,7 +90,7 @@ func (h *hiddenValues) addWords(argv []string) {
 		switch {
 		case i > 0 && secretFlag.MatchString(argv[i-1]) && !strings.HasPrefix(word, "-"):
 			h.add("argument "+argv[i-1], word)
-		case ok && strings.HasPrefix(flag, "-") && namesSecret(flag):
+		case ok && strings.HasPrefix(flag, "-") && NamesSecret(flag):
 			h.add("argument "+flag, value)
 		}
 	}

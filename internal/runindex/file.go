@@ -20,7 +20,7 @@ import (
 // records. A record is a letter and what the letter asks for; numbers are varints, texts have their length before them.
 //
 //	r at id workflow partial n key...   a run was submitted; runs count from 0 in the order of their records
-//	e number state                      this run has ended
+//	e number state at n fault...        this run has ended, then, and has met these faults; n = 255: its result does not say which
 //	d number                            this run is no longer kept
 //	p plan time result time             the log has been read up to these messages: their sequences, and when they were stored
 //
@@ -33,7 +33,7 @@ type header struct {
 	Created int64  `json:"created"` // when the stream was made, in nanoseconds: another one has other runs
 }
 
-const fileVersion = 2
+const fileVersion = 3
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -68,9 +68,19 @@ func (f *file) run(n run, workflow string) {
 	}
 }
 
-func (f *file) end(place int, s state) {
-	if !f.off() {
-		f.buf = append(binary.AppendUvarint(append(f.buf, 'e'), uint64(place)), byte(s))
+func (f *file) end(place int, e ending) {
+	if f.off() {
+		return
+	}
+	f.buf = append(binary.AppendUvarint(append(f.buf, 'e'), uint64(place)), byte(e.state))
+	f.buf = binary.AppendUvarint(f.buf, uint64(e.at))
+	if !e.known || len(e.faults) >= unknown {
+		f.buf = append(f.buf, unknown)
+		return
+	}
+	f.buf = append(f.buf, byte(len(e.faults)))
+	for _, k := range e.faults {
+		f.buf = binary.LittleEndian.AppendUint64(f.buf, k)
 	}
 }
 
@@ -208,9 +218,9 @@ func (x *Index) apply(t *part, chunk []byte) error {
 				t.rows.add(n)
 			}
 		case 'e':
-			place, s := int(r.number()), state(r.byte())
-			if r.err == nil && place < len(t.rows.all) && int(s) < int(firstEnd)+len(ends) {
-				t.rows.all[place].state = s
+			place, e := int(r.number()), r.ending()
+			if r.err == nil && place < len(t.rows.all) && int(e.state) < int(firstEnd)+len(ends) {
+				t.rows.endAt(place, e)
 			}
 		case 'd':
 			if place := int(r.number()); r.err == nil && place < len(t.rows.all) {
@@ -254,6 +264,18 @@ func (r *reader) number() uint64 {
 	return n
 }
 
+func (r *reader) ending() ending {
+	e := ending{state: state(r.byte()), at: int64(r.number())}
+	n := r.byte()
+	if e.known = n != unknown; !e.known {
+		return e
+	}
+	for range n {
+		e.faults = append(e.faults, r.fixed())
+	}
+	return e
+}
+
 func (r *reader) point() point { return point{r.number(), int64(r.number())} }
 
 // rewrite puts the rows into the place of all that the file holds. The old file stays until the new one is whole.
@@ -292,7 +314,7 @@ func (f *file) writeAll(r *rows, at position, word func(uint32) string) error {
 		w := &r.all[i]
 		f.run(r.runAt(w), word(w.workflow))
 		if w.state != open {
-			f.end(i, w.state)
+			f.end(i, r.endOf(w))
 		}
 		if len(f.buf) > 1<<20 {
 			err = f.flush(position{}) // it holds less than the log up to at

@@ -29,7 +29,7 @@ func FuzzFile(f *testing.F) {
 	}
 	w.run(run{at: 5, id: "r", workflow: 1, keys: []uint64{1, 2}}, "refund")
 	w.run(run{at: 6, id: "s", partial: true}, "")
-	w.end(0, firstEnd)
+	w.end(0, ending{state: firstEnd, at: 7, faults: []uint64{3}, known: true})
 	w.drop(1)
 	if err := w.flush(position{point{1, 2}, point{3, 4}}); err != nil {
 		f.Fatal(err)
@@ -81,7 +81,7 @@ func replayed(t *testing.T, content []byte) (good int64, ids []string, at positi
 func FuzzRecords(f *testing.F) {
 	w := &file{}
 	w.run(run{at: 5, id: "r", workflow: 1, keys: []uint64{1, 2}}, "refund")
-	w.end(0, firstEnd)
+	w.end(0, ending{state: firstEnd, at: 7, faults: []uint64{3}, known: true})
 	w.drop(0)
 	f.Add(w.buf)
 	f.Add([]byte{'r', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})

@@ -261,8 +261,10 @@ func (x *Index) ended(t *part, id string, e bus.Entry) {
 	if s == open { // people must look at it
 		return
 	}
-	if place := t.rows.end(id, s); place >= 0 {
-		t.file.end(place, s)
+	met, known := runlog.ReadFaults(e)
+	end := ending{state: s, at: e.Time.UnixNano(), faults: faultKeys(met), known: known}
+	if place := t.rows.end(id, end); place >= 0 {
+		t.file.end(place, end)
 	}
 }
 
@@ -318,20 +320,11 @@ func (x *Index) Pick(ctx context.Context, f runlog.Filter, most int) (runlog.Pic
 	if err != nil {
 		return runlog.Picked{}, err
 	}
-	q := &wanted{state: f.State, since: nanos(f.Since), until: nanos(f.Until)}
+	q := wantedBy(f)
 	if f.Workflow != "" {
 		if q.workflow = x.words.known(f.Workflow); q.workflow == 0 {
 			return runlog.Picked{}, nil
 		}
-	}
-	for k, v := range f.Labels {
-		q.keys = append(q.keys, labelKey(k, v))
-	}
-	if f.Owner != "" {
-		q.keys = append(q.keys, ownerKey(f.Owner))
-	}
-	for path, text := range f.Input {
-		q.keys = append(q.keys, inputKey(path, text))
 	}
 	if f.State == steps.RunWaiting {
 		if q.only, err = x.waits.runs(ctx, x.bus); err != nil {
@@ -339,6 +332,27 @@ func (x *Index) Pick(ctx context.Context, f runlog.Filter, most int) (runlog.Pic
 		}
 	}
 	return x.pick(q, after, most), nil
+}
+
+// wantedBy is what rows are compared with; all but the workflow, whose number the index knows.
+func wantedBy(f runlog.Filter) *wanted {
+	q := &wanted{
+		state: f.State, since: nanos(f.Since), until: nanos(f.Until), ended: !f.EndedSince.IsZero() || !f.EndedUntil.IsZero(), endSince: nanos(f.EndedSince), endUntil: nanos(f.EndedUntil),
+		faults: f.Class != "" || f.Reason != "" || f.Text != "", fault: faultKey(string(f.Class), string(f.Reason)),
+	}
+	for k, v := range f.Labels {
+		q.keys = append(q.keys, labelKey(k, v))
+	}
+	if f.Owner != "" {
+		q.keys = append(q.keys, ownerKey(f.Owner))
+	}
+	if f.Tool != "" {
+		q.keys = append(q.keys, toolKey(f.Tool))
+	}
+	for path, text := range f.Input {
+		q.keys = append(q.keys, inputKey(path, text))
+	}
+	return q
 }
 
 // placeOf is where a run stands in lists; the zero Ref where id is empty.

@@ -30,10 +30,24 @@ type row struct {
 	id       uint32 // offset in ids
 	keys     uint32 // offset in keys
 	workflow uint32
+	faults   uint32 // offset in keys of the faults that it has met
+	ended    int64  // when, in nanoseconds; 0 = it has not
 	idLen    uint8
 	keysLen  uint8
+	met      uint8 // how many faults; unknown where its result does not say
 	state    state
 	partial  bool // it has more values than are in keys
+}
+
+// unknown is the number of faults of a run of whose faults the index knows nothing.
+const unknown = 255
+
+// ending is how a run has ended.
+type ending struct {
+	state  state
+	at     int64    // when, in nanoseconds
+	faults []uint64 // keys of the faults that it has met
+	known  bool     // its result says which they are
 }
 
 // state is how a run has ended.
@@ -56,7 +70,7 @@ func stateOf(s steps.RunState) state {
 }
 
 // mostKeys is how many values of a run can be looked for; where it has more, its log is looked at.
-const mostKeys = 24
+const mostKeys = 48
 
 func newRows() *rows { return &rows{place: map[uint64]int32{}, seed: maphash.MakeSeed()} }
 
@@ -105,13 +119,30 @@ func (r *rows) add(n run) (added bool) {
 }
 
 // end notes how a run ended; -1 when that is no news.
-func (r *rows) end(id string, s state) (place int) {
+func (r *rows) end(id string, e ending) (place int) {
 	i, _ := r.find(id)
 	if i < 0 || r.all[i].state != open {
 		return -1
 	}
-	r.all[i].state = s
+	r.endAt(i, e)
 	return i
+}
+
+func (r *rows) endAt(place int, e ending) {
+	w := &r.all[place]
+	w.state, w.ended, w.met, w.faults = e.state, e.at, unknown, uint32(len(r.keys))
+	if e.known && len(e.faults) < unknown {
+		w.met = uint8(len(e.faults))
+		r.keys = append(r.keys, e.faults...)
+	}
+}
+
+func (r *rows) endOf(w *row) ending {
+	e := ending{state: w.state, at: w.ended, known: w.met != unknown}
+	if e.known {
+		e.faults = r.keys[w.faults : w.faults+uint32(w.met)]
+	}
+	return e
 }
 
 // drop notes that a run is no longer kept; -1 when that is no news.
@@ -149,8 +180,9 @@ func (r *rows) dense() *rows {
 	d := newRows()
 	for i := range r.all {
 		if w := &r.all[i]; w.state != gone {
-			d.add(r.runAt(w))
-			d.all[len(d.all)-1].state = w.state
+			if d.add(r.runAt(w)) && w.state != open {
+				d.endAt(len(d.all)-1, r.endOf(w))
+			}
 		}
 	}
 	return d
@@ -168,6 +200,11 @@ type wanted struct {
 	keys     []uint64
 	since    int64
 	until    int64
+	ended    bool   // it must have ended, in the time below
+	endSince int64  // 0 = whenever
+	endUntil int64  // 0 = whenever
+	faults   bool   // it must have met one
+	fault    uint64 // this one; 0 = any
 }
 
 func (q *wanted) fits(r *rows, w *row) bool {
@@ -182,6 +219,9 @@ func (q *wanted) fits(r *rows, w *row) bool {
 	case w.state != open, q.only != nil && !q.only[string(r.idOf(w))]:
 		return false
 	}
+	if !q.fitsEnd(r, w) {
+		return false
+	}
 	if w.partial {
 		return true
 	}
@@ -192,6 +232,21 @@ func (q *wanted) fits(r *rows, w *row) bool {
 		}
 	}
 	return true
+}
+
+// fitsEnd compares what is known of a run's end. The faults of an open run stand in its log.
+func (q *wanted) fitsEnd(r *rows, w *row) bool {
+	if w.state == open {
+		return !q.ended
+	}
+	if q.ended && (w.ended < q.endSince || q.endUntil != 0 && w.ended >= q.endUntil) {
+		return false
+	}
+	if !q.faults || w.met == unknown {
+		return true
+	}
+	met := r.keys[w.faults : w.faults+uint32(w.met)]
+	return len(met) > 0 && (q.fault == 0 || slices.Contains(met, q.fault))
 }
 
 // span is the part of the rows that was submitted in the time that q asks for.
@@ -248,6 +303,9 @@ func keysOfHead(h runlog.Head) (keys []uint64, partial bool) {
 	if h.Owner != "" {
 		keys = append(keys, ownerKey(h.Owner))
 	}
+	for _, name := range h.Tools {
+		keys = append(keys, toolKey(name))
+	}
 	runlog.InputValues(h.Input, func(path, text string) { keys = append(keys, inputKey(path, text)) })
 	if len(keys) > mostKeys {
 		return nil, true
@@ -258,6 +316,28 @@ func keysOfHead(h runlog.Head) (keys []uint64, partial bool) {
 func labelKey(k, v string) uint64       { return key("label", k, v) }
 func ownerKey(name string) uint64       { return key("owner", name) }
 func inputKey(path, text string) uint64 { return key("input", path, text) }
+func toolKey(name string) uint64        { return key("tool", name) }
+
+// faultKeys are the keys of the faults that a run has met: of each the class, the reason, and both.
+func faultKeys(met []string) (keys []uint64) {
+	for _, word := range met {
+		class, reason, both := strings.Cut(word, "/")
+		keys = append(keys, faultKey(class, ""))
+		if both {
+			keys = append(keys, faultKey("", reason), faultKey(class, reason))
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// faultKey is the key of a class, a reason, or both; 0 where neither is given.
+func faultKey(class, reason string) uint64 {
+	if class == "" && reason == "" {
+		return 0
+	}
+	return key("fault", class, reason)
+}
 
 // key is a hash that nobody can find a second text for: a list that shows a run too many reads its log for nothing.
 func key(parts ...string) uint64 {

@@ -2,11 +2,15 @@ package runlog
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"belay/internal/bus"
 	"belay/internal/exactjson"
+	"belay/internal/plan"
 	"belay/internal/steps"
 	"belay/internal/wire"
 )
@@ -17,6 +21,7 @@ type Head struct {
 	Labels   map[string]string // nil if it has none
 	Input    json.RawMessage   // an object
 	Owner    string            // the owner of the token that it was submitted with; empty = without a token
+	Tools    []string          // names of the tools that its plan uses, sorted
 
 	start steps.Submitted // of which only At, In and the epoch are read
 }
@@ -28,6 +33,7 @@ func ReadHead(body []byte) Head {
 			Plan struct {
 				Name string `json:"name"`
 			} `json:"plan"`
+			Tools map[string]struct{} `json:"tools"`
 		} `json:"document"`
 		Labels map[string]string `json:"labels"`
 		By     string            `json:"by"`
@@ -40,7 +46,8 @@ func ReadHead(body []byte) Head {
 	if exactjson.Unmarshal(body, &s) != nil {
 		return Head{}
 	}
-	return Head{s.Document.Plan.Name, s.Labels, s.Input, ownerOf(s.By, s.Token), steps.Submitted{Epoch: s.Epoch, At: s.At, In: s.In}}
+	tools := slices.Sorted(maps.Keys(s.Document.Tools))
+	return Head{s.Document.Plan.Name, s.Labels, s.Input, ownerOf(s.By, s.Token), tools, steps.Submitted{Epoch: s.Epoch, At: s.At, In: s.In}}
 }
 
 // ownerOf is the owner of the token that a run was submitted with; empty = without a token: a name alone proves nothing.
@@ -72,7 +79,8 @@ func EndOf(names wire.Names, e bus.Entry) steps.RunState {
 const inputDepth = 3
 
 // InputValues calls f for the values of an input that lists can be filtered by: strings, numbers and booleans in its
-// objects, three deep. A path has dots between names. A number is as written.
+// objects, three deep. A path has dots between names. A number is as written. A value whose name says that it is a secret is
+// none of them, nor is what lies below such a name: whoever may see a list could guess it.
 func InputValues(input json.RawMessage, f func(path, text string)) {
 	inputValues("", input, inputDepth, f)
 }
@@ -88,6 +96,9 @@ func inputValues(path string, value json.RawMessage, depth int, f func(path, tex
 			return
 		}
 		for name, v := range object {
+			if plan.NamesSecret(name) {
+				continue
+			}
 			inputValues(strings.TrimPrefix(path+"."+name, "."), v, depth-1, f)
 		}
 	case '"':
@@ -99,6 +110,20 @@ func inputValues(path string, value json.RawMessage, depth int, f func(path, tex
 	default:
 		f(path, string(value))
 	}
+}
+
+// CheckPath says why no run is found by a value of the input at this path.
+func CheckPath(path string) error {
+	names := strings.Split(path, ".")
+	for _, name := range names {
+		if plan.NamesSecret(name) {
+			return fmt.Errorf("input %s: runs are not searched by values whose name says that they are secrets (%s); give what they are to be found by a label", path, name)
+		}
+	}
+	if len(names) > inputDepth {
+		return fmt.Errorf("input %s: runs are searched by values at most %d objects deep", path, inputDepth)
+	}
+	return nil
 }
 
 // holds reports whether an input has all these values.

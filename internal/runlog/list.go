@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,15 +16,21 @@ import (
 
 // Filter says which runs to list. The zero value matches all of them.
 type Filter struct {
-	State    steps.RunState    `json:"state,omitempty"`    // empty = any
-	Workflow string            `json:"workflow,omitempty"` // the plan's name; empty = any
-	Since    time.Time         `json:"since,omitzero"`     // submitted at or after
-	Until    time.Time         `json:"until,omitzero"`     // submitted before; zero = whenever
-	Labels   map[string]string `json:"labels,omitempty"`   // all of these
-	Input    map[string]string `json:"input,omitempty"`    // values of the input by their paths (order, customer.id), as text; all of these
-	Owner    string            `json:"owner,omitempty"`    // started over HTTP with a token of this person; empty = any
-	After    string            `json:"after,omitempty"`    // goes on behind the run with this id: [Page.Next]; empty = from the newest
-	Limit    int               `json:"limit,omitempty"`    // the newest so many; 0 = all
+	State      steps.RunState    `json:"state,omitempty"`      // empty = any
+	Workflow   string            `json:"workflow,omitempty"`   // the plan's name; empty = any
+	Since      time.Time         `json:"since,omitzero"`       // submitted at or after
+	Until      time.Time         `json:"until,omitzero"`       // submitted before; zero = whenever
+	Labels     map[string]string `json:"labels,omitempty"`     // all of these
+	Input      map[string]string `json:"input,omitempty"`      // values of the input by their paths (order, customer.id), as text; all of these
+	Tool       string            `json:"tool,omitempty"`       // its plan uses it; empty = any
+	Class      steps.Class       `json:"class,omitempty"`      // an attempt failed with such a fault; empty = any, or none
+	Reason     steps.Reason      `json:"reason,omitempty"`     // with such a one, the same as that of Class and Text
+	Text       string            `json:"text,omitempty"`       // with one that says this, in letters of either case
+	Owner      string            `json:"owner,omitempty"`      // started over HTTP with a token of this person; empty = any
+	EndedSince time.Time         `json:"ended_since,omitzero"` // ended at or after
+	EndedUntil time.Time         `json:"ended_until,omitzero"` // ended before; zero = whenever, or not yet
+	After      string            `json:"after,omitempty"`      // goes on behind the run with this id: [Page.Next]; empty = from the newest
+	Limit      int               `json:"limit,omitempty"`      // the newest so many; 0 = all
 }
 
 // Page is a part of a list, the newest run first.
@@ -31,6 +39,7 @@ type Page struct {
 	Total int       // how many match on all pages; where State is running or waiting: how many of the open ones may
 	Next  string    // for Filter.After; empty = there are no more
 	Short string    // why runs may be missing, as a sentence; empty = none is
+	Read  int       // runs whose whole log was read because they may have met the fault that is asked for
 }
 
 // Summary is a run as lists show it.
@@ -45,12 +54,15 @@ type Summary struct {
 
 	ScheduledFor *time.Time `json:"scheduled_for,omitempty"` // when it begins, or was to; nil: when it was submitted
 
-	owner string // whose token was shown for it; empty = none was
+	owner string   // whose token was shown for it; empty = none was
+	tools []string // that its plan uses
+	read  bool     // its whole log was read
 }
 
 const (
 	inParallel = 32   // runs that a list looks at side by side
 	mostLooks  = 5000 // runs that one page looks at; it may be shorter then, and the next one goes on behind it
+	mostReads  = 1000 // runs whose whole log one page reads because of a fault that is asked for; likewise
 )
 
 // List summarises runs, the newest first. Which ones, [Log.Picker] says; what is shown of them stands in their logs. An
@@ -66,11 +78,7 @@ func (l *Log) List(ctx context.Context, f Filter) (Page, error) {
 
 func (l *Log) list(ctx context.Context, f Filter) (page Page, err error) {
 	for looks := 0; ; {
-		most := inParallel * 4
-		if f.Limit > 0 {
-			most = max(inParallel, f.Limit-len(page.Items))
-		}
-		picked, err := l.Picker.Pick(ctx, f, most)
+		picked, err := l.Picker.Pick(ctx, f, f.looks(len(page.Items)))
 		if err != nil {
 			return Page{}, err
 		}
@@ -85,20 +93,30 @@ func (l *Log) list(ctx context.Context, f Filter) (page Page, err error) {
 			if f.Limit > 0 && len(page.Items) == f.Limit {
 				break
 			}
+			if s.read && f.asksFault() {
+				page.Read++
+			}
 			if f.After = picked.Refs[i].ID; f.matches(s) {
 				page.Items = append(page.Items, s)
 			}
 		}
 		looks += len(picked.Refs)
-		full := f.Limit > 0 && (len(page.Items) == f.Limit || looks >= mostLooks)
 		switch last := len(picked.Refs) - 1; {
 		case last < 0 || !picked.More && f.After == picked.Refs[last].ID:
 			return page, nil
-		case full:
+		case f.Limit > 0 && (len(page.Items) == f.Limit || looks >= mostLooks || page.Read >= mostReads):
 			page.Next = f.After
 			return page, nil
 		}
 	}
+}
+
+// looks is at how many runs a list looks next, that has found some.
+func (f Filter) looks(found int) int {
+	if f.Limit == 0 {
+		return inParallel * 4
+	}
+	return max(inParallel, f.Limit-found)
 }
 
 func (f Filter) matches(s Summary) bool {
@@ -113,7 +131,17 @@ func (f Filter) matches(s Summary) bool {
 			return false
 		}
 	}
-	return true
+	return (f.Tool == "" || slices.Contains(s.tools, f.Tool)) && f.endedThen(s.Ended)
+}
+
+// asksEnd reports whether only runs that have ended are wanted.
+func (f Filter) asksEnd() bool { return !f.EndedSince.IsZero() || !f.EndedUntil.IsZero() }
+
+func (f Filter) endedThen(at *time.Time) bool {
+	if !f.asksEnd() {
+		return true
+	}
+	return at != nil && !at.Before(f.EndedSince) && (f.EndedUntil.IsZero() || at.Before(f.EndedUntil))
 }
 
 // Took is how long the run took, or has taken until now, with the time that people took; 0 where it never began.
@@ -132,7 +160,7 @@ func (l *Log) summaries(ctx context.Context, all []Ref, f Filter) ([]Summary, er
 	for range min(inParallel, len(all)) {
 		wg.Go(func() {
 			for i := range next {
-				s, err := l.summary(ctx, all[i], f.Input)
+				s, err := l.summary(ctx, all[i], &f)
 				if err != nil {
 					cancel(fmt.Errorf("run %s: %w", all[i].ID, err))
 				}
@@ -148,9 +176,9 @@ func (l *Log) summaries(ctx context.Context, all []Ref, f Filter) ([]Summary, er
 	return found, context.Cause(ctx)
 }
 
-func (l *Log) summary(ctx context.Context, r Ref, input map[string]string) (Summary, error) {
+func (l *Log) summary(ctx context.Context, r Ref, f *Filter) (Summary, error) {
 	if ctx.Err() != nil || r.Open {
-		return l.folded(ctx, r.ID, input)
+		return l.folded(ctx, r.ID, f)
 	}
 	p := wire.Partition(r.ID, l.bus.Partitions())
 	stream := l.names.RunsStream(p)
@@ -160,7 +188,14 @@ func (l *Log) summary(ctx context.Context, r Ref, input map[string]string) (Summ
 	}
 	_, closed, err := Parse(l.names, end)
 	if !ok || err != nil { // it is open after all, or people must look at it
-		return l.folded(ctx, r.ID, input)
+		return l.folded(ctx, r.ID, f)
+	}
+	faults, known := ReadFaults(end)
+	switch {
+	case known && !f.met(faults):
+		return Summary{}, nil
+	case f.Text != "", f.asksFault() && !known:
+		return l.folded(ctx, r.ID, f)
 	}
 	begin, ok, err := l.bus.Last(ctx, stream, l.names.Log(p, r.ID, wire.KindPlan))
 	if err != nil || !ok {
@@ -168,19 +203,19 @@ func (l *Log) summary(ctx context.Context, r Ref, input map[string]string) (Summ
 	}
 	h := ReadHead(begin.Data)
 	if h.Workflow == "" || isRepeated(begin.Header) { // not as it was first submitted
-		return l.folded(ctx, r.ID, input)
+		return l.folded(ctx, r.ID, f)
 	}
-	if !holds(h.Input, input) {
+	if !holds(h.Input, f.Input) {
 		return Summary{}, nil
 	}
 	return Summary{
 		ID: r.ID, Workflow: h.Workflow, State: closed.(steps.Closed).State, Labels: h.labels(), Started: begin.Time.UTC(), Ended: utc(end.Time),
-		ScheduledFor: utc(h.start.Begins(begin.Time)), owner: h.Owner,
+		ScheduledFor: utc(h.start.Begins(begin.Time)), owner: h.Owner, tools: h.Tools,
 	}, nil
 }
 
 // folded summarises a run from its fold.
-func (l *Log) folded(ctx context.Context, run string, input map[string]string) (Summary, error) {
+func (l *Log) folded(ctx context.Context, run string, f *Filter) (Summary, error) {
 	s, err := l.Load(ctx, run)
 	if errors.Is(err, ErrNoRun) {
 		return Summary{}, nil
@@ -189,13 +224,14 @@ func (l *Log) folded(ctx context.Context, run string, input map[string]string) (
 	if err != nil && !frozen {
 		return Summary{}, err
 	}
-	sum := Summary{ID: run, State: steps.RunWaiting, Labels: map[string]string{}}
-	if s == nil {
+	sum := Summary{ID: run, State: steps.RunWaiting, Labels: map[string]string{}, read: true}
+	if s == nil && !f.asksFault() {
 		return sum, nil
 	}
-	if !holds(s.Input, input) {
-		return Summary{}, nil
+	if s == nil || !holds(s.Input, f.Input) || !f.hasMet(s) {
+		return Summary{read: true}, nil
 	}
+	sum.tools = slices.Sorted(maps.Keys(s.Program.Tools))
 	sum.Workflow, sum.Started = s.Program.Plan.Name, s.Submitted.UTC()
 	sum.ScheduledFor = utc(s.Scheduled)
 	sum.owner = ownerOf(s.By, s.Token)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"belay/internal/bus"
 	"belay/internal/wire"
@@ -154,11 +155,12 @@ func (f Filter) mayBe(e bus.Entry) bool {
 	if e.Time.Before(f.Since) || !f.Until.IsZero() && !e.Time.Before(f.Until) {
 		return false
 	}
-	if f.Workflow == "" && f.Owner == "" && len(f.Labels) == 0 && len(f.Input) == 0 {
+	if f.Workflow == "" && f.Owner == "" && f.Tool == "" && len(f.Labels) == 0 && len(f.Input) == 0 {
 		return true
 	}
+	f.EndedSince, f.EndedUntil = time.Time{}, time.Time{} // a submission does not tell
 	h := ReadHead(e.Data)
-	return f.matches(Summary{ID: "?", State: f.State, Workflow: h.Workflow, Labels: h.Labels, Started: e.Time, owner: h.Owner}) && holds(h.Input, f.Input)
+	return f.matches(Summary{ID: "?", State: f.State, Workflow: h.Workflow, Labels: h.Labels, Started: e.Time, owner: h.Owner, tools: h.Tools}) && holds(h.Input, f.Input)
 }
 
 // EndingIn is that of [Picker]; it lists the ids of all runs that are kept.

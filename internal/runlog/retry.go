@@ -23,28 +23,27 @@ type Retried struct {
 	Prove func(run string, e *steps.Submitted) error
 }
 
-// Retry continues an ended run: it submits a new run with the same plan, input, labels and idempotency keys, but for
-// those of what was undone, which takes over the steps that were done. If id is empty, the new run is `<run>-r<n>`, with the first free n.
-func (l *Log) Retry(ctx context.Context, run, id string, who Retried) (string, error) {
+// retrying checks that a run can be retried, and gives what submits the new one under an id.
+func (l *Log) retrying(ctx context.Context, run string, who Retried) (submit func(id string) (created bool, err error), err error) {
 	s, err := l.Load(ctx, run)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	switch w := view.Tell(s, view.Act{Event: steps.Submitted{RetryOf: run}}); w.Outcome {
 	case view.OutcomeRunOver:
-		return "", fmt.Errorf("retry run %s: %w: %s", run, ErrEnded, w.Text)
+		return nil, fmt.Errorf("retry run %s: %w: %s", run, ErrEnded, w.Text)
 	case view.OutcomeRunOpen:
-		return "", fmt.Errorf("retry run %s: %w: %s", run, ErrConflict, w.Text)
+		return nil, fmt.Errorf("retry run %s: %w: %s", run, ErrConflict, w.Text)
 	}
 	sub, err := l.submitted(ctx, run)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	next := *sub
 	next.By, next.Via, next.Reason, next.Request, next.Token = who.By, who.Via, who.Reason, who.Request, who.Token
 	next.Trace = cmp.Or(who.Trace, next.Trace)
 	next.RetryOf, next.KeyRun, next.Carried, next.Proof = run, s.KeyRun(), steps.Carry(s), nil
-	submit := func(id string) (bool, error) {
+	submit = func(id string) (bool, error) {
 		next.Keys = steps.RetryKeys(s, id)
 		if who.Prove != nil {
 			if err := who.Prove(id, &next); err != nil {
@@ -52,6 +51,16 @@ func (l *Log) Retry(ctx context.Context, run, id string, who Retried) (string, e
 			}
 		}
 		return l.Submit(ctx, id, next)
+	}
+	return submit, nil
+}
+
+// Retry continues an ended run: it submits a new run with the same plan, input, labels and idempotency keys, but for
+// those of what was undone, which takes over the steps that were done. If id is empty, the new run is `<run>-r<n>`, with the first free n.
+func (l *Log) Retry(ctx context.Context, run, id string, who Retried) (string, error) {
+	submit, err := l.retrying(ctx, run, who)
+	if err != nil {
+		return "", err
 	}
 	if id != "" {
 		_, err := submit(id)
@@ -66,3 +75,33 @@ func (l *Log) Retry(ctx context.Context, run, id string, who Retried) (string, e
 		return id, err
 	}
 }
+
+// RetryOnce is Retry for somebody who may ask twice: a run that was retried before, under the id that Retry gives, is not retried
+// once more, and created is false.
+func (l *Log) RetryOnce(ctx context.Context, run string, who Retried) (id string, created bool, err error) {
+	id = firstRetry(run)
+	again, err := l.RetriedOnce(ctx, run)
+	if err != nil || again {
+		return id, false, err
+	}
+	submit, err := l.retrying(ctx, run, who)
+	if err != nil {
+		return id, false, err
+	}
+	created, err = submit(id)
+	if errors.Is(err, ErrConflict) { // somebody else has retried it meanwhile
+		return id, false, nil
+	}
+	return id, created, err
+}
+
+// RetriedOnce reports whether a run was retried under the id that Retry gives.
+func (l *Log) RetriedOnce(ctx context.Context, run string) (bool, error) {
+	s, err := l.Submitted(ctx, firstRetry(run))
+	if errors.Is(err, ErrFrozen) || errors.Is(err, ErrBadID) {
+		return true, nil
+	}
+	return s != nil, err
+}
+
+func firstRetry(run string) string { return run + "-r1" }

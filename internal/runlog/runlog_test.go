@@ -288,7 +288,7 @@ func TestList(t *testing.T) {
 	if _, err := l.Cancel(t.Context(), "stopping", steps.Cancelled{By: "mia"}); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := l.summary(t.Context(), Ref{ID: "stopping", Open: true}, nil); err != nil || s.State != steps.RunRunning || s.Ending != steps.RunCancelled {
+	if s, err := l.summary(t.Context(), Ref{ID: "stopping", Open: true}, &Filter{}); err != nil || s.State != steps.RunRunning || s.Ending != steps.RunCancelled {
 		t.Errorf("a run whose attempts may still begin is %s, ending %q, %v", s.State, s.Ending, err)
 	}
 	appendAll(t, l, "stopping", steps.Withdrawn{Attempt: steps.Attempt{Step: "a", Try: 1}}, steps.Closed{State: steps.RunCancelled})

@@ -66,13 +66,16 @@ class Belay:
         return Run(self, id).refresh()
 
     def runs(self, *, state: str = "", workflow: str = "", since: str = "", until: str = "", labels: dict[str, str] | None = None,
-             input: dict[str, str] | None = None, limit: int = _PAGE) -> list[dict[str, Any]]:
-        """Summaries of the newest runs, at most limit: id, workflow, state, labels, started, ended. since and until are times
-        (RFC 3339); labels and input are what a run must have, such as {"customer.id": "17"}."""
+             input: dict[str, str] | None = None, limit: int = _PAGE, where: str = "", tool: str = "", fault: str = "", fault_reason: str = "",
+             fault_text: str = "", ended_since: str = "", ended_until: str = "") -> list[dict[str, Any]]:
+        """Summaries of the newest runs, at most limit: id, workflow, state, labels, started, ended. since, until and those of the
+        end are times (RFC 3339); labels and input are what a run must have, such as {"customer.id": "17"}; fault, fault_reason and
+        fault_text are what an attempt must have failed with; where is a query as in the console, "refund fault:timeout since:7d"."""
         found: list[dict[str, Any]] = []
         after = ""
         while len(found) < limit:
             page = self._get("/api/v1/runs", state=state, workflow=workflow, since=since, until=until, label=_pairs(labels), input=_pairs(input),
+                             where=where, tool=tool, fault=fault, fault_reason=fault_reason, fault_text=fault_text, ended_since=ended_since, ended_until=ended_until,
                              limit=min(limit - len(found), _LARGEST), after=after).json()
             found += page["items"]
             after = page.get("next", "")

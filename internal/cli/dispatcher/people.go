@@ -69,6 +69,11 @@ func (f siteFlags) check() error {
 	if err := pages.Runbook(f.Runbook).Check(); err != nil {
 		return cli.Usage("--runbook %v", err)
 	}
+	for _, host := range f.Scraped {
+		if u, err := url.Parse("http://" + host); host != "*" && (err != nil || host == "" || u.Host != host) {
+			return cli.Usage("--metrics-host %q: must be the name of a host, with its port or without, or * for any", host)
+		}
+	}
 	_, err := f.oidc()
 	return err
 }

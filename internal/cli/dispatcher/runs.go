@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"belay/internal/cli"
+	"belay/internal/handoff"
+	"belay/internal/people"
 	"belay/internal/plan"
 	"belay/internal/runlog"
 	"belay/internal/steps"
@@ -18,129 +20,10 @@ import (
 )
 
 func (a *app) runsCommand() *cobra.Command {
-	c := &cobra.Command{Use: "runs", Short: "List, show, explain, watch, cancel, retry and export runs"}
+	c := &cobra.Command{Use: "runs", Short: "List, search, show, explain, watch, cancel, retry and export runs"}
 	c.AddCommand(a.runsLs(), a.runsShow(), a.runsWhy(), a.runsWatch(), a.runsSteer(), a.runsCancel(), a.runsRetry(), a.runsExport())
 	c.RunE = cli.NeedSubcommand
 	return c
-}
-
-func (a *app) runsLs() *cobra.Command {
-	var f runlog.Filter
-	var state, since, until string
-	var labels, input []string
-	c := &cobra.Command{Use: "ls", Short: "List runs, the newest first", Args: cobra.NoArgs, Example: runsLsExample, RunE: func(c *cobra.Command, _ []string) (err error) {
-		f.State = steps.RunState(state)
-		between := func() error {
-			if f.Since, err = parseTime("since", since); err == nil {
-				f.Until, err = parseTime("until", until)
-			}
-			return err
-		}
-		if err := between(); err != nil { // before anything is asked
-			return err
-		}
-		if f.Labels, err = pairs("label", labels); err != nil {
-			return err
-		}
-		if f.Input, err = pairs("input", input); err != nil {
-			return err
-		}
-		return a.listRuns(c.Context(), &f, between)
-	}}
-	fl := c.Flags()
-	fl.Var(cli.OneOf(&state, "", words(runStates)...), "state", "only runs in this state")
-	fl.StringVar(&f.Workflow, "workflow", "", "only runs of the plan with this `name`")
-	fl.StringVar(&since, "since", "", "only runs submitted since this `time`: 2h, 7d, or an RFC 3339 time")
-	fl.StringArrayVarP(&labels, "label", "l", nil, "only runs with this label, `key=value`; of several, with all of them")
-	fl.StringVar(&until, "until", "", "only runs submitted before this `time`")
-	fl.StringArrayVar(&input, "input", nil, "only runs with this value in their input, `path=value`, such as order=A-1009 or customer.id=17; of several, with all of them")
-	fl.StringVar(&f.After, "after", "", "go on behind the run with this `id`: the last one of the page before")
-	fl.IntVar(&f.Limit, "limit", 50, "list at most this many; 0 = all")
-	return c
-}
-
-const runsLsExample = `  dispatcher runs ls --state waiting --since 2h
-  dispatcher runs ls --workflow refund --label customer=17 --limit 0 -o json
-  dispatcher runs ls --input order=A-1009`
-
-// runStates are those that a run can have.
-var runStates = []steps.RunState{steps.RunScheduled, steps.RunRunning, steps.RunWaiting, steps.RunSucceeded, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled}
-
-// parseTime reads the value of a flag that takes a time or how long ago it was; an empty one is the zero time.
-func parseTime(flag, s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if d, err := time.ParseDuration(days + "h"); err == nil {
-			return cli.Now().Add(-24 * d), nil
-		}
-	}
-	if d, err := time.ParseDuration(s); err == nil {
-		return cli.Now().Add(-d), nil
-	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return t, cli.Usage("--%s %q: must be a duration like 2h or 7d, or a time like 2026-01-31T08:00:00Z", flag, s)
-	}
-	return t, nil
-}
-
-// listRuns lists the runs of a filter; between puts in its times once the server has said what time it is.
-func (a *app) listRuns(ctx context.Context, f *runlog.Filter, between func() error) error {
-	s, err := a.open(ctx, carry{})
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	if err := between(); err != nil {
-		return err
-	}
-	if f.After != "" {
-		if f.After, err = s.findRun(ctx, f.After); err != nil {
-			return fmt.Errorf("--after: %w", err)
-		}
-	}
-	page, err := s.Runs.List(ctx, *f)
-	if err != nil {
-		return err
-	}
-	if err := a.printRuns(page.Items); err != nil {
-		return err
-	}
-	if page.Short != "" {
-		fmt.Fprintln(a.Err, a.Named(page.Short+"."))
-	}
-	if page.Next != "" {
-		fmt.Fprintf(a.Err, "%d of %d runs; for older ones: --after %s\n", len(page.Items), page.Total, page.Next)
-	}
-	return nil
-}
-
-func (a *app) printRuns(list []runlog.Summary) error {
-	if a.JSON() {
-		if list == nil {
-			list = []runlog.Summary{}
-		}
-		return a.PrintJSON(list)
-	}
-	if len(list) == 0 {
-		fmt.Fprintln(a.Out, a.Named("No runs. Submit one with `dispatcher run PLAN`, or loosen the filters."))
-		return nil
-	}
-	var rows [][]any
-	for _, r := range list {
-		took := ""
-		if r.Ended != nil {
-			took = lasted(r.Took(cli.Now()))
-		}
-		standing := view.Standing(r.State, r.Ending)
-		if r.State == steps.RunScheduled {
-			standing = view.ScheduledFor(r.ScheduledFor, cli.Now())
-		}
-		rows = append(rows, []any{text.CutFront(short(r.ID), 24), text.Cut(r.Workflow, 20), standing, cli.Ago(r.Started), took})
-	}
-	return a.List([]any{"RUN", "WORKFLOW", "STATE", "STARTED", "TOOK"}, rows)
 }
 
 // lasted is a duration with the precision that people want.
@@ -312,7 +195,11 @@ func (a *app) openForRun(ctx context.Context, find func(*session) (string, error
 
 func (a *app) runsCancel() *cobra.Command {
 	var reason string
-	c := &cobra.Command{Use: "cancel ID", Short: "Cancel a run: stop what executes, and undo completed steps where plan or tools say how", Example: "  dispatcher runs cancel refund-1009 --reason \"ordered twice\"", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+	var many manyFlags
+	c := &cobra.Command{Use: "cancel ID", Short: "Cancel a run, or all that a query finds: stop what executes, and undo completed steps where plan or tools say how", Example: cancelExample, Long: "Cancels a run: what executes is stopped, and completed steps are undone where plan or tools say how.\n\n" + manyLong, Args: many.args, RunE: func(c *cobra.Command, args []string) error {
+		if many.given() {
+			return a.redriveRuns(c.Context(), handoff.RunOrder{Verb: people.Cancel, Reason: reason}, many)
+		}
 		return a.withRun(c.Context(), args[0], carry{}, func(s *session, run string) error {
 			came, err := s.Runs.Cancel(c.Context(), run, steps.Cancelled{By: me(), Via: "cli", Reason: reason})
 			if err != nil {
@@ -322,8 +209,13 @@ func (a *app) runsCancel() *cobra.Command {
 		})
 	}}
 	c.Flags().StringVar(&reason, "reason", "", "why; kept in the run's log and in the audit trail")
+	many.add(c.Flags())
 	return c
 }
+
+const cancelExample = `  dispatcher runs cancel refund-1009 --reason "ordered twice"
+  dispatcher runs cancel --where 'refund label:customer=17 since:2h' --dry-run
+  dispatcher runs cancel --where 'refund label:customer=17 since:2h' --reason "ordered twice" --yes`
 
 // cancelled says what came of a cancel and, if the run has not ended yet, how to see its end.
 func (a *app) cancelled(s *session, run string, came view.Reply) error {
@@ -345,11 +237,16 @@ func (a *app) cancelled(s *session, run string, came view.Reply) error {
 func (a *app) runsRetry() *cobra.Command {
 	var newID, reason string
 	var waitForPeople bool
+	var many manyFlags
 	c := &cobra.Command{
-		Use: "retry ID", Short: "Continue an ended run as a new run, without its completed steps", Example: "  dispatcher runs retry refund-1009 --reason \"the shop is back\"",
+		Use: "retry ID", Short: "Continue an ended run, or all that a query finds, as new runs, without their completed steps",
+		Example: "  dispatcher runs retry refund-1009 --reason \"the shop is back\"\n  dispatcher runs retry --where 'state:failed fault:unavailable ended-since:1d' --dry-run",
 		Long: "Submits a new run with the same plan, input and idempotency keys. It keeps the outputs of completed steps, unless they were\n" +
-			"undone, and executes the rest. What was undone is executed under keys that name the new run.",
-		Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+			"undone, and executes the rest. What was undone is executed under keys that name the new run.\n\n" + manyLong,
+		Args: many.args, RunE: func(c *cobra.Command, args []string) error {
+			if many.given() {
+				return a.redriveRuns(c.Context(), handoff.RunOrder{Verb: people.Retry, Reason: reason}, many)
+			}
 			return a.carryOn(c.Context(), args[0], waitForPeople, func(s *session, run string) (string, error) {
 				id, err := s.Runs.Retry(c.Context(), run, newID, runlog.Retried{By: me(), Via: "cli", Reason: reason})
 				if err == nil {
@@ -362,6 +259,7 @@ func (a *app) runsRetry() *cobra.Command {
 	c.Flags().StringVar(&reason, "reason", "", "why; kept in the new run's log and in the audit trail")
 	c.Flags().StringVar(&newID, "id", "", "`id` of the new run (default <id>-r<n>)")
 	c.Flags().BoolVar(&waitForPeople, "wait", false, "do not exit while the run waits for a person")
+	many.add(c.Flags())
 	return c
 }
 

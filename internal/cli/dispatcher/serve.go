@@ -294,6 +294,7 @@ func (f siteFlags) publish(e *watched, pages http.Handler) error {
 		}
 		e.public.Store(&u.Host)
 	}
+	e.scraped.Store(&f.Scraped)
 	e.open(pages)
 	return nil
 }

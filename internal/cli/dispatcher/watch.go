@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,7 +33,8 @@ type watched struct {
 	stopping *atomic.Bool
 	unserve  func()
 	site     atomic.Pointer[http.Handler] // the console and the API, once they are there
-	public   atomic.Pointer[string]       // public host name, on which metrics are not served
+	public   atomic.Pointer[string]       // public host name, on which metrics are not served unless scraped has it
+	scraped  atomic.Pointer[[]string]     // host names under which metrics are read; none = any but the public one
 	doctor   doctor.Options               // what the page System looks at
 }
 
@@ -158,10 +160,9 @@ func countNotices(r prometheus.Registerer, s *notify.Setup) func(notify.Report) 
 // pages serves metrics and health checks itself and passes all else on to the console and the API.
 func (w *watched) pages(own http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		public := w.public.Load()
 		switch site := w.site.Load(); {
-		case r.URL.Path == "/metrics" && public != nil && strings.EqualFold(r.Host, *public):
-			http.NotFound(rw, r)
+		case r.URL.Path == "/metrics" && !w.scrapes(r.Host):
+			gate.Problem(rw, http.StatusMisdirectedRequest, "misdirected", "Another host name", "metrics are not read under this host name; --metrics-host says under which they are")
 		case r.URL.Path == "/metrics", r.URL.Path == "/healthz", r.URL.Path == "/readyz":
 			own.ServeHTTP(rw, r)
 		case site == nil: // whoever waits for a run through a restart must not hear that there is none
@@ -169,6 +170,26 @@ func (w *watched) pages(own http.Handler) http.Handler {
 		default:
 			(*site).ServeHTTP(rw, r)
 		}
+	})
+}
+
+// scrapes reports whether metrics are read under a host name. A browser can be made to ask under any name, and metrics tell of
+// plans and tools; health checks tell nothing, and are answered under every name.
+func (w *watched) scrapes(host string) bool {
+	meant := w.scraped.Load()
+	if meant == nil || len(*meant) == 0 {
+		public := w.public.Load()
+		return public == nil || !strings.EqualFold(host, *public)
+	}
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	if name == "localhost" || net.ParseIP(name).IsLoopback() {
+		return true
+	}
+	return slices.ContainsFunc(*meant, func(h string) bool {
+		return h == "*" || strings.EqualFold(h, host) || strings.EqualFold(h, name)
 	})
 }
 

@@ -6,7 +6,10 @@
 //	POST /api/v1/redrives                   decide a list of them alike, in growing waves; dry_run says what would happen
 //	GET  /api/v1/redrives/{id}              how far that is
 //	POST /api/v1/redrives/{id}/stop
-//	GET  /api/v1/runs                       runs, the newest first    ?state= &workflow= &since= &limit=
+//	POST /api/v1/redrives/{id}/resume       go on with the runs that were not reached
+//	POST /api/v1/runs/cancel                cancel all runs that a query finds; dry_run says which
+//	POST /api/v1/runs/retry                 go on from all of them
+//	GET  /api/v1/runs                       runs, the newest first    ?where= &state= &workflow= &input= &fault= &limit=
 //	POST /api/v1/runs                       start one; Idempotency-Key makes it once    ?wait=
 //	GET  /api/v1/runs/{id}                  one, as `runs show -o json` prints it    ?wait=
 //	GET  /api/v1/runs/{id}/why              what it waits for, and what will happen if nobody acts
@@ -99,6 +102,9 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /api/v1/redrives", a.looking(a.redrive))
 	mux.HandleFunc("GET /api/v1/redrives/{id}", a.looking(a.redriven))
 	mux.HandleFunc("POST /api/v1/redrives/{id}/stop", a.looking(a.stopRedrive))
+	mux.HandleFunc("POST /api/v1/redrives/{id}/resume", a.looking(a.resumeRedrive))
+	mux.HandleFunc("POST /api/v1/runs/cancel", a.looking(a.redriveRuns(people.Cancel)))
+	mux.HandleFunc("POST /api/v1/runs/retry", a.looking(a.redriveRuns(people.Retry)))
 	mux.HandleFunc("GET /api/v1/workers", a.looking(a.workers))
 	mux.HandleFunc("GET /api/v1/breakers", a.looking(a.breakers))
 	mux.HandleFunc("GET /api/v1/limits", a.looking(a.limits))
@@ -181,6 +187,7 @@ type list[T any] struct {
 	Total int    `json:"total"`
 	Next  string `json:"next,omitempty"`
 	Short string `json:"short,omitempty"` // why some may be missing, as a sentence
+	Read  int    `json:"read,omitempty"`  // how many runs' logs were read because of a fault that is asked for
 }
 
 func (a *api) escalations(w http.ResponseWriter, r *http.Request) {

@@ -12,6 +12,7 @@ import (
 	"belay/internal/exactjson/exactjsontest"
 	"belay/internal/handoff"
 	"belay/internal/people"
+	"belay/internal/runlog"
 	"belay/internal/steps"
 )
 
@@ -58,12 +59,12 @@ func FuzzAfter(f *testing.F) {
 func FuzzFilter(f *testing.F) {
 	f.Add("state=failed&workflow=w&limit=3&after=r&since=2026-01-02T15:04:05Z&label=a%3Db&input=x%3D1")
 	f.Fuzz(func(t *testing.T, query string) {
-		filter, err := filterOf(&http.Request{URL: &url.URL{RawQuery: query}})
+		filter, err := filterOf(&http.Request{URL: &url.URL{RawQuery: query}}, time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC))
 		if err != nil {
 			exactjsontest.Message(t, err)
 			return
 		}
-		if filter.Limit < 1 || filter.Limit > largestPage || filter.State != "" && !slices.Contains(runStates, filter.State) {
+		if filter.Limit < 1 || filter.Limit > largestPage || filter.State != "" && !slices.Contains(runlog.States, filter.State) {
 			t.Fatalf("%q: %+v", query, filter)
 		}
 	})

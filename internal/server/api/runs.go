@@ -21,7 +21,7 @@ func (a *api) runs(w http.ResponseWriter, r *http.Request) {
 	err := who.May(look)
 	var f runlog.Filter
 	if err == nil {
-		f, err = filterOf(r)
+		f, err = filterOf(r, a.Desk.Now())
 	}
 	if err == nil && f.After != "" { // the place of a run in the list tells that there is one
 		err = a.own(r.Context(), who, f.After)
@@ -39,35 +39,62 @@ func (a *api) runs(w http.ResponseWriter, r *http.Request) {
 	if page.Items == nil {
 		page.Items = []runlog.Summary{}
 	}
-	answer(w, list[runlog.Summary]{Items: page.Items, Total: page.Total, Next: page.Next, Short: page.Short})
+	answer(w, list[runlog.Summary]{Items: page.Items, Total: page.Total, Next: page.Next, Short: page.Short, Read: page.Read})
 }
 
 // filterOf reads what a list of runs is narrowed to.
-func filterOf(r *http.Request) (f runlog.Filter, err error) {
+func filterOf(r *http.Request, now time.Time) (f runlog.Filter, err error) {
 	q := r.URL.Query()
-	f = runlog.Filter{State: steps.RunState(q.Get("state")), Workflow: q.Get("workflow"), After: q.Get("after")}
-	if f.State != "" && !slices.Contains(runStates, f.State) {
-		return f, fault{http.StatusBadRequest, "invalid", "state", fmt.Sprintf("state is one of %v", runStates)}
+	if f, err = runlog.ParseQuery(q.Get("where"), now); err != nil {
+		return f, fault{http.StatusBadRequest, "invalid", "where", err.Error()}
+	}
+	for name, into := range map[string]*string{"workflow": &f.Workflow, "tool": &f.Tool, "fault_text": &f.Text} {
+		if text := q.Get(name); text != "" {
+			*into = text
+		}
+	}
+	if f.After = q.Get("after"); q.Get("state") != "" {
+		f.State = steps.RunState(q.Get("state"))
+	}
+	if f.State != "" && !slices.Contains(runlog.States, f.State) {
+		return f, fault{http.StatusBadRequest, "invalid", "state", fmt.Sprintf("state is one of %v", runlog.States)}
+	}
+	for name, set := range map[string]func(string) error{"fault": f.SetClass, "fault_reason": f.SetReason} {
+		if text := q.Get(name); text != "" {
+			if err := set(text); err != nil {
+				return f, fault{http.StatusBadRequest, "invalid", name, err.Error()}
+			}
+		}
 	}
 	if f.Limit, err = limitOf(r); err != nil {
 		return f, err
 	}
-	for name, into := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
+	return f, timesAndPairs(q, &f)
+}
+
+func timesAndPairs(q url.Values, f *runlog.Filter) (err error) {
+	for name, into := range map[string]*time.Time{"since": &f.Since, "until": &f.Until, "ended_since": &f.EndedSince, "ended_until": &f.EndedUntil} {
 		if text := q.Get(name); text != "" {
 			if *into, err = time.Parse(time.RFC3339, text); err != nil {
-				return f, fault{http.StatusBadRequest, "invalid", name, name + " is a time like 2026-01-02T15:04:05Z"}
+				return fault{http.StatusBadRequest, "invalid", name, name + " is a time like 2026-01-02T15:04:05Z"}
 			}
 		}
 	}
-	if f.Labels, err = pairsOf(q, "label"); err != nil {
-		return f, err
+	for name, into := range map[string]*map[string]string{"label": &f.Labels, "input": &f.Input} {
+		given, err := pairsOf(q, name)
+		if err != nil {
+			return err
+		}
+		if given != nil {
+			*into = given
+		}
 	}
-	f.Input, err = pairsOf(q, "input")
-	return f, err
-}
-
-var runStates = []steps.RunState{
-	steps.RunScheduled, steps.RunRunning, steps.RunWaiting, steps.RunSucceeded, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled,
+	for path := range f.Input {
+		if err := runlog.CheckPath(path); err != nil {
+			return fault{http.StatusBadRequest, "invalid", "input", err.Error()}
+		}
+	}
+	return nil
 }
 
 // pairsOf reads a parameter that is given as name=value, as often as one likes.

@@ -52,6 +52,10 @@ type Redrives interface {
 	Start(ctx context.Context, who people.Actor, list []handoff.Chosen, a people.Act) (handoff.Redrive, error)
 	Get(ctx context.Context, id string) (handoff.Redrive, error)
 	Stop(ctx context.Context, who people.Actor, id string) (handoff.Redrive, error)
+	// FindRuns says which runs an order would be about, StartRuns begins it, and Resume goes on with what it has not reached.
+	FindRuns(ctx context.Context, o handoff.RunOrder) (handoff.Found, error)
+	StartRuns(ctx context.Context, who people.Actor, o handoff.RunOrder, list []handoff.Chosen) (handoff.Redrive, error)
+	Resume(ctx context.Context, who people.Actor, id string) (handoff.Redrive, error)
 }
 
 // Runs reads runs, and takes what people write to their agents. [runlog.ErrNoRun] and [runlog.ErrBadID] mean that there is
@@ -160,8 +164,11 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /e/{id}/{verb}", c.form)
 	c.mux.HandleFunc("POST /e/{id}/{verb}", c.act)
 	c.mux.HandleFunc("POST /redrives", c.redrive)
+	c.mux.HandleFunc("GET /redrives/runs", c.runsForm)
+	c.mux.HandleFunc("POST /redrives/runs", c.redriveRuns)
 	c.mux.HandleFunc("GET /redrives/{id}", c.showRedrive)
 	c.mux.HandleFunc("POST /redrives/{id}/stop", c.stopRedrive)
+	c.mux.HandleFunc("POST /redrives/{id}/resume", c.resumeRedrive)
 	c.mux.HandleFunc("GET /runs", c.runs)
 	c.mux.HandleFunc("GET /runs/{id}", c.run)
 	c.mux.HandleFunc("GET /runs/{id}/document", c.document)

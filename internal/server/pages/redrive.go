@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -16,6 +17,8 @@ type redriveView struct {
 	Label   string
 	Running bool
 	Mine    bool // the reader may stop it
+	Left    int  // runs that it has not reached, once it has ended
+	Runs    bool // its items are runs
 	Done    int
 	Settled int
 	Total   int
@@ -68,17 +71,23 @@ func (c *Console) stopRedrive(w http.ResponseWriter, r *http.Request) {
 func (c *Console) makeRedrive(s handoff.Redrive, p people.Actor) redriveView {
 	n := s.Counts()
 	v := redriveView{
-		Path: redrivePath(s.ID), Label: verbWords[s.Verb].Label, Running: s.State == handoff.RedriveRunning, Mine: p.May(s.Verb) == nil, Done: n[string(view.FateDone)],
+		Path: redrivePath(s.ID), Label: cmp.Or(verbWords[s.Verb].Label, runVerb(s.Verb)), Runs: s.Of == handoff.OfRuns, Running: s.State == handoff.RedriveRunning, Mine: p.May(s.Verb) == nil, Done: n[string(view.FateDone)],
 		Total: len(s.Items), Reason: s.Reason, By: s.By, Started: at(s.Started, c.o.Now()), Lead: redriveLead(s),
 	}
 	v.Settled = v.Total - n[handoff.ItemWaiting] - n[handoff.ItemDecided]
 	for _, it := range s.Items {
 		l := redriveLine{Short: shortID(it.ID), Path: cardPath(it.ID)}
+		if v.Runs {
+			l.Short, l.Path = tail(it.ID), runPath(it.ID)
+		}
 		l.Words, l.Level = fateWords(it, v.Running)
 		if it.Next != "" {
 			l.Next = cardPath(it.Next)
 		}
 		v.Lines = append(v.Lines, l)
+	}
+	if v.Runs && !v.Running {
+		v.Left = n[handoff.ItemNotReached] + n[handoff.ItemWaiting]
 	}
 	return v
 }
@@ -91,6 +100,9 @@ func redriveLead(s handoff.Redrive) string {
 		if s.StoppedBy != "" {
 			return s.StoppedBy + " is stopping it. " + went
 		}
+		if s.Of == handoff.OfRuns {
+			return went
+		}
 		return "It goes in growing waves, and stops by itself when a run asks again or fails. " + went
 	case handoff.RedriveCameBack:
 		return "It stopped by itself, because the decision did not help: " + went
@@ -99,6 +111,9 @@ func redriveLead(s handoff.Redrive) string {
 	case handoff.RedriveStopped:
 		return s.StoppedBy + " stopped it: " + went
 	case handoff.RedriveInterrupted:
+		if s.Of == handoff.OfRuns {
+			return "It was interrupted: its dispatcher ended. What was done stays done; the rest is unchanged: " + went
+		}
 		return "It was interrupted: its dispatcher ended. What was decided stays decided; the rest is unchanged: " + went
 	}
 	return went
@@ -115,6 +130,9 @@ func fateWords(it handoff.RedriveResult, running bool) (words, level string) {
 	case fate == view.FateUnderWay, it.Result == handoff.ItemDecided:
 		return words, "waits"
 	case it.Result == handoff.ItemWaiting && !running:
+		if it.Was != "" {
+			return "not reached; going on does it, unless it has changed", "left"
+		}
 		return "its card shows whether it was decided", "left"
 	}
 	return words, "left"

@@ -24,11 +24,29 @@ type runsView struct {
 	States []choice
 	Query  string
 	State  string
-	Total  int    // how many runs match, on all pages
-	Newest string // path of the first page; empty = it is this one
-	Older  string // path of the next page; empty = there is none
-	Short  string // why runs may be missing
-	Wrong  string // what is wrong with the query
+	Total  int      // how many runs match, on all pages
+	Newest string   // path of the first page; empty = it is this one
+	Older  string   // path of the next page; empty = there is none
+	Short  string   // why runs may be missing
+	Read   int      // runs whose logs were read because of a fault that is asked for
+	Wrong  string   // what is wrong with the query
+	Word   string   // the name of a workflow that is asked for without saying so; empty = none is
+	Help   []row    // what is searched by
+	Alike  []choice // what the reader can do to all that were found
+}
+
+// runHelp says what runs are searched by.
+var runHelp = []row{
+	{Name: "refund", Text: "runs of this workflow"},
+	{Name: "state:failed", Text: "scheduled, running, waiting, succeeded, degraded, failed, aborted or cancelled"},
+	{Name: "input:order.id=A-1009", Text: "a value of the input, by its name"},
+	{Name: "label:customer=17", Text: "a label"},
+	{Name: "tool:payments.refund", Text: "the plan uses this tool"},
+	{Name: "fault:timeout", Text: "an attempt failed with this class of fault"},
+	{Name: "reason:overloaded", Text: "with this reason"},
+	{Name: `text:"card expired"`, Text: "and the fault says this; logs are read for it"},
+	{Name: "since:7d until:2026-01-31", Text: "submitted then; a time is 2h or 7d ago, a day or an instant"},
+	{Name: "ended-since:2h ended-until:30d", Text: "ended then"},
 }
 
 // choice is one of several views of a page.
@@ -52,17 +70,23 @@ func runPath(id string) string { return "/runs/" + url.PathEscape(id) }
 func (c *Console) runs(w http.ResponseWriter, r *http.Request) {
 	form := r.URL.Query()
 	now := c.o.Now()
-	v := runsView{Query: form.Get("q"), State: form.Get("state")}
+	v := runsView{Query: form.Get("q"), State: form.Get("state"), Help: runHelp}
+	if word := strings.TrimSpace(v.Query); !strings.ContainsAny(word, ": ") {
+		v.Word = word
+	}
 	v.States = append(v.States, choice{"all", runsPath("", v.Query, ""), v.State == ""})
 	for _, s := range runStates {
 		v.States = append(v.States, choice{string(s), runsPath(string(s), v.Query, ""), v.State == string(s)})
 	}
-	f, wrong := runFilter(v.Query, now)
-	if v.Wrong = wrong; wrong != "" {
+	f, err := runlog.ParseQuery(v.Query, now)
+	if err != nil {
+		v.Wrong = err.Error()
 		c.show(w, r, http.StatusBadRequest, "runs", page{Title: "Runs", Nav: "runs", Body: v})
 		return
 	}
-	f.State, f.After, f.Limit = steps.RunState(v.State), form.Get("after"), pageSize
+	if f.After, f.Limit = form.Get("after"), pageSize; v.State != "" {
+		f.State = steps.RunState(v.State)
+	}
 	list, err := c.o.Runs.List(r.Context(), f)
 	if errors.Is(err, runlog.ErrNoPlace) { // that run was removed while somebody read the page before
 		http.Redirect(w, r, runsPath(v.State, v.Query, ""), http.StatusSeeOther)
@@ -72,7 +96,8 @@ func (c *Console) runs(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	v.Total, v.Short = list.Total, list.Short
+	v.Alike = c.alikePaths(c.o.Who(r), asked(v.Query, v.State))
+	v.Total, v.Short, v.Read = list.Total, list.Short, list.Read
 	if list.Next != "" {
 		v.Older = runsPath(v.State, v.Query, list.Next)
 	}
@@ -96,56 +121,6 @@ func runsPath(state, query, after string) string {
 		return "/runs"
 	}
 	return "/runs?" + q.Encode()
-}
-
-// runFilter parses what a person types to filter the list of runs; wrong says what is not understood.
-//
-//	refund label:customer=17 input:order=A-1009 since:2h until:2026-01-31
-func runFilter(text string, now time.Time) (f runlog.Filter, wrong string) {
-	f.Labels, f.Input = map[string]string{}, map[string]string{}
-	for _, word := range strings.Fields(text) {
-		name, value, ok := strings.Cut(word, ":")
-		if !ok {
-			name, value = "workflow", word
-		}
-		switch name {
-		case "workflow":
-			f.Workflow = value
-		case "label", "input":
-			k, v, ok := strings.Cut(value, "=")
-			if !ok || k == "" {
-				return f, word + ": write " + name + ":name=value"
-			}
-			map[string]map[string]string{"label": f.Labels, "input": f.Input}[name][k] = v
-		case "since", "until":
-			at, ok := timeOf(value, now)
-			if !ok {
-				return f, word + ": write " + name + ":2h, " + name + ":7d, " + name + ":2026-01-31 or " + name + ":2026-01-31T08:00:00Z"
-			}
-			*map[string]*time.Time{"since": &f.Since, "until": &f.Until}[name] = at
-		default:
-			return f, word + ": write workflow:, label:, input:, since: or until: with a value behind it"
-		}
-	}
-	return f, ""
-}
-
-// timeOf parses a time as people write it: so long ago, a day, or an instant.
-func timeOf(text string, now time.Time) (time.Time, bool) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.ParseFloat(days, 64); err == nil {
-			return now.Add(-time.Duration(n * float64(24*time.Hour))), true
-		}
-	}
-	if d, err := time.ParseDuration(text); err == nil {
-		return now.Add(-d), true
-	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at, true
-		}
-	}
-	return time.Time{}, false
 }
 
 func runLineOf(s runlog.Summary, now time.Time) runLine {

@@ -3,6 +3,7 @@ package pages_test
 import (
 	"fmt"
 	"html"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -62,10 +63,11 @@ func TestWhatIsTypedToFilterRuns(t *testing.T) {
 		"since:2h until:2026-11-23":        "{ map[] map[] 2026-11-23T01:12:00Z 2026-11-23T00:00:00Z}",
 		"since:1.5d":                       "{ map[] map[] 2026-11-21T15:12:00Z -}",
 		"until:2026-01-31T08:00:00+01:00":  "{ map[] map[] - 2026-01-31T07:00:00Z}",
-		"label:x":                          "label:x: write label:name=value",
-		"input:=x":                         "input:=x: write input:name=value",
-		"since:soon":                       "since:soon: write since:2h, since:7d, since:2026-01-31 or since:2026-01-31T08:00:00Z",
-		"state:failed":                     "state:failed: write workflow:, label:, input:, since: or until: with a value behind it",
+		"label:x":                          "label:x: write label:customer=17",
+		"input:=x":                         "input:=x: write input:order.id=A-1009",
+		"since:soon":                       "since:soon: a time is 2h or 7d ago, a day like 2026-01-31, or 2026-01-31T08:00:00Z",
+		"state:gone":                       "state:gone: a state is one of scheduled, running, waiting",
+		"colour:red":                       "colour:red: there is no colour: to search by; write workflow:, state:, label:",
 	} {
 		a := s.get("/runs?q=" + url.QueryEscape(text))
 		if got := show(w.Asked()); a.status == 200 && got != strings.Replace(want, "{  map", "{ map", 1) {
@@ -130,4 +132,27 @@ func TestARunWhoseTimeHasNotCome(t *testing.T) {
 	s.get("/runs").wants(t, 200, "1m 30s")
 	s.get("/runs/later").wants(t, 200, `scheduled for <time datetime="`+later.Format(time.RFC3339), "Accepted")
 	s.get("/runs/done").wants(t, 200, "took 1m 30s")
+}
+
+// TestAllThatWereFound: what a search has found is cancelled from a page that says how many they are, by those who may.
+func TestAllThatWereFound(t *testing.T) {
+	t.Parallel()
+	w := pagestest.Empty(clock)
+	for i := range 3 {
+		w.PutRun(view.Document{ID: fmt.Sprint("run-", i), Workflow: "refund", State: steps.RunWaiting, Started: noon})
+	}
+	s := newSite(t, w)
+	list := s.get("/runs?q=refund&state=waiting")
+	list.wants(t, http.StatusOK, "Cancel all", "/redrives/runs?q=refund+state%3Awaiting&verb=cancel", "What to search by")
+	page := s.get("/redrives/runs?verb=cancel&q=refund+state:waiting")
+	page.wants(t, http.StatusOK, "Cancel 3 runs?", "Nothing is done yet", "Cancel these 3")
+	s.follow(s.post("/redrives/runs", hidden(page.body))).wants(t, http.StatusOK, "Cancel: 3 of 3 done", "/runs/run-1")
+	s.get("/redrives/runs?verb=cancel&q=colour:red").wants(t, http.StatusBadRequest, "there is no colour:")
+	s.post("/redrives/runs", url.Values{"verb": {"cancel"}, "id": {"a"}}).wants(t, http.StatusBadRequest, "incomplete")
+	s.person = pagestest.Viewer("vi")
+	if a := s.get("/runs?q=refund"); strings.Contains(a.body, "Cancel all") {
+		t.Error("a viewer is offered to cancel runs")
+	}
+	s.get("/redrives/runs?verb=cancel&q=refund").wants(t, http.StatusForbidden)
+	s.post("/redrives/runs", hidden(page.body)).wants(t, http.StatusForbidden)
 }

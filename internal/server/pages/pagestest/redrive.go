@@ -7,6 +7,7 @@ import (
 
 	"belay/internal/handoff"
 	"belay/internal/people"
+	"belay/internal/runlog"
 	"belay/internal/server/pages"
 	"belay/internal/steps/view"
 )
@@ -64,6 +65,43 @@ func (w *World) Stop(ctx context.Context, who people.Actor, id string) (handoff.
 		if s.Items[i].Result == handoff.ItemWaiting {
 			s.Items[i].Result = handoff.ItemNotReached
 		}
+	}
+	w.PutRedrive(s)
+	return s, nil
+}
+
+// FindRuns implements [pages.Redrives]: it finds all runs of the world in the state that the query names.
+func (w *World) FindRuns(ctx context.Context, o handoff.RunOrder) (f handoff.Found, err error) {
+	q, err := runlog.ParseQuery(o.Where, w.Now())
+	if err != nil {
+		return f, fmt.Errorf("%w: %w", handoff.ErrInvalid, err)
+	}
+	page, err := w.List(ctx, q)
+	return handoff.Found{Runs: page.Items, Total: len(page.Items)}, err
+}
+
+// StartRuns implements [pages.Redrives]: all is done at once.
+func (w *World) StartRuns(_ context.Context, who people.Actor, o handoff.RunOrder, list []handoff.Chosen) (handoff.Redrive, error) {
+	s := handoff.Redrive{ID: "many", Of: handoff.OfRuns, Verb: o.Verb, Where: o.Where, Reason: o.Reason, By: who.Name, State: handoff.RedriveDone, Started: w.Now(), Ended: w.Now()}
+	for _, c := range list {
+		s.Items = append(s.Items, handoff.RedriveResult{ID: c.ID, Was: string(c.State), Result: string(view.FateDone)})
+	}
+	w.PutRedrive(s)
+	return s, who.May(o.Verb)
+}
+
+// Resume implements [pages.Redrives].
+func (w *World) Resume(ctx context.Context, who people.Actor, id string) (handoff.Redrive, error) {
+	s, err := w.Get(ctx, id)
+	if err == nil {
+		err = who.May(s.Verb)
+	}
+	if err != nil {
+		return s, err
+	}
+	s.State, s.By, s.Items = handoff.RedriveDone, who.Name, slices.Clone(s.Items)
+	for i := range s.Items {
+		s.Items[i].Result = string(view.FateDone)
 	}
 	w.PutRedrive(s)
 	return s, nil
