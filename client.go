@@ -139,6 +139,7 @@ var (
 	ErrEnded        = errors.New("the run has ended")                  // it cannot be cancelled, or written to, any more
 	ErrNoAgent      = errors.New("no agent there reads it")            // the step is not an agent, or not at work
 	ErrNoTurn       = errors.New("that turn cannot be taken back")     // it has not begun, or is taken back already
+	ErrNoReplay     = errors.New("it cannot be done again like that")  // the run is open, what it did differs, or calls have yet to be confirmed
 	ErrFrozen       = errors.New("the run is frozen")                  // its log has a message that cannot be read; a dead letter asks people what to do
 	ErrTooLarge     = errors.New("too large")                          // the submission, or the contents of a decision
 	ErrNoEscalation = errors.New("no such escalation")                 // none has this id
@@ -179,7 +180,7 @@ func (o publicError) Is(target error) bool { return target == o.is }
 func (o publicError) Unwrap() error        { return o.error }
 
 var sentinels = []struct{ internal, public error }{
-	{runlog.ErrNoRun, ErrNoRun}, {runlog.ErrConflict, ErrConflict}, {runlog.ErrEnded, ErrEnded}, {runlog.ErrNoAgent, ErrNoAgent}, {runlog.ErrNoTurn, ErrNoTurn}, {runlog.ErrInvalid, ErrInvalid}, {runlog.ErrBadStart, ErrInvalid}, {runlog.ErrFrozen, ErrFrozen}, {runlog.ErrTooLarge, ErrTooLarge},
+	{runlog.ErrNoRun, ErrNoRun}, {runlog.ErrConflict, ErrConflict}, {runlog.ErrEnded, ErrEnded}, {runlog.ErrNoAgent, ErrNoAgent}, {runlog.ErrNoTurn, ErrNoTurn}, {runlog.ErrNoReplay, ErrNoReplay}, {runlog.ErrBadInput, ErrInvalid}, {runlog.ErrInvalid, ErrInvalid}, {runlog.ErrBadStart, ErrInvalid}, {runlog.ErrFrozen, ErrFrozen}, {runlog.ErrTooLarge, ErrTooLarge},
 	{runlog.ErrClosed, ErrClosed}, {handoff.ErrNoEscalation, ErrNoEscalation}, {handoff.ErrNotAllowed, ErrNotAllowed}, {people.ErrForbidden, ErrForbidden},
 	{handoff.ErrInvalid, ErrInvalid}, {handoff.ErrClaimed, ErrClaimed}, {handoff.ErrNoDesk, ErrNoDispatcher}, {bus.ErrTooLarge, ErrTooLarge},
 	{bus.ErrUncertain, ErrUncertain}, {bus.ErrFull, ErrNoWrites}, {bus.ErrNoWrites, ErrNoWrites}, {bus.ErrUnreachable, ErrUnreachable},

@@ -35,12 +35,14 @@ func maybe[A, B any](v *A, f func(A) B) *B {
 func document(d view.Document) belaytype.Document {
 	return belaytype.Document{
 		ID: d.ID, Workflow: d.Workflow, State: belaytype.RunState(d.State), Ending: belaytype.RunState(d.Ending), Reason: d.Reason, Labels: d.Labels,
-		RetryOf: d.RetryOf, Started: d.Started, Ended: d.Ended, Input: d.Input, Degraded: each(d.Degraded, degraded), Steps: each(d.Steps, step),
+		RetryOf: d.RetryOf, Replay: maybe(d.Replay, replayOf), Started: d.Started, Ended: d.Ended, Input: d.Input, Degraded: each(d.Degraded, degraded), Steps: each(d.Steps, step),
 		Output: d.Output, Escalations: d.Escalations, Asked: each(d.Asked, question), Stricter: each(d.Stricter, stricter),
 		Spent:  maybe(d.Spent, spent),
 		Agents: each(d.Agents, agent), ScheduledFor: d.ScheduledFor,
 	}
 }
+
+func replayOf(r steps.ReplayOf) belaytype.ReplayOf { return belaytype.ReplayOf(r) }
 
 func degraded(d steps.Degraded) belaytype.DegradedStep {
 	return belaytype.DegradedStep{Step: d.Step, Rung: d.Rung, Cause: d.Cause, Age: belaytype.Duration(d.Age)}
@@ -49,7 +51,7 @@ func degraded(d steps.Degraded) belaytype.DegradedStep {
 func step(v view.Step) belaytype.Step {
 	return belaytype.Step{
 		ID: v.ID, Tool: v.Tool, State: belaytype.StepState(v.State), Rung: v.Rung, Round: v.Round, Class: belaytype.Class(v.Class), Message: v.Message,
-		AnswerBy: v.AnswerBy, ResultOf: v.ResultOf, Held: maybe(v.Held, holdOf), Output: v.Output, Attempts: each(v.Attempts, attempt),
+		AnswerBy: v.AnswerBy, ResultOf: v.ResultOf, TakenOver: v.TakenOver, Held: maybe(v.Held, holdOf), Output: v.Output, Attempts: each(v.Attempts, attempt),
 	}
 }
 

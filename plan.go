@@ -117,17 +117,27 @@ func (p *Plan) Strict() error {
 
 // input encodes the input of a run, and checks it against the plan.
 func (p *Plan) input(in any) (json.RawMessage, error) {
-	given := map[string]json.RawMessage{}
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return nil, fmt.Errorf("the input cannot be written as JSON: %w", err)
-		}
-		if err := json.Unmarshal(b, &given); err != nil {
-			return nil, fmt.Errorf("the input must be an object, a struct or a map, not %T", in)
-		}
+	given, err := inputOf(in)
+	if err != nil {
+		return nil, err
 	}
 	return p.doc.CheckInput(given)
+}
+
+// inputOf encodes the values of an input by their names.
+func inputOf(in any) (map[string]json.RawMessage, error) {
+	given := map[string]json.RawMessage{}
+	if in == nil {
+		return given, nil
+	}
+	b, err := json.Marshal(in)
+	if err != nil {
+		return nil, fmt.Errorf("the input cannot be written as JSON: %w", err)
+	}
+	if err := json.Unmarshal(b, &given); err != nil {
+		return nil, fmt.Errorf("the input must be an object, a struct or a map, not %T", in)
+	}
+	return given, nil
 }
 
 // Problems are all mistakes of a plan or a tools file, in the order of the text. The error has a line for each.

@@ -14,6 +14,7 @@ type Document struct {
 	Reason      string            `json:"reason,omitempty"`   // why it failed, was aborted or was cancelled
 	Labels      map[string]string `json:"labels"`             // the plan's, and those of its submitter; never nil
 	RetryOf     string            `json:"retry_of,omitempty"` // the run that this one goes on from
+	Replay      *ReplayOf         `json:"replay,omitempty"`   // the run that this one does again; nil: none
 	Started     time.Time         `json:"started"`            // when it was submitted, by the log
 	Ended       *time.Time        `json:"ended"`              // nil while it is open
 	Input       json.RawMessage   `json:"input"`              // an object, with the plan's defaults
@@ -30,6 +31,13 @@ type Document struct {
 	Spent    *Spent               `json:"spent,omitempty"`    // what its models took; nil: it has called none
 }
 
+// ReplayOf says what a replay does again.
+type ReplayOf struct {
+	Run       string   `json:"run"`             // the other run
+	From      []string `json:"from"`            // steps that are done again, and all behind them
+	Confirmed []string `json:"again,omitempty"` // steps of which somebody has said that calls are made again which had been made, or may have been
+}
+
 // DegradedStep says that a step succeeded, but on a later rung than the first, or on degraded input.
 type DegradedStep struct {
 	Step  string   `json:"step"`          // the step's id
@@ -40,18 +48,19 @@ type DegradedStep struct {
 
 // Step is one step of a run, one item of a for_each step, or a compensation.
 type Step struct {
-	ID       string          `json:"id"`                  // the step's id
-	Tool     string          `json:"tool"`                // its name
-	State    StepState       `json:"state"`               // where it stands
-	Rung     string          `json:"rung"`                // the current one
-	Round    int             `json:"round"`               // goes up when a person sends the step back; from 0
-	Class    Class           `json:"class,omitempty"`     // of the fault, until that is resolved
-	Message  string          `json:"message,omitempty"`   // of the fault, likewise
-	AnswerBy string          `json:"answer_by,omitempty"` // the person whose answer is the output
-	ResultOf string          `json:"result_of,omitempty"` // the call, in a turn taken back, whose output it shows; nothing was made again
-	Held     *Held           `json:"held,omitempty"`      // what holds it back; nil where it is not held back
-	Output   json.RawMessage `json:"output"`              // null until it has one
-	Attempts []Attempt       `json:"attempts"`            // the first one first
+	ID        string          `json:"id"`                   // the step's id
+	Tool      string          `json:"tool"`                 // its name
+	State     StepState       `json:"state"`                // where it stands
+	Rung      string          `json:"rung"`                 // the current one
+	Round     int             `json:"round"`                // goes up when a person sends the step back; from 0
+	Class     Class           `json:"class,omitempty"`      // of the fault, until that is resolved
+	Message   string          `json:"message,omitempty"`    // of the fault, likewise
+	AnswerBy  string          `json:"answer_by,omitempty"`  // the person whose answer is the output
+	ResultOf  string          `json:"result_of,omitempty"`  // the call, in a turn taken back, whose output it shows; nothing was made again
+	TakenOver string          `json:"taken_over,omitempty"` // the run that did it, in a retry or a replay of that one
+	Held      *Held           `json:"held,omitempty"`       // what holds it back; nil where it is not held back
+	Output    json.RawMessage `json:"output"`               // null until it has one
+	Attempts  []Attempt       `json:"attempts"`             // the first one first
 }
 
 // Held is what holds a step back: nothing of it begins before that ends. What a person holds back has the state held; what a

@@ -150,6 +150,15 @@ export class Run {
   why(): Promise<Record<string, any>>;
   /** Continues this run, which has ended, as a new run, without its completed steps. */
   retry(reason?: string, options?: {key?: string; id?: string; traceparent?: string}): Promise<Run>;
+  /**
+   * Does this run, which has ended, again from a step on, as a new run that takes over the results of the others, with idempotency keys
+   * of its own. again names the steps of which calls may be made again that had changed something; without them such a replay is
+   * refused (BelayError, code confirm), with a list of the calls. input has other values than the run had, plan is another
+   * version of its plan.
+   */
+  replay(from: string | string[], options?: Replaying & {reason?: string; key?: string; id?: string; traceparent?: string}): Promise<Run>;
+  /** What would become of each step if this run were done again, and which calls would be made again. Changes nothing. */
+  replayPlan(from: string | string[], options?: Replaying): Promise<Record<string, any>>;
   /** Ends it; completed steps are undone where plan or tools say how. Gives the effect in words. */
   cancel(reason?: string): Promise<string>;
   /**
@@ -158,6 +167,13 @@ export class Run {
    * Gives the effect in words.
    */
   steer(message?: string, options?: {step?: string; takeBack?: number}): Promise<string>;
+}
+
+/** How a run is done again. */
+export interface Replaying {
+  again?: string[];
+  input?: Record<string, any>;
+  plan?: string | Record<string, any>;
 }
 
 /** An entry of a run's log. */

@@ -66,6 +66,14 @@ export class Run {
 
   why() { return this.belay.json("GET", this.path("/why")); }
   retry(reason, options) { return this.belay.start(this.path("/retry"), {reason}, options); }
+  replay(from, {again, input, plan, reason, ...options} = {}) {
+    return this.belay.start(this.path("/replay"), {from: [from].flat(), again, input, plan, reason}, options);
+  }
+
+  replayPlan(from, {again, input, plan} = {}) {
+    return this.belay.json("POST", this.path("/replay"), {from: [from].flat(), again, input, plan, dry_run: true});
+  }
+
   async cancel(reason) { return (await this.belay.json("POST", this.path("/cancel"), {reason})).effect; }
 
   async steer(text = "", {step = "", takeBack} = {}) {

@@ -387,7 +387,10 @@ func (r *Recorder) record(e bus.Entry) (Record, steps.Event) {
 		}
 	case steps.Submitted:
 		rec.Who, rec.Via, rec.Token, rec.Action, rec.On, rec.Reason = d.By, d.Via, d.Token, "retry run", d.RetryOf, d.Reason
-		if d.RetryOf == "" {
+		switch {
+		case d.Replay != nil:
+			rec.Action, rec.On = "replay run", d.Replay.Run
+		case d.RetryOf == "":
 			rec.Action, rec.On = "submit run", run
 		}
 	}

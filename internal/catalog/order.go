@@ -98,10 +98,7 @@ func (c *Catalog) Prepare(o Order) (steps.Submitted, error) {
 			return steps.Submitted{}, err
 		}
 	}
-	doc, err := now.plan(o)
-	if err == nil {
-		err = now.proved(doc, o)
-	}
+	doc, err := now.document(o)
 	if err != nil {
 		return steps.Submitted{}, err
 	}
@@ -119,6 +116,23 @@ func (c *Catalog) Prepare(o Order) (steps.Submitted, error) {
 	}
 	maps.Copy(labels, o.Labels)
 	return steps.Submitted{Document: doc.JSON, Input: input, Labels: labels, ToolsFile: now.file, At: at, In: in}, nil
+}
+
+// Document is the plan of an order that is no call, and the tools file that it was made with. The errors are those of
+// [Catalog.Prepare].
+func (c *Catalog) Document(o Order) (doc *plan.Document, tools string, err error) {
+	now := c.now.Load()
+	o.Strict = o.Strict || c.Strict
+	doc, err = now.document(o)
+	return doc, now.file, err
+}
+
+func (c *content) document(o Order) (*plan.Document, error) {
+	doc, err := c.plan(o)
+	if err == nil {
+		err = c.proved(doc, o)
+	}
+	return doc, err
 }
 
 func (c *content) plan(o Order) (*plan.Document, error) {

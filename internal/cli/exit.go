@@ -100,7 +100,7 @@ func (a *App) codeOf(err error) (code int, word string) {
 	}
 	switch {
 	case errors.As(err, &problems), errors.Is(err, runlog.ErrTooLarge), errors.Is(err, bus.ErrTooLarge), errors.Is(err, runlog.ErrBadID),
-		errors.Is(err, runlog.ErrInvalid), errors.Is(err, runlog.ErrBadStart):
+		errors.Is(err, runlog.ErrInvalid), errors.Is(err, runlog.ErrBadInput), errors.Is(err, runlog.ErrBadStart):
 		return ExitInvalid, "invalid"
 	case errors.As(err, &drift), errors.Is(err, bus.ErrReplicas), errors.Is(err, bus.ErrLimits):
 		return ExitConfig, "config"
@@ -108,7 +108,7 @@ func (a *App) codeOf(err error) (code int, word string) {
 		return ExitNotAllowed, "not_allowed"
 	case errors.Is(err, runlog.ErrNoRun), errors.Is(err, fs.ErrNotExist):
 		return ExitNotFound, "not_found"
-	case errors.Is(err, runlog.ErrConflict), errors.Is(err, runlog.ErrEnded), errors.Is(err, runlog.ErrNoAgent), errors.Is(err, runlog.ErrNoTurn), errors.Is(err, runlog.ErrAmbiguous),
+	case errors.Is(err, runlog.ErrConflict), errors.Is(err, runlog.ErrEnded), errors.Is(err, runlog.ErrNoAgent), errors.Is(err, runlog.ErrNoTurn), errors.Is(err, runlog.ErrNoReplay), errors.Is(err, runlog.ErrAmbiguous),
 		errors.Is(err, bus.ErrUncertain), errors.Is(err, bus.ErrFull), errors.Is(err, bus.ErrNoWrites), errors.Is(err, syscall.EADDRINUSE):
 		return ExitTemporary, "conflict"
 	case errors.Is(err, bus.ErrUnreachable), errors.As(err, &op):

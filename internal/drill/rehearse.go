@@ -49,7 +49,7 @@ type Ended struct {
 // did. What the run's own calls did cost is in no log; old is the tools file that says it.
 func Rehearse(s *steps.State, tools, old *plan.Tools) *Rehearsal {
 	r := &Rehearsal{Run: s.Run, Workflow: s.Program.Plan.Name, Was: was(s, old)}
-	if s.RetryOf != "" {
+	if s.RetryOf != "" || s.Replay != nil {
 		return r.out("it goes on from another run")
 	}
 	program, why := underOther(s, tools)

@@ -17,7 +17,7 @@ func (o actsHeard) Applied(s *steps.State, r steps.Record, touched []int) {
 	case steps.Cancelled:
 		o.nudge()
 	case steps.Submitted:
-		if e.RetryOf != "" {
+		if e.RetryOf != "" || e.Replay != nil {
 			o.nudge()
 		}
 	}

@@ -53,7 +53,7 @@ func (k *Desk) admitsAll(ctx context.Context, who people.Actor, list []Chosen) e
 const mostRetries = 100
 
 // forAgent reports whether a run does what an agent wants: a step of its plan is one, or a client of MCP has started it, or
-// the run that it is a retry of. Where that cannot be read any more, it counts as one.
+// the run that it is a retry or a replay of. Where that cannot be read any more, it counts as one.
 func (k *Desk) forAgent(ctx context.Context, run string) (bool, error) {
 	for range mostRetries {
 		s, err := k.Runs.Submitted(ctx, run)
@@ -66,10 +66,14 @@ func (k *Desk) forAgent(ctx context.Context, run string) (bool, error) {
 		if s.Via == "mcp" || hasAgent(s.Document) {
 			return true, nil
 		}
-		if s.RetryOf == "" {
+		switch {
+		case s.RetryOf != "":
+			run = s.RetryOf
+		case s.Replay != nil:
+			run = s.Replay.Run
+		default:
 			return false, nil
 		}
-		run = s.RetryOf
 	}
 	return true, nil
 }

@@ -12,6 +12,7 @@ var (
 	ErrTooLarge  = errors.New("the submission is too large")
 	ErrBadStart  = errors.New("a run cannot begin then")
 	ErrBadID     = errors.New("not a valid run id")
+	ErrBadInput  = errors.New("the input is not valid")
 	ErrInvalid   = errors.New("it cannot be written")
 	ErrAmbiguous = errors.New("the id is not unique")
 	ErrFrozen    = errors.New("the run is frozen")

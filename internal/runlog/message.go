@@ -50,6 +50,8 @@ func planHeader(e steps.Event) map[string][]string {
 		h := map[string][]string{}
 		if e.RetryOf != "" {
 			h[wire.HeaderAct] = []string{"retry"}
+		} else if e.Replay != nil {
+			h[wire.HeaderAct] = []string{"replay"}
 		} else if e.Via != "" {
 			h[wire.HeaderAct] = []string{actSubmit}
 		}

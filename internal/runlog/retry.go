@@ -42,7 +42,7 @@ func (l *Log) retrying(ctx context.Context, run string, who Retried) (submit fun
 	next := *sub
 	next.By, next.Via, next.Reason, next.Request, next.Token = who.By, who.Via, who.Reason, who.Request, who.Token
 	next.Trace = cmp.Or(who.Trace, next.Trace)
-	next.RetryOf, next.KeyRun, next.Carried, next.Proof = run, s.KeyRun(), steps.Carry(s), nil
+	next.RetryOf, next.KeyRun, next.Carried, next.Proof, next.Replay = run, s.KeyRun(), steps.Carry(s), nil, nil
 	submit = func(id string) (bool, error) {
 		next.Keys = steps.RetryKeys(s, id)
 		if who.Prove != nil {

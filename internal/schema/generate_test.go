@@ -33,7 +33,7 @@ import (
 // outputs are the types that are written for others; what they are made of comes with them.
 var outputs = []any{
 	view.Document{}, view.Why{}, handoff.Document{}, handoff.Card{}, handoff.Item{}, handoff.Done{}, handoff.Redrive{}, dlq.Entry{}, runlog.Exported{}, runlog.Summary{},
-	bus.Worker{}, doctor.Report{}, gates.Gate{}, gates.Progress{}, schedules.Schedule{}, breaker.Record{}, limits.Limit{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.StepMessage{}, steps.Definition{},
+	bus.Worker{}, doctor.Report{}, gates.Gate{}, gates.Progress{}, schedules.Schedule{}, breaker.Record{}, limits.Limit{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.Replay{}, steps.StepMessage{}, steps.Definition{},
 }
 
 // events are all types of events.

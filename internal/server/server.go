@@ -83,7 +83,7 @@ func New(ctx context.Context, o Options) http.Handler {
 	faults := followFaults(ctx, o.Bus, o.Logger)
 	asker := notify.Asker{Bus: o.Bus, Items: o.Desk.Items, Doubt: tally.InDoubt(o.Bus)}
 	console := pages.New(pages.Options{
-		Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Tools: served.Tools, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Schedules: o.Schedules, Changes: changes, Environment: o.Environment, Runbook: o.Runbook,
+		Desk: o.Desk, Runs: o.Runs, Replays: o.Runs, Prove: o.Prove, Redrives: o.Redrives, Tools: served.Tools, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Schedules: o.Schedules, Changes: changes, Environment: o.Environment, Runbook: o.Runbook,
 		Who: via(o.Gate, "console"), Now: o.Bus.Now, Logger: o.Logger, Faults: faults,
 		Events: func(run string) string { return "/api/v1/runs/" + run + "/events" }, Why: func(ctx context.Context, run string) (view.Why, error) {
 			s, err := o.Runs.Load(ctx, run)

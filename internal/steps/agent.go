@@ -8,7 +8,7 @@ import (
 
 // Agent makes a step a loop: a model is asked, the calls that it proposes become units of the run, and it is asked again
 // with what came of them, until it answers without a call or a limit is reached. What the model says is data: everything is
-// decided by folding the log, and a replay asks no model again.
+// decided by folding the log, and folding it once more asks no model again.
 type Agent struct {
 	Instructions    json.RawMessage `json:"instructions,omitempty"`      // template of what the model is told first, a string
 	Prompt          json.RawMessage `json:"prompt"`                      // template of the task, a string

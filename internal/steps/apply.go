@@ -86,7 +86,7 @@ func begin(r Record, watch func(u *Unit, to Phase)) (*State, []int) {
 		return nil, []int{}
 	}
 	s := &State{
-		Run: r.Run, Program: e.Program, Input: e.Input, Labels: e.Labels, ToolsFile: e.ToolsFile, Trace: e.Trace, ReportTo: e.ReportTo, RetryOf: e.RetryOf,
+		Run: r.Run, Program: e.Program, Input: e.Input, Labels: e.Labels, ToolsFile: e.ToolsFile, Trace: e.Trace, ReportTo: e.ReportTo, RetryOf: e.RetryOf, Replay: e.Replay,
 		epoch: epochOf(e), By: e.By, Token: e.Token, Seq: r.Seq, first: r.Seq, Now: r.Time, Submitted: r.Time, clock: workClock{from: r.Time}, keyRun: e.KeyRun, keyRuns: e.Keys,
 		allowed: time.Duration(e.Program.Plan.Deadline),
 		Units:   make([]Unit, len(e.Program.Nodes)), left: len(e.Program.Nodes),

@@ -164,14 +164,19 @@ func orNull(v json.RawMessage) json.RawMessage {
 
 // carry takes a finished unit over from the run that this one goes on from.
 func (c *change) carry(i int, k Carried) {
-	u := &c.Units[i]
-	u.Output, u.Rung, u.Params = k.Output, k.Rung, k.Params
-	u.Degraded, u.tainted, u.stranger = k.Degraded, k.Tainted, k.Untrusted
+	c.Units[i].takeOver(k)
 	if k.State == StepSkipped {
 		c.done(i, PhaseSkipped)
 		return
 	}
 	c.done(i, PhaseSucceeded)
+}
+
+// takeOver gives the unit the result that another run had of it.
+func (u *Unit) takeOver(k Carried) {
+	u.Output, u.Rung, u.Params = k.Output, k.Rung, k.Params
+	u.Degraded, u.tainted, u.stranger = k.Degraded, k.Tainted, k.Untrusted
+	u.AnswerBy, u.Rejected = k.AnswerBy, k.Rejected
 }
 
 // taint marks unit i when something that it needs is degraded or untrusted.
@@ -271,7 +276,7 @@ func (c *change) mayBeUndone(u *Unit) bool {
 	case agentCall:
 		return c.since(7)
 	}
-	return true
+	return c.carried[u.ID].From == "" // what a replay has taken over stays what the other run did
 }
 
 // done ends unit i so that what depends on it goes on.

@@ -24,10 +24,19 @@ func Carry(s *State) []Carried {
 		}
 		list = append(list, Carried{
 			Step: u.ID, State: u.State(), Rung: u.Rung, Params: s.carriedParams(i), Output: u.Output, Degraded: carriedLabel(s, i), Tainted: u.tainted,
-			Untrusted: u.stranger,
+			Untrusted: u.stranger, From: s.carried[u.ID].From, AnswerBy: s.carried[u.ID].AnswerBy, Rejected: s.carried[u.ID].Rejected,
 		})
 	}
 	return list
+}
+
+// TakenOverFrom is the run that did unit i, which this one has taken over; empty: it has not.
+func (s *State) TakenOverFrom(i int) string {
+	k, is := s.carried[s.Units[i].ID]
+	if !is || !s.Units[i].State().Done() {
+		return ""
+	}
+	return orElse(k.From, s.RetryOf)
 }
 
 // byItem reports whether unit i is a list that is taken over item by item, because it would be undone so.

@@ -35,6 +35,6 @@
 //
 // The worker asks three more things of this package: [VerdictOn] (a message that may have been executed before),
 // [Wanted] (a message that nobody may have asked for) and [Guard] (an approval, right before it acts). read.go, carry.go,
-// scope.go and reshape.go are for whoever reads a state: package view shows it, a retry goes on from it, expressions and
-// answers are evaluated on it.
+// replay.go, samestep.go, scope.go and reshape.go are for whoever reads a state: package view shows it, a retry goes on from it, a
+// replay does it again from a step on, expressions and answers are evaluated on it.
 package steps

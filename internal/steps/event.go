@@ -74,6 +74,7 @@ type Submitted struct {
 	Via       string            `json:"via,omitempty"`        // the way in, of a retry and through the API: cli, console, api, mcp
 	Reason    string            `json:"reason,omitempty"`     // of a retry: why
 	RetryOf   string            `json:"retry_of,omitempty"`   // the run that this one goes on from
+	Replay    *ReplayOf         `json:"replay,omitempty"`     // the run that this one does again, from which steps on; nil = none
 	KeyRun    string            `json:"key_run,omitempty"`    // the run named in idempotency keys; default this run
 	// Keys are, of a retry, the runs named in idempotency keys in place of KeyRun, by what such a key names: what was done under
 	// the other key has been undone, and whoever keeps to it would not do it again.
@@ -81,13 +82,13 @@ type Submitted struct {
 	Request  string            `json:"request,omitempty"` // digest of what a caller of the API sent; two requests with it are the same
 	Token    string            `json:"token,omitempty"`   // id of the API token that By showed; empty = none
 	Proof    *Proof            `json:"proof,omitempty"`   // that Token was shown for it; none: nobody has proven who By is
-	Carried  []Carried         `json:"carried,omitempty"` // steps already done by the run it goes on from
+	Carried  []Carried         `json:"carried,omitempty"` // steps already done by the run that it goes on from, or does again
 	Program  *Program          `json:"-"`                 // Document, compiled
 	Trace    string            `json:"-"`                 // traceparent of the submitter, from the message's header; empty = none
 	ReportTo string            `json:"-"`                 // token of a program that waits for the end, from the message's header; empty = none
 }
 
-// Carried is a finished step that a retry takes over from the run that it goes on from.
+// Carried is a finished step that a retry or a replay takes over from the run before it.
 type Carried struct {
 	Step     string          `json:"step"`               // the unit's id
 	State    StepState       `json:"state"`              // succeeded or skipped
@@ -98,6 +99,11 @@ type Carried struct {
 	Tainted  bool            `json:"tainted,omitempty"`  // what is made from the result is degraded too
 	// Untrusted is the unit that brought in the untrusted output which the result is made from; empty = none.
 	Untrusted string `json:"untrusted,omitempty"`
+	// From is the run that did it, where it stays that run's: a replay takes it over, and nothing of the replay or of its retries
+	// undoes it. Empty: it is the new run's own, as in a retry.
+	From     string   `json:"from,omitempty"`
+	AnswerBy string   `json:"answer_by,omitempty"` // with From: the person whose answer is the output
+	Rejected *Decided `json:"rejected,omitempty"`  // with From: the rejection that ended it
 }
 
 // Cancelled asks the run to stop: attempts end, completed steps are compensated.

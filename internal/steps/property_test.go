@@ -44,7 +44,7 @@ func playRun(t *rapid.T) {
 }
 
 // play plays one run under the rules of an epoch, folded by apply.
-func play(t *rapid.T, epoch int, apply func(*steps.State, steps.Record) (*steps.State, []int)) {
+func play(t *rapid.T, epoch int, apply func(*steps.State, steps.Record) (*steps.State, []int)) *player {
 	g := &player{T: t, World: stepstest.NewWorld(t), plan: drawPlan(t)}
 	g.Apply = apply
 	first := steps.Submitted{Epoch: epoch, Program: g.plan.Program(), Input: json.RawMessage(`{}`), By: "sue"}
@@ -63,6 +63,7 @@ func play(t *rapid.T, epoch int, apply func(*steps.State, steps.Record) (*steps.
 	}
 	g.drain()
 	g.checkCuts()
+	return g
 }
 
 type player struct {
@@ -70,6 +71,8 @@ type player struct {
 	*stepstest.World
 	plan *stepstest.Plan
 	past []steps.Event
+
+	takenOver []steps.Carried // by a replay
 }
 
 func (g *player) Fatalf(format string, args ...any) { g.T.Fatalf(format, args...) }
@@ -103,7 +106,7 @@ func (g *player) overruled(e steps.Failed) bool {
 }
 
 // noteEnd remembers that the outcome of a is in the log, if it is the current attempt's or an older one.
-func (g *player) noteEnd(a steps.Attempt) { g.Ended[steps.AttemptName("r", a)] = true }
+func (g *player) noteEnd(a steps.Attempt) { g.Ended[steps.AttemptName(g.Run, a)] = true }
 
 // move does one thing that can happen.
 func (g *player) move() {
@@ -467,6 +470,7 @@ func (g *player) check() {
 	g.checkSummaries()
 	g.checkTakenBack()
 	g.checkHeldBack()
+	g.checkTakenOver()
 	if got, want := g.Have(), stepstest.WantedText(steps.Wants(g.State, nil), g.State); got != want {
 		g.Fatalf("after %+v differences add up to\n%s\nbut wanted is\n%s", g.Records[len(g.Records)-1], got, want)
 	}
@@ -659,7 +663,7 @@ func (g *player) checkUndone() {
 	})
 	for i := range s.Units {
 		u := &s.Units[i]
-		want := u.State() == steps.StepSucceeded && g.isUndone(i)
+		want := u.State() == steps.StepSucceeded && g.isUndone(i) && s.TakenOverFrom(i) == ""
 		if has := s.Unit(u.ID+"~undo") >= 0; has && !want || !has && want && !left {
 			g.Fatalf("%s is undone: %v\n%s", u.ID, has, stepstest.Picture(s))
 		}

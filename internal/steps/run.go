@@ -17,6 +17,7 @@ type State struct {
 	Trace     string            // the trace that the submitter was in (traceparent), if any
 	ReportTo  string            // token of a program that waits for the end, if any; see [Submitted]
 	RetryOf   string            // the run that this one goes on from, if any
+	Replay    *ReplayOf         // the run that this one does again; nil = none
 	By        string            // who submitted it
 	Token     string            // id of the API token that they showed; empty = none, see [Submitted]
 	Seq       uint64            // of the last record applied
@@ -39,7 +40,7 @@ type State struct {
 	keyRun  string                  // see [Submitted.KeyRun]
 	keyRuns map[string]string       // see [Submitted.Keys]
 	decoded any                     // Input, once an expression has asked for it
-	carried map[string]Carried      // by step: what a retry need not do again
+	carried map[string]Carried      // by step: what a retry or a replay does not do again
 	proof   *Proof                  // see [Submitted]; nil for most runs
 
 	submission *Submission      // what proof is of; nil without one

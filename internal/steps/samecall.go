@@ -91,8 +91,11 @@ func (s *State) mayHaveHappened(i int) bool {
 	if s.Tool(i).Effects == EffectsNone || s.Units[i].phase == PhaseSucceeded {
 		return false
 	}
-	return slices.ContainsFunc(s.Units[i].Attempts, func(rec AttemptRecord) bool {
-		lost := rec.Crashes > 0 || len(rec.Lost) > 0
-		return lost || rec.Fault != nil && rec.Fault.MayHaveActed() && rec.State != AttemptWithdrawn
-	})
+	return slices.ContainsFunc(s.Units[i].Attempts, mayHaveActed)
+}
+
+// mayHaveActed reports whether an attempt that gave no result may have acted all the same.
+func mayHaveActed(rec AttemptRecord) bool {
+	lost := rec.Crashes > 0 || len(rec.Lost) > 0
+	return lost || rec.Fault != nil && rec.Fault.MayHaveActed() && rec.State != AttemptWithdrawn
 }

@@ -40,7 +40,8 @@ func Tell(t TB, text string) *steps.State {
 	return st.State
 }
 
-// Command does one line: `tool NAME k=v...`, `plan k=v...`, `step ID k=v...`, `output EXPR`, `submit [EPOCH] [in=DURATION]`, and then
+// Command does one line: `tool NAME k=v...`, `plan k=v...`, `step ID k=v...`, `output EXPR`, `submit [EPOCH] [in=DURATION]`,
+// `other-plan`, `replay FROM,...`, `replayed FROM,...`, and then
 // `[+<duration>] <event> ...`, where +<duration> moves the clock and fires the timer when it is due.
 func (st *Story) Command(line string) {
 	w := strings.Fields(line)
@@ -57,6 +58,16 @@ func (st *Story) Command(line string) {
 		return
 	case "output":
 		st.Plan.Output = w[1]
+		return
+	case "other-plan": // what follows says what the tools and the plan of a replay are
+		st.Plan = NewPlan()
+		st.Plan.Plan.Name = "story"
+		return
+	case "replay": // replay FROM,... [again=STEP,...]: says what would become of it
+		st.asks = st.replay(w[1:], false)
+		return
+	case "replayed": // the same, and the story goes on with the replay
+		st.asks = st.replay(w[1:], true)
 		return
 	case "submit": // `submit` under the newest rules, `submit 1` under older ones, `submit in=1h` for later
 		st.submit(w[1:])

@@ -20,6 +20,7 @@ var Start = time.Date(2026, 1, 1, 3, 0, 0, 0, time.UTC)
 type World struct {
 	T           TB                                                     // fails when the core does
 	Apply       func(*steps.State, steps.Record) (*steps.State, []int) // [steps.Apply], or what watches it
+	Run         string                                                 // its id; r
 	Now         time.Time                                              // of the next record
 	State       *steps.State                                           // the fold of the log
 	Records     []steps.Record                                         // the run's log
@@ -43,14 +44,14 @@ type TB interface {
 // NewWorld is a world without a run.
 func NewWorld(t TB) *World {
 	return &World{
-		T: t, Apply: steps.Apply, Now: Start, Queue: map[string]steps.StepMessage{}, withdraw: map[string]steps.StepMessage{}, stopped: map[string]bool{},
+		T: t, Apply: steps.Apply, Run: "r", Now: Start, Queue: map[string]steps.StepMessage{}, withdraw: map[string]steps.StepMessage{}, stopped: map[string]bool{},
 		Ended: map[string]bool{}, loose: map[string]steps.StepMessage{}, bound: map[string]bool{}, escalations: map[string]bool{},
 	}
 }
 
 // Add appends an event to the log, folds it, and publishes what is wanted because of it.
 func (w *World) Add(e steps.Event) []int {
-	r := steps.Record{Seq: uint64(len(w.Records) + 1), Time: w.Now, Run: "r", Event: e}
+	r := steps.Record{Seq: uint64(len(w.Records) + 1), Time: w.Now, Run: w.Run, Event: e}
 	w.Records = append(w.Records, r)
 	var touched []int
 	w.State, touched = w.Apply(w.State, r)
@@ -76,12 +77,12 @@ func (w *World) bind(e steps.Event) {
 	case steps.Objected:
 		a = e.Attempt
 	case steps.Claimed:
-		if m, ok := w.loose[steps.AttemptName("r", e.Attempt)]; ok && m.Claimed() {
+		if m, ok := w.loose[steps.AttemptName(w.Run, e.Attempt)]; ok && m.Claimed() {
 			a = e.Attempt
 		}
 	}
-	w.bound[steps.AttemptName("r", a)] = true
-	delete(w.loose, steps.AttemptName("r", a))
+	w.bound[steps.AttemptName(w.Run, a)] = true
+	delete(w.loose, steps.AttemptName(w.Run, a))
 }
 
 // checkLoose: whatever a worker may still begin is what its unit stands on, in a run that has not ended. A probe that the

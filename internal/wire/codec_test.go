@@ -27,6 +27,10 @@ var events = map[string]steps.Event{
 		Document: raw(`{"name":"p"}`), Input: raw(`{"order":12345678901234567890,"note":"<b>&"}`), Labels: map[string]string{"team": "payments"},
 		ToolsFile: "tools.yaml", At: moment, In: steps.Duration(time.Hour), By: "zoe", Via: "cli", Reason: "mended", RetryOf: "r0", KeyRun: "r0", Carried: []steps.Carried{{Step: "a", State: steps.StepState("succeeded"), Rung: 1, Output: raw(`1.50`), Tainted: true}},
 	},
+	"replayed": steps.Submitted{
+		Epoch: 7, Document: raw(`{"name":"p"}`), Input: raw(`{}`), By: "zoe", Replay: &steps.ReplayOf{Run: "r0", From: []string{"b"}, Confirmed: []string{"b"}},
+		Carried: []steps.Carried{{Step: "a", State: steps.StepSucceeded, Output: raw(`1`), From: "r0", AnswerBy: "ann", Rejected: &steps.Decided{Escalation: "r0-1", Verb: steps.VerbReject, By: "ann"}}},
+	},
 	"cancelled": steps.Cancelled{By: "zoe", Reason: "too late"},
 	"steered":   steps.Steered{ID: "m1", Step: "resolve", Text: "be brief", TakeBack: 3, By: "zoe", Via: "cli"},
 	"started":   steps.Started{Attempt: attempt, Worker: "w1", Delivery: "7"},

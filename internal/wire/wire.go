@@ -24,7 +24,7 @@ const (
 	HeaderRung      = "Belay-Rung"
 	HeaderNotBefore = "Belay-Not-Before"
 	HeaderRepeated  = "Belay-Again"     // set when the same may have been published before: an attempt to a queue that was lost, a submission that is written behind itself
-	HeaderAct       = "Belay-Act"       // set when somebody did something to a run as a whole: cancel, steer, retry, submit
+	HeaderAct       = "Belay-Act"       // set when somebody did something to a run as a whole: cancel, steer, retry, replay, submit
 	HeaderRemoved   = "Belay-Removed"   // set on what stays for a while of a run that was removed
 	HeaderFaults    = "Belay-Faults"    // on a result: which faults its run met, class or class/reason with commas between; empty = none, absent = not known
 	HeaderReportTo  = "Belay-Report-To" // on a submission: the token of the program that waits for the end, see [Names.Report]

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -139,6 +139,23 @@ class Run:
     def retry(self, reason: str = "", *, key: str = "", id: str = "", traceparent: str = "") -> Run:
         """Continues this run, which has ended, as a new run, without its completed steps."""
         return self._belay._start(self._path("/retry"), {"reason": reason}, key, id, traceparent)
+
+    def replay(self, *from_: str, again: Iterable[str] = (), input: dict[str, Any] | None = None, plan: Any = None, reason: str = "",
+               key: str = "", id: str = "", traceparent: str = "") -> Run:
+        """Does this run, which has ended, again from these steps on, as a new run that takes over the results of the others, with idempotency
+        keys of its own. again names the steps of which calls may be made again that had changed something; without them such a
+        replay is refused (BelayError, code confirm), with a list of the calls. input has other values than the run had, plan is
+        another version of its plan."""
+        return self._belay._start(self._path("/replay"), self._replaying(from_, again, input, plan, reason), key, id, traceparent)
+
+    def replay_plan(self, *from_: str, again: Iterable[str] = (), input: dict[str, Any] | None = None, plan: Any = None) -> dict[str, Any]:
+        """What would become of each step if this run were done again, and which calls would be made again. Changes nothing."""
+        return self._belay._send("POST", self._path("/replay"), self._replaying(from_, again, input, plan, "") | {"dry_run": True}).json()
+
+    @staticmethod
+    def _replaying(from_: Iterable[str], again: Iterable[str], input: dict[str, Any] | None, plan: Any, reason: str) -> dict[str, Any]:
+        body = {"from": list(from_), "again": list(again), "input": input, "plan": plan, "reason": reason}
+        return {name: value for name, value in body.items() if value}
 
     def cancel(self, reason: str = "") -> str:
         """Ends it; completed steps are undone where plan or tools say how. Returns the effect in words."""

@@ -57,7 +57,7 @@ func (a *app) decide(ctx context.Context, id string, verb steps.Verb, f decideFl
 		return err
 	}
 	var full string
-	s, run, err := a.openForRun(ctx, func(s *session) (run string, err error) {
+	s, run, err := a.openForRun(ctx, nil, func(s *session) (run string, err error) {
 		if full, err = s.findEscalation(ctx, id); err != nil {
 			return "", err
 		}

@@ -20,8 +20,8 @@ import (
 )
 
 func (a *app) runsCommand() *cobra.Command {
-	c := &cobra.Command{Use: "runs", Short: "List, search, show, explain, watch, cancel, retry and export runs"}
-	c.AddCommand(a.runsLs(), a.runsShow(), a.runsWhy(), a.runsWatch(), a.runsSteer(), a.runsCancel(), a.runsRetry(), a.runsExport())
+	c := &cobra.Command{Use: "runs", Short: "List, search, show, explain, watch, cancel, retry, replay and export runs"}
+	c.AddCommand(a.runsLs(), a.runsShow(), a.runsWhy(), a.runsWatch(), a.runsSteer(), a.runsCancel(), a.runsRetry(), a.runsReplay(), a.runsExport())
 	c.RunE = cli.NeedSubcommand
 	return c
 }
@@ -70,7 +70,10 @@ func (a *app) runsShow() *cobra.Command {
 			if a.JSON() {
 				return a.PrintJSON(view.Show(st))
 			}
-			return a.showRun(st)
+			if err := a.showRun(st); err != nil {
+				return err
+			}
+			return a.sayReplays(c.Context(), s, st)
 		})
 	}}
 }
@@ -101,13 +104,20 @@ func (a *app) showRun(s *steps.State) error {
 	if words := doc.Spent.Words(); words != "" && !resting { // else it stands below
 		fmt.Fprintf(a.Out, "\nmodels    %s", words)
 	}
+	if words := view.ReplayedText(s); words != "" {
+		fmt.Fprintf(a.Out, "\nreplay    it %s", words)
+	}
 	if doc.ScheduledFor != nil && doc.State != steps.RunScheduled {
 		fmt.Fprintf(a.Out, "\nscheduled %s", doc.ScheduledFor.Format(time.RFC3339))
 	}
 	fmt.Fprintf(a.Out, "\nstarted   %s\ninput     %s\n\n", doc.Started.Format(time.RFC3339), text.Cut(text.Line(string(doc.Input)), 200))
 	var rows [][]any
 	for _, st := range doc.Steps {
-		rows = append(rows, []any{forPeople(st.ID), st.State, st.Tool, st.Rung, "", text.Cut(text.Line(st.Message), 60)})
+		why := st.Message
+		if st.TakenOver != "" {
+			why = "taken over from " + st.TakenOver
+		}
+		rows = append(rows, []any{forPeople(st.ID), st.State, st.Tool, st.Rung, "", text.Cut(text.Line(why), 60)})
 		for _, at := range st.Attempts {
 			why := whyOf(&at)
 			rows = append(rows, []any{fmt.Sprintf("  %d-%s-%d", at.Round, at.Rung, at.Try), "", byName(at.Worker), waited(at), time.Duration(at.Took).Round(time.Millisecond), text.Cut(text.Line(why), 60)})
@@ -156,7 +166,7 @@ func (a *app) runsWatch() *cobra.Command {
 // carryOn finds a run, calls act with it, and follows the run that act names. An embedded engine gets a dispatcher and
 // a worker, with the tools that the run was submitted with.
 func (a *app) carryOn(ctx context.Context, id string, wait bool, act func(*session, string) (string, error)) error {
-	s, run, err := a.openForRun(ctx, func(s *session) (string, error) { return s.findRun(ctx, id) })
+	s, run, err := a.openForRun(ctx, nil, func(s *session) (string, error) { return s.findRun(ctx, id) })
 	if err != nil {
 		return err
 	}
@@ -167,8 +177,8 @@ func (a *app) carryOn(ctx context.Context, id string, wait bool, act func(*sessi
 	return a.follow(ctx, s, run, wait)
 }
 
-// openForRun opens a session that can move on the run that find names.
-func (a *app) openForRun(ctx context.Context, find func(*session) (string, error)) (*session, string, error) {
+// openForRun opens a session that can move on the run that find names, with these tools; nil = those that it was submitted with.
+func (a *app) openForRun(ctx context.Context, tools *plan.Tools, find func(*session) (string, error)) (*session, string, error) {
 	s, err := a.open(ctx, carry{})
 	if err != nil {
 		return nil, "", err
@@ -185,7 +195,9 @@ func (a *app) openForRun(ctx context.Context, find func(*session) (string, error
 	if err != nil {
 		return nil, "", err
 	}
-	tools, err := plan.LoadTools(st.ToolsFile)
+	if tools == nil {
+		tools, err = plan.LoadTools(st.ToolsFile)
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("the tools that run %s was submitted with: %w", run, err)
 	}

@@ -16,6 +16,7 @@
 //	GET  /api/v1/runs/{id}/events           its whole log, one JSON line per entry; as server-sent events also what comes    ?after=
 //	POST /api/v1/runs/{id}/cancel
 //	POST /api/v1/runs/{id}/retry            go on as a new run
+//	POST /api/v1/runs/{id}/replay           do it again from a step on, as a new run; dry_run says what would happen
 //	POST /api/v1/calls                      call one tool, as a run of one step    ?wait=
 //	GET  /api/v1/workers                    the workers that run now
 //	GET  /api/v1/breakers                   the targets that are left alone because they fail
@@ -130,6 +131,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /api/v1/runs/{id}/cancel", a.ofRun(a.cancel))
 	mux.HandleFunc("POST /api/v1/runs/{id}/steer", a.ofRun(a.steer))
 	mux.HandleFunc("POST /api/v1/runs/{id}/retry", a.ofRun(a.retry))
+	mux.HandleFunc("POST /api/v1/runs/{id}/replay", a.ofRun(a.replay))
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) { document(w, "application/json", openAPI) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		problem(w, fault{http.StatusNotFound, "not_found", "no such page", "there is nothing at " + r.Method + " " + r.URL.Path + "; /openapi.json says what there is"})

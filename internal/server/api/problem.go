@@ -63,6 +63,7 @@ var statuses = []struct {
 	{runlog.ErrNoRun, http.StatusNotFound, "no_run", "No such run"},
 	{runlog.ErrNoPlace, http.StatusBadRequest, "no_place", "No run to go on behind"},
 	{runlog.ErrBadStart, http.StatusUnprocessableEntity, "invalid", "A run cannot begin then"},
+	{runlog.ErrBadInput, http.StatusUnprocessableEntity, "invalid_input", "The input is not valid"},
 	{runlog.ErrBadID, http.StatusBadRequest, "invalid", "Not the id of a run"},
 	{handoff.ErrSignIn, http.StatusForbidden, "sign_in", "Sign in first"},
 	{people.ErrForbidden, http.StatusForbidden, "forbidden", "You may not do this"},

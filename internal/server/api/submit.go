@@ -36,18 +36,12 @@ type runOrder struct {
 func (a *api) submit(w http.ResponseWriter, r *http.Request) {
 	var o runOrder
 	body, err := decodeBody(w, r, &o)
-	order := catalog.Order{Input: o.Input, Labels: o.Labels, Begin: o.At, In: o.In}
+	order, act := catalog.Order{Input: o.Input, Labels: o.Labels, Begin: o.At, In: o.In}, people.Submit
 	if err == nil {
 		order.Strict, err = strictOf(r)
 	}
-	act := people.Submit
 	if err == nil {
-		switch plan := bytes.TrimSpace(o.Plan); {
-		case bytes.HasPrefix(plan, []byte(`{`)):
-			order.Whole, order.At, act = plan, placeOf(body, "plan"), people.SubmitWhole
-		case json.Unmarshal(plan, &order.Plan) != nil || order.Plan == "":
-			err = fault{http.StatusUnprocessableEntity, "invalid", "plan", "plan is the name of a plan that the server has, or a whole plan as an object"}
-		}
+		act, err = planOf(&order, o.Plan, body)
 	}
 	if err != nil {
 		refuse(w, err)
@@ -60,6 +54,18 @@ func (a *api) submit(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	a.start(w, r, starting{act: act, id: o.ID, order: order, request: digest(sent)})
+}
+
+// planOf reads the plan of an order, a name or a whole one, and says what it takes to start it.
+func planOf(o *catalog.Order, plan json.RawMessage, body []byte) (people.Action, error) {
+	switch plan = bytes.TrimSpace(plan); {
+	case bytes.HasPrefix(plan, []byte(`{`)):
+		o.Whole, o.At = plan, placeOf(body, "plan")
+		return people.SubmitWhole, nil
+	case json.Unmarshal(plan, &o.Plan) != nil || o.Plan == "":
+		return people.Submit, fault{http.StatusUnprocessableEntity, "invalid", "plan", "plan is the name of a plan that the server has, or a whole plan as an object"}
+	}
+	return people.Submit, nil
 }
 
 // callOrder is one call of a tool that somebody wants.
@@ -121,7 +127,10 @@ type starting struct {
 
 	trace   string // traceparent of the caller; empty = none
 	retryOf string // the run to go on from; empty = order
-	reason  string // of a retry
+	reason  string // of a retry or a replay
+
+	replayOf string // the run to do again; empty = none. Its plan is order's, where that has one
+	replay   runlog.Replaying
 }
 
 // start answers with the run that a request is for, and starts it where no earlier request has.
@@ -165,8 +174,8 @@ func (a *api) mayStart(ctx context.Context, who people.Actor, s starting) error 
 	if err := who.May(s.act); err != nil {
 		return err
 	}
-	if s.retryOf != "" {
-		if err := a.mayRetry(ctx, who, s.retryOf); err != nil {
+	if before := cmp.Or(s.retryOf, s.replayOf); before != "" {
+		if err := a.mayRetry(ctx, who, before); err != nil {
 			return err
 		}
 	}
@@ -198,7 +207,7 @@ func (a *api) once(ctx context.Context, who people.Actor, run string, s starting
 
 // store starts a run. An empty id is a new one.
 func (a *api) store(ctx context.Context, who people.Actor, run string, s starting) (id string, created bool, err error) {
-	if s.retryOf == "" && a.Catalog == nil {
+	if s.retryOf == "" && s.replayOf == "" && a.Catalog == nil {
 		return "", false, noCatalog
 	}
 	trace, end := "", func(error) {}
@@ -209,6 +218,9 @@ func (a *api) store(ctx context.Context, who people.Actor, run string, s startin
 	if s.retryOf != "" {
 		id, err = a.Runs.Retry(ctx, s.retryOf, run, runlog.Retried{By: who.Name, Via: who.Via, Reason: s.reason, Request: s.request, Token: who.Token, Trace: trace, Prove: a.proves(who)})
 		return id, run == "", err
+	}
+	if s.replayOf != "" {
+		return a.redo(ctx, who, run, trace, s)
 	}
 	sub, err := a.Catalog.Prepare(s.order)
 	if err == nil {
@@ -240,7 +252,7 @@ func (s starting) name() string {
 		Name string `json:"name"`
 	}
 	_ = exactjson.Unmarshal(s.order.Whole, &whole) // its mistakes are found elsewhere
-	return cmp.Or(s.order.Plan, s.order.Tool, whole.Name, s.retryOf, "plan")
+	return cmp.Or(s.order.Plan, s.order.Tool, whole.Name, s.retryOf, s.replayOf, "plan")
 }
 
 // proves signs that somebody's token was shown; nil for somebody who was let in without one: nobody has checked who they are.
@@ -345,6 +357,10 @@ var noCatalog = fault{http.StatusNotImplemented, "no_catalog", "Nothing can be s
 
 // mistakes is the fault, and the list of all that is wrong, of a plan or an input.
 func mistakes(err error) (fault, any, bool) {
+	if e, ok := errors.AsType[*runlog.Unreplayable](err); ok {
+		f, list := unreplayable(e)
+		return f, list, true
+	}
 	if e, ok := errors.AsType[catalog.InvalidPlan](err); ok {
 		return fault{http.StatusUnprocessableEntity, "invalid_plan", "The plan is not valid", e.Error()}, e, true
 	}

@@ -2,7 +2,7 @@
 //
 // They are rendered on the server and work without JavaScript; the scripts add keyboard shortcuts and notices of changes.
 // The console decides and stores nothing: it reads through [Desk] and [Runs], and every act of a person goes to
-// [Desk.Act] or [Runs.Steer], which check it again. A GET never acts: a link, a key or a button of a card only opens a form that says
+// [Desk.Act], [Runs.Steer] or [Replays.Replay], which check it again. A GET never acts: a link, a key or a button of a card only opens a form that says
 // what would happen, and a second press sends it. The form carries the revision and the digest that were shown.
 //
 // Whatever a model, a tool or a user wrote is outside text. It is only ever shown escaped, in a marked box, with its
@@ -117,6 +117,7 @@ type Options struct {
 	Desk        Desk                                        // open items, cards, and what people do about them
 	Redrives    Redrives                                    // decisions about many items alike
 	Runs        Runs                                        // the list of runs, and each of them
+	Replays     Replays                                     // does them again; nil = nobody can here
 	Tools       func(context.Context) ([]ToolHealth, error) // how each tool is served now
 	Workers     func(context.Context) ([]bus.Worker, error) // which workers run now
 	Examine     func(context.Context) doctor.Report         // what is not as it should be
@@ -127,8 +128,9 @@ type Options struct {
 	Runbook     Runbook // which page cards link to; may be empty
 	Who         func(*http.Request) people.Actor
 	Now         func() time.Time
-	Logger      *slog.Logger            // default: nothing is logged
-	Events      func(run string) string // the path of a run's raw events; nil = no such link
+	Logger      *slog.Logger                               // default: nothing is logged
+	Prove       func(run string, e *steps.Submitted) error // signs that the token of whoever starts a run was shown; nil = nothing is signed
+	Events      func(run string) string                    // the path of a run's raw events; nil = no such link
 	// Why says what a run waits for and what will happen if nobody acts; nil = the pages do not show it.
 	Why func(ctx context.Context, run string) (view.Why, error)
 	// Faults are those on purpose, as they are known now; every page asks. Nil = there are none.
@@ -175,6 +177,8 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /runs/{id}/value", c.runValue)
 	c.mux.HandleFunc("GET /runs/{id}/steer", c.steerForm)
 	c.mux.HandleFunc("POST /runs/{id}/steer", c.steer)
+	c.mux.HandleFunc("GET /runs/{id}/replay", c.replayForm)
+	c.mux.HandleFunc("POST /runs/{id}/replay", c.replay)
 	c.mux.HandleFunc("GET /tools", c.tools)
 	c.mux.HandleFunc("GET /trends", c.showTrends)
 	c.mux.HandleFunc("GET /system", c.system)

@@ -254,6 +254,9 @@ func (s run) whenRead(i int) string {
 // tellRetried is about a retry: of the run that is to go on it says whether that is possible, of the new run how it goes
 // on. Of a run that goes on from no other it says that it was started.
 func (s run) tellRetried(e steps.Submitted) Reply {
+	if text := ReplayedText(s.State); e.Replay != nil && text != "" {
+		return Reply{Outcome: OutcomeCounts, Text: text}
+	}
 	if e.RetryOf == "" && s.RetryOf == "" {
 		return Reply{Outcome: OutcomeCounts, Text: "started " + s.Program.Plan.Name}
 	}

@@ -18,6 +18,7 @@ type Document struct {
 	Reason      string            `json:"reason,omitempty"`   // why it failed, was aborted or cancelled
 	Labels      map[string]string `json:"labels"`             // never null
 	RetryOf     string            `json:"retry_of,omitempty"` // the run that it goes on from
+	Replay      *steps.ReplayOf   `json:"replay,omitempty"`   // the run that it does again; null: none
 	Started     time.Time         `json:"started"`            // when it was submitted, by the log
 	Ended       *time.Time        `json:"ended"`              // null while it goes on
 	Input       json.RawMessage   `json:"input"`              // an object
@@ -79,18 +80,19 @@ func Standing(state, ending steps.RunState) string {
 
 // Step is one unit of a run.
 type Step struct {
-	ID       string          `json:"id"`                  // the unit's id
-	Tool     string          `json:"tool"`                // its name
-	State    steps.StepState `json:"state"`               // where it stands
-	Rung     string          `json:"rung"`                // that it stands on
-	Round    int             `json:"round"`               // grows when a person sends it back
-	Class    steps.Class     `json:"class,omitempty"`     // of the fault that it was given up for
-	Message  string          `json:"message,omitempty"`   // of that fault
-	AnswerBy string          `json:"answer_by,omitempty"` // the person who gave the output
-	ResultOf string          `json:"result_of,omitempty"` // the call, in a turn taken back, whose output it shows; nothing was made again
-	Held     *Held           `json:"held,omitempty"`      // what holds it back; null where it is not held back
-	Output   json.RawMessage `json:"output"`              // null before it is done
-	Attempts []Attempt       `json:"attempts"`            // oldest first
+	ID        string          `json:"id"`                   // the unit's id
+	Tool      string          `json:"tool"`                 // its name
+	State     steps.StepState `json:"state"`                // where it stands
+	Rung      string          `json:"rung"`                 // that it stands on
+	Round     int             `json:"round"`                // grows when a person sends it back
+	Class     steps.Class     `json:"class,omitempty"`      // of the fault that it was given up for
+	Message   string          `json:"message,omitempty"`    // of that fault
+	AnswerBy  string          `json:"answer_by,omitempty"`  // the person who gave the output
+	ResultOf  string          `json:"result_of,omitempty"`  // the call, in a turn taken back, whose output it shows; nothing was made again
+	TakenOver string          `json:"taken_over,omitempty"` // the run that did it, in a retry or a replay of that one
+	Held      *Held           `json:"held,omitempty"`       // what holds it back; null where it is not held back
+	Output    json.RawMessage `json:"output"`               // null before it is done
+	Attempts  []Attempt       `json:"attempts"`             // oldest first
 }
 
 // Attempt is one attempt. Times are the log's; Took is what the worker measured.
@@ -158,7 +160,7 @@ func lostViews(list []steps.Lost) []Lost {
 func Show(s *steps.State) Document {
 	r := run{s}
 	d := Document{
-		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Ending: s.Ending(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf,
+		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Ending: s.Ending(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf, Replay: s.Replay,
 		Started: s.Submitted.UTC(), Ended: moment(s.Ended), Input: Value(s.Input), Degraded: s.DegradedSteps(),
 		Steps: make([]Step, 0, len(s.Units)), Output: Value(s.Output), Escalations: []string{}, Asked: r.askedViews(), Stricter: s.Differences(),
 		Spent: spentOf(s), ScheduledFor: moment(s.Scheduled),
@@ -185,7 +187,7 @@ func (s run) stepView(i int) Step {
 	u := &s.Units[i]
 	v := Step{
 		ID: u.ID, Tool: s.Tool(i).Name, State: u.State(), Rung: s.RungName(i), Round: u.Round, AnswerBy: u.AnswerBy,
-		Output: Value(u.Output), Attempts: s.attemptViews(i), Held: s.held(i),
+		Output: Value(u.Output), Attempts: s.attemptViews(i), Held: s.held(i), TakenOver: s.TakenOverFrom(i),
 	}
 	if u.Fault != nil {
 		v.Class, v.Message = u.Fault.Class, u.Fault.Message
