@@ -122,7 +122,7 @@ func (p *partition) requeue(r *run, i int) {
 	p.expect(rc)
 	go func() {
 		p.purges <- struct{}{}
-		err := p.takeOut(r.id, a, queue, subject, logger)
+		err := p.removeUnbegun(r.id, a, queue, subject, logger)
 		<-p.purges
 		p.box.call(func() {
 			if p.answered(answer{rc, err}); !r.gone {
@@ -132,8 +132,8 @@ func (p *partition) requeue(r *run, i int) {
 	}()
 }
 
-// takeOut removes the message of an attempt from the queue if the log says that nobody has begun it.
-func (p *partition) takeOut(run string, a steps.Attempt, queue, subject string, logger *slog.Logger) error {
+// removeUnbegun removes the message of an attempt from the queue if the log says that nobody has begun it.
+func (p *partition) removeUnbegun(run string, a steps.Attempt, queue, subject string, logger *slog.Logger) error {
 	f, err := p.Log.Read(p.work, run, nil)
 	if err != nil || f.State == nil || !f.State.Unbegun(a) {
 		return err
