@@ -8,7 +8,6 @@ import (
 	"io"
 	"time"
 
-	"belay/internal/steps"
 	"belay/internal/wire"
 )
 
@@ -59,16 +58,10 @@ func (l *Log) Lines(ctx context.Context, run string, after uint64) ([]Line, erro
 	}
 	lines := make([]Line, len(entries))
 	for i, e := range entries {
-		line := Exported{Seq: e.Seq, Time: e.Time.UTC(), Subject: e.Subject}
-		if steps.Depth(e.Data) < deepest && json.Valid(e.Data) {
-			line.Event = e.Data
-		} else {
-			line.Raw = e.Data
-		}
 		var b bytes.Buffer
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)
-		if err := enc.Encode(line); err != nil {
+		if err := enc.Encode(exported(e)); err != nil {
 			return nil, fmt.Errorf("export run %s: %w", run, err)
 		}
 		lines[i] = Line{e.Seq, b.Bytes()}

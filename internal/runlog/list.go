@@ -89,17 +89,7 @@ func (l *Log) list(ctx context.Context, f Filter) (page Page, err error) {
 		if err != nil {
 			return Page{}, err
 		}
-		for i, s := range found {
-			if f.Limit > 0 && len(page.Items) == f.Limit {
-				break
-			}
-			if s.read && f.asksFault() {
-				page.Read++
-			}
-			if f.After = picked.Refs[i].ID; f.matches(s) {
-				page.Items = append(page.Items, s)
-			}
-		}
+		f.After = page.take(f, picked.Refs, found)
 		looks += len(picked.Refs)
 		switch last := len(picked.Refs) - 1; {
 		case last < 0 || !picked.More && f.After == picked.Refs[last].ID:
@@ -109,6 +99,23 @@ func (l *Log) list(ctx context.Context, f Filter) (page Page, err error) {
 			return page, nil
 		}
 	}
+}
+
+// take puts what matches onto the page, as far as it has room, and gives the last run that was looked at.
+func (p *Page) take(f Filter, refs []Ref, found []Summary) (last string) {
+	last = f.After
+	for i, s := range found {
+		if f.Limit > 0 && len(p.Items) == f.Limit {
+			break
+		}
+		if s.read && f.asksFault() {
+			p.Read++
+		}
+		if last = refs[i].ID; f.matches(s) {
+			p.Items = append(p.Items, s)
+		}
+	}
+	return last
 }
 
 // looks is at how many runs a list looks next, that has found some.

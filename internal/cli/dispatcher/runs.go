@@ -20,8 +20,8 @@ import (
 )
 
 func (a *app) runsCommand() *cobra.Command {
-	c := &cobra.Command{Use: "runs", Short: "List, search, show, explain, watch, cancel, retry, replay and export runs"}
-	c.AddCommand(a.runsLs(), a.runsShow(), a.runsWhy(), a.runsWatch(), a.runsSteer(), a.runsCancel(), a.runsRetry(), a.runsReplay(), a.runsExport())
+	c := &cobra.Command{Use: "runs", Short: "List, search, show, explain, watch, cancel, retry, replay, export and archive runs"}
+	c.AddCommand(a.runsLs(), a.runsShow(), a.runsWhy(), a.runsWatch(), a.runsSteer(), a.runsCancel(), a.runsRetry(), a.runsReplay(), a.runsExport(), a.runsArchive())
 	c.RunE = cli.NeedSubcommand
 	return c
 }
