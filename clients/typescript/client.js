@@ -56,6 +56,14 @@ export class Belay {
     return (await this.json("GET", "/api/v1/breakers")).items;
   }
 
+  async slo({window = ""} = {}) {
+    return this.json("GET", "/api/v1/slo" + (window ? `?window=${encodeURIComponent(window)}` : ""));
+  }
+
+  async causes({tool = "", isNew = false} = {}) {
+    return (await this.json("GET", `/api/v1/causes?tool=${encodeURIComponent(tool)}` + (isNew ? "&new=true" : ""))).items;
+  }
+
   async gates({all = false} = {}) {
     return (await this.json("GET", "/api/v1/gates" + (all ? "?all=true" : ""))).items;
   }

@@ -22,6 +22,7 @@ func (p *partition) handle(d bus.Delivery) {
 	}
 	fresh := d.Count == 1 && d.Seq > p.note && d.Seq > p.delivered
 	p.delivered = max(p.delivered, d.Seq)
+	p.Score.InHand(p.p, d.Seq)
 	if fresh {
 		p.Bus.Arrived(d.Time)
 	}
@@ -115,6 +116,7 @@ func (p *partition) advance(r *run, e event) {
 		p.ackWhenStored(r, &receipt{d: e.d, run: r})
 		return
 	}
+	p.Score.Applied(p.p, r.fold.State, rec, touched)
 	p.applied(r.fold.State, rec, touched)
 	if _, is := rec.Event.(steps.Closed); is {
 		p.report(r.fold.State)
@@ -159,6 +161,7 @@ func (p *partition) finish(rc *receipt) {
 	if rc.sweep || rc.failed {
 		return
 	}
+	p.Score.Done(p.p, rc.d.Seq)
 	crashpoint.At(crashpoint.BeforeAck)
 	if err := rc.d.Ack(); err != nil {
 		p.complain(rc.run.id, err)

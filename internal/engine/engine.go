@@ -24,6 +24,7 @@ import (
 	"belay/internal/plan"
 	"belay/internal/runindex"
 	"belay/internal/runlog"
+	"belay/internal/score"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/tally"
@@ -109,6 +110,8 @@ type Engine struct {
 	Limits *limits.Keeper
 	// Breakers knows which targets are left alone; nil where another process dispatches.
 	Breakers *breaker.Keeper
+	// Score knows how it goes; nil likewise.
+	Score *score.Watch
 	// Index knows which runs are kept; nil where another process has it.
 	Index *runindex.Index
 	// Canary knows whether the server stores what it is given; nil where nobody looks.
@@ -236,6 +239,8 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 	if o.Logger == nil {
 		o.Logger = e.logger
 	}
+	counting := score.NewKeeper(e.Bus, e.Runs, e.logger)
+	o.Score = counting
 	d := dispatch.New(o)
 	e.behindGates, e.limitedCalls = d.BehindGates, d.LimitedCalls
 	e.moves = d
@@ -243,6 +248,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 		defer e.announce(d)()
 		return d.Run(ctx)
 	})
+	e.startScore(counting)
 	if e.Tally != nil {
 		e.part(e.Tally.Run) // it ends after the dispatcher, whose last entries it notes
 	}

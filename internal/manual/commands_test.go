@@ -40,6 +40,8 @@ var exits = map[string][]int{
 	"dispatcher fault rm":           {66, 69, 75},
 	"dispatcher gate close":         {65, 66, 69, 75, 77},
 	"dispatcher breakers":           {69, 75},
+	"dispatcher slo":                {69, 75},
+	"dispatcher causes":             {69, 75},
 	"dispatcher gate ls":            {69, 75},
 	"dispatcher gate open":          {66, 69, 75, 77},
 	"dispatcher gate show":          {66, 69, 75},

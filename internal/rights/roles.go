@@ -241,5 +241,5 @@ func (g *granting) watches() {
 	n := g.Names
 	g.read(n.AuditStream())
 	g.follow(n.AuditStream())
-	g.look(n.InboxBucket(), n.SettledBucket(), n.RedrivesBucket(), n.NoticesBucket(), n.KeysBucket(), n.FaultsBucket(), n.TallyBucket())
+	g.look(n.InboxBucket(), n.SettledBucket(), n.RedrivesBucket(), n.NoticesBucket(), n.KeysBucket(), n.FaultsBucket(), n.TallyBucket(), n.ScoreBucket())
 }

@@ -73,6 +73,9 @@ func (n Names) LimitsBucket() string { return n.stream("LIMITS") }
 // BreakersBucket holds the breakers that are not closed.
 func (n Names) BreakersBucket() string { return n.stream("BREAKERS") }
 
+// ScoreBucket holds what came of calls.
+func (n Names) ScoreBucket() string { return n.stream("SCORE") }
+
 // Buckets are all buckets.
 func (n Names) Buckets() []string {
 	return []string{
@@ -81,6 +84,7 @@ func (n Names) Buckets() []string {
 		n.GatesBucket(),
 		n.LimitsBucket(),
 		n.BreakersBucket(),
+		n.ScoreBucket(),
 	}
 }
 

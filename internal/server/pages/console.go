@@ -116,6 +116,7 @@ type Options struct {
 	Workers     func(context.Context) ([]bus.Worker, error) // which workers run now
 	Examine     func(context.Context) doctor.Report         // what is not as it should be
 	Gates       Gates                                       // what people hold calls back with
+	Score       Score                                       // what came of calls
 	Changes     *Changes                                    // notifies open pages
 	Environment Environment
 	Runbook     Runbook // which page cards link to; may be empty
@@ -172,6 +173,7 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /gates", c.gates)
 	c.mux.HandleFunc("POST /gates", c.closeGate)
 	c.mux.HandleFunc("POST /gates/{id}/open", c.openGate)
+	c.mux.HandleFunc("GET /how", c.how)
 	c.mux.HandleFunc("GET /events", c.events)
 	c.mux.HandleFunc("GET /static/{file}", c.assets.serve)
 	c.mux.HandleFunc("GET /", c.nowhere)

@@ -19,7 +19,7 @@ import (
 var templateFiles embed.FS
 
 // pageNames are the pages; each is a file of templates that fills the layout.
-var pageNames = []string{"inbox", "card", "form", "confirm", "redrive_form", "redrive", "runs", "run", "steer", "tools", "trends", "system", "gates", "problem", "refused", "news", "signin"}
+var pageNames = []string{"inbox", "card", "form", "confirm", "redrive_form", "redrive", "runs", "run", "steer", "tools", "trends", "system", "gates", "how", "problem", "refused", "news", "signin"}
 
 func parsePages(a *assets) map[string]*template.Template {
 	funcs := template.FuncMap{"pieces": pieces, "marked": marked, "asset": a.path, "field": numbered}

@@ -46,7 +46,7 @@ func (s *stage) reset() {
 	s.person = pagestest.Approver("mia")
 	s.world = pagestest.Morning(time.Now)
 	c := pages.New(pages.Options{
-		Desk: s.world, Redrives: s.world, Runs: s.world, Tools: s.world.Tools, Workers: s.world.Workers, Examine: s.world.Examine, Gates: s.world, Changes: &s.world.Changes, Environment: environment,
+		Desk: s.world, Redrives: s.world, Runs: s.world, Tools: s.world.Tools, Workers: s.world.Workers, Examine: s.world.Examine, Gates: s.world, Score: s.world, Changes: &s.world.Changes, Environment: environment,
 		Who: func(*http.Request) people.Actor { return s.person }, Now: time.Now,
 		Events: func(run string) string { return "/api/runs/" + run + "/events" }, Why: s.world.Why,
 	})

@@ -19,6 +19,7 @@ import (
 	"belay/internal/handoff"
 	"belay/internal/people"
 	"belay/internal/runlog"
+	"belay/internal/score"
 	"belay/internal/server/pages"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
@@ -39,6 +40,8 @@ type World struct {
 	workers   []bus.Worker
 	gates     []gates.Gate // the newest first
 	Breakers  []breaker.Record
+	Counts    *score.Counts // what came of calls; nil = none were made
+	Spikes    []score.Spike
 	acts      []people.Act
 	messages  []steps.Steered // to agents, in order
 	redrives  map[string]handoff.Redrive
