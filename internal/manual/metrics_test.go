@@ -107,6 +107,7 @@ var labels = map[string]string{
 	"stream":     "a stream, or the stream of a bucket with KV_ before its name",
 	"rung":       "the rung's name",
 	"target":     "the host that a rung talks to, or its text where that is no URL",
+	"window":     "in which it was counted: `5m`, `30m`, `1h`, `6h` or `1d`",
 	"why":        "what holds a call back: `rate` or `retry_after`",
 	"from_rung":  "the rung that was given up",
 	"to_rung":    "the rung that came next",

@@ -18,6 +18,7 @@ type Store struct {
 	Waiting     int       // attempts that gates hold back, of the partitions that this dispatcher has
 
 	Breakers []Breaker       // those that are not closed
+	Score    Score           // how it goes
 	Limited  map[Limited]int // calls that limits hold back, of the partitions that this dispatcher has
 }
 
@@ -86,6 +87,7 @@ func RegisterStore(r prometheus.Registerer, of func() Store) {
 	})
 	gauge("belay_attempts_held", "Attempts that closed gates hold back, of the part of the log that this dispatcher has.", func(s Store) float64 { return float64(s.Waiting) })
 	r.MustRegister(newBreakers(of))
+	r.MustRegister(newScores(func() Score { return of().Score }))
 	r.MustRegister(limitedCalls{of, prometheus.NewDesc("belay_calls_limited", "Calls that limits hold back, by why, of the part of the log that this dispatcher has.", []string{"tool", "why"}, nil)})
 	gauge("belay_log_scrubbed_timestamp_seconds", "When the last reading of the whole log began that has ended; 0 before the first.", func(s Store) float64 {
 		if s.Whole.IsZero() {
