@@ -92,6 +92,15 @@ export class Belay {
     return this.json("GET", "/api/v1/limits/" + encodeURIComponent(id));
   }
 
+
+  async slo({window = ""} = {}) {
+    return this.json("GET", "/api/v1/slo" + (window ? `?window=${encodeURIComponent(window)}` : ""));
+  }
+
+  async causes({tool = "", isNew = false} = {}) {
+    return (await this.json("GET", `/api/v1/causes?tool=${encodeURIComponent(tool)}` + (isNew ? "&new=true" : ""))).items;
+  }
+
   async gates({all = false} = {}) {
     return (await this.json("GET", "/api/v1/gates" + (all ? "?all=true" : ""))).items;
   }

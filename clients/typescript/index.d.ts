@@ -94,6 +94,10 @@ export class Belay {
   limits(): Promise<Limit[]>;
   /** One limit, by its id or by what it covers, with who has its slots and who waits for one. */
   limit(id: string): Promise<Limit>;
+  /** What came of the calls of each tool, against its objective, and what is unusual; window: such as "24h" or "7d". */
+  slo(options?: {window?: string}): Promise<HowItGoes>;
+  /** What calls fail with, what was seen last first; isNew: only what was first seen since its tool was changed. */
+  causes(options?: {tool?: string; isNew?: boolean}): Promise<Cause[]>;
   /** The gates that are closed, with what they hold back; all: those too that were opened lately. */
   gates(options?: {all?: boolean}): Promise<GateProgress[]>;
   /** One gate, with what it holds back and which calls that it covers still run. */
@@ -593,6 +597,49 @@ export interface Breaker {
   fault?: string;
   probe?: string;
   probes: number;
+}
+
+/** What came of calls. Times of a length are in seconds. */
+export interface HowItGoes {
+  at: string;
+  since?: string;
+  window?: number;
+  tools: ToolOutcome[];
+  spikes: {id: string; kind: string; tool?: string; cause?: string; text: string; quote?: string; since: string; calm?: string; over?: string; notified?: string}[];
+}
+
+/** What came of the calls of a tool; share is null without results, objective without an slo. */
+export interface ToolOutcome {
+  tool: string;
+  window: number;
+  results: number;
+  primary: number;
+  degraded: number;
+  failed: number;
+  people: number;
+  share: number | null;
+  rungs: {rung: string; gave: number; answered: number; faulted: number; known?: string; last?: string; tried?: string; dead?: string; silent?: boolean; removed?: boolean}[];
+  decisions: {asked: number; decided: number; late: number; p50: number; p95: number};
+  changed?: string;
+  objective: {primary: number; window: number; decision?: number; met: boolean; budget: number; burn: Record<"5m" | "30m" | "1h" | "6h" | "1d", number>} | null;
+}
+
+/** One way to fail; trend is how often it was seen on each of the last 14 days, today last. */
+export interface Cause {
+  id: string;
+  tool: string;
+  class: string;
+  reason?: string;
+  message: string;
+  sample: string;
+  rung?: string;
+  run: string;
+  first: string;
+  last: string;
+  count: number;
+  days: Record<string, number>;
+  trend: number[];
+  new: boolean;
 }
 
 /** A gate, with what it holds back and what that it covers still runs. */

@@ -49,6 +49,9 @@ type Options struct {
 	// Breakers know which targets are left alone; nil = none ever is. It must be running.
 	Breakers *breaker.Keeper
 
+	// Score counts what comes of calls; nil = nobody does.
+	Score Score
+
 	// Remade is called with the names of streams that were removed behind Belay's back and made again; of a bucket with KV_ before
 	// it. Default none.
 	Remade func(streams []string)
@@ -93,12 +96,33 @@ func (o Options) withDefaults() Options {
 	if o.Observer == nil {
 		o.Observer = nobody{}
 	}
+	if o.Score == nil {
+		o.Score = noScore{}
+	}
 	return o
 }
 
 type nobody struct{}
 
 func (nobody) Applied(*steps.State, steps.Record, []int) {}
+
+// Score counts what comes of calls. It is told which partitions are this dispatcher's, which entries of their logs are in hand and
+// which are done, and every record that is folded: each at least once before its entry is done, some more than once.
+type Score interface {
+	Took(partition int)
+	Lost(partition int)
+	InHand(partition int, seq uint64)
+	Done(partition int, seq uint64)
+	Applied(partition int, s *steps.State, r steps.Record, touched []int)
+}
+
+type noScore struct{}
+
+func (noScore) Took(int)                                       {}
+func (noScore) Lost(int)                                       {}
+func (noScore) InHand(int, uint64)                             {}
+func (noScore) Done(int, uint64)                               {}
+func (noScore) Applied(int, *steps.State, steps.Record, []int) {}
 
 // Dispatcher moves runs on, in all partitions that are pinned to it. Several can run at the same time; each partition's
 // events go to one of them at a time.

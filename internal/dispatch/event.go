@@ -21,6 +21,8 @@ func (p *partition) handle(d bus.Delivery) {
 		p.newPin(d.Pin)
 	}
 	fresh := d.Count == 1 && d.Seq > p.note && d.Seq > p.delivered
+	p.delivered = max(p.delivered, d.Seq)
+	p.Score.InHand(p.p, d.Seq)
 	if fresh {
 		if from := p.known() + 1; from < d.Seq {
 			p.skipped(from, d.Seq-1)
@@ -118,6 +120,7 @@ func (p *partition) advance(r *run, e event) {
 		p.ackWhenStored(r, &receipt{d: e.d, run: r})
 		return
 	}
+	p.Score.Applied(p.p, r.fold.State, rec, touched)
 	p.applied(r.fold.State, rec, touched)
 	if _, is := rec.Event.(steps.Closed); is {
 		p.report(r.fold.State)
@@ -163,6 +166,7 @@ func (p *partition) finish(rc *receipt) {
 	if rc.sweep || rc.failed {
 		return
 	}
+	p.Score.Done(p.p, rc.d.Seq)
 	crashpoint.At(crashpoint.BeforeAck)
 	if err := rc.d.Ack(); err != nil {
 		p.complain(rc.run.id, err)

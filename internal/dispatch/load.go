@@ -58,6 +58,7 @@ func (p *partition) look(run string, since uint64, l *listing) (now found, err e
 	}
 	now.queued, now.made = l.queued[run], l.made
 	now.fold, err = p.Log.Read(p.work, run, func(s *steps.State, rec steps.Record, touched []int) {
+		p.Score.Applied(p.p, s, rec, touched)
 		if rec.Seq >= since {
 			p.applied(s, rec, touched)
 		}

@@ -167,6 +167,7 @@ func (p *partition) newPin(pin string) {
 	p.pinned, p.pin, p.delivered, p.note = true, pin, 0, math.MaxUint64
 	p.gating.caughtUp = p.Gates == nil
 	p.breaks.here.Store(true)
+	p.Score.Took(p.p)
 	go p.noteHead(pin)
 	if era := p.gating.era; p.Gates != nil {
 		go p.catchUp(era)
@@ -212,6 +213,7 @@ func (p *partition) forgetAll() {
 // release drops everything when another dispatcher gets the partition's events, so that no timer is kept twice.
 func (p *partition) release() {
 	p.logger.Info("lost the partition to another dispatcher")
+	p.Score.Lost(p.p)
 	p.forgetAll()
 	clear(p.waits)
 	clear(p.breaks.asks)

@@ -57,6 +57,8 @@ func (r *remaker) lost(name string) string {
 		return "filled by dispatchers with the gates that they know as closed: nothing is opened by that"
 	case "KV_" + n.LimitsBucket():
 		return "filled by dispatchers with who has a slot; which targets have asked to wait they know, and the next calls of a rate may come a moment early"
+	case "KV_" + n.ScoreBucket():
+		return "what came of calls is counted once more from the logs that are kept"
 	case "KV_" + n.BreakersBucket():
 		return "the breakers that were open are closed with it"
 	case "KV_" + n.SchedulesBucket():

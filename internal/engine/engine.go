@@ -25,6 +25,7 @@ import (
 	"belay/internal/runindex"
 	"belay/internal/runlog"
 	"belay/internal/schedules"
+	"belay/internal/score"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/tally"
@@ -112,6 +113,8 @@ type Engine struct {
 	Breakers *breaker.Keeper
 	// Schedules starts runs when their time has come; nil where another process does.
 	Schedules *schedules.Keeper
+	// Score knows how it goes; nil likewise.
+	Score *score.Watch
 	// Index knows which runs are kept; nil where another process has it.
 	Index *runindex.Index
 	// Canary knows whether the server stores what it is given; nil where nobody looks.
@@ -245,6 +248,8 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 	if o.Logger == nil {
 		o.Logger = e.logger
 	}
+	counting := score.NewKeeper(e.Bus, e.Runs, e.logger)
+	o.Score = counting
 	d := dispatch.New(o)
 	e.behindGates, e.limitedCalls = d.BehindGates, d.LimitedCalls
 	e.moves = d
@@ -252,6 +257,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 		defer e.announce(d)()
 		return d.Run(ctx)
 	})
+	e.startScore(counting)
 	if e.Tally != nil {
 		e.part(e.Tally.Run) // it ends after the dispatcher, whose last entries it notes
 	}

@@ -21,6 +21,7 @@ var eventReaders = map[string]string{
 	"internal/stepstest":      "makes up what the world would have reported",
 	"internal/sim":            "stores a claim and an end once only, as the server does, and says each event in words",
 	"internal/dispatch":       "notes that its own timer has fired",
+	"internal/score":          "counts single events with the state after each, and decides nothing",
 	"internal/engine":         "wakes the audit trail for acts on runs",
 	"internal/worker":         "shortens its own outcome where it is too large to be stored",
 	"internal/handoff":        "recognises its own decision when it comes by",

@@ -42,6 +42,8 @@ var exits = map[string][]int{
 	"dispatcher breakers":            {69, 75},
 	"dispatcher limits ls":          {69, 75},
 	"dispatcher limits show":        {66, 69, 75},
+	"dispatcher slo":                {69, 75},
+	"dispatcher causes":             {69, 75},
 	"dispatcher gate ls":             {69, 75},
 	"dispatcher gate open":           {66, 69, 75, 77},
 	"dispatcher gate show":           {66, 69, 75},

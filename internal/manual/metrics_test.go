@@ -110,6 +110,7 @@ var labels = map[string]string{
 	"schedule":   "the name of the schedule",
 	"limit":      "the tool or the target whose limit it is",
 	"target":     "the host that a rung talks to, or its text where that is no URL",
+	"window":     "in which it was counted: `5m`, `30m`, `1h`, `6h` or `1d`",
 	"why":        "what holds a call back: `rate` or `retry_after`",
 	"lane":       "of the [crash lane](failures.md#a-call-that-ends-its-worker): `apart` or `alone`",
 	"from_rung":  "the rung that was given up",

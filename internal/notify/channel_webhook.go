@@ -117,6 +117,10 @@ func typeOf(w What) string {
 		return "dev.belay.escalation.opened.v1"
 	case Expired:
 		return "dev.belay.escalation.expired.v1"
+	case Spiked:
+		return "dev.belay.spike.begun.v1"
+	case Calmed:
+		return "dev.belay.spike.over.v1"
 	case Trial:
 		return "dev.belay.notify.trial.v1"
 	}

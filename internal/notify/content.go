@@ -26,6 +26,9 @@ func (n *Notice) content(link string) content {
 		return content{Title: "Belay can reach you here", Link: link,
 			Facts: []fact{{"Note", "This is a test of the channel. Nothing is waiting for you."}}}
 	}
+	if n.Spike != nil {
+		return n.spikeContent(link)
+	}
 	return content{Title: n.title(), Facts: n.facts(), Quote: clean(n.Message, longestMessage), Link: n.link(link)}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/handoff"
+	"belay/internal/score"
 )
 
 // Options are what the loop needs.
@@ -36,6 +37,7 @@ type loop struct {
 // outgoing is a notice on its way to its channels.
 type outgoing struct {
 	records []Sent
+	spike   *score.Spike
 	arrived bool // on one of its channels
 }
 
@@ -148,6 +150,7 @@ func (l *loop) round(ctx context.Context) (next time.Duration, err error) {
 		l.mu.Unlock()
 		l.sender.Send(n)
 	}
+	l.spikes(ctx, now)
 	if err := l.memory.forget(ctx, due.Forget); err != nil {
 		return retryPause, err
 	}
@@ -188,7 +191,7 @@ func (l *loop) reported(r Report) {
 func (l *loop) attempted(w *outgoing, r Report) {
 	arrived := r.Outcome == Delivered
 	if arrived {
-		l.remember(w.records)
+		l.remember(w)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -202,10 +205,14 @@ func (l *loop) attempted(w *outgoing, r Report) {
 	}
 }
 
-func (l *loop) remember(records []Sent) {
+func (l *loop) remember(w *outgoing) {
 	ctx, cancel := context.WithTimeout(context.Background(), retryPause)
 	defer cancel()
-	if err := l.memory.remember(ctx, records); err != nil {
+	err := l.memory.remember(ctx, w.records)
+	if w.spike != nil {
+		err = score.Note(ctx, l.Bus, *w.spike)
+	}
+	if err != nil {
 		l.Logger.Warn("cannot store that a notice was sent; people may get it again", "error", err)
 	}
 }

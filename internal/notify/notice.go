@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"belay/internal/score"
 )
 
 // What is the occasion of a notice.
@@ -21,6 +23,8 @@ const (
 	Opened   What = "opened"   // new to this tier
 	More     What = "more"     // like others that the tier was notified of and that are still waiting
 	Reminder What = "reminder" // it is still waiting
+	Spiked   What = "spike"    // something is unusual, see [score.Spike]
+	Calmed   What = "calm"     // it is over
 	Trial    What = "trial"    // nothing happened; somebody tests the channel
 )
 
@@ -45,6 +49,8 @@ type Notice struct {
 	Opened                            time.Time // of the oldest item
 	Deadline                          time.Time // the first one; zero: none
 	OnDeadline                        string    // what happens then; empty if the items differ
+
+	Spike *score.Spike // what is unusual, or was; nil: the notice is about escalations
 
 	Records []Sent // to be stored once the notice has arrived
 }

@@ -20,6 +20,7 @@ type Store struct {
 	Schedules []Schedule // all of them
 
 	Breakers []Breaker       // those that are not closed
+	Score    Score           // how it goes
 	Limited  map[Limited]int // calls that limits hold back, of the partitions that this dispatcher has
 	InHand   map[string]int  // calls that have a slot, by the tool or the target whose limit it is; of all dispatchers
 }
@@ -104,6 +105,7 @@ func RegisterStore(r prometheus.Registerer, of func() Store) {
 	gauge("belay_attempts_held", "Attempts that closed gates hold back, of the part of the log that this dispatcher has.", func(s Store) float64 { return float64(s.Waiting) })
 	r.MustRegister(newBreakers(of))
 	r.MustRegister(newSchedules(of))
+	r.MustRegister(newScores(func() Score { return of().Score }))
 	r.MustRegister(limitedCalls{of, prometheus.NewDesc("belay_calls_limited", "Calls that limits hold back, by why, of the part of the log that this dispatcher has.", []string{"tool", "why"}, nil)})
 	r.MustRegister(slotsUsed{of, prometheus.NewDesc("belay_slots_used", "Calls that have a slot of a limit on calls in hand at once, over all dispatchers.", []string{"limit"}, nil)})
 	gauge("belay_log_scrubbed_timestamp_seconds", "When the last reading of the whole log began that has ended; 0 before the first.", func(s Store) float64 {

@@ -110,6 +110,7 @@ func TestSchemaHasEveryKey(t *testing.T) {
 		{"tools", "definitions/tool", f.toolFields(&ToolDef{})},
 		{"tools", "definitions/tool/properties/undo", f.undoFields(&ToolDef{Tool: steps.Tool{Undo: &steps.Compensate{}}})},
 		{"tools", "definitions/tool/properties/breaker", f.breakerFields(&steps.Breaker{})},
+		{"tools", "definitions/tool/properties/slo", f.sloFields(&steps.SLO{})},
 		{"tools", "definitions/rung", f.rungFields(&ToolDef{}, r)},
 		{"tools", "definitions/rung/properties/retry", f.retryFields(retry)},
 		{"tools", "definitions/class", f.classFields(&steps.ClassPolicy{})},

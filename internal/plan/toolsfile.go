@@ -185,6 +185,7 @@ func (f *toolsFile) toolFields(t *ToolDef) yamldoc.Fields {
 		"limits":        func(n *yaml.Node) { f.readLimits(t, n) },
 		"undo":          func(n *yaml.Node) { f.readUndo(t, n) },
 		"breaker":       func(n *yaml.Node) { f.readBreaker(t, n) },
+		"slo":           func(n *yaml.Node) { f.readSLO(t, n) },
 	}
 }
 

@@ -242,5 +242,5 @@ func (g *granting) watches() {
 	n := g.Names
 	g.read(n.AuditStream())
 	g.follow(n.AuditStream())
-	g.look(n.SchedulesBucket(), n.InboxBucket(), n.SettledBucket(), n.RedrivesBucket(), n.NoticesBucket(), n.KeysBucket(), n.FaultsBucket(), n.TallyBucket())
+	g.look(n.SchedulesBucket(), n.InboxBucket(), n.SettledBucket(), n.RedrivesBucket(), n.NoticesBucket(), n.KeysBucket(), n.FaultsBucket(), n.TallyBucket(), n.ScoreBucket())
 }

@@ -23,6 +23,7 @@ import (
 	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/schedules"
+	"belay/internal/score"
 	"belay/internal/server/api"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
@@ -33,7 +34,7 @@ import (
 // outputs are the types that are written for others; what they are made of comes with them.
 var outputs = []any{
 	view.Document{}, view.Why{}, handoff.Document{}, handoff.Card{}, handoff.Item{}, handoff.Done{}, handoff.Redrive{}, dlq.Entry{}, runlog.Exported{}, runlog.Summary{},
-	bus.Worker{}, doctor.Report{}, gates.Gate{}, gates.Progress{}, schedules.Schedule{}, breaker.Record{}, limits.Limit{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.Replay{}, steps.StepMessage{}, steps.Definition{},
+	bus.Worker{}, doctor.Report{}, gates.Gate{}, gates.Progress{}, schedules.Schedule{}, breaker.Record{}, limits.Limit{}, score.Report{}, score.CauseReport{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.Replay{}, steps.StepMessage{}, steps.Definition{},
 }
 
 // events are all types of events.
@@ -44,22 +45,26 @@ var events = []steps.Event{
 
 // names are those of definitions where the type's own is taken or says too little.
 var names = map[reflect.Type]string{
-	reflect.TypeFor[view.Document]():    "Run",
-	reflect.TypeFor[handoff.Document](): "DossierDocument",
-	reflect.TypeFor[dlq.Entry]():        "DeadLetter",
-	reflect.TypeFor[runlog.Exported]():  "Line",
-	reflect.TypeFor[runlog.Summary]():   "RunSummary",
-	reflect.TypeFor[steps.Step]():       "PlanStep",
-	reflect.TypeFor[steps.Approval]():   "ApprovalRule",
-	reflect.TypeFor[steps.Agent]():      "PlanAgent",
-	reflect.TypeFor[steps.Summary]():    "PlanSummary",
-	reflect.TypeFor[steps.Question]():   "AskedByServer",
-	reflect.TypeFor[gates.Progress]():   "GateProgress",
-	reflect.TypeFor[breaker.Record]():   "Breaker",
+	reflect.TypeFor[view.Document]():     "Run",
+	reflect.TypeFor[handoff.Document]():  "DossierDocument",
+	reflect.TypeFor[dlq.Entry]():         "DeadLetter",
+	reflect.TypeFor[runlog.Exported]():   "Line",
+	reflect.TypeFor[runlog.Summary]():    "RunSummary",
+	reflect.TypeFor[steps.Step]():        "PlanStep",
+	reflect.TypeFor[steps.Approval]():    "ApprovalRule",
+	reflect.TypeFor[steps.Agent]():       "PlanAgent",
+	reflect.TypeFor[steps.Summary]():     "PlanSummary",
+	reflect.TypeFor[steps.Question]():    "AskedByServer",
+	reflect.TypeFor[gates.Progress]():    "GateProgress",
+	reflect.TypeFor[breaker.Record]():    "Breaker",
 	reflect.TypeFor[limits.Slot]():      "LimitSlot",
 	reflect.TypeFor[limits.Waiter]():    "LimitWaiter",
-	reflect.TypeFor[steps.Breaker]():    "BreakerSettings",
-	reflect.TypeFor[breaker.State]():    "BreakerState",
+	reflect.TypeFor[steps.Breaker]():     "BreakerSettings",
+	reflect.TypeFor[score.Report]():      "HowItGoes",
+	reflect.TypeFor[score.CauseReport](): "Cause",
+	reflect.TypeFor[score.Outcome]():     "ToolOutcome",
+	reflect.TypeFor[score.Kind]():        "SpikeKind",
+	reflect.TypeFor[breaker.State]():     "BreakerState",
 }
 
 // nullable are lists and maps that may be null.

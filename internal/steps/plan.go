@@ -127,6 +127,7 @@ type Tool struct {
 	Targets     map[string]Limits `json:"targets,omitempty"`
 	Verify      *Verify           `json:"verify,omitempty"`      // nil: only a person can settle an unknown outcome
 	Breaker     *Breaker          `json:"breaker,omitempty"`     // nil: it is called however often it fails
+	SLO          *SLO            `json:"slo,omitempty"`           // nil: nobody said how often it has to do as meant. The core does not look at it
 	Description string            `json:"description,omitempty"` // what it does, for models that may call it
 	Summary     string            `json:"summary,omitempty"`     // template over params: what a call is about to do, in one line
 	// Undo is what undoes a call of the tool; its With is a template over params and output. It is no part of Definition and
@@ -136,6 +137,13 @@ type Tool struct {
 	// Definition is what an approval is bound to beside the parameters: a digest for each part of the tool that says what
 	// it does to the world (effects, schemas, executors). Empty where nothing needs approval.
 	Definition map[string]string `json:"definition,omitempty"`
+}
+
+// SLO says how a tool's calls should go. Package score compares it with how they go.
+type SLO struct {
+	Primary  float64  `json:"primary"`            // share of the results that should come from the first rung, above 0, at most 1
+	Window   Duration `json:"window"`             // over which they are counted
+	Decision Duration `json:"decision,omitempty"` // in which people should decide; 0 = nobody said
 }
 
 // Limits say how many calls of a tool, or to a target, may begin and be in hand, over all workers together.

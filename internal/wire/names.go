@@ -76,6 +76,9 @@ func (n Names) BreakersBucket() string { return n.stream("BREAKERS") }
 // SchedulesBucket holds what people want run again and again.
 func (n Names) SchedulesBucket() string { return n.stream("SCHEDULES") }
 
+// ScoreBucket holds what came of calls.
+func (n Names) ScoreBucket() string { return n.stream("SCORE") }
+
 // Buckets are all buckets.
 func (n Names) Buckets() []string {
 	return []string{
@@ -85,6 +88,7 @@ func (n Names) Buckets() []string {
 		n.LimitsBucket(),
 		n.BreakersBucket(),
 		n.SchedulesBucket(),
+		n.ScoreBucket(),
 	}
 }
 

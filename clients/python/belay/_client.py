@@ -134,6 +134,15 @@ class Belay:
         """One limit, by its id or by what it covers, with who has its slots and who waits for one."""
         return self._get("/api/v1/limits/" + quote(id, safe="")).json()
 
+
+    def slo(self, *, window: str = "") -> dict[str, Any]:
+        """What came of the calls of each tool, against its objective, and what is unusual; window: such as "24h" or "7d"."""
+        return self._get("/api/v1/slo" + (f"?window={quote(window, safe='')}" if window else "")).json()
+
+    def causes(self, *, tool: str = "", new: bool = False) -> list[dict[str, Any]]:
+        """What calls fail with, what was seen last first; new: only what was first seen since its tool was changed."""
+        return self._get(f"/api/v1/causes?tool={quote(tool, safe='')}" + ("&new=true" if new else "")).json()["items"]
+
     def gates(self, *, all: bool = False) -> list[dict[str, Any]]:
         """The gates that are closed, with what they hold back; all: those too that were opened lately."""
         return self._get("/api/v1/gates" + ("?all=true" if all else "")).json()["items"]

@@ -124,6 +124,7 @@ func storeOf(e *engine.Engine) observe.Store {
 			s.Breakers = append(s.Breakers, observe.Breaker{Tool: r.Tool, Rung: r.Rung, Target: r.Host, State: map[breaker.State]float64{breaker.Ramp: 1, breaker.HalfOpen: 2, breaker.Open: 3}[r.State], Opened: r.Since})
 		}
 	}
+	s.Score = scoreOf(e)
 	if e.Tally != nil {
 		s.Damages, s.Whole = len(e.Tally.Found()), e.Tally.Whole()
 	}

@@ -22,6 +22,8 @@
 //	GET  /api/v1/breakers                   the targets that are left alone because they fail
 //	GET  /api/v1/limits                     the limits that calls count for at present, with who waits
 //	GET  /api/v1/limits/{id}                one, with who has its slots
+//	GET  /api/v1/slo                        what came of the calls of each tool    ?window=
+//	GET  /api/v1/causes                     what calls fail with    ?tool=&since=&new=
 //	GET  /api/v1/gates                      the gates that are closed    ?all=true: those that were opened lately too
 //	POST /api/v1/gates                      close one: nothing that it covers begins
 //	GET  /api/v1/gates/{id}                 one, with what it holds back and what still runs
@@ -74,6 +76,7 @@ type Options struct {
 	Examine   func(context.Context) doctor.Report                   // what is not as it should be
 	Gates     Gates                                                 // what holds calls back
 	Schedules Schedules                                             // what starts runs again and again
+	Score    Score                                                 // what came of calls
 	Why       func(context.Context, *steps.State) (view.Why, error) // what a run waits for, and what will happen
 	Who       func(*http.Request) people.Actor                      // whoever let the request in knows
 	Catalog   *catalog.Catalog                                      // what may be submitted; nil = nothing
@@ -110,6 +113,8 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /api/v1/breakers", a.looking(a.breakers))
 	mux.HandleFunc("GET /api/v1/limits", a.looking(a.limits))
 	mux.HandleFunc("GET /api/v1/limits/{id}", a.looking(a.limit))
+	mux.HandleFunc("GET /api/v1/slo", a.looking(a.slo))
+	mux.HandleFunc("GET /api/v1/causes", a.looking(a.causes))
 	mux.HandleFunc("GET /api/v1/gates", a.looking(a.gates))
 	mux.HandleFunc("POST /api/v1/gates", a.looking(a.closeGate))
 	mux.HandleFunc("GET /api/v1/gates/{id}", a.looking(a.gate))

@@ -65,7 +65,7 @@ func TestASubmitterSeesOnlyItsOwn(t *testing.T) {
 	}
 	for _, path := range []string{
 		"GET /escalations", "GET /escalations/theirs-1", "GET /escalations/nobody-1", "POST /escalations/theirs-1/reject", "POST /escalations/theirs-1/claim",
-		"POST /redrives", "GET /redrives/x", "POST /redrives/x/stop", "GET /workers", "GET /doctor", "GET /breakers", "GET /limits", "GET /limits/x", "GET /gates", "POST /gates", "GET /gates/x", "POST /gates/x/open",
+		"POST /redrives", "GET /redrives/x", "POST /redrives/x/stop", "GET /workers", "GET /doctor", "GET /breakers", "GET /limits", "GET /limits/x", "GET /slo", "GET /causes", "GET /gates", "POST /gates", "GET /gates/x", "POST /gates/x/open",
 	} {
 		verb, rest, _ := strings.Cut(path, " ")
 		a := o.ask(verb, "/api/v1"+rest, "", "X-Who", "shop")

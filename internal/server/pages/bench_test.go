@@ -38,7 +38,7 @@ func tenThousand() []handoff.Item {
 
 func benchmark(b *testing.B, path string) {
 	w := pagestest.Morning(clock)
-	c := pages.New(pages.Options{Desk: &crowd{w, tenThousand()}, Runs: w, Tools: w.Tools, Workers: w.Workers, Examine: w.Examine, Gates: w, Schedules: w, Changes: &w.Changes, Now: clock,
+	c := pages.New(pages.Options{Desk: &crowd{w, tenThousand()}, Runs: w, Tools: w.Tools, Workers: w.Workers, Examine: w.Examine, Gates: w, Schedules: w, Score: w, Changes: &w.Changes, Now: clock,
 		Who: func(*http.Request) people.Actor { return pagestest.Approver("mia") }})
 	size := 0
 	for b.Loop() {

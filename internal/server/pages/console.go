@@ -123,6 +123,7 @@ type Options struct {
 	Examine     func(context.Context) doctor.Report         // what is not as it should be
 	Gates       Gates                                       // what people hold calls back with
 	Schedules   Schedules                                   // what starts runs again and again
+	Score       Score                                       // what came of calls
 	Changes     *Changes                                    // notifies open pages
 	Environment Environment
 	Runbook     Runbook // which page cards link to; may be empty
@@ -189,6 +190,7 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("POST /schedules/{name}/pause", c.changeSchedule(schedules.DoPause))
 	c.mux.HandleFunc("POST /schedules/{name}/resume", c.changeSchedule(schedules.DoResume))
 	c.mux.HandleFunc("POST /schedules/{name}/fire", c.fireSchedule)
+	c.mux.HandleFunc("GET /how", c.how)
 	c.mux.HandleFunc("GET /events", c.events)
 	c.mux.HandleFunc("GET /static/{file}", c.assets.serve)
 	c.mux.HandleFunc("GET /", c.nowhere)

@@ -47,7 +47,7 @@ func (r *reader) take() string {
 
 // listen opens the stream of a console; ended is closed when the console ends it.
 func listen(ctx context.Context, w *pagestest.World, lastID string) (r *reader, ended chan struct{}) {
-	c := pages.New(pages.Options{Desk: w, Runs: w, Tools: w.Tools, Workers: w.Workers, Examine: w.Examine, Gates: w, Schedules: w, Changes: &w.Changes, Who: func(*http.Request) people.Actor { return people.Actor{} }, Now: time.Now})
+	c := pages.New(pages.Options{Desk: w, Runs: w, Tools: w.Tools, Workers: w.Workers, Examine: w.Examine, Gates: w, Schedules: w, Score: w, Changes: &w.Changes, Who: func(*http.Request) people.Actor { return people.Actor{} }, Now: time.Now})
 	r, ended = &reader{header: http.Header{}}, make(chan struct{})
 	req := httptest.NewRequestWithContext(ctx, http.MethodGet, "/events", nil)
 	if lastID != "" {
@@ -159,7 +159,7 @@ func TestTrendsAreWatched(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := pagestest.Morning(time.Now)
-		c := pages.New(pages.Options{Desk: w, Runs: w, Tools: w.Tools, Workers: w.Workers, Examine: w.Examine, Gates: w, Schedules: w, Changes: &w.Changes, Who: func(*http.Request) people.Actor { return people.Actor{} }, Now: time.Now})
+		c := pages.New(pages.Options{Desk: w, Runs: w, Tools: w.Tools, Workers: w.Workers, Examine: w.Examine, Gates: w, Schedules: w, Score: w, Changes: &w.Changes, Who: func(*http.Request) people.Actor { return people.Actor{} }, Now: time.Now})
 		page := func() string {
 			rec := httptest.NewRecorder()
 			c.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/trends", nil))

@@ -120,7 +120,7 @@ func TestNoPageIsExpensive(t *testing.T) {
 		w.Put(card)
 		run := card.Dossier.Run
 		w.PutRun(hostileRun(run, v, 3_000))
-		c := pages.New(pages.Options{Desk: w, Runs: w, Tools: w.Tools, Workers: w.Workers, Examine: w.Examine, Gates: w, Schedules: w, Changes: &w.Changes, Now: clock, Who: func(*http.Request) people.Actor { return pagestest.Approver("mia") }})
+		c := pages.New(pages.Options{Desk: w, Runs: w, Tools: w.Tools, Workers: w.Workers, Examine: w.Examine, Gates: w, Schedules: w, Score: w, Changes: &w.Changes, Now: clock, Who: func(*http.Request) people.Actor { return pagestest.Approver("mia") }})
 		e := "/e/" + card.Dossier.ID
 		for _, path := range []string{"/", e, e + "/edit", e + "/edit?as=json", e + "/retry", e + "/answer", "/runs/" + run, "/runs/" + run + "?show=failed"} {
 			if n := cost(t, c, path, ""); n > mostOfAPage {

@@ -48,7 +48,7 @@ func (s *stage) reset() {
 	s.world = pagestest.Morning(time.Now)
 	s.world.Schedules = []schedules.Schedule{pagestest.Nightly(time.Now())}
 	c := pages.New(pages.Options{
-		Desk: s.world, Redrives: s.world, Runs: s.world, Tools: s.world.Tools, Workers: s.world.Workers, Examine: s.world.Examine, Gates: s.world, Schedules: s.world, Changes: &s.world.Changes, Environment: environment,
+		Desk: s.world, Redrives: s.world, Runs: s.world, Tools: s.world.Tools, Workers: s.world.Workers, Examine: s.world.Examine, Gates: s.world, Schedules: s.world, Score: s.world, Changes: &s.world.Changes, Environment: environment,
 		Who: func(*http.Request) people.Actor { return s.person }, Now: time.Now,
 		Events: func(run string) string { return "/api/runs/" + run + "/events" }, Why: s.world.Why,
 	})

@@ -21,6 +21,7 @@ import (
 	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/schedules"
+	"belay/internal/score"
 	"belay/internal/server/pages"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
@@ -43,6 +44,8 @@ type World struct {
 	Breakers  []breaker.Record
 	Schedules []schedules.Schedule
 	Limits    []limits.Limit
+	Counts    *score.Counts // what came of calls; nil = none were made
+	Spikes    []score.Spike
 	acts      []people.Act
 	messages  []steps.Steered // to agents, in order
 	redrives  map[string]handoff.Redrive
