@@ -127,7 +127,7 @@ type Tool struct {
 	Targets     map[string]Limits `json:"targets,omitempty"`
 	Verify      *Verify           `json:"verify,omitempty"`      // nil: only a person can settle an unknown outcome
 	Breaker     *Breaker          `json:"breaker,omitempty"`     // nil: it is called however often it fails
-	SLO          *SLO            `json:"slo,omitempty"`           // nil: nobody said how often it has to do as meant. The core does not look at it
+	SLO         *SLO              `json:"slo,omitempty"`         // nil: nobody said how often it has to do as meant. The core does not look at it
 	Description string            `json:"description,omitempty"` // what it does, for models that may call it
 	Summary     string            `json:"summary,omitempty"`     // template over params: what a call is about to do, in one line
 	// Undo is what undoes a call of the tool; its With is a template over params and output. It is no part of Definition and

@@ -76,7 +76,7 @@ type Options struct {
 	Examine   func(context.Context) doctor.Report                   // what is not as it should be
 	Gates     Gates                                                 // what holds calls back
 	Schedules Schedules                                             // what starts runs again and again
-	Score    Score                                                 // what came of calls
+	Score     Score                                                 // what came of calls
 	Why       func(context.Context, *steps.State) (view.Why, error) // what a run waits for, and what will happen
 	Who       func(*http.Request) people.Actor                      // whoever let the request in knows
 	Catalog   *catalog.Catalog                                      // what may be submitted; nil = nothing
