@@ -101,13 +101,13 @@ func (m *Alike) find(ctx context.Context, o RunOrder, q runlog.Filter, f *Found)
 			f.Total += page.Total
 		}
 		for _, s := range page.Items {
-			again := false
+			retried := false
 			if o.Verb == people.Retry {
-				if again, err = m.Runs.RetriedOnce(ctx, s.ID); err != nil {
+				if retried, err = m.Runs.RetriedOnce(ctx, s.ID); err != nil {
 					return err
 				}
 			}
-			if again {
+			if retried {
 				f.Before, f.Total = f.Before+1, f.Total-1
 				continue
 			}

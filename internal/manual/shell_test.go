@@ -252,7 +252,7 @@ func checkProgram(program *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil // a program's name alone
 	}
-	if c.HasSubCommands() && c.HasParent() {
+	if onlyNoun(c) {
 		return fmt.Errorf("%s needs a command", c.CommandPath())
 	}
 	return c.ValidateArgs(c.Flags().Args())

@@ -80,8 +80,8 @@ func (l *Log) Retry(ctx context.Context, run, id string, who Retried) (string, e
 // once more, and created is false.
 func (l *Log) RetryOnce(ctx context.Context, run string, who Retried) (id string, created bool, err error) {
 	id = firstRetry(run)
-	again, err := l.RetriedOnce(ctx, run)
-	if err != nil || again {
+	before, err := l.RetriedOnce(ctx, run)
+	if err != nil || before {
 		return id, false, err
 	}
 	submit, err := l.retrying(ctx, run, who)
