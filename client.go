@@ -90,7 +90,7 @@ func (c *Client) ListPage(ctx context.Context, f belaytype.Filter) (belaytype.Pa
 	if err != nil {
 		return belaytype.Page{}, fmt.Errorf("belay: %w", public(err))
 	}
-	return belaytype.Page{Items: each(p.Items, summary), Total: p.Total, Next: p.Next, Short: p.Short}, nil
+	return belaytype.Page{Items: each(p.Items, summary), Total: p.Total, Next: p.Next, Short: p.Short, Read: p.Read}, nil
 }
 
 // Escalations returns the open escalations, the oldest first.

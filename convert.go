@@ -222,7 +222,10 @@ func summary(s runlog.Summary) belaytype.Summary {
 }
 
 func internalFilter(f belaytype.Filter) runlog.Filter {
-	return runlog.Filter{State: steps.RunState(f.State), Workflow: f.Workflow, Since: f.Since, Until: f.Until, Labels: f.Labels, Input: f.Input, Owner: f.Owner, After: f.After, Limit: f.Limit}
+	return runlog.Filter{
+		State: steps.RunState(f.State), Workflow: f.Workflow, Since: f.Since, Until: f.Until, Labels: f.Labels, Input: f.Input, Tool: f.Tool, Class: steps.Class(f.Class), Reason: steps.Reason(f.Reason),
+		Text: f.Text, Owner: f.Owner, EndedSince: f.EndedSince, EndedUntil: f.EndedUntil, After: f.After, Limit: f.Limit,
+	}
 }
 
 func problem(p yamldoc.Problem) belaytype.Problem {

@@ -153,15 +153,21 @@ type Summary struct {
 
 // Filter says which runs to list: those that match every field. The zero value matches all runs.
 type Filter struct {
-	State    RunState          `json:"state,omitempty"`    // empty = any
-	Workflow string            `json:"workflow,omitempty"` // the plan's name; empty = any
-	Since    time.Time         `json:"since,omitzero"`     // submitted at or after
-	Until    time.Time         `json:"until,omitzero"`     // submitted before; zero = whenever
-	Labels   map[string]string `json:"labels,omitempty"`   // all of these
-	Input    map[string]string `json:"input,omitempty"`    // values of the input by their paths (order, customer.id), as text; all of these
-	Owner    string            `json:"owner,omitempty"`    // started over HTTP with a token of this person; empty = any
-	After    string            `json:"after,omitempty"`    // goes on behind the run with this id: [Page.Next]; empty = from the newest
-	Limit    int               `json:"limit,omitempty"`    // the newest so many; 0 = all
+	State      RunState          `json:"state,omitempty"`      // empty = any
+	Workflow   string            `json:"workflow,omitempty"`   // the plan's name; empty = any
+	Since      time.Time         `json:"since,omitzero"`       // submitted at or after
+	Until      time.Time         `json:"until,omitzero"`       // submitted before; zero = whenever
+	Labels     map[string]string `json:"labels,omitempty"`     // all of these
+	Input      map[string]string `json:"input,omitempty"`      // values of the input by their paths (order, customer.id), as text; all of these
+	Tool       string            `json:"tool,omitempty"`       // its plan uses it; empty = any
+	Class      Class             `json:"class,omitempty"`      // an attempt failed with such a fault; empty = any, or none
+	Reason     Reason            `json:"reason,omitempty"`     // with such a one, the same as that of Class and Text
+	Text       string            `json:"text,omitempty"`       // with one that says this, in letters of either case
+	Owner      string            `json:"owner,omitempty"`      // started over HTTP with a token of this person; empty = any
+	EndedSince time.Time         `json:"ended_since,omitzero"` // ended at or after
+	EndedUntil time.Time         `json:"ended_until,omitzero"` // ended before; zero = whenever, or not yet
+	After      string            `json:"after,omitempty"`      // goes on behind the run with this id: [Page.Next]; empty = from the newest
+	Limit      int               `json:"limit,omitempty"`      // the newest so many; 0 = all
 }
 
 // Page is a part of a list of runs, the newest first.
@@ -170,6 +176,7 @@ type Page struct {
 	Total int       // how many match on all pages; where State is running or waiting: how many of the open ones may
 	Next  string    // the id of the last run here, for Filter.After; empty = there are no more
 	Short string    // why runs may be missing, as a sentence (no dispatcher answers); empty = none is
+	Read  int       // runs whose whole log was read because they may have met the fault that is asked for
 }
 
 // Problem is one mistake in a plan or a tools file: what `dispatcher lint -o json` prints. Line and Col count from 1;

@@ -62,7 +62,7 @@ func (c *Console) showSchedules(w http.ResponseWriter, r *http.Request, status i
 	for i := range all {
 		v.List = append(v.List, shownSchedule(&all[i], c.o.Now()))
 	}
-	c.show(w, r, status, "schedules", page{Title: "Schedules", Nav: "schedules", Body: v})
+	c.show(w, r, status, "schedules", page{Title: "Schedules", Nav: "runs", Body: v})
 }
 
 func shownSchedule(s *schedules.Schedule, now time.Time) scheduleView {
