@@ -21,8 +21,6 @@ func (p *partition) handle(d bus.Delivery) {
 		p.newPin(d.Pin)
 	}
 	fresh := d.Count == 1 && d.Seq > p.note && d.Seq > p.delivered
-	p.delivered = max(p.delivered, d.Seq)
-	p.Score.InHand(p.p, d.Seq)
 	if fresh {
 		if from := p.known() + 1; from < d.Seq {
 			p.skipped(from, d.Seq-1)
@@ -30,6 +28,7 @@ func (p *partition) handle(d bus.Delivery) {
 		p.Bus.Arrived(d.Time)
 	}
 	p.delivered = max(p.delivered, d.Seq)
+	p.Score.InHand(p.p, d.Seq)
 	p.Received(p.p, d.Entry)
 	if d.Subject == p.names.Seal(p.p) {
 		p.finish(&receipt{d: d, run: &run{}})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"belay/internal/bus"
@@ -84,6 +85,11 @@ func (h *History) note(r steps.Record) {
 		e.Resume, step = *leftOnly(&e.Resume), e.Step
 		r.Event = e
 	case steps.Claimed:
+		step = e.Step
+	case steps.Progress:
+		if !strings.HasPrefix(e.Message, steps.InjectedBy) {
+			return
+		}
 		step = e.Step
 	case steps.Unserved:
 		step = e.Step

@@ -2,6 +2,7 @@ package steps
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -77,6 +78,16 @@ func (h *Handling) Lane() Lane {
 		return LaneApart
 	}
 	return LaneAlone
+}
+
+// OnPurpose reports whether the last thing that was said of the attempt in hand, as read of its log, is that a fault was injected into it.
+func (h *Handling) OnPurpose() (is bool) {
+	for _, r := range h.log {
+		if e, ok := r.Event.(Progress); ok && e.Attempt == h.Attempt {
+			is = strings.HasPrefix(e.Message, InjectedBy)
+		}
+	}
+	return is
 }
 
 // crashed says in words how often the attempt has ended its worker.

@@ -37,7 +37,9 @@ func (j *job) blocked() bool {
 func (j *job) apart(of steps.Lane) bool {
 	j.m.Lane = of
 	j.Logger.Info("an attempt is in the crash lane, because it may have ended a worker: it waits until nothing else is executed here", "attempt", j.name(), "lane", of)
-	j.logEvent(steps.Progress{Attempt: j.m.Attempt, Worker: j.worker, Message: inLane[of]})
+	if !j.handling.OnPurpose() { // which is what the run has to say of it
+		j.logEvent(steps.Progress{Attempt: j.m.Attempt, Worker: j.worker, Message: inLane[of]})
+	}
 	if j.turn = j.lane.take(j, of); j.turn == nil {
 		return false
 	}

@@ -39,7 +39,7 @@ func (f *manyFlags) args(_ *cobra.Command, args []string) error {
 	case !f.given() && (f.dryRun || f.yes):
 		return cli.Usage("--dry-run and --yes are for --where QUERY")
 	case !f.given() && len(args) != 1:
-		return cli.Usage("give the ID of a run, or --where QUERY for all that it finds")
+		return cli.Usage("requires the ID of a run, or --where QUERY for all that it finds")
 	}
 	return nil
 }
