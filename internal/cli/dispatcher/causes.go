@@ -57,7 +57,7 @@ func (a *app) showCauses(list []score.CauseReport) {
 		if c.New {
 			mark = "  NEW"
 		}
-		fmt.Fprintf(a.Out, "%s  %s  %s  %s  %d times%s\n", c.ID, text.Line(c.Tool), class, bars(c.Trend), c.Count, mark)
+		fmt.Fprintf(a.Out, "%s  %s  %s  %s  × %d%s\n", c.ID, text.Line(c.Tool), class, bars(c.Trend), c.Count, mark)
 		fmt.Fprintf(a.Out, "    %s\n", text.Line(c.Sample))
 		fmt.Fprintf(a.Out, "    first %s, last %s in run %s\n", clock(c.First), clock(c.Last), c.Run)
 	}

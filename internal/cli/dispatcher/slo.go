@@ -95,7 +95,7 @@ func (a *app) printOutcome(o *score.Outcome) {
 		a.printRung(&o.Rungs[i], o.Results)
 	}
 	if d := o.Decisions; d.Asked > 0 || d.Decided > 0 {
-		fmt.Fprintf(a.Out, "    people: asked %d times, decided %d", d.Asked, d.Decided)
+		fmt.Fprintf(a.Out, "    people: %d asked, %d decided", d.Asked, d.Decided)
 		if d.Decided > 0 {
 			fmt.Fprintf(a.Out, ", half within %s, 95%% within %s", score.Length(d.P50), score.Length(d.P95))
 		}
@@ -120,7 +120,7 @@ func (a *app) printRung(r *score.RungOutcome, results int) {
 	if results > 0 {
 		said = append(said, score.Percent(float64(r.Gave)/float64(results))+" of the results")
 	}
-	said = append(said, fmt.Sprintf("%d attempts answered, %d failed", r.Answered, r.Faulted))
+	said = append(said, fmt.Sprintf("attempts: %d answered, %d failed", r.Answered, r.Faulted))
 	switch {
 	case !r.Dead.IsZero() && r.Last.IsZero():
 		said = append(said, "DEAD: it has never answered since "+clock(r.Dead))
