@@ -165,8 +165,7 @@ func (t *Times) waiting(now time.Time) (n int) {
 // not known, because many stand before it.
 func Place(all []Limit, run, step string) string {
 	of := func(w Waiter) bool {
-		unit, ok := strings.CutPrefix(w.Attempt, run+"/"+step)
-		return ok && (unit[0] == '/' || unit[0] == '~')
+		return strings.HasPrefix(w.Attempt, run+"/"+step+"/") || strings.HasPrefix(w.Attempt, run+"/"+step+"~")
 	}
 	for i := range all {
 		l := &all[i]

@@ -12,15 +12,20 @@ import (
 // ended, it begins. The messages stay in hand meanwhile. What another program executes takes no turns, because it cannot take
 // this worker with it.
 
-// How long a turn waits for what is being executed before an attempt goes on that was lost only once, and how long turns may
-// follow one another while other attempts wait; how long these wait for that, and for how long they are handed back then, so that
-// another worker takes them.
+// How long turns may follow one another while other attempts wait; how long these wait for that, and for how long they are handed
+// back then, so that another worker takes them.
 const (
-	turnPatience = 5 * time.Second
-	turnsLast    = 5 * time.Second
-	blockedFor   = 10 * time.Second
-	handBackFor  = 5 * time.Second
+	turnsLast   = 5 * time.Second
+	blockedFor  = 10 * time.Second
+	handBackFor = 5 * time.Second
 )
+
+// patienceOf is how long a turn waits at first for what is being executed, and nothing else begins: then one that was lost only once
+// goes on beside it.
+var patienceOf = map[steps.Lane]time.Duration{steps.LaneApart: 5 * time.Second, steps.LaneAlone: 15 * time.Second}
+
+// mostPatience bounds that in later turns.
+const mostPatience = 2 * time.Minute
 
 // lane says what may begin now.
 type lane struct {
@@ -133,28 +138,40 @@ type turn struct {
 	over    sync.Once
 }
 
-// take waits for a turn, and then until nothing else is executed: of an attempt that is to be executed alone for as long as it
-// takes. Nil: the job need not wait any more.
+// take waits for a turn, and then until nothing else is executed. Nil: the job need not wait any more. One that is to be executed
+// alone lets the others in where what is being executed goes on for long, and waits for another turn, for longer each time: what is
+// suspected does not stop a worker for as long as its longest call takes.
 func (l *lane) take(j *job, of steps.Lane) *turn {
-	if !l.next(j) {
-		return nil
+	for patience := patienceOf[of]; l.next(j); patience = min(2*patience, mostPatience) {
+		if !l.drained(j, patience) {
+			l.yield()
+			return nil
+		}
+		if l.inside == 0 || of != steps.LaneAlone {
+			return l.enter(of)
+		}
+		l.mu.Unlock()
+		l.yield()
 	}
+	return nil
+}
+
+// drained lets nothing begin until nothing is executed, and for no longer than it has patience. It is called and returns with the lock;
+// false, without it: the job need not wait any more.
+func (l *lane) drained(j *job, patience time.Duration) bool {
 	l.busy = true
 	if l.shut.IsZero() {
 		l.shut = time.Now()
 	}
-	until := l.shut.Add(turnPatience)
+	until := l.shut.Add(patience)
 	l.mu.Unlock()
-	empty := l.await(j, func(now time.Time) (bool, time.Duration) {
-		if l.inside == 0 || of == steps.LaneAlone {
-			return l.inside == 0, 0
-		}
-		return !now.Before(until), until.Sub(now)
+	return l.await(j, func(now time.Time) (bool, time.Duration) {
+		return l.inside == 0 || !now.Before(until), until.Sub(now)
 	})
-	if !empty {
-		l.yield()
-		return nil
-	}
+}
+
+// enter begins the turn, and leaves the lock.
+func (l *lane) enter(of steps.Lane) *turn {
 	defer l.mu.Unlock()
 	t := &turn{lane: l, of: of, company: steps.CompanyAlone}
 	if l.inside > 0 {

@@ -27,9 +27,13 @@ func TestNothingIsExecutedBesideWhatIsAlone(t *testing.T) {
 		}
 		var has *turn
 		go func() { has = l.take(waiter(nil), steps.LaneAlone) }()
+		synctest.Wait()
+		if l.join() {
+			t.Fatal("another attempt begins before it")
+		}
 		time.Sleep(time.Hour)
-		if has != nil || l.join() {
-			t.Fatal("it is executed beside another attempt, or one begins before it")
+		if has != nil {
+			t.Fatal("it is executed beside another attempt")
 		}
 		l.leave()
 		synctest.Wait()
@@ -49,6 +53,36 @@ func TestNothingIsExecutedBesideWhatIsAlone(t *testing.T) {
 	})
 }
 
+// TestWhatIsSuspectedDoesNotStopAWorker: where a call goes on for an hour, what is to be executed alone lets others in meanwhile, for
+// a good part of the time, and gets its turn soon after that call has ended.
+func TestWhatIsSuspectedDoesNotStopAWorker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var l lane
+		l.join()
+		has := make(chan *turn, 1)
+		go func() { has <- l.take(waiter(nil), steps.LaneAlone) }()
+		synctest.Wait()
+		l.block(1)
+		began := 0
+		for range 3600 {
+			time.Sleep(time.Second)
+			if l.join() {
+				began++
+				l.leave()
+			}
+		}
+		if began < 1000 {
+			t.Errorf("others may begin in %d seconds of an hour", began)
+		}
+		l.leave()
+		ended := time.Now()
+		if turn := <-has; turn.company != steps.CompanyAlone || time.Since(ended) > time.Minute {
+			t.Errorf("%s later it is executed %s", time.Since(ended), turn.company)
+		}
+	})
+}
+
 // TestOneThatWasLostOnceWaitsForAMoment: workers are lost for many reasons, so it does not wait for a call of an hour; and it does
 // not say then that it was alone.
 func TestOneThatWasLostOnceWaitsForAMoment(t *testing.T) {
@@ -58,7 +92,7 @@ func TestOneThatWasLostOnceWaitsForAMoment(t *testing.T) {
 		l.join()
 		began := time.Now()
 		has := l.take(waiter(nil), steps.LaneApart)
-		if waited := time.Since(began); waited != turnPatience || has.company != steps.CompanyBeside {
+		if waited := time.Since(began); waited != patienceOf[steps.LaneApart] || has.company != steps.CompanyBeside {
 			t.Errorf("it waits for %s, and is %s", waited, has.company)
 		}
 		l.leave()

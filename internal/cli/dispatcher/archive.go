@@ -65,7 +65,7 @@ func (a *app) archive(ctx context.Context, older, where, to string) error {
 	if a.JSON() {
 		return a.PrintJSON(map[string]any{"file": to, "runs": end.Runs, "entries": end.Entries, "sha256": end.SHA256})
 	}
-	fmt.Fprintf(a.Out, "%d runs with %d entries in %s, sha256 %s\n", end.Runs, end.Entries, to, end.SHA256)
+	fmt.Fprintf(a.Out, "%s: runs %d, entries %d, sha256 %s\n", to, end.Runs, end.Entries, end.SHA256)
 	return nil
 }
 
@@ -124,7 +124,7 @@ func (a *app) archiveVerify() *cobra.Command {
 		if a.JSON() {
 			return a.PrintJSON(map[string]any{"file": args[0], "made": head.Made, "where": head.Where, "runs": end.Runs, "entries": end.Entries, "sha256": end.SHA256})
 		}
-		fmt.Fprintf(a.Out, "whole: %d runs with %d entries, made %s, sha256 %s\n", end.Runs, end.Entries, head.Made.Format("2006-01-02T15:04:05Z"), end.SHA256)
+		fmt.Fprintf(a.Out, "whole: runs %d, entries %d, made %s, sha256 %s\n", end.Runs, end.Entries, head.Made.Format("2006-01-02T15:04:05Z"), end.SHA256)
 		return nil
 	}}
 }
