@@ -25,6 +25,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"regexp"
 	"testing"
 
 	"belay/internal/cli"
@@ -68,9 +70,30 @@ func checkPage(t *testing.T, p *page) {
 			if testing.Short() {
 				t.Skip("stories are executed without -short")
 			}
+			for _, program := range needed(p) {
+				if _, err := exec.LookPath(program); err != nil {
+					t.Skip(err)
+				}
+			}
 			report(t, tell(t, p))
 		})
 	}
+}
+
+// others are programs that are not everywhere, where a block runs one.
+var others = regexp.MustCompile(`(?:^|[\s;&|(\[])(node|python3|curl)[\s,]`)
+
+// needed are those of others that a page runs.
+func needed(p *page) (programs []string) {
+	for _, b := range p.blocks {
+		if b.kind != "sh" && b.kind != "yaml" {
+			continue
+		}
+		for _, found := range others.FindAllStringSubmatch(b.text, -1) {
+			programs = append(programs, found[1])
+		}
+	}
+	return programs
 }
 
 // checkBlock does what can be done with a block alone.
