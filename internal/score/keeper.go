@@ -18,7 +18,7 @@ import (
 const (
 	flushEvery = 5 * time.Second
 	tidyEvery  = 6 * time.Hour
-	fullAt     = 50_000 // changes in memory by which they are stored at once
+	fullAt     = 8_000 // changes in memory by which they are stored at once
 )
 
 // Keeper counts the partitions that a dispatcher has. It is safe for concurrent use.
@@ -41,6 +41,7 @@ type part struct {
 	has       bool
 	live      bool // changes are kept in pending
 	pending   []Change
+	spare     []Change            // what pending was before; used again
 	inHand    map[uint64]struct{} // delivered to the dispatcher, and not yet acknowledged by it
 	delivered uint64
 	knows     programs // whose tools are counted
@@ -114,7 +115,7 @@ func (k *Keeper) Applied(partition int, s *steps.State, r steps.Record, touched 
 		return // it is counted from the log
 	}
 	t.pending = append(t.pending, list...)
-	if len(t.pending) == fullAt {
+	if len(t.pending) >= fullAt {
 		t.nudge()
 	}
 }
@@ -206,20 +207,27 @@ func (k *Keeper) forward(ctx context.Context, t *part) error {
 	return k.store(ctx, bucket, t, upto)
 }
 
-// ready takes out of pending, in the order of the log, what lies before everything that is still in hand.
+// ready takes out of pending, in the order of the log, what lies before everything that is still in hand. What it returns is valid up
+// to the next call. The dispatcher does not wait meanwhile.
 func (t *part) ready() (list []Change, upto uint64) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	upto = t.delivered
 	for seq := range t.inHand {
 		if seq > t.book.Upto {
 			upto = min(upto, seq-1)
 		}
 	}
-	slices.SortFunc(t.pending, inLog)
-	n, _ := slices.BinarySearchFunc(t.pending, Change{Seq: upto + 1}, inLog)
-	list, t.pending = slices.Clone(t.pending[:n]), slices.Clone(t.pending[n:])
-	return slices.CompactFunc(list, func(a, b Change) bool { return inLog(a, b) == 0 }), upto
+	list, t.pending, t.spare = t.pending, t.spare[:0], nil
+	t.mu.Unlock()
+	slices.SortFunc(list, inLog)
+	n, _ := slices.BinarySearchFunc(list, Change{Seq: upto + 1}, inLog)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.live {
+		t.pending = append(t.pending, list[n:]...)
+	}
+	t.spare = list
+	return slices.CompactFunc(list[:n], func(a, b Change) bool { return inLog(a, b) == 0 }), upto
 }
 
 // inLog orders changes as they stand in the log. Equal ones are one that was counted twice.
