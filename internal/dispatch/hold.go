@@ -123,8 +123,11 @@ func (d *Dispatcher) guard(ctx context.Context) {
 		for _, p := range d.parts {
 			p.box.call(p.judge)
 		}
-		if now != safe {
-			d.Logger.Warn("calls that must not happen twice wait until somebody has looked whether the log is what it was, or go on", "waiting", !now)
+		switch {
+		case now && !safe:
+			d.Logger.Info("somebody has looked whether the log is what it was; calls that must not happen twice wait for that no more")
+		case safe && !now:
+			d.Logger.Warn("calls that must not happen twice wait until somebody has looked whether the log is what it was")
 		}
 		safe, news = now, latest
 	}

@@ -130,7 +130,10 @@ func (k *Keeper) Run(ctx context.Context) error {
 			k.forget()
 			err = k.trust(ctx)
 		}
-		if err != nil && ctx.Err() == nil {
+		if ctx.Err() != nil { // a look that was cut short says nothing
+			return nil
+		}
+		if err != nil {
 			k.logger.Warn("cannot look whether the log is whole; calls that must not happen twice wait for that", "error", err)
 		}
 		k.note(err)
