@@ -126,12 +126,12 @@ func (b *bencher) oneInside(ctx context.Context, id string) (time.Duration, erro
 	}
 }
 
-// parkedHandler asks to be retried in an hour.
+// parkedHandler asks to be retried, which its tool does some time within the next weeks. A wait that it named would be everybody's.
 func parkedHandler(context.Context, executor.Request) (json.RawMessage, error) {
-	return nil, steps.Fault{Class: steps.RateLimited, Acted: steps.ActedNo, Message: "come back later", RetryAfter: steps.Duration(time.Hour)}
+	return nil, steps.Fault{Class: steps.Unavailable, Acted: steps.ActedNo, Message: "come back later"}
 }
 
-// park submits runs whose step waits an hour for its retry, and returns when all of them wait.
+// park submits runs whose step waits long for its retry, and returns when all of them wait.
 func (b *bencher) park(ctx context.Context, f benchFlags) error {
 	if f.parked == 0 {
 		return nil
