@@ -175,6 +175,7 @@ type busy struct {
 	mu              sync.Mutex
 	now, most, done int
 	paths           map[string]int
+	begun           chan struct{} // gets a value when a call has begun
 	hold            chan struct{} // a call ends when it gets a value
 }
 
@@ -184,6 +185,7 @@ func (b *busy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	b.most = max(b.most, b.now)
 	b.paths[req.URL.Path]++
 	b.mu.Unlock()
+	b.begun <- struct{}{}
 	select {
 	case <-b.hold:
 	case <-req.Context().Done():
@@ -200,7 +202,7 @@ func (b *busy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 func TestSlotsAreKeptByAll(t *testing.T) {
 	t.Parallel()
 	const slots = 3
-	site := &busy{paths: map[string]int{}, hold: make(chan struct{})}
+	site := &busy{paths: map[string]int{}, hold: make(chan struct{}), begun: make(chan struct{}, 10**rated)}
 	tools := `
 targets: {HOST: {limits: {concurrency: 3}}}
 tools:
@@ -216,6 +218,13 @@ tools:
 		r.submit(t, ids[n], `{name: p, steps: [{id: a, tool: one, for_each: "[1, 2, 3, 4, 5]"}]}`)
 		asks := fmt.Sprint("asks-", n)
 		r.submit(t, asks, `{name: p, steps: [{id: a, tool: two}]}`)
+	}
+	for range slots {
+		select {
+		case <-site.begun:
+		case <-time.After(30 * time.Second):
+			t.Fatal("not all slots are taken")
+		}
 	}
 	for range len(ids) * 5 {
 		select {
