@@ -49,6 +49,9 @@ type Options struct {
 	// Breakers know which targets are left alone; nil = none ever is. It must be running.
 	Breakers *breaker.Keeper
 
+	// TenantLabel is the label by whose value runs are told apart that get turns; default `tenant`. Runs without it share one.
+	TenantLabel string
+
 	// Score counts what comes of calls; nil = nobody does.
 	Score Score
 
@@ -99,6 +102,9 @@ func (o Options) withDefaults() Options {
 	if o.Score == nil {
 		o.Score = noScore{}
 	}
+	if o.TenantLabel == "" {
+		o.TenantLabel = "tenant"
+	}
 	return o
 }
 
@@ -133,6 +139,7 @@ type Dispatcher struct {
 	routes      *routes
 	missing     *missing
 	passages    passages
+	crews       crews
 	purges      chan struct{} // a slot per purge under way
 	drifts      drifts
 	parts       []*partition

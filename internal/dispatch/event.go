@@ -127,6 +127,7 @@ func (p *partition) advance(r *run, e event) {
 	r.timer.heard(rec)
 	p.hear(r, rec)
 	p.giveBack(r)
+	p.passDoors(r, touched)
 	p.ensure(r, touched, &receipt{d: e.d, run: r})
 }
 
@@ -157,7 +158,8 @@ func (p *partition) drop(r *run) {
 	delete(p.runs, r.id)
 	p.listed.outdated(r.id)
 	p.due.remove(r)
-	r.fold, r.sent, r.made = nil, nil, nil
+	p.leaveAll(r)
+	r.fold, r.made = nil, nil
 }
 
 // finish acknowledges. If the ack is lost the event is redelivered, and acknowledged then.

@@ -188,6 +188,9 @@ func (p *partition) unqueue(r *run, m *steps.StepMessage) {
 	if len(u.Attempts) == 0 || u.Current().State != steps.AttemptQueued {
 		return
 	}
+	if was := r.sent[m.Step]; was != nil {
+		p.leaves(was)
+	}
 	delete(r.sent, m.Step)
 	subject := p.names.Step(m.Tool, m.RungName, m.Run, m.Attempt)
 	rc := &receipt{run: r, sweep: true}

@@ -93,7 +93,6 @@ func (p *partition) limited(r *run, rc *receipt, m *steps.StepMessage, there boo
 		p.tellOnce(r, rc, m.Step+"/"+m.Token()+" goes on", steps.Released{Attempt: m.Attempt})
 		return true
 	}
-	delete(r.passes, m.Step)
 	return false
 }
 

@@ -82,7 +82,8 @@ func (p *partition) loaded(r *run, now found, err error) {
 		return
 	}
 	fold := now.fold
-	r.fold, r.sent, r.made, r.queued = fold, nil, nil, setOf(now.queued)
+	p.leaveAll(r)
+	r.fold, r.made, r.queued = fold, nil, setOf(now.queued)
 	r.timer.loaded()
 	rc := &receipt{sweep: true, run: r, requeued: len(r.requeues) > 0 || fold.State != nil && fold.State.Submitted.Before(now.made)}
 	switch {

@@ -22,6 +22,7 @@ type partition struct {
 	gating gating
 	breaks breaks
 	lines  lines
+	doors  map[route]*door
 	// limitedCalls are the calls that limits hold back, a moment ago.
 	limitedCalls atomic.Pointer[map[Limited]int]
 	putting      map[string]*putting // escalations that are being published, by id
@@ -52,7 +53,7 @@ func newPartition(d *Dispatcher, p int) *partition {
 		Dispatcher: d, p: p, logger: d.Logger.With("partition", p), box: newInbox(),
 		runs: make(map[string]*run), putting: make(map[string]*putting), waits: make(map[string]struct{}), takenOver: make(chan struct{}, 1),
 		gating: gating{forgotten: make(map[string]struct{}), caughtUp: d.Gates == nil},
-		breaks: breaks{asks: make(map[string]struct{})},
+		breaks: breaks{asks: make(map[string]struct{})}, doors: make(map[route]*door),
 	}
 }
 

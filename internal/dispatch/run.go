@@ -32,6 +32,9 @@ type run struct {
 	passes   map[string]pass       // by unit: limits that its attempt has waited for
 	requeues map[steps.Attempt]int // how often an attempt was queued again that the queue had lost
 	timer    timer
+
+	turns map[string]*turn // by unit: attempts that wait for their turn to be queued
+	turn  steps.Attempt    // the one whose turn it is
 }
 
 // readingState says whether the log of a run is being read.
@@ -46,7 +49,8 @@ const (
 type sent struct {
 	attempt steps.Attempt
 	at      time.Time
-	begun   bool // or over; see [partition.queueOverlooked]
+	begun   bool  // or over; see [partition.queueOverlooked]
+	door    *door // that it was let in by, while it is inside
 }
 
 // made names one thing that was published, other than step messages and the timer.

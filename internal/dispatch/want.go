@@ -109,10 +109,11 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 	if p.gated(r, rc, m) || p.broken(r, rc, m, there) || p.limited(r, rc, m, there) { // a call that a breaker keeps back uses up no rate
 		return nil
 	}
-	if r.sent == nil {
-		r.sent = make(map[string]*sent, 1)
+	if p.waitsForTurn(r, m, there) {
+		return nil
 	}
-	r.sent[m.Step] = &sent{attempt: m.Attempt, at: time.Now()}
+	delete(r.passes, m.Step)
+	p.sends(r, m)
 	p.routes.add(route{m.Tool, m.RungName})
 	if there {
 		return nil
@@ -132,6 +133,19 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 		p.box.answer(answer{rc, err})
 	})
 	return nil
+}
+
+// sends notes that an attempt is queued now, or was.
+func (p *partition) sends(r *run, m *steps.StepMessage) {
+	if r.sent == nil {
+		r.sent = make(map[string]*sent, 1)
+	}
+	if was := r.sent[m.Step]; was != nil {
+		p.leaves(was)
+	}
+	s := &sent{attempt: m.Attempt, at: time.Now()}
+	r.sent[m.Step] = s
+	p.enters(m, s)
 }
 
 // tooLarge ends an attempt whose message is too large for this server: a person is asked, as about parameters that are too

@@ -57,7 +57,7 @@ func (k *Desk) decide(ctx context.Context, who people.Actor, id string, a people
 
 // decisionOf returns the decision as it will be in the log; claim is that of somebody else, nil if there is none.
 func decisionOf(who people.Actor, id string, a people.Act, claim *Claim) steps.Decided {
-	d := steps.Decided{Escalation: id, Verb: steps.Verb(a.Verb), By: who.Name, Via: who.Via, Reason: a.Reason, Scope: steps.DenialScope(a.Scope), Params: a.Params, Answer: a.Answer}
+	d := steps.Decided{Escalation: id, Verb: steps.Verb(a.Verb), By: who.Name, Via: who.Via, Reason: a.Reason, Scope: steps.DenialScope(a.Scope), Params: a.Params, Answer: a.Answer, Many: a.Many}
 	if strings.TrimSpace(d.Reason) == "" {
 		d.Reason = ""
 	}

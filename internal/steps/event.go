@@ -262,6 +262,7 @@ type Decided struct {
 	Grant      *Grant          `json:"grant,omitempty"`   // approve: the signed approval; an approver's edit and retry carry one too
 	Over       string          `json:"over,omitempty"`    // who had claimed it when somebody else decided
 
+	Many     bool `json:"many,omitempty"`     // it was decided together with others
 	Unproven bool `json:"unproven,omitempty"` // an approval under not_submitter, although nobody has proven who submitted the run
 }
 
