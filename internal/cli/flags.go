@@ -52,6 +52,8 @@ type DispatchFlags struct {
 	Notify     string        // notify file; empty = nobody is notified
 	Plans      string        // directory of the plans that the API starts by their names; empty = none has one
 
+	TenantLabel string // label by whose value runs get turns
+
 	Strict       bool // the API starts no plan with findings of `prove`, warnings included
 	RequireProof bool // refuse approvals that count on who submitted the run, where nobody has proven it
 }
@@ -59,6 +61,7 @@ type DispatchFlags struct {
 func (f *DispatchFlags) add(fl *pflag.FlagSet) {
 	fl.IntVar(&f.Partitions, "partitions", 0, "partitions of the runs' log, fixed once the streams exist (default 4, fewer with a server on this machine that has few cores)")
 	fl.DurationVar(&f.Retention, "retention", 30*24*time.Hour, "how long a run is kept after its end")
+	fl.StringVar(&f.TenantLabel, "tenant-label", "tenant", "`label` of a run that says whose it is: where more waits than workers take, each value gets its turn")
 	fl.StringVar(&f.Plans, "plans", "", "`directory` of the plans that the HTTP API starts by their names, read again on SIGHUP; needs a tools file")
 	fl.BoolVar(&f.Strict, "strict", false, "start no plan over HTTP for which 'dispatcher prove' has warnings, whether or not the request says strict=true")
 	fl.BoolVar(&f.RequireProof, "require-proven-submitter", false, "where a tool says not_submitter, refuse to approve a run unless whoever submitted it has shown a token to the HTTP API")

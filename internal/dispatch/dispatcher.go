@@ -140,6 +140,7 @@ type Dispatcher struct {
 	missing     *missing
 	passages    passages
 	crews       crews
+	outside     sync.Map      // of *outside, by route
 	purges      chan struct{} // a slot per purge under way
 	drifts      drifts
 	parts       []*partition

@@ -85,6 +85,27 @@ func (d *Dispatcher) askCrews(ctx context.Context) {
 	}()
 }
 
+// Outside is attempts of a rung that are not queued yet because others go first.
+type Outside struct {
+	Tool, Rung string
+	Priority   steps.Priority
+	Attempts   int
+}
+
+// Outside are those that wait for their turn, of the partitions that this dispatcher has.
+func (d *Dispatcher) Outside() (all []Outside) {
+	d.outside.Range(func(of, seen any) bool {
+		r := of.(route)
+		for priority := range steps.Priority(steps.Priorities) {
+			if n := seen.(*outside)[priority].Load(); n > 0 {
+				all = append(all, Outside{r.tool, r.rung, priority, int(n)})
+			}
+		}
+		return true
+	})
+	return all
+}
+
 // waitsForTurn reports whether an attempt is not queued yet because others go first.
 func (p *partition) waitsForTurn(r *run, m *steps.StepMessage, there bool) bool {
 	if w := r.turns[m.Step]; w != nil {
@@ -126,7 +147,8 @@ func (p *partition) enters(m *steps.StepMessage, s *sent) {
 	of := route{m.Tool, m.RungName}
 	d := p.doors[of]
 	if d == nil {
-		d = &door{route: of, since: s.at}
+		seen, _ := p.outside.LoadOrStore(of, &outside{})
+		d = &door{route: of, since: s.at, turns: turns{seen: seen.(*outside)}}
 		p.doors[of] = d
 	}
 	d.inside++

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"belay/internal/steps"
@@ -13,14 +14,18 @@ type turns struct {
 	by   [steps.Priorities]ring
 	n    int // that wait
 	gone int // that have gone
+	seen *outside
 }
+
+// outside is how many wait of a rung, by priority, in all partitions of this dispatcher.
+type outside [steps.Priorities]atomic.Int64
 
 // rhythm is in which order the priorities are looked at, for one after the other of those that go.
 var rhythm = [8][steps.Priorities]steps.Priority{
-	{steps.PriorityPeople, steps.PriorityNew, steps.PriorityAgain}, {steps.PriorityPeople, steps.PriorityNew, steps.PriorityAgain}, {steps.PriorityPeople, steps.PriorityNew, steps.PriorityAgain},
-	{steps.PriorityNew, steps.PriorityAgain, steps.PriorityPeople},
-	{steps.PriorityPeople, steps.PriorityNew, steps.PriorityAgain}, {steps.PriorityPeople, steps.PriorityNew, steps.PriorityAgain}, {steps.PriorityPeople, steps.PriorityNew, steps.PriorityAgain},
-	{steps.PriorityAgain, steps.PriorityNew, steps.PriorityPeople},
+	{steps.PriorityPeople, steps.PriorityNew, steps.PriorityRedone}, {steps.PriorityPeople, steps.PriorityNew, steps.PriorityRedone}, {steps.PriorityPeople, steps.PriorityNew, steps.PriorityRedone},
+	{steps.PriorityNew, steps.PriorityRedone, steps.PriorityPeople},
+	{steps.PriorityPeople, steps.PriorityNew, steps.PriorityRedone}, {steps.PriorityPeople, steps.PriorityNew, steps.PriorityRedone}, {steps.PriorityPeople, steps.PriorityNew, steps.PriorityRedone},
+	{steps.PriorityRedone, steps.PriorityNew, steps.PriorityPeople},
 }
 
 // ring is what waits of one priority: the tenants, of which the next one is at the front.
@@ -63,22 +68,27 @@ func (t *turns) push(w *turn) {
 	}
 	who.list = slices.Insert(who.list, i, w)
 	t.n++
+	t.seen[w.of].Add(1)
 }
 
 // leave is for an attempt that waits no more, though it did not go.
 func (t *turns) leave(w *turn) {
 	if !w.over {
-		w.over = true
-		t.n--
+		t.ends(w)
 	}
+}
+
+func (t *turns) ends(w *turn) {
+	w.over = true
+	t.n--
+	t.seen[w.of].Add(-1)
 }
 
 // pop is whoever goes next; nil where nobody waits.
 func (t *turns) pop() *turn {
 	for _, of := range rhythm[t.gone%len(rhythm)] {
 		if w := t.by[of].pop(); w != nil {
-			w.over = true
-			t.n--
+			t.ends(w)
 			t.gone++
 			return w
 		}

@@ -18,7 +18,7 @@ import (
 func TestTurns(t *testing.T) {
 	t.Parallel()
 	begin := time.Now()
-	var all turns
+	all := turns{seen: &outside{}}
 	push := func(n int, tenant string, of steps.Priority, since int) *turn {
 		w := &turn{run: fmt.Sprintf("%s%d", tenant, n), tenant: tenant, of: of, since: begin.Add(time.Duration(since) * time.Second)}
 		all.push(w)
@@ -31,7 +31,7 @@ func TestTurns(t *testing.T) {
 	push(1, "b", steps.PriorityNew, 7) // waits longer
 	all.leave(push(2, "b", steps.PriorityNew, 0))
 	push(0, "p", steps.PriorityPeople, 10)
-	push(0, "z", steps.PriorityAgain, 0)
+	push(0, "z", steps.PriorityRedone, 0)
 	var got []string
 	for w := all.pop(); w != nil; w = all.pop() {
 		got = append(got, w.run)
@@ -48,7 +48,7 @@ func TestTurns(t *testing.T) {
 	for range 80 {
 		count[all.pop().of]++
 	}
-	if count[steps.PriorityPeople] != 60 || count[steps.PriorityNew] != 10 || count[steps.PriorityAgain] != 10 {
+	if count[steps.PriorityPeople] != 60 || count[steps.PriorityNew] != 10 || count[steps.PriorityRedone] != 10 {
 		t.Errorf("of 80 that go: %v", count)
 	}
 }

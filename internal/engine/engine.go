@@ -125,6 +125,7 @@ type Engine struct {
 	behindGates func() int // attempts that gates hold back; nil where another process dispatches
 
 	limitedCalls func() map[dispatch.Limited]int // calls that limits hold back; nil likewise
+	outside      func() []dispatch.Outside
 
 	signer *approval.Signer     // nil where another process has the desk
 	moves  *dispatch.Dispatcher // nil where another process dispatches
@@ -251,7 +252,7 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 	counting := score.NewKeeper(e.Bus, e.Runs, e.logger)
 	o.Score = counting
 	d := dispatch.New(o)
-	e.behindGates, e.limitedCalls = d.BehindGates, d.LimitedCalls
+	e.behindGates, e.limitedCalls, e.outside = d.BehindGates, d.LimitedCalls, d.Outside
 	e.moves = d
 	e.part(func(ctx context.Context) error {
 		defer e.announce(d)()

@@ -127,6 +127,14 @@ func (e *Engine) LimitedCalls() map[dispatch.Limited]int {
 	return e.limitedCalls()
 }
 
+// Outside are the attempts that wait for their turn to be queued, as far as this process dispatches their runs.
+func (e *Engine) Outside() []dispatch.Outside {
+	if e.outside == nil {
+		return nil
+	}
+	return e.outside()
+}
+
 // startLimits shares limits with other dispatchers.
 func (e *Engine) startLimits() *limits.Keeper {
 	k := limits.NewKeeper(e.Bus, e.logger)

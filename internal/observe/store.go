@@ -21,6 +21,7 @@ type Store struct {
 
 	Breakers []Breaker       // those that are not closed
 	Score    Score           // how it goes
+	Outside  []Outside       // attempts that wait for their turn, of the partitions that this dispatcher has
 	Limited  map[Limited]int // calls that limits hold back, of the partitions that this dispatcher has
 	InHand   map[string]int  // calls that have a slot, by the tool or the target whose limit it is; of all dispatchers
 }
@@ -53,6 +54,26 @@ func (b *breakers) Collect(to chan<- prometheus.Metric) {
 	for _, r := range b.of().Breakers {
 		to <- prometheus.MustNewConstMetric(b.state, prometheus.GaugeValue, r.State, r.Tool, r.Rung, r.Target)
 		to <- prometheus.MustNewConstMetric(b.opened, prometheus.GaugeValue, float64(r.Opened.Unix()), r.Tool, r.Rung, r.Target)
+	}
+}
+
+// Outside is attempts of a rung that wait for their turn to be queued.
+type Outside struct {
+	Tool, Rung, Priority string
+	Attempts             int
+}
+
+// outside is the metric of them.
+type outside struct {
+	of   func() Store
+	desc *prometheus.Desc
+}
+
+func (c outside) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+
+func (c outside) Collect(to chan<- prometheus.Metric) {
+	for _, o := range c.of().Outside {
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(o.Attempts), o.Tool, o.Rung, o.Priority)
 	}
 }
 
@@ -107,6 +128,7 @@ func RegisterStore(r prometheus.Registerer, of func() Store) {
 	r.MustRegister(newSchedules(of))
 	r.MustRegister(newScores(func() Score { return of().Score }))
 	r.MustRegister(limitedCalls{of, prometheus.NewDesc("belay_calls_limited", "Calls that limits hold back, by why, of the part of the log that this dispatcher has.", []string{"tool", "why"}, nil)})
+	r.MustRegister(outside{of, prometheus.NewDesc("belay_steps_waiting", "Attempts that are not queued yet because others go first, by priority (people, new, redone), of the part of the log that this dispatcher has; the whole backlog is these and belay_steps_pending.", []string{"tool", "rung", "priority"}, nil)})
 	r.MustRegister(slotsUsed{of, prometheus.NewDesc("belay_slots_used", "Calls that have a slot of a limit on calls in hand at once, over all dispatchers.", []string{"limit"}, nil)})
 	gauge("belay_log_scrubbed_timestamp_seconds", "When the last reading of the whole log began that has ended; 0 before the first.", func(s Store) float64 {
 		if s.Whole.IsZero() {

@@ -7,13 +7,13 @@ type Priority uint8
 const (
 	PriorityPeople Priority = iota // a person has decided something about the run, and waits to see what comes of it
 	PriorityNew                    // nobody has
-	PriorityAgain                  // the run does again what another one did, or goes on by what was decided about many at once
+	PriorityRedone                 // the run does again what another one did, or goes on by what was decided about many at once
 )
 
 // Priorities is how many there are.
 const Priorities = 3
 
-func (p Priority) String() string { return [Priorities]string{"people", "new", "again"}[p] }
+func (p Priority) String() string { return [Priorities]string{"people", "new", "redone"}[p] }
 
 // Priority is that of the run's attempts: what was decided last says it.
 func (s *State) Priority() Priority {
@@ -21,13 +21,13 @@ func (s *State) Priority() Priority {
 		switch d := s.Escalations[n].Decision; {
 		case d == nil:
 		case d.Many:
-			return PriorityAgain
+			return PriorityRedone
 		default:
 			return PriorityPeople
 		}
 	}
 	if s.RetryOf != "" || s.Replay != nil {
-		return PriorityAgain
+		return PriorityRedone
 	}
 	return PriorityNew
 }

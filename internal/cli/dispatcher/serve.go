@@ -31,7 +31,7 @@ import (
 
 // dispatchOptions are the options of a dispatcher that keeps running.
 func dispatchOptions(f cli.DispatchFlags) *dispatch.Options {
-	return &dispatch.Options{Name: "dispatcher-" + cli.WorkerName(), Retention: f.Retention}
+	return &dispatch.Options{Name: "dispatcher-" + cli.WorkerName(), Retention: f.Retention, TenantLabel: f.TenantLabel}
 }
 
 func (a *app) devCommand() *cobra.Command {

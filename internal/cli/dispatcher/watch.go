@@ -110,6 +110,9 @@ func storeOf(e *engine.Engine) observe.Store {
 		for k, n := range e.LimitedCalls() {
 			s.Limited[observe.Limited{Tool: k.Tool, Why: string(k.Why)}] = n
 		}
+		for _, o := range e.Outside() {
+			s.Outside = append(s.Outside, observe.Outside{Tool: o.Tool, Rung: o.Rung, Priority: o.Priority.String(), Attempts: o.Attempts})
+		}
 	}
 	if e.Schedules != nil {
 		for _, known := range e.Schedules.Known() {
