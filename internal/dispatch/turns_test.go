@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -83,22 +84,35 @@ func (d *running) waiting() (turns, inside int) {
 	return turns, inside
 }
 
+// manyRuns is how many one tenant has that another one's come behind.
+var manyRuns = flag.Int("turns.many", 400, "runs of the tenant behind which another one's come; the full proof is 100000")
+
+// patiently waits for a condition that nothing signals, for as long as the test may take.
+func (r *rig) patiently(ok func() bool) {
+	for r.Helper(); !ok(); pause(r.Context(), 20*time.Millisecond) {
+		if r.Context().Err() != nil {
+			r.Fatal("the time is up")
+		}
+	}
+}
+
 // TestATenantStandsInNobodysWay: of a tenant's many runs only some are in the queue. Another one's that come later go by turns with them,
 // also with another dispatcher.
 func TestATenantStandsInNobodysWay(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	const many, few, inside = 400, 100, testPartitions * doorUnknown
+	many, few, inside := *manyRuns, 100, testPartitions*doorUnknown
 	d := r.dispatcher(nil)
 	ids := r.ofTenant("many", many)
-	r.eventually("all are wanted", func() bool { turns, in := d.waiting(); return turns+in == many })
+	r.patiently(func() bool { turns, in := d.waiting(); return turns+in == many })
 	if n := len(r.queuedSteps()); n > inside {
 		t.Errorf("%d are in the queue, at most %d may be", n, inside)
 	}
 	d.kill()
 	d = r.dispatcher(nil)
+	r.patiently(func() bool { turns, in := d.waiting(); return turns+in == many })
 	ids = append(ids, r.ofTenant("few", few)...)
-	r.eventually("the other one has them all", func() bool { turns, in := d.waiting(); return turns+in == many+few })
+	r.patiently(func() bool { turns, in := d.waiting(); return turns+in == many+few })
 	var mu sync.Mutex
 	var done, of [testPartitions]map[string]int // by partition: how many of each tenant were executed, and there are
 	var before [testPartitions]int              // of the first one's that were executed before the last of the other one's
@@ -124,11 +138,13 @@ func TestATenantStandsInNobodysWay(t *testing.T) {
 	}
 	mu.Lock()
 	for p, n := range before {
-		if most := doorUnknown + of[p]["few"] + 1; n > most || of[p]["many"] <= most {
+		// Before it knows what is in the queue, a dispatcher that takes over lets as many in once more.
+		if most := 2*doorUnknown + of[p]["few"] + 1; n > most || of[p]["many"] <= most {
 			t.Errorf("%d of %d of the first one's were before the last of %d of the other's, at most %d may be", n, of[p]["many"], of[p]["few"], most)
 		}
 	}
 	mu.Unlock()
+	t.Logf("%v of %d were before the last of the other's, by partition", before, many)
 	w.onlyOnce(many + few)
 	r.eventually("nothing is inside any more", func() bool { turns, in := d.waiting(); return turns == 0 && in == 0 })
 }
