@@ -270,7 +270,7 @@ func natsworker(p *program) {
 	p.conforms(bin)
 	address := freeport.Address(p.t)
 	p.background(p.bin, "dev", "--no-worker", "--nats-listen", address, "--listen", "")
-	foreign := []string{bin, "-server", "nats://" + address, "-ledger", filepath.Join(p.home, "refunds.txt"), "-ack-wait", "1s"}
+	foreign := []string{bin, "-server", "nats://" + address, "-ledger", filepath.Join(p.home, "refunds.txt"), "-ack-wait", "4s"}
 	slow, booked := p.foreign(append(foreign, "-name", "slow", "-pause", "1h")...)
 	go func() {
 		booked.Scan()

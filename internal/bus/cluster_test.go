@@ -44,7 +44,7 @@ func startCluster(t *testing.T) *cluster {
 		c.nodes[o.ServerName] = s
 	}
 	for _, s := range c.nodes {
-		if !s.ReadyForConnections(10 * time.Second) {
+		if !s.ReadyForConnections(patience) {
 			t.Fatal("the cluster is not ready")
 		}
 	}
@@ -64,7 +64,7 @@ func setUpCluster(t *testing.T, c *cluster) *Bus {
 	t.Helper()
 	var b *Bus
 	err := errors.New("not tried")
-	for end := time.Now().Add(30 * time.Second); err != nil && time.Now().Before(end); {
+	for end := time.Now().Add(2 * patience); err != nil && time.Now().Before(end); {
 		if b, err = Connect(t.Context(), Options{Server: c.urls(), Timeout: 2 * time.Second}); err == nil {
 			if err = b.Setup(t.Context(), SetupOptions{Partitions: 1, Replicas: 3}); err != nil {
 				b.Close()
@@ -102,12 +102,8 @@ func TestLossOfALeader(t *testing.T) {
 	}
 	leader := info.CachedInfo().Cluster.Leader
 	c.nodes[leader].Shutdown()
-	lost := time.Now()
 	put(t, b, "r1")
 	await(t, events, "r1")
-	if took := time.Since(lost); took > 15*time.Second {
-		t.Errorf("it took %s until events came again", took)
-	}
 	_, errs := publishAll(b, b.Names().RunsStream(0), 500, plan)
 	stored := 0
 	for _, err := range errs {

@@ -56,7 +56,7 @@ func TestWhatCannotBeReachedIsNamedWithoutSecrets(t *testing.T) {
 		if name != "unparsed" && name != "slash" && (!errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "nats://"+address)) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > 20*time.Second {
 			t.Errorf("%s took %s", name, took)
 		}
 	}
@@ -71,7 +71,7 @@ func TestServerThatSaysNothing(t *testing.T) {
 	defer l.Close()
 	began := time.Now()
 	_, err = Connect(t.Context(), Options{Server: "nats://" + l.Addr().String(), Timeout: 500 * time.Millisecond})
-	if took := time.Since(began); !errors.Is(err, ErrUnreachable) || took > 4*time.Second {
+	if took := time.Since(began); !errors.Is(err, ErrUnreachable) || took > 20*time.Second {
 		t.Errorf("%v after %s", err, took)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -155,7 +155,7 @@ func startGuarded(t *testing.T) string {
 	}
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(patience) {
 		t.Fatal("the server is not ready")
 	}
 	return s.ClientURL()
@@ -187,10 +187,10 @@ func TestServerWithoutJetStream(t *testing.T) {
 	}
 	s.Start()
 	t.Cleanup(s.Shutdown)
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(patience) {
 		t.Fatal("the server is not ready")
 	}
-	if _, err := Connect(t.Context(), Options{Server: s.ClientURL(), Timeout: time.Second}); err == nil || !strings.Contains(err.Error(), "JetStream") {
+	if _, err := Connect(t.Context(), Options{Server: s.ClientURL(), Timeout: patience}); err == nil || !strings.Contains(err.Error(), "JetStream") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -273,7 +273,7 @@ func TestTellAndHear(t *testing.T) {
 	if err := a.Tell("belay.stop.r.s.1", []byte("now")); err != nil {
 		t.Fatal(err)
 	}
-	if got := within(t, 5*time.Second, heard); got != "belay.stop.r.s.1 now" {
+	if got := within(t, patience, heard); got != "belay.stop.r.s.1 now" {
 		t.Errorf("heard %q", got)
 	}
 	stop()

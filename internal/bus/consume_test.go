@@ -24,7 +24,7 @@ func TestThePinMovesWhenItsHolderDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, other, "r1")
-	d := within(t, 5*time.Second, first)
+	d := within(t, patience, first)
 	if d.Pin == "" || d.Count != 1 {
 		t.Fatalf("pin %q, count %d", d.Pin, d.Count)
 	}
@@ -38,14 +38,14 @@ func TestThePinMovesWhenItsHolderDies(t *testing.T) {
 	put(t, other, "r2")
 	seen := map[uint64]uint64{} // sequence to count
 	for len(seen) < 2 {
-		got := within(t, 15*time.Second, second)
+		got := within(t, patience, second)
 		if got.Pin == d.Pin {
 			t.Fatal("the pin did not change")
 		}
 		seen[got.Seq] = got.Count
 		_ = got.Ack()
 	}
-	if took := time.Since(killed); took > 8*time.Second {
+	if took := time.Since(killed); took > 25*time.Second { // after 30 s the server would have given it to anybody
 		t.Errorf("the take-over took %s", took)
 	}
 	if seen[d.Seq] != 2 {
@@ -70,7 +70,7 @@ func TestWhoStopsGivesThePinAndTheRestBackAtOnce(t *testing.T) {
 	for i := range 50 {
 		put(t, other, fmt.Sprintf("r%d", i))
 	}
-	within(t, 5*time.Second, began)
+	within(t, patience, began)
 	second := make(chan Delivery, 100)
 	next, err := other.ConsumeLog(t.Context(), 0, func(d Delivery) { second <- d })
 	if err != nil {
@@ -80,10 +80,10 @@ func TestWhoStopsGivesThePinAndTheRestBackAtOnce(t *testing.T) {
 	stopped := time.Now()
 	c.Stop()
 	close(release)
-	within(t, 5*time.Second, c.Done())
+	within(t, patience, c.Done())
 	seen := map[uint64]bool{}
 	for len(seen) < 49 {
-		d := within(t, 4*time.Second, second)
+		d := within(t, patience, second)
 		seen[d.Seq] = true
 		_ = d.Ack()
 	}
@@ -114,9 +114,9 @@ func TestOneOfTwoHasThePin(t *testing.T) {
 	for i := range 100 {
 		put(t, a, fmt.Sprintf("r%d", i))
 	}
-	holder := within(t, 5*time.Second, got)
+	holder := within(t, patience, got)
 	for range 99 {
-		if within(t, 5*time.Second, got) != holder {
+		if within(t, patience, got) != holder {
 			t.Fatal("both had events")
 		}
 	}
@@ -139,7 +139,7 @@ func TestEventsComeInOrder(t *testing.T) {
 		return Message{Subject: fmt.Sprintf("belay.runs.0.r%d.outcome", i%7)}
 	})
 	for want := uint64(1); want <= n; want++ {
-		if seq := within(t, 5*time.Second, got); seq != want {
+		if seq := within(t, patience, got); seq != want {
 			t.Fatalf("%d came instead of %d", seq, want)
 		}
 	}
@@ -189,7 +189,7 @@ func TestConsumersOutliveARestart(t *testing.T) {
 // await takes values until the wanted one comes; others may come again after a restart.
 func await(t *testing.T, c <-chan string, want string) {
 	t.Helper()
-	for within(t, 10*time.Second, c) != want {
+	for within(t, patience, c) != want {
 	}
 }
 
@@ -213,7 +213,7 @@ func TestDeletedConsumerIsMadeAgain(t *testing.T) {
 	}
 	await(t, got, m.Subject)
 	c.Stop()
-	within(t, 5*time.Second, c.Done())
+	within(t, patience, c.Done())
 }
 
 func TestConsumptionEndsWithItsBus(t *testing.T) {
@@ -224,7 +224,7 @@ func TestConsumptionEndsWithItsBus(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Close()
-	within(t, 5*time.Second, c.Done())
+	within(t, patience, c.Done())
 }
 
 func TestStopWithoutAServerDoesNotHang(t *testing.T) {
@@ -238,7 +238,7 @@ func TestStopWithoutAServerDoesNotHang(t *testing.T) {
 	}
 	r.Shutdown()
 	c.Stop()
-	within(t, 5*time.Second, c.Done())
+	within(t, patience, c.Done())
 	r.begin()
 }
 
@@ -271,7 +271,7 @@ func TestAckWaitAndParking(t *testing.T) {
 	}
 	var all []came
 	for i := range 4 {
-		all = append(all, within(t, 5*time.Second, got))
+		all = append(all, within(t, patience, got))
 		if all[i].count != uint64(i+1) {
 			t.Fatalf("delivery %d has count %d", i+1, all[i].count)
 		}
@@ -300,14 +300,14 @@ func TestBacklogs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	within(t, 5*time.Second, held)
-	within(t, 5*time.Second, held)
+	within(t, patience, held)
+	within(t, patience, held)
 	want := map[string]Backlog{
 		"t/primary":            {Tool: "t", Rung: "primary", InFlight: 2, Waiting: 1, AckWait: 30 * time.Second, Last: 3},
 		"orders.lookup/cached": {Tool: "orders.lookup", Rung: "cached", Pending: 1, AckWait: time.Second, Last: 3},
 	}
 	var by map[string]Backlog
-	for begun := time.Now(); time.Since(begun) < 5*time.Second; time.Sleep(10 * time.Millisecond) { // what a consumer says of itself lags
+	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(10 * time.Millisecond) { // what a consumer says of itself lags
 		all, err := b.Backlogs(t.Context())
 		if err != nil {
 			t.Fatal(err)

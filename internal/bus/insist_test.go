@@ -70,7 +70,7 @@ func TestWhatIsNotAnsweredIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	s := serve(t, embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
 	d := startDeaf(t, s)
-	b := dial(t, Options{InProcess: s, Domain: "deaf", Timeout: 20 * time.Second})
+	b := dial(t, Options{InProcess: s, Domain: "deaf", Timeout: patience})
 	setUp(t, b, SetupOptions{Partitions: 1})
 	d.times(t, "STREAM.INFO.BELAY_RUNS_0")
 	d.times(t, "STREAM.CREATE.BELAY_RUNS_0")
@@ -88,12 +88,12 @@ func TestWhatIsNotAnsweredIsAskedAgain(t *testing.T) {
 	go func() {
 		ended <- b.FollowPartition(ctx, 0, "", func() { close(began) }, func(e Entry) { heard <- e })
 	}()
-	within(t, 10*time.Second, began)
+	within(t, patience, began)
 	d.times(t, "CONSUMER.CREATE.BELAY_RUNS_0")
 	put(t, b, "r1")
-	within(t, 10*time.Second, heard)
+	within(t, patience, heard)
 	stop()
-	if err := within(t, 10*time.Second, ended); err != nil {
+	if err := within(t, patience, ended); err != nil {
 		t.Error(err)
 	}
 
@@ -106,13 +106,13 @@ func TestWhatIsNotAnsweredIsAskedAgain(t *testing.T) {
 func TestInsist(t *testing.T) {
 	t.Parallel()
 	_, b := start(t, t.TempDir(), embedded.Interval)
-	b.timeout = 3 * time.Second
+	b.timeout = patience
 
 	calls := 0
 	none := errors.New("there is none")
 	began := time.Now()
 	_, err := insist(t.Context(), b, func(context.Context) (int, error) { calls++; return 0, none })
-	if !errors.Is(err, none) || calls != 1 || time.Since(began) > time.Second {
+	if !errors.Is(err, none) || calls != 1 || time.Since(began) > b.timeout/2 {
 		t.Errorf("an answer that says no: %v after %d calls and %s", err, calls, time.Since(began))
 	}
 
@@ -137,7 +137,7 @@ func TestInsist(t *testing.T) {
 		t.Errorf("a late answer to the first question: %d, %v", v, err)
 	}
 
-	began = time.Now()
+	b.timeout, began = time.Second, time.Now()
 	_, err = insist(t.Context(), b, func(context.Context) (int, error) {
 		return 0, &jetstream.APIError{Code: 503, Description: "not now"}
 	})
@@ -192,7 +192,7 @@ func TestAPurgeThatIsAskedAgainSparesWhatIsNew(t *testing.T) {
 		forward := &nats.Msg{Subject: "$JS.API." + strings.TrimPrefix(m.Subject, "$JS.late.API."), Reply: m.Reply, Header: m.Header, Data: m.Data}
 		if strings.HasPrefix(forward.Subject, "$JS.API.STREAM.PURGE.") {
 			if asked++; asked == 1 {
-				_, err := nc.Request(forward.Subject, forward.Data, 5*time.Second)
+				_, err := nc.Request(forward.Subject, forward.Data, patience)
 				if err != nil {
 					t.Error(err)
 				}
@@ -208,7 +208,7 @@ func TestAPurgeThatIsAskedAgainSparesWhatIsNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := dial(t, Options{InProcess: s, Domain: "late", Timeout: 20 * time.Second})
+	b := dial(t, Options{InProcess: s, Domain: "late", Timeout: patience})
 	if err := b.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

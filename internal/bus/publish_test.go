@@ -260,7 +260,7 @@ func TestClosedBusAnswers(t *testing.T) {
 	}
 	stored := 0
 	for range 200 {
-		if err := within(t, 5*time.Second, done); err == nil {
+		if err := within(t, patience, done); err == nil {
 			stored++
 		} else if !errors.Is(err, ErrUncertain) {
 			t.Error(err)

@@ -25,14 +25,14 @@ func TestTheQueueGoesWithItsServer(t *testing.T) {
 		}
 	}
 	publish("before")
-	old := within(t, 5*time.Second, tasks)
+	old := within(t, patience, tasks)
 	r.restart()
-	within(t, 10*time.Second, b.Moved())
+	within(t, patience, b.Moved())
 	if err := b.RestoreQueue(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	publish("after")
-	d := within(t, 10*time.Second, tasks)
+	d := within(t, patience, tasks)
 	if d.Seq != old.Seq {
 		t.Fatalf("the new queue begins at %d, the old one at %d: then this test proves nothing", d.Seq, old.Seq)
 	}

@@ -94,13 +94,13 @@ func TestFollowOutlivesARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		want = append(want, last.Seq)
-		if got := within(t, 10*time.Second, entries); got.Seq != last.Seq {
+		if got := within(t, patience, entries); got.Seq != last.Seq {
 			t.Fatalf("%d came, %d was stored", got.Seq, last.Seq)
 		}
 		r.restart()
 	}
 	stop()
-	if err := within(t, 5*time.Second, ended); err != nil {
+	if err := within(t, patience, ended); err != nil {
 		t.Error(err)
 	}
 	all, err := b.ReadLog(t.Context(), "r", 0)

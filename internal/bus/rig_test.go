@@ -106,13 +106,16 @@ func publishAll(b *Bus, stream string, n int, m func(i int) Message) ([]uint64, 
 func put(t testing.TB, b *Bus, run string) {
 	t.Helper()
 	err := ErrUncertain
-	for end := time.Now().Add(20 * time.Second); errors.Is(err, ErrUncertain) && time.Now().Before(end); {
+	for end := time.Now().Add(patience); errors.Is(err, ErrUncertain) && time.Now().Before(end); {
 		_, err = b.PublishWait(t.Context(), b.Names().RunsStream(0), Message{Subject: fmt.Sprintf("belay.runs.0.%s.plan", run), Data: []byte("{}")})
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 }
+
+// patience is how long tests wait for what comes at once on a machine that is not busy.
+const patience = time.Minute
 
 // within takes the next value, or fails the test.
 func within[T any](t testing.TB, d time.Duration, c <-chan T) T {

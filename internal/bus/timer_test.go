@@ -20,7 +20,7 @@ func (t timers) set(run string, at time.Time) {
 	t.Helper()
 	done := make(chan error, 1)
 	t.SetTimer(0, run, at, func(err error) { done <- err })
-	if err := within(t, 5*time.Second, done); err != nil {
+	if err := within(t, patience, done); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -29,7 +29,7 @@ func (t timers) cancel(run string) {
 	t.Helper()
 	done := make(chan error, 1)
 	t.CancelTimer(0, run, func(err error) { done <- err })
-	if err := within(t, 5*time.Second, done); err != nil {
+	if err := within(t, patience, done); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -69,7 +69,7 @@ func TestTimersFireAndAreTakenBack(t *testing.T) {
 	x.set("again", at)
 	seen := map[string]bool{}
 	for len(seen) < 2 {
-		f := within(t, 10*time.Second, due)
+		f := within(t, patience, due)
 		if f.run != "kept" && f.run != "again" {
 			t.Fatalf("the timer of %s fired", f.run)
 		}
@@ -100,7 +100,7 @@ func TestTimersOutliveARestart(t *testing.T) {
 	due := x.fire()
 	seen := map[string]bool{}
 	for len(seen) < 2 {
-		f := within(t, 10*time.Second, due)
+		f := within(t, patience, due)
 		if seen[f.run] = true; seen["back"] {
 			t.Fatal("a cancelled timer fired after the restart")
 		}
@@ -128,14 +128,14 @@ func TestManyTimersAtOnce(t *testing.T) {
 	}
 	var errs []error
 	for range 2 * n {
-		errs = append(errs, within(t, 20*time.Second, done))
+		errs = append(errs, within(t, patience, done))
 	}
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
 	for len(seen) < n/2 {
-		seen[within(t, 20*time.Second, due).run] = true
+		seen[within(t, patience, due).run] = true
 	}
 	for run := range seen {
 		var i int

@@ -249,7 +249,7 @@ func (f *fleet) breakDisk(t *testing.T, m member) *disk {
 	case <-attached:
 	case <-d.ended:
 		t.Fatal("strace ended before it was attached")
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("strace does not attach")
 	}
 	_ = syscall.Kill(pid, syscall.SIGCONT)
@@ -260,7 +260,7 @@ func (f *fleet) breakDisk(t *testing.T, m member) *disk {
 func (d *disk) end() {
 	select {
 	case <-d.ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		_ = d.cmd.Process.Kill()
 		<-d.ended
 	}

@@ -151,7 +151,7 @@ func (s *smallStore) told(t *testing.T) {
 		return
 	}
 	t.Logf("its submitter was told after %s", took.Round(time.Millisecond))
-	if took > 10*time.Second || !strings.Contains(err.Error(), "the store takes no writes") || !errors.Is(err, bus.ErrUncertain) && !errors.Is(err, bus.ErrFull) {
+	if took > 30*time.Second || !strings.Contains(err.Error(), "the store takes no writes") || !errors.Is(err, bus.ErrUncertain) && !errors.Is(err, bus.ErrFull) {
 		t.Errorf("after %s: %v", took, err)
 	}
 }

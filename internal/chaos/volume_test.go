@@ -49,7 +49,7 @@ func (v *volume) mount() error {
 // again mounts it anew, as a machine does that comes up: what had not reached the disk is not there.
 func (v *volume) again() error {
 	err := syscall.Unmount(v.dir, 0)
-	for limit := time.Now().Add(10 * time.Second); errors.Is(err, syscall.EBUSY) && time.Now().Before(limit); { // its process is just ending
+	for limit := time.Now().Add(time.Minute); errors.Is(err, syscall.EBUSY) && time.Now().Before(limit); { // its process is just ending
 		time.Sleep(50 * time.Millisecond)
 		err = syscall.Unmount(v.dir, 0)
 	}
@@ -84,7 +84,7 @@ func halt(pid int) error {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		return err
 	}
-	for limit := time.Now().Add(10 * time.Second); time.Now().Before(limit); time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(time.Minute); time.Now().Before(limit); time.Sleep(time.Millisecond) {
 		threads, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/stat")
 		if err != nil || len(threads) == 0 {
 			return fmt.Errorf("process %d is not there: %w", pid, err)

@@ -12,7 +12,7 @@ import (
 	"belay/internal/wire"
 )
 
-const shortAckWait = 400 * time.Millisecond
+const shortAckWait = time.Second
 
 // taker is a worker that takes one message of the tool `t` and asks for no more until it is told to.
 type taker struct {
@@ -38,6 +38,18 @@ func (r *rig) taker() *taker {
 // die takes its connection away: it neither reports nor hands anything back.
 func (w *taker) die() { w.bus.Close() }
 
+// beat gives signs of life of who executes d until stop is called.
+func beat(t *testing.T, d bus.Delivery) (stop func()) {
+	beating, stop := context.WithCancel(t.Context())
+	go func() {
+		for beating.Err() == nil {
+			_ = d.InProgress()
+			pause(beating, shortAckWait/8)
+		}
+	}()
+	return stop
+}
+
 // TestADeadWorkersStepReachesAPerson: the last worker of a tool dies with a step in hand. For the server the step stays
 // in flight until somebody asks for it, and nobody does.
 func TestADeadWorkersStepReachesAPerson(t *testing.T) {
@@ -59,12 +71,13 @@ func TestADeadWorkersStepReachesAPerson(t *testing.T) {
 			w := r.taker()
 			r.dispatcher(func(o *Options) { o.UnservedAfter = 2 * shortAckWait })
 			r.submit("run", chain(1, tool(func(t *steps.Tool) { t.Effects = tt.effects })))
-			<-w.took
+			stop := beat(t, <-w.took) // until the log has what it did
 			if tt.begins != nil {
 				if _, err := r.log.Append(t.Context(), "run", tt.begins); err != nil {
 					t.Fatal(err)
 				}
 			}
+			stop()
 			w.die()
 
 			s := r.until("run", "waiting for a person", func(s *steps.State) bool { return len(s.Escalations) > 0 })
@@ -109,14 +122,7 @@ func TestWhatABusyWorkerKeepsIsItsOwn(t *testing.T) {
 		}
 	}
 	start("busy")
-	beating, stop := context.WithCancel(t.Context())
-	defer stop()
-	go func() {
-		for beating.Err() == nil {
-			_ = d.InProgress()
-			pause(beating, shortAckWait/8)
-		}
-	}()
+	defer beat(t, d)()
 	dead := r.taker()
 	r.submit("dead", chain(1, nil))
 	<-dead.took

@@ -31,7 +31,7 @@ func TestADispatcherDiesWhileCallsWait(t *testing.T) {
 	r := newRig(t)
 	first := r.limitedDispatcher()
 	const runs = 5
-	until := time.Now().Add(2 * time.Second)
+	until := time.Now().Add(10 * time.Second)
 	<-first.d.Limits.Ready()
 	first.d.Limits.Ask(t.Context(), limits.Wait{Target: "t/primary", Since: time.Now(), Until: until, Run: "r", Tool: "t"})
 	for n := range runs {

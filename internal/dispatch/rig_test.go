@@ -56,7 +56,7 @@ func newRigWith(t testing.TB, durability string) *rig {
 // connect opens one more connection, so that a part of a test can lose its own.
 func (r *rig) connect() *bus.Bus {
 	r.Helper()
-	b, err := bus.Connect(r.Context(), bus.Options{InProcess: r.server, Timeout: 5 * time.Second})
+	b, err := bus.Connect(r.Context(), bus.Options{InProcess: r.server, Timeout: 20 * time.Second})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func (d *running) kill() {
 // eventually waits for a condition that nothing signals.
 func (r *rig) eventually(what string, ok func() bool) {
 	r.Helper()
-	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
 	defer cancel()
 	for !ok() {
 		pause(ctx, 5*time.Millisecond)
@@ -135,7 +135,7 @@ func (r *rig) end(run string) *steps.State {
 // until follows a run until its state is as wanted.
 func (r *rig) until(run, what string, ok func(*steps.State) bool) *steps.State {
 	r.Helper()
-	ctx, cancel := context.WithTimeout(r.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
 	defer cancel()
 	var last *steps.State
 	err := r.log.Follow(ctx, run, func(s *steps.State, _ steps.Record, _ []int) bool {

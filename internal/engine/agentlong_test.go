@@ -91,7 +91,7 @@ steps: [{id: a, agent: {model: model, prompt: go on, tools: [look], `+keys+`, li
 		return took[len(took)/2]
 	}
 	early, late := median(5, 105), median(turns-101, turns-1)
-	if late > 2*early+time.Millisecond { // 1.2 times where nothing else is at work
+	if late > 5*early { // 1.2 times where nothing else is at work; ten times where all that was before is read again
 		t.Errorf("a turn takes %v at first and %v at the end", early, late)
 	}
 	if early, late := slices.Max(sizes[40:100]), slices.Max(sizes[turns-60:]); late > early+1000 {

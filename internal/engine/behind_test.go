@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,7 +104,7 @@ func (b *behind) submit(t *testing.T, id, text string) {
 
 // seen follows a run until it is as asked, and says when that was to be seen.
 func (b *behind) seen(t *testing.T, id string, ok func(*steps.State) bool) (at time.Time) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	err := b.Runs.Follow(ctx, id, func(s *steps.State, _ steps.Record, _ []int) bool {
 		if ok(s) {
@@ -119,13 +120,27 @@ func (b *behind) seen(t *testing.T, id string, ok func(*steps.State) bool) (at t
 
 const mixed = `{name: p, steps: [{id: a, tool: flaky, needs: [], for_each: "${ [1, 2, 3] }"}, {id: b, tool: slow, needs: []}, {id: c, tool: slow}, {id: d, tool: flaky, needs: []}]}`
 
-// onItsWay is how long a call that was sent before the end may take to be counted.
+// onItsWay is how long a call that was sent before the end may take to be counted, where the machine is not busy.
 const onItsWay = 50 * time.Millisecond
+
+// heldUp looks, until the test ends, how late this machine does what is due, and says how late at worst.
+func heldUp(t *testing.T) (worst func() time.Duration) {
+	var late atomic.Int64
+	go func() {
+		for t.Context().Err() == nil {
+			const pause = 5 * time.Millisecond
+			began := time.Now()
+			<-time.After(pause)
+			late.Store(max(late.Load(), int64(time.Since(began)-pause)))
+		}
+	}()
+	return func() time.Duration { return time.Duration(late.Load()) }
+}
 
 // TestNothingBeginsBehindTheEnd ends runs at random moments in every way there is: what they do is in the queue, parked,
 // in hand and early, waiting for a slot, executing, or between two of these. Once an end is to be seen, no call follows.
 func TestNothingBeginsBehindTheEnd(t *testing.T) {
-	b := startBehind(t)
+	b, late := startBehind(t), heldUp(t)
 	person := people.Trusted("mia", "test")
 	ended := func(s *steps.State) bool { return s.Status().Ended() }
 	rested := func(s *steps.State) bool { return s.Units[0].State() == steps.StepEscalated }
@@ -181,10 +196,11 @@ func TestNothingBeginsBehindTheEnd(t *testing.T) {
 	<-time.After(3 * time.Second) // in real time, longer than any backoff: nothing signals that a call is never made
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	most := onItsWay + 4*late() // the worker, the connection, the service and its lock, each held up
 	for run, at := range ends {
-		if late := b.last[run].Sub(at); late > onItsWay {
-			t.Errorf("%s: a call came %v behind its end", run, late)
+		if behind := b.last[run].Sub(at); behind > most {
+			t.Errorf("%s: a call came %v behind its end", run, behind)
 		}
 	}
-	t.Logf("%d runs, %d calls", len(ends), b.n)
+	t.Logf("%d runs, %d calls; one may be counted %s late", len(ends), b.n, most)
 }

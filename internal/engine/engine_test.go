@@ -35,7 +35,7 @@ func startRig(t *testing.T, tools string) *rig {
 	e, err := Start(t.Context(), Options{
 		Embedded: &embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval},
 		Dispatch: &dispatch.Options{Name: "d1"}, People: &PeopleOptions{Keys: t.TempDir()},
-		Worker: &WorkerOptions{Options: worker.Options{Name: "w1", AckWait: 2 * time.Second}, Tools: parsed},
+		Worker: &WorkerOptions{Options: worker.Options{Name: "w1"}, Tools: parsed},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func (r *rig) submit(t *testing.T, id, text string) {
 func (r *rig) run(t *testing.T, id, text string) view.Document {
 	t.Helper()
 	r.submit(t, id, text)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var last view.Document
 	err := r.Runs.Follow(ctx, id, func(s *steps.State, _ steps.Record, _ []int) bool {

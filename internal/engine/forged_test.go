@@ -112,7 +112,7 @@ func (b *bank) approve(t *testing.T, id string) {
 // rest follows a run until it ends or waits for a person.
 func (b *bank) rest(t *testing.T, run string) *steps.State {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	last, err := b.Runs.Load(ctx, run)
 	if err != nil {

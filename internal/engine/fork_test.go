@@ -33,7 +33,7 @@ func TestADeletedTrailIsSaid(t *testing.T) {
 		e, err := Start(t.Context(), Options{
 			Embedded: &embedded.Options{StoreDir: filepath.Join(dir, "store"), Durability: embedded.Interval}, Dispatch: &dispatch.Options{Name: "d1"},
 			People: &PeopleOptions{Keys: filepath.Join(dir, "keys"), Tally: filepath.Join(dir, "tally"), Checkpoints: file},
-			Worker: &WorkerOptions{Options: worker.Options{Name: "w1", AckWait: 2 * time.Second}, Tools: tools},
+			Worker: &WorkerOptions{Options: worker.Options{Name: "w1"}, Tools: tools},
 		})
 		if err != nil {
 			t.Fatal(err)

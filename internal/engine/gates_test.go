@@ -47,7 +47,7 @@ func (r *rig) openGate(t *testing.T, id string) {
 // drained waits until nothing that a gate covers runs, or can begin.
 func (r *rig) drained(t *testing.T, id string) (last gates.Progress) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	err := gates.Of(r.Bus).Watch(ctx, id, func(p gates.Progress) bool {
 		last = p

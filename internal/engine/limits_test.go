@@ -22,22 +22,21 @@ var storm = flag.Int("limits.storm", 40, "calls that wait for a target that has 
 
 // askedToWait is a service that takes no calls for a while and then all.
 type askedToWait struct {
+	named time.Duration // for how long
 	mu    sync.Mutex
 	until time.Time   // set by the first call
 	calls []time.Time // in the order of arrival
 }
-
-const named = 2 * time.Second
 
 func (a *askedToWait) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
 	if a.until.IsZero() {
-		a.until = now.Add(named)
+		a.until = now.Add(a.named)
 	}
 	if a.calls = append(a.calls, now); now.Before(a.until) {
-		w.Header().Set("Retry-After", "2")
+		w.Header().Set("Retry-After", fmt.Sprint(a.named.Seconds()))
 		w.WriteHeader(http.StatusTooManyRequests)
 		return
 	}
@@ -48,7 +47,7 @@ func (a *askedToWait) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // under way nobody calls it before that, and afterwards they come in a ramp: at no time have there been more than its pace allows.
 func TestARetryAfterHoldsEverybody(t *testing.T) {
 	t.Parallel()
-	site := &askedToWait{}
+	site := &askedToWait{named: 2 * time.Second}
 	r := stale(t, limitedTools, limitedTools, site.ServeHTTP)
 	const first = "first"
 	r.submit(t, first, `{name: p, steps: [{id: a, tool: one}]}`)
@@ -97,8 +96,8 @@ const limitedTools = `tools:
 // either: the next rung is tried at once, as if the target had said it to this call.
 func TestWhoCannotWaitGoesDownTheLadder(t *testing.T) {
 	t.Parallel()
-	site := &askedToWait{}
-	tools := strings.Replace(limitedTools, "two: {effects: none, rungs: [", "two: {effects: none, timeout: 1s, rungs: [", 1)
+	site := &askedToWait{named: 4 * time.Minute} // longer than this test takes on any machine
+	tools := strings.Replace(limitedTools, "two: {effects: none, rungs: [", "two: {effects: none, timeout: 1m, rungs: [", 1)
 	tools = strings.Replace(tools, `URL/two"}, retry: {initial: 1ms}}`, `URL/two"}, name: primary}, {name: fixed, static: {output: 7}}`, 1)
 	r := stale(t, tools, tools, site.ServeHTTP)
 	r.submit(t, "first", `{name: p, steps: [{id: a, tool: one}]}`)
@@ -112,7 +111,7 @@ func TestWhoCannotWaitGoesDownTheLadder(t *testing.T) {
 // join starts one more process on the server of r: a worker, and a dispatcher if it is to have one.
 func (r *rig) join(t *testing.T, name string, dispatches bool) {
 	t.Helper()
-	o := Options{Connect: bus.Options{InProcess: r.Server}, Worker: &WorkerOptions{Options: worker.Options{Name: "w-" + name, AckWait: 2 * time.Second}, Tools: r.tools}}
+	o := Options{Connect: bus.Options{InProcess: r.Server}, Worker: &WorkerOptions{Options: worker.Options{Name: "w-" + name}, Tools: r.tools}}
 	if dispatches {
 		o.Dispatch, o.People = &dispatch.Options{Name: "d-" + name}, &PeopleOptions{Keys: t.TempDir()}
 	}

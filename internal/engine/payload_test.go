@@ -69,7 +69,7 @@ func startSmall(t *testing.T) *small {
 		Setup:    true,
 		Dispatch: &dispatch.Options{Name: "d1", Logger: slog.New(slog.DiscardHandler)},
 		People:   &PeopleOptions{Keys: t.TempDir()},
-		Worker:   &WorkerOptions{Options: worker.Options{Name: "w1", AckWait: time.Second, Logger: slog.New(slog.DiscardHandler)}, Tools: tools},
+		Worker:   &WorkerOptions{Options: worker.Options{Name: "w1", AckWait: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)}, Tools: tools},
 		Logger:   slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
@@ -175,7 +175,7 @@ func TestAServerThatTakesLittle(t *testing.T) {
 		if _, err := s.Bus.PublishWait(t.Context(), n.RunsStream(p), m); err != nil {
 			t.Fatal(err)
 		}
-		within(t, 10*time.Second, func() bool {
+		within(t, time.Minute, func() bool {
 			for _, i := range look(t, s.Engine) {
 				if i.Kind == steps.KindDeadLetter && i.Run == "out" {
 					return true

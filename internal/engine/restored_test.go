@@ -67,7 +67,7 @@ func (r *restored) start(t *testing.T, works bool) *Engine {
 // ended waits until runs have ended.
 func ended(t *testing.T, e *Engine, ids ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for _, id := range ids {
 		if err := e.Runs.Follow(ctx, id, func(s *steps.State, _ steps.Record, _ []int) bool { return !s.Status().Ended() }); err != nil {
@@ -156,7 +156,7 @@ func TestAnOldCopyOfTheStore(t *testing.T) {
 	r, pays, looks := restore(t, runs)
 	e := r.start(t, true)
 	ended(t, e, looks...)
-	within(t, 30*time.Second, func() bool {
+	within(t, time.Minute, func() bool {
 		return e.Ready() != nil && strings.Contains(e.Ready().Error(), "lost: the log ended before")
 	}, func() string { return fmt.Sprint("ready: ", e.Ready()) })
 	if got := r.shop.paid.Load(); got != runs {
@@ -216,7 +216,7 @@ func TestAnOldCopyOfWhichSomeIsKnown(t *testing.T) {
 	r, pays, looks := restore(t, runs)
 	e := r.start(t, true)
 	ended(t, e, looks...)
-	within(t, 30*time.Second, func() bool { return len(e.Tally.Found()) > 0 }, func() string { return "nothing was found" })
+	within(t, time.Minute, func() bool { return len(e.Tally.Found()) > 0 }, func() string { return "nothing was found" })
 	if _, err := e.AcceptDamage(t.Context(), people.Trusted("mia", "cli"), tally.Verdict{Reason: "not paid", Calls: tally.CallsRun, Runs: pays[:1]}); err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ type order struct{ ID string }
 func fault(h belay.Handler) executortest.Cause {
 	return func(t *testing.T) steps.Fault {
 		x := gofunc.New(gohandler.ByKey([]belay.Handler{h})[ladder.Key{Tool: "t"}], 0)
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		return executortest.Fault(ctx, t, x, executor.Request{Tool: "t", Params: json.RawMessage(`{"ID": "A-1"}`)})
 	}

@@ -66,7 +66,7 @@ func ended(t *testing.T, l *office, b *Redrives, id string) Redrive {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	last, err := b.Get(ctx, id)
 	watched := bucket.Watch(ctx, func(bus.Item) {

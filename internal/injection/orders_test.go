@@ -71,7 +71,7 @@ func put(t *testing.T, b *bus.Bucket, key, value string) {
 func await(t *testing.T, heard <-chan []injection.Order, ids ...string) {
 	t.Helper()
 	var last []injection.Order
-	for end := time.After(20 * time.Second); ; {
+	for end := time.After(time.Minute); ; {
 		select {
 		case last = <-heard:
 		case <-end:

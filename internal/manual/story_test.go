@@ -30,7 +30,7 @@ var update = flag.Bool("update", false, "write what was printed into the pages, 
 
 // How long things may take in a story.
 const (
-	blockLimit = 2 * time.Minute // a block of commands
+	blockLimit = 5 * time.Minute // a block of commands
 	endLimit   = 5 * time.Second // after SIGTERM
 )
 
@@ -410,7 +410,7 @@ func (s *story) signs(words []string) (all []sign) {
 
 func listens(address string) func() bool {
 	return func() bool {
-		c, err := net.DialTimeout("tcp", address, time.Second)
+		c, err := net.DialTimeout("tcp", address, 5*time.Second)
 		if err == nil {
 			c.Close()
 		}
@@ -420,7 +420,7 @@ func listens(address string) func() bool {
 
 func ready(address string) func() bool {
 	return func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
 		if err != nil {
@@ -450,7 +450,7 @@ func (s *story) end() {
 	for len(s.processes()) > 0 && time.Now().Before(deadline) {
 		time.Sleep(20 * time.Millisecond)
 	}
-	for len(s.processes()) > 0 && time.Now().Before(deadline.Add(endLimit)) {
+	for len(s.processes()) > 0 && time.Now().Before(deadline.Add(time.Minute)) {
 		for _, pid := range s.processes() {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}

@@ -25,7 +25,7 @@ func TestLargestPlan(t *testing.T) {
 		doc, parsed := parse(t, tools, b.String())
 		begun := time.Now()
 		r := Check(doc, parsed, today)
-		if took := time.Since(begun); took > 20*time.Second {
+		if took := time.Since(begun); took > time.Minute {
 			t.Errorf("it took %s", took)
 		}
 		if len(r.with("BLY022")) == 0 {

@@ -74,7 +74,7 @@ func TestAReportIsEnough(t *testing.T) {
 func TestAnEndWithoutAReport(t *testing.T) {
 	t.Parallel()
 	l, w, _ := listening(t)
-	ctx, cancel := context.WithTimeout(t.Context(), checkEvery/2)
+	ctx, cancel := context.WithTimeout(t.Context(), checkEvery-2*time.Second)
 	defer cancel()
 	for i := 0; w.ear.patience() > 0 && ctx.Err() == nil; i++ {
 		run := fmt.Sprint("r", i)

@@ -14,7 +14,7 @@ import (
 func TestARunThatEndedBeforeAnybodyWaited(t *testing.T) {
 	t.Parallel()
 	l, w, _ := watching(t)
-	ctx, cancel := context.WithTimeout(t.Context(), checkEvery/2)
+	ctx, cancel := context.WithTimeout(t.Context(), checkEvery-2*time.Second)
 	defer cancel()
 	for i := range 40 {
 		run, began := fmt.Sprintf("r%d", i), time.Now()

@@ -123,14 +123,14 @@ func TestWaitOutlivesItsConnection(t *testing.T) {
 		run := fmt.Sprintf("r%d", i)
 		submit(t, l, run, submitted(t))
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // less than checkEvery
+			ctx, cancel := context.WithTimeout(t.Context(), checkEvery-2*time.Second) // less than checkEvery
 			defer cancel()
 			if _, err := w.Ended(ctx, run, Known{Exists: i%2 == 0}); err != nil {
 				t.Errorf("%s: %v", run, err)
 			}
 		})
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), checkEvery-2*time.Second)
 			defer cancel()
 			var seqs []uint64
 			err := w.Follow(ctx, run, func(_ *steps.State, r steps.Record) bool { seqs = append(seqs, r.Seq); return true }, nil)

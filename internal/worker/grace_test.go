@@ -44,7 +44,8 @@ func (r *rig) succeeded() {
 func TestExecutorIsWaitedForWithinItsGrace(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	o, rung := newOrderly(2*ackWait + ackWait/2)
+	r.ackWait = 3 * time.Second
+	o, rung := newOrderly(2*r.ackWait + r.ackWait/2)
 	r.start(Options{StopGrace: 50 * time.Millisecond}, rung)
 	r.start(Options{Name: "other", StopGrace: 50 * time.Millisecond}, rung)
 	m := message(steps.EffectsIdempotent)

@@ -32,8 +32,11 @@ func newPrograms(t *testing.T) programs {
 	return programs{t, h, server.URL}
 }
 
-func (p programs) rung() ladder.Rung {
-	return ladder.Rung{Executor: p.hub.Executor(tool.Tool, tool.Rung, executor.Remote{BeatEvery: 200 * time.Millisecond})}
+func (p programs) rung() ladder.Rung { return p.beating(20 * time.Second) }
+
+// beating is a rung whose programs have to give a sign of life so often; a busy machine stands still for seconds.
+func (p programs) beating(every time.Duration) ladder.Rung {
+	return ladder.Rung{Executor: p.hub.Executor(tool.Tool, tool.Rung, executor.Remote{BeatEvery: every})}
 }
 
 func (p programs) post(ctx context.Context, path, body string) (status int, answer []byte) {
@@ -85,7 +88,7 @@ func (r *rig) backlog(is func(bus.Backlog) bool) {
 	r.t.Helper()
 	var all []bus.Backlog
 	var err error
-	for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(10 * time.Millisecond) {
+	for begun := time.Now(); time.Since(begun) < time.Minute; time.Sleep(10 * time.Millisecond) {
 		if all, err = r.Backlogs(r.t.Context()); err == nil && len(all) == 1 && is(all[0]) {
 			return
 		}
@@ -151,7 +154,7 @@ func TestAnAttemptThatNobodyWaitsForGoesToOthers(t *testing.T) {
 func TestALostProgramIsACrash(t *testing.T) {
 	t.Parallel()
 	r, p := newRig(t), newPrograms(t)
-	r.start(Options{}, p.rung())
+	r.start(Options{}, p.beating(200*time.Millisecond))
 	r.submit(steps.EffectsUnsafe)
 	r.queue(message(steps.EffectsUnsafe))
 	lease := p.poll()

@@ -24,6 +24,7 @@ type rig struct {
 	t      testing.TB
 	server *embedded.Server
 	*bus.Bus
+	ackWait time.Duration // of all workers
 }
 
 func newRig(t testing.TB) *rig {
@@ -33,7 +34,7 @@ func newRig(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Shutdown)
-	r := &rig{t: t, server: s}
+	r := &rig{t: t, server: s, ackWait: ackWait}
 	r.Bus = r.connect()
 	if err := r.Setup(context.Background(), bus.SetupOptions{Partitions: 1}); err != nil {
 		t.Fatal(err)
@@ -51,7 +52,8 @@ func (r *rig) connect() *bus.Bus {
 	return b
 }
 
-const ackWait = time.Second
+// ackWait is how long workers may be silent, unless a test needs them to be lost: a busy machine stands still for seconds.
+const ackWait = 10 * time.Second
 
 var tool = ladder.Key{Tool: "t", Rung: "primary"}
 
@@ -65,7 +67,7 @@ func (r *rig) start(o Options, rung ladder.Rung) (stop func()) {
 	if rung.Effects == "" {
 		rung.Effects = steps.EffectsNone // what is unsafe about an attempt is its message's word in these tests
 	}
-	o.Bus, o.Tools, o.AckWait = b, map[ladder.Key]ladder.Rung{tool: rung}, ackWait
+	o.Bus, o.Tools, o.AckWait = b, map[ladder.Key]ladder.Rung{tool: rung}, r.ackWait
 	if o.Name == "" {
 		o.Name = "w"
 	}
@@ -134,7 +136,7 @@ func (r *rig) submit(effects steps.Effects) {
 // until follows the run's log until want says that it has what the test waits for, and returns everything up to there.
 func (r *rig) until(want func(steps.Event) bool) []steps.Event {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var all []steps.Event
 	found := false
@@ -178,7 +180,7 @@ func (r *rig) fault(class steps.Class) steps.Fault {
 // drained waits until the queue is empty: everything in it is acknowledged.
 func (r *rig) drained() {
 	r.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for time.Now().Before(deadline) {
 		left, err := r.Subjects(context.Background(), r.Names().StepsStream(), r.Names().StepsSubjects())
 		if err == nil && len(left) == 0 {
@@ -201,11 +203,12 @@ func fails(f func(ctx context.Context) error) ladder.Rung {
 	})}
 }
 
-// takeSilently takes the queued message as a worker that then says nothing any more.
+// takeSilently takes the queued message as a worker that then says nothing any more. It is missed soon.
 func (r *rig) takeSilently() {
 	r.t.Helper()
+	r.ackWait = time.Second
 	taken := make(chan struct{}, 1)
-	c, err := r.connectOpen().ConsumeSteps(context.Background(), tool.Tool, tool.Rung, bus.StepsOptions{AckWait: ackWait}, func(bus.Delivery) { taken <- struct{}{} })
+	c, err := r.connectOpen().ConsumeSteps(context.Background(), tool.Tool, tool.Rung, bus.StepsOptions{AckWait: r.ackWait}, func(bus.Delivery) { taken <- struct{}{} })
 	if err != nil {
 		r.t.Fatal(err)
 	}

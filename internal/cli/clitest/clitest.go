@@ -16,7 +16,7 @@
 //	lines FILE N                the file has so many lines; a file that is not there has none
 //	narrow FILE N               no line has more columns than that
 //	publish URL SUBJECT TEXT    publishes a message to NATS, past Belay; a stream must take it
-//	page URL CODE PATTERN       a GET is answered with this code and a body that matches
+//	page URL CODE PATTERN       a GET is answered, sooner or later, with this code and a body that matches
 //
 // The condition [pidns] holds where a program can be made the first process of a namespace of its own, as in a
 // container.
@@ -68,7 +68,7 @@ func Run(t *testing.T, dir string, vars ...string) {
 func Main(m *testing.M, programs map[string]func()) { testscript.Main(m, programs) }
 
 // patience is how long a script waits for something that happens in another process.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 type processesKey struct{}
 
@@ -369,28 +369,36 @@ func narrow(ts *testscript.TestScript, neg bool, args []string) {
 
 func page(ts *testscript.TestScript, neg bool, args []string) {
 	arguments(ts, neg, args, 3, "page URL CODE PATTERN")
-	res, err := http.Get(args[0])
+	var err error
+	Eventually(func() bool {
+		res, gone := http.Get(args[0])
+		err = answers(res, gone, args)
+		return err == nil
+	})
 	ts.Check(err)
-	answers(ts, res, args)
 }
 
 func post(ts *testscript.TestScript, neg bool, args []string) {
 	arguments(ts, neg, args, 4, "post URL CODE PATTERN JSON")
 	res, err := http.Post(args[0], "application/json", strings.NewReader(args[3]))
-	ts.Check(err)
-	answers(ts, res, args)
+	ts.Check(answers(res, err, args))
 }
 
-// answers holds an answer against the arguments URL CODE PATTERN.
-func answers(ts *testscript.TestScript, res *http.Response, args []string) {
+// answers holds what came back against the arguments URL CODE PATTERN.
+func answers(res *http.Response, err error, args []string) error {
+	if err != nil {
+		return err
+	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	ts.Check(err)
-	pattern, err := regexp.Compile("(?m)" + args[2])
-	ts.Check(err)
-	if strconv.Itoa(res.StatusCode) != args[1] || !pattern.Match(body) {
-		ts.Fatalf("%s answers %s\n%s", args[0], res.Status, body)
+	if err != nil {
+		return err
 	}
+	pattern, err := regexp.Compile("(?m)" + args[2])
+	if err == nil && (strconv.Itoa(res.StatusCode) != args[1] || !pattern.Match(body)) {
+		err = fmt.Errorf("%s answers %s\n%s", args[0], res.Status, body)
+	}
+	return err
 }
 
 func publish(ts *testscript.TestScript, neg bool, args []string) {

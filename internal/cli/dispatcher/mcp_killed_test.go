@@ -187,7 +187,7 @@ func (c killed) orders(t *testing.T, dir string, env []string, h *waiting) {
 	case err := <-ended:
 		t.Errorf("%s has ended without an order: %v\n%s", c.name, err, first.Stderr)
 		return
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Errorf("%s does not order", c.name)
 	}
 	left := children(first.Process.Pid)

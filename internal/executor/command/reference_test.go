@@ -32,7 +32,7 @@ func TestReferenceOfFaults(t *testing.T) {
 		"ended by a signal that it was not sent for its timeout": {script("kill -9 $$"), script("kill -TERM $$")},
 		"exit code 0, and stdout is not JSON, or too large":      {script("echo hi"), script("exit 0"), script("head -c 10000 /dev/zero")},
 		"the timeout passes, and no valid result within the grace": {func(t *testing.T) steps.Fault {
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
 			return executortest.Fault(ctx, t, New(executor.Command{Argv: []executor.Text{word("sleep"), word("60")}, Grace: time.Minute}), executortest.Request(`{}`))
 		}},

@@ -28,7 +28,7 @@ func TestReferenceOfFaults(t *testing.T) {
 		}
 	}
 	late := func(t *testing.T, x executor.Executor) steps.Fault {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		return executortest.Fault(ctx, t, x, executortest.Request(`{}`))
 	}

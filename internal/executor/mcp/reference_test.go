@@ -45,7 +45,7 @@ func TestReferenceOfFaults(t *testing.T) {
 			_, _ = io.ReadAll(r.Body)
 			<-r.Context().Done()
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		return executortest.Fault(ctx, t, rung(t, server, "any"), executortest.Request(`{}`))
 	}

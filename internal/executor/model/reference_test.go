@@ -94,7 +94,7 @@ func TestReferenceOfFaults(t *testing.T) {
 			answered(scriptedmodel.Answer{Fault: scriptedmodel.Cut, Text: "half of it"}, steps.Fault{Detail: "half"}), on(nothing, params),
 		),
 		"the timeout passes": {func(t *testing.T) steps.Fault {
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			x, _ := scripted(t, executor.ProviderOpenAI, scriptedmodel.Answer{Fault: scriptedmodel.Hang})
 			return executortest.Fault(ctx, t, x, executortest.Request(params))

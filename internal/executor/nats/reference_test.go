@@ -40,7 +40,7 @@ func TestReferenceOfFaults(t *testing.T) {
 		})
 	}
 	silent := func(t *testing.T) steps.Fault {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		return executortest.Fault(ctx, t, asking(t, func(*nats.Msg) {}), executortest.Request(`{}`))
 	}
