@@ -39,7 +39,7 @@ type Record struct {
 	Scope   string          `json:"scope,omitempty"`   // what a rejection covers beside exactly this call
 	Reason  string          `json:"reason,omitempty"`  // as they wrote it; empty if they gave none
 	Summary string          `json:"summary,omitempty"` // what the call in question does, in one line
-	Digest  string          `json:"digest,omitempty"`  // of what was approved
+	Digest  string          `json:"digest,omitempty"`  // of what was approved, or of the entries of a run that was archived and removed
 	Grant   string          `json:"grant,omitempty"`   // nonce of the signed approval
 	Before  json.RawMessage `json:"before,omitempty"`  // the parameters before an edit; over 64 KiB only size and hash
 	After   json.RawMessage `json:"after,omitempty"`   // the new parameters or settings, or the answer that was given; bounded like Before

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"belay/internal/bus"
@@ -29,8 +28,7 @@ func (d *Dispatcher) janitor(ctx context.Context) {
 	})
 }
 
-// clean removes the ended runs of a partition whose time is over. A result is the mark of an ended run, and it goes
-// last: an interrupted removal is continued, and never looks like a run that is still open. A removal mark stays for
+// clean removes the ended runs of a partition whose time is over ([runlog.Log.Remove]). A removal mark stays for
 // another markKept, so that what arrives late about a run is not mistaken for what belongs to none.
 func (p *partition) clean(ctx context.Context) error {
 	if here, err := p.pinnedHere(ctx); err != nil || !here {
@@ -89,54 +87,18 @@ func (p *partition) cleanMark(ctx context.Context, run string) error {
 	return p.Bus.PurgeTo(ctx, p.stream(), p.names.LogOf(p.p, run), last.Seq)
 }
 
-// mark notes in a run's log that the run existed and has ended.
-func (p *partition) mark(ctx context.Context, run string) (subject string, err error) {
-	m, stream, err := p.Log.RemovalMark(run)
-	if err != nil {
-		return "", err
-	}
-	_, err = p.Bus.PublishWait(ctx, stream, m)
-	return m.Subject, err
-}
-
 func (p *partition) cleanRun(ctx context.Context, run, resultSubject string) error {
 	end, ok, err := p.Bus.Last(ctx, p.stream(), resultSubject)
 	if err != nil || !ok || p.Bus.Now().Sub(end.Time) < p.Retention {
 		return err
 	}
-	subjects, err := p.Bus.Subjects(ctx, p.stream(), p.names.LogOf(p.p, run))
-	if err != nil {
+	last, ok, err := p.Bus.Last(ctx, p.stream(), p.names.LogOf(p.p, run))
+	if err != nil || !ok {
 		return err
 	}
-	marked, err := p.mark(ctx, run)
-	if err != nil {
+	if err := p.Log.Remove(ctx, run, last.Seq); err != nil {
 		return err
-	}
-	for _, s := range removalOrder(subjects) {
-		remove := p.Bus.Purge
-		if s == marked {
-			remove = p.Bus.PurgeButLast
-		}
-		if err := remove(ctx, p.stream(), s); err != nil {
-			return err
-		}
 	}
 	p.logger.Debug("removed a run that ended long ago", "run_id", run, "ended", end.Time)
 	return nil
-}
-
-// removalOrder puts the submission first and the result last.
-func removalOrder(subjects []string) []string {
-	var first, middle, last []string
-	for _, s := range subjects {
-		switch {
-		case strings.HasSuffix(s, "."+wire.KindPlan):
-			first = append(first, s)
-		case strings.HasSuffix(s, "."+wire.KindResult):
-			last = append(last, s)
-		default:
-			middle = append(middle, s)
-		}
-	}
-	return append(append(first, middle...), last...)
 }

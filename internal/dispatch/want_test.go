@@ -88,16 +88,6 @@ func TestAListingTellsOnlyAboutRunsThatStayedOutside(t *testing.T) {
 	}
 }
 
-func TestRemovalOrder(t *testing.T) {
-	t.Parallel()
-	n := wire.Default
-	in := []string{n.Log(0, "r", wire.KindResult), n.Log(0, "r", wire.KindClock), n.Log(0, "r", wire.KindPlan), n.Claim(0, "r", steps.Attempt{Step: "plan", Try: 1})}
-	got := removalOrder(in)
-	if len(got) != len(in) || got[0] != n.Log(0, "r", wire.KindPlan) || got[len(got)-1] != n.Log(0, "r", wire.KindResult) {
-		t.Errorf("%v", got)
-	}
-}
-
 // TestARedeliveredEventWaitsOnce: reading a run, or storing what it wants, may take longer than the server waits before it
 // delivers the event again, and must not gather the deliveries in memory.
 func TestARedeliveredEventWaitsOnce(t *testing.T) {

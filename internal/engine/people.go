@@ -135,6 +135,7 @@ func (e *Engine) startAudit(signer *approval.Signer, file string) {
 	e.Recorder.Store, e.Recorder.Fork, e.Recorder.Forked = e.Tally.State, e.Tally.Fork, e.Tally.Forked
 	e.Recorder.Keys = e.signers
 	e.part(e.Recorder.Run)
+	e.Desk.Removing = e.recordRemoval
 }
 
 // recordRuns records what somebody has ordered to be done to many runs: what found them, and all their ids.

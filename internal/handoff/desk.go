@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"belay/internal/bus"
 	"belay/internal/dlq"
 	"belay/internal/people"
 	"belay/internal/runlog"
@@ -32,6 +33,8 @@ type Desk struct {
 	// RequireProof refuses an approval under the rule not_submitter where who submitted the run is not proven. Without it
 	// such an approval counts, and whoever gives it, the log and the audit trail say what nobody has checked.
 	RequireProof bool
+	// Removing is told that an archived run is about to be removed from the log, with its entries; an error keeps it. Nil = nothing is removed.
+	Removing func(ctx context.Context, who people.Actor, a people.Act, run string, entries []bus.Entry) error
 	// Acted is told of everything that was done, once it counts; nil = nobody.
 	Acted func(ctx context.Context, who people.Actor, a people.Act, d Done)
 	// Notified says who was notified of an open item, and when; nil = nobody knows.
@@ -98,6 +101,8 @@ func (k *Desk) carryOut(ctx context.Context, who people.Actor, id string, a peop
 
 func (k *Desk) act(ctx context.Context, who people.Actor, id string, a people.Act, q *question, done Done) (Done, error) {
 	switch {
+	case a.Verb == people.RemoveRun:
+		return k.removeRun(ctx, who, id, a, done)
 	case a.Verb.Decides() && steps.IsDeadLetter(id):
 		return k.decideDeadLetter(ctx, who, id, a, done)
 	case a.Verb.Decides():

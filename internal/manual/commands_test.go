@@ -67,7 +67,7 @@ var exits = map[string][]int{
 	"dispatcher store restored":      {69, 75},
 	"dispatcher doctor":              {1, 66, 69, 75},
 	"dispatcher runs export":         {66, 69, 75},
-	"dispatcher runs archive":        {69, 75},
+	"dispatcher runs archive":        {69, 75, 77},
 	"dispatcher runs archive show":   {65, 66},
 	"dispatcher runs archive verify": {65},
 	"dispatcher runs ls":             {69, 75},

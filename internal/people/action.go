@@ -44,6 +44,9 @@ const (
 	SteerOwn  Action = "write to an agent of a run that one has started"
 )
 
+// RemoveRun is about a run that has ended and is in an archive: [Act.Digest] is that of its entries there.
+const RemoveRun Action = "remove an archived run from the log"
+
 // AcceptDamage is about the store, and no run.
 const AcceptDamage Action = "say that work may go on after the log was damaged"
 
@@ -68,7 +71,7 @@ var needs = map[Action]Role{
 	Claim: Operator, Release: Operator, Assign: Operator, Snooze: Operator, Note: Operator,
 	Retry: Operator, Edit: Operator, Answer: Operator, Skip: Operator, Extend: Operator, Finish: Operator, Verify: Operator, Abort: Operator,
 	Look: Viewer, LookAtOwn: Submitter, Cancel: Operator, CancelOwn: Submitter, Steer: Operator, SteerOwn: Submitter,
-	Submit: Submitter, SubmitWhole: Admin, CallTool: Admin, AcceptDamage: Admin,
+	Submit: Submitter, SubmitWhole: Admin, CallTool: Admin, AcceptDamage: Admin, RemoveRun: Admin,
 	CloseGate: Operator, OpenGate: Operator, ChangeSchedule: Operator,
 	Approve: Approver, Reject: Approver,
 }

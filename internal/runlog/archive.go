@@ -75,9 +75,11 @@ type archive struct {
 	ends ArchiveEnd
 }
 
+func newArchive(to io.Writer) *archive { return &archive{to: to, all: sha256.New(), run: sha256.New()} }
+
 // Archive writes the ended runs that a filter finds, the newest first, whole. A run that is removed meanwhile is left out.
 func (l *Log) Archive(ctx context.Context, f Filter, w io.Writer) (ArchiveEnd, error) {
-	a := &archive{to: w, all: sha256.New(), run: sha256.New()}
+	a := newArchive(w)
 	if err := a.line(Archived{Head: &ArchiveHead{V: archiveVersion, Prefix: l.names.Prefix, Made: l.bus.Now().UTC(), Where: f.Query()}}); err != nil {
 		return a.ends, err
 	}
@@ -109,16 +111,25 @@ func (l *Log) archiveRun(ctx context.Context, a *archive, s Summary) error {
 	if err != nil || len(entries) == 0 {
 		return err
 	}
-	a.run.Reset()
-	for _, e := range entries {
-		if err := a.line(Archived{Entry: &ArchiveEntry{Exported: exported(e), Header: e.Header}}); err != nil {
-			return err
-		}
+	sum, err := a.entries(entries)
+	if err != nil {
+		return err
 	}
 	a.ends.Runs, a.ends.Entries = a.ends.Runs+1, a.ends.Entries+len(entries)
 	return a.line(Archived{Run: &ArchiveRun{
-		ID: s.ID, Workflow: s.Workflow, State: s.State, Started: s.Started, Ended: *s.Ended, Entries: len(entries), SHA256: hex.EncodeToString(a.run.Sum(nil)),
+		ID: s.ID, Workflow: s.Workflow, State: s.State, Started: s.Started, Ended: *s.Ended, Entries: len(entries), SHA256: sum,
 	}})
+}
+
+// entries writes those of a run, and returns the digest of their lines.
+func (a *archive) entries(list []bus.Entry) (digest string, err error) {
+	a.run.Reset()
+	for _, e := range list {
+		if err := a.line(Archived{Entry: &ArchiveEntry{Exported: exported(e), Header: e.Header}}); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(a.run.Sum(nil)), nil
 }
 
 func (a *archive) line(v Archived) error {
@@ -139,7 +150,7 @@ func (a *archive) line(v Archived) error {
 // [ErrDamaged].
 func ReadArchive(r io.Reader, f func(run ArchiveRun, lines []byte) error) (head ArchiveHead, end ArchiveEnd, err error) {
 	in := bufio.NewReaderSize(r, 1<<20)
-	a := &archiveReader{archive: archive{all: sha256.New(), run: sha256.New()}, tell: f}
+	a := &archiveReader{archive: *newArchive(nil), tell: f}
 	for n := 1; ; n++ {
 		raw, err := in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {

@@ -9,32 +9,41 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"belay/internal/cli"
+	"belay/internal/handoff"
+	"belay/internal/people"
 	"belay/internal/runlog"
+	"belay/internal/text"
 )
 
 func (a *app) runsArchive() *cobra.Command {
 	var older, where, to string
+	var remove bool
 	c := &cobra.Command{
 		Use: "archive", Short: "Write ended runs into a file that can be checked, or show and verify one", Args: cobra.NoArgs,
 		Long: "Writes the whole logs of ended runs into a file, one JSON document per line, with a digest of each run and of all. It is synced to\n" +
-			"disk, read again and checked before it gets its name: a file that is there is whole. Nothing is removed from the log; `serve\n" +
-			"--retention` does that in its time. A folder gets a file that is named after the time.",
+			"disk, read again and checked before it gets its name: a file that is there is whole. A folder gets a file that is named after the\n" +
+			"time. Nothing is removed from the log; `serve --retention` does that in its time, and --remove at once, once the file is there and\n" +
+			"for each run whose log still has the digest that the file says. It takes an admin, and is in the audit trail. Interrupted, it has\n" +
+			"lost nothing: repeat it with another --to for the runs that are left.",
 		Example: "  dispatcher runs archive --older-than 30d --to /backup/runs\n  dispatcher runs archive --older-than 1d --where 'refund state:failed' --to failed.jsonl\n" +
+			"  dispatcher runs archive --older-than 30d --to /backup/runs --remove\n" +
 			"  dispatcher runs archive verify failed.jsonl\n  dispatcher runs archive show failed.jsonl refund-1009",
-		RunE: func(c *cobra.Command, _ []string) error { return a.archive(c.Context(), older, where, to) },
+		RunE: func(c *cobra.Command, _ []string) error { return a.archive(c.Context(), older, where, to, remove) },
 	}
 	c.Flags().StringVar(&older, "older-than", "", "runs that ended before this `time`: 30d, 2h, or an RFC 3339 time (required)")
 	c.Flags().StringVar(&where, "where", "", "only runs that this `query` finds, as in runs ls --where")
 	c.Flags().StringVar(&to, "to", "", "`file` that is not there yet, or a folder (required)")
+	c.Flags().BoolVar(&remove, "remove", false, "remove from the log what the file has, once it is on disk and was read again")
 	c.AddCommand(a.archiveShow(), a.archiveVerify())
 	return c
 }
 
-func (a *app) archive(ctx context.Context, older, where, to string) error {
+func (a *app) archive(ctx context.Context, older, where, to string, remove bool) error {
 	if older == "" || to == "" {
 		return cli.Usage("say which runs and where to: --older-than 30d --to FILE")
 	}
@@ -62,11 +71,51 @@ func (a *app) archive(ctx context.Context, older, where, to string) error {
 	if err != nil {
 		return err
 	}
-	if a.JSON() {
-		return a.PrintJSON(map[string]any{"file": to, "runs": end.Runs, "entries": end.Entries, "sha256": end.SHA256})
+	says := map[string]any{"file": to, "runs": end.Runs, "entries": end.Entries, "sha256": end.SHA256}
+	if !a.JSON() {
+		fmt.Fprintf(a.Out, "%s: runs %d, entries %d, sha256 %s\n", to, end.Runs, end.Entries, end.SHA256)
 	}
-	fmt.Fprintf(a.Out, "%s: runs %d, entries %d, sha256 %s\n", to, end.Runs, end.Entries, end.SHA256)
-	return nil
+	if remove {
+		says["removed"], err = a.removeArchived(ctx, s, to, end.Runs)
+	}
+	if a.JSON() {
+		return errors.Join(a.PrintJSON(says), err)
+	}
+	if remove {
+		fmt.Fprintf(a.Out, "removed from the log: %d of %d\n", says["removed"], end.Runs)
+	}
+	return err
+}
+
+// removeArchived removes from the log the runs of an archive that is there, and returns how many of them it has no longer. A run that
+// cannot be removed is said, and does not keep the others.
+func (a *app) removeArchived(ctx context.Context, s *session, file string, runs int) (removed int, err error) {
+	var list []runlog.ArchiveRun
+	_, _, err = readArchive(file, func(r runlog.ArchiveRun, _ []byte) error {
+		list = append(list, r)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if abs, err := filepath.Abs(file); err == nil {
+		file = abs
+	}
+	for _, r := range list {
+		err := a.removeRun(ctx, s, r, file)
+		switch {
+		case err == nil:
+			removed++
+		case !errors.Is(err, handoff.ErrUnrecorded) && (errors.Is(err, handoff.ErrChanged) || errors.Is(err, handoff.ErrNotAllowed)):
+			fmt.Fprintln(a.Err, text.Line(err.Error()))
+		default: // it is not about this run
+			return removed, err
+		}
+	}
+	if removed < runs {
+		return removed, cli.WithCode(cli.ExitTemporary, fmt.Errorf("runs that are archived and still in the log: %d; archive them once more, with another --to", runs-removed))
+	}
+	return removed, nil
 }
 
 // writeArchive writes an archive beside its place, checks what is on disk, and puts it there.
@@ -113,6 +162,27 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// recordedWithin is how long the audit trail may take to have what people did about a run.
+const recordedWithin = 30 * time.Second
+
+// removeRun has a run of an archive removed from the log, once the audit trail has what people did about it.
+func (a *app) removeRun(ctx context.Context, s *session, r runlog.ArchiveRun, file string) error {
+	for end := time.Now().Add(recordedWithin); ; {
+		_, err := s.People.Act(ctx, a.person(), r.ID, people.Act{Verb: people.RemoveRun, Digest: r.SHA256, Text: file})
+		if !errors.Is(err, handoff.ErrUnrecorded) {
+			return err
+		}
+		if time.Now().After(end) {
+			return cli.WithCode(cli.ExitTemporary, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func (a *app) archiveVerify() *cobra.Command {

@@ -1,0 +1,33 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"belay/internal/audit"
+	"belay/internal/bus"
+	"belay/internal/handoff"
+	"belay/internal/people"
+)
+
+// recordRemoval records that somebody is about to remove an archived run from the log, once the trail has all that people did about
+// it: the trail is made from the log, and nobody could record that later. Before, it is an [handoff.ErrUnrecorded].
+func (e *Engine) recordRemoval(ctx context.Context, who people.Actor, a people.Act, run string, entries []bus.Entry) error {
+	switch there, err := e.Recorder.Recorded(ctx, entries); {
+	case err != nil:
+		return err
+	case !there:
+		e.Recorder.Nudge()
+		return fmt.Errorf("%w: %w", handoff.ErrNotAllowed, handoff.ErrUnrecorded)
+	}
+	on := run
+	if a.Text != "" {
+		on += ", archived in " + a.Text
+	}
+	return audit.New(e.Bus).Append(ctx, audit.Record{
+		ID: "removed/" + uuid.NewString(), At: e.Bus.Now(), Who: who.Name, Via: who.Via, Token: who.Token, Action: "remove archived run", On: on, Run: run, Reason: a.Reason,
+		Digest: a.Digest, Effect: fmt.Sprintf("removed from the log, entries %d", len(entries)),
+	})
+}
