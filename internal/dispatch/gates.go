@@ -114,24 +114,34 @@ func (p *partition) settle(r *run, touched []int, rc *receipt) {
 }
 
 func (p *partition) settleUnit(r *run, i int, closed []gates.Gate, rc *receipt) {
+	if h, o, ok := p.opened(r, i, closed, rc); ok && !p.waitsBehind(r, i, h, o) {
+		p.letOut(r, i, h, o, rc)
+	}
+}
+
+// opened reports whether a gate that was opened is all that holds unit i back. Where another one covers it, that one does from now on.
+func (p *partition) opened(r *run, i int, closed []gates.Gate, rc *receipt) (h *steps.Hold, o gates.Opening, ok bool) {
 	if r.gone {
-		return
+		return nil, o, false
 	}
 	s := r.fold.State
-	h, _ := s.Units[i].HeldBack()
-	if h == nil || h.Why != steps.HoldGate {
-		return
+	if h, _ = s.Units[i].HeldBack(); h == nil || h.Why != steps.HoldGate {
+		return nil, o, false
 	}
-	g := covering(s, i, closed)
-	o, opened := p.Gates.Opening(p.work, *h)
-	switch {
-	case !opened:
-	case g != nil:
+	if o, ok = p.Gates.Opening(p.work, *h); !ok {
+		return h, o, false
+	}
+	if g := covering(s, i, closed); g != nil {
 		p.hold(r, rc, i, g)
-	default:
-		a := s.Attempt(i)
-		p.tellOnce(r, rc, a.Step+"/"+a.Token()+" released", steps.Released{Attempt: a, Gate: h.Gate, By: o.By, Reason: o.Reason})
+		return h, o, false
 	}
+	return h, o, true
+}
+
+// letOut appends to the run's log that unit i goes on.
+func (p *partition) letOut(r *run, i int, h *steps.Hold, o gates.Opening, rc *receipt) {
+	a := r.fold.State.Attempt(i)
+	p.tellOnce(r, rc, a.Step+"/"+a.Token()+" released", steps.Released{Attempt: a, Gate: h.Gate, By: o.By, Reason: o.Reason})
 }
 
 // followGates lets all partitions know of changes until ctx ends.
@@ -174,9 +184,6 @@ func (p *partition) pinIdle(ctx context.Context) {
 // gatesChanged holds back what the gates cover now, and lets go what they cover no more.
 func (p *partition) gatesChanged() {
 	closed := p.closedGates()
-	if closed == nil {
-		p.gating.waiting.Store(0)
-	}
 	for _, r := range p.runs {
 		if !r.live() || !p.gating.caughtUp {
 			continue
@@ -194,6 +201,7 @@ func (p *partition) gatesChanged() {
 			}
 		}
 	}
+	p.countBehind()
 	p.reportSoon()
 }
 

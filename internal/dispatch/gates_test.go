@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"belay/internal/gates"
+	"belay/internal/limits"
 	"belay/internal/steps"
 )
 
@@ -89,6 +90,54 @@ func TestADispatcherDiesWhileAGateIsClosed(t *testing.T) {
 	if len(w.count) != runs {
 		t.Errorf("%d attempts were executed", len(w.count))
 	}
+}
+
+// TestADispatcherDiesWhileCallsWaitBehindAnOpenedGate: it is killed when the calls that a gate has held back begin to go. Its successor lets
+// the others go, each once, and counts them until then.
+func TestADispatcherDiesWhileCallsWaitBehindAnOpenedGate(t *testing.T) {
+	t.Parallel()
+	const runs = 20
+	r := newRig(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	both := func() *running {
+		return r.dispatcher(func(o *Options) {
+			logger := slog.New(slog.NewTextHandler(r.Output(), nil))
+			o.Gates, o.Limits = gates.NewKeeper(o.Bus, logger), limits.NewKeeper(o.Bus, logger)
+			go o.Gates.Run(ctx)
+			go o.Limits.Run(ctx)
+		})
+	}
+	first := both()
+	g := r.closeGate(gates.Gate{Covers: gates.Covers{All: true}})
+	for i := range runs {
+		r.submit(fmt.Sprintf("run%d", i), chain(1, nil))
+	}
+	for i := range runs {
+		r.until(fmt.Sprintf("run%d", i), "held back", func(s *steps.State) bool { return s.HeldBack() > 0 })
+	}
+	if _, err := gates.Of(r.bus).Open(t.Context(), g.ID, gates.Opening{By: "mia", At: first.bus.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	goes := func() (n int) {
+		for i := range runs {
+			if f, err := r.log.Read(t.Context(), fmt.Sprintf("run%d", i), nil); err == nil && f.State.HeldBack() == 0 {
+				n++
+			}
+		}
+		return n
+	}
+	r.eventually("a call goes", func() bool { return goes() > 0 })
+	first.kill() // on a slow machine after the last one
+	second := both()
+	w := r.worker(nil)
+	for i := range runs {
+		if s := r.end(fmt.Sprintf("run%d", i)); s.Status() != steps.RunSucceeded || len(s.Units[0].Attempts) != 2 {
+			t.Errorf("%s: %s after %+v", s.Run, s.Status(), s.Units[0].Attempts)
+		}
+	}
+	w.onlyOnce(runs)
+	r.eventually("nothing waits behind a gate", func() bool { return second.d.BehindGates() == 0 })
 }
 
 // TestAnIdlePartitionAnswers: where nothing has ever happened no dispatcher has the partition, and yet a gate is confirmed.

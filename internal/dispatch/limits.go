@@ -54,6 +54,7 @@ type waiter struct {
 	attempt steps.Attempt
 	tool    string
 	line    *line
+	key     string    // in lines.waiting
 	since   time.Time // by the server's clock
 	said    bool      // it is on the log
 }
@@ -117,9 +118,22 @@ func (p *partition) answerFor(r *run, rc *receipt, m *steps.StepMessage, l limit
 
 // stand has an attempt wait in a line, once its own time has come.
 func (p *partition) stand(r *run, m *steps.StepMessage, name string, l limit) {
-	key := steps.AttemptName(m.Run, m.Attempt)
-	if _, waits := p.lines.waiting[key]; waits {
+	w := &waiter{run: m.Run, attempt: m.Attempt, tool: m.Tool, key: steps.AttemptName(m.Run, m.Attempt), since: p.Bus.Now()}
+	if !p.enlist(w, name, l) {
 		return
+	}
+	if at := p.here(m.NotBefore); l.why != steps.HoldRetryAfter && time.Until(at) > 0 { // it is not to begin before that in any case
+		w.since = m.NotBefore
+		p.at(at, func() { p.join(w.line, w) })
+		return
+	}
+	p.join(w.line, w)
+}
+
+// enlist notes what waits in the line of a name; false: it does already.
+func (p *partition) enlist(w *waiter, name string, l limit) bool {
+	if _, waits := p.lines.waiting[w.key]; waits {
+		return false
 	}
 	if p.lines.waiting == nil {
 		p.lines.waiting, p.lines.byName = map[string]*waiter{}, map[string]*line{}
@@ -131,15 +145,9 @@ func (p *partition) stand(r *run, m *steps.StepMessage, name string, l limit) {
 	if n.limit = l; l.most == 0 { // those that wait for a slot stand where all dispatchers see them
 		p.lines.byName[name] = n
 	}
-	w := &waiter{run: m.Run, attempt: m.Attempt, tool: m.Tool, line: n, since: p.Bus.Now()}
-	p.lines.waiting[key] = w
+	w.line, p.lines.waiting[w.key] = n, w
 	p.lookForLong()
-	if at := p.here(m.NotBefore); l.why != steps.HoldRetryAfter && time.Until(at) > 0 { // it is not to begin before that in any case
-		w.since = m.NotBefore
-		p.at(at, func() { p.join(n, w) })
-		return
-	}
-	p.join(n, w)
+	return true
 }
 
 func (p *partition) join(l *line, w *waiter) {
@@ -161,6 +169,7 @@ func (p *partition) serve(l *line) {
 		for len(l.queue) > 0 {
 			p.next(l)
 		}
+		p.endLine(l)
 		return
 	}
 	l.asking = true
@@ -185,10 +194,16 @@ func (p *partition) allotted(l *line, at []time.Time, err error) {
 }
 
 func (p *partition) more(l *line) {
-	if l.asking = false; len(l.queue) == 0 && p.lines.byName[l.name] == l {
+	l.asking = false
+	p.endLine(l)
+	p.serve(l)
+}
+
+// endLine forgets a line in which nobody waits.
+func (p *partition) endLine(l *line) {
+	if len(l.queue) == 0 && p.lines.byName[l.name] == l {
 		delete(p.lines.byName, l.name)
 	}
-	p.serve(l)
 }
 
 // at does something in the partition's goroutine at a time.
@@ -207,7 +222,13 @@ func (p *partition) next(l *line) {
 		w := l.queue[0]
 		l.queue[0] = nil
 		l.queue = l.queue[1:]
-		delete(p.lines.waiting, steps.AttemptName(w.run, w.attempt))
+		delete(p.lines.waiting, w.key)
+		if l.limit.why == steps.HoldGate {
+			if p.leavesGate(w) {
+				return
+			}
+			continue
+		}
 		if r, i := p.wanted(w); i >= 0 {
 			p.letPass(r, i, w)
 			return
@@ -288,7 +309,11 @@ func (p *partition) lookForLong() {
 func (p *partition) tellLong() {
 	now, said := p.Bus.Now(), 0
 	counts := map[Limited]int{}
+	p.countBehind()
 	for key, w := range p.lines.waiting {
+		if w.line.limit.why == steps.HoldGate { // the log says so already
+			continue
+		}
 		r, i := p.wanted(w)
 		if r == nil || i < 0 && r.live() {
 			delete(p.lines.waiting, key) // nobody wants it any more

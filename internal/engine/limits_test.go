@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/dispatch"
+	"belay/internal/gates"
 	"belay/internal/limits"
 	"belay/internal/steps"
 	"belay/internal/worker"
@@ -106,6 +109,59 @@ func TestWhoCannotWaitGoesDownTheLadder(t *testing.T) {
 	if doc.State != steps.RunDegraded || len(doc.Steps[0].Attempts) != 2 || !strings.Contains(doc.Steps[0].Attempts[0].Message, "has asked all to wait until") {
 		t.Errorf("%s: %+v", doc.State, doc.Steps[0].Attempts)
 	}
+}
+
+// TestAnOpenedGateLetsGoInARamp: many runs of two tools that call one host are held back by a gate, by two dispatchers. Once it is open their
+// calls come in a ramp, at no time more than its pace allows, and each is made once.
+func TestAnOpenedGateLetsGoInARamp(t *testing.T) {
+	t.Parallel()
+	site := &askedToWait{until: time.Now()}
+	srv := httptest.NewServer(site)
+	t.Cleanup(srv.Close)
+	r := fleet(t, strings.ReplaceAll(limitedTools, "URL", srv.URL))
+	g := r.closeGate(t, gates.Covers{Plan: "p"})
+	r.drained(t, g.ID) // both dispatchers have heard of it
+	var ids []string
+	for n := range *storm {
+		ids = append(ids, fmt.Sprint("run-", n))
+		r.submit(t, ids[n], fmt.Sprintf(`{name: p, steps: [{id: a, tool: %s}]}`, []string{"one", "two"}[n%2]))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	var p gates.Progress
+	err := gates.Of(r.Bus).Watch(ctx, g.ID, func(now gates.Progress) bool {
+		p = now
+		return p.Held < *storm
+	})
+	if err != nil || p.Held != *storm {
+		t.Fatalf("%d calls are held back, %v", p.Held, err)
+	}
+	opened, err := r.OpenGate(t.Context(), operator, g.ID, "mended")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended(t, r.Engine, ids...)
+	for _, id := range ids {
+		s, err := r.Runs.Load(t.Context(), id)
+		if err != nil || s.Status() != steps.RunSucceeded || len(s.Units[0].Attempts) != 2 {
+			t.Fatalf("%s: %s after %d attempts, %v", id, s.Status(), len(s.Units[0].Attempts), err)
+		}
+	}
+	site.mu.Lock()
+	defer site.mu.Unlock()
+	perSecond := map[int]int{}
+	for n, at := range site.calls {
+		since := at.Sub(opened.Opened.At)
+		perSecond[int(since/time.Second)]++
+		most := 1 + limits.RampFrom*(math.Exp2((since+500*time.Millisecond).Seconds())-1)/math.Ln2 // the clocks may differ by as much
+		if since < limits.RampFor-500*time.Millisecond && float64(n) > most {
+			t.Fatalf("%d calls %s after the gate was opened; a ramp has at most %.1f", n+1, since, most)
+		}
+	}
+	if len(site.calls) != *storm {
+		t.Errorf("%d calls, %d runs", len(site.calls), *storm)
+	}
+	t.Logf("%d calls in %s; per second: %v", len(site.calls), site.calls[len(site.calls)-1].Sub(opened.Opened.At), perSecond)
 }
 
 // join starts one more process on the server of r: a worker, and a dispatcher if it is to have one.

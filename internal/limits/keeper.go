@@ -98,6 +98,17 @@ const waitName = "wait/"
 // WaitName names those times.
 func WaitName(target string) string { return waitName + target }
 
+// gateName begins the names of times at which calls go on that a gate has held back which was opened.
+const gateName = "gate/"
+
+// GateName names those times, for one target.
+func GateName(gate string, opened time.Time, target string) string {
+	return gateName + gate + "/" + opened.UTC().Format(time.RFC3339Nano) + "/" + target
+}
+
+// BehindGate says in words which calls go on then.
+func BehindGate(target, gate string) string { return target + ", behind gate " + gate }
+
 // keyOf makes a key of a name, which may be anything.
 func keyOf(prefix, name string) string {
 	sum := sha256.Sum256([]byte(name))

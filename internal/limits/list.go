@@ -17,7 +17,7 @@ import (
 // Limit is where a limit stands, for people.
 type Limit struct {
 	ID      string        `json:"id"`     // of the limit, short
-	Why     steps.HoldWhy `json:"why"`    // which kind it is: concurrency, rate or retry_after
+	Why     steps.HoldWhy `json:"why"`    // which kind it is: concurrency, rate, retry_after, or gate: one that was opened, behind which calls wait for their turn
 	Covers  string        `json:"covers"` // what it counts: a tool with what its calls are counted by, or a target
 	Waiting int           `json:"waiting"`
 
@@ -61,7 +61,7 @@ func List(ctx context.Context, b *bus.Bus) ([]Limit, error) {
 		if strings.HasPrefix(it.Key, timesPrefix) && exactjson.Unmarshal(it.Value, &t) == nil && t.V == wire.Version {
 			if strings.HasPrefix(t.Name, waitName) {
 				ramps[t.Name] = t
-			} else if now.Sub(t.Next) < countFor {
+			} else if now.Sub(t.Next) < countFor && (t.waiting(now) > 0 || !strings.HasPrefix(t.Name, gateName)) {
 				list = append(list, ofTimes(it.Key, &t, now))
 			}
 		}
@@ -122,6 +122,9 @@ func ofSlots(key string, s *Slots) Limit {
 
 func ofTimes(key string, t *Times, now time.Time) Limit {
 	l := Limit{ID: idOf(key), Why: steps.HoldRate, Covers: t.Covers, Rate: t.Text, PerSec: t.perSec(now), Waiting: t.waiting(now)}
+	if strings.HasPrefix(t.Name, gateName) {
+		l.Why = steps.HoldGate
+	}
 	if t.Next.After(now) {
 		l.Next = t.Next
 	}
@@ -207,6 +210,8 @@ func (l *Limit) Words() string {
 		return fmt.Sprintf("%d of %d in hand, %s", l.InHand, l.Most, waits)
 	case steps.HoldRate:
 		return fmt.Sprintf("%s, %g a second at present, %s%s", l.Rate, l.PerSec, waits, next)
+	case steps.HoldGate:
+		return fmt.Sprintf("it was opened, and few go at first: %g a second at present, %s%s", l.PerSec, waits, next)
 	}
 	return "asked all to wait until " + l.Until.UTC().Format("15:04:05 UTC") + ", and few go at first; " + waits + next
 }

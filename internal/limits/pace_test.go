@@ -1,8 +1,11 @@
 package limits
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"belay/internal/steps"
 )
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -52,5 +55,17 @@ func TestARamp(t *testing.T) {
 		if r := float64(perSecond[s]) / float64(perSecond[s-1]); r < 1.5 || r > 2.5 {
 			t.Errorf("second %d has %.1f times as many as the one before", s, r)
 		}
+	}
+}
+
+// TestBehindAGate: calls that an opened gate has held back are listed as such, with how many wait.
+func TestBehindAGate(t *testing.T) {
+	t.Parallel()
+	opened := noon.Add(time.Second)
+	a := Asked{Name: GateName("g1", opened, "api.example"), Covers: BehindGate("api.example", "g1"), Partition: 3, Waiting: 40}
+	_, rec := Times{}.next(a, rampOf(opened), opened)
+	l := ofTimes(keyOf(timesPrefix, a.Name), &rec, opened)
+	if l.Why != steps.HoldGate || l.Covers != "api.example, behind gate g1" || l.Waiting < 30 || !strings.HasPrefix(l.Words(), "it was opened, and few go at first: ") {
+		t.Errorf("%+v: %s", l, l.Words())
 	}
 }

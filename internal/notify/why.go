@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"belay/internal/bus"
+	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/limits"
 	"belay/internal/steps"
@@ -44,6 +45,9 @@ func (a Asker) Of(ctx context.Context, s *steps.State) (view.Why, error) {
 	if err := a.places(ctx, &w); err != nil {
 		return view.Why{}, err
 	}
+	if err := a.opened(ctx, &w, now); err != nil {
+		return view.Why{}, err
+	}
 	if err := a.people(ctx, s, &w, now); err != nil {
 		return view.Why{}, err
 	}
@@ -63,6 +67,27 @@ func (a Asker) places(ctx context.Context, w *view.Why) error {
 	for i := range w.Waits {
 		if place := limits.Place(all, w.Run, w.Waits[i].Step); waits(w.Waits[i]) && place != "" {
 			w.Waits[i].Text += "; " + place
+		}
+	}
+	return nil
+}
+
+// opened says of steps that a gate has held back which is open now that they wait for their turn: the log says that once it has come.
+func (a Asker) opened(ctx context.Context, w *view.Why, now time.Time) error {
+	behind := func(x view.Wait) bool { return x.For == view.ForGate }
+	if !slices.ContainsFunc(w.Waits, behind) {
+		return nil
+	}
+	all, err := gates.Of(a.Bus).List(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range w.Waits {
+		x := &w.Waits[i]
+		n := slices.IndexFunc(all, func(g gates.Progress) bool { return behind(*x) && g.ID == x.Gate && !g.Closed() })
+		if n >= 0 {
+			x.Until = nil
+			x.Text = "behind gate " + x.Gate + ", which was opened at " + view.Clock(all[n].Opened.At, now) + ": it goes on when its turn comes, few calls go at first"
 		}
 	}
 	return nil

@@ -123,7 +123,7 @@ func RegisterStore(r prometheus.Registerer, of func() Store) {
 		}
 		return float64(s.GateSince.Unix())
 	})
-	gauge("belay_attempts_held", "Attempts that closed gates hold back, of the part of the log that this dispatcher has.", func(s Store) float64 { return float64(s.Waiting) })
+	gauge("belay_attempts_held", "Attempts that gates hold back, and those that wait for their turn behind one that was opened, of the part of the log that this dispatcher has.", func(s Store) float64 { return float64(s.Waiting) })
 	r.MustRegister(newBreakers(of))
 	r.MustRegister(newSchedules(of))
 	r.MustRegister(newScores(func() Score { return of().Score }))

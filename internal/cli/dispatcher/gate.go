@@ -187,7 +187,9 @@ func gateError(err error) error {
 func (a *app) gateOpen() *cobra.Command {
 	var reason string
 	c := &cobra.Command{Use: "open ID", Short: "Open a gate: all that it holds back goes on", Example: "  dispatcher gate open g3f9c1a20 --reason mended",
-		Long: "Opens a gate. All that it holds back is queued at once, unless another closed gate covers it. It takes an operator.",
+		Long: "Opens a gate. All that it holds back goes on by itself, unless another closed gate covers it: of each target about five calls in the first\n" +
+			"second, twice as many in each second after that, and what is left after ten. `dispatcher limits ls` shows how many wait for their\n" +
+			"turn. It takes an operator.",
 		Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error { return a.openGate(c.Context(), args[0], reason) }}
 	c.Flags().StringVar(&reason, "reason", "", "why, for the audit trail")
 	return c

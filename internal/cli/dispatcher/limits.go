@@ -15,7 +15,7 @@ import (
 func (a *app) limitsCommand() *cobra.Command {
 	c := &cobra.Command{Use: "limits", Short: "Show which calls wait for a limit, and how many are in hand",
 		Long: "Limits keep calls out of the queue: a `rate` or a `concurrency` of a tool or of a target, which stand in the tools file, and a target that has\n" +
-			"asked everybody to wait. They are counted over all dispatchers and workers, and what they hold back goes on by itself."}
+			"asked everybody to wait. What a gate has held back waits for its turn too once it is open. Limits are counted over all dispatchers and workers, and what they hold back goes on by itself."}
 	c.AddCommand(a.limitsList(), a.limitsShow())
 	return c
 }
