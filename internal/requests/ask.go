@@ -34,9 +34,10 @@ const (
 	pause    = 200 * time.Millisecond
 )
 
-// A request has at most so many runs and bytes of them: it has to fit a message of NATS, and a request is answered as a whole.
+// A request has at most so many runs and bytes of them: it has to fit a message of NATS, and is answered as a whole, which a busy
+// dispatcher has to manage within the time for one answer.
 const (
-	mostRuns  = 256
+	mostRuns  = 128
 	mostBytes = 600 << 10 // more than the largest submission
 )
 
@@ -127,7 +128,7 @@ func (r Remote) Submit(ctx context.Context, all []runlog.Submission) []runlog.St
 	for len(all) > 0 {
 		q := Request{Name: all[0].By, Via: all[0].Via}
 		n := q.take(all)
-		a, err := r.ask(ctx, q)
+		a, repeated, err := r.askSurely(ctx, q)
 		if err == nil && len(a.Submitted) != n {
 			err = errors.New("the dispatcher is of another version of the program")
 		}
@@ -136,11 +137,22 @@ func (r Remote) Submit(ctx context.Context, all []runlog.Submission) []runlog.St
 				stored = append(stored, runlog.Stored{Err: fmt.Errorf("submit run %s: %w", all[i].Run, err)})
 				continue
 			}
-			stored = append(stored, runlog.Stored{Created: a.Submitted[i].Created, Err: a.Submitted[i].Failure.err()})
+			stored = append(stored, runlog.Stored{Created: a.Submitted[i].Created || repeated, Err: a.Submitted[i].Failure.err()})
 		}
 		all = all[n:]
 	}
 	return stored
+}
+
+// askSurely asks once more where no answer came: the same content under the same id is one run. What was stored by then may be from
+// the first request.
+func (r Remote) askSurely(ctx context.Context, q Request) (a answer, repeated bool, err error) {
+	for end := time.Now().Add(patience); ; repeated = true {
+		a, err = r.ask(ctx, q)
+		if !errors.Is(err, bus.ErrUncertain) || ctx.Err() != nil || time.Now().After(end) {
+			return a, repeated, err
+		}
+	}
 }
 
 // take puts as many submissions into a request as it may have, and says how many. A document stands there once for all that follow.

@@ -18,16 +18,12 @@ import (
 // Desk carries out what is asked.
 type Desk struct {
 	Rights
-	Prove   func(run string, s *steps.Submitted) error // signs that the token of who submits was shown
-	Refused func()                                     // is told of each request that is refused for who asks; nil = nobody is
-	Logger  *slog.Logger
+	Prove  func(run string, s *steps.Submitted) error // signs that the token of who submits was shown
+	Logger *slog.Logger
 }
 
 // refused tells of a request that was refused for who asks.
 func (d *Desk) refused(r Request, name string, why error) {
-	if d.Refused != nil {
-		d.Refused()
-	}
 	d.Logger.Warn("a request about runs was refused", "what", r.what(), "run_id", r.about(), "by", name, "via", r.Via, "because", why)
 }
 

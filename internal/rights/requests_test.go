@@ -219,7 +219,7 @@ func TestManyRunsAreAskedForAtOnce(t *testing.T) {
 	o := open(t, nil)
 	l := o.as(o.token("mia", people.Submitter, people.Limits{Tools: []string{"look"}, WholePlans: true}))
 	var all []runlog.Submission
-	for i := range 600 {
+	for i := range 300 {
 		s := look
 		if i%100 == 7 {
 			s = pay
