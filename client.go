@@ -17,6 +17,7 @@ import (
 	"belay/internal/handoff"
 	"belay/internal/people"
 	"belay/internal/plan"
+	"belay/internal/requests"
 	"belay/internal/runindex"
 	"belay/internal/runlog"
 	"belay/internal/yamldoc"
@@ -65,7 +66,7 @@ func init() {
 // newClient makes a client on a bus; stop is called at the end of its Close.
 func newClient(b *bus.Bus, token string, stop func()) *Client {
 	runs := runlog.New(b, plan.NewCache(256))
-	runs.Picker = runindex.Remote{Bus: b}
+	runs.Picker, runs.Elsewhere = runindex.Remote{Bus: b}, requests.Remote{Bus: b, Token: token}
 	c := &Client{bus: b, runs: runs, watch: runlog.NewWatch(runs), open: dlq.New(b), desk: handoff.Remote{Bus: b, Token: token}, proofs: approval.NewPublished(b)}
 	c.close = sync.OnceFunc(func() {
 		c.watch.Close()
@@ -182,7 +183,7 @@ func (o publicError) Unwrap() error        { return o.error }
 var sentinels = []struct{ internal, public error }{
 	{runlog.ErrNoRun, ErrNoRun}, {runlog.ErrConflict, ErrConflict}, {runlog.ErrEnded, ErrEnded}, {runlog.ErrNoAgent, ErrNoAgent}, {runlog.ErrNoTurn, ErrNoTurn}, {runlog.ErrNoReplay, ErrNoReplay}, {runlog.ErrBadInput, ErrInvalid}, {runlog.ErrInvalid, ErrInvalid}, {runlog.ErrBadStart, ErrInvalid}, {runlog.ErrFrozen, ErrFrozen}, {runlog.ErrTooLarge, ErrTooLarge},
 	{runlog.ErrClosed, ErrClosed}, {handoff.ErrNoEscalation, ErrNoEscalation}, {handoff.ErrNotAllowed, ErrNotAllowed}, {people.ErrForbidden, ErrForbidden},
-	{handoff.ErrInvalid, ErrInvalid}, {handoff.ErrClaimed, ErrClaimed}, {handoff.ErrNoDesk, ErrNoDispatcher}, {bus.ErrTooLarge, ErrTooLarge},
+	{handoff.ErrInvalid, ErrInvalid}, {handoff.ErrClaimed, ErrClaimed}, {handoff.ErrNoDesk, ErrNoDispatcher}, {requests.ErrNobody, ErrNoDispatcher}, {bus.ErrTooLarge, ErrTooLarge},
 	{bus.ErrUncertain, ErrUncertain}, {bus.ErrFull, ErrNoWrites}, {bus.ErrNoWrites, ErrNoWrites}, {bus.ErrUnreachable, ErrUnreachable},
 }
 

@@ -34,7 +34,7 @@ type Options struct {
 	// outages may be long, and nats.PingInterval(2*time.Second) to notice a dead server within seconds; Open does not
 	// require these.
 	Conn     *nats.Conn
-	APIToken string       // for Decide; empty if the dispatcher requires no token
+	APIToken string       // for Decide, and for runs where NATS does not let this program write logs; empty if the dispatcher requires none
 	Logger   *slog.Logger // default: nothing is logged
 	// OnClose is called once, at the end of Close; may be nil.
 	OnClose func()

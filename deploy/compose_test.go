@@ -57,7 +57,8 @@ func TestCompose(t *testing.T) {
 	for _, w := range workers {
 		w.waitFor(t, "worker takes steps")
 	}
-	c.run(t, "submit", nil, "run", "/etc/belay/plan.yaml", "--input", "order=o-1", "--id", "r1", "--detach")
+	shop := strings.TrimSpace(c.run(t, "admin", nil, "token", "create", "shop", "--role", "submitter", "--whole-plans", "--tool", "*", "--unsafe"))
+	c.run(t, "submit", []string{"BELAY_API_TOKEN=" + shop}, "run", "/etc/belay/plan.yaml", "--input", "order=o-1", "--id", "r1", "--detach")
 	yours.waitFor(t, "notice ")
 	if text := yours.text(); strings.Contains(text, "refund {") {
 		t.Fatalf("the refund was made before anybody approved it:\n%s", text)

@@ -134,5 +134,8 @@ func (b *Bus) may(subject string) error {
 	return fmt.Errorf("%w: %s of account %s may not publish to %s (dispatcher permissions lists what each role may)", ErrDenied, b.user.Name, b.user.Account, subject)
 }
 
+// MayPublish reports whether the server lets this user publish on a subject.
+func (b *Bus) MayPublish(subject string) bool { return b.may(subject) == nil }
+
 // mayAsk is may for a call of the JetStream API.
 func (b *Bus) mayAsk(call string) error { return b.may(b.api(call)) }

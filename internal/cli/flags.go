@@ -24,7 +24,7 @@ func (a *App) globalFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.Conn.User, "user", "", "NATS user name (NATS_USER)")
 	f.StringVar(&a.Conn.Password, "password", "", "NATS password (NATS_PASSWORD)")
 	f.StringVar(&a.Conn.Token, "token", "", "NATS token (NATS_TOKEN)")
-	f.StringVar(&a.APIToken, "api-token", "", "Belay API `token`, which 'dispatcher serve' asks for when you decide, or the sign-in code of 'dispatcher dev' (BELAY_API_TOKEN)")
+	f.StringVar(&a.APIToken, "api-token", "", "Belay API `token`, which 'dispatcher serve' asks for when you decide, and when you start or cancel runs where NATS does not let you write logs, or the sign-in code of 'dispatcher dev' (BELAY_API_TOKEN)")
 	f.StringVar(&a.Conn.TLSCert, "tlscert", "", "TLS client certificate `file` (NATS_CERT)")
 	f.StringVar(&a.Conn.TLSKey, "tlskey", "", "TLS client key `file` (NATS_KEY)")
 	f.StringVar(&a.Conn.TLSCA, "tlsca", "", "`file` with the TLS authorities to trust (NATS_CA)")

@@ -56,6 +56,9 @@ type PeopleOptions struct {
 	Keys  string        // folder of the key that signs approvals; made where there is none
 	LetIn handoff.LetIn // who may ask over NATS; nil = nobody may
 
+	// Named gives the name of the plan of this server that makes a document; nil = there are none, and all are whole plans.
+	Named func(document []byte) (name string, ok bool)
+
 	RequireProof bool // a rule not_submitter is not met by a run whose submitter nobody has proven
 
 	Index string // folder of the index of runs; empty = it is in memory only, and is made anew at every start

@@ -14,6 +14,7 @@ import (
 	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/people"
+	"belay/internal/requests"
 	"belay/internal/runindex"
 	"belay/internal/schedules"
 	"belay/internal/steps"
@@ -25,7 +26,7 @@ import (
 func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string, lossy bool) error {
 	if o == nil {
 		e.People = handoff.Remote{Bus: e.Bus, Token: token}
-		e.Runs.Picker = runindex.Remote{Bus: e.Bus}
+		e.Runs.Picker, e.Runs.Elsewhere = runindex.Remote{Bus: e.Bus}, requests.Remote{Bus: e.Bus, Token: token}
 		return nil
 	}
 	if err := e.startIndex(ctx, o); err != nil {
@@ -68,6 +69,13 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	}
 	err = e.answer(func(ctx context.Context, ready func()) error {
 		return handoff.Serve(ctx, e.Bus, e.Desk, o.LetIn, ready)
+	})
+	if err != nil {
+		return err
+	}
+	asked := &requests.Desk{Rights: requests.Rights{Runs: e.Runs, Named: o.Named}, Prove: e.Prove, Logger: e.logger}
+	err = e.answer(func(ctx context.Context, ready func()) error {
+		return asked.Serve(ctx, e.Bus, requests.LetIn(o.LetIn), ready)
 	})
 	if err != nil {
 		return err

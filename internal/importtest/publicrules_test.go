@@ -4,7 +4,7 @@ package importtest
 // them. They come before all others.
 var publicRules = []rule{
 	{pkg: "belaytype", stdlib: []string{"encoding/json", "math", "strconv", "time"}, why: "what programs are given: data, and nothing of Belay"},
-	{pkg: ".", may: []string{"belaytype", "internal/steps", "internal/steps/view", "internal/bus", "internal/borrow", "internal/yamldoc", "internal/plan", "internal/prove", "internal/executor",
+	{pkg: ".", may: []string{"belaytype", "internal/steps", "internal/steps/view", "internal/bus", "internal/borrow", "internal/yamldoc", "internal/plan", "internal/requests", "internal/prove", "internal/executor",
 		"internal/executor/gofunc", "internal/runindex", "internal/runlog", "internal/dlq", "internal/people", "internal/approval", "internal/handoff"}, nats: true,
 		why: "the client, what handlers say, and Do: thin, see TestThin"},
 	{pkg: "worker", may: []string{".", "internal/bus", "internal/cli", "internal/cli/worker", "internal/engine", "internal/gohandler", "internal/ladder", "internal/observe", "internal/outbound",

@@ -76,6 +76,7 @@ func (a *attacker) carry(to string) {
 	a.send("belay.runs.0.own.plan", to, own)
 	a.send("belay.runs.0.own.outcome", to, own)
 	a.send("belay.people", to, own)
+	a.send("belay.requests", to, own)
 	a.send("$SRV.STATS.belay-dispatcher", to, "")
 }
 
@@ -147,6 +148,7 @@ var attacks = []attack{
 	{"opens a gate", publishes("$KV.BELAY_GATES.gate.x", own), lands("KV_BELAY_GATES", "$KV.BELAY_GATES.gate.x")},
 	{"has a slot carried into the bucket", func(a *attacker) { a.carry("$KV.BELAY_LIMITS.slots.carried") }, lands("KV_BELAY_LIMITS", "$KV.BELAY_LIMITS.slots.carried")},
 	{"cancels somebody's run", publishes("belay.runs.0.victim.plan", cancelled), lands("BELAY_RUNS_0", "belay.runs.0.victim.plan")},
+	{"starts a run by itself", publishes("belay.runs.0.started.plan", own), lands("BELAY_RUNS_0", "belay.runs.0.started.plan")},
 	{"has a token carried into the bucket", func(a *attacker) { a.carry("$KV.BELAY_ACCESS.token.carried") }, lands("KV_BELAY_ACCESS", "$KV.BELAY_ACCESS.token.carried")},
 	{"has a decision carried into a log", func(a *attacker) { a.carry("belay.runs.0.carried.decision") }, lands("BELAY_RUNS_0", "belay.runs.0.carried.decision")},
 	{"has a step carried into the queue", func(a *attacker) { a.carry("belay.steps.pay.primary.carried.s.0-0-1") }, lands("BELAY_STEPS", "belay.steps.pay.primary.carried.s.0-0-1")},
@@ -204,13 +206,11 @@ func (a *attacker) emptyTo(to string) {
 
 // own work of a role is not an attack.
 var itsWork = map[rights.Role][]string{
-	// Whoever may submit over NATS may cancel over NATS: both stand on one subject of the log.
-	rights.Submitter: {"cancels somebody's run"},
 	// Two desks are in one account, and may read the same.
 	rights.Desk: {"reads what others are answered"},
 	rights.Dispatcher: {
 		"puts a key into the bucket of keys", "writes an admin's token", "reads what is known of tokens", "hears what people show when they ask", "decides", "queues a step", "ends a run",
-		"writes the audit trail", "gives a slot of a limit away", "closes a breaker", "opens a gate", "has a slot carried into the bucket", "takes an escalation's place", "cancels somebody's run", "has a token carried into the bucket", "has a decision carried into a log", "has a step carried into the queue", "purges the log",
+		"writes the audit trail", "gives a slot of a limit away", "closes a breaker", "opens a gate", "has a slot carried into the bucket", "takes an escalation's place", "cancels somebody's run", "starts a run by itself", "has a token carried into the bucket", "has a decision carried into a log", "has a step carried into the queue", "purges the log",
 	},
 }
 

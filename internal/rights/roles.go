@@ -155,8 +155,8 @@ func (l Layout) dispatcher() granted {
 	for _, w := range l.groups() {
 		g.many(l.accountOf(w), statsOf(bus.WorkerService))
 	}
-	g.publish = append(g.publish, n.StopAll(), n.Report("*", "*"), n.Acts(), n.People(), n.Lists(), n.Store(), n.Gates(), n.Schedules(), statsOf(bus.DispatcherService))
-	g.subscribe = append(g.subscribe, n.Acts(), n.People(), n.Lists(), n.Store(), n.Gates(), n.Schedules())
+	g.publish = append(g.publish, n.StopAll(), n.Report("*", "*"), n.Acts(), n.People(), n.Lists(), n.Store(), n.Gates(), n.Schedules(), n.Requests(), statsOf(bus.DispatcherService))
+	g.subscribe = append(g.subscribe, n.Acts(), n.People(), n.Lists(), n.Store(), n.Gates(), n.Schedules(), n.Requests())
 	g.announce(bus.DispatcherService)
 	return g.granted
 }
@@ -199,8 +199,7 @@ func (l Layout) worker(w Group) granted {
 func (l Layout) submitter() granted {
 	g, n := granting{Layout: l}, l.Names
 	g.looks()
-	g.stored(n.Prefix + ".runs.*.*." + wire.KindPlan)
-	g.service(l.account("DISPATCHER"), n.Acts())
+	g.service(l.account("DISPATCHER"), n.Requests())
 	g.hear(l.account("DISPATCHER"), n.Report("*", "*"))
 	return g.granted
 }

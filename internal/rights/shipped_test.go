@@ -54,7 +54,7 @@ func TestWide(t *testing.T) {
 	if may := strings.Join(rights.Wide(b, rights.Dispatcher), "; "); !strings.Contains(may, "delete streams") || strings.Contains(may, "decide") {
 		t.Errorf("where everybody may do everything, a dispatcher may %s", may)
 	}
-	if may := rights.Wide(b, rights.Reader); len(may) != 8 {
+	if may := rights.Wide(b, rights.Reader); len(may) != 9 {
 		t.Errorf("where everybody may do everything, a reader may only %v", may)
 	}
 }

@@ -31,6 +31,7 @@ func probes(n wire.Names) []probe {
 		{"$KV." + n.AccessBucket() + ".token.x", "make tokens", []Role{Provisioner, Dispatcher}},
 		{"$JS.API.DIRECT.GET.KV_" + n.AccessBucket(), "read what is known of tokens", []Role{Provisioner, Dispatcher}},
 		{n.Log(0, "x", wire.KindDecision), "decide", []Role{Provisioner, Dispatcher}},
+		{n.Log(0, "x", wire.KindPlan), "start, cancel and steer runs without showing who they are", []Role{Provisioner, Dispatcher}},
 		{n.Prefix + ".steps.x.x.x.x.0-0-1", "queue steps", []Role{Provisioner, Dispatcher}},
 		{"$JS.API.STREAM.DELETE." + n.AuditStream(), "delete streams", []Role{Provisioner}},
 		{"$JS.API.STREAM.UPDATE." + n.RunsStream(0), "change streams", []Role{Provisioner}},

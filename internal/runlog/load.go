@@ -21,6 +21,9 @@ type Log struct {
 	// not look, and dispatchers are asked.
 	Trouble func(stream string) error
 
+	// Elsewhere carries out what this process may not write into logs itself; nil = it is tried all the same.
+	Elsewhere Elsewhere
+
 	bus      *bus.Bus
 	names    wire.Names
 	programs *plan.Cache

@@ -129,6 +129,13 @@ func (o Replaying) input(doc *plan.Document, before json.RawMessage) (json.RawMe
 // were done. Its idempotency keys are its own. Without an id the new run is `<run>-p<n>`, with the first free n; created says
 // whether this call started it. An [*Unreplayable] says why it is not done.
 func (l *Log) Replay(ctx context.Context, run, id string, o Replaying, who Retried) (started string, created bool, err error) {
+	if other := l.elsewhere(run); other != nil {
+		given, err := l.given(ctx, run, o)
+		if err != nil {
+			return "", false, fmt.Errorf("replay run %s: %w", run, err)
+		}
+		return other.Replay(ctx, run, id, o, given, who)
+	}
 	r, err := l.replay(ctx, run, o)
 	if err != nil {
 		return "", false, err

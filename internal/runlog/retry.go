@@ -58,6 +58,9 @@ func (l *Log) retrying(ctx context.Context, run string, who Retried) (submit fun
 // Retry continues an ended run: it submits a new run with the same plan, input, labels and idempotency keys, but for
 // those of what was undone, which takes over the steps that were done. If id is empty, the new run is `<run>-r<n>`, with the first free n.
 func (l *Log) Retry(ctx context.Context, run, id string, who Retried) (string, error) {
+	if other := l.elsewhere(run); other != nil {
+		return other.Retry(ctx, run, id, who)
+	}
 	submit, err := l.retrying(ctx, run, who)
 	if err != nil {
 		return "", err

@@ -20,6 +20,9 @@ const MaxMessage = 10000
 // is [ErrEnded] once the run has ended, [ErrNoAgent] where no agent reads it, and [ErrNoTurn] where that turn is not to be taken
 // back.
 func (l *Log) Steer(ctx context.Context, run string, e steps.Steered) (w view.Reply, err error) {
+	if other := l.elsewhere(run); other != nil {
+		return other.Steer(ctx, run, e)
+	}
 	fail := func(why error) (view.Reply, error) { return w, fmt.Errorf("write to run %s: %w", run, why) }
 	e.ID, e.Text = readable(e.ID), readable(strings.TrimSpace(e.Text))
 	if why := misfit(e); why != "" {

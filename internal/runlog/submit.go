@@ -29,6 +29,10 @@ func (l *Log) Submit(ctx context.Context, run string, s steps.Submitted) (create
 	if err != nil {
 		return false, err
 	}
+	if other := l.elsewhere(run); other != nil {
+		came := other.Submit(ctx, []Submission{{run, s}})[0]
+		return came.Created, came.Err
+	}
 	err = w.store(ctx)
 	return w.created && err == nil, err
 }
@@ -109,6 +113,9 @@ func (l *Log) announce(m bus.Message) {
 // Cancel asks an open run to stop, and says what followed. Repeating it does nothing more; if the run has ended, also in the
 // meantime, the error is [ErrEnded].
 func (l *Log) Cancel(ctx context.Context, run string, e steps.Cancelled) (w view.Reply, err error) {
+	if other := l.elsewhere(run); other != nil {
+		return other.Cancel(ctx, run, e)
+	}
 	s, err := l.Open(ctx, run)
 	frozen := errors.Is(err, ErrFrozen) && !errors.Is(err, ErrStray)
 	if err != nil && !frozen {

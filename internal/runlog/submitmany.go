@@ -26,6 +26,10 @@ type Stored struct {
 // SubmitMany is [Log.Submit] for many runs, which are stored in order, in atomic batches. It returns what became of each.
 func (l *Log) SubmitMany(ctx context.Context, all []Submission) []Stored {
 	became := make([]Stored, len(all))
+	if len(all) > 0 && l.elsewhere(all[0].Run) != nil {
+		l.submitElsewhere(ctx, all, became)
+		return became
+	}
 	ways := make([]*submitting, len(all))
 	var stored sync.WaitGroup
 	answers := make([]error, len(all))

@@ -190,6 +190,10 @@ func (n Names) Store() string { return n.Prefix + ".store" }
 // Schedules is the core NATS subject on which a dispatcher adds and changes schedules; see package schedules.
 func (n Names) Schedules() string { return n.Prefix + ".schedules" }
 
+// Requests is the core NATS subject on which a dispatcher starts, cancels, steers, retries and replays runs for programs that may not
+// write logs themselves; see package requests.
+func (n Names) Requests() string { return n.Prefix + ".requests" }
+
 // Gates is the core NATS subject on which a dispatcher closes and opens gates; see package gates.
 func (n Names) Gates() string { return n.Prefix + ".gates" }
 

@@ -31,3 +31,11 @@ func reload(c *catalog.Catalog, logger *slog.Logger) {
 	}
 	logger.Info("read the tools file and the plans again", "plans", len(c.Names()))
 }
+
+// namedBy gives the name of the plan that makes a document; nil where there is no catalog.
+func namedBy(c *catalog.Catalog) func([]byte) (string, bool) {
+	if c == nil {
+		return nil
+	}
+	return c.Named
+}

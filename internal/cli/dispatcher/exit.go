@@ -8,6 +8,7 @@ import (
 	"belay/internal/cli"
 	"belay/internal/handoff"
 	"belay/internal/people"
+	"belay/internal/requests"
 	"belay/internal/runlog"
 	"belay/internal/steps"
 )
@@ -50,7 +51,7 @@ func codeOf(err error) int {
 	case errors.Is(err, handoff.ErrDecidedBefore), errors.Is(err, handoff.ErrChanged), errors.Is(err, handoff.ErrClaimed), errors.Is(err, handoff.ErrApproved),
 		errors.Is(err, handoff.ErrCameBack), errors.Is(err, handoff.ErrUnderWay), errors.Is(err, embedded.ErrLocked):
 		return cli.ExitTemporary
-	case errors.Is(err, handoff.ErrNoDesk):
+	case errors.Is(err, handoff.ErrNoDesk), errors.Is(err, requests.ErrNobody):
 		return cli.ExitUnreachable
 	}
 	return cli.ExitOK

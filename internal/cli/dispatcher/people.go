@@ -89,7 +89,7 @@ func letIn(tokens *access.Tokens, logger *slog.Logger) handoff.LetIn {
 			return people.Actor{}, err
 		}
 		if err != nil {
-			return people.Actor{}, fmt.Errorf("%w; set BELAY_API_TOKEN to a valid one, which an admin makes with `dispatcher token create NAME --role approver`", err)
+			return people.Actor{}, fmt.Errorf("%w; set BELAY_API_TOKEN to a valid one, which an admin makes with `dispatcher token create NAME --role ROLE`", err)
 		}
 		return who, nil
 	}

@@ -73,7 +73,7 @@ func (a *app) dev(ctx context.Context, f cli.DevFlags) error {
 	o.Embedded.Listen, o.Embedded.Durability, o.Embedded.Logger = f.NATSListen, f.Durability, a.Logger(slog.LevelWarn)
 	o.Dispatch, o.Partitions = dispatchOptions(f.DispatchFlags), f.Partitions
 	door := &devDoor{code: access.NewCode()}
-	o.People.LetIn, o.People.RequireProof = door.letIn, f.RequireProof
+	o.People.LetIn, o.People.RequireProof, o.People.Named = door.letIn, f.RequireProof, namedBy(known)
 	if o.People.Notifier, err = a.notifier(f.Notify); err != nil {
 		return err
 	}
@@ -239,6 +239,7 @@ func (a *app) serve(ctx context.Context, f cli.ServeFlags) error {
 		}
 		return people.Actor{}, errStarting
 	}}
+	o.People.Named = namedBy(submitted)
 	if o.People.Notifier, err = a.notifier(f.Notify); err != nil {
 		return err
 	}

@@ -59,6 +59,7 @@ import (
 	"belay/internal/exactjson"
 	"belay/internal/handoff"
 	"belay/internal/people"
+	"belay/internal/requests"
 	"belay/internal/runlog"
 	"belay/internal/schedules"
 	"belay/internal/server/gate"
@@ -398,7 +399,7 @@ func (a *api) cancel(w http.ResponseWriter, r *http.Request) {
 	err := decode(w, r, &body)
 	who := a.Who(r)
 	if err == nil {
-		err = who.May(cancels(who))
+		err = who.May(requests.Cancels(who))
 	}
 	var done view.Reply
 	if err == nil {
@@ -422,7 +423,7 @@ func (a *api) steer(w http.ResponseWriter, r *http.Request) {
 	err := decode(w, r, &body)
 	who := a.Who(r)
 	if err == nil {
-		err = who.May(steers(who))
+		err = who.May(requests.Steers(who))
 	}
 	var done view.Reply
 	if err == nil {

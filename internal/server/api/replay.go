@@ -8,6 +8,7 @@ import (
 
 	"belay/internal/catalog"
 	"belay/internal/people"
+	"belay/internal/requests"
 	"belay/internal/runlog"
 )
 
@@ -73,7 +74,7 @@ func (a *api) otherPlan(who people.Actor, s *starting) error {
 		return err
 	}
 	s.replay.Plan, s.replay.ToolsFile = doc, tools
-	return permitted(who, s.act, doc.JSON)
+	return requests.Permitted(who, s.act, doc.JSON)
 }
 
 // again starts a run that does another one again.

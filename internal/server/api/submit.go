@@ -19,6 +19,7 @@ import (
 	"belay/internal/catalog"
 	"belay/internal/exactjson"
 	"belay/internal/people"
+	"belay/internal/requests"
 	"belay/internal/runlog"
 	"belay/internal/steps"
 )
@@ -175,7 +176,7 @@ func (a *api) mayStart(ctx context.Context, who people.Actor, s starting) error 
 		return err
 	}
 	if before := cmp.Or(s.retryOf, s.replayOf); before != "" {
-		if err := a.mayRetry(ctx, who, before); err != nil {
+		if err := a.rights().MayRetry(ctx, who, before); err != nil {
 			return err
 		}
 	}
@@ -224,7 +225,7 @@ func (a *api) store(ctx context.Context, who people.Actor, run string, s startin
 	}
 	sub, err := a.Catalog.Prepare(s.order)
 	if err == nil {
-		err = permitted(who, s.act, sub.Document)
+		err = requests.Permitted(who, s.act, sub.Document)
 	}
 	if err != nil {
 		return "", false, visible(who, err)

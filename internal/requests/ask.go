@@ -1,0 +1,181 @@
+package requests
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"belay/internal/bus"
+	"belay/internal/exactjson"
+	"belay/internal/people"
+	"belay/internal/plan"
+	"belay/internal/runlog"
+	"belay/internal/steps"
+	"belay/internal/steps/view"
+	"belay/internal/wire"
+)
+
+// ErrNobody says that no dispatcher is there that could carry it out.
+var ErrNobody = errors.New("no dispatcher answers, and this user of NATS may not write logs itself: start `dispatcher serve`, or upgrade it")
+
+// Remote asks a dispatcher; it is what a [runlog.Log] has for a program that may not write logs itself.
+type Remote struct {
+	Bus   *bus.Bus
+	Token string // proven to the dispatcher; empty = nothing is shown
+	// Patience is how long it is asked again where no dispatcher is there, as while the only one is replaced; 0 = ten seconds.
+	Patience time.Duration
+}
+
+const (
+	patience = 10 * time.Second
+	pause    = 200 * time.Millisecond
+)
+
+// A request has at most so many runs and bytes of them: it has to fit a message of NATS, and is answered as a whole, which a busy
+// dispatcher has to manage within the time for one answer.
+const (
+	mostRuns  = 128
+	mostBytes = 600 << 10 // more than the largest submission
+)
+
+func (r Remote) ask(ctx context.Context, q Request) (a answer, err error) {
+	q.V = wire.Version
+	body, err := json.Marshal(q)
+	if err != nil {
+		return a, err
+	}
+	back, err := r.insist(ctx, body)
+	switch {
+	case errors.Is(err, bus.ErrNobody):
+		return a, fmt.Errorf("%w (%w)", ErrNobody, err)
+	case errors.Is(err, bus.ErrDenied):
+		return a, fmt.Errorf("%w: %w", people.ErrForbidden, err)
+	case errors.Is(err, bus.ErrTooLarge):
+		return a, fmt.Errorf("%w: %w", runlog.ErrTooLarge, err)
+	case err != nil:
+		return a, fmt.Errorf("%w: the dispatcher has not answered: %w", bus.ErrUncertain, err)
+	}
+	if err := exactjson.Unmarshal(back, &a); err != nil || a.V != wire.Version {
+		return a, errors.New("the dispatcher is of another version of the program")
+	}
+	return a, a.Failure.err()
+}
+
+// insist asks once more where nobody was there: then nothing has happened.
+func (r Remote) insist(ctx context.Context, body []byte) ([]byte, error) {
+	wait := r.Patience
+	if wait == 0 {
+		wait = patience
+	}
+	for end := time.Now().Add(wait); ; {
+		back, err := r.Bus.RequestAs(ctx, r.Bus.Names().Requests(), body, r.Token)
+		if !errors.Is(err, bus.ErrNobody) || time.Now().After(end) {
+			return back, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Cancel is [runlog.Log.Cancel] by a dispatcher.
+func (r Remote) Cancel(ctx context.Context, run string, e steps.Cancelled) (view.Reply, error) {
+	a, err := r.ask(ctx, Request{Run: run, Name: e.By, Via: e.Via, Cancel: &Cancel{e.Reason}})
+	return a.reply(), err
+}
+
+// Steer is [runlog.Log.Steer] by a dispatcher.
+func (r Remote) Steer(ctx context.Context, run string, e steps.Steered) (view.Reply, error) {
+	a, err := r.ask(ctx, Request{Run: run, Name: e.By, Via: e.Via, Steer: &e})
+	return a.reply(), err
+}
+
+func (a answer) reply() view.Reply {
+	if a.Came == nil {
+		return view.Reply{}
+	}
+	return view.Reply{Outcome: a.Came.Outcome, Text: a.Came.Text, Ended: a.Came.Ended}
+}
+
+// Retry is [runlog.Log.Retry] by a dispatcher.
+func (r Remote) Retry(ctx context.Context, run, id string, who runlog.Retried) (string, error) {
+	a, err := r.ask(ctx, Request{Run: run, Name: who.By, Via: who.Via, Retry: &Rerun{ID: id, Reason: who.Reason, Trace: who.Trace}})
+	return a.Run, err
+}
+
+// Replay is [runlog.Log.Replay] by a dispatcher, with the values of its input; nil = those of the run.
+func (r Remote) Replay(ctx context.Context, run, id string, o runlog.Replaying, given map[string]json.RawMessage, who runlog.Retried) (string, bool, error) {
+	rerun := &Rerun{ID: id, Reason: who.Reason, Trace: who.Trace, From: o.From, Confirmed: o.Confirmed, Input: given, Document: documentOf(o.Plan), ToolsFile: o.ToolsFile}
+	a, err := r.ask(ctx, Request{Run: run, Name: who.By, Via: who.Via, Replay: rerun})
+	return a.Run, a.Created, err
+}
+
+func documentOf(d *plan.Document) json.RawMessage {
+	if d == nil {
+		return nil
+	}
+	return d.JSON
+}
+
+// Submit is [runlog.Log.SubmitMany] by a dispatcher, in requests of many runs each.
+func (r Remote) Submit(ctx context.Context, all []runlog.Submission) []runlog.Stored {
+	stored := make([]runlog.Stored, 0, len(all))
+	for len(all) > 0 {
+		q := Request{Name: all[0].By, Via: all[0].Via}
+		n := q.take(all)
+		a, repeated, err := r.askSurely(ctx, q)
+		if err == nil && len(a.Submitted) != n {
+			err = errors.New("the dispatcher is of another version of the program")
+		}
+		for i := range n {
+			if err != nil {
+				stored = append(stored, runlog.Stored{Err: fmt.Errorf("submit run %s: %w", all[i].Run, err)})
+				continue
+			}
+			stored = append(stored, runlog.Stored{Created: a.Submitted[i].Created || repeated, Err: a.Submitted[i].Failure.err()})
+		}
+		all = all[n:]
+	}
+	return stored
+}
+
+// askSurely asks once more where no answer came: the same content under the same id is one run. What was stored by then may be from
+// the first request.
+func (r Remote) askSurely(ctx context.Context, q Request) (a answer, repeated bool, err error) {
+	for end := time.Now().Add(patience); ; repeated = true {
+		a, err = r.ask(ctx, q)
+		if !errors.Is(err, bus.ErrUncertain) || ctx.Err() != nil || time.Now().After(end) {
+			return a, repeated, err
+		}
+	}
+}
+
+// take puts as many submissions into a request as it may have, and says how many. A document stands there once for all that follow.
+func (q *Request) take(all []runlog.Submission) (n int) {
+	size := 0
+	var before json.RawMessage
+	for _, s := range all {
+		one := Start{Run: s.Run, Input: s.Input, Labels: s.Labels, ToolsFile: s.ToolsFile, In: s.In, By: s.By, Trace: s.Trace, ReportTo: s.ReportTo}
+		if !s.At.IsZero() {
+			one.At = s.At.UTC().Format(time.RFC3339Nano)
+		}
+		if !bytes.Equal(before, s.Document) {
+			one.Document, before = s.Document, s.Document
+		}
+		size += len(one.Run) + len(one.Document) + len(one.Input) + len(one.ToolsFile) + 200
+		for k, v := range one.Labels {
+			size += len(k) + len(v) + 8
+		}
+		if n == mostRuns || n > 0 && size > mostBytes {
+			return n
+		}
+		q.Submit = append(q.Submit, one)
+		n++
+	}
+	return n
+}

@@ -1,0 +1,213 @@
+package requests
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"belay/internal/people"
+	"belay/internal/plan"
+	"belay/internal/runlog"
+	"belay/internal/steps"
+	"belay/internal/steps/view"
+)
+
+// Desk carries out what is asked.
+type Desk struct {
+	Rights
+	Prove  func(run string, s *steps.Submitted) error // signs that the token of who submits was shown
+	Logger *slog.Logger
+}
+
+// refused tells of a request that was refused for who asks.
+func (d *Desk) refused(r Request, name string, why error) {
+	d.Logger.Warn("a request about runs was refused", "what", r.what(), "run_id", r.about(), "by", name, "via", r.Via, "because", why)
+}
+
+// what is asked for, in a word.
+func (r Request) what() string {
+	switch {
+	case r.Cancel != nil:
+		return "cancel"
+	case r.Steer != nil:
+		return "steer"
+	case r.Retry != nil:
+		return "retry"
+	case r.Replay != nil:
+		return "replay"
+	}
+	return "submit"
+}
+
+// about is the run that a request is about; of many, the first.
+func (r Request) about() string {
+	if len(r.Submit) > 0 {
+		return r.Submit[0].Run
+	}
+	return r.Run
+}
+
+func (d *Desk) do(ctx context.Context, who people.Actor, r Request) (a answer, err error) {
+	if len(r.Submit) > 0 {
+		a.Submitted = d.submit(ctx, who, r)
+		return a, nil
+	}
+	if err := d.Own(ctx, who, r.Run); err != nil {
+		return a, err
+	}
+	switch {
+	case r.Cancel != nil:
+		a.Came, err = d.cancel(ctx, who, r)
+	case r.Steer != nil:
+		a.Came, err = d.steer(ctx, who, r)
+	case r.Retry != nil:
+		if err = d.mayRerun(ctx, who, r.Run); err == nil {
+			a.Run, err = d.Runs.Retry(ctx, r.Run, r.Retry.ID, d.retried(who, r.Retry))
+			a.Created = err == nil
+		}
+	case r.Replay != nil:
+		a.Run, a.Created, err = d.replay(ctx, who, r)
+	default:
+		err = errors.New("the request is of another version of the program")
+	}
+	return a, err
+}
+
+func (d *Desk) cancel(ctx context.Context, who people.Actor, r Request) (*came, error) {
+	if err := who.May(Cancels(who)); err != nil {
+		return nil, err
+	}
+	return cameOf(d.Runs.Cancel(ctx, r.Run, steps.Cancelled{By: who.Name, Via: who.Via, Reason: r.Cancel.Reason}))
+}
+
+func (d *Desk) steer(ctx context.Context, who people.Actor, r Request) (*came, error) {
+	if err := who.May(Steers(who)); err != nil {
+		return nil, err
+	}
+	e := *r.Steer
+	e.By, e.Via = who.Name, who.Via
+	return cameOf(d.Runs.Steer(ctx, r.Run, e))
+}
+
+func cameOf(w view.Reply, err error) (*came, error) {
+	return &came{w.Outcome, w.Text, w.Ended}, err
+}
+
+// mayRerun says why somebody may not go on from a run, or do it again by its own plan.
+func (d *Desk) mayRerun(ctx context.Context, who people.Actor, run string) error {
+	if err := who.May(people.Submit); err != nil {
+		return err
+	}
+	return d.MayRetry(ctx, who, run)
+}
+
+func (d *Desk) retried(who people.Actor, a *Rerun) runlog.Retried {
+	return runlog.Retried{By: who.Name, Via: who.Via, Reason: a.Reason, Token: who.Token, Trace: a.Trace, Prove: d.proves(who)}
+}
+
+// proves signs that somebody's token was shown; nil for somebody who was let in without one: nobody has checked who they are.
+func (d *Desk) proves(who people.Actor) func(run string, e *steps.Submitted) error {
+	if who.Token == "" {
+		return nil
+	}
+	return d.Prove
+}
+
+func (d *Desk) replay(ctx context.Context, who people.Actor, r Request) (id string, created bool, err error) {
+	if err := d.mayRerun(ctx, who, r.Run); err != nil {
+		return "", false, err
+	}
+	o := runlog.Replaying{From: r.Replay.From, Confirmed: r.Replay.Confirmed}
+	if len(r.Replay.Document) > 0 {
+		if err := d.start(who, r.Replay.Document); err != nil {
+			return "", false, err
+		}
+		if o.Plan, err = plan.Reopen(r.Replay.Document); err != nil {
+			return "", false, fmt.Errorf("%w: %w", runlog.ErrInvalid, err)
+		}
+		o.ToolsFile = r.Replay.ToolsFile
+	}
+	if r.Replay.Input != nil {
+		o.Input = runlog.Given(r.Replay.Input)
+	}
+	return d.Runs.Replay(ctx, r.Run, r.Replay.ID, o, d.retried(who, r.Replay))
+}
+
+// judged is a document of a request, and why whoever asks may not start it. Many runs of one plan are judged once.
+type judged struct {
+	json json.RawMessage
+	plan *plan.Document
+	err  error
+}
+
+func (d *Desk) judge(who people.Actor, document json.RawMessage) (j judged) {
+	if j = (judged{json: document, err: d.start(who, document)}); j.err != nil {
+		return j
+	}
+	if j.plan, j.err = plan.Reopen(document); j.err != nil {
+		j.err = fmt.Errorf("%w: %w", runlog.ErrInvalid, j.err)
+	}
+	return j
+}
+
+func (d *Desk) submit(ctx context.Context, who people.Actor, r Request) []became {
+	all, ready, at := make([]became, len(r.Submit)), make([]runlog.Submission, 0, len(r.Submit)), make([]int, 0, len(r.Submit))
+	doc := judged{err: fmt.Errorf("%w: there is no plan", runlog.ErrInvalid)}
+	said := false
+	for i, s := range r.Submit {
+		if len(s.Document) > 0 {
+			doc = d.judge(who, s.Document)
+		}
+		one, err := d.submission(who, s, doc)
+		if errors.Is(err, people.ErrForbidden) && !said {
+			said = true
+			d.refused(Request{Submit: r.Submit[i : i+1], Via: r.Via}, who.Name, err)
+		}
+		if all[i].Failure = failureOf(err); err == nil {
+			ready, at = append(ready, one), append(at, i)
+		}
+	}
+	for n, s := range d.Runs.SubmitMany(ctx, ready) {
+		all[at[n]] = became{s.Created, failureOf(s.Err)}
+	}
+	return all
+}
+
+// submission is what is stored of a run to be started. Who submits it is who was shown; only somebody who was let in without showing
+// anything is believed the name that they give.
+func (d *Desk) submission(who people.Actor, s Start, doc judged) (runlog.Submission, error) {
+	fail := func(err error) (runlog.Submission, error) {
+		return runlog.Submission{}, fmt.Errorf("submit run %s: %w", s.Run, err)
+	}
+	if doc.err != nil {
+		return fail(doc.err)
+	}
+	var given map[string]json.RawMessage
+	err := json.Unmarshal(s.Input, &given)
+	one := runlog.Submission{Run: s.Run, Submitted: steps.Submitted{
+		Document: doc.json, Labels: s.Labels, ToolsFile: s.ToolsFile, In: s.In, By: who.Name, Via: who.Via, Token: who.Token, Trace: s.Trace, ReportTo: s.ReportTo,
+	}}
+	if err == nil {
+		one.Input, err = doc.plan.CheckInput(given)
+	}
+	if err != nil {
+		return fail(fmt.Errorf("%w: %w", runlog.ErrBadInput, err))
+	}
+	if s.At != "" {
+		if one.At, err = time.Parse(time.RFC3339Nano, s.At); err != nil {
+			return fail(fmt.Errorf("%w: %w", runlog.ErrBadStart, err))
+		}
+	}
+	if who.Token == "" && s.By != "" {
+		one.By = s.By
+	}
+	if prove := d.proves(who); prove != nil {
+		if err := prove(s.Run, &one.Submitted); err != nil {
+			return fail(err)
+		}
+	}
+	return one, nil
+}

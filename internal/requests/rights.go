@@ -1,0 +1,125 @@
+package requests
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"belay/internal/exactjson"
+	"belay/internal/people"
+	"belay/internal/runlog"
+	"belay/internal/steps"
+)
+
+// Rights say who may do what to runs. To a submitter there are only the runs that it has started.
+type Rights struct {
+	Runs *runlog.Log
+	// Named gives the name of the plan of the server that makes a document; nil = the server has no plans.
+	Named func(document []byte) (name string, ok bool)
+}
+
+// Cancels is the act of an actor who cancels a run that they may see.
+func Cancels(who people.Actor) people.Action {
+	if who.Role == people.Submitter {
+		return people.CancelOwn
+	}
+	return people.Cancel
+}
+
+// Steers is the act of an actor who writes to an agent of a run that they may see.
+func Steers(who people.Actor) people.Action {
+	if who.Role == people.Submitter {
+		return people.SteerOwn
+	}
+	return people.Steer
+}
+
+// Own is a [runlog.ErrNoRun] to a submitter who has not started a run. A run is started by whose token was shown for it; a name that
+// somebody gave is not enough.
+func (r Rights) Own(ctx context.Context, who people.Actor, run string) error {
+	if who.Role != people.Submitter {
+		return nil
+	}
+	there, err := r.Runs.Submitted(ctx, run)
+	switch {
+	case err == nil && there != nil && there.Token != "" && there.By == who.Name:
+		return nil
+	case err == nil || errors.Is(err, runlog.ErrFrozen):
+		return fmt.Errorf("%w: you have started no run %s", runlog.ErrNoRun, run)
+	}
+	return err
+}
+
+// Permitted says why a submitter may not start a document: the tools of a whole plan must be in its limits, and so must unsafe
+// effects, whoever has written the plan.
+func Permitted(who people.Actor, act people.Action, document json.RawMessage) error {
+	if who.Role != people.Submitter {
+		return nil
+	}
+	var doc steps.Definition
+	if err := exactjson.Unmarshal(document, &doc); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(doc.Tools)) {
+		if act == people.SubmitWhole {
+			if err := who.MayStart("", name); err != nil {
+				return err
+			}
+		}
+		if tool := doc.Tools[name]; tool.Effects.Unsafe() {
+			if err := who.MayUseUnsafe(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// MayRetry says why a submitter may not go on from a run of its own: another token of the same person may have started it, one that
+// may start more.
+func (r Rights) MayRetry(ctx context.Context, who people.Actor, run string) error {
+	if who.Role != people.Submitter {
+		return nil
+	}
+	there, err := r.Runs.Submitted(ctx, run)
+	if err != nil || there == nil || there.Token == who.Token {
+		return err // what is not there is refused where it is read
+	}
+	if plan, ok := r.named(there.Document); ok {
+		return named(who, plan, there.Document)
+	}
+	return whole(who, there.Document)
+}
+
+// start says why somebody may not start a document that they have sent: one that a plan of the server makes is that plan, and it is
+// one of their own too, as it would be with another name.
+func (r Rights) start(who people.Actor, document json.RawMessage) error {
+	plan, ok := r.named(document)
+	if !ok {
+		return whole(who, document)
+	}
+	err := named(who, plan, document)
+	if err != nil && whole(who, document) == nil {
+		return nil
+	}
+	return err
+}
+
+func (r Rights) named(document json.RawMessage) (plan string, ok bool) {
+	if r.Named == nil {
+		return "", false
+	}
+	return r.Named(document)
+}
+
+func named(who people.Actor, plan string, document json.RawMessage) error {
+	return cmp.Or(who.May(people.Submit), who.MayStart(plan, ""), Permitted(who, people.Submit, document))
+}
+
+func whole(who people.Actor, document json.RawMessage) error {
+	return cmp.Or(who.May(people.SubmitWhole), Permitted(who, people.SubmitWhole, document))
+}
