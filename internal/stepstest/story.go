@@ -272,7 +272,7 @@ func (st *Story) approve(id, how, by, params string) {
 		st.T.Fatalf("no grant for %+v: %v", d, err)
 	}
 	if d.Grant = &g; how == "passkey" {
-		g.Passkey = &steps.Assertion{Credential: by}
+		g.Passkey = &steps.Assertion{Credential: by, Client: []byte("{}"), Authenticator: []byte("a"), Signature: []byte("s")}
 	}
 	st.Add(d)
 }
