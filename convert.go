@@ -145,7 +145,7 @@ func decided(d *steps.Decided) *belaytype.Decided {
 	return maybe(d, func(d steps.Decided) belaytype.Decided {
 		return belaytype.Decided{
 			Escalation: d.Escalation, Verb: belaytype.Verb(d.Verb), By: d.By, Via: d.Via, Reason: d.Reason, Scope: string(d.Scope), Params: d.Params, Patch: d.Patch,
-			Answer: d.Answer, Reopens: d.Reopens, Grant: maybe(d.Grant, grant), Over: d.Over, Unproven: d.Unproven,
+			Answer: d.Answer, Reopens: d.Reopens, Grant: maybe(d.Grant, grant), Over: d.Over, Many: d.Many, Unproven: d.Unproven,
 		}
 	})
 }

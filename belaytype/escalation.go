@@ -170,6 +170,7 @@ type Decided struct {
 	Reopens    string          `json:"reopens,omitempty"` // the escalation whose rejection of the same call is taken back
 	Grant      *Grant          `json:"grant,omitempty"`   // the signed approval, where there is one
 	Over       string          `json:"over,omitempty"`    // who had claimed it when somebody else decided it all the same
+	Many       bool            `json:"many,omitempty"`    // it was decided together with others
 
 	Unproven bool `json:"unproven,omitempty"` // an approval under not_submitter, although nobody has proven who submitted the run
 }
