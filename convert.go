@@ -145,12 +145,18 @@ func decided(d *steps.Decided) *belaytype.Decided {
 	return maybe(d, func(d steps.Decided) belaytype.Decided {
 		return belaytype.Decided{
 			Escalation: d.Escalation, Verb: belaytype.Verb(d.Verb), By: d.By, Via: d.Via, Reason: d.Reason, Scope: string(d.Scope), Params: d.Params, Patch: d.Patch,
-			Answer: d.Answer, Reopens: d.Reopens, Grant: maybe(d.Grant, grant), Over: d.Over, Unproven: d.Unproven,
+			Answer: d.Answer, Reopens: d.Reopens, Grant: maybe(d.Grant, grant), Over: d.Over, Many: d.Many, Unproven: d.Unproven,
 		}
 	})
 }
 
-func grant(g steps.Grant) belaytype.Grant { return belaytype.Grant(g) }
+func grant(g steps.Grant) belaytype.Grant {
+	return belaytype.Grant{
+		Run: g.Run, Step: g.Step, Round: g.Round, Tool: g.Tool, Digest: g.Digest, Escalation: g.Escalation, By: g.By, CallKey: g.CallKey,
+		Nonce: g.Nonce, Issued: g.Issued, Expires: g.Expires, Key: g.Key, Signature: g.Signature,
+		Passkey: maybe(g.Passkey, func(a steps.Assertion) belaytype.Assertion { return belaytype.Assertion(a) }),
+	}
+}
 
 func dossier(d view.Dossier) belaytype.Dossier {
 	return belaytype.Dossier{
@@ -187,7 +193,7 @@ func faultShown(f steps.Fault) belaytype.Fault {
 }
 
 func approvalShown(a view.Approval) belaytype.Approval {
-	return belaytype.Approval{Digest: a.Digest, Needed: a.Needed, Given: a.Given, NotSubmitter: a.NotSubmitter, Unproven: a.Unproven, Refused: a.Refused}
+	return belaytype.Approval{Digest: a.Digest, Needed: a.Needed, Given: a.Given, NotSubmitter: a.NotSubmitter, Proof: string(a.Proof), Unproven: a.Unproven, Refused: a.Refused}
 }
 
 func asked(q view.Question) belaytype.AskedQuestion { return belaytype.AskedQuestion(q) }

@@ -73,6 +73,7 @@ type Approval struct {
 	Needed       int      `json:"needed"`                  // people who must approve
 	Given        []string `json:"given"`                   // who has approved so far
 	NotSubmitter bool     `json:"not_submitter,omitempty"` // whoever submitted the run cannot approve
+	Proof        string   `json:"proof,omitempty"`         // passkey: whoever approves needs theirs, so it takes a browser
 	Unproven     bool     `json:"unproven,omitempty"`      // NotSubmitter counts on who submitted the run, and nobody has proven that
 	Refused      string   `json:"refused,omitempty"`       // why nobody's approval counts, by a setting of the server; empty = it may
 }
@@ -169,6 +170,7 @@ type Decided struct {
 	Reopens    string          `json:"reopens,omitempty"` // the escalation whose rejection of the same call is taken back
 	Grant      *Grant          `json:"grant,omitempty"`   // the signed approval, where there is one
 	Over       string          `json:"over,omitempty"`    // who had claimed it when somebody else decided it all the same
+	Many       bool            `json:"many,omitempty"`    // it was decided together with others
 
 	Unproven bool `json:"unproven,omitempty"` // an approval under not_submitter, although nobody has proven who submitted the run
 }
@@ -187,7 +189,17 @@ type Grant struct {
 	Issued     time.Time `json:"issued"`              // the signer's clock
 	Expires    time.Time `json:"expires"`             // the worker refuses it afterwards
 	Key        string    `json:"key"`                 // id of the key that signs
-	Signature  []byte    `json:"signature,omitempty"` // by the dispatcher's Ed25519 key, over all the rest
+	Signature  []byte    `json:"signature,omitempty"` // by the dispatcher's Ed25519 key, over all the rest but Passkey
+
+	Passkey *Assertion `json:"passkey,omitempty"` // what the approver's passkey has signed, where the tool asks for it
+}
+
+// Assertion is what somebody's passkey has signed in a browser (WebAuthn).
+type Assertion struct {
+	Credential    string `json:"credential"`         // id of the passkey, in base64url
+	Client        []byte `json:"client_data"`        // what the browser says it asked for, JSON
+	Authenticator []byte `json:"authenticator_data"` // what the device says, and whether it has checked who holds it
+	Signature     []byte `json:"signature"`          // of both
 }
 
 // Decision is what somebody decides about an escalation.

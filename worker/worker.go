@@ -47,6 +47,7 @@ type Options struct {
 	Proxy            string         // environment: through the proxy of HTTP_PROXY, HTTPS_PROXY and NO_PROXY; default: through none
 	DrainTimeout     time.Duration  // how long a stop waits for executing attempts; default 30 s
 	Trust            string         // the public keys that approvals are checked with, or a file of them, as `dispatcher keys export` writes them; default those that it pins
+	Passkeys         string         // file of the passkeys of approvers, as `dispatcher passkeys export` writes it; default none, and what asks for a passkey is refused
 	DataDir          string         // directory that lasts, for the keys that it pins: the first that dispatchers publish; default $XDG_STATE_HOME/belay
 	Logger           *slog.Logger   // default: nothing is logged
 }
@@ -80,7 +81,7 @@ func Run(ctx context.Context, o Options, handlers ...belay.Handler) error {
 			Name: o.Name, Version: cli.Version, Concurrency: o.Concurrency, ToolConcurrency: o.ToolConcurrency, DrainTimeout: o.DrainTimeout,
 			Logger: o.Logger, Observer: &observe.Attempts{Logger: o.Logger, Worker: o.Name},
 		},
-		Trust: o.Trust, Pins: pins,
+		Trust: o.Trust, Pins: pins, Passkeys: o.Passkeys,
 		Tools: tools, Box: ladder.Options{Handlers: gohandler.ByKey(handlers), Version: cli.Version, Outbound: policy},
 	}})
 	switch {

@@ -160,6 +160,9 @@ func load(path string) (ed25519.PrivateKey, []Vouch, error) {
 // PinFile is where a worker of the same process keeps the keys that it trusts.
 func (s *Signer) PinFile() string { return filepath.Join(filepath.Dir(s.path), "pinned.keys") }
 
+// PasskeyFile is where the passkeys are that were registered in this process, and that a worker in it trusts.
+func (s *Signer) PasskeyFile() string { return filepath.Join(filepath.Dir(s.path), "passkeys") }
+
 // Key returns the signing key itself, for other signatures of this dispatcher.
 func (s *Signer) Key() (ed25519.PrivateKey, error) { return s.current() }
 

@@ -146,6 +146,7 @@ type WorkerFlags struct {
 	DrainTimeout    time.Duration  // how long a stop waits for executing attempts
 	Listen          string         // address of metrics and health; empty = none
 	Trust           string         // the keys that approvals are checked with, or a file of them; empty = those that it pins
+	Passkeys        string         // file of the passkeys that it trusts; empty = none
 	Work            WorkFlags      // where programs poll for remote rungs
 	Faults          FaultFlags     // faults on purpose
 }
@@ -162,6 +163,7 @@ func (f *WorkerFlags) Add(fl *pflag.FlagSet) {
 	fl.DurationVar(&f.DrainTimeout, "drain-timeout", 30*time.Second, "how long a stopping worker waits for what it executes")
 	fl.StringVar(&f.Listen, "listen", "", "`address` of metrics and health checks; empty = none")
 	fl.StringVar(&f.Trust, "trust", "", "`file` of the public keys that approvals are checked with, as 'dispatcher keys export' writes it, or such a line itself (default: the first that dispatchers publish, kept in --data-dir, and those that they vouch for)")
+	fl.StringVar(&f.Passkeys, "passkeys", "", "`file` of the passkeys of approvers, as 'dispatcher passkeys export' writes it; read again when it changes (default: none, and what asks for a passkey is refused)")
 	f.Work.add(fl)
 	f.Faults.add(fl)
 }

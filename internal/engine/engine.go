@@ -90,6 +90,7 @@ type WorkerOptions struct {
 	Tools          *plan.Tools
 	Box            ladder.Options // its Bus is filled in
 	Trust          string         // the public keys that approvals are checked with, or a file of them; empty = those that it pins
+	Passkeys       string         // file of the passkeys that it trusts; empty = those that were registered at this process, and without a desk none
 	Pins           string         // file of the keys that it pins; empty = beside the signing key of this process, and without one none are pinned
 }
 
@@ -290,6 +291,9 @@ func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bo
 		o.Logger = e.logger
 	}
 	if o.Options.Keys, err = e.trusted(o); err != nil {
+		return err
+	}
+	if o.Options.Passkeys, err = e.passkeys(o); err != nil {
 		return err
 	}
 	if o.Injector != nil {

@@ -59,6 +59,12 @@ func (b *bank) Refused(steps.StepMessage, steps.Fault)                          
 
 func startBank(t *testing.T) *bank {
 	t.Helper()
+	return startBankOf(t, heldTools, "")
+}
+
+// startBankOf is startBank with a tools file, and a file of the passkeys that its worker trusts.
+func startBankOf(t *testing.T, tools, passkeys string) *bank {
+	t.Helper()
 	b := &bank{}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/pay" {
@@ -67,7 +73,7 @@ func startBank(t *testing.T) *bank {
 		fmt.Fprint(w, `{"ok":true}`)
 	}))
 	t.Cleanup(srv.Close)
-	parsed, err := plan.ParseTools("tools.yaml", []byte(fmt.Sprintf(heldTools, srv.URL)))
+	parsed, err := plan.ParseTools("tools.yaml", []byte(fmt.Sprintf(tools, srv.URL)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +81,7 @@ func startBank(t *testing.T) *bank {
 	e, err := Start(t.Context(), Options{
 		Embedded: &embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval},
 		Dispatch: &dispatch.Options{Name: "d1"}, People: &PeopleOptions{Keys: keys},
-		Worker: &WorkerOptions{Options: worker.Options{Name: "w1", Observer: b}, Tools: parsed},
+		Worker: &WorkerOptions{Options: worker.Options{Name: "w1", Observer: b}, Tools: parsed, Passkeys: passkeys},
 	})
 	if err != nil {
 		t.Fatal(err)

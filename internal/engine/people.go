@@ -13,6 +13,7 @@ import (
 	"belay/internal/dlq"
 	"belay/internal/gates"
 	"belay/internal/handoff"
+	"belay/internal/passkey"
 	"belay/internal/people"
 	"belay/internal/requests"
 	"belay/internal/runindex"
@@ -48,6 +49,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	}
 	e.Desk = handoff.NewDesk(e.Runs, dlq.New(e.Bus), claims, signer)
 	e.Desk.Proofs, e.Desk.RequireProof = approval.NewPublished(e.Bus), o.RequireProof
+	e.Desk.Passkeys, e.Desk.PasskeyFile = passkey.NewRegistry(e.Bus), signer.PasskeyFile()
 	e.Prove = func(run string, s *steps.Submitted) error { return signer.Prove(run, s, e.Bus.Now()) }
 	e.Schedules = schedules.NewKeeper(e.Bus, e.Runs, e.logger)
 	e.Schedules.Prove = e.Prove

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"belay/internal/approval"
+	"belay/internal/passkey"
 	"belay/internal/worker"
 )
 
@@ -23,4 +24,15 @@ func (e *Engine) trusted(o WorkerOptions) (worker.Keys, error) {
 	}
 	e.part(pins.Run)
 	return pins, nil
+}
+
+// passkeys are those by which a worker executes what only a person's passkey approves.
+func (e *Engine) passkeys(o WorkerOptions) (worker.Passkeys, error) {
+	switch {
+	case o.Passkeys != "":
+		return passkey.Trust(o.Passkeys, passkey.NewRegistry(e.Bus))
+	case e.Desk != nil && e.Desk.PasskeyFile != "":
+		return passkey.Mine(e.Desk.PasskeyFile, passkey.NewRegistry(e.Bus)), nil
+	}
+	return nil, nil
 }

@@ -79,7 +79,7 @@ func (k *Desk) complete(ctx context.Context, s *steps.State, n int, who people.A
 	if err != nil {
 		return d, err
 	}
-	return k.sign(ctx, s, n, who, d, a.Many)
+	return k.sign(ctx, s, n, who, d, a)
 }
 
 // decided does what remains to be done outside the log, where the decision counts already. What fails here is either
@@ -103,7 +103,7 @@ func (k *Desk) decided(ctx context.Context, asked view.Escalation, r record, d s
 }
 
 // sign adds a signed grant to a decision that approves a call, if the person may approve it.
-func (k *Desk) sign(ctx context.Context, s *steps.State, n int, who people.Actor, d steps.Decided, many bool) (steps.Decided, error) {
+func (k *Desk) sign(ctx context.Context, s *steps.State, n int, who people.Actor, d steps.Decided, a people.Act) (steps.Decided, error) {
 	g, ok, err := steps.GrantFor(s, n, d)
 	if err != nil {
 		return d, fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -116,7 +116,7 @@ func (k *Desk) sign(ctx context.Context, s *steps.State, n int, who people.Actor
 	if !s.MayApprove(n, d.By) {
 		forbidden = fmt.Errorf("%w: %s submitted the run, and may not approve it", people.ErrForbidden, d.By)
 	}
-	if many && forbidden == nil {
+	if a.Many && forbidden == nil {
 		forbidden = fmt.Errorf("%w: an approval is for exactly what one person saw, so it cannot be one of many", ErrNotAllowed)
 	}
 	if rule.NotSubmitter && forbidden == nil {
@@ -130,6 +130,9 @@ func (k *Desk) sign(ctx context.Context, s *steps.State, n int, who people.Actor
 	}
 	if forbidden != nil {
 		return d, forbidden
+	}
+	if err = k.addPasskey(ctx, s, rule, &g, a.Passkey); err != nil {
+		return d, err
 	}
 	if g, err = k.Signer.Sign(g, k.Now(), cmp.Or(time.Duration(rule.ValidFor), time.Hour)); err != nil {
 		return d, err

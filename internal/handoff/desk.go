@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"belay/internal/bus"
@@ -21,8 +22,8 @@ type Signer interface {
 }
 
 // Desk is where people's work is done: it shows what is open, and carries out what they want. It is safe for concurrent
-// use. All fields but Proofs, RequireProof, Acted and
-// Notified are required.
+// use. All fields but Proofs, RequireProof, Passkeys,
+// PasskeyFile, Acted and Notified are required.
 type Desk struct {
 	Runs   *runlog.Log      // what is asked, and what was decided
 	Open   *dlq.Queue       // which questions are open, for lists
@@ -35,10 +36,16 @@ type Desk struct {
 	RequireProof bool
 	// Removing is told that an archived run is about to be removed from the log, with its entries; an error keeps it. Nil = nothing is removed.
 	Removing func(ctx context.Context, who people.Actor, a people.Act, run string, entries []bus.Entry) error
+	// Passkeys check those of approvers, where a tool asks for them; nil = then nobody approves.
+	Passkeys Passkeys
+	// PasskeyFile is where those are kept that are registered here, for workers in this process; empty = nowhere.
+	PasskeyFile string
 	// Acted is told of everything that was done, once it counts; nil = nobody.
 	Acted func(ctx context.Context, who people.Actor, a people.Act, d Done)
 	// Notified says who was notified of an open item, and when; nil = nobody knows.
 	Notified func(ctx context.Context, v view.Escalation) ([]TrailLine, error)
+
+	console atomic.Pointer[string] // where people reach the console, see [Desk.ReachedAt]
 }
 
 // NewDesk is a desk that reads and writes through b's streams.

@@ -69,5 +69,5 @@ func refused(w view.Reply) error {
 // sentinels are the errors for acts that are refused whatever has happened before.
 var sentinels = map[view.Outcome]error{
 	view.OutcomeApproved: ErrApproved, view.OutcomeSubmitter: people.ErrForbidden, view.OutcomeNotAllowed: ErrNotAllowed, view.OutcomeNoReason: ErrInvalid,
-	view.OutcomeChanged: ErrChanged, view.OutcomeClaimed: ErrClaimed, view.OutcomeNoQuestion: ErrNoEscalation, view.OutcomeUncertain: bus.ErrUncertain,
+	view.OutcomeChanged: ErrChanged, view.OutcomeClaimed: ErrClaimed, view.OutcomeNoPasskey: ErrPasskey, view.OutcomeNoQuestion: ErrNoEscalation, view.OutcomeUncertain: bus.ErrUncertain,
 }

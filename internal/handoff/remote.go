@@ -72,7 +72,7 @@ var codes = []struct {
 	code string
 	err  error
 }{
-	{"unrecorded", ErrUnrecorded}, {"no_escalation", ErrNoEscalation}, {"not_allowed", ErrNotAllowed}, {"sign_in", ErrSignIn}, {"forbidden", people.ErrForbidden}, {"decided", ErrDecidedBefore},
+	{"unrecorded", ErrUnrecorded}, {"no_escalation", ErrNoEscalation}, {"passkey", ErrPasskey}, {"not_allowed", ErrNotAllowed}, {"sign_in", ErrSignIn}, {"forbidden", people.ErrForbidden}, {"decided", ErrDecidedBefore},
 	{"invalid", ErrInvalid}, {"changed", ErrChanged}, {"claimed", ErrClaimed}, {"approved", ErrApproved},
 	{"uncertain", bus.ErrUncertain}, {"no_writes", bus.ErrNoWrites}, {"full", bus.ErrFull},
 }

@@ -36,7 +36,7 @@ var outline = []struct {
 	{"Start here", []string{"index", "concepts", "tutorial"}},
 	{"Write", []string{"plan", "prove", "drill", "tools", "models", "expressions", "faults", "findings", "executors", "mcp"}},
 	{"From your program", []string{"go", "python", "typescript", "http", "agents-mcp", "protocol"}},
-	{"People", []string{"people", "security", "grants", "permissions"}},
+	{"People", []string{"people", "security", "passkeys", "grants", "permissions"}},
 	{"Run it", []string{"running", "configuration", "cli", "metrics", "search", "gates", "breakers", "how-it-goes", "schedules", "faults-on-purpose", "runbook", "operating/install", "operating/upgrade", "operating/restore", "operating/capacity"}},
 	{"What to count on", []string{"failures", "reliability", "performance", "limits"}},
 	{"Coming from", []string{"from-temporal", "from-langgraph", "from-celery-asynq", "from-step-functions"}},

@@ -3,6 +3,8 @@ package people
 import (
 	"encoding/json"
 	"time"
+
+	"belay/internal/steps"
 )
 
 // Act is what an actor wants done about an escalation. It crosses NATS and HTTP: its JSON names are a contract.
@@ -17,6 +19,8 @@ type Act struct {
 	Text   string          `json:"text,omitempty"`   // note
 	// Digest is of what the actor saw, for approve: another one is refused.
 	Digest string `json:"digest,omitempty"`
+	// Passkey is what the passkey of the actor has signed, for approve where the tool asks for it.
+	Passkey *steps.Assertion `json:"passkey,omitempty"`
 	// TakeOver does it although somebody else has claimed it; they are notified.
 	TakeOver bool `json:"take,omitempty"`
 	// Many says that it is one of a redrive: nobody has looked at each, so it approves nothing along the way.

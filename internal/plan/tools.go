@@ -31,6 +31,20 @@ func (t *Tools) AskApproval() bool {
 	return false
 }
 
+// AskPasskey is the name of a tool whose approvals need a passkey, the first of them; empty where none does.
+func (t *Tools) AskPasskey() string {
+	var names []string
+	for _, d := range t.Tools {
+		if d.Approval != nil && d.Approval.Proof == steps.ProofPasskey {
+			names = append(names, d.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return slices.Min(names)
+}
+
 // ToolDef is a tool with what a worker needs to execute it. The embedded policy, its own Rungs included, is what is
 // pinned into runs; the Rungs here say in addition how each one is executed.
 type ToolDef struct {

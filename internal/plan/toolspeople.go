@@ -50,6 +50,7 @@ func (f *toolsFile) approvalFields(a *steps.Approval) yamldoc.Fields {
 		"decisions":     func(n *yaml.Node) { f.readDecisions(a, n) },
 		"approvers":     f.Int(&a.Approvers, 1, 2),
 		"not_submitter": f.Bool(&a.NotSubmitter),
+		"proof":         yamldoc.Choice(f.Reader, &a.Proof, steps.ProofPasskey),
 		"valid_for":     f.duration(&a.ValidFor, time.Second),
 		"deadline":      f.duration(&a.Deadline, time.Second),
 		"on_deadline":   f.expiry(&a.OnDeadline),

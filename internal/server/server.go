@@ -67,6 +67,9 @@ type Options struct {
 	// Doctor says what is looked at for the page System, beside the bus.
 	Doctor doctor.Options
 
+	// Passkeys are those that people register; nil = nobody does here.
+	Passkeys pages.Passkeys
+
 	PublicURL string        // where people reach the console, for those who are sent there; empty = not known
 	Version   string        // of the program, for clients over MCP
 	CallWait  time.Duration // how long a call over MCP waits for its run; 0 = as long as clients wait
@@ -77,6 +80,7 @@ func New(ctx context.Context, o Options) http.Handler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.Desk.ReachedAt(o.PublicURL)
 	served := &tools{bus: o.Bus, escalations: dlq.New(o.Bus)}
 	o.Doctor.Bus, o.Doctor.Version = o.Bus, o.Version
 	examined := &examined{o: o.Doctor}
@@ -85,7 +89,7 @@ func New(ctx context.Context, o Options) http.Handler {
 	faults := followFaults(ctx, o.Bus, o.Logger)
 	asker := notify.Asker{Bus: o.Bus, Items: o.Desk.Items, Doubt: tally.InDoubt(o.Bus)}
 	console := pages.New(pages.Options{
-		Desk: o.Desk, Runs: o.Runs, Replays: o.Runs, Prove: o.Prove, Redrives: o.Redrives, Tools: served.Tools, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Schedules: o.Schedules, Score: o.Gates, Changes: changes, Environment: o.Environment, Runbook: o.Runbook,
+		Desk: o.Desk, Runs: o.Runs, Replays: o.Runs, Prove: o.Prove, Redrives: o.Redrives, Tools: served.Tools, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Schedules: o.Schedules, Score: o.Gates, Passkeys: o.Passkeys, PublicURL: o.PublicURL, Changes: changes, Environment: o.Environment, Runbook: o.Runbook,
 		Who: via(o.Gate, "console"), Now: o.Bus.Now, Logger: o.Logger, Faults: faults,
 		Events: func(run string) string { return "/api/v1/runs/" + run + "/events" }, Why: func(ctx context.Context, run string) (view.Why, error) {
 			s, err := o.Runs.Load(ctx, run)

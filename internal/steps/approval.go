@@ -24,11 +24,13 @@ type Grant struct {
 	Expires    time.Time `json:"expires"`             // the worker refuses it afterwards
 	Key        string    `json:"key"`                 // id of the key that signs
 	Signature  []byte    `json:"signature,omitempty"` // of [Grant.Statement]
+
+	Passkey *Assertion `json:"passkey,omitempty"` // of the approver, where the tool asks for it; it stands by itself, and is not signed again
 }
 
-// Statement is what is signed: all fields but the signature.
+// Statement is what is signed: all fields but the signatures.
 func (g Grant) Statement() []byte {
-	g.Signature, g.Issued, g.Expires = nil, g.Issued.UTC(), g.Expires.UTC()
+	g.Signature, g.Passkey, g.Issued, g.Expires = nil, nil, g.Issued.UTC(), g.Expires.UTC()
 	b, err := json.Marshal(g)
 	if err != nil {
 		panic("steps: a grant cannot be written: " + err.Error()) // strings and times always can
@@ -37,7 +39,7 @@ func (g Grant) Statement() []byte {
 }
 
 // GrantFor is the grant that makes decision d on escalation n of s an approval too: of approve, and of the retry or edit of
-// somebody who may approve. Its nonce, times and signature are still to be filled in. ok is false where d approves
+// somebody who may approve, unless a passkey is asked for. Its nonce, times and signature are still to be filled in. ok is false where d approves
 // nothing; the step is then held again if it needs approval.
 func GrantFor(s *State, n int, d Decided) (g Grant, ok bool, err error) {
 	e := &s.Escalations[n]
@@ -49,6 +51,8 @@ func GrantFor(s *State, n int, d Decided) (g Grant, ok bool, err error) {
 	params, edit := u.Params, u.edit
 	switch {
 	case d.Verb == VerbApprove && e.Kind == KindApproval:
+	case t.Approval.asksPasskey(): // it is for exactly what was shown: another round is asked about anew
+		return g, false, nil
 	case d.Verb == VerbRetry && params != nil && t.Approval.Approvers < 2:
 		g.Round++
 	case d.Verb == VerbEdit && t.Approval.Approvers < 2:
@@ -134,7 +138,7 @@ func (c *change) granted(i int, digest string) bool {
 	u := &c.Units[i]
 	who := map[string]bool{}
 	for _, g := range u.permit.grants {
-		if g.Digest == digest && g.Run == c.Run && g.Step == u.ID && g.Round == u.Round && c.mayApprove(i, g.By) {
+		if g.Digest == digest && g.Run == c.Run && g.Step == u.ID && g.Round == u.Round && c.mayApprove(i, g.By) && c.Tool(i).Approval.Proven(&g) {
 			who[c.Person(g.By)] = true
 		}
 	}
@@ -177,6 +181,7 @@ const (
 	BarSubmitter  Bar = "submitter"       // whoever submitted the run may not approve
 	BarApproved   Bar = "approved_before" // by the same person, and others are still needed
 	BarChanged    Bar = "changed"         // it approves something else than what is asked
+	BarNoPasskey  Bar = "passkey"         // the tool asks for the approver's passkey, and the approval has none
 )
 
 // Bars says why d does not count on e while e is open; empty when it does. The fold goes by it, and so does whoever shows
@@ -196,6 +201,9 @@ func (s *State) Bars(e *Escalation, d Decided) Bar {
 	g, u := d.Grant, &s.Units[e.Unit]
 	if g == nil || g.By != d.By || g.Digest != e.Digest || g.Escalation != e.ID || g.Run != s.Run || g.Step != u.ID || g.Round != u.Round {
 		return BarChanged
+	}
+	if !s.Tool(e.Unit).Approval.Proven(g) {
+		return BarNoPasskey
 	}
 	return ""
 }

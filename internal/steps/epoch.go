@@ -25,7 +25,7 @@ package steps
 //	   What a closed gate holds back waits, and so do its budget and the run's clock; that is also so in runs of older epochs from
 //	   2 on, whose logs had nothing of it; what a limit holds back is still wanted, and its time passes; what a breaker keeps back
 //	   goes on on its next rung, and waits where there is none; what has failed on a rung still counts after a probe. A run may be
-//	   submitted for a time to come, and begins then; an approval names the idempotency key of its call; what a replay has taken over
+//	   submitted for a time to come, and begins then; an approval names the idempotency key of its call, and may have to come with a passkey's signature; what a replay has taken over
 //	   is not undone by it
 //
 // A log that needs newer rules is not folded at all: its run waits until the program is upgraded.

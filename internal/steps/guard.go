@@ -13,8 +13,10 @@ type Guard struct {
 	Tool   *Tool             // the worker's own
 	Needed bool              // its approval rule asks for approval of these parameters, or cannot be evaluated
 	Check  func(Grant) error // returns an error for a grant that no trusted key has signed
-	Now    time.Time         // the log's time, or a little earlier: whoever asks knows it as well as the server's answer was quick
-	Within time.Duration     // it is at most this much later
+	// Passkey returns an error for a grant for whose challenge no trusted passkey of its approver has signed.
+	Passkey func(g Grant, challenge []byte) error
+	Now     time.Time     // the log's time, or a little earlier: whoever asks knows it as well as the server's answer was quick
+	Within  time.Duration // it is at most this much later
 }
 
 // signedWithin is how wrong a signer, who goes by the log's time too, can be about it: as long as the server's answer may take.
@@ -109,6 +111,9 @@ func (g Guard) foreign(m StepMessage, grant Grant, digest string) string {
 	if err := g.Check(grant); err != nil {
 		return "the approval is not genuine: " + err.Error()
 	}
+	if !g.Tool.Approval.Proven(&grant) {
+		return "the approval of " + grant.By + " came without a passkey, and this worker's tools file asks for one (approval: {proof: passkey})"
+	}
 	return ""
 }
 
@@ -148,6 +153,9 @@ func (g Guard) unused(m StepMessage, log []Record) string {
 		if g.Tool.Approval.NotSubmitter && run.Person(run.By) == run.Person(grant.By) {
 			return grant.By + " submitted the run, and may not approve it"
 		}
+		if why := g.unproven(log, grant); why != "" {
+			return why
+		}
 	}
 	u := use{Attempt: m.Attempt, unsafe: g.Tool.Effects.Unsafe(), open: map[Attempt]bool{}, chain: chain{by: map[Attempt]string{}, left: map[Attempt]bool{}}}
 	for _, r := range SinceGrant(log, m) {
@@ -162,6 +170,30 @@ func (g Guard) unused(m StepMessage, log []Record) string {
 		return "the approval is used up: another attempt acts or has acted on it"
 	case !u.failed && (m.Rung != 0 || m.Try != 1):
 		return "no attempt before it has failed"
+	}
+	return ""
+}
+
+// submittedAt is when the run of a log was submitted, as the log's server has noted it and nobody could write.
+func submittedAt(log []Record) time.Time {
+	for _, r := range log {
+		if _, ok := r.Event.(Submitted); ok {
+			return r.Time
+		}
+	}
+	return time.Time{}
+}
+
+// unproven says why what stands as the approver's passkey proves nothing.
+func (g Guard) unproven(log []Record, grant Grant) string {
+	if !g.Tool.Approval.asksPasskey() {
+		return ""
+	}
+	if g.Passkey == nil {
+		return "this worker trusts no passkey"
+	}
+	if err := g.Passkey(grant, grant.Challenge(submittedAt(log))); err != nil {
+		return "the passkey of " + grant.By + " did not approve this: " + err.Error()
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -57,6 +58,19 @@ func (x *guarded) claimedAfter(d time.Duration) {
 	x.log = append(x.log, Record{Time: x.log[1].Time.Add(d), Event: Claimed{x.m.Attempt, "w"}})
 }
 
+// passkey has the tool ask for a passkey, and one of the approver has signed a challenge.
+func (x *guarded) passkey(challenge []byte) {
+	x.g.Tool.Approval.Proof = ProofPasskey
+	x.m.Grants[0].Passkey = &Assertion{Signature: challenge}
+	x.log[0].Time = start
+	x.g.Passkey = func(g Grant, of []byte) error {
+		if !bytes.Equal(g.Passkey.Signature, of) {
+			return errors.New("wrong challenge")
+		}
+		return nil
+	}
+}
+
 func (x *guarded) other(try int) Attempt { return Attempt{Step: "s", Try: try} }
 
 func TestGuard(t *testing.T) {
@@ -109,6 +123,19 @@ func TestGuard(t *testing.T) {
 			x.g.Tool.Approval.NotSubmitter = true
 			x.log[0].Event = Submitted{Epoch: Epoch, By: "Mia "}
 		}, "submitted"},
+		"no passkey": {func(x *guarded) { x.g.Tool.Approval.Proof = ProofPasskey }, "came without a passkey"},
+		"a passkey":  {func(x *guarded) { x.passkey(x.m.Grants[0].Challenge(start)) }, ""},
+		"passkey for another": {func(x *guarded) {
+			g := x.m.Grants[0]
+			g.By = "eve"
+			x.passkey(g.Challenge(start))
+		}, "the passkey of mia did not approve this: wrong challenge"},
+		"passkey for a run before": {func(x *guarded) { x.passkey(x.m.Grants[0].Challenge(start.Add(-time.Hour))) }, "wrong challenge"},
+		"junk before the run": {func(x *guarded) {
+			x.passkey(x.m.Grants[0].Challenge(start))
+			x.log = append([]Record{{Time: start.Add(-time.Hour), Event: Cancelled{}}}, x.log...)
+		}, ""},
+		"no passkey trusted": {func(x *guarded) { x.passkey(nil); x.g.Passkey = nil }, "this worker trusts no passkey"},
 		"not decided":        {func(x *guarded) { x.log = x.log[:1] }, "no such approval"},
 		"decided otherwise":  {func(x *guarded) { x.m.Grants[0].Nonce = "m" }, "no such approval"},
 		"submitter":          {func(x *guarded) { x.g.Tool.Approval.NotSubmitter = true; x.log[0].Event = Submitted{By: "mia"} }, "submitted"},

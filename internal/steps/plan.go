@@ -159,14 +159,15 @@ const PerTarget = "target"
 
 // Approval says which calls of a tool wait for a person, and what that person may do.
 type Approval struct {
-	When         string   `json:"when,omitempty"`          // a bare expression over params and untrusted; empty = always
-	Decisions    []Verb   `json:"decisions"`               // what a person may decide
-	Approvers    int      `json:"approvers"`               // different people who must approve, 1 or 2
-	NotSubmitter bool     `json:"not_submitter,omitempty"` // whoever submitted the run cannot approve
-	ValidFor     Duration `json:"valid_for"`               // how long an approval may wait for its worker
-	Deadline     Duration `json:"deadline,omitempty"`      // of the decision; 0 = none
-	OnDeadline   OnExpiry `json:"on_deadline,omitempty"`   // what happens then; never consent
-	OnReject     OnReject `json:"on_reject,omitempty"`     // empty = what the step says
+	When         string        `json:"when,omitempty"`          // a bare expression over params and untrusted; empty = always
+	Decisions    []Verb        `json:"decisions"`               // what a person may decide
+	Approvers    int           `json:"approvers"`               // different people who must approve, 1 or 2
+	NotSubmitter bool          `json:"not_submitter,omitempty"` // whoever submitted the run cannot approve
+	Proof        ApprovalProof `json:"proof,omitempty"`         // what an approval must come with; empty = nothing
+	ValidFor     Duration      `json:"valid_for"`               // how long an approval may wait for its worker
+	Deadline     Duration      `json:"deadline,omitempty"`      // of the decision; 0 = none
+	OnDeadline   OnExpiry      `json:"on_deadline,omitempty"`   // what happens then; never consent
+	OnReject     OnReject      `json:"on_reject,omitempty"`     // empty = what the step says
 }
 
 // OnReject says what a rejection does to the step.

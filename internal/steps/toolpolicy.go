@@ -121,6 +121,7 @@ func bothApprovals(a, b *Approval) *Approval {
 	both.When = either(a.When, b.When)
 	both.Approvers = max(a.Approvers, b.Approvers)
 	both.NotSubmitter = a.NotSubmitter || b.NotSubmitter
+	both.Proof = cmp.Or(a.Proof, b.Proof)
 	both.ValidFor = min(a.ValidFor, b.ValidFor)
 	both.Decisions = slices.DeleteFunc(slices.Clone(a.Decisions), func(v Verb) bool { return !slices.Contains(b.Decisions, v) })
 	return &both

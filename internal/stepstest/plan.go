@@ -153,11 +153,12 @@ func ParseTool(name string, o map[string]string) steps.Tool {
 	return t
 }
 
-// parseApproval reads approval=always or an expression, approvers=, deadline=, on_deadline=, on_reject=, others=yes.
+// parseApproval reads approval=always or an expression, approvers=, deadline=, on_deadline=, on_reject=, others=yes, proof=passkey.
 func parseApproval(o map[string]string) *steps.Approval {
 	a := &steps.Approval{
 		Decisions: []steps.Verb{steps.VerbApprove, steps.VerbReject, steps.VerbEdit, steps.VerbAbort}, Approvers: 1, OnReject: steps.OnReject(o["on_reject"]),
 		Deadline: optional(o["deadline"]), OnDeadline: steps.OnExpiry(cmp.Or(o["on_deadline"], string(steps.ExpiryEscalate))), NotSubmitter: o["others"] == "yes",
+		Proof: steps.ApprovalProof(o["proof"]),
 	}
 	if o["decisions"] != "" {
 		a.Decisions = nil

@@ -165,8 +165,8 @@ func (st *Story) decision(word string, at func(int) string) bool {
 	switch word {
 	case "decide":
 		st.Add(steps.Decided{Escalation: at(1), Verb: steps.Verb(at(2)), By: "ann", Params: json.RawMessage(at(3)), Answer: json.RawMessage(at(3))})
-	case "approve", "approve-retry", "approve-edit":
-		st.approve(at(1), steps.Verb(strings.TrimPrefix(strings.TrimPrefix(word, "approve"), "-")), at(2), at(3))
+	case "approve", "approve-retry", "approve-edit", "approve-passkey":
+		st.approve(at(1), strings.TrimPrefix(strings.TrimPrefix(word, "approve"), "-"), at(2), at(3))
 	case "reject":
 		st.Add(steps.Decided{Escalation: at(1), Verb: steps.VerbReject, By: at(2), Reason: at(3), Scope: steps.DenialScope(at(4))})
 	case "reopen": // reopen ESCALATION BY REASON REJECTION: a retry that takes a rejection back
@@ -260,14 +260,20 @@ func usage(text string) *steps.Usage {
 	return &steps.Usage{Input: n - n/2, Output: n / 2}
 }
 
-// approve decides with a grant, as the handoff service makes it; it has no signature, the core checks none.
-func (st *Story) approve(id string, v steps.Verb, by, params string) {
-	d := steps.Decided{Escalation: id, Verb: steps.Verb(cmp.Or(string(v), string(steps.VerbApprove))), By: by, Params: json.RawMessage(params)}
+// approve decides with a grant, as the handoff service makes it; it has no signature, and what a passkey has signed is not
+// read: the core checks neither.
+func (st *Story) approve(id, how, by, params string) {
+	d := steps.Decided{Escalation: id, Verb: steps.VerbApprove, By: by, Params: json.RawMessage(params)}
+	if how != "" && how != "passkey" {
+		d.Verb = steps.Verb(how)
+	}
 	g, ok, err := steps.GrantFor(st.State, st.State.FindEscalation(id), d)
 	if !ok {
 		st.T.Fatalf("no grant for %+v: %v", d, err)
 	}
-	d.Grant = &g
+	if d.Grant = &g; how == "passkey" {
+		g.Passkey = &steps.Assertion{Credential: by, Client: []byte("{}"), Authenticator: []byte("a"), Signature: []byte("s")}
+	}
 	st.Add(d)
 }
 

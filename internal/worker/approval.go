@@ -49,12 +49,22 @@ func (j *job) untrusted() bool {
 // guard returns what the call is checked against.
 func (j *job) guard() steps.Guard {
 	c, here := j.clock(), time.Now()
-	return steps.Guard{Tool: j.rung.Tool, Needed: true, Now: c.Earliest(here), Within: 2 * c.Within(), Check: j.genuine}
+	return steps.Guard{Tool: j.rung.Tool, Needed: true, Now: c.Earliest(here), Within: 2 * c.Within(), Check: j.genuine, Passkey: j.passkey}
 }
 
 // genuine checks an approval's signature. A key that cannot be read now says nothing about it.
-func (j *job) genuine(g steps.Grant) error {
-	err := j.Keys.Check(j.life, g)
+func (j *job) genuine(g steps.Grant) error { return j.known(j.Keys.Check(j.life, g)) }
+
+// passkey checks what the approver's passkey has signed.
+func (j *job) passkey(g steps.Grant, challenge []byte) error {
+	if j.Passkeys == nil {
+		return errors.New("this worker trusts no passkey: give it what `dispatcher passkeys export` writes (--passkeys FILE)")
+	}
+	return j.known(j.Passkeys.Check(j.life, g, challenge))
+}
+
+// known notes an error that says nothing about an approval, because what it is checked with cannot be read now.
+func (j *job) known(err error) error {
 	if errors.Is(err, bus.ErrUnreachable) || errors.Is(err, bus.ErrUncertain) || errors.Is(err, context.DeadlineExceeded) {
 		j.unchecked = err
 	}

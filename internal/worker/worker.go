@@ -50,6 +50,7 @@ type Options struct {
 	StopGrace       time.Duration  // how long an executor may take to obey its deadline, beside its own grace; default 5 s
 	StartedAfter    time.Duration  // after how long Started is appended for a long attempt; default 200 ms
 	Keys            Keys           // check approvals; default none: then nothing that needs approval is executed
+	Passkeys        Passkeys       // check what approvers' passkeys have signed; default none: then nothing that asks for one is executed
 	Observer        Observer       // called for every attempt; nil = not called
 	Logger          *slog.Logger   // default: nothing is logged
 
@@ -59,6 +60,11 @@ type Options struct {
 // Keys check that approvals are genuine.
 type Keys interface {
 	Check(ctx context.Context, g steps.Grant) error
+}
+
+// Passkeys check that a passkey of the approver has signed the challenge of an approval.
+type Passkeys interface {
+	Check(ctx context.Context, g steps.Grant, challenge []byte) error
 }
 
 // Pins are [Keys] that also say which they are.

@@ -288,6 +288,9 @@ func approvers(v *view.Approval, so string) string {
 	if v.NotSubmitter {
 		text += "; not whoever submitted the run"
 	}
+	if v.Proof == steps.ProofPasskey {
+		text += "; with a passkey, on its page in the console"
+	}
 	if v.Unproven {
 		text += ", and nobody checked who that was"
 	}

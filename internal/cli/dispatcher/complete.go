@@ -18,6 +18,7 @@ import (
 	"belay/internal/injection"
 	"belay/internal/manual"
 	"belay/internal/notify"
+	"belay/internal/passkey"
 	"belay/internal/plan"
 	"belay/internal/runlog"
 	"belay/internal/schedules"
@@ -35,7 +36,7 @@ func (a *app) completions() map[string]cobra.CompletionFunc {
 		"run": plans, "lint": plans, "prove": plans, "drill": plans,
 		"runs show": run, "runs why": run, "runs watch": run, "runs steer": run, "runs cancel": run, "runs retry": run, "runs export": run,
 		"esc show": esc, "esc claim": esc, "esc release": esc, "esc assign": esc, "esc snooze": esc, "esc note": esc, "esc decide": a.completeDecide,
-		"keys revoke": a.first(offerKeys), "keys vouch": a.first(offerKeys), "token revoke": a.first(offerTokens), "fault rm": a.first(offerFaults), "gate open": a.first(offerGates), "gate show": a.first(offerGates),
+		"keys revoke": a.first(offerKeys), "keys vouch": a.first(offerKeys), "passkeys rm": a.first(offerPasskeys), "token revoke": a.first(offerTokens), "fault rm": a.first(offerFaults), "gate open": a.first(offerGates), "gate show": a.first(offerGates),
 		"schedules add": plans, "schedules show": a.first(offerSchedules), "schedules pause": a.first(offerSchedules), "schedules resume": a.first(offerSchedules), "schedules fire": a.first(offerSchedules), "schedules rm": a.first(offerSchedules),
 		"tools call": a.completeTool, "notify test": a.completeChannel,
 		"docs": offerPages, "schema": cobra.FixedCompletions(append([]string{"plan", "tools", "settings"}, schema.Kinds()...), cobra.ShellCompDirectiveNoFileComp),
@@ -187,6 +188,16 @@ func offerKeys(ctx context.Context, s *session) (list []offer, err error) {
 	for _, k := range keys {
 		if k.Revoked.IsZero() {
 			list = append(list, offer{k.ID, "of " + k.Host + ", " + cli.Ago(k.Made)})
+		}
+	}
+	return list, err
+}
+
+func offerPasskeys(ctx context.Context, s *session) (list []offer, err error) {
+	keys, err := passkey.NewRegistry(s.Bus).List(ctx)
+	for _, k := range keys {
+		if k.Removed.IsZero() {
+			list = append(list, offer{k.ID, "of " + k.Person + ", " + cli.Ago(k.Made)})
 		}
 	}
 	return list, err

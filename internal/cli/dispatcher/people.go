@@ -108,7 +108,7 @@ func (f siteFlags) site(ctx context.Context, e *watched, tokens *access.Tokens, 
 	door := gate.New(gate.Options{Hosts: hosts, Secure: secure, Tokens: tokens, OIDC: provider, Page: pages.NewSignIn(environment(f.Environment)), Now: tokens.Now, Logger: logger})
 	return server.New(ctx, server.Options{
 		Bus: e.Bus, Runs: e.Runs, Desk: e.Desk, Redrives: e.Redrives, Gates: e, Schedules: e, Gate: door, Environment: environment(f.Environment), Runbook: pages.Runbook(f.Runbook), Logger: logger, Catalog: submitted, Trace: f.trace, Prove: e.Prove,
-		PublicURL: cmp.Or(strings.TrimSuffix(f.PublicURL, "/"), e.url), Version: cli.Version, Doctor: e.doctor,
+		Passkeys: e.Passkeys(), PublicURL: cmp.Or(strings.TrimSuffix(f.PublicURL, "/"), e.url), Version: cli.Version, Doctor: e.doctor,
 	}), nil
 }
 

@@ -40,7 +40,7 @@ func (a *app) root() *cobra.Command {
 		a.devCommand(), a.serveCommand(), a.mcpCommand(),
 		a.lintCommand(), a.proveCommand(), a.drillCommand(), a.rehearseCommand(),
 		a.toolsCommand(), a.workersCommand(),
-		a.keysCommand(), a.permissionsCommand(), a.tokenCommand(), a.auditCommand(), a.storeCommand(), a.doctorCommand(),
+		a.keysCommand(), a.passkeysCommand(), a.permissionsCommand(), a.tokenCommand(), a.auditCommand(), a.storeCommand(), a.doctorCommand(),
 		a.schedulesCommand(), a.gateCommand(), a.breakersCommand(), a.limitsCommand(), a.sloCommand(), a.causesCommand(), a.faultCommand(), a.notifyCommand(),
 		a.schemaCommand(), a.benchCommand(), a.conformanceCommand(), a.docsCommand(), a.scriptedModelCommand(),
 	)

@@ -123,7 +123,7 @@ func (a *app) devSite(ctx context.Context, e *watched, door *devDoor, known *cat
 	local := &gate.Local{Name: me(), Port: portOf(e.url), Tokens: tokens, Code: door.code, Page: pages.NewCodeSignIn(environment)}
 	e.open(server.New(ctx, server.Options{
 		Bus: e.Bus, Catalog: known, Prove: e.Prove, Trace: a.Traces.SubmitFor, Runs: e.Runs, Desk: e.Desk, Redrives: e.Redrives, Gates: e, Schedules: e, Gate: local,
-		Environment: environment, Logger: logger, PublicURL: e.url, Version: cli.Version, Doctor: e.doctor,
+		Environment: environment, Logger: logger, Passkeys: e.Passkeys(), PublicURL: e.url, Version: cli.Version, Doctor: e.doctor,
 	}))
 	return nil
 }

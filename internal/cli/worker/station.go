@@ -64,6 +64,9 @@ func (s *station) open(ctx context.Context, conn bus.Options, patience time.Dura
 	if o.Keys, err = trusted.keys(s, o.Logger); err != nil {
 		return err
 	}
+	if o.Passkeys, err = trusted.keysOfPeople(s, o.Logger); err != nil {
+		return err
+	}
 	s.canary = bus.NewCanary(s.bus, bus.CanaryOptions{Kind: "worker", Rare: true, Logger: o.Logger})
 	s.worker, _, err = worker.Open(ctx, o, file, box)
 	return err

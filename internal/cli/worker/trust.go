@@ -8,6 +8,7 @@ import (
 	"belay/internal/approval"
 	"belay/internal/bus"
 	"belay/internal/cli"
+	"belay/internal/passkey"
 	"belay/internal/plan"
 	"belay/internal/worker"
 )
@@ -17,10 +18,24 @@ type trust struct {
 	given  worker.Keys // nil = those that it pins
 	file   string      // of those; empty = there is no place for them, and no tool needs one
 	needed bool        // people approve calls of its tools
+
+	passkeys string // file of those of people; empty = none is trusted
+	asked    string // a tool whose approvals need one; empty = none does
 }
 
 // trust checks the keys that were given, or finds the place of those that are pinned, before the worker connects.
 func (a *app) trust(conn bus.Options, tools *plan.Tools) (trust, error) {
+	t, err := a.trustKeys(conn, tools)
+	t.passkeys, t.asked = a.flags.Passkeys, tools.AskPasskey()
+	if err == nil && t.passkeys != "" {
+		if _, err = passkey.ReadFile(t.passkeys); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			err = cli.WithCode(cli.ExitConfig, err)
+		}
+	}
+	return t, err
+}
+
+func (a *app) trustKeys(conn bus.Options, tools *plan.Tools) (trust, error) {
 	if a.flags.Trust != "" {
 		keys, err := approval.Pinned(a.flags.Trust)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -53,6 +68,18 @@ func (t trust) keys(s *station, logger *slog.Logger) (worker.Keys, error) {
 	}
 	s.pins.Store(pins)
 	return pins, nil
+}
+
+// keysOfPeople are the passkeys by which a worker executes what asks for one.
+func (t trust) keysOfPeople(s *station, logger *slog.Logger) (worker.Passkeys, error) {
+	if t.passkeys != "" {
+		return passkey.Trust(t.passkeys, passkey.NewRegistry(s.bus))
+	}
+	if t.asked != "" {
+		logger.Warn("a tool asks for the passkey of whoever approves, and this worker trusts none: it refuses every call that needs one", "tool", t.asked,
+			"do", "dispatcher passkeys export > passkeys.txt, look at who is in it, and start the worker with --passkeys passkeys.txt")
+	}
+	return nil, nil
 }
 
 // keys are how many keys the worker has pinned, and how many are published that it refuses; ok is false where it was given them.

@@ -65,6 +65,7 @@ var statuses = []struct {
 	{runlog.ErrBadStart, http.StatusUnprocessableEntity, "invalid", "A run cannot begin then"},
 	{runlog.ErrBadInput, http.StatusUnprocessableEntity, "invalid_input", "The input is not valid"},
 	{runlog.ErrBadID, http.StatusBadRequest, "invalid", "Not the id of a run"},
+	{handoff.ErrPasskey, http.StatusForbidden, "passkey", "It takes a passkey"},
 	{handoff.ErrSignIn, http.StatusForbidden, "sign_in", "Sign in first"},
 	{people.ErrForbidden, http.StatusForbidden, "forbidden", "You may not do this"},
 	{handoff.ErrDecidedBefore, http.StatusPreconditionFailed, "decided", "Already decided"},

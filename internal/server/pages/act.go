@@ -27,6 +27,10 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request) {
 	}
 	p := c.o.Who(r)
 	v := newForm(card, verb, p, c.o.Now())
+	if err := c.askPasskey(r, &v, &card, p); err != nil {
+		c.fail(w, r, err)
+		return
+	}
 	v.take(r.PostForm)
 	v.shape(v.AsWhole)
 	if r.PostForm.Get("back") != "" {

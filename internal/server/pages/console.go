@@ -45,6 +45,8 @@ type Desk interface {
 	Admits(ctx context.Context, who people.Actor, id string) error
 	Act(ctx context.Context, who people.Actor, id string, a people.Act) (handoff.Done, error)
 	ActOn(ctx context.Context, who people.Actor, c *handoff.Card, a people.Act) (handoff.Done, error)
+	// Challenge is what the passkey of somebody must sign for their approval of a card to count; nil where none is asked for.
+	Challenge(who people.Actor, c *handoff.Card) []byte
 }
 
 // Redrives decides many items alike, in waves, and shows its progress. [handoff.ErrNoRedrive] means that there is none.
@@ -124,6 +126,8 @@ type Options struct {
 	Gates       Gates                                       // what people hold calls back with
 	Schedules   Schedules                                   // what starts runs again and again
 	Score       Score                                       // what came of calls
+	Passkeys    Passkeys                                    // that people approve with; nil = nobody registers any here
+	PublicURL   string                                      // where people reach the console; empty = under the address that they use
 	Changes     *Changes                                    // notifies open pages
 	Environment Environment
 	Runbook     Runbook // which page cards link to; may be empty
@@ -190,6 +194,9 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("POST /schedules/{name}/pause", c.changeSchedule(schedules.DoPause))
 	c.mux.HandleFunc("POST /schedules/{name}/resume", c.changeSchedule(schedules.DoResume))
 	c.mux.HandleFunc("POST /schedules/{name}/fire", c.fireSchedule)
+	c.mux.HandleFunc("GET /passkeys", c.passkeys)
+	c.mux.HandleFunc("POST /passkeys", c.addPasskey)
+	c.mux.HandleFunc("POST /passkeys/{id}/remove", c.removePasskey)
 	c.mux.HandleFunc("GET /how", c.how)
 	c.mux.HandleFunc("GET /events", c.events)
 	c.mux.HandleFunc("GET /static/{file}", c.assets.serve)

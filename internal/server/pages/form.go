@@ -47,6 +47,10 @@ type formView struct {
 	To, Text, For string // of assign, note and snooze
 	Spans         []spanChoice
 
+	Passkey *passkeyAsk       // what asks for the reader's passkey; nil where none is needed
+	Signed  *steps.Assertion  // what it has signed
+	Shown   map[string]string // the same as the form has it
+
 	Holder string // who else has claimed it; deciding it anyway has to be confirmed
 	Take   bool   // decide it anyway
 
@@ -226,6 +230,10 @@ func (c *Console) form(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, signInPath(r.URL.RequestURI()), http.StatusSeeOther)
 		return
 	} else if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	if err := c.askPasskey(r, &v, &card, p); err != nil {
 		c.fail(w, r, err)
 		return
 	}

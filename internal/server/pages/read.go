@@ -23,6 +23,7 @@ func (v *formView) take(form url.Values) {
 	}
 	if v.Verb == people.Approve {
 		v.readDigest(form.Get("digest"))
+		v.readPasskey(form)
 	}
 	if v.Verb == people.Snooze && !slices.ContainsFunc(v.Spans, func(s spanChoice) bool { return s.Value == v.For }) {
 		v.Errors = append(v.Errors, "Choose how long.")
@@ -123,7 +124,7 @@ func (v *formView) valid() bool {
 
 // act returns the act that the form asks for.
 func (v *formView) act(now time.Time) people.Act {
-	a := people.Act{Verb: v.Verb, Reason: strings.TrimSpace(v.Reason), Scope: v.Scope, To: v.To, Text: v.Text, Digest: v.Digest, Revision: v.Revision, TakeOver: v.Take}
+	a := people.Act{Verb: v.Verb, Reason: strings.TrimSpace(v.Reason), Scope: v.Scope, To: v.To, Text: v.Text, Digest: v.Digest, Revision: v.Revision, TakeOver: v.Take, Passkey: v.Signed}
 	switch steps.Verb(v.Verb) {
 	case steps.VerbEdit, steps.VerbExtend:
 		a.Params = v.value

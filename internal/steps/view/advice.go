@@ -21,7 +21,7 @@ func (d *Dossier) addAdvice(s run, e *steps.Escalation) {
 		d.Suggestion = s.suggest(e)
 	}
 	if e.Kind == steps.KindApproval {
-		d.Approval = &Approval{Digest: e.Digest, Needed: e.Needed, Given: e.ApprovedBy(), NotSubmitter: s.Tool(e.Unit).Approval.NotSubmitter, exact: s.Epoch() < 2}
+		d.Approval = &Approval{Digest: e.Digest, Needed: e.Needed, Given: e.ApprovedBy(), NotSubmitter: s.Tool(e.Unit).Approval.NotSubmitter, Proof: s.Tool(e.Unit).Approval.Proof, exact: s.Epoch() < 2}
 	}
 	if q := e.Question; q != nil {
 		d.Question = &Question{Text: q.Text, Options: q.Options, Schema: q.Schema, URL: q.URL, Back: e.Resume != nil}

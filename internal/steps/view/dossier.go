@@ -39,12 +39,13 @@ type Dossier struct {
 
 // Approval is what a person approves: exactly these parameters of this tool, as Failing shows them.
 type Approval struct {
-	Digest       string   `json:"digest"`                  // of tool, tool definition and canonical parameters; the decision names it
-	Needed       int      `json:"needed"`                  // people who must approve
-	Given        []string `json:"given"`                   // who has approved so far
-	NotSubmitter bool     `json:"not_submitter,omitempty"` // whoever submitted the run cannot approve
-	Unproven     bool     `json:"unproven,omitempty"`      // NotSubmitter counts on who submitted the run, and nobody has proven that
-	Refused      string   `json:"refused,omitempty"`       // why nobody's approval counts, by a setting of the server; empty = it may
+	Digest       string              `json:"digest"`                  // of tool, tool definition and canonical parameters; the decision names it
+	Needed       int                 `json:"needed"`                  // people who must approve
+	Given        []string            `json:"given"`                   // who has approved so far
+	NotSubmitter bool                `json:"not_submitter,omitempty"` // whoever submitted the run cannot approve
+	Proof        steps.ApprovalProof `json:"proof,omitempty"`         // passkey: whoever approves needs theirs, so it takes a browser
+	Unproven     bool                `json:"unproven,omitempty"`      // NotSubmitter counts on who submitted the run, and nobody has proven that
+	Refused      string              `json:"refused,omitempty"`       // why nobody's approval counts, by a setting of the server; empty = it may
 
 	exact bool // names are compared as they are written: the run is from before epoch 2
 }

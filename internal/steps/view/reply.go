@@ -58,6 +58,7 @@ const (
 	OutcomeNotAllowed         = Outcome(steps.BarNotAllowed) // the escalation does not allow this verb
 	OutcomeNoReason           = Outcome(steps.BarNoReason)   // a rejection needs a reason
 	OutcomeChanged            = Outcome(steps.BarChanged)    // it is no longer what was shown, or the approval is of something else
+	OutcomeNoPasskey          = Outcome(steps.BarNoPasskey)  // the tool asks for the approver's passkey, and the approval has none
 	OutcomeClaimed    Outcome = "claimed"                    // somebody else has claimed it
 	OutcomeSameID     Outcome = "same_id"                    // another message to the agent has this id
 	OutcomeNoQuestion Outcome = "no_question"                // there is no such run or escalation
@@ -158,6 +159,8 @@ func (s run) barText(e *steps.Escalation, bar steps.Bar, d steps.Decided) string
 		return submitter(d.By)
 	case steps.BarApproved:
 		return s.oneOf(e)
+	case steps.BarNoPasskey:
+		return "the approval came without the passkey that " + s.Tool(e.Unit).Name + " asks for"
 	}
 	return "reject needs a reason: the plan, and whoever asked, will read it"
 }

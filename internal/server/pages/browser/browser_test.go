@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -35,6 +36,7 @@ type stage struct {
 	world   *pagestest.World
 	console http.Handler
 	person  people.Actor
+	keys    *pagestest.Passkeys
 	stop    context.CancelFunc // of what looks at the world in the background
 }
 
@@ -47,8 +49,9 @@ func (s *stage) reset() {
 	s.person = pagestest.Approver("mia")
 	s.world = pagestest.Morning(time.Now)
 	s.world.Schedules = []schedules.Schedule{pagestest.Nightly(time.Now())}
+	s.keys = &pagestest.Passkeys{}
 	c := pages.New(pages.Options{
-		Desk: s.world, Redrives: s.world, Runs: s.world, Tools: s.world.Tools, Workers: s.world.Workers, Examine: s.world.Examine, Gates: s.world, Schedules: s.world, Score: s.world, Changes: &s.world.Changes, Environment: environment,
+		Desk: s.world, Redrives: s.world, Runs: s.world, Tools: s.world.Tools, Workers: s.world.Workers, Examine: s.world.Examine, Gates: s.world, Schedules: s.world, Score: s.world, Passkeys: s.keys, Changes: &s.world.Changes, Environment: environment,
 		Who: func(*http.Request) people.Actor { return s.person }, Now: time.Now,
 		Events: func(run string) string { return "/api/runs/" + run + "/events" }, Why: s.world.Why,
 	})
@@ -98,6 +101,10 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(world.Messages())
 	case "/stage/unadvised": // a question loses its suggestion
 		change(w, r, world, func(c *handoff.Card) { c.Dossier.Suggestion = nil })
+	case "/stage/passkey": // the tool of a question asks for one
+		change(w, r, world, func(c *handoff.Card) { c.Dossier.Approval.Proof = steps.ProofPasskey })
+	case "/stage/proven":
+		s.proven(w, r)
 	case "/stage/free": // nobody has it
 		change(w, r, world, func(c *handoff.Card) { c.Item.Claim = nil })
 	case "/login":
@@ -126,6 +133,17 @@ func change(w http.ResponseWriter, r *http.Request, world *pagestest.World, do f
 	}
 	do(&card)
 	world.Put(card)
+}
+
+// proven checks what a passkey has signed for the first act, as workers do.
+func (s *stage) proven(w http.ResponseWriter, r *http.Request) {
+	all, err := s.keys.List(r.Context())
+	if acts := s.world.Acts(); err == nil && len(all) == 1 && len(acts) == 1 && acts[0].Passkey != nil {
+		if err = all[0].Verify(*acts[0].Passkey, []byte("approve "+r.URL.Query().Get("id"))); err == nil {
+			return
+		}
+	}
+	http.Error(w, fmt.Sprint("nothing was signed: ", err), http.StatusConflict)
 }
 
 // signIn shows the page on which people sign in. What was sent is wrong, unless it is the-code.

@@ -102,6 +102,60 @@ for (const view of views) {
   }
 }
 
+// secure is the console under the only plain address for which browsers have passkeys.
+const secure = base.replace('127.0.0.1', 'localhost')
+const device = async (page) => {
+  const cdp = await page.context().newCDPSession(page)
+  await cdp.send('WebAuthn.enable')
+  await cdp.send('WebAuthn.addVirtualAuthenticator', { options: { protocol: 'ctap2', transport: 'internal', hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } })
+}
+const fits = async (page) => assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is wider than the phone')
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`a passkey is registered and approves, ${colorScheme}`, async (t) => {
+    await stage(`passkey?id=${refund}`)
+    const page = await open(t, { viewport: pocket, colorScheme, baseURL: secure }, `/e/${refund}/approve`)
+    await device(page)
+    await page.getByText('you have not registered one at').waitFor()
+    assert.equal(await page.getByRole('button', { name: 'Approve' }).count(), 0)
+    await fits(page)
+    await shot(page, `passkey-none-390-${colorScheme}`)
+    await page.getByRole('link', { name: 'Register one' }).click()
+    await page.getByLabel('Name').fill('phone <b>')
+    await page.getByRole('button', { name: 'Register a passkey' }).click()
+    await page.getByText('Of mia, registered').waitFor()
+    await fits(page)
+    await page.evaluate(axe)
+    const found = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }))
+    assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.failureSummary).join('; ')}`), [])
+    await shot(page, `passkeys-390-${colorScheme}`)
+    await page.goto(`/e/${refund}/approve`)
+    await fits(page)
+    await shot(page, `passkey-approve-390-${colorScheme}`)
+    await page.getByRole('button', { name: 'Approve with your passkey' }).click()
+    await page.getByText('Your decision counts: approve.').waitFor()
+    await stage(`proven?id=${refund}`)
+    await page.goto('/passkeys')
+    await page.getByRole('button', { name: 'Remove' }).click()
+    await page.getByText('removed').first().waitFor()
+    assert.deepEqual(page.complaints, [])
+  })
+}
+
+test('without JavaScript, or under a number, the page of a passkey says what is missing', async (t) => {
+  await stage(`passkey?id=${refund}`)
+  const page = await open(t, { viewport: pocket }, `/e/${refund}/approve`)
+  await page.getByText('open http://localhost:').waitFor()
+  await page.goto('/passkeys')
+  await page.getByText('Not on this page').waitFor()
+  const plain = await open(t, { viewport: pocket, javaScriptEnabled: false, baseURL: secure }, '/passkeys')
+  await plain.getByText('This needs a browser with JavaScript').waitFor()
+  await plain.getByRole('button', { name: 'Register a passkey' }).click()
+  await plain.getByText('Nothing was registered: it takes a browser with JavaScript.').waitFor()
+  await shot(plain, 'passkeys-390-no-js')
+  assert.deepEqual(await acts(), [])
+})
+
 for (const javaScriptEnabled of [true, false]) {
   test(`an agent at its limit gets more, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
     await stage('agents')

@@ -123,6 +123,14 @@ func (w *World) Admits(_ context.Context, who people.Actor, _ string) error {
 	return nil
 }
 
+// Challenge implements [pages.Desk].
+func (w *World) Challenge(_ people.Actor, c *handoff.Card) []byte {
+	if c.Dossier.Approval == nil || c.Dossier.Approval.Proof == "" {
+		return nil
+	}
+	return []byte("approve " + c.Item.ID)
+}
+
 // Act implements [pages.Desk].
 func (w *World) Act(ctx context.Context, who people.Actor, id string, a people.Act) (handoff.Done, error) {
 	if a.Verb.Decides() && w.Admits(ctx, who, id) != nil {
