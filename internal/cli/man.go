@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,12 +20,26 @@ func (a *App) manCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
+// built is the time of the commit that this program was made from; nil, which is today or SOURCE_DATE_EPOCH, where it does not know.
+func built() *time.Time {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return nil
+	}
+	for _, s := range info.Settings {
+		if at, err := time.Parse(time.RFC3339, s.Value); s.Key == "vcs.time" && err == nil {
+			return &at
+		}
+	}
+	return nil
+}
+
 func (a *App) writeMan(root *cobra.Command, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the directory of the manual pages: %w", err)
 	}
 	root.DisableAutoGenTag = true // pages of the same version are the same
-	header := &doc.GenManHeader{Section: "1", Source: "belay " + Version, Manual: "Belay", Date: &time.Time{}}
+	header := &doc.GenManHeader{Section: "1", Source: "belay " + Version, Manual: "Belay", Date: built()}
 	if err := doc.GenManTree(root, header, dir); err != nil {
 		return fmt.Errorf("write the manual pages to %s: %w", dir, err)
 	}

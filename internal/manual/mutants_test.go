@@ -113,7 +113,7 @@ func TestOutputsAreCompared(t *testing.T) {
 		want, got string
 		same      bool
 	}{
-		{"a\nb", "a\nb\n", true}, {"a\n…\nd", "a\nb\nc\nd", true}, {"a\n…", "a", true}, {"…\nb", "a\nb", true}, {"a …c", "a bc", true}, {"a", "\x1b[1ma\x1b[0m  ", true}, {"a", "go: downloading x v1\na", true},
+		{"a\nb", "a\nb\n", true}, {"a\n…\nd", "a\nb\nc\nd", true}, {"a\n…", "a", true}, {"…\nb", "a\nb", true}, {"a …c", "a bc", true}, {"a", "\x1b[1ma\x1b[0m  ", true}, {"a", "go: downloading x v1\na", true}, {"a", "  ▸ pay  payments.pay/primary running on vm-1  +2s\na", true},
 		{"a\n…\nd", "a\nb\nc", false}, {"a", "a\nb", false}, {"a\nb", "a", false}, {"a…", "b", false}, {"", "", true}, {"…\nx\n…\nx", "x\ny\nx", true},
 	} {
 		if _, how := differs(printed(c.want), printed(c.got)); (how == "") != c.same {

@@ -6,10 +6,13 @@ import (
 	"strings"
 )
 
+// executing is a line of progress that a slow machine prints more often.
+var executing = regexp.MustCompile(`^ *▸ .* running on `)
+
 var color = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
 
 // printed are the lines of an output, as a reader compares them: without what the go command says the first time on a
-// machine.
+// machine, and without that a call is being executed, which is told only where it takes long.
 func printed(text string) []string {
 	text = strings.TrimRight(color.ReplaceAllString(text, ""), " \n\t\r")
 	if text == "" {
@@ -17,7 +20,7 @@ func printed(text string) []string {
 	}
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {
-		if !strings.HasPrefix(line, "go: downloading ") {
+		if !strings.HasPrefix(line, "go: downloading ") && !executing.MatchString(line) {
 			lines = append(lines, strings.TrimRight(line, " \t\r"))
 		}
 	}
