@@ -44,7 +44,7 @@ func isDir(path string) bool {
 }
 
 // commandLine finds commands in the program's own texts. It sees text from outside only where an error quotes it.
-var commandLine = regexp.MustCompile(`(?:go run [^ ]*/)?\b(dispatcher|worker)( (?:run|runs|esc|dev|serve|mcp|token|keys|audit|permissions|store|doctor|schedules|gate|breakers|limits|slo|causes|tools|workers|lint|prove|drill|rehearse|fault|conformance|bench|notify|schema|config|help|version|docs|man|completion|scripted-model|--tools|--server|--trust)\b)`)
+var commandLine = regexp.MustCompile(`(?:go run [^ ]*/)?\b(dispatcher|worker)( (?:run|runs|esc|dev|serve|mcp|token|keys|passkeys|audit|permissions|store|doctor|schedules|gate|breakers|limits|slo|causes|tools|workers|lint|prove|drill|rehearse|fault|conformance|bench|notify|schema|config|help|version|docs|man|completion|scripted-model|--tools|--server|--trust)\b)`)
 
 // Named rewrites the commands in a text so that they can be typed here.
 func (a *App) Named(text string) string {

@@ -22,12 +22,12 @@ func (e *Engine) recordRemoval(ctx context.Context, who people.Actor, a people.A
 		e.Recorder.Nudge()
 		return fmt.Errorf("%w: %w", handoff.ErrNotAllowed, handoff.ErrUnrecorded)
 	}
-	on := run
+	effect := fmt.Sprintf("removed from the log, entries %d", len(entries))
 	if a.Text != "" {
-		on += ", archived in " + a.Text
+		effect += "; archived in " + a.Text
 	}
 	return audit.New(e.Bus).Append(ctx, audit.Record{
-		ID: "removed/" + uuid.NewString(), At: e.Bus.Now(), Who: who.Name, Via: who.Via, Token: who.Token, Action: "remove archived run", On: on, Run: run, Reason: a.Reason,
-		Digest: a.Digest, Effect: fmt.Sprintf("removed from the log, entries %d", len(entries)),
+		ID: "removed/" + uuid.NewString(), At: e.Bus.Now(), Who: who.Name, Via: who.Via, Token: who.Token, Action: "remove archived run", On: run, Run: run, Reason: a.Reason,
+		Digest: a.Digest, Effect: effect,
 	})
 }

@@ -139,8 +139,11 @@ func (s run) effectOf(e *steps.Escalation, v steps.Verb) string {
 }
 
 func (s run) thenApproval(t *steps.Tool) string {
-	if t.Approval == nil {
+	switch {
+	case t.Approval == nil:
 		return ""
+	case t.Approval.Proof == steps.ProofPasskey:
+		return "; that call is asked about anew, because it takes the approver's passkey"
 	}
 	return "; that is an approval, or asks for one where you may not approve"
 }
