@@ -237,7 +237,7 @@ func approval(d view.Dossier) *approvalView {
 	if a == nil {
 		return nil
 	}
-	return &approvalView{a.Digest, a.Needed, d.Approved, a.NotSubmitter, a.Unproven}
+	return &approvalView{a.Digest, a.Needed, d.Approved, a.NotSubmitter, a.Unproven, a.Proof == steps.ProofPasskey}
 }
 
 func decided(d view.Dossier, in *room) *decidedView {

@@ -129,6 +129,7 @@ type approvalView struct {
 	Other  bool   // whoever started the run cannot approve
 
 	Unproven bool // and nobody has proven who that was
+	Passkey  bool // whoever approves needs theirs
 }
 
 // offerView is a button that opens the form of a decision.

@@ -50,6 +50,23 @@ func TestOnePersonIsNotTwo(t *testing.T) {
 	s.get("/e/"+pagestest.Refund).wants(t, http.StatusOK, "/approve\"")
 }
 
+// TestAPasskeyIsAskedFor: whoever opens the card reads that approving takes a passkey, before they press anything.
+func TestAPasskeyIsAskedFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, pagestest.Morning(clock))
+	page := s.get("/e/" + pagestest.Refund)
+	page.wants(t, http.StatusOK, "One approval is needed.")
+	card, err := s.world.Card(t.Context(), pagestest.Refund)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := *card.Dossier.Approval
+	a.Proof = steps.ProofPasskey
+	card.Dossier.Approval = &a
+	s.world.Put(card)
+	s.get("/e/"+pagestest.Refund).wants(t, http.StatusOK, "One approval is needed, with a passkey.")
+}
+
 // TestOverAClaim: who decides what somebody else has claimed is asked once more, and the other is told.
 func TestOverAClaim(t *testing.T) {
 	t.Parallel()
