@@ -23,7 +23,7 @@ func Connect(t testing.TB) *bus.Bus {
 // Dial connects to a server for the time of the test.
 func Dial(t testing.TB, server *embedded.Server) *bus.Bus {
 	t.Helper()
-	b, err := bus.Connect(t.Context(), bus.Options{InProcess: server, Timeout: time.Minute})
+	b, err := bus.Connect(t.Context(), bus.Options{InProcess: server, Timeout: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

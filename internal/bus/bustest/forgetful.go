@@ -30,7 +30,7 @@ func StartForgetful(t testing.TB, partitions int) *Forgetful {
 	f.serve()
 	t.Cleanup(func() { f.server.Shutdown() })
 	var err error
-	if f.Bus, err = bus.Connect(t.Context(), bus.Options{Server: f.server.URL(), Timeout: time.Minute}); err != nil {
+	if f.Bus, err = bus.Connect(t.Context(), bus.Options{Server: f.server.URL(), Timeout: 5 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(f.Bus.Close)
