@@ -194,8 +194,8 @@ func (b *Bus) watchForeign(status chan nats.Status) {
 	}
 }
 
-// gone reports whether this bus will never be connected again.
-func (b *Bus) gone() bool {
+// Gone reports whether this bus will never be connected again.
+func (b *Bus) Gone() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.closing || b.nc.IsClosed()

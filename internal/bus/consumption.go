@@ -107,7 +107,7 @@ func (c *consumption) withdraw(l *puller) *puller {
 // restart tries to start until that succeeds; it returns nil after a stop.
 func (c *consumption) restart() *puller {
 	log := c.logger.With("stream", c.stream, "consumer", c.cfg.Durable)
-	for pause := 50 * time.Millisecond; !c.gone(); pause = min(2*pause, 5*time.Second) {
+	for pause := 50 * time.Millisecond; !c.Gone(); pause = min(2*pause, 5*time.Second) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-c.stopped:

@@ -158,7 +158,7 @@ func (w *follower) deliver(m *nats.Msg) bool {
 
 // restart tries to start until that succeeds; it returns nil when the context has ended.
 func (w *follower) restart() *puller {
-	for pause := 50 * time.Millisecond; !w.gone(); pause = min(2*pause, 2*time.Second) {
+	for pause := 50 * time.Millisecond; !w.Gone(); pause = min(2*pause, 2*time.Second) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-w.ctx.Done():

@@ -114,13 +114,13 @@ func (p *partition) waitsForTurn(r *run, m *steps.StepMessage, there bool) bool 
 		}
 		p.endTurn(r, w)
 	}
-	s := r.fold.State
-	i := s.Unit(m.Step)
-	if there || r.turn == m.Attempt || !s.Unbegun(m.Attempt) || s.Probing(i) || p.comesLater(m, time.Now()) {
+	d := p.doors[route{m.Tool, m.RungName}]
+	if there || r.turn == m.Attempt || d == nil || d.turns.n == 0 && (d.inside < doorLeast || d.inside < p.most(d)) {
 		return false
 	}
-	d := p.doors[route{m.Tool, m.RungName}]
-	if d == nil || d.turns.n == 0 && d.inside < p.most(d) {
+	s := r.fold.State
+	i := s.Unit(m.Step)
+	if !s.Unbegun(m.Attempt) || s.Probing(i) || p.comesLater(m, time.Now()) {
 		return false
 	}
 	w := &turn{run: r.id, attempt: m.Attempt, tenant: s.Labels[p.TenantLabel], of: s.Priority(), since: s.Units[i].Current().Queued, door: d}

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -25,15 +27,18 @@ func (e *Engine) Passkeys() *Passkeys {
 	return &Passkeys{passkey.NewRegistry(e.Bus), e}
 }
 
-// Add registers a passkey.
+// Add registers a passkey. It counts once it is registered, which comes last: what fails before that has registered nothing.
 func (p *Passkeys) Add(ctx context.Context, k passkey.Passkey) error {
-	if err := p.Registry.Add(ctx, k); err != nil {
+	if _, err := p.Get(ctx, k.ID); !errors.Is(err, passkey.ErrNone) {
+		return cmp.Or(err, passkey.ErrExists)
+	}
+	if err := p.record(ctx, "passkey register", k.Person, k); err != nil {
 		return err
 	}
 	if err := passkey.Keep(p.e.Desk.PasskeyFile, k); err != nil {
 		return err
 	}
-	return p.record(ctx, "passkey register", k.Person, k)
+	return p.Registry.Add(ctx, k)
 }
 
 // Remove removes a passkey.

@@ -63,49 +63,21 @@ type Outside struct {
 	Attempts             int
 }
 
-// outside is the metric of them.
-type outside struct {
-	of   func() Store
-	desc *prometheus.Desc
-}
-
-func (c outside) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
-
-func (c outside) Collect(to chan<- prometheus.Metric) {
-	for _, o := range c.of().Outside {
-		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(o.Attempts), o.Tool, o.Rung, o.Priority)
-	}
-}
-
 // Limited is a kind of calls that limits hold back: of a tool, for a reason.
 type Limited struct{ Tool, Why string }
 
-// limitedCalls collects how many calls limits hold back.
-type limitedCalls struct {
-	of   func() Store
+// counted is a gauge of which there are as many as the log has things of a kind just now.
+type counted struct {
 	desc *prometheus.Desc
+	each func(say func(n int, labels ...string))
 }
 
-func (c limitedCalls) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+func (c counted) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
 
-func (c limitedCalls) Collect(to chan<- prometheus.Metric) {
-	for k, n := range c.of().Limited {
-		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n), k.Tool, k.Why)
-	}
-}
-
-// slotsUsed collects how many calls have a slot of a limit.
-type slotsUsed struct {
-	of   func() Store
-	desc *prometheus.Desc
-}
-
-func (c slotsUsed) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
-
-func (c slotsUsed) Collect(to chan<- prometheus.Metric) {
-	for name, n := range c.of().InHand {
-		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n), name)
-	}
+func (c counted) Collect(to chan<- prometheus.Metric) {
+	c.each(func(n int, labels ...string) {
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n), labels...)
+	})
 }
 
 // RegisterStore registers gauges of the log as a whole.
@@ -127,9 +99,21 @@ func RegisterStore(r prometheus.Registerer, of func() Store) {
 	r.MustRegister(newBreakers(of))
 	r.MustRegister(newSchedules(of))
 	r.MustRegister(newScores(func() Score { return of().Score }))
-	r.MustRegister(limitedCalls{of, prometheus.NewDesc("belay_calls_limited", "Calls that limits hold back, by why, of the part of the log that this dispatcher has.", []string{"tool", "why"}, nil)})
-	r.MustRegister(outside{of, prometheus.NewDesc("belay_steps_waiting", "Attempts that are not queued yet because others go first, by priority (people, new, redone), of the part of the log that this dispatcher has; the whole backlog is these and belay_steps_pending.", []string{"tool", "rung", "priority"}, nil)})
-	r.MustRegister(slotsUsed{of, prometheus.NewDesc("belay_slots_used", "Calls that have a slot of a limit on calls in hand at once, over all dispatchers.", []string{"limit"}, nil)})
+	r.MustRegister(counted{prometheus.NewDesc("belay_calls_limited", "Calls that limits hold back, by why, of the part of the log that this dispatcher has.", []string{"tool", "why"}, nil), func(say func(int, ...string)) {
+		for k, n := range of().Limited {
+			say(n, k.Tool, k.Why)
+		}
+	}})
+	r.MustRegister(counted{prometheus.NewDesc("belay_steps_waiting", "Attempts that are not queued yet because others go first, by priority (people, new, redone), of the part of the log that this dispatcher has; the whole backlog is these and belay_steps_pending.", []string{"tool", "rung", "priority"}, nil), func(say func(int, ...string)) {
+		for _, o := range of().Outside {
+			say(o.Attempts, o.Tool, o.Rung, o.Priority)
+		}
+	}})
+	r.MustRegister(counted{prometheus.NewDesc("belay_slots_used", "Calls that have a slot of a limit on calls in hand at once, over all dispatchers.", []string{"limit"}, nil), func(say func(int, ...string)) {
+		for name, n := range of().InHand {
+			say(n, name)
+		}
+	}})
 	gauge("belay_log_scrubbed_timestamp_seconds", "When the last reading of the whole log began that has ended; 0 before the first.", func(s Store) float64 {
 		if s.Whole.IsZero() {
 			return 0

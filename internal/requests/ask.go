@@ -75,11 +75,19 @@ func (r Remote) insist(ctx context.Context, body []byte) ([]byte, error) {
 		if !errors.Is(err, bus.ErrNobody) || time.Now().After(end) {
 			return back, err
 		}
-		select {
-		case <-ctx.Done():
+		if !paused(ctx) {
 			return nil, err
-		case <-time.After(pause):
 		}
+	}
+}
+
+// paused waits before it is asked once more; false: ctx has ended.
+func paused(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause):
+		return true
 	}
 }
 
@@ -149,7 +157,7 @@ func (r Remote) Submit(ctx context.Context, all []runlog.Submission) []runlog.St
 func (r Remote) askSurely(ctx context.Context, q Request) (a answer, repeated bool, err error) {
 	for end := time.Now().Add(patience); ; repeated = true {
 		a, err = r.ask(ctx, q)
-		if !errors.Is(err, bus.ErrUncertain) || ctx.Err() != nil || time.Now().After(end) {
+		if !errors.Is(err, bus.ErrUncertain) || r.Bus.Gone() || time.Now().After(end) || !paused(ctx) {
 			return a, repeated, err
 		}
 	}
