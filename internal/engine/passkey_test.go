@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"belay/internal/audit"
 	"belay/internal/handoff"
 	"belay/internal/passkey"
 	"belay/internal/passkey/passkeytest"
@@ -212,5 +213,43 @@ func TestAPasskeyRegisteredHere(t *testing.T) {
 	}
 	if s := v.rest(t, "q"); s.Status() != steps.RunSucceeded || v.paid.Load() != 1 {
 		t.Fatalf("%s, paid %d times", s.Status(), v.paid.Load())
+	}
+}
+
+// TestWhoRegistersAPasskeyIsKnown: the trail has it before the passkey counts; what cannot be kept for workers of this process is not registered,
+// and what is registered already is not once more.
+func TestWhoRegistersAPasskeyIsKnown(t *testing.T) {
+	t.Parallel()
+	v := openVault(t)
+	keys := v.Engine.Passkeys()
+	k := passkeytest.New(t, passkeyConsole).Passkey(t, "bo")
+	file := v.Desk.PasskeyFile
+	v.Desk.PasskeyFile = filepath.Join(file, "not a folder", "passkeys")
+	if err := keys.Add(t.Context(), k); err == nil {
+		t.Fatal("a file that cannot be written is no error")
+	}
+	if _, err := keys.Get(t.Context(), k.ID); !errors.Is(err, passkey.ErrNone) {
+		t.Errorf("it is registered although it could not be kept: %v", err)
+	}
+	v.Desk.PasskeyFile = file
+	if err := keys.Add(t.Context(), k); err != nil {
+		t.Fatal(err)
+	}
+	if err := keys.Add(t.Context(), k); !errors.Is(err, passkey.ErrExists) {
+		t.Errorf("twice: %v", err)
+	}
+	if _, err := keys.Remove(t.Context(), k.ID, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	records, _, err := audit.New(v.Bus).Newest(t.Context(), 10, func(r *audit.Record) bool { return r.On == k.ID })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var did []string
+	for _, r := range records {
+		did = append(did, r.Who+" "+r.Action)
+	}
+	if got := strings.Join(did, ", "); got != "bo passkey register, bo passkey register, ann passkey remove" { // the first one came to nothing
+		t.Error(got)
 	}
 }

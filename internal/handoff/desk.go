@@ -38,7 +38,7 @@ type Desk struct {
 	Removing func(ctx context.Context, who people.Actor, a people.Act, run string, entries []bus.Entry) error
 	// Passkeys check those of approvers, where a tool asks for them; nil = then nobody approves.
 	Passkeys Passkeys
-	// PasskeyFile is where those are kept that are registered here, for workers in this process; empty = nowhere.
+	// PasskeyFile is where those are kept that are registered here, for workers in this process.
 	PasskeyFile string
 	// Acted is told of everything that was done, once it counts; nil = nobody.
 	Acted func(ctx context.Context, who people.Actor, a people.Act, d Done)
