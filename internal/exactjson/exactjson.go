@@ -13,6 +13,8 @@ import (
 	"io"
 	"reflect"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Unmarshal is [json.Unmarshal] with exact keys. A key that differs from a known one by case only is unknown, and ignored.
@@ -73,12 +75,28 @@ const unread = '~'
 // mostError is what an error may take, in bytes.
 const mostError = 300
 
-// short is an error that fits into a line: encoding/json repeats what it could not read, however long that is.
+// short is an error that fits into a line: encoding/json, and types that read themselves, repeat what they could not read, however long
+// that is and whatever is in it.
 func short(err error) error {
-	if err == nil || len(err.Error()) <= mostError {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	if len(text) <= mostError && !strings.ContainsFunc(text, unicode.IsControl) {
 		return err
 	}
-	return errors.New(strings.ToValidUTF8(err.Error()[:mostError], "") + "…")
+	if len(text) > mostError {
+		text = strings.ToValidUTF8(text[:mostError], "") + "…"
+	}
+	return errors.New(strings.Map(shown, text))
+}
+
+// shown is a letter as it may stand in a line.
+func shown(r rune) rune {
+	if unicode.IsControl(r) {
+		return utf8.RuneError
+	}
+	return r
 }
 
 // errTwice names a key that occurs twice.

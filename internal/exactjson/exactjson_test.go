@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -126,6 +127,18 @@ func TestStrict(t *testing.T) {
 
 // FuzzUnmarshal holds the walk against a reader that takes a body apart with the tokens of encoding/json, leaves out what
 // is not exactly a known key, and lets encoding/json read the rest.
+// TestAnErrorFitsIntoALine, whatever the type that reads itself repeats.
+func TestAnErrorFitsIntoALine(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"\x7f", "\u0085x", strings.Repeat("long\x7f", 200)} {
+		var s sample
+		err := Unmarshal([]byte(`{"at":"`+at+`"}`), &s)
+		if err == nil || len(err.Error()) > mostError+len("…") || strings.ContainsFunc(err.Error(), unicode.IsControl) || !utf8.ValidString(err.Error()) {
+			t.Errorf("%q: %q", at, err)
+		}
+	}
+}
+
 func FuzzUnmarshal(f *testing.F) {
 	for _, body := range []string{
 		`{"type":"a","ks":1,"Plain":"p","at":"2026-01-02T03:04:05Z","in":{"type":"b"},"to":{"next":{"type":"c"}},"many":[{"type":"d"}],"named":{"x":{"type":"e"}},"words":{"a":"b"},"raw":{"type":1,"type":2},"any":[{"type":1}],"deep":2}`,
