@@ -85,10 +85,10 @@ func short(err error) error {
 	if len(text) <= mostError && !strings.ContainsFunc(text, unicode.IsControl) {
 		return err
 	}
-	if len(text) > mostError {
+	if text = strings.Map(shown, text); len(text) > mostError {
 		text = strings.ToValidUTF8(text[:mostError], "") + "…"
 	}
-	return errors.New(strings.Map(shown, text))
+	return errors.New(text)
 }
 
 // shown is a letter as it may stand in a line.
