@@ -7,6 +7,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"belay/internal/exactjson"
 	"belay/internal/steps"
 )
 
@@ -61,7 +62,7 @@ func Output(raw []byte, format string, max int) (json.RawMessage, error) {
 	if len(raw) == 0 {
 		return nil, Unusable("the answer is empty, not JSON", "")
 	}
-	if !json.Valid(raw) {
+	if !exactjson.Valid(raw) {
 		return nil, Unusable("the answer is not valid JSON", Head(raw, detailBytes))
 	}
 	return raw, nil

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"belay/internal/exactjson"
 	"belay/internal/steps"
 )
 
@@ -61,7 +62,7 @@ func (s *Secrets) RedactBytes(b []byte) []byte { return s.redact(b, false) }
 func (s *Secrets) RedactAnswer(b []byte, format string) []byte {
 	b = bytes.TrimPrefix(b, byteOrderMark)
 	hidden := s.redact(b, false)
-	if format == FormatText || bytes.Equal(hidden, b) || json.Valid(hidden) || !json.Valid(b) {
+	if format == FormatText || bytes.Equal(hidden, b) || exactjson.Valid(hidden) || !exactjson.Valid(b) {
 		return hidden
 	}
 	if byToken := s.redactTokens(b); bytes.Equal(s.redact(byToken, false), byToken) {

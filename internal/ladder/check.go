@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"belay/internal/exactjson"
 	"belay/internal/executor"
 	"belay/internal/steps"
 )
@@ -45,7 +46,7 @@ func (r Rung) Check(out json.RawMessage) error {
 		return bad("the output cannot be used: %v", deep)
 	case len(out) > maxStored:
 		return bad("the output has %d bytes; at most %d can be stored", len(out), maxStored)
-	case !json.Valid(out) || !utf8.Valid(out):
+	case !exactjson.Valid(out) || !utf8.Valid(out):
 		return bad("the output is not valid JSON")
 	}
 	if r.CheckOutput != nil {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"belay/internal/exactjson"
 	"belay/internal/steps/view"
 )
 
@@ -102,7 +101,10 @@ func (e *ear) take(run string) (d view.Document, ok bool) {
 	delete(e.docs, run)
 	e.bytes -= len(doc)
 	e.mu.Unlock()
-	return d, ok && exactjson.Unmarshal(doc, &d) == nil
+	if ok {
+		d, ok = readReport(doc)
+	}
+	return d, ok
 }
 
 // patience is how long after the end of a run its document is waited for.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"belay/internal/exactjson"
 	"belay/internal/steps"
 )
 
@@ -126,8 +127,8 @@ func appendSucceeded(e steps.Succeeded) []byte {
 // appendSubmitted takes document and input in as they are; ok is false for what is left to
 // encoding/json: what is not JSON, and a run that goes on from another, or does it again.
 func appendSubmitted(e steps.Submitted) (body []byte, ok bool) {
-	sound := e.Program != nil || len(e.Document) == 0 || json.Valid(e.Document) // a program was compiled from it
-	if len(e.Carried) > 0 || len(e.Keys) > 0 || e.Replay != nil || !sound || len(e.Input) > 0 && !json.Valid(e.Input) {
+	sound := e.Program != nil || len(e.Document) == 0 || exactjson.Valid(e.Document) // a program was compiled from it
+	if len(e.Carried) > 0 || len(e.Keys) > 0 || e.Replay != nil || !sound || len(e.Input) > 0 && !exactjson.Valid(e.Input) {
 		return nil, false
 	}
 	o := object{append(make([]byte, 0, 192+len(e.Document)+len(e.Input)), `{"v":1,"type":"submitted"`...)}
