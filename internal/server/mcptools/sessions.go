@@ -94,7 +94,27 @@ func (n *sessions) bounded(next http.Handler, who func(*http.Request) people.Act
 			gate.Problem(w, http.StatusTooManyRequests, "too_many_sessions", "Too many sessions", "end one that is not needed any more (DELETE), or speak protocol "+sessionless+", which has none")
 			return
 		}
-		defer func() { opened(w.Header().Get("Mcp-Session-Id")) }()
-		next.ServeHTTP(w, r)
+		a := opensSession{w, sync.OnceFunc(func() { opened(w.Header().Get("Mcp-Session-Id")) })}
+		defer a.begins()
+		next.ServeHTTP(a, r)
 	})
 }
+
+// opensSession says when an answer begins: whoever has got it may end the session before the handler has returned.
+type opensSession struct {
+	http.ResponseWriter
+	begins func()
+}
+
+func (a opensSession) WriteHeader(status int) {
+	a.begins()
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a opensSession) Write(b []byte) (int, error) {
+	a.begins()
+	return a.ResponseWriter.Write(b)
+}
+
+// Unwrap lets an [http.ResponseController] flush.
+func (a opensSession) Unwrap() http.ResponseWriter { return a.ResponseWriter }
