@@ -26,7 +26,7 @@ func (e *Engine) recordRemoval(ctx context.Context, who people.Actor, a people.A
 	if a.Text != "" {
 		effect += "; archived in " + a.Text
 	}
-	return audit.New(e.Bus).Append(ctx, audit.Record{
+	return e.Recorder.Log.Append(ctx, audit.Record{
 		ID: "removed/" + uuid.NewString(), At: e.Bus.Now(), Who: who.Name, Via: who.Via, Token: who.Token, Action: "remove archived run", On: run, Run: run, Reason: a.Reason,
 		Digest: a.Digest, Effect: effect,
 	})

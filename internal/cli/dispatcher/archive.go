@@ -9,13 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"belay/internal/cli"
 	"belay/internal/handoff"
-	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/text"
 )
@@ -101,16 +99,20 @@ func (a *app) removeArchived(ctx context.Context, s *session, file string, runs 
 	if abs, err := filepath.Abs(file); err == nil {
 		file = abs
 	}
-	for _, r := range list {
-		err := a.removeRun(ctx, s, r, file)
-		switch {
-		case err == nil:
+	became, err := handoff.Removals{Act: s.People.Act, Who: a.person(), File: file}.Do(ctx, handoff.RemovalsOf(list))
+	for _, r := range became {
+		switch r.Result {
+		case handoff.RunRemoved, handoff.RunGone:
 			removed++
-		case !errors.Is(err, handoff.ErrUnrecorded) && (errors.Is(err, handoff.ErrChanged) || errors.Is(err, handoff.ErrNotAllowed)):
-			fmt.Fprintln(a.Err, text.Line(err.Error()))
-		default: // it is not about this run
-			return removed, err
+		case handoff.RunKept:
+			fmt.Fprintln(a.Err, text.Line(r.Detail))
 		}
+	}
+	if errors.Is(err, handoff.ErrUnrecorded) {
+		err = cli.WithCode(cli.ExitTemporary, err)
+	}
+	if err != nil {
+		return removed, err
 	}
 	if removed < runs {
 		return removed, cli.WithCode(cli.ExitTemporary, fmt.Errorf("runs that are archived and still in the log: %d; archive them once more, with another --to", runs-removed))
@@ -162,27 +164,6 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// recordedWithin is how long the audit trail may take to have what people did about a run.
-const recordedWithin = 30 * time.Second
-
-// removeRun has a run of an archive removed from the log, once the audit trail has what people did about it.
-func (a *app) removeRun(ctx context.Context, s *session, r runlog.ArchiveRun, file string) error {
-	for end := time.Now().Add(recordedWithin); ; {
-		_, err := s.People.Act(ctx, a.person(), r.ID, people.Act{Verb: people.RemoveRun, Digest: r.SHA256, Text: file})
-		if !errors.Is(err, handoff.ErrUnrecorded) {
-			return err
-		}
-		if time.Now().After(end) {
-			return cli.WithCode(cli.ExitTemporary, err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }
 
 func (a *app) archiveVerify() *cobra.Command {
