@@ -238,7 +238,15 @@ func TestWhoRegistersAPasskeyIsKnown(t *testing.T) {
 	if err := keys.Add(t.Context(), k); !errors.Is(err, passkey.ErrExists) {
 		t.Errorf("twice: %v", err)
 	}
-	if _, err := keys.Remove(t.Context(), k.ID, "ann"); err != nil {
+	for name, theirs := range map[string]int{"eve": 0, "bo": 1} {
+		if list, err := keys.Seen(t.Context(), people.Actor{Name: name, Role: people.Viewer}); err != nil || len(list) != theirs {
+			t.Errorf("%s sees %v, %v", name, list, err)
+		}
+	}
+	if _, err := keys.Remove(t.Context(), people.Actor{Name: "eve", Role: people.Approver}, k.ID); !errors.Is(err, passkey.ErrNone) {
+		t.Errorf("somebody else's: %v", err)
+	}
+	if _, err := keys.Remove(t.Context(), people.Trusted("ann", "api"), k.ID); err != nil {
 		t.Fatal(err)
 	}
 	records, _, err := audit.New(v.Bus).Newest(t.Context(), 10, func(r *audit.Record) bool { return r.On == k.ID })
@@ -247,9 +255,9 @@ func TestWhoRegistersAPasskeyIsKnown(t *testing.T) {
 	}
 	var did []string
 	for _, r := range records {
-		did = append(did, r.Who+" "+r.Action)
+		did = append(did, r.Who+" "+r.Action+" "+r.Via)
 	}
-	if got := strings.Join(did, ", "); got != "bo passkey register, bo passkey register, ann passkey remove" { // the first one came to nothing
+	if got := strings.Join(did, ", "); got != "bo passkey register console, bo passkey register console, ann passkey remove api" { // the first one came to nothing
 		t.Error(got)
 	}
 }

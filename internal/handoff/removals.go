@@ -45,7 +45,7 @@ func RemovedResults() []RemovedResult {
 const (
 	removesAtOnce  = 16                     // most of what a removal takes is waiting for the server
 	recordedWithin = 30 * time.Second       // how long the audit trail may take to have what people did about a run
-	recordedAgain  = 100 * time.Millisecond // after so long it is asked once more
+	recordedPause  = 100 * time.Millisecond // after so long it is asked once more
 )
 
 // Removals has the runs of an archive removed from the log.
@@ -116,7 +116,7 @@ func (r Removals) recorded(ctx context.Context, it Removal) (Done, error) {
 		if !errors.Is(err, ErrUnrecorded) || time.Now().After(end) {
 			return done, err
 		}
-		if err := pause(ctx, true, recordedAgain); err != nil {
+		if err := pause(ctx, true, recordedPause); err != nil {
 			return done, fmt.Errorf("remove %s: %w", it.ID, err)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/limits"
+	"belay/internal/passkey"
 	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/schedules"
@@ -34,7 +35,7 @@ import (
 // outputs are the types that are written for others; what they are made of comes with them.
 var outputs = []any{
 	view.Document{}, view.Why{}, handoff.Document{}, handoff.Card{}, handoff.Item{}, handoff.Done{}, handoff.Redrive{}, dlq.Entry{}, runlog.Exported{}, runlog.Summary{},
-	bus.Worker{}, doctor.Report{}, gates.Gate{}, gates.Progress{}, schedules.Schedule{}, breaker.Record{}, limits.Limit{}, score.Report{}, score.CauseReport{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.Replay{}, steps.StepMessage{}, steps.Definition{},
+	bus.Worker{}, doctor.Report{}, gates.Gate{}, gates.Progress{}, schedules.Schedule{}, breaker.Record{}, limits.Limit{}, score.Report{}, score.CauseReport{}, handoff.Removal{}, handoff.Removed{}, passkey.Passkey{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.Replay{}, steps.StepMessage{}, steps.Definition{},
 }
 
 // events are all types of events.

@@ -39,6 +39,12 @@ type Schedules interface {
 	pages.Schedules
 }
 
+// Passkeys are those that people have registered, on the pages and through the API.
+type Passkeys interface {
+	api.Passkeys
+	pages.Passkeys
+}
+
 // Gates are what people hold calls back with, on the pages and through the API.
 type Gates interface {
 	api.Gates
@@ -68,7 +74,7 @@ type Options struct {
 	Doctor doctor.Options
 
 	// Passkeys are those that people register; nil = nobody does here.
-	Passkeys pages.Passkeys
+	Passkeys Passkeys
 
 	PublicURL string        // where people reach the console, for those who are sent there; empty = not known
 	Version   string        // of the program, for clients over MCP
@@ -102,7 +108,7 @@ func New(ctx context.Context, o Options) http.Handler {
 	go console.Watch(ctx)
 	watch := runlog.NewWatch(o.Runs)
 	context.AfterFunc(ctx, watch.Close)
-	way := api.Options{Schedules: o.Schedules, Catalog: o.Catalog, Trace: o.Trace, Prove: o.Prove, Watch: watch, Waits: gate.NewWaits(), Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Score: o.Gates, Why: asker.Of}
+	way := api.Options{Schedules: o.Schedules, Passkeys: o.Passkeys, Catalog: o.Catalog, Trace: o.Trace, Prove: o.Prove, Watch: watch, Waits: gate.NewWaits(), Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Score: o.Gates, Why: asker.Of}
 	offered := overMCP(ctx, o, way)
 	way.Who = via(o.Gate, "api")
 	calls := api.New(way)

@@ -33,6 +33,10 @@
 //	GET  /api/v1/schedules/{name}           one, with its last firings
 //	DELETE /api/v1/schedules/{name}
 //	POST /api/v1/schedules/{name}/pause, resume, fire
+//	GET  /api/v1/archive                    ended runs with their whole logs, as `runs archive` writes them    ?where=&ended_until=
+//	POST /api/v1/archive/remove             remove from the log what is in an archive
+//	GET  /api/v1/passkeys                   the caller's passkeys; an admin's all
+//	DELETE /api/v1/passkeys/{id}
 //	GET  /api/v1/doctor                     what is not as it should be, with what to do
 //	GET  /openapi.json                      all of this, for programs
 //
@@ -67,7 +71,7 @@ import (
 	"belay/internal/steps/view"
 )
 
-// Options are what the API stands on. All but Catalog, Trace and Prove are required.
+// Options are what the API stands on. All but Passkeys, Catalog, Trace and Prove are required.
 type Options struct {
 	Desk      *handoff.Desk                                         // shows escalations, and carries out what people do about them
 	Runs      *runlog.Log                                           // what is listed, shown, started and cancelled
@@ -78,6 +82,7 @@ type Options struct {
 	Gates     Gates                                                 // what holds calls back
 	Schedules Schedules                                             // what starts runs again and again
 	Score     Score                                                 // what came of calls
+	Passkeys  Passkeys                                              // those that people have registered; nil = nobody registers any here
 	Why       func(context.Context, *steps.State) (view.Why, error) // what a run waits for, and what will happen
 	Who       func(*http.Request) people.Actor                      // whoever let the request in knows
 	Catalog   *catalog.Catalog                                      // what may be submitted; nil = nothing
@@ -127,6 +132,10 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /api/v1/schedules/{name}/pause", a.looking(a.changeSchedule(schedules.DoPause)))
 	mux.HandleFunc("POST /api/v1/schedules/{name}/resume", a.looking(a.changeSchedule(schedules.DoResume)))
 	mux.HandleFunc("POST /api/v1/schedules/{name}/fire", a.looking(a.fireSchedule))
+	mux.HandleFunc("GET /api/v1/archive", a.looking(a.archive))
+	mux.HandleFunc("POST /api/v1/archive/remove", a.looking(a.removeArchived))
+	mux.HandleFunc("GET /api/v1/passkeys", a.looking(a.passkeys))
+	mux.HandleFunc("DELETE /api/v1/passkeys/{id}", a.looking(a.removePasskey))
 	mux.HandleFunc("GET /api/v1/doctor", a.looking(a.doctor))
 	mux.HandleFunc("GET /api/v1/runs", a.runs)
 	mux.HandleFunc("POST /api/v1/runs", a.submit)

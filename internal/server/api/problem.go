@@ -8,6 +8,7 @@ import (
 	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/limits"
+	"belay/internal/passkey"
 	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/schedules"
@@ -52,6 +53,7 @@ var statuses = []struct {
 	{gates.ErrClosed, http.StatusConflict, "closed", "The gate is closed already"},
 	{gates.ErrOpen, http.StatusConflict, "open", "The gate is open already"},
 	{gates.ErrWrong, http.StatusUnprocessableEntity, "invalid", "It does not fit"},
+	{passkey.ErrNone, http.StatusNotFound, "no_passkey", "No such passkey"},
 	{schedules.ErrNone, http.StatusNotFound, "no_schedule", "No such schedule"},
 	{schedules.ErrDenied, http.StatusForbidden, "forbidden", "You may not do this"},
 	{schedules.ErrExists, http.StatusConflict, "taken", "The name is taken"},
@@ -68,6 +70,7 @@ var statuses = []struct {
 	{handoff.ErrPasskey, http.StatusForbidden, "passkey", "It takes a passkey"},
 	{handoff.ErrSignIn, http.StatusForbidden, "sign_in", "Sign in first"},
 	{people.ErrForbidden, http.StatusForbidden, "forbidden", "You may not do this"},
+	{handoff.ErrUnrecorded, http.StatusServiceUnavailable, "unrecorded", "The audit trail is behind"},
 	{handoff.ErrDecidedBefore, http.StatusPreconditionFailed, "decided", "Already decided"},
 	{handoff.ErrChanged, http.StatusPreconditionFailed, "changed", "It has changed"},
 	{handoff.ErrApproved, http.StatusConflict, "approved", "You have approved already"},

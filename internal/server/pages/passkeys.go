@@ -17,11 +17,13 @@ import (
 
 // Passkeys are those that people have registered. The errors are [passkey.ErrNone] and [passkey.ErrExists].
 type Passkeys interface {
-	List(ctx context.Context) ([]passkey.Passkey, error)
+	// Seen are those that somebody sees and may remove.
+	Seen(ctx context.Context, who people.Actor) ([]passkey.Passkey, error)
 	// Of lists those that somebody can approve with on pages of an origin.
 	Of(ctx context.Context, person, origin string) ([]passkey.Passkey, error)
 	Add(ctx context.Context, k passkey.Passkey) error
-	Remove(ctx context.Context, id, by string) (passkey.Passkey, error)
+	// Remove removes one of those that somebody sees.
+	Remove(ctx context.Context, who people.Actor, id string) (passkey.Passkey, error)
 }
 
 // passkeysView is the page on which people register theirs.
@@ -137,12 +139,12 @@ func (c *Console) showPasskeys(w http.ResponseWriter, r *http.Request, status in
 		c.nowhere(w, r)
 		return
 	}
-	all, err := c.o.Passkeys.List(r.Context())
+	p, origin := c.o.Who(r), c.origin(r)
+	all, err := c.o.Passkeys.Seen(r.Context(), p)
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
-	p, origin := c.o.Who(r), c.origin(r)
 	v := passkeysView{May: p.May(people.Approve) == nil, Name: name, Errors: wrong, Person: p.Name, Challenge: encoded(registration(p.Name, origin)), Unusable: c.noPasskeys(r)}
 	user := sha256.Sum256([]byte(p.Name))
 	v.User = encoded(user[:])
@@ -152,12 +154,11 @@ func (c *Console) showPasskeys(w http.ResponseWriter, r *http.Request, status in
 	var known []passkey.Passkey
 	for _, k := range all {
 		shown := passkeyView{k.ID, k.Person, k.Name, k.Origin, at(k.Made, c.o.Now()), at(k.Removed, c.o.Now()), k.RemovedBy}
-		switch {
-		case steps.SamePerson(k.Person, p.Name):
+		if steps.SamePerson(k.Person, p.Name) {
 			v.Mine, known = append(v.Mine, shown), append(known, k)
-		case p.Role.Includes(people.Admin):
-			v.Others = append(v.Others, shown)
+			continue
 		}
+		v.Others = append(v.Others, shown)
 	}
 	v.Known = credentials(known)
 	c.show(w, r, status, "passkeys", page{Title: "Passkeys", Nav: "system", Body: v})
@@ -207,22 +208,13 @@ func (c *Console) removePasskey(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p, id := c.o.Who(r), r.PathValue("id")
-	all, err := c.o.Passkeys.List(r.Context())
-	if err != nil {
+	switch _, err := c.o.Passkeys.Remove(r.Context(), p, id); {
+	case errors.Is(err, passkey.ErrNone):
+		c.showPasskeys(w, r, http.StatusNotFound, "", []string{"There is no such passkey, or it is somebody else's."})
+	case err != nil:
 		c.fail(w, r, err)
-		return
-	}
-	for _, k := range all {
-		if k.ID != id || !steps.SamePerson(k.Person, p.Name) && !p.Role.Includes(people.Admin) {
-			continue
-		}
-		if _, err := c.o.Passkeys.Remove(r.Context(), id, p.Name); err != nil && !errors.Is(err, passkey.ErrNone) {
-			c.fail(w, r, err)
-			return
-		}
+	default:
 		c.o.Logger.InfoContext(r.Context(), "a passkey was removed", "passkey", id, "by", p.Name)
 		http.Redirect(w, r, "/passkeys", http.StatusSeeOther)
-		return
 	}
-	c.showPasskeys(w, r, http.StatusNotFound, "", []string{"There is no such passkey, or it is somebody else's."})
 }

@@ -137,7 +137,7 @@ func change(w http.ResponseWriter, r *http.Request, world *pagestest.World, do f
 
 // proven checks what a passkey has signed for the first act, as workers do.
 func (s *stage) proven(w http.ResponseWriter, r *http.Request) {
-	all, err := s.keys.List(r.Context())
+	all, err := s.keys.Seen(r.Context(), people.Actor{Role: people.Admin})
 	if acts := s.world.Acts(); err == nil && len(all) == 1 && len(acts) == 1 && acts[0].Passkey != nil {
 		if err = all[0].Verify(*acts[0].Passkey, []byte("approve "+r.URL.Query().Get("id"))); err == nil {
 			return

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"belay/internal/passkey"
+	"belay/internal/people"
 	"belay/internal/steps"
 )
 
@@ -16,19 +17,26 @@ type Passkeys struct {
 	list []passkey.Passkey
 }
 
-// List implements [pages.Passkeys].
-func (p *Passkeys) List(context.Context) ([]passkey.Passkey, error) {
+// Seen implements [pages.Passkeys].
+func (p *Passkeys) Seen(_ context.Context, who people.Actor) ([]passkey.Passkey, error) {
+	return slices.DeleteFunc(p.all(), func(k passkey.Passkey) bool { return !sees(who, k) }), nil
+}
+
+func sees(who people.Actor, k passkey.Passkey) bool {
+	return who.Role.Includes(people.Admin) || steps.SamePerson(k.Person, who.Name)
+}
+
+func (p *Passkeys) all() []passkey.Passkey {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.list), nil
+	return slices.Clone(p.list)
 }
 
 // Of implements [pages.Passkeys].
-func (p *Passkeys) Of(ctx context.Context, person, origin string) ([]passkey.Passkey, error) {
-	all, err := p.List(ctx)
-	return slices.DeleteFunc(all, func(k passkey.Passkey) bool {
+func (p *Passkeys) Of(_ context.Context, person, origin string) ([]passkey.Passkey, error) {
+	return slices.DeleteFunc(p.all(), func(k passkey.Passkey) bool {
 		return !k.Removed.IsZero() || !steps.SamePerson(k.Person, person) || k.Origin != origin
-	}), err
+	}), nil
 }
 
 // Add implements [pages.Passkeys].
@@ -40,12 +48,12 @@ func (p *Passkeys) Add(_ context.Context, k passkey.Passkey) error {
 }
 
 // Remove implements [pages.Passkeys].
-func (p *Passkeys) Remove(_ context.Context, id, by string) (passkey.Passkey, error) {
+func (p *Passkeys) Remove(_ context.Context, who people.Actor, id string) (passkey.Passkey, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.list {
-		if p.list[i].ID == id {
-			p.list[i].Removed, p.list[i].RemovedBy = time.Now(), by
+		if p.list[i].ID == id && sees(who, p.list[i]) {
+			p.list[i].Removed, p.list[i].RemovedBy = time.Now(), who.Name
 			return p.list[i], nil
 		}
 	}
