@@ -37,9 +37,10 @@ type part struct {
 	scan    atomic.Int64 // when the scan in progress began, in nanoseconds since born; 0 = there is none
 	checked time.Time    // when the connection was made over which the log was found to be the one that the rows are of
 
-	mu   sync.RWMutex
-	rows *rows
-	at   position
+	mu    sync.RWMutex
+	rows  *rows
+	at    position
+	early map[string]ending // of runs whose submissions have yet to be read
 }
 
 // position is how far the log has been read.
@@ -151,7 +152,16 @@ func (x *Index) catch(ctx context.Context, t *part) (read int, err error) {
 		return n, err
 	}
 	m, err := x.follow(ctx, t, wire.KindResult, &t.at.result, x.ended)
-	return n + m, err
+	if err != nil || len(t.early) == 0 {
+		return n + m, err
+	}
+	// Runs were submitted and have ended since the submissions were read.
+	late, err := x.follow(ctx, t, wire.KindPlan, &t.at.plan, x.submitted)
+	if err == nil {
+		t.early = nil // what is left is of runs that are removed
+		x.flush(t)
+	}
+	return n + m + late, err
 }
 
 // check makes the rows anew if the log is not the one that they are of: after a start and after a reconnect, the end that
@@ -183,7 +193,7 @@ func (x *Index) check(ctx context.Context, t *part) error {
 func (x *Index) restart(t *part) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.rows, t.at = newRows(), position{}
+	t.rows, t.at, t.early = newRows(), position{}, nil
 	if err := t.file.rewrite(t.rows, t.at, x.words.word); err != nil {
 		x.warn(t, err)
 	}
@@ -201,7 +211,7 @@ func (x *Index) follow(ctx context.Context, t *part, kind string, at *point, not
 			*at = point{e.Seq, e.Time.UnixNano()}
 		}
 		t.mu.Unlock()
-		if len(page) > 0 {
+		if len(page) > 0 && len(t.early) == 0 {
 			x.flush(t)
 		}
 		read += len(page)
@@ -254,6 +264,10 @@ func (x *Index) submitted(t *part, id string, e bus.Entry) {
 	if t.rows.add(n) {
 		t.file.run(n, h.Workflow)
 	}
+	if end, ended := t.early[id]; ended {
+		delete(t.early, id)
+		x.end(t, id, end)
+	}
 }
 
 func (x *Index) ended(t *part, id string, e bus.Entry) {
@@ -263,8 +277,19 @@ func (x *Index) ended(t *part, id string, e bus.Entry) {
 	}
 	met, known := runlog.ReadFaults(e)
 	end := ending{state: s, at: e.Time.UnixNano(), faults: faultKeys(met), known: known}
-	if place := t.rows.end(id, end); place >= 0 {
-		t.file.end(place, end)
+	if place, _ := t.rows.find(id); place < 0 {
+		if t.early == nil {
+			t.early = map[string]ending{}
+		}
+		t.early[id] = end
+		return
+	}
+	x.end(t, id, end)
+}
+
+func (x *Index) end(t *part, id string, e ending) {
+	if place := t.rows.end(id, e); place >= 0 {
+		t.file.end(place, e)
 	}
 }
 

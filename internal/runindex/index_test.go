@@ -389,6 +389,34 @@ func TestWhatWasSubmittedIsListed(t *testing.T) {
 	wg.Wait()
 }
 
+// TestARunThatHasEndedBeforeItIsKnown: it was submitted and has ended after the submissions were read and before the results were.
+func TestARunThatHasEndedBeforeItIsKnown(t *testing.T) {
+	t.Parallel()
+	w, dir := newWorld(t, 1), t.TempDir()
+	x := w.open(dir)
+	if _, err := x.Catch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.submit("quick", "p", nil, nil)
+	w.end(0, steps.RunSucceeded)
+	part := x.parts[0]
+	if _, err := x.follow(t.Context(), part, wire.KindResult, &part.at.result, x.ended); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.Catch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if open, err := x.OpenRuns(t.Context(), 0); err != nil || len(open) > 0 || len(part.early) > 0 {
+		t.Errorf("open are %v, %v, early %v", open, err, part.early)
+	}
+	if err := x.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if open, err := w.open(dir).OpenRuns(t.Context(), 0); err != nil || len(open) > 0 {
+		t.Errorf("once its file is read: %v, %v", open, err)
+	}
+}
+
 func TestWaitingRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
