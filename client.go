@@ -14,12 +14,14 @@ import (
 	"belay/internal/borrow"
 	"belay/internal/bus"
 	"belay/internal/dlq"
+	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/people"
 	"belay/internal/plan"
 	"belay/internal/requests"
 	"belay/internal/runindex"
 	"belay/internal/runlog"
+	"belay/internal/schedules"
 	"belay/internal/yamldoc"
 )
 
@@ -144,6 +146,10 @@ var (
 	ErrFrozen       = errors.New("the run is frozen")                  // its log has a message that cannot be read; a dead letter asks people what to do
 	ErrTooLarge     = errors.New("too large")                          // the submission, or the contents of a decision
 	ErrNoEscalation = errors.New("no such escalation")                 // none has this id
+	ErrNotFound     = errors.New("there is none of this name")         // no schedule, no gate
+	ErrNotNow       = errors.New("not possible as it is now")          // a schedule or gate that is so already, or whose run before is open
+	ErrMore         = errors.New("there are more: do the same again")  // runs that a search finds than are taken at a time
+	ErrDamaged      = errors.New("the archive is damaged")             // it is not what was written, or not all of it
 	ErrDecided      = errors.New("already decided")                    // somebody decided first, see [AlreadyDecided]
 	ErrNotAllowed   = errors.New("this cannot be decided here")        // the escalation does not allow this verb
 	ErrForbidden    = errors.New("you may not do this")                // by the token's role or by a rule of the tool
@@ -184,6 +190,8 @@ var sentinels = []struct{ internal, public error }{
 	{runlog.ErrNoRun, ErrNoRun}, {runlog.ErrConflict, ErrConflict}, {runlog.ErrEnded, ErrEnded}, {runlog.ErrNoAgent, ErrNoAgent}, {runlog.ErrNoTurn, ErrNoTurn}, {runlog.ErrNoReplay, ErrNoReplay}, {runlog.ErrBadInput, ErrInvalid}, {runlog.ErrInvalid, ErrInvalid}, {runlog.ErrBadStart, ErrInvalid}, {runlog.ErrFrozen, ErrFrozen}, {runlog.ErrTooLarge, ErrTooLarge},
 	{runlog.ErrClosed, ErrClosed}, {handoff.ErrNoEscalation, ErrNoEscalation}, {handoff.ErrNotAllowed, ErrNotAllowed}, {people.ErrForbidden, ErrForbidden},
 	{handoff.ErrInvalid, ErrInvalid}, {handoff.ErrClaimed, ErrClaimed}, {handoff.ErrNoDesk, ErrNoDispatcher}, {requests.ErrNobody, ErrNoDispatcher}, {bus.ErrTooLarge, ErrTooLarge},
+	{schedules.ErrNone, ErrNotFound}, {schedules.ErrDenied, ErrForbidden}, {schedules.ErrWrong, ErrInvalid}, {schedules.ErrExists, ErrConflict}, {schedules.ErrPaused, ErrNotNow}, {schedules.ErrNotPaused, ErrNotNow}, {schedules.ErrBusy, ErrNotNow},
+	{gates.ErrNone, ErrNotFound}, {gates.ErrDenied, ErrForbidden}, {gates.ErrWrong, ErrInvalid}, {gates.ErrClosed, ErrNotNow}, {gates.ErrOpen, ErrNotNow}, {runlog.ErrDamaged, ErrDamaged}, {bus.ErrNobody, ErrNoDispatcher},
 	{bus.ErrUncertain, ErrUncertain}, {bus.ErrFull, ErrNoWrites}, {bus.ErrNoWrites, ErrNoWrites}, {bus.ErrUnreachable, ErrUnreachable},
 }
 

@@ -1,6 +1,9 @@
 package belay
 
 import (
+	"encoding/json"
+	"fmt"
+
 	"belay/belaytype"
 	"belay/internal/runlog"
 	"belay/internal/steps"
@@ -30,6 +33,18 @@ func maybe[A, B any](v *A, f func(A) B) *B {
 	}
 	out := f(*v)
 	return &out
+}
+
+// as converts what is asked for seldom, and is large, by the JSON that both have.
+func as[B any](v any) (out B, err error) {
+	body, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(body, &out)
+	}
+	if err != nil {
+		return out, fmt.Errorf("%T: %w", out, err)
+	}
+	return out, nil
 }
 
 func document(d view.Document) belaytype.Document {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"belay/belaytype"
 	"belay/internal/plan"
 	"belay/internal/runlog"
 )
@@ -24,6 +25,25 @@ type Replaying struct {
 // has to be what it would do, and nothing of it undoes that. An [ErrNoReplay] says why it is not done: steps that differ, or calls that
 // would be made again and have yet to be confirmed.
 func (r *Run) Replay(ctx context.Context, o Replaying) (*Run, error) {
+	id, _, err := r.client.runs.Replay(ctx, r.id, o.ID, o.internal(), runlog.Retried{By: o.By, Via: "go", Reason: o.Reason})
+	if err != nil {
+		return nil, fmt.Errorf("belay: %w", public(err))
+	}
+	return r.client.Run(id), nil
+}
+
+// PlanReplay says what [Run.Replay] would make of each step, and changes nothing: why it is not possible (Refused), and which calls
+// would be made again whose steps have yet to be named in Confirmed (Unconfirmed).
+func (r *Run) PlanReplay(ctx context.Context, o Replaying) (*belaytype.Replay, error) {
+	p, err := r.client.runs.PlanReplay(ctx, r.id, o.internal())
+	if err != nil {
+		return nil, fmt.Errorf("belay: %w", public(err))
+	}
+	shown, err := as[belaytype.Replay](p)
+	return &shown, err
+}
+
+func (o Replaying) internal() runlog.Replaying {
 	how := runlog.Replaying{From: o.From, Confirmed: o.Confirmed}
 	if o.Plan != nil {
 		how.Plan = o.Plan.doc
@@ -31,9 +51,5 @@ func (r *Run) Replay(ctx context.Context, o Replaying) (*Run, error) {
 	if o.Input != nil {
 		how.Input = func(*plan.Document) (map[string]json.RawMessage, error) { return inputOf(o.Input) }
 	}
-	id, _, err := r.client.runs.Replay(ctx, r.id, o.ID, how, runlog.Retried{By: o.By, Via: "go", Reason: o.Reason})
-	if err != nil {
-		return nil, fmt.Errorf("belay: %w", public(err))
-	}
-	return r.client.Run(id), nil
+	return how
 }

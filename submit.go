@@ -122,9 +122,7 @@ func prepare(ctx context.Context, p *Plan, s Submission) (runlog.Submission, err
 	if s.ID == "" {
 		s.ID = newID()
 	}
-	if s.By == "" {
-		s.By = filepath.Base(os.Args[0])
-	}
+	s.By = whoever(s.By)
 	one := runlog.Submission{Run: s.ID, Submitted: steps.Submitted{Document: p.doc.JSON, By: s.By, At: s.At.UTC(), In: steps.Duration(s.In), Trace: traceparent(ctx)}}
 	var err error
 	if one.Input, err = p.input(s.Input); err != nil {
@@ -137,6 +135,14 @@ func prepare(ctx context.Context, p *Plan, s Submission) (runlog.Submission, err
 		}
 	}
 	return one, nil
+}
+
+// whoever is who asks for something: without a name, the program.
+func whoever(by string) string {
+	if by == "" {
+		return filepath.Base(os.Args[0])
+	}
+	return by
 }
 
 // newID returns a UUID that grows with time, so that lists sort by age.

@@ -5,7 +5,8 @@ package importtest
 var publicRules = []rule{
 	{pkg: "belaytype", stdlib: []string{"encoding/json", "math", "strconv", "time"}, why: "what programs are given: data, and nothing of Belay"},
 	{pkg: ".", may: []string{"belaytype", "internal/steps", "internal/steps/view", "internal/bus", "internal/borrow", "internal/yamldoc", "internal/plan", "internal/requests", "internal/prove", "internal/executor",
-		"internal/executor/gofunc", "internal/runindex", "internal/runlog", "internal/dlq", "internal/people", "internal/approval", "internal/handoff"}, nats: true,
+		"internal/executor/gofunc", "internal/runindex", "internal/runlog", "internal/dlq", "internal/people", "internal/approval", "internal/handoff",
+		"internal/audit", "internal/gates", "internal/limits", "internal/passkey", "internal/schedules", "internal/score"}, nats: true,
 		why: "the client, what handlers say, and Do: thin, see TestThin"},
 	{pkg: "worker", may: []string{".", "internal/bus", "internal/cli", "internal/cli/worker", "internal/engine", "internal/gohandler", "internal/ladder", "internal/observe", "internal/outbound",
 		"internal/plan", "internal/worker"}, why: "the stock worker with handlers of one's own"},
