@@ -1,4 +1,6 @@
 // A dispatcher over its HTTP API (/openapi.json): what is started, looked at and decided there.
+import {createHash} from "node:crypto";
+import {open} from "node:fs/promises";
 import {setTimeout as sleep} from "node:timers/promises";
 import {BelayError, Patience, events, request} from "./http.js";
 import {Escalation} from "./people.js";
@@ -117,6 +119,47 @@ export class Belay {
     return this.json("POST", `/api/v1/gates/${encodeURIComponent(id)}/open`, {reason});
   }
 
+  cancelAll(where, options) { return this.all("cancel", where, options); }
+  retryAll(where, options) { return this.all("retry", where, options); }
+
+  all(verb, where, {reason, rate, dryRun} = {}) {
+    return this.json("POST", `/api/v1/runs/${verb}`, {where, reason, rate, dry_run: dryRun});
+  }
+
+  redrive(id) { return this.json("GET", `/api/v1/redrives/${encodeURIComponent(id)}`); }
+  stopRedrive(id) { return this.json("POST", `/api/v1/redrives/${encodeURIComponent(id)}/stop`, {}); }
+  resumeRedrive(id) { return this.json("POST", `/api/v1/redrives/${encodeURIComponent(id)}/resume`, {}); }
+
+  async archive(file, endedUntil, {where} = {}) {
+    const until = endedUntil instanceof Date ? endedUntil.toISOString() : endedUntil;
+    const {text} = await this.send("GET", "/api/v1/archive" + query({ended_until: until, where}));
+    const runs = archived(text);
+    const to = await open(file, "wx");
+    try {
+      await to.writeFile(text);
+      await to.sync();
+    } finally {
+      await to.close();
+    }
+    return runs;
+  }
+
+  async removeArchived(archive, runs) {
+    const became = [];
+    for (let i = 0; i < runs.length; i += largestPage) {
+      const items = runs.slice(i, i + largestPage).map(({id, sha256}) => ({id, sha256}));
+      const {text} = await this.send("POST", "/api/v1/archive/remove", {archive, items}, {repeatable: true});
+      became.push(...JSON.parse(text).items);
+    }
+    return became;
+  }
+
+  async passkeys() {
+    return (await this.json("GET", "/api/v1/passkeys")).items;
+  }
+
+  removePasskey(id) { return this.json("DELETE", `/api/v1/passkeys/${encodeURIComponent(id)}`); }
+
   async *escalations({failureClass, ...filters} = {}) {
     for (let after; ; ) {
       const page = await this.json("GET", "/api/v1/escalations" + query({...filters, class: failureClass, after}));
@@ -180,6 +223,16 @@ export class Belay {
   stream(path, options) {
     return events(this.url, this.token, path, options);
   }
+}
+
+// archived gives the runs of an archive, if it is whole.
+function archived(text) {
+  const at = text.lastIndexOf("\n", text.length - 2) + 1;
+  const end = text.endsWith("\n") ? JSON.parse(text.slice(at)).end : undefined;
+  if (end?.sha256 !== createHash("sha256").update(text.slice(0, at)).digest("hex")) {
+    throw new BelayError(0, {code: "damaged", title: "The archive is not whole", detail: "its last line is missing, or is of another one", retryable: true});
+  }
+  return text.split("\n").filter((line) => line.startsWith('{"run":')).map((line) => JSON.parse(line).run);
 }
 
 // show shows one escalation to handler; whether that has decided it.

@@ -106,6 +106,29 @@ export class Belay {
   closeGate(covers: GateCovers, reason: string, options?: {id?: string; until?: string}): Promise<Gate>;
   /** Opens a gate: what it held back goes on. */
   openGate(id: string, reason?: string): Promise<Gate>;
+  /** Cancels the open runs that a search finds, at most 1000; rate is in runs a second. redrive says how far it is. dryRun only says which runs they are. */
+  cancelAll(where: string, options: ManyOptions & {dryRun: true}): Promise<RunsPreview>;
+  cancelAll(where: string, options?: ManyOptions & {dryRun?: false}): Promise<Redrive>;
+  /** Goes on, as new runs, from those that a search finds and that have failed, were aborted or cancelled; none is retried twice. */
+  retryAll(where: string, options: ManyOptions & {dryRun: true}): Promise<RunsPreview>;
+  retryAll(where: string, options?: ManyOptions & {dryRun?: false}): Promise<Redrive>;
+  /** How far a cancelAll or retryAll is, and what became of each run. */
+  redrive(id: string): Promise<Redrive>;
+  /** Stops one; what is done stays done. */
+  stopRedrive(id: string): Promise<Redrive>;
+  /** Goes on with the runs that one has not reached. */
+  resumeRedrive(id: string): Promise<Redrive>;
+  /**
+   * Writes the whole logs of runs that ended before a time into a file that is not there yet, and gives the runs that are in it. It was
+   * checked and is on disk then. It is held in memory meanwhile: where narrows it.
+   */
+  archive(file: string, endedUntil: string | Date, options?: {where?: string}): Promise<ArchivedRun[]>;
+  /** Removes from the log the runs of an archive, and says what became of each. archive says where it is kept, for the audit trail. */
+  removeArchived(archive: string, runs: Pick<ArchivedRun, "id" | "sha256">[]): Promise<RemovedRun[]>;
+  /** The passkeys that you have registered in the console, also those that were removed; an admin sees everybody's. */
+  passkeys(): Promise<Passkey[]>;
+  /** Removes a passkey: it approves nothing any more. */
+  removePasskey(id: string): Promise<Passkey>;
   /** What waits for people, the most urgent first; without its context until it is loaded. */
   escalations(filters?: EscalationFilter): AsyncGenerator<Escalation, void, undefined>;
   /** One escalation with its whole context. */
@@ -501,6 +524,68 @@ export interface PlanAgent {
 export type PlanStep = StepOf & ({tool: string; agent?: never} | {agent: PlanAgent; tool?: never});
 
 /** What a step has beside its tool or agent. */
+export interface ManyOptions {
+  reason?: string;
+  rate?: number;
+}
+
+/** Which runs an order would be about. */
+export interface RunsPreview {
+  items: {id: string; state: RunState; workflow: string}[];
+  total: number;
+  /** Not all are in items: repeat the order for the rest. */
+  more?: boolean;
+  before?: number;
+  short?: string;
+}
+
+/** An order about many runs, and how far it is. */
+export interface Redrive {
+  id: string;
+  verb: string;
+  state: "running" | "done" | "came_back" | "refused" | "stopped" | "interrupted";
+  summary: string;
+  items: {id: string; result: string; code?: string; detail?: string; was?: string; wave: number}[];
+  by: string;
+  started: string;
+  ended?: string;
+  reason?: string;
+  where?: string;
+  note?: string;
+}
+
+/** A run in an archive. */
+export interface ArchivedRun {
+  id: string;
+  workflow: string;
+  state: RunState;
+  started: string;
+  ended: string;
+  entries: number;
+  sha256: string;
+}
+
+/** What became of a run that was to be removed from the log. */
+export interface RemovedRun {
+  id: string;
+  result: "removed" | "gone" | "kept" | "uncertain" | "not_reached";
+  code?: string;
+  detail?: string;
+}
+
+/** The public part of a passkey; credential and key are Base64. */
+export interface Passkey {
+  id: string;
+  person: string;
+  name?: string;
+  origin: string;
+  credential: string;
+  key: string;
+  made?: string;
+  removed?: string;
+  removed_by?: string;
+}
+
 /** What starts runs of a plan again and again. */
 export interface Schedule {
   name: string;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -160,6 +162,65 @@ class Belay:
         """Opens a gate: what it held back goes on."""
         return self._send("POST", f"/api/v1/gates/{quote(id, safe='')}/open", {"reason": reason}).json()
 
+    def cancel_all(self, where: str, reason: str = "", *, rate: float = 0, dry_run: bool = False) -> dict[str, Any]:
+        """Cancels the open runs that a search finds ("refund state:waiting since:7d"), at most 1000, rate a second (10). It returns
+        once that has begun; redrive(id) says how far it is. dry_run only says which runs they are."""
+        return self._all("cancel", where, reason, rate, dry_run)
+
+    def retry_all(self, where: str, reason: str = "", *, rate: float = 0, dry_run: bool = False) -> dict[str, Any]:
+        """Goes on from the runs that a search finds and that have failed, were aborted or cancelled, as new runs. What was retried before is not
+        retried again. The rest is as for cancel_all."""
+        return self._all("retry", where, reason, rate, dry_run)
+
+    def _all(self, verb: str, where: str, reason: str, rate: float, dry_run: bool) -> dict[str, Any]:
+        order: dict[str, Any] = {"where": where, "reason": reason, "rate": rate, "dry_run": dry_run}
+        return self._send("POST", f"/api/v1/runs/{verb}", {k: v for k, v in order.items() if v}).json()
+
+    def redrive(self, id: str) -> dict[str, Any]:
+        """How far a cancel_all or retry_all is, and what became of each run."""
+        return self._get(f"/api/v1/redrives/{quote(id, safe='')}").json()
+
+    def stop_redrive(self, id: str) -> dict[str, Any]:
+        """Stops one; what is done stays done."""
+        return self._send("POST", f"/api/v1/redrives/{quote(id, safe='')}/stop", {}).json()
+
+    def resume_redrive(self, id: str) -> dict[str, Any]:
+        """Goes on with the runs that one has not reached, after somebody stopped it or its dispatcher ended."""
+        return self._send("POST", f"/api/v1/redrives/{quote(id, safe='')}/resume", {}).json()
+
+    def archive(self, file: str | os.PathLike[str], ended_until: str | datetime, *, where: str = "") -> list[dict[str, Any]]:
+        """Writes the whole logs of runs that ended before a time into a file that is not there yet, as `dispatcher runs archive` does, and
+        returns the runs that are in it. It was checked and is on disk then. It is held in memory meanwhile: where narrows it."""
+        if isinstance(ended_until, datetime):
+            if ended_until.tzinfo is None:
+                raise ValueError("ended_until has no time zone: datetime.now(timezone.utc) has one")
+            ended_until = ended_until.isoformat()
+        text = self._get("/api/v1/archive", ended_until=ended_until, where=where).body
+        runs = _archived(text)
+        with open(file, "xb") as f:
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        return runs
+
+    def remove_archived(self, archive: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Removes from the log the runs of an archive, as archive returns them, and says what became of each: result is removed, gone or
+        kept, with why. archive says where it is kept, for the audit trail. A run is removed if its log still has the digest that the
+        archive says. Repeating it is safe. It takes an admin."""
+        became: list[dict[str, Any]] = []
+        for i in range(0, len(runs), _LARGEST):
+            items = [{"id": r["id"], "sha256": r["sha256"]} for r in runs[i:i + _LARGEST]]
+            became += self._send("POST", "/api/v1/archive/remove", {"archive": archive, "items": items}, repeatable=True).json()["items"]
+        return became
+
+    def passkeys(self) -> list[dict[str, Any]]:
+        """The passkeys that you have registered in the console, also those that were removed; an admin sees everybody's."""
+        return self._get("/api/v1/passkeys").json()["items"]
+
+    def remove_passkey(self, id: str) -> dict[str, Any]:
+        """Removes a passkey: it approves nothing any more."""
+        return self._send("DELETE", f"/api/v1/passkeys/{quote(id, safe='')}").json()
+
     def escalations(self, *, kind: str = "", tool: str = "", workflow: str = "", failure_class: str = "", run: str = "",
                     fingerprint: str = "") -> Iterator[Escalation]:
         """What waits for people, the most urgent first."""
@@ -249,6 +310,15 @@ class Belay:
                 if e.status == 0 and method != "GET" and not repeatable:
                     raise
                 left.failed(e)
+
+
+def _archived(text: bytes) -> list[dict[str, Any]]:
+    """The runs of an archive, if it is whole."""
+    lines = text.splitlines(keepends=True)
+    end = json.loads(lines[-1]).get("end") if text.endswith(b"\n") else None
+    if not end or end["sha256"] != hashlib.sha256(b"".join(lines[:-1])).hexdigest():
+        raise BelayError(0, "damaged", "The archive is not whole", "its last line is missing, or is of another one", retryable=True)
+    return [run for run in (json.loads(line).get("run") for line in lines) if run]
 
 
 def _pairs(values: dict[str, str] | None) -> list[str]:

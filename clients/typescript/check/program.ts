@@ -1,6 +1,6 @@
 // What users write; it is compiled, never run. A line behind @ts-expect-error must be refused.
 import {Belay, BelayError, Permanent, Retry, RetryAfter, NeedHuman, NothingHappened, TimeoutError, tool, work} from "belay";
-import type {Agent, AgentCall, Call, Decision, Escalation, Event, More, Plan, Run, TakenBack} from "belay";
+import type {Agent, AgentCall, ArchivedRun, Call, Decision, Escalation, Event, More, Passkey, Plan, Redrive, RemovedRun, Run, RunsPreview, TakenBack} from "belay";
 
 const belay = new Belay("http://127.0.0.1:8222", "belay_...", {timeout: 10, patience: 120});
 
@@ -81,6 +81,17 @@ export async function agents(): Promise<number> {
     return e.allowed.includes("finish") ? {verb: "finish"} : {verb: "answer", answer: {text: "A person takes over."}};
   };
   return belay.drain(rule);
+}
+
+export async function many(): Promise<number> {
+  const preview: RunsPreview = await belay.cancelAll("refund state:waiting", {dryRun: true});
+  const order: Redrive = await belay.retryAll("refund state:failed", {reason: "mended", rate: 5});
+  const runs: ArchivedRun[] = await belay.archive("runs.jsonl", new Date(), {where: "refund"});
+  const removed: RemovedRun[] = await belay.removeArchived("s3://backup/runs.jsonl", runs);
+  // @ts-expect-error: a preview is no order
+  const none: Redrive = await belay.cancelAll("refund", {dryRun: true});
+  const keys: Passkey[] = await belay.passkeys();
+  return preview.total + order.items.length + removed.filter(({result}) => result === "removed").length + keys.length;
 }
 
 tool("invoice.add", async ({lines}: {lines: {cents: number}[]}, call: Call) => {
