@@ -17,6 +17,8 @@ import (
 	"belay/internal/bus"
 	"belay/internal/bus/bustest"
 	"belay/internal/doctor"
+	"belay/internal/passkey"
+	"belay/internal/passkey/passkeytest"
 )
 
 // finding is the one finding of a check; of several the worst is first.
@@ -215,6 +217,28 @@ func TestEachThingThatIsBrokenIsNamed(t *testing.T) {
 			wants(t, doctor.Examine(t.Context(), o), c.check, c.state, c.words...)
 		})
 	}
+}
+
+// TestSomebodyMustHaveAPasskey where a tool takes no approval without one; one that was removed is none.
+func TestSomebodyMustHaveAPasskey(t *testing.T) {
+	t.Parallel()
+	b, o := whole(t)
+	for _, f := range doctor.Examine(t.Context(), o).Findings {
+		if f.Check == "passkeys" {
+			t.Errorf("no tool asks for one: %+v", f)
+		}
+	}
+	o.Asks = "pay"
+	wants(t, doctor.Examine(t.Context(), o), "passkeys", doctor.Warn, "pay takes no approval without a passkey (tools.yaml), and nobody has one registered", "dispatcher passkeys export")
+	keys, k := passkey.NewRegistry(b), passkeytest.New(t, "http://localhost:8222").Passkey(t, "mia")
+	if err := keys.Add(t.Context(), k); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, doctor.Examine(t.Context(), o), "passkeys", doctor.OK, "1 passkey of 1 person")
+	if _, err := keys.Remove(t.Context(), k.ID, "ada"); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, doctor.Examine(t.Context(), o), "passkeys", doctor.Warn, "nobody has one registered")
 }
 
 func TestNothingIsSetUp(t *testing.T) {

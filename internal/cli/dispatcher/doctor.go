@@ -36,8 +36,8 @@ func (a *app) doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "doctor", Short: "Look whether everything is as it should be, and say what to do where it is not", Args: cobra.NoArgs,
 		Long: "Looks at the server (version, sync, max_payload), the streams and how they are kept, whether the log is whole, the room that is\n" +
-			"left, this machine's clock, what this connection may do, the signing keys, the dispatchers and workers that run and their\n" +
-			"versions. It changes nothing. Each finding is ok, warn, fail or unknown (it cannot be seen from here), with what to do. Exit\n" +
+			"left, this machine's clock, what this connection may do, the signing keys, the passkeys that a tool asks for (--tools), the\n" +
+			"dispatchers and workers that run and their versions. It changes nothing. Each finding is ok, warn, fail or unknown (it cannot be seen from here), with what to do. Exit\n" +
 			"code 1 if something must not be so, 69 if the server cannot be reached. The console's page System shows the same.",
 		Example: "  dispatcher doctor\n  dispatcher doctor --server nats://nats.internal:4222 --tools tools.yaml --notify notify.yaml --monitor http://nats.internal:8222",
 		RunE:    func(c *cobra.Command, _ []string) error { return a.doctor(c.Context(), f) },
@@ -56,7 +56,7 @@ func (a *app) doctor(ctx context.Context, f doctorFlags) error {
 		if err != nil {
 			return err
 		}
-		o.Serves, o.File = servedBy(tools), f.tools
+		o.Serves, o.File, o.Asks = servedBy(tools), f.tools, tools.AskPasskey()
 	}
 	switch {
 	case f.notify != "":
@@ -135,7 +135,7 @@ func lookedAt(o engine.Options, sync string, tools *plan.Tools) (d doctor.Option
 		d.Channels = channelsOf(n.Setup, false)
 	}
 	if tools != nil {
-		d.Serves, d.File = servedBy(tools), tools.File
+		d.Serves, d.File, d.Asks = servedBy(tools), tools.File, tools.AskPasskey()
 	}
 	return d
 }
