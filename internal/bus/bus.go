@@ -41,6 +41,7 @@ type Bus struct {
 	doubt      chan struct{}         // has a value if that may be wrong
 	following  sync.Once             // is it kept right
 	refusals   refusals
+	opening    string                              // see [Options.Opening]; empty = the server is no part of this process
 	mend       func(stream, consumer string) error // see [SetupOptions.Mend]; nil = nothing can be mended
 
 	mu         sync.Mutex
@@ -68,7 +69,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		o.Prefix = wire.Default.Prefix
 	}
 	o.Patience = max(o.Patience, o.Timeout)
-	b := &Bus{patience: o.Patience, leaveAfter: leaveAfter, names: wire.Names{Prefix: o.Prefix}, timeout: o.Timeout, logger: o.Logger, publishers: map[string]*publisher{}, moved: make(chan struct{}, 1), foreign: o.Conn != nil, left: make(chan struct{}), doubt: make(chan struct{}, 1)}
+	b := &Bus{patience: o.Patience, leaveAfter: leaveAfter, names: wire.Names{Prefix: o.Prefix}, timeout: o.Timeout, logger: o.Logger, publishers: map[string]*publisher{}, moved: make(chan struct{}, 1), foreign: o.Conn != nil, left: make(chan struct{}), doubt: make(chan struct{}, 1), opening: o.Opening}
 	b.clock.Store(&Clock{})
 	d := o.dial(ctx, b)
 	if d.err != nil {

@@ -34,6 +34,7 @@ type Options struct {
 	Timeout     time.Duration              // of one request; default 5 s
 	Patience    time.Duration              // of a person who has something stored, or done by another process; default Timeout
 	InProcess   nats.InProcessConnProvider // connect to a server in this process instead
+	Opening     string                     // with InProcess: names that this process has opened the server's store, see [Bus.Outlived]
 	Line        *Line                      // can be cut on purpose; nil = it cannot. Not with InProcess or Conn
 	Conn        *nats.Conn                 // use this connection; it is not closed, and none of its handlers is set
 	Prefix      string                     // of all names; default "belay"

@@ -24,7 +24,7 @@ type Lease struct {
 
 // NewLease returns a lease with this key and duration; [Lease.Renew] acquires it.
 func NewLease(bucket *Bucket, key string, length time.Duration) *Lease {
-	return &Lease{bucket, key, uuid.NewString(), length}
+	return &Lease{bucket, key, bucket.bus.Signed(uuid.NewString()), length}
 }
 
 // leaseHolder is who has the lease, and until when.
@@ -40,7 +40,7 @@ func (l *Lease) Renew(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	var now leaseHolder
-	if ok && exactjson.Unmarshal(it.Value, &now) == nil && now.ID != l.me && l.bucket.Now().Before(now.Until) {
+	if ok && exactjson.Unmarshal(it.Value, &now) == nil && now.ID != l.me && l.bucket.Now().Before(now.Until) && !l.bucket.bus.Outlived(now.ID) {
 		return false, nil
 	}
 	body, err := json.Marshal(leaseHolder{l.me, l.bucket.Now().Add(l.length)})

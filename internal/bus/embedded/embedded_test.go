@@ -135,3 +135,38 @@ func TestTheLockIsGivenUp(t *testing.T) {
 	}
 	s.Shutdown()
 }
+
+// TestWhoDidNotCloseTheStore: only a process that had the store and ended without closing it is named.
+func TestWhoDidNotCloseTheStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	openings := map[string]bool{}
+	open := func(want string) {
+		t.Helper()
+		s, err := Start(Options{StoreDir: dir, Durability: Interval})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Crashed(); got != want {
+			t.Errorf("%q did not close it, want %q", got, want)
+		}
+		if openings[s.Opening()] {
+			t.Error("two openings have one name")
+		}
+		openings[s.Opening()] = true
+		s.Shutdown()
+	}
+	leave := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "lock"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open("")
+	open("")
+	leave("4711\nOPENING\n")
+	open("4711")
+	open("")
+	leave("4711\n") // an older version leaves that in any case
+	open("")
+}

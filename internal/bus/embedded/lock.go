@@ -1,12 +1,12 @@
 package embedded
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -14,25 +14,50 @@ import (
 // ErrLocked says that another process has opened the store.
 var ErrLocked = errors.New("the store is in use")
 
-// lockStore locks the store for this process. The lock ends with the process, however that ends.
-func lockStore(dir string) (*os.File, error) {
+// lockStore locks the store for this process. The lock ends with the process, however that ends. Before is what stands in it of a
+// process that has not closed the store.
+func lockStore(dir string, h holder) (f *os.File, before holder, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("store folder: %w", err)
+		return nil, before, fmt.Errorf("store folder: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("store lock: %w", err)
+		return nil, before, fmt.Errorf("store lock: %w", err)
 	}
-	if err := flock(f); err != nil {
-		holder, _ := io.ReadAll(io.LimitReader(f, 64))
+	locked := flock(f)
+	before = readHolder(f)
+	if locked != nil {
 		f.Close()
-		return nil, fmt.Errorf("%w: %s is locked by process %s; stop it, or use another --data-dir", ErrLocked, dir, orUnknown(strings.TrimSpace(string(holder))))
+		return nil, before, fmt.Errorf("%w: %s is locked by process %s; stop it, or use another --data-dir", ErrLocked, dir, cmp.Or(before.process, "(unknown)"))
 	}
-	if err := writeHolder(f); err != nil {
+	if err := h.write(f); err != nil {
 		unlock(f)
-		return nil, fmt.Errorf("store lock: %w", err)
+		return nil, before, fmt.Errorf("store lock: %w", err)
 	}
-	return f, nil
+	return f, before, nil
+}
+
+// holder is who has the store.
+type holder struct {
+	process string // its id
+	opening string // [Server.Opening]; of older versions there is none
+}
+
+func readHolder(f *os.File) (h holder) {
+	b, _ := io.ReadAll(io.LimitReader(f, 128))
+	lines := strings.Split(string(b), "\n")
+	if h.process = lines[0]; len(lines) > 1 {
+		h.opening = lines[1]
+	}
+	return h
+}
+
+func (h holder) write(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt([]byte(h.process+"\n"+h.opening+"\n"), 0)
+	return err
 }
 
 // flock locks a file, or returns an error at once. The lock ends with the process.
@@ -43,19 +68,4 @@ func flock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX
 func unlock(f *os.File) {
 	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
 	f.Close()
-}
-
-func writeHolder(f *os.File) error {
-	if err := f.Truncate(0); err != nil {
-		return err
-	}
-	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	return err
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "(unknown)"
-	}
-	return s
 }

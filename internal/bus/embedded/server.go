@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +37,8 @@ type Server struct {
 	dir       string // the store
 	logger    *slog.Logger
 	lock      *os.File
+	opening   string
+	crashed   string       // the process that had the store before and did not close it; empty = none
 	stage     string       // folder in memory in which batches are staged; empty = they are on disk
 	stageLock *os.File     // held while stage is in use
 	url       atomic.Value // where it listens, a string
@@ -51,13 +54,17 @@ func Start(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, dir: o.StoreDir, logger: o.Logger}
+	s := &Server{o: o, dir: o.StoreDir, logger: o.Logger, opening: rand.Text()}
 	opts, err := o.server()
 	if err != nil {
 		return nil, err
 	}
-	if s.lock, err = lockStore(o.StoreDir); err != nil {
+	var before holder
+	if s.lock, before, err = lockStore(o.StoreDir, holder{strconv.Itoa(os.Getpid()), s.opening}); err != nil {
 		return nil, err
+	}
+	if before.opening != "" {
+		s.crashed = before.process
 	}
 	if s.ns, err = s.open(opts); err != nil {
 		s.unlock()
@@ -160,6 +167,13 @@ func checkFree(listen string) error {
 // URL returns where other processes connect; empty without a port.
 func (s *Server) URL() string { return s.url.Load().(string) }
 
+// Opening names that this process has opened the store. Nobody else has the store open: whoever was connected to it within a
+// process, under the name of another opening, has died or closed it.
+func (s *Server) Opening() string { return s.opening }
+
+// Crashed is the id of the process that had the store before, if it has not closed it; empty = there was none, or it did.
+func (s *Server) Crashed() string { return s.crashed }
+
 // current is the running server; nil while it is started anew, or after the end.
 func (s *Server) current() *server.Server {
 	s.mu.Lock()
@@ -189,4 +203,7 @@ func shutDown(ns *server.Server) {
 	ns.WaitForShutdown()
 }
 
-func (s *Server) unlock() { unlock(s.lock) }
+func (s *Server) unlock() {
+	_ = s.lock.Truncate(0) // it is closed; one that cannot be marked so is taken for crashed, which says no more than that
+	unlock(s.lock)
+}
