@@ -46,8 +46,7 @@ func (j *job) apart(of steps.Lane) bool {
 	if j.enter(j.slots) {
 		return true
 	}
-	j.lane.leave()
-	j.turn.end()
+	j.turn.leave()
 	return false
 }
 
@@ -60,10 +59,11 @@ var inLane = map[steps.Lane]string{
 // giveRoom ends what room began.
 func (j *job) giveRoom() {
 	<-j.slots
-	j.lane.leave()
 	if j.turn != nil {
-		j.turn.end()
+		j.turn.leave()
+		return
 	}
+	j.lane.leave()
 }
 
 // company is what else this worker executes, as it is said when the attempt starts. What another program executes has none here,

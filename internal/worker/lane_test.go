@@ -43,9 +43,7 @@ func TestNothingIsExecutedBesideWhatIsAlone(t *testing.T) {
 		let := false
 		go func() { let = l.opened(waiter(nil), time.Now().Add(time.Minute)) && l.join() }()
 		synctest.Wait()
-		l.leave()
-		has.end()
-		has.end()
+		has.leave()
 		synctest.Wait()
 		if !let {
 			t.Error("nothing begins after it")
@@ -95,8 +93,7 @@ func TestOneThatWasLostOnceWaitsForAMoment(t *testing.T) {
 		if waited := time.Since(began); waited != patienceOf[steps.LaneApart] || has.company != steps.CompanyBeside {
 			t.Errorf("it waits for %s, and is %s", waited, has.company)
 		}
-		l.leave()
-		has.end()
+		has.leave()
 		l.leave()
 		if next := l.take(waiter(nil), steps.LaneApart); next.company != steps.CompanyAlone {
 			t.Errorf("the next one is %s", next.company)
@@ -117,8 +114,7 @@ func TestTurnsAreShared(t *testing.T) {
 				has := l.take(waiter(nil), steps.LaneAlone)
 				turns = append(turns, time.Since(began))
 				time.Sleep(each)
-				l.leave()
-				has.end()
+				has.leave()
 			}()
 		}
 		synctest.Wait()
@@ -137,6 +133,72 @@ func TestTurnsAreShared(t *testing.T) {
 			t.Errorf("turns begin after %v, want %v", turns, want)
 		}
 	})
+}
+
+// TestTurnsOfManyGrow: of those that were lost at once the first begins alone, then three times as many each time, as long as there are slots;
+// what goes on of them is not waited for, unlike what began for itself.
+func TestTurnsOfManyGrow(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		slots  int
+		beside bool
+		want   []time.Duration // when so many more begin
+	}{
+		"as many as there are":   {16, false, []time.Duration{0, 1, 1, 1, 2, 2, 2, 2, 2, 2}},
+		"as there are slots":     {4, false, []time.Duration{0, 1, 1, 1}},
+		"beside another attempt": {16, true, []time.Duration{3, 4, 4, 4, 5, 5, 5, 5, 5, 5}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var l lane
+				if c.beside {
+					l.join()
+					l.block(1)
+				}
+				began, slots := time.Now(), make(chan struct{}, c.slots)
+				var turns []time.Duration
+				alone, stop := 0, make(chan struct{})
+				for range 10 {
+					j := waiter(stop)
+					j.slots = slots
+					go func() {
+						has := l.take(j, steps.LaneApart)
+						if has == nil {
+							return
+						}
+						if !j.enter(slots) {
+							has.leave()
+							return
+						}
+						turns = append(turns, time.Since(began)/time.Second)
+						if has.company == steps.CompanyAlone {
+							alone++
+						}
+						time.Sleep(steps.ApartFor)
+						has.end()
+						<-stop
+						has.leave()
+					}()
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if !slices.Equal(turns, c.want) {
+					t.Errorf("turns begin after %v seconds, want %v", turns, c.want)
+				}
+				if want := 1; alone != want && !c.beside || c.beside && alone != 0 {
+					t.Errorf("%d say that they are alone", alone)
+				}
+				close(stop)
+				synctest.Wait()
+				if c.beside {
+					l.leave()
+				}
+				if l.inside+l.passed+l.sharing+l.waiting+l.once != 0 {
+					t.Errorf("what remains: %+v", &l)
+				}
+			})
+		})
+	}
 }
 
 // TestWhoWaitsForLongGivesUp, so that another worker takes it.
