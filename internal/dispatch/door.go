@@ -52,6 +52,15 @@ func (p *partition) most(d *door) int {
 	return max(doorLeast, 2*takes/len(p.parts)+1, d.rate)
 }
 
+// opens reports whether one more may go in. After a take-over what is queued of runs that are not read yet is inside as well.
+func (p *partition) opens(d *door) bool {
+	if p.listed == nil && d.inside < doorLeast {
+		return true
+	}
+	most := p.most(d)
+	return d.inside < most && !p.listed.full(d.route, most-d.inside)
+}
+
 // askCrews asks workers how many attempts they take, unless that was done a moment ago.
 func (d *Dispatcher) askCrews(ctx context.Context) {
 	d.crews.mu.Lock()
@@ -115,7 +124,7 @@ func (p *partition) waitsForTurn(r *run, m *steps.StepMessage, there bool) bool 
 		p.endTurn(r, w)
 	}
 	d := p.doors[route{m.Tool, m.RungName}]
-	if there || r.turn == m.Attempt || d == nil || d.turns.n == 0 && (d.inside < doorLeast || d.inside < p.most(d)) {
+	if there || r.turn == m.Attempt || d == nil || d.turns.n == 0 && p.opens(d) {
 		return false
 	}
 	s := r.fold.State
@@ -227,7 +236,7 @@ func (p *partition) openDoor(d *door) {
 	if over := now.Sub(d.since); over >= rateOver {
 		d.rate, d.passed, d.since = int(int64(d.passed)*int64(rateOver)/int64(over)), 0, now
 	}
-	for d.turns.n > 0 && d.inside < p.most(d) {
+	for d.turns.n > 0 && p.opens(d) {
 		w := d.turns.pop()
 		r := p.runs[w.run]
 		if r == nil || !r.live() {

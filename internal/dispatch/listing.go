@@ -13,6 +13,9 @@ type listing struct {
 	queued map[string][]steps.Attempt // nil until it is read
 	made   time.Time                  // when the queue was made
 	old    map[string]struct{}        // runs that left memory since it was begun: it may miss attempts of theirs
+
+	routes map[string][]route // of the attempts, by run, until the run is read
+	unread map[route]int      // how many of them there are
 }
 
 // listQueue lists the attempts in the step queue that belong to this partition.
@@ -21,10 +24,12 @@ func (p *partition) listQueue(ctx context.Context, filter string) (*listing, err
 	if err != nil {
 		return nil, fmt.Errorf("list the step queue: %w", err)
 	}
-	l := &listing{queued: make(map[string][]steps.Attempt), made: made}
+	l := &listing{queued: make(map[string][]steps.Attempt), made: made, routes: make(map[string][]route), unread: make(map[route]int)}
 	for _, s := range subjects {
-		if _, _, run, a, ok := p.names.ParseStep(s); ok && p.owns(run) {
-			l.queued[run] = append(l.queued[run], a)
+		if tool, rung, run, a, ok := p.names.ParseStep(s); ok && p.owns(run) {
+			of := route{tool, rung}
+			l.queued[run], l.routes[run] = append(l.queued[run], a), append(l.routes[run], of)
+			l.unread[of]++
 		}
 	}
 	return l, nil
@@ -39,6 +44,22 @@ func (l *listing) of(r *run) *listing {
 		return nil
 	}
 	return l
+}
+
+// read notes that a run is read: what is queued of it counts as inside its door from now on.
+func (l *listing) read(run string) {
+	if l == nil {
+		return
+	}
+	for _, of := range l.routes[run] {
+		l.unread[of]--
+	}
+	delete(l.routes, run)
+}
+
+// full reports whether no more than so many may be queued of a rung, as far as it is known what is queued of runs that are not read yet.
+func (l *listing) full(of route, most int) bool {
+	return l != nil && (l.queued == nil || l.unread[of] >= most)
 }
 
 // outdated notes that a run leaves memory.

@@ -83,6 +83,7 @@ func (p *partition) loaded(r *run, now found, err error) {
 	}
 	fold := now.fold
 	p.leaveAll(r)
+	p.listed.read(r.id)
 	r.fold, r.made, r.queued = fold, nil, setOf(now.queued)
 	r.timer.loaded()
 	rc := &receipt{sweep: true, run: r, requeued: len(r.requeues) > 0 || fold.State != nil && fold.State.Submitted.Before(now.made)}

@@ -61,10 +61,13 @@ func (p *partition) sweep(ctx context.Context, anew bool) error {
 	if err := p.do(ctx, func() { era = p.gating.era }); err != nil {
 		return err
 	}
+	defer p.box.call(func() {
+		p.listed = nil
+		p.openDoors()
+	})
 	if err := p.shareListing(ctx, anew); err != nil {
 		return err
 	}
-	defer p.box.call(func() { p.listed = nil })
 	open, err := p.OpenRuns(ctx, p.p)
 	if err != nil {
 		return fmt.Errorf("list the open runs: %w", err)
@@ -105,7 +108,7 @@ func (p *partition) shareListing(ctx context.Context, anew bool) error {
 	if err != nil {
 		return err
 	}
-	return p.do(ctx, func() { l.queued, l.made = now.queued, now.made })
+	return p.do(ctx, func() { l.queued, l.made, l.routes, l.unread = now.queued, now.made, now.routes, now.unread })
 }
 
 // pinnedHere reports whether the partition is pinned to this dispatcher.

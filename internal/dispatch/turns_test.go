@@ -138,8 +138,7 @@ func TestATenantStandsInNobodysWay(t *testing.T) {
 	}
 	mu.Lock()
 	for p, n := range before {
-		// Before it knows what is in the queue, a dispatcher that takes over lets as many in once more.
-		if most := 2*doorUnknown + of[p]["few"] + 1; n > most || of[p]["many"] <= most {
+		if most := doorUnknown + of[p]["few"] + 1; n > most || of[p]["many"] <= most {
 			t.Errorf("%d of %d of the first one's were before the last of %d of the other's, at most %d may be", n, of[p]["many"], of[p]["few"], most)
 		}
 	}
