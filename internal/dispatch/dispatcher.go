@@ -62,6 +62,9 @@ type Options struct {
 	// Received is called with every entry of the log that is received, some more than once; it must not block. Default none.
 	Received func(partition int, e bus.Entry)
 
+	// Crashed is the id of the process that had the embedded store before and did not close it; empty = there was none.
+	Crashed string
+
 	SayAfter      time.Duration // how long a limit holds an attempt back before that is put on its run's log; default 5 s
 	TimerDelay    time.Duration // how long a run stays open before its timer is made durable; default 30 s
 	SweepEvery    time.Duration // how often every open run is folded anew; default 10 min
@@ -143,12 +146,13 @@ type Dispatcher struct {
 	outside     sync.Map      // of *outside, by route
 	purges      chan struct{} // a slot per purge under way
 	drifts      drifts
+	left        left
 	parts       []*partition
 }
 
 // New makes a Dispatcher. The bus must be set up or open.
 func New(o Options) *Dispatcher {
-	d := &Dispatcher{Options: o.withDefaults(), names: o.Bus.Names(), escalations: dlq.New(o.Bus), routes: newRoutes(), missing: newMissing(), passages: passages{of: make(map[route]*steps.Passage)}, purges: make(chan struct{}, maxPurges)}
+	d := &Dispatcher{Options: o.withDefaults(), names: o.Bus.Names(), escalations: dlq.New(o.Bus), routes: newRoutes(), missing: newMissing(), passages: passages{of: make(map[route]*steps.Passage)}, purges: make(chan struct{}, maxPurges), left: left{swept: make(map[int]bool)}}
 	for p := range o.Bus.Partitions() {
 		d.parts = append(d.parts, newPartition(d, p))
 	}

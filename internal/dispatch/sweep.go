@@ -89,7 +89,10 @@ func (p *partition) sweep(ctx context.Context, anew bool) error {
 			return ctx.Err()
 		}
 	}
-	p.box.call(func() { p.isComplete(era) })
+	p.box.call(func() {
+		p.isComplete(era)
+		p.sayLeft(p.p, len(open))
+	})
 	p.logger.Debug("read the open runs", "runs", len(open), "took", time.Since(began), "again", anew)
 	return p.sweepEscalations(ctx, open)
 }

@@ -99,6 +99,9 @@ func (p *partition) publishStep(r *run, rc *receipt, m *steps.StepMessage) error
 	if r.hasSent(m.Attempt) {
 		return nil
 	}
+	if is, err := p.outlived(r, rc, m); is || err != nil {
+		return err
+	}
 	_, there := r.queued[m.Attempt]
 	if p.holds(r, m) {
 		if there { // since before this dispatcher had the partition

@@ -163,7 +163,7 @@ func (e *Engine) start(ctx context.Context, o Options) (err error) {
 		if e.Server, err = embedded.Start(*o.Embedded); err != nil {
 			return err
 		}
-		o.Connect.InProcess = e.Server
+		o.Connect.InProcess, o.Connect.Opening = e.Server, e.Server.Opening()
 	}
 	if err := bus.Await(ctx, e.logger, o.Patience, func(ctx context.Context) error { return e.join(ctx, o) }); err != nil {
 		return err
@@ -241,6 +241,9 @@ func (e *Engine) startDispatcher(o dispatch.Options) {
 	o.Bus, o.Log = e.Bus, e.Runs
 	if e.Index != nil {
 		o.OpenRuns = e.Index.OpenRuns
+	}
+	if e.Server != nil {
+		o.Crashed = e.Server.Crashed()
 	}
 	if e.Tally != nil {
 		o.Received, o.Guard, o.Remade = e.Tally.Note, e.Tally, e.remade

@@ -19,6 +19,22 @@ func Abandoned(s *State, m StepMessage) Event {
 	return Failed{Attempt: m.Attempt, Fault: f}
 }
 
+// Outlived is what is said of an attempt that was claimed by a worker of which is known that it is gone, and not only silent: what
+// another worker would say of it after an ack wait. Nil where there is nothing to say: the attempt is over, is being taken
+// back, or was claimed by nobody, or by somebody who may live.
+func Outlived(s *State, m StepMessage, gone func(worker string) bool) Event {
+	c := change{State: s}
+	i, ok := c.current(m.Attempt)
+	if !ok || !m.Claimed() || s.Units[i].phase != PhaseRunning || !gone(s.Units[i].Current().Worker) {
+		return nil
+	}
+	f := Fault{Class: Crashed, Acted: ActedMaybe, Message: "the process of the worker that had claimed it has ended"}
+	if c.effects(i).Unsafe() {
+		f.Class, f.Message = Unknown, f.Message+": it may have happened"
+	}
+	return Failed{Attempt: m.Attempt, Fault: f}
+}
+
 // unserved says that no worker asks for the current attempt of unit i.
 func (s *State) unserved(i int) string {
 	return "no worker serves tool " + s.Tool(i).Name + ", rung " + s.RungName(i) + ": start one with this tool, then retry"

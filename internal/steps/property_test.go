@@ -111,7 +111,7 @@ func (g *player) noteEnd(a steps.Attempt) { g.Ended[steps.AttemptName(g.Run, a)]
 // move does one thing that can happen.
 func (g *player) move() {
 	g.Now = g.Now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(g.T, "ms")) * time.Millisecond)
-	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "object", "unserved", "abandon", "late", "steer", "damage", "hold", "hold", "release", "noise"}).Draw(g.T, "move") {
+	switch rapid.SampledFrom([]string{"work", "work", "work", "work", "clock", "decide", "repeat", "withdraw", "cancel", "object", "unserved", "abandon", "outlive", "late", "steer", "damage", "hold", "hold", "release", "noise"}).Draw(g.T, "move") {
 	case "work":
 		g.work()
 	case "clock":
@@ -139,6 +139,10 @@ func (g *player) move() {
 	case "abandon":
 		if m, ok := g.pick(); ok {
 			g.abandon(m)
+		}
+	case "outlive":
+		if m, ok := g.pick(); ok {
+			g.outlive(m)
 		}
 	case "late":
 		g.late()
@@ -173,6 +177,29 @@ func (g *player) abandon(m steps.StepMessage) {
 	}
 	if e == nil {
 		return
+	}
+	if g.say(e); g.State.Units[i].State() == steps.StepRunning && g.State.Attempt(i) == m.Attempt {
+		g.Fatalf("it goes on after %+v\n%s", e, stepstest.Picture(g.State))
+	}
+}
+
+// outlive lets the worker of a message be gone for sure: what it had claimed ends, is never made again by itself if it must not, and
+// nothing else happens.
+func (g *player) outlive(m steps.StepMessage) {
+	if e := steps.Outlived(g.State, m, func(string) bool { return false }); e != nil {
+		g.Fatalf("its worker may live, and it says %+v", e)
+	}
+	e := steps.Outlived(g.State, m, func(worker string) bool { return worker != "" })
+	i := g.State.Unit(m.Step)
+	claimed := m.Claimed() && g.State.Units[i].State() == steps.StepRunning && !g.State.Units[i].Recalled() && !g.State.Stopping(i)
+	if (e != nil) != claimed {
+		g.Fatalf("claimed %v, and outlived it says %+v\n%s", claimed, e, stepstest.Picture(g.State))
+	}
+	if e == nil {
+		return
+	}
+	if unknown := e.(steps.Failed).Fault.Class == steps.Unknown; m.Effects.Unsafe() && !unknown {
+		g.Fatalf("it may have happened, and it says %+v", e)
 	}
 	if g.say(e); g.State.Units[i].State() == steps.StepRunning && g.State.Attempt(i) == m.Attempt {
 		g.Fatalf("it goes on after %+v\n%s", e, stepstest.Picture(g.State))

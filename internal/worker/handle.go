@@ -318,7 +318,7 @@ func (j *job) read() {
 
 // claim acquires the right to execute an attempt of an unsafe tool. The log stores only the first claim.
 func (j *job) claim() bool {
-	j.worker = j.Name + "#" + uuid.NewString()[:8] // two deliveries to one worker are two claimants
+	j.worker = j.Name + "#" + j.Bus.Signed(uuid.NewString()[:8]) // two deliveries to one worker are two claimants
 	j.claimed = time.Now()
 	var err error
 	if !mutant("no-claim") {
