@@ -2,6 +2,7 @@ package approval
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -92,6 +93,16 @@ func (p *Pins) Pins() (pinned []string, foreign []bus.ForeignKey) {
 		foreign = append(foreign, bus.ForeignKey{ID: id, Host: p.foreign[id].Host})
 	}
 	return slices.Sorted(maps.Keys(p.trusted())), foreign
+}
+
+// Keys are those that are trusted.
+func (p *Pins) Keys() (keys []ed25519.PublicKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, k := range p.trusted() {
+		keys = append(keys, k.Key)
+	}
+	return keys
 }
 
 // trusted are all keys that are; p.mu is held.

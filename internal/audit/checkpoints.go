@@ -66,24 +66,31 @@ func (c *checkpoints) read(ctx context.Context) error {
 	return err
 }
 
+// fork is that the trail is another one than what was signed; without a fault it is not.
+type fork struct {
+	fault      string    // what does not fit
+	signed     time.Time // when the checkpoint was signed that shows it
+	checkpoint string    // that one
+}
+
 // unfit compares the trail with checkpoints that were signed after a time, and says what does not fit to the newest of those to
-// which it does not; empty = it fits to all.
-func (c *checkpoints) unfit(kept []string, after time.Time) (fault string, signed time.Time) {
-	for _, text := range kept {
-		text, _, _ = strings.Cut(text, "\n\n")
+// which it does not.
+func (c *checkpoints) unfit(kept []string, after time.Time) (f fork) {
+	for _, whole := range kept {
+		text, _, _ := strings.Cut(whole, "\n\n")
 		size, root, at, err := parseCheckpoint(Origin(c.log.names.Prefix), text+"\n")
 		when, _ := time.Parse(time.RFC3339, at)
-		if err != nil || when.Before(signed) || !when.After(after) {
+		if err != nil || when.Before(f.signed) || !when.After(after) {
 			continue // of what cannot be read, verifying says so
 		}
 		switch have, err := c.tree.root(min(size, c.tree.size)); {
 		case size > c.tree.size:
-			fault, signed = fmt.Sprintf("it has %d records that follow one another, and a checkpoint of %s was signed for %d", c.tree.size, at, size), when
+			f = fork{fmt.Sprintf("it has %d records that follow one another, and a checkpoint of %s was signed for %d", c.tree.size, at, size), when, whole}
 		case err != nil || have != root:
-			fault, signed = fmt.Sprintf("its first %d records are not those that a checkpoint of %s was signed for", size, at), when
+			f = fork{fmt.Sprintf("its first %d records are not those that a checkpoint of %s was signed for", size, at), when, whole}
 		}
 	}
-	return fault, signed
+	return f
 }
 
 // due reports whether there is something to sign. There is not if there are no new records and the last checkpoint covers no more
@@ -132,7 +139,7 @@ func (c *checkpoints) newest(ctx context.Context, keys []ed25519.PublicKey) (str
 	}
 	text := string(e.Data)
 	if _, foreign := note.Open(e.Data, verifiers(keys)); foreign == nil { // of others, whoever verifies the trail is told
-		if fault, _ := c.unfit([]string{text}, time.Time{}); fault == "" { // else another process may have read further
+		if c.unfit([]string{text}, time.Time{}).fault == "" { // else another process may have read further
 			return text, nil
 		}
 	}

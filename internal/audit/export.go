@@ -1,12 +1,14 @@
 package audit
 
 import (
-	"bufio"
+	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -94,22 +96,59 @@ func Keep(path, text string) error {
 	return nil
 }
 
-// Kept reads the checkpoints in a file.
+// Kept reads the checkpoints in a file: as [Keep] and a [Witness] write it, or lines of JSON as a receiver of webhooks has stored them, or
+// as [Export] writes them.
 func Kept(path string) ([]string, error) {
-	f, err := os.Open(path)
+	all, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }()
-	all, err := io.ReadAll(bufio.NewReader(f))
-	if err != nil {
-		return nil, err
+	if bytes.HasPrefix(bytes.TrimSpace(all), []byte("{")) {
+		return received(path, all)
 	}
 	var list []string
 	for _, text := range strings.Split(string(all), separator) {
-		if strings.TrimSpace(text) != "" {
+		if strings.TrimSpace(text) != "" && !strings.HasPrefix(text, remark) {
 			list = append(list, text)
 		}
 	}
 	return list, nil
+}
+
+// remark begins what stands between checkpoints in a file and is none.
+const remark = "# "
+
+// keptIfThere is Kept of a file that may not be there yet; an empty path is none.
+func keptIfThere(path string) ([]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	all, err := Kept(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return all, err
+}
+
+// received reads JSON documents with checkpoints: events of a webhook, or an export.
+func received(path string, all []byte) (list []string, err error) {
+	d := json.NewDecoder(bytes.NewReader(all))
+	for n := 1; ; n++ {
+		var doc struct {
+			Checkpoint string `json:"checkpoint"`
+			Data       struct {
+				Checkpoint string `json:"checkpoint"`
+			} `json:"data"`
+		}
+		err := d.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return list, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("checkpoints in %s, document %d: %w", path, n, err)
+		}
+		if text := cmp.Or(doc.Checkpoint, doc.Data.Checkpoint); text != "" {
+			list = append(list, text)
+		}
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math"
 	"strconv"
@@ -37,16 +36,25 @@ type Recorder struct {
 	Fork   func() (open bool, accepted time.Time)
 	Forked func(ctx context.Context, fault string, signed time.Time) error
 	Keys   func(context.Context) ([]ed25519.PublicKey, error) // that other dispatchers sign with; nil = their checkpoints are not kept
-	Logger *slog.Logger                                       // logs sweeps that failed; they are repeated
+	// Unrevoked are those of them that nobody has revoked, and Witnesses gives the checkpoints that others keep: one that such a key has signed
+	// counts like those in File. Nil = nobody is asked.
+	Unrevoked func(context.Context) ([]ed25519.PublicKey, error)
+	Witnesses func(context.Context) ([]Testimony, error)
+	Places    []*Place     // that get checkpoints too
+	Logger    *slog.Logger // logs sweeps that failed; they are repeated
 
-	mu     sync.Mutex // one sweep at a time
-	bucket *bus.Bucket
-	signs  checkpoints
-	kept   int64     // how many records the checkpoints in File cover; unknown before the first sweep
-	doubt  time.Time // when the checkpoint was signed that did not fit the last time; all is read once more, because a replica may have been behind
-	wake   chan struct{}
-	looked map[string]uint64 // by cursor: up to which sequence everything is recorded
-	conn   time.Time         // when the connection was made over which that was found
+	mu          sync.Mutex // one sweep at a time
+	bucket      *bus.Bucket
+	signs       checkpoints
+	kept        int64     // how many records the checkpoints in File cover; unknown before the first sweep
+	doubt       time.Time // when the checkpoint was signed that did not fit the last time; all is read once more, because a replica may have been behind
+	shown       shown
+	accepted    time.Time // when it was accepted last that the trail is another one
+	announced   string    // the checkpoint that workers were told of last; and what they were told was accepted
+	announcedAt time.Time
+	wake        chan struct{}
+	looked      map[string]uint64 // by cursor: up to which sequence everything is recorded
+	conn        time.Time         // when the connection was made over which that was found
 }
 
 // NewRecorder makes a recorder of what people do in these runs. Set Key and Say.
@@ -194,6 +202,9 @@ func (r *Recorder) Sweep(ctx context.Context) error {
 	if err := r.keep(text); err != nil {
 		return err
 	}
+	if err := r.announce(ctx, text); err != nil {
+		return err
+	}
 	// The checkpoint is stored, and therefore also the records before it: these entries need not be read again.
 	for _, at := range read {
 		if err := r.note(ctx, at); err != nil {
@@ -212,8 +223,8 @@ func (r *Recorder) covered() (int64, error) {
 	if r.kept > 0 {
 		return r.kept, nil
 	}
-	all, err := Kept(r.File)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	all, err := keptIfThere(r.File)
+	if err != nil {
 		return 0, fmt.Errorf("checkpoints outside the store: %w", err)
 	}
 	for _, text := range all {

@@ -31,6 +31,25 @@ func (b *Bus) Last(ctx context.Context, stream, subject string) (e Entry, ok boo
 	return e, ok, nil
 }
 
+// LastOn is Last of exactly one subject, for programs that may read nothing else of the stream. Any replica answers, and may be behind.
+func (b *Bus) LastOn(ctx context.Context, stream, subject string) (e Entry, ok bool, err error) {
+	call := "DIRECT.GET." + stream + "." + subject
+	if err := b.mayAsk(call); err != nil {
+		return e, false, fmt.Errorf("last of %s in %s: %w", subject, stream, err)
+	}
+	m, err := insist(ctx, b, func(ctx context.Context) (*nats.Msg, error) { return b.nc.RequestWithContext(ctx, b.api(call), nil) })
+	if err == nil && serverSays(m.Header, "Nats-Sequence") == "" {
+		return e, false, directStatus(m)
+	}
+	if err == nil {
+		e, err = directEntry(m)
+	}
+	if err != nil {
+		return e, false, fmt.Errorf("last of %s in %s: %w", subject, stream, err)
+	}
+	return e, true, nil
+}
+
 // First returns the oldest message on a subject, wildcards allowed; ok is false if there is none.
 func (b *Bus) First(ctx context.Context, stream, subject string) (e Entry, ok bool, err error) {
 	return b.Next(ctx, stream, subject, 1)

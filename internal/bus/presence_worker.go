@@ -32,6 +32,9 @@ type Worker struct {
 	Pinned  []string     `json:"pinned,omitempty"`  // ids of the keys by which it executes what people have approved; absent: an older program, or one that was given them
 	Foreign []ForeignKey `json:"foreign,omitempty"` // keys that are published and that it refuses
 
+	Checkpoints  []string `json:"checkpoints,omitempty"`  // of the audit trail that it keeps, as dispatchers have signed them
+	Contradicted string   `json:"contradicted,omitempty"` // what of the trail contradicts them; absent: nothing
+
 	Faults *Faults `json:"faults,omitempty"` // faults on purpose that it injects; absent: none, whatever is asked for
 }
 

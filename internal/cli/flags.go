@@ -47,10 +47,14 @@ func (a *App) Output() string { return a.output }
 
 // DispatchFlags are the flags of a dispatcher, in `serve` and in `dev`.
 type DispatchFlags struct {
-	Partitions int           // of the runs' log in a new store; 0 = what suits the server
-	Retention  time.Duration // how long a run is kept after its end
-	Notify     string        // notify file; empty = nobody is notified
-	Plans      string        // directory of the plans that the API starts by their names; empty = none has one
+	Partitions         int           // of the runs' log in a new store; 0 = what suits the server
+	Retention          time.Duration // how long a run is kept after its end
+	Notify             string        // notify file; empty = nobody is notified
+	Checkpoints        string        // file elsewhere that checkpoints of the audit trail are appended to; empty = none
+	CheckpointsWebhook string        // URL that they are posted to; empty = none
+	CheckpointsSecret  string        // that the posts are signed with
+
+	Plans string // directory of the plans that the API starts by their names; empty = none has one
 
 	TenantLabel string // label by whose value runs get turns
 
@@ -65,6 +69,9 @@ func (f *DispatchFlags) add(fl *pflag.FlagSet) {
 	fl.StringVar(&f.Plans, "plans", "", "`directory` of the plans that the HTTP API starts by their names, read again on SIGHUP; needs a tools file")
 	fl.BoolVar(&f.Strict, "strict", false, "start no plan over HTTP for which 'dispatcher prove' has warnings, whether or not the request says strict=true")
 	fl.BoolVar(&f.RequireProof, "require-proven-submitter", false, "where a tool says not_submitter, refuse to approve a run unless whoever submitted it has shown a token to the HTTP API")
+	fl.StringVar(&f.Checkpoints, "checkpoints-to", "", "`file` on another disk that each signed checkpoint of the audit trail is appended to, and that the trail is compared with; empty = none")
+	fl.StringVar(&f.CheckpointsWebhook, "checkpoints-webhook", "", "`URL` that each signed checkpoint of the audit trail is posted to; empty = none")
+	fl.StringVar(&f.CheckpointsSecret, "checkpoints-secret", "", "`secret` that these posts are signed with, as in Standard Webhooks; set BELAY_CHECKPOINTS_SECRET rather than the flag")
 	fl.StringVar(&f.Notify, "notify", "", "notify `file`: who gets notices of waiting escalations, and how; empty = nobody")
 }
 

@@ -94,7 +94,7 @@ func Unfit(where string, err error) Report {
 func Examine(ctx context.Context, o Options) Report {
 	e := &examination{Options: o, rig: o.Bus.Look(ctx)}
 	checks := []func(context.Context) []Finding{
-		e.server, e.durability, e.streams, e.replicas, e.headroom, e.log, e.clock, e.rights, e.account, e.keys, e.passkeys, e.dispatchers, e.workers, e.versions, e.channels,
+		e.server, e.durability, e.streams, e.replicas, e.headroom, e.log, e.clock, e.rights, e.account, e.keys, e.passkeys, e.contradicted, e.dispatchers, e.workers, e.versions, e.channels,
 	}
 	all := make([][]Finding, len(checks))
 	var wg sync.WaitGroup

@@ -200,6 +200,17 @@ func (e *examination) foreign(ctx context.Context, count []approval.PublicKey) (
 	return all
 }
 
+// contradicted are the workers that keep checkpoints which the audit trail contradicts.
+func (e *examination) contradicted(ctx context.Context) (all []Finding) {
+	for _, w := range e.meet(ctx).workers {
+		if w.Contradicted != "" {
+			all = append(all, Finding{"audit trail", Fail, fmt.Sprintf("worker %s says that it contradicts checkpoints which that worker keeps: %s", text.Line(w.Name), text.Line(w.Contradicted)),
+				"look at who may write to the streams; a dispatcher that is shown what a worker keeps signs no more of such a trail until `dispatcher store accept --reason TEXT`"})
+		}
+	}
+	return all
+}
+
 // oldKey is how old a key may become before it is said.
 const oldKey = 365 * 24 * time.Hour
 

@@ -67,6 +67,8 @@ type PeopleOptions struct {
 
 	Checkpoints string // file in which checkpoints of the audit trail are kept outside the store; empty = none is kept
 
+	Places []*audit.Place // that get the checkpoints too
+
 	Notifier Notifier // nil = this process notifies nobody, and does not know who was
 }
 

@@ -58,7 +58,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	e.part(e.Redrives.Run)
 	e.People = e.Desk
 	e.Tally = tally.New(e.Bus, tally.Options{Dir: o.Tally, Logger: e.logger, Lossy: lossy})
-	e.startAudit(signer, o.Checkpoints)
+	e.startAudit(signer, o)
 	e.Runs.Leaving = func(ctx context.Context, partition int, subject string) error {
 		return tally.Leave(ctx, e.Bus, partition, subject)
 	}
@@ -130,7 +130,7 @@ func (e *Engine) answer(serve func(ctx context.Context, ready func()) error) err
 
 // startAudit records what people do. Decisions are recorded as they stand in the logs, by one dispatcher; what decides
 // nothing, by the desk where it is done.
-func (e *Engine) startAudit(signer *approval.Signer, file string) {
+func (e *Engine) startAudit(signer *approval.Signer, o *PeopleOptions) {
 	trail := audit.New(e.Bus)
 	e.Desk.Acted = func(ctx context.Context, who people.Actor, a people.Act, d handoff.Done) {
 		if a.Verb.Decides() && !d.Discarded { // the recorder finds it in the run's log
@@ -141,9 +141,9 @@ func (e *Engine) startAudit(signer *approval.Signer, file string) {
 		}
 	}
 	e.Recorder = audit.NewRecorder(e.Bus, e.Runs, trail)
-	e.Recorder.Key, e.Recorder.File, e.Recorder.Logger = signer.Key, file, e.logger
+	e.Recorder.Key, e.Recorder.File, e.Recorder.Places, e.Recorder.Logger = signer.Key, o.Checkpoints, o.Places, e.logger
 	e.Recorder.Store, e.Recorder.Fork, e.Recorder.Forked = e.Tally.State, e.Tally.Fork, e.Tally.Forked
-	e.Recorder.Keys = e.signers
+	e.Recorder.Keys, e.Recorder.Unrevoked, e.Recorder.Witnesses = e.signers, e.unrevoked, e.testimonies
 	e.part(e.Recorder.Run)
 	e.Desk.Removing = e.recordRemoval
 }
@@ -163,6 +163,26 @@ func (e *Engine) signers(ctx context.Context) (keys []ed25519.PublicKey, err err
 		keys = append(keys, k.Key)
 	}
 	return keys, err
+}
+
+// unrevoked are those of them that nobody has revoked.
+func (e *Engine) unrevoked(ctx context.Context) (keys []ed25519.PublicKey, err error) {
+	list, err := approval.NewPublished(e.Bus).List(ctx)
+	for _, k := range list {
+		if k.Revoked.IsZero() {
+			keys = append(keys, k.Key)
+		}
+	}
+	return keys, err
+}
+
+// testimonies are the checkpoints of the audit trail that workers keep.
+func (e *Engine) testimonies(ctx context.Context) (all []audit.Testimony, err error) {
+	workers, err := e.Bus.Workers(ctx)
+	for _, w := range workers {
+		all = append(all, audit.Testimony{By: w.Name, Checkpoints: w.Checkpoints})
+	}
+	return all, err
 }
 
 func actRecord(who people.Actor, a people.Act, d handoff.Done) audit.Record {

@@ -58,6 +58,7 @@ var metrics = sync.OnceValue(func() map[string]bool {
 	observe.RegisterDisk(d, func() observe.Disk { return observe.Disk{} })
 	observe.RegisterClock(d, func() observe.Clock { return observe.Clock{} })
 	observe.RegisterKeys(d, func() (int, int, bool) { return 0, 0, false })
+	observe.RegisterCheckpoints(d, func() (int, bool, bool) { return 0, false, false })
 	d.names["belay_build_info"] = true // of every registry
 	return d.names
 })
@@ -201,6 +202,7 @@ func metricsPage(t *testing.T) string {
 	observe.NewNoticeMetrics(in("dispatcher"), nil, nil)
 	observe.NewAttemptMetrics(in("worker"))
 	observe.RegisterKeys(in("worker"), func() (int, int, bool) { return 0, 0, false })
+	observe.RegisterCheckpoints(in("worker"), func() (int, bool, bool) { return 0, false, false })
 	observe.RegisterClock(in("both"), func() observe.Clock { return observe.Clock{} })
 	families, err := observe.NewRegistry("x").Gather()
 	if err != nil {

@@ -116,5 +116,6 @@ func labelled() map[string][]string {
 	RegisterDisk(c, func() Disk { return Disk{} })
 	RegisterClock(c, func() Clock { return Clock{} })
 	RegisterKeys(c, func() (int, int, bool) { return 0, 0, false })
+	RegisterCheckpoints(c, func() (int, bool, bool) { return 0, false, false })
 	return c.names
 }

@@ -155,7 +155,7 @@ func (l Layout) dispatcher() granted {
 	for _, w := range l.groups() {
 		g.many(l.accountOf(w), statsOf(bus.WorkerService))
 	}
-	g.publish = append(g.publish, n.StopAll(), n.Report("*", "*"), n.Acts(), n.People(), n.Lists(), n.Store(), n.Gates(), n.Schedules(), n.Requests(), statsOf(bus.DispatcherService))
+	g.publish = append(g.publish, n.StopAll(), n.Checkpoints(), n.Report("*", "*"), n.Acts(), n.People(), n.Lists(), n.Store(), n.Gates(), n.Schedules(), n.Requests(), statsOf(bus.DispatcherService))
 	g.subscribe = append(g.subscribe, n.Acts(), n.People(), n.Lists(), n.Store(), n.Gates(), n.Schedules(), n.Requests())
 	g.announce(bus.DispatcherService)
 	return g.granted
@@ -188,6 +188,8 @@ func (l Layout) worker(w Group) granted {
 		g.ack(steps, "*")
 	}
 	g.hear(l.account("DISPATCHER"), n.StopAll())
+	g.hear(l.account("DISPATCHER"), n.Checkpoints())
+	g.api("DIRECT.GET." + n.AuditStream() + "." + n.AuditCheckpoint()) // the newest one, and no record
 	g.look(n.KeysBucket(), n.FaultsBucket(), n.CacheBucket())
 	g.read("KV_" + n.CanaryBucket())
 	g.write(n.CacheBucket(), n.CanaryBucket())

@@ -168,6 +168,10 @@ func (n Names) People() string { return n.Prefix + ".people" }
 // read on at once; nothing stores the message.
 func (n Names) Acts() string { return n.Prefix + ".acts" }
 
+// Checkpoints is the core NATS subject on which a dispatcher announces each checkpoint of the audit trail to workers, which keep it; nothing
+// stores the message, and they look for the newest by themselves now and then.
+func (n Names) Checkpoints() string { return n.Prefix + ".checkpoints" }
+
 // Report is the core NATS subject on which a dispatcher reports the end of a run to the program that submitted it with a
 // token: the body is the run's document. Nothing stores the message, and nothing depends on it.
 func (n Names) Report(token, run string) string { return n.Prefix + ".reports." + token + "." + run }

@@ -51,8 +51,11 @@ type Options struct {
 	StartedAfter    time.Duration  // after how long Started is appended for a long attempt; default 200 ms
 	Keys            Keys           // check approvals; default none: then nothing that needs approval is executed
 	Passkeys        Passkeys       // check what approvers' passkeys have signed; default none: then nothing that asks for one is executed
-	Observer        Observer       // called for every attempt; nil = not called
-	Logger          *slog.Logger   // default: nothing is logged
+
+	// Checkpoints gives those of the audit trail that this worker keeps, and what of the trail contradicts them. Nil = it keeps none.
+	Checkpoints func() (kept []string, contradiction string)
+	Observer    Observer     // called for every attempt; nil = not called
+	Logger      *slog.Logger // default: nothing is logged
 
 	Injector *injection.Injector // of faults on purpose; nil = there are none, and nothing is read about them
 }
@@ -234,6 +237,9 @@ func (w *Worker) state() bus.Worker {
 	s := bus.Worker{Name: w.Name, Serves: sorted(w.served()), Concurrency: w.Concurrency, Executing: len(w.slots), InHand: w.pending.count(), Faults: w.faults()}
 	if p, ok := w.Keys.(Pins); ok {
 		s.Pinned, s.Foreign = p.Pins()
+	}
+	if w.Checkpoints != nil {
+		s.Checkpoints, s.Contradicted = w.Checkpoints()
 	}
 	select {
 	case <-w.stopping:

@@ -77,6 +77,9 @@ func (a *app) dev(ctx context.Context, f cli.DevFlags) error {
 	if o.People.Notifier, err = a.notifier(f.Notify); err != nil {
 		return err
 	}
+	if o.People.Places, err = a.places(f.DispatchFlags); err != nil {
+		return err
+	}
 	if tools != nil {
 		services, err := a.startServices(ctx, tools)
 		if err != nil {
@@ -241,6 +244,9 @@ func (a *app) serve(ctx context.Context, f cli.ServeFlags) error {
 	}}
 	o.People.Named = namedBy(submitted)
 	if o.People.Notifier, err = a.notifier(f.Notify); err != nil {
+		return err
+	}
+	if o.People.Places, err = a.places(f.DispatchFlags); err != nil {
 		return err
 	}
 	e, err := a.startWatched(ctx, o, f.Listen)

@@ -3,10 +3,12 @@ package worker
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"belay/internal/approval"
+	"belay/internal/audit"
 	"belay/internal/bus"
 	"belay/internal/ladder"
 	"belay/internal/plan"
@@ -22,9 +24,11 @@ type station struct {
 	reached atomic.Pointer[bus.Bus] // bus, once it is connected
 	canary  *bus.Canary
 	pins    atomic.Pointer[approval.Pins] // nil where the keys were given, and before it is connected
+	witness atomic.Pointer[audit.Witness] // of checkpoints of the audit trail; nil likewise, and where it has no keys
 	state   atomic.Pointer[error]         // why it pulls no steps; nil = it does while connected
 	done    chan struct{}                 // closed when Run has returned
 	err     error                         // what it returned, once done is closed
+	logger  *slog.Logger                  // set by open
 	stop    context.CancelFunc            // tells Run to drain; nil before it runs
 }
 
@@ -53,6 +57,7 @@ func (s *station) open(ctx context.Context, conn bus.Options, patience time.Dura
 		return err
 	}
 	s.reached.Store(s.bus)
+	s.logger = o.Logger
 	if err := s.bus.Small(); err != nil {
 		o.Logger.Warn("this NATS server accepts only smaller messages than Belay needs", "error", err)
 	}
@@ -62,6 +67,9 @@ func (s *station) open(ctx context.Context, conn bus.Options, patience time.Dura
 	}
 	o.Bus, o.Runs = s.bus, runlog.New(s.bus, plan.NewCache(256))
 	if o.Keys, err = trusted.keys(s, o.Logger); err != nil {
+		return err
+	}
+	if o.Checkpoints, err = trusted.keep(s, o.Logger); err != nil {
 		return err
 	}
 	if o.Passkeys, err = trusted.keysOfPeople(s, o.Logger); err != nil {
@@ -91,6 +99,9 @@ func (s *station) run(ctx context.Context) error {
 	go func() { _ = s.canary.Run(life) }()
 	if p := s.pins.Load(); p != nil {
 		go func() { _ = p.Run(life) }()
+	}
+	if h := s.witness.Load(); h != nil {
+		go func() { s.keeps(life, h) }()
 	}
 	go func() {
 		s.err = s.worker.Run(life)

@@ -1,11 +1,14 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
+	"strings"
 
 	"belay/internal/approval"
+	"belay/internal/audit"
 	"belay/internal/bus"
 	"belay/internal/cli"
 	"belay/internal/passkey"
@@ -68,6 +71,37 @@ func (t trust) keys(s *station, logger *slog.Logger) (worker.Keys, error) {
 	}
 	s.pins.Store(pins)
 	return pins, nil
+}
+
+// keep has the worker keep checkpoints of the audit trail beside the keys that it pins; nil where it pins none.
+func (t trust) keep(s *station, logger *slog.Logger) (func() (kept []string, contradiction string), error) {
+	pins := s.pins.Load()
+	if pins == nil {
+		return nil, nil
+	}
+	h, err := audit.OpenWitness(s.bus, strings.TrimSuffix(t.file, ".keys")+".checkpoints", pins.Keys, logger)
+	if err != nil {
+		return nil, cli.WithCode(cli.ExitConfig, err)
+	}
+	s.witness.Store(h)
+	return h.Kept, nil
+}
+
+// keeps has h keep checkpoints until ctx ends.
+func (s *station) keeps(ctx context.Context, h *audit.Witness) {
+	if err := h.Run(ctx); err != nil {
+		s.logger.Warn("this worker keeps no newer checkpoints of the audit trail than it has", "error", err)
+	}
+}
+
+// keptCheckpoints are how many checkpoints the worker keeps, and whether the trail contradicts them; ok is false where it keeps none.
+func (s *station) keptCheckpoints() (kept int, contradicted, ok bool) {
+	h := s.witness.Load()
+	if h == nil {
+		return 0, false, false
+	}
+	texts, why := h.Kept()
+	return len(texts), why != "", true
 }
 
 // keysOfPeople are the passkeys by which a worker executes what asks for one.

@@ -49,6 +49,7 @@ func (a *app) work(ctx context.Context) error {
 	defer work.Close() // after the worker: programs still say how it ended
 	defer s.close()
 	observe.RegisterKeys(registry, s.keys)
+	observe.RegisterCheckpoints(registry, s.keptCheckpoints)
 	observe.RegisterClock(registry, func() observe.Clock { return cli.ClockOf(s.reached.Load()) })
 	metrics := observe.NewAttemptMetrics(registry)
 	o := a.options(logger, metrics)
