@@ -20,6 +20,9 @@ func logSubject(p int, run, kind string) string {
 	return fmt.Sprintf("belay.runs.%d.%s.%s", p, run, kind)
 }
 
+// outcomeKind is the kind of the log's subjects for outcomes of a tool: an account may be allowed to report of some tools alone.
+func outcomeKind(tool string) string { return "outcome." + token(tool) }
+
 // stepConsumer is the consumer of a tool's rung, stepFilter what it gets, and stepSubject where one attempt is.
 func stepConsumer(tool, rung string) string { return token(tool) + "~~" + rung }
 

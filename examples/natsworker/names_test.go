@@ -14,15 +14,15 @@ func TestNames(t *testing.T) {
 	s := step{Run: "r1", Tool: "pay.out", RungName: "primary", attempt: attempt{Step: "pay", Round: 1, Rung: 2, Try: 3}}
 	n := wire.Default
 	for ours, theirs := range map[string]string{
-		logStream(3):                       n.RunsStream(3),
-		logSubject(3, "r1", "outcome"):     n.Log(3, "r1", wire.KindOutcome),
-		logSubject(3, "r1", ">"):           n.LogOf(3, "r1"),
-		stepsStream:                        n.StepsStream(),
-		stepConsumer("pay.out", "primary"): n.StepConsumer("pay.out", "primary"),
-		stepFilter("pay.out", "primary"):   n.StepFilter("pay.out", "primary"),
-		stepSubject(s):                     n.Step("pay.out", "primary", "r1", a),
-		stopPrefix + ">":                   n.StopAll(),
-		stopPrefix + stopKey(s):            n.Stop("r1", a),
+		logStream(3): n.RunsStream(3),
+		logSubject(3, "r1", outcomeKind("pay.out")): n.Outcome(3, "r1", "pay.out"),
+		logSubject(3, "r1", ">"):                    n.LogOf(3, "r1"),
+		stepsStream:                                 n.StepsStream(),
+		stepConsumer("pay.out", "primary"):          n.StepConsumer("pay.out", "primary"),
+		stepFilter("pay.out", "primary"):            n.StepFilter("pay.out", "primary"),
+		stepSubject(s):                              n.Step("pay.out", "primary", "r1", a),
+		stopPrefix + ">":                            n.StopAll(),
+		stopPrefix + stopKey(s):                     n.Stop("r1", a),
 	} {
 		if ours != theirs {
 			t.Errorf("%q, the programs say %q", ours, theirs)

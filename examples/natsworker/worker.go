@@ -251,7 +251,7 @@ func (j *job) mayGoOn(ctx context.Context, redelivered bool) bool {
 // started stores that the attempt starts once more; this counts crashes.
 func (j *job) started(ctx context.Context) bool {
 	start := nats.NewInbox()
-	if err := j.store(ctx, "outcome", j.event("started", "delivery", start)); err != nil {
+	if err := j.store(ctx, outcomeKind(j.Tool), j.event("started", "delivery", start)); err != nil {
 		j.later(time.Second)
 		return false
 	}
@@ -311,7 +311,7 @@ func (j *job) store(ctx context.Context, kind string, e map[string]any, opts ...
 
 // report stores the outcome, and acknowledges the message only then.
 func (j *job) report(ctx context.Context, outcome map[string]any) {
-	for j.store(ctx, "outcome", outcome) != nil {
+	for j.store(ctx, outcomeKind(j.Tool), outcome) != nil {
 		time.Sleep(time.Second)
 	}
 	j.ack()
@@ -342,7 +342,7 @@ func (j *job) begin(cancel func()) (ok, stopped bool) {
 	j.running[stopKey(j.step)] = func() {
 		cancel()
 		if !j.step.claimed() {
-			go func() { _ = j.store(context.Background(), "outcome", j.event("started")) }()
+			go func() { _ = j.store(context.Background(), outcomeKind(j.Tool), j.event("started")) }()
 		}
 	}
 	return true, false

@@ -54,7 +54,7 @@ func (b *Bus) attempts() []struct {
 		m     *nats.Msg
 	}{
 		{RightRead, call("DIRECT.GET."+n.RunsStream(0), `{"last_by_subj":"`+n.Log(0, "doctor", "none")+`"}`)},
-		{RightLog, publish(n.Log(0, "doctor", wire.KindOutcome))},
+		{RightLog, publish(n.Log(0, "doctor", wire.KindClaim) + ".doctor.0-0-1")},
 		{RightWork, call("CONSUMER.MSG.NEXT."+n.StepsStream()+".doctor", "")},
 		{RightQueue, publish(below(n.StepsSubjects()))},
 		{RightQuestion, publish(below(n.EscalationsSubjects()))},

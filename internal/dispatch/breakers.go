@@ -182,7 +182,7 @@ func (p *partition) knowBreakers() {
 // applied lets the observer and the breakers know of a record.
 func (p *partition) applied(s *steps.State, rec steps.Record, touched []int) {
 	p.Observer.Applied(s, rec, touched)
-	if p.Breakers == nil || !s.Program.Breakers {
+	if p.Breakers == nil || !s.Program.Breakers || s.Foreign(rec) {
 		return
 	}
 	var a steps.Attempt

@@ -279,10 +279,10 @@ func (p *partition) hear(r *run, rec steps.Record) {
 		r.passes[e.Step] = let
 	}
 	e, is := rec.Event.(steps.Failed)
-	if !is || p.Limits == nil || e.Fault.RetryAfter <= 0 || e.Fault.Injected != "" {
+	s := r.fold.State
+	if !is || p.Limits == nil || e.Fault.RetryAfter <= 0 || e.Fault.Injected != "" || s.Foreign(rec) {
 		return
 	}
-	s := r.fold.State
 	i := s.Unit(e.Step)
 	if i < 0 || s.Units[i].Phase() != steps.PhaseRetrying {
 		return // it does not wait: it goes down its ladder, and so may others

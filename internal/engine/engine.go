@@ -22,6 +22,7 @@ import (
 	"belay/internal/limits"
 	"belay/internal/people"
 	"belay/internal/plan"
+	"belay/internal/requests"
 	"belay/internal/runindex"
 	"belay/internal/runlog"
 	"belay/internal/schedules"
@@ -58,6 +59,8 @@ type PeopleOptions struct {
 
 	// Named gives the name of the plan of this server that makes a document; nil = there are none, and all are whole plans.
 	Named func(document []byte) (name string, ok bool)
+
+	Refused func(requests.Refusal) // is told of each request about runs over NATS that is refused; nil = nobody is
 
 	RequireProof bool // a rule not_submitter is not met by a run whose submitter nobody has proven
 

@@ -50,6 +50,7 @@ var metrics = sync.OnceValue(func() map[string]bool {
 	observe.NewRunMetrics(d)
 	observe.NewAttemptMetrics(d)
 	observe.NewNoticeMetrics(d, nil, nil)
+	observe.NewRefusalMetrics(d, nil)
 	observe.RegisterSources(d, observe.Sources{
 		Queues: func(context.Context) ([]observe.Queue, error) { return nil, nil },
 		Open:   func(context.Context) (observe.Open, error) { return observe.Open{}, nil },
@@ -112,7 +113,8 @@ var labels = map[string]string{
 	"limit":      "the tool or the target whose limit it is",
 	"target":     "the host that a rung talks to, or its text where that is no URL",
 	"window":     "in which it was counted: `5m`, `30m`, `1h`, `6h` or `1d`",
-	"why":        "what holds a call back: `rate`, `concurrency` or `retry_after`",
+	"why":        "what holds a call back: `rate`, `concurrency` or `retry_after`; of requests, why they were refused: `unproven` or `forbidden`",
+	"what":       "what a request asks for: `submit`, `cancel`, `steer`, `retry` or `replay`",
 	"priority":   "who goes first: `people`, `new` or `redone`, see [who goes first](running.md#who-goes-first)",
 	"lane":       "of the [crash lane](failures.md#a-call-that-ends-its-worker): `apart` or `alone`",
 	"from_rung":  "the rung that was given up",
@@ -200,6 +202,7 @@ func metricsPage(t *testing.T) string {
 	observe.RegisterStore(in("dispatcher"), func() observe.Store { return observe.Store{} })
 	observe.RegisterDisk(in("dispatcher"), func() observe.Disk { return observe.Disk{} })
 	observe.NewNoticeMetrics(in("dispatcher"), nil, nil)
+	observe.NewRefusalMetrics(in("dispatcher"), nil)
 	observe.NewAttemptMetrics(in("worker"))
 	observe.RegisterKeys(in("worker"), func() (int, int, bool) { return 0, 0, false })
 	observe.RegisterCheckpoints(in("worker"), func() (int, bool, bool) { return 0, false, false })

@@ -16,6 +16,21 @@ type lines struct {
 }
 
 func (l lines) tell() {
+	l.event()
+	l.moved(l.step)
+	l.expired(func(e *steps.Escalation) {
+		l.say(slog.LevelWarn, "nobody decided in time", slog.String("escalation_id", e.ID), slog.String("kind", string(e.Kind)), slog.String("then", string(e.OnExpiry)))
+	})
+	l.opened(func(_ int, e *steps.Escalation) { l.escalation(e) })
+}
+
+// event tells of what the record says.
+func (l lines) event() {
+	if l.s.Foreign(l.r) {
+		a, _ := steps.Reports(l.r.Event)
+		l.attemptLine(slog.LevelWarn, "not counted: a worker of "+l.r.Tool+" has reported of this attempt", a, "")
+		return
+	}
 	switch e := l.r.Event.(type) {
 	case steps.Submitted:
 		l.submitted(e)
@@ -48,11 +63,6 @@ func (l lines) tell() {
 	case steps.Closed:
 		l.end()
 	}
-	l.moved(l.step)
-	l.expired(func(e *steps.Escalation) {
-		l.say(slog.LevelWarn, "nobody decided in time", slog.String("escalation_id", e.ID), slog.String("kind", string(e.Kind)), slog.String("then", string(e.OnExpiry)))
-	})
-	l.opened(func(_ int, e *steps.Escalation) { l.escalation(e) })
 }
 
 func (l lines) submitted(e steps.Submitted) {

@@ -108,6 +108,7 @@ func labelled() map[string][]string {
 	NewRunMetrics(c)
 	NewAttemptMetrics(c)
 	NewNoticeMetrics(c, nil, nil)
+	NewRefusalMetrics(c, nil)
 	RegisterSources(c, Sources{
 		Queues: func(context.Context) ([]Queue, error) { return nil, nil },
 		Open:   func(context.Context) (Open, error) { return Open{}, nil },

@@ -20,11 +20,10 @@ type Desk struct {
 	Rights
 	Prove  func(run string, s *steps.Submitted) error // signs that the token of who submits was shown
 	Logger *slog.Logger
-}
 
-// refused tells of a request that was refused for who asks.
-func (d *Desk) refused(r Request, name string, why error) {
-	d.Logger.Warn("a request about runs was refused", "what", r.what(), "run_id", r.about(), "by", name, "via", r.Via, "because", why)
+	Refused func(Refusal) // is told of each request that is refused for who asks; may be nil
+
+	refusals refusals
 }
 
 // what is asked for, in a word.
@@ -164,7 +163,7 @@ func (d *Desk) submit(ctx context.Context, who people.Actor, r Request) []became
 		one, err := d.submission(who, s, doc)
 		if errors.Is(err, people.ErrForbidden) && !said {
 			said = true
-			d.refused(Request{Submit: r.Submit[i : i+1], Via: r.Via}, who.Name, err)
+			d.refused(Request{Submit: r.Submit[i : i+1], Via: r.Via}, Forbidden, who.Name, err)
 		}
 		if all[i].Failure = failureOf(err); err == nil {
 			ready, at = append(ready, one), append(at, i)

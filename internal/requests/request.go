@@ -168,13 +168,13 @@ func (d *Desk) answer(ctx context.Context, asked bus.Asked, letIn LetIn) (a answ
 	}
 	who, err := letIn(ctx, asked.Shown, r.Name)
 	if err != nil {
-		d.refused(r, r.Name, err)
+		d.refused(r, Unproven, r.Name, err)
 		return answer{Failure: &failure{Code: "forbidden", Text: fmt.Sprintf("%s: %s (%s)", people.ErrForbidden, err, whatToDo)}}
 	}
 	who.Via = r.Via
 	a, err = d.do(ctx, who, r)
 	if errors.Is(err, people.ErrForbidden) {
-		d.refused(r, who.Name, err)
+		d.refused(r, Forbidden, who.Name, err)
 	}
 	a.Failure = failureOf(err)
 	return a

@@ -172,11 +172,13 @@ func (l Layout) worker(w Group) granted {
 	g, n := granting{Layout: l}, l.Names
 	g.open()
 	g.read(l.log()...)
-	for _, p := range []string{wire.KindOutcome, wire.KindClaim + ".>"} {
-		g.stored(n.Prefix + ".runs.*.*." + p)
+	if w.Rungs == nil {
+		g.stored(n.Prefix + ".runs.*.*." + wire.KindOutcome)
 	}
+	g.stored(n.Prefix + ".runs.*.*." + wire.KindClaim + ".>") // one subject for each attempt, whoever claims it: only the first claim is stored
 	steps := n.StepsStream()
 	for _, r := range w.Rungs {
+		g.stored(n.Outcomes(r.Tool))
 		c := n.StepConsumer(r.Tool, r.Name)
 		g.api("CONSUMER.CREATE."+steps+"."+c+"."+n.StepFilter(r.Tool, r.Name), "CONSUMER.INFO."+steps+"."+c)
 		g.apiMany("CONSUMER.MSG.NEXT." + steps + "." + c)

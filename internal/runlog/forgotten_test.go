@@ -24,8 +24,8 @@ func TestWhatTheServerForgot(t *testing.T) {
 		t.Fatalf("before: %+v, %v", fold, err)
 	}
 	var h History
-	if err := l.ReadHistory(t.Context(), "run", &h); err != nil || len(h.About("a")) != 4 {
-		t.Fatalf("before: %+v, %v", h.About("a"), err)
+	if err := l.ReadHistory(t.Context(), "run", &h); err != nil || len(h.About("a", "t")) != 4 {
+		t.Fatalf("before: %+v, %v", h.About("a", "t"), err)
 	}
 
 	f.Forget()
@@ -37,7 +37,7 @@ func TestWhatTheServerForgot(t *testing.T) {
 	if err := l.ReadHistory(t.Context(), "run", &h); err != nil {
 		t.Fatal(err)
 	}
-	about := h.About("a")
+	about := h.About("a", "t")
 	if len(about) != 2 {
 		t.Fatalf("the history is of other entries: %+v", about)
 	}

@@ -62,7 +62,7 @@ func (h *History) add(names wire.Names, run string, e bus.Entry) {
 		}
 		h.discarded[seq] = true
 	}
-	h.note(steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: event})
+	h.note(steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: event, Tool: toolOf(names, e)})
 }
 
 // note keeps the parts of a record that matter to an attempt.
@@ -124,12 +124,11 @@ func leftOnly(r *steps.Resume) *steps.Resume {
 	return &steps.Resume{Harmless: r.Harmless, Anew: r.Anew}
 }
 
-// About returns what the log says about a step, and about the run as a whole, in the order of the log.
-func (h *History) About(step string) []steps.Record {
+// About returns what the log says about a step, and about the run as a whole, in the order of the log; what workers that may report of
+// other tools alone have said about it does not count.
+func (h *History) About(step, tool string) []steps.Record {
 	all := append(slices.Clone(h.whole), h.steps[step]...)
-	if len(h.discarded) > 0 {
-		all = slices.DeleteFunc(all, func(r steps.Record) bool { return h.discarded[r.Seq] })
-	}
+	all = slices.DeleteFunc(all, func(r steps.Record) bool { return h.discarded[r.Seq] || r.Tool != "" && r.Tool != tool })
 	slices.SortFunc(all, func(a, b steps.Record) int { return cmp.Compare(a.Seq, b.Seq) })
 	return all
 }

@@ -38,6 +38,16 @@ func (l *Log) Message(run string, e steps.Event) (m bus.Message, stream string, 
 	return m, l.names.RunsStream(p), nil
 }
 
+// Report is [Log.Message] for what a worker reports of a tool's attempt. Where the server lets this user report of some tools alone, the
+// subject names the tool.
+func (l *Log) Report(run, tool string, e steps.Event) (m bus.Message, stream string, err error) {
+	m, stream, err = l.Message(run, e)
+	if _, is := steps.Reports(e); err == nil && is && !l.bus.MayPublish(m.Subject) {
+		m.Subject = l.names.Outcome(wire.Partition(run, l.bus.Partitions()), run, tool)
+	}
+	return m, stream, err
+}
+
 // planHeader returns headers for the audit trail, which finds acts on whole runs by them without reading every plan, the
 // trace context of the submitter, and who waits for the end.
 func planHeader(e steps.Event) map[string][]string {
@@ -109,14 +119,24 @@ func Parse(names wire.Names, e bus.Entry) (run string, event steps.Event, err er
 	if err != nil {
 		return run, nil, err
 	}
-	if kind != wire.KindClaim {
-		return run, event, nil
-	}
-	if c := event.(steps.Claimed); e.Subject != names.Claim(p, run, c.Attempt) {
-		// Only the first claim on a subject can be stored: one with another attempt in it would bypass that.
-		return run, nil, fmt.Errorf("%w: a claim of %s on the subject %s", wire.ErrPoison, steps.AttemptName(run, c.Attempt), e.Subject)
+	switch kind {
+	case wire.KindOutcome:
+		if _, ok := names.OutcomeTool(e.Subject); !ok {
+			return run, nil, fmt.Errorf("%w: %q is not a subject of outcomes", wire.ErrPoison, e.Subject)
+		}
+	case wire.KindClaim:
+		if c := event.(steps.Claimed); e.Subject != names.Claim(p, run, c.Attempt) {
+			// Only the first claim on a subject can be stored: one with another attempt in it would bypass that.
+			return run, nil, fmt.Errorf("%w: a claim of %s on the subject %s", wire.ErrPoison, steps.AttemptName(run, c.Attempt), e.Subject)
+		}
 	}
 	return run, event, nil
+}
+
+// toolOf is the tool whose workers can have written an entry; empty = anybody who may write entries of its kind.
+func toolOf(names wire.Names, e bus.Entry) string {
+	tool, _ := names.OutcomeTool(e.Subject)
+	return tool
 }
 
 // Record reads an entry of a run's log for its fold: it compiles the plan of a Submitted, once per content, and a worker's
@@ -147,7 +167,7 @@ func (l *Log) Record(run string, e bus.Entry) (steps.Record, error) {
 		}
 		event = ev
 	}
-	return steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: event}, nil
+	return steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: event, Tool: toolOf(l.names, e)}, nil
 }
 
 // verdictOf returns the decision on a dead letter about an entry of this run's log: which entry, and whether every reader

@@ -82,7 +82,7 @@ func TestHistoryIsRead(t *testing.T) {
 	for _, e := range w.entries {
 		h.add(wire.Default, "r", e)
 	}
-	about := h.About("a")
+	about := h.About("a", "t")
 	if len(about) != 2 || about[1].Seq != kept || about[1].Event.(steps.Succeeded).Output != nil {
 		t.Errorf("%+v, want the submission and %d without its output", about, kept)
 	}

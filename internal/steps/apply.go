@@ -25,6 +25,10 @@ func fold(s *State, r Record, watch func(u *Unit, to Phase)) (*State, []int) {
 	}
 	c := &change{State: s, touched: []int{}, watch: watch}
 	c.tick(r.Time)
+	if c.Foreign(r) {
+		c.disbelieve(r)
+		return s, c.touched
+	}
 	c.noteEarly(r.Event)
 	c.apply(r.Event)
 	c.advance()

@@ -13,6 +13,9 @@ type Record struct {
 	Time  time.Time // the log's own timestamp, never a sender's
 	Run   string    // the run's id
 	Event Event     // one of the types in this file
+
+	// Tool is the one whose workers can have written it, where the server lets them report of no other; empty = anybody who reports.
+	Tool string
 }
 
 // Event is something that happened to a run. The set is closed: only the types in this file are events.

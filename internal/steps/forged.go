@@ -19,15 +19,18 @@ func (c *change) alarm(e Failed) {
 const maxAlarms = 20
 
 // known reports whether the run has ever wanted attempt a.
-func (c *change) known(a Attempt) bool {
+func (c *change) known(a Attempt) bool { return c.attempt(a) != nil }
+
+// attempt is what the run knows of attempt a; nil if it has never wanted it.
+func (c *change) attempt(a Attempt) *AttemptRecord {
 	i := c.Unit(a.Step)
 	if i < 0 {
-		return false
+		return nil
 	}
 	for n := range c.Units[i].Attempts {
-		if c.Units[i].Attempts[n].is(a) {
-			return true
+		if rec := &c.Units[i].Attempts[n]; rec.is(a) {
+			return rec
 		}
 	}
-	return false
+	return nil
 }

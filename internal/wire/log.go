@@ -43,7 +43,35 @@ func (n Names) Claim(p int, run string, a steps.Attempt) string {
 	return n.Log(p, run, KindClaim) + "." + unitToken(a.Step) + "." + a.Token()
 }
 
-// ParseLog is the reverse of [Names.Log] and [Names.Claim]. What stands behind the kind is not looked at.
+// Outcome is a subject of outcomes for those of one tool alone, to which a worker writes that the server lets report of no other.
+func (n Names) Outcome(p int, run, tool string) string {
+	return n.Log(p, run, KindOutcome) + "." + toolToken(tool)
+}
+
+// Outcomes matches the subjects of outcomes of one tool alone, of every run.
+func (n Names) Outcomes(tool string) string {
+	return n.Prefix + ".runs.*.*." + KindOutcome + "." + toolToken(tool)
+}
+
+// OutcomeTool is the tool of a subject of outcomes; empty where it is that of all tools. Ok is false for one that nobody builds.
+func (n Names) OutcomeTool(subject string) (tool string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, n.Prefix+".runs.")
+	if !ok {
+		return "", false
+	}
+	_, rest, _ = strings.Cut(rest, ".")
+	_, rest, _ = strings.Cut(rest, ".")
+	if rest == KindOutcome {
+		return "", true
+	}
+	token, ok := strings.CutPrefix(rest, KindOutcome+".")
+	if !ok || token == "" || strings.Contains(token, ".") {
+		return "", false
+	}
+	return toolName(token), true
+}
+
+// ParseLog is the reverse of [Names.Log], [Names.Outcome] and [Names.Claim]. What stands behind the kind is not looked at.
 func (n Names) ParseLog(subject string) (p int, run, kind string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, n.Prefix+".runs.")
 	if !ok {

@@ -49,6 +49,22 @@ func TestEveryNameComesBack(t *testing.T) {
 		if gotP, gotRun, kind, ok := n.ParseLog(n.Claim(p, run, a)); !ok || gotP != p || gotRun != run || kind != KindClaim {
 			t.Fatalf("claim %s: %d %s %s %v", n.Claim(p, run, a), gotP, gotRun, kind, ok)
 		}
+		if gotP, gotRun, kind, ok := n.ParseLog(n.Outcome(p, run, tool)); !ok || gotP != p || gotRun != run || kind != KindOutcome {
+			t.Fatalf("outcome %s: %d %s %s %v", n.Outcome(p, run, tool), gotP, gotRun, kind, ok)
+		}
+		for subject, want := range map[string]string{n.Outcome(p, run, tool): tool, n.Log(p, run, KindOutcome): ""} {
+			if got, ok := n.OutcomeTool(subject); !ok || got != want {
+				t.Fatalf("outcome %s: %q %v", subject, got, ok)
+			}
+			if _, ok := n.OutcomeTool(subject + "."); ok {
+				t.Fatalf("outcome %s. is one", subject)
+			}
+		}
+		for _, subject := range []string{n.Outcome(p, run, tool) + ".x", n.Log(p, run, KindPlan), n.Claim(p, run, a)} {
+			if got, ok := n.OutcomeTool(subject); ok || got != "" {
+				t.Fatalf("%s is an outcome of %q", subject, got)
+			}
+		}
 		if gotRun, gotA, ok := n.ParseStop(n.Stop(run, a)); !ok || gotRun != run || gotA != a {
 			t.Fatalf("stop %s: %s %v %v", n.Stop(run, a), gotRun, gotA, ok)
 		}

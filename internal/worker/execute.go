@@ -107,7 +107,7 @@ func (j *job) logLongStart() (stop func()) {
 
 // logEvent appends an event for people; nothing depends on it.
 func (j *job) logEvent(e steps.Event) {
-	m, stream, err := j.Runs.Message(j.m.Run, e)
+	m, stream, err := j.Runs.Report(j.m.Run, j.m.Tool, e)
 	if err != nil {
 		return
 	}

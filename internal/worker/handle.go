@@ -359,7 +359,7 @@ func (j *job) logStarted() bool {
 func (j *job) append(e steps.Event) (uint64, error) {
 	ctx, cancel := context.WithTimeout(j.life, 10*time.Second)
 	defer cancel()
-	m, stream, err := j.Runs.Message(j.m.Run, e)
+	m, stream, err := j.Runs.Report(j.m.Run, j.m.Tool, e)
 	if err != nil {
 		return 0, err
 	}

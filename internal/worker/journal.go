@@ -70,7 +70,7 @@ func (js *journals) trim(j *journal, size int) {
 
 // readLog returns everything that the run's log now says about the attempt's step, and about the run as a whole.
 func (j *job) readLog() (about []steps.Record, err error) {
-	err = j.withHistory(j.life, func(h *runlog.History) { about = h.About(j.m.Step) })
+	err = j.withHistory(j.life, func(h *runlog.History) { about = h.About(j.m.Step, j.m.Tool) })
 	return about, err
 }
 
@@ -105,5 +105,5 @@ func (j *job) claimAfter(ctx context.Context) (about []steps.Record, m bus.Messa
 		return nil, m, "", err
 	}
 	m, stream, err = j.Runs.ClaimBehind(j.m.Run, steps.Claimed{Attempt: j.m.Attempt, Worker: j.worker}, &h)
-	return h.About(j.m.Step), m, stream, err
+	return h.About(j.m.Step, j.m.Tool), m, stream, err
 }

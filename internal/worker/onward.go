@@ -67,7 +67,7 @@ func (j *job) keep(ctx context.Context, r steps.Resume) error {
 	if !j.awaited && !j.m.Claimed() {
 		j.logEvent(j.started())
 	}
-	m, stream, err := j.Runs.Message(j.m.Run, steps.Resumable{Attempt: j.m.Attempt, Worker: j.worker, Resume: r})
+	m, stream, err := j.Runs.Report(j.m.Run, j.m.Tool, steps.Resumable{Attempt: j.m.Attempt, Worker: j.worker, Resume: r})
 	if err != nil {
 		return err
 	}

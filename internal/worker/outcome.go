@@ -27,7 +27,7 @@ func (j *job) report(outcome steps.Event) {
 // store publishes the outcome until it is stored: the fold ignores one that is stored twice. Heartbeats keep the message in
 // hand meanwhile, so that nobody executes it again.
 func (j *job) store(outcome steps.Event, pause time.Duration) {
-	m, stream, err := j.Runs.Message(j.m.Run, outcome)
+	m, stream, err := j.Runs.Report(j.m.Run, j.m.Tool, outcome)
 	if err != nil {
 		j.storeInstead(outcome, fmt.Errorf("the outcome cannot be encoded: %w", err))
 		return

@@ -228,7 +228,7 @@ func TestJournalReadsOn(t *testing.T) {
 		}
 		r.log(steps.Cancelled{})
 	}
-	if s := w.journals.of("r").history.About("other")[0].Event.(steps.Succeeded); s.Output != nil {
+	if s := w.journals.of("r").history.About("other", "t")[0].Event.(steps.Succeeded); s.Output != nil {
 		t.Error("an output is kept")
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"belay/internal/manual"
 	"belay/internal/notify"
 	"belay/internal/observe"
+	"belay/internal/requests"
 	"belay/internal/schedules"
 	"belay/internal/server/gate"
 	"belay/internal/steps"
@@ -71,6 +72,7 @@ func (a *app) startWatched(ctx context.Context, o engine.Options, listen string)
 		observe.RegisterDisk(registry, func() observe.Disk { return diskOf(running.Load()) })
 	}
 	if o.People != nil {
+		o.People.Refused = countRefusals(registry)
 		if n, is := o.People.Notifier.(*notify.Service); is && n.Setup != nil {
 			n.Reports = countNotices(registry, n.Setup)
 		}
@@ -159,6 +161,16 @@ func countNotices(r prometheus.Registerer, s *notify.Setup) func(notify.Report) 
 	}
 	m := observe.NewNoticeMetrics(r, slices.Collect(maps.Keys(s.Channels)), outcomes)
 	return func(r notify.Report) { m.Attempted(r.Channel, string(r.Outcome)) }
+}
+
+// countRefusals registers the counters of requests that are refused.
+func countRefusals(r prometheus.Registerer) func(requests.Refusal) {
+	var kinds [][2]string
+	for _, k := range requests.Refusals() {
+		kinds = append(kinds, [2]string{k.What, k.Why})
+	}
+	m := observe.NewRefusalMetrics(r, kinds)
+	return func(k requests.Refusal) { m.Refused(k.What, k.Why) }
 }
 
 // pages serves metrics and health checks itself and passes all else on to the console and the API.

@@ -1,0 +1,132 @@
+package rights_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"belay/internal/dispatch"
+	"belay/internal/engine"
+	"belay/internal/plan"
+	"belay/internal/rights"
+	"belay/internal/steps"
+	"belay/internal/wire"
+	"belay/internal/worker"
+)
+
+const twoTools = `tools:
+  pay: {effects: idempotent, rungs: [{name: primary, command: {argv: [cat]}}]}
+  look.up: {effects: none, rungs: [{name: primary, command: {argv: [cat]}}]}
+`
+
+const lookTools = `tools:
+  look.up: {effects: none, rungs: [{name: primary, command: {argv: [cat]}}]}
+`
+
+const twoPlan = `name: two
+steps:
+  - {id: a, tool: pay, with: {n: 1}}
+  - {id: b, tool: look.up, with: {n: 2}, needs: []}
+`
+
+// grouped has workers in two groups, each of one tool.
+var grouped = rights.Layout{Names: wire.Default, Partitions: 1, Workers: []rights.Group{
+	{Name: "payers", Rungs: []rights.Rung{{Tool: "pay", Name: "primary"}}},
+	{Name: "lookers", Rungs: []rights.Rung{{Tool: "look.up", Name: "primary"}}},
+}}
+
+// TestWorkersReportOfTheirOwnTools: a worker of some tools has nobody believe a result of another one, and its own results count.
+func TestWorkersReportOfTheirOwnTools(t *testing.T) {
+	t.Parallel()
+	for form, start := range map[string]func(*testing.T, rights.Layout) place{"file": startLayout, "JWTs": startJWTs} {
+		t.Run(form, func(t *testing.T) {
+			t.Parallel()
+			reportsOfOwnTools(t, start(t, grouped))
+		})
+	}
+}
+
+func reportsOfOwnTools(t *testing.T, s place) {
+	t.Helper()
+	log := &complaints{}
+	start := func(o engine.Options, user string) *engine.Engine {
+		t.Helper()
+		o.Connect = as(s, user, log)
+		o.Logger = o.Connect.Logger
+		e, err := engine.Start(t.Context(), o)
+		if err != nil {
+			t.Fatalf("%s: %v\n%v", user, err, log.list())
+		}
+		t.Cleanup(e.Stop)
+		return e
+	}
+	tools := func(text string) *plan.Tools {
+		t.Helper()
+		all, err := plan.ParseTools(filepath.Join(t.TempDir(), "tools.yaml"), []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	dispatcher := start(engine.Options{Setup: true, Partitions: 1, Dispatch: &dispatch.Options{Name: "d1"}}, "dispatcher")
+	doc, err := plan.ParsePlan("plan.yaml", []byte(twoPlan), tools(twoTools))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	if _, err := dispatcher.Runs.Submit(ctx, "r1", steps.Submitted{Document: doc.JSON, Input: []byte(`{}`)}); err != nil {
+		t.Fatal(err)
+	}
+
+	evil := dial(t, s, "lookers")
+	says := func(subject, step string) {
+		t.Helper()
+		body := `{"v":1,"type":"succeeded","step":"` + step + `","round":0,"rung":0,"try":1,"worker":"evil","output":"forged"}`
+		if err := evil.PublishMsg(&nats.Msg{Subject: subject, Data: []byte(body), Header: nats.Header{wire.HeaderRun: {"r1"}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := wire.Default
+	says(n.Log(0, "r1", wire.KindOutcome), "a")
+	says(n.Outcome(0, "r1", "pay"), "a")
+	says(n.Outcome(0, "r1", "look.up")+".pay", "a")
+	says(n.Outcome(0, "r1", "look.up"), "a")
+	says(n.Outcome(0, "r1", "look.up"), "b") // it may say that, and it comes last: once it counts, the others were read
+	var a *steps.Unit
+	err = dispatcher.Runs.Follow(ctx, "r1", func(s *steps.State, _ steps.Record, _ []int) bool {
+		a = &s.Units[s.Unit("a")]
+		return s.Units[s.Unit("b")].Phase() != steps.PhaseSucceeded
+	})
+	if err != nil {
+		t.Fatalf("its own result did not count: %v\n%v", err, log.list())
+	}
+	if a.Phase() == steps.PhaseSucceeded || a.Current().Note == "" {
+		t.Errorf("a is %s, note %q", a.Phase(), a.Current().Note)
+	}
+
+	// The tool's own worker is not kept from its work by what somebody else has said, and so it is for the other one in another run.
+	pay := `tools:
+  pay: {effects: idempotent, rungs: [{name: primary, command: {argv: [cat]}}]}
+`
+	start(engine.Options{Worker: &engine.WorkerOptions{Options: worker.Options{Name: "w1", AckWait: 2 * time.Second}, Tools: tools(pay)}}, "payers")
+	start(engine.Options{Worker: &engine.WorkerOptions{Options: worker.Options{Name: "w2", AckWait: 2 * time.Second}, Tools: tools(lookTools)}}, "lookers")
+	if _, err := dispatcher.Runs.Submit(ctx, "r2", steps.Submitted{Document: doc.JSON, Input: []byte(`{}`)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range []string{"r1", "r2"} {
+		var last *steps.State
+		if err := dispatcher.Runs.Follow(ctx, run, func(s *steps.State, _ steps.Record, _ []int) bool { last = s; return !s.Status().Ended() }); err != nil {
+			t.Fatalf("%s: %v\n%v", run, err, log.list())
+		}
+		if last.Status() != steps.RunSucceeded || string(last.Units[last.Unit("a")].Output) == `"forged"` {
+			t.Errorf("%s %s, a made %s", run, last.Status(), last.Units[last.Unit("a")].Output)
+		}
+	}
+	for _, text := range log.list() {
+		t.Error(text)
+	}
+}

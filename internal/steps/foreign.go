@@ -1,0 +1,50 @@
+package steps
+
+// Where a server lets workers report of their own tools alone, the subject of an outcome names the tool, and what is said there of
+// another tool's step counts for nothing.
+
+// Reports is the attempt that a worker says something about; ok is false for what no worker reports.
+func Reports(e Event) (a Attempt, ok bool) {
+	switch e := e.(type) {
+	case Started:
+		return e.Attempt, true
+	case Progress:
+		return e.Attempt, true
+	case Resumable:
+		return e.Attempt, true
+	case Succeeded:
+		return e.Attempt, true
+	case Failed:
+		return e.Attempt, true
+	case Objected:
+		return e.Attempt, true
+	}
+	return Attempt{}, false
+}
+
+// Foreign reports whether in r a worker says something about a step of a tool that it may not report of: then it has not counted.
+func (s *State) Foreign(r Record) bool {
+	if r.Tool == "" {
+		return false
+	}
+	a, ok := Reports(r.Event)
+	i := s.Unit(a.Step)
+	return ok && i >= 0 && s.Tool(i).Name != r.Tool
+}
+
+// disbelieve notes for people that a report did not count. A worker of this tool that refuses what the run never wanted is heard: that
+// message was put into its queue under the name of another tool's step.
+func (c *change) disbelieve(r Record) {
+	a, _ := Reports(r.Event)
+	rec := c.attempt(a)
+	if rec == nil {
+		if e, is := r.Event.(Failed); is {
+			c.alarm(e)
+		}
+		return
+	}
+	if note := "not counted: a worker of " + r.Tool + " has reported of this attempt"; rec.Note != note {
+		rec.Note = note
+		c.touch(c.Unit(a.Step))
+	}
+}
