@@ -70,6 +70,7 @@ const (
 	unservedWord
 	damage
 	holdWord
+	goneOn
 )
 
 // event is one event of the log, and whether it may be applied to a fold in memory.

@@ -17,7 +17,7 @@ import (
 )
 
 // runStates are the states that the list can be filtered by.
-var runStates = []steps.RunState{steps.RunWaiting, steps.RunScheduled, steps.RunRunning, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled, steps.RunSucceeded}
+var runStates = []steps.RunState{steps.RunWaiting, steps.RunScheduled, steps.RunRunning, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled, steps.RunMigrated, steps.RunSucceeded}
 
 type runsView struct {
 	Lines  []runLine
