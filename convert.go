@@ -50,7 +50,7 @@ func as[B any](v any) (out B, err error) {
 func document(d view.Document) belaytype.Document {
 	return belaytype.Document{
 		ID: d.ID, Workflow: d.Workflow, State: belaytype.RunState(d.State), Ending: belaytype.RunState(d.Ending), Reason: d.Reason, Labels: d.Labels,
-		RetryOf: d.RetryOf, Replay: maybe(d.Replay, replayOf), Started: d.Started, Ended: d.Ended, Input: d.Input, Degraded: each(d.Degraded, degraded), Steps: each(d.Steps, step),
+		RetryOf: d.RetryOf, Replay: maybe(d.Replay, replayOf), Migrates: maybe(d.Migrates, migrationOf), GoesOnAs: d.GoesOnAs, Started: d.Started, Ended: d.Ended, Input: d.Input, Degraded: each(d.Degraded, degraded), Steps: each(d.Steps, step),
 		Output: d.Output, Escalations: d.Escalations, Asked: each(d.Asked, question), Stricter: each(d.Stricter, stricter),
 		Spent:  maybe(d.Spent, spent),
 		Agents: each(d.Agents, agent), ScheduledFor: d.ScheduledFor,
@@ -58,6 +58,10 @@ func document(d view.Document) belaytype.Document {
 }
 
 func replayOf(r steps.ReplayOf) belaytype.ReplayOf { return belaytype.ReplayOf(r) }
+
+func migrationOf(m steps.MigrationOf) belaytype.MigrationOf {
+	return belaytype.MigrationOf{Run: m.Run, Submitters: m.Submitters, Spent: belaytype.Duration(m.Spent), More: belaytype.Duration(m.More), Dropped: m.Dropped}
+}
 
 func degraded(d steps.Degraded) belaytype.DegradedStep {
 	return belaytype.DegradedStep{Step: d.Step, Rung: d.Rung, Cause: d.Cause, Age: belaytype.Duration(d.Age)}

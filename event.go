@@ -15,6 +15,8 @@ func event(s *steps.State, r steps.Record) belaytype.Event {
 		e.Type, e.By = belaytype.EventSubmitted, ev.By
 	case steps.Cancelled:
 		e.Type, e.By, e.Reason = belaytype.EventCancelled, ev.By, ev.Reason
+	case steps.Migrated:
+		e.Type, e.By, e.Reason, e.GoesOnAs = belaytype.EventMigrated, ev.By, ev.Reason, ev.To
 	case steps.Steered:
 		e.Type, e.Step, e.By, e.Message, e.TakeBack = belaytype.EventSteered, ev.Step, ev.By, ev.Text, ev.TakeBack
 	case steps.Decided:

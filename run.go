@@ -37,10 +37,13 @@ type Ended struct {
 func (e *Ended) Error() string { return fmt.Sprintf("run %s %s: %s", e.Run, e.State, e.Reason) }
 
 // Wait waits for the end of the run, however long people take to decide. For a run that failed, was aborted or was
-// cancelled it returns the document and an [*Ended]. A degraded run is not an error: see the document's Degraded. When
+// cancelled it returns the document and an [*Ended]. If the run goes on as another one, it waits for that, and its document is returned. A degraded run is not an error: see the document's Degraded. When
 // ctx ends first, the run goes on, and you can wait for it again.
 func (r *Run) Wait(ctx context.Context) (*belaytype.Document, error) {
 	d, err := r.client.watch.Ended(ctx, r.id, r.known)
+	for err == nil && d.GoesOnAs != "" {
+		d, err = r.client.watch.Ended(ctx, d.GoesOnAs, runlog.Known{Exists: true})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("belay: wait for run %s: %w", r.id, public(err))
 	}
@@ -50,17 +53,25 @@ func (r *Run) Wait(ctx context.Context) (*belaytype.Document, error) {
 // Rest is like Wait, but also returns when only a person can move the run on: then the document's state is Waiting, and
 // its Escalations are the questions.
 func (r *Run) Rest(ctx context.Context) (*belaytype.Document, error) {
-	var rests *steps.State
-	err := r.client.watch.Follow(ctx, r.id, nil, func(s *steps.State) bool {
+	rests, err := r.rests(ctx, r.id)
+	for err == nil && rests.GoesOnAs() != "" {
+		rests, err = r.rests(ctx, rests.GoesOnAs())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("belay: wait for run %s: %w", r.id, public(err))
+	}
+	return shown(view.Show(rests))
+}
+
+// rests is the run with this id once only a person can move it on, or it has ended.
+func (r *Run) rests(ctx context.Context, id string) (rests *steps.State, err error) {
+	err = r.client.watch.Follow(ctx, id, nil, func(s *steps.State) bool {
 		if st := s.Status(); s.Closed() || st == steps.RunWaiting {
 			rests = s
 		}
 		return rests == nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("belay: wait for run %s: %w", r.id, public(err))
-	}
-	return shown(view.Show(rests))
+	return rests, err
 }
 
 // Events iterates over the entries of the run's log: from the first one, then live, until the run has ended. An error, of

@@ -21,8 +21,9 @@ type Event struct {
 	TakeBack   int       `json:"take_back,omitempty"`  // of steered: number of the first turn that is taken back; 0 = none
 	Escalation string    `json:"escalation,omitempty"` // of decided
 	Verb       Verb      `json:"verb,omitempty"`       // of decided
-	By         string    `json:"by,omitempty"`         // of submitted, decided, cancelled, damaged, held, released and steered
-	Reason     string    `json:"reason,omitempty"`     // of decided, cancelled, damaged, held, released and closed
+	By         string    `json:"by,omitempty"`         // of submitted, decided, cancelled, migrated, damaged, held, released and steered
+	GoesOnAs   string    `json:"goes_on_as,omitempty"` // of migrated: the run that it goes on as
+	Reason     string    `json:"reason,omitempty"`     // of decided, cancelled, migrated, damaged, held, released and closed
 }
 
 // EventType says what happened.
@@ -46,6 +47,7 @@ const (
 	EventReleased  EventType = "released"  // the dispatcher: nothing holds it back any more
 	EventDecided   EventType = "decided"   // a person: a decision on an escalation
 	EventCancelled EventType = "cancelled" // a person or a program: the run is to stop
+	EventMigrated  EventType = "migrated"  // a person: the run goes on as another one, under another plan
 	EventSteered   EventType = "steered"   // a person or a program: a message to an agent of the run
 	EventClosed    EventType = "closed"    // the dispatcher: the run has ended
 )
@@ -54,6 +56,6 @@ const (
 func EventTypes() []EventType {
 	return []EventType{
 		EventSubmitted, EventStarted, EventClaimed, EventProgress, EventResumable, EventSucceeded, EventFailed, EventObjected, EventFired, EventUnserved,
-		EventWithdrawn, EventDamaged, EventHeld, EventReleased, EventDecided, EventCancelled, EventSteered, EventClosed,
+		EventWithdrawn, EventDamaged, EventHeld, EventReleased, EventDecided, EventCancelled, EventMigrated, EventSteered, EventClosed,
 	}
 }

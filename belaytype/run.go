@@ -7,23 +7,25 @@ import (
 
 // Document is everything about a run: what `dispatcher runs show -o json` prints. All times are UTC.
 type Document struct {
-	ID          string            `json:"id"`                 // the run's id
-	Workflow    string            `json:"workflow"`           // the plan's name
-	State       RunState          `json:"state"`              // where it stands
-	Ending      RunState          `json:"ending,omitempty"`   // how it will end, once attempts have stopped and compensations are done
-	Reason      string            `json:"reason,omitempty"`   // why it failed, was aborted or was cancelled
-	Labels      map[string]string `json:"labels"`             // the plan's, and those of its submitter; never nil
-	RetryOf     string            `json:"retry_of,omitempty"` // the run that this one goes on from
-	Replay      *ReplayOf         `json:"replay,omitempty"`   // the run that this one does again; nil: none
-	Started     time.Time         `json:"started"`            // when it was submitted, by the log
-	Ended       *time.Time        `json:"ended"`              // nil while it is open
-	Input       json.RawMessage   `json:"input"`              // an object, with the plan's defaults
-	Degraded    []DegradedStep    `json:"degraded"`           // the steps whose result came from a fallback
-	Steps       []Step            `json:"steps"`              // in the plan's order, then items and compensations
-	Output      json.RawMessage   `json:"output"`             // null until the run has succeeded
-	Escalations []string          `json:"escalations"`        // ids of the open ones
-	Asked       []Question        `json:"asked"`              // every question to people, the first one first
-	Agents      []Agent           `json:"agents,omitempty"`   // steps with an agent that have begun
+	ID          string            `json:"id"`                   // the run's id
+	Workflow    string            `json:"workflow"`             // the plan's name
+	State       RunState          `json:"state"`                // where it stands
+	Ending      RunState          `json:"ending,omitempty"`     // how it will end, once attempts have stopped and compensations are done
+	Reason      string            `json:"reason,omitempty"`     // why it failed, was aborted or was cancelled
+	Labels      map[string]string `json:"labels"`               // the plan's, and those of its submitter; never nil
+	RetryOf     string            `json:"retry_of,omitempty"`   // the run that this one goes on from
+	Replay      *ReplayOf         `json:"replay,omitempty"`     // the run that this one does again; nil: none
+	Migrates    *MigrationOf      `json:"migrates,omitempty"`   // the run that goes on as this one, under this plan; nil: none
+	GoesOnAs    string            `json:"goes_on_as,omitempty"` // the run that this one goes on as, under another plan
+	Started     time.Time         `json:"started"`              // when it was submitted, by the log
+	Ended       *time.Time        `json:"ended"`                // nil while it is open
+	Input       json.RawMessage   `json:"input"`                // an object, with the plan's defaults
+	Degraded    []DegradedStep    `json:"degraded"`             // the steps whose result came from a fallback
+	Steps       []Step            `json:"steps"`                // in the plan's order, then items and compensations
+	Output      json.RawMessage   `json:"output"`               // null until the run has succeeded
+	Escalations []string          `json:"escalations"`          // ids of the open ones
+	Asked       []Question        `json:"asked"`                // every question to people, the first one first
+	Agents      []Agent           `json:"agents,omitempty"`     // steps with an agent that have begun
 
 	ScheduledFor *time.Time `json:"scheduled_for,omitempty"` // when it begins, or was to; nil: when it was submitted
 
@@ -36,6 +38,15 @@ type ReplayOf struct {
 	Run       string   `json:"run"`             // the other run
 	From      []string `json:"from"`            // steps that are done again, and all behind them
 	Confirmed []string `json:"again,omitempty"` // steps of which somebody has said that calls are made again which had been made, or may have been
+}
+
+// MigrationOf says which run goes on as another one, and what follows from its log.
+type MigrationOf struct {
+	Run        string   `json:"run"`                  // the other run
+	Submitters []string `json:"submitters,omitempty"` // who submitted that one, and those that went on as it
+	Spent      Duration `json:"spent,omitempty"`      // of its work clock
+	More       Duration `json:"more,omitempty"`       // that people have given it beyond its plan's deadline
+	Dropped    []string `json:"dropped,omitempty"`    // steps that it had done and the plan does not have
 }
 
 // DegradedStep says that a step succeeded, but on a later rung than the first, or on degraded input.

@@ -13,11 +13,12 @@ const (
 	Failed    RunState = "failed"    // ended by the plan's own policy
 	Aborted   RunState = "aborted"   // ended by a person's decision on an escalation
 	Cancelled RunState = "cancelled" // ended by a cancel
+	Migrated  RunState = "migrated"  // ended by a person, and goes on as another run, under another plan: see Document.GoesOnAs
 )
 
 // RunStates lists them all.
 func RunStates() []RunState {
-	return []RunState{Scheduled, Running, Waiting, Succeeded, Degraded, Failed, Aborted, Cancelled}
+	return []RunState{Scheduled, Running, Waiting, Succeeded, Degraded, Failed, Aborted, Cancelled, Migrated}
 }
 
 // Ended reports whether nothing can change any more.

@@ -20,7 +20,7 @@ export class BelayError extends Error {
 /** The run has not got there in time. */
 export class TimeoutError extends Error {}
 
-export type RunState = "scheduled" | "running" | "waiting" | "succeeded" | "degraded" | "failed" | "aborted" | "cancelled";
+export type RunState = "scheduled" | "running" | "waiting" | "succeeded" | "degraded" | "failed" | "aborted" | "cancelled" | "migrated";
 export type Verb = "approve" | "reject" | "retry" | "edit" | "answer" | "skip" | "extend" | "finish" | "verify" | "abort";
 
 export type StepState = "pending" | "held" | "queued" | "running" | "retrying" | "unknown" | "escalated" | "succeeded" | "skipped" | "failed" | "cancelled";

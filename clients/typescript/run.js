@@ -4,7 +4,7 @@ import {BelayError, Patience} from "./http.js";
 
 const longestWait = 30; // seconds that one request waits for a run
 const silence = 45; // seconds without a sign of life after which a stream is broken; the server gives one every 15
-const ended = new Set(["succeeded", "degraded", "failed", "aborted", "cancelled"]);
+const ended = new Set(["succeeded", "degraded", "failed", "aborted", "cancelled", "migrated"]);
 
 export class TimeoutError extends Error {
   constructor(message, options) {

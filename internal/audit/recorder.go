@@ -391,6 +391,8 @@ func (r *Recorder) record(e bus.Entry) (Record, steps.Event) {
 		rec.decision(d)
 	case steps.Cancelled:
 		rec.Who, rec.Via, rec.Action, rec.On, rec.Reason = d.By, d.Via, "cancel run", run, d.Reason
+	case steps.Migrated:
+		rec.Who, rec.Via, rec.Token, rec.Action, rec.On, rec.Reason = d.By, d.Via, d.Next.Token, "migrate run", run+" as "+d.To, d.Reason
 	case steps.Steered:
 		rec.Who, rec.Via, rec.Action, rec.On, rec.Reason = d.By, d.Via, "write to agent", d.Step, d.Text
 		if d.TakeBack > 0 {

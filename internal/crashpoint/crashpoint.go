@@ -16,13 +16,14 @@ const (
 	BeforeAck      = "dispatcher/before-ack" // all that an event caused is stored
 	Acked          = "dispatcher/acknowledged"
 	BeforeResult   = "dispatcher/before-result"
-	TimerFired     = "dispatcher/timer-fired" // in the log, and its schedule is not acknowledged
-	DecisionSigned = "handoff/signed"         // a decision is stored next
-	DecisionStored = "handoff/stored"         // whoever decided is answered next
+	BeforeGoingOn  = "dispatcher/before-going-on" // the run that another one goes on as is submitted next
+	TimerFired     = "dispatcher/timer-fired"     // in the log, and its schedule is not acknowledged
+	DecisionSigned = "handoff/signed"             // a decision is stored next
+	DecisionStored = "handoff/stored"             // whoever decided is answered next
 )
 
 // Points are all of them, by the role of the process that passes them.
 var Points = map[string][]string{
 	"worker":     {WorkerReceived, WorkerClaimed, WorkerBefore, WorkerAfter, WorkerStored, WorkerAcked},
-	"dispatcher": {EventInHand, Published, BeforeAck, Acked, BeforeResult, TimerFired, DecisionSigned, DecisionStored},
+	"dispatcher": {EventInHand, Published, BeforeAck, Acked, BeforeResult, BeforeGoingOn, TimerFired, DecisionSigned, DecisionStored},
 }

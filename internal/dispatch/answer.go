@@ -68,7 +68,7 @@ func (p *partition) expect(rc *receipt) {
 	rc.left++
 }
 
-// purge removes what is no longer wanted, outside the loop.
+// purge removes what is no longer wanted, or does what takes more than one message, outside the loop.
 func (p *partition) purge(rc *receipt, remove func(context.Context) error) {
 	p.expect(rc)
 	p.startPurge(rc, remove)

@@ -71,6 +71,7 @@ const (
 	damage
 	holdWord
 	outlivedWord
+	goneOn
 )
 
 // event is one event of the log, and whether it may be applied to a fold in memory.

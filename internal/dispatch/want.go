@@ -71,6 +71,9 @@ func (p *partition) publishAll(r *run, rc *receipt, w *steps.WantList) error {
 	if err := p.tellDamage(r, rc, w); err != nil {
 		return err
 	}
+	if w.Next != nil {
+		p.goOn(r, rc, *w.Next)
+	}
 	for i := range w.Steps {
 		if err := p.publishStep(r, rc, &w.Steps[i]); err != nil {
 			return err
@@ -92,6 +95,19 @@ func (p *partition) publishAll(r *run, rc *receipt, w *steps.WantList) error {
 		p.removeEscalation(r, rc, view.EscalationOf(r.fold.State, n))
 	}
 	return nil
+}
+
+// goOn submits the run that this one goes on as. That is stored before the end of this one is.
+func (p *partition) goOn(r *run, rc *receipt, e steps.Migrated) {
+	if r.knows(goneOn, e.To) {
+		return
+	}
+	r.note(goneOn, e.To)
+	e.Next.Trace = r.fold.State.Trace
+	p.purge(rc, func(ctx context.Context) error {
+		crashpoint.At(crashpoint.BeforeGoingOn)
+		return p.Log.GoOn(ctx, e)
+	})
 }
 
 // publishStep queues an attempt, unless it was queued before.

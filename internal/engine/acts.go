@@ -14,7 +14,7 @@ type actsHeard struct {
 // Applied implements [dispatch.Observer].
 func (o actsHeard) Applied(s *steps.State, r steps.Record, touched []int) {
 	switch e := r.Event.(type) {
-	case steps.Cancelled:
+	case steps.Cancelled, steps.Migrated:
 		o.nudge()
 	case steps.Submitted:
 		if e.RetryOf != "" || e.Replay != nil {

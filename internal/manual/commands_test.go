@@ -75,6 +75,7 @@ var exits = map[string][]int{
 	"dispatcher runs archive verify": {65},
 	"dispatcher runs ls":             {69, 75},
 	"dispatcher runs retry":          {10, 11, 12, 65, 66, 69, 75},
+	"dispatcher runs migrate":        {10, 11, 12, 65, 66, 69, 75},
 	"dispatcher runs replay":         {10, 11, 12, 65, 66, 69, 75},
 	"dispatcher runs show":           {66, 69, 75},
 	"dispatcher runs watch":          {10, 11, 12, 66, 69, 75},

@@ -123,6 +123,18 @@ func (r Remote) Replay(ctx context.Context, run, id string, o runlog.Replaying, 
 	return a.Run, a.Created, err
 }
 
+// Migrate is [runlog.Log.Migrate] by a dispatcher.
+func (r Remote) Migrate(ctx context.Context, run, id string, o runlog.Migrating, who runlog.Retried) (m steps.Migration, err error) {
+	a, err := r.ask(ctx, Request{Run: run, Name: who.By, Via: who.Via, Migrate: &Migrate{id, who.Reason, documentOf(o.Plan), o.ToolsFile, o.Drop}})
+	if err == nil && a.Migration == nil {
+		err = errors.New("the dispatcher is of another version of the program")
+	}
+	if a.Migration != nil {
+		m = *a.Migration
+	}
+	return m, err
+}
+
 func documentOf(d *plan.Document) json.RawMessage {
 	if d == nil {
 		return nil

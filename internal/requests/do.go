@@ -1,6 +1,7 @@
 package requests
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,6 +38,8 @@ func (r Request) what() string {
 		return "retry"
 	case r.Replay != nil:
 		return "replay"
+	case r.Migrate != nil:
+		return "migrate"
 	}
 	return "submit"
 }
@@ -69,6 +72,8 @@ func (d *Desk) do(ctx context.Context, who people.Actor, r Request) (a answer, e
 		}
 	case r.Replay != nil:
 		a.Run, a.Created, err = d.replay(ctx, who, r)
+	case r.Migrate != nil:
+		a.Migration, err = d.migrate(ctx, who, r)
 	default:
 		err = errors.New("the request is of another version of the program")
 	}
@@ -133,6 +138,20 @@ func (d *Desk) replay(ctx context.Context, who people.Actor, r Request) (id stri
 		o.Input = runlog.Given(r.Replay.Input)
 	}
 	return d.Runs.Replay(ctx, r.Run, r.Replay.ID, o, d.retried(who, r.Replay))
+}
+
+// migrate ends a run, and has another one begin: both have to be allowed.
+func (d *Desk) migrate(ctx context.Context, who people.Actor, r Request) (*steps.Migration, error) {
+	if err := cmp.Or(who.May(Cancels(who)), d.mayRerun(ctx, who, r.Run), d.start(who, r.Migrate.Document)); err != nil {
+		return nil, err
+	}
+	doc, err := plan.Reopen(r.Migrate.Document)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", runlog.ErrInvalid, err)
+	}
+	a := &Rerun{Reason: r.Migrate.Reason}
+	m, err := d.Runs.Migrate(ctx, r.Run, r.Migrate.ID, runlog.Migrating{Plan: doc, ToolsFile: r.Migrate.ToolsFile, Drop: r.Migrate.Drop}, d.retried(who, a))
+	return &m, err
 }
 
 // judged is a document of a request, and why whoever asks may not start it. Many runs of one plan are judged once.

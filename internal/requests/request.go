@@ -28,6 +28,8 @@ type Request struct {
 	Steer  *steps.Steered `json:"steer,omitempty"` // By and Via do not count
 	Retry  *Rerun         `json:"retry,omitempty"`
 	Replay *Rerun         `json:"replay,omitempty"`
+
+	Migrate *Migrate `json:"migrate,omitempty"`
 }
 
 // Start is a run to be started.
@@ -61,6 +63,15 @@ type Rerun struct {
 	ToolsFile string                     `json:"tools_file,omitempty"`
 }
 
+// Migrate is how an open run goes on under another plan, see [runlog.Migrating].
+type Migrate struct {
+	ID        string          `json:"id,omitempty"` // of the run that it goes on as; empty = a free one
+	Reason    string          `json:"reason,omitempty"`
+	Document  json.RawMessage `json:"document"`
+	ToolsFile string          `json:"tools_file,omitempty"`
+	Drop      []string        `json:"drop,omitempty"`
+}
+
 // answer is what became of a request.
 type answer struct {
 	V         int      `json:"v"`
@@ -68,7 +79,10 @@ type answer struct {
 	Came      *came    `json:"came,omitempty"`      // of a cancel, or a message
 	Run       string   `json:"run,omitempty"`       // the new one
 	Created   bool     `json:"created,omitempty"`   // by this request
-	Failure   *failure `json:"failure,omitempty"`
+
+	Migration *steps.Migration `json:"migration,omitempty"` // of a migration, its proof
+
+	Failure *failure `json:"failure,omitempty"`
 }
 
 // became is what became of one submission.
@@ -89,6 +103,8 @@ type failure struct {
 	Code   string        `json:"code,omitempty"` // a key of codes; empty = whoever asked can do nothing about it
 	Text   string        `json:"error,omitempty"`
 	Replay *steps.Replay `json:"unreplayable,omitempty"` // what is in the way of a replay
+
+	Migration *steps.Migration `json:"unmigratable,omitempty"` // likewise of a migration
 }
 
 var codes = []struct {
@@ -97,7 +113,7 @@ var codes = []struct {
 }{
 	{"forbidden", people.ErrForbidden}, {"no_run", runlog.ErrNoRun}, {"conflict", runlog.ErrConflict}, {"ended", runlog.ErrEnded}, {"no_agent", runlog.ErrNoAgent},
 	{"no_turn", runlog.ErrNoTurn}, {"too_large", runlog.ErrTooLarge}, {"bad_start", runlog.ErrBadStart}, {"bad_id", runlog.ErrBadID}, {"bad_input", runlog.ErrBadInput},
-	{"invalid", runlog.ErrInvalid}, {"frozen", runlog.ErrFrozen}, {"no_replay", runlog.ErrNoReplay}, {"uncertain", bus.ErrUncertain}, {"full", bus.ErrFull},
+	{"invalid", runlog.ErrInvalid}, {"frozen", runlog.ErrFrozen}, {"no_replay", runlog.ErrNoReplay}, {"no_migration", runlog.ErrNoMigration}, {"uncertain", bus.ErrUncertain}, {"full", bus.ErrFull},
 	{"no_writes", bus.ErrNoWrites}, {"unreachable", bus.ErrUnreachable},
 }
 
@@ -114,6 +130,9 @@ func failureOf(err error) *failure {
 	}
 	if u, is := errors.AsType[*runlog.Unreplayable](err); is {
 		f.Replay = &u.Replay
+	}
+	if u, is := errors.AsType[*runlog.Unmigratable](err); is {
+		f.Migration = &u.Migration
 	}
 	return f
 }
@@ -133,6 +152,9 @@ func (f *failure) err() error {
 	}
 	if f.Replay != nil {
 		return answered{f.Text, &runlog.Unreplayable{Replay: *f.Replay}}
+	}
+	if f.Migration != nil {
+		return answered{f.Text, &runlog.Unmigratable{Migration: *f.Migration}}
 	}
 	for _, c := range codes {
 		if c.code == f.Code {

@@ -60,7 +60,7 @@ const (
 	firstEnd
 )
 
-var ends = []steps.RunState{steps.RunSucceeded, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled}
+var ends = []steps.RunState{steps.RunSucceeded, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled, steps.RunMigrated}
 
 func stateOf(s steps.RunState) state {
 	if i := slices.Index(ends, s); i >= 0 {

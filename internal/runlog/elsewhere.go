@@ -17,6 +17,7 @@ type Elsewhere interface {
 	Cancel(ctx context.Context, run string, e steps.Cancelled) (view.Reply, error)
 	Steer(ctx context.Context, run string, e steps.Steered) (view.Reply, error)
 	Retry(ctx context.Context, run, id string, who Retried) (string, error)
+	Migrate(ctx context.Context, run, id string, o Migrating, who Retried) (steps.Migration, error)
 	Replay(ctx context.Context, run, id string, o Replaying, given map[string]json.RawMessage, who Retried) (started string, created bool, err error)
 }
 

@@ -71,6 +71,9 @@ func (h *History) note(r steps.Record) {
 	switch e := r.Event.(type) {
 	case steps.Submitted:
 		r.Event = steps.Submitted{By: e.By, Epoch: e.Epoch}
+	case steps.Migrated:
+		e.Next = steps.Submitted{}
+		r.Event = e
 	case steps.Cancelled, steps.Closed:
 	case steps.Started:
 		step = e.Step

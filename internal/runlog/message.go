@@ -54,6 +54,8 @@ func planHeader(e steps.Event) map[string][]string {
 	switch e := e.(type) {
 	case steps.Cancelled:
 		return map[string][]string{wire.HeaderAct: {actCancel}}
+	case steps.Migrated:
+		return map[string][]string{wire.HeaderAct: {actMigrate}}
 	case steps.Steered:
 		return map[string][]string{wire.HeaderAct: {actSteer}}
 	case steps.Submitted:
@@ -62,7 +64,7 @@ func planHeader(e steps.Event) map[string][]string {
 			h[wire.HeaderAct] = []string{"retry"}
 		} else if e.Replay != nil {
 			h[wire.HeaderAct] = []string{"replay"}
-		} else if e.Via != "" {
+		} else if e.Via != "" && e.Migrates == nil { // that is recorded of the run that it goes on from
 			h[wire.HeaderAct] = []string{actSubmit}
 		}
 		if e.Trace != "" {
@@ -77,9 +79,10 @@ func planHeader(e steps.Event) map[string][]string {
 }
 
 const (
-	actSubmit = "submit" // marks a submission by somebody who was let in, through the API
-	actCancel = "cancel" // marks that somebody cancelled the run
-	actSteer  = "steer"  // marks that somebody wrote to an agent of the run
+	actSubmit  = "submit"  // marks a submission by somebody who was let in, through the API
+	actCancel  = "cancel"  // marks that somebody cancelled the run
+	actMigrate = "migrate" // marks that somebody lets the run go on under another plan
+	actSteer   = "steer"   // marks that somebody wrote to an agent of the run
 )
 
 // repeated returns a submission with the body that is stored already, to be written after it; last is the last sequence on

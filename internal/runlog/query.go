@@ -48,7 +48,7 @@ var terms = []term{
 }
 
 // States are those that a run can have.
-var States = []steps.RunState{steps.RunScheduled, steps.RunRunning, steps.RunWaiting, steps.RunSucceeded, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled}
+var States = []steps.RunState{steps.RunScheduled, steps.RunRunning, steps.RunWaiting, steps.RunSucceeded, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled, steps.RunMigrated}
 
 // ParseQuery reads a query; a word without a colon is a workflow's name. The error says what to write instead.
 func ParseQuery(text string, now time.Time) (f Filter, err error) {

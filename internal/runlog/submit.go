@@ -237,6 +237,7 @@ func differs(run string, stored, now steps.Submitted) error {
 	add(fmt.Sprintf("when it begins (stored %s, now %s)", view.StartText(stored), view.StartText(now)), stored.At.Equal(now.At) && stored.In == now.In)
 	add(fmt.Sprintf("the labels (stored %v, now %v)", stored.Labels, now.Labels), maps.Equal(stored.Labels, now.Labels))
 	add(fmt.Sprintf("the run that it goes on from (stored %q, now %q)", stored.RetryOf, now.RetryOf), stored.RetryOf == now.RetryOf)
+	add("the run that goes on as it", sameValue(stored.Migrates, now.Migrates))
 	add("what it does again", sameValue(stored.Replay, now.Replay))
 	add("the idempotency keys", keyRun(run, stored) == keyRun(run, now) && maps.Equal(stored.Keys, now.Keys))
 	add("the steps carried over", sameValue(stored.Carried, now.Carried))

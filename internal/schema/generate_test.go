@@ -35,12 +35,12 @@ import (
 // outputs are the types that are written for others; what they are made of comes with them.
 var outputs = []any{
 	view.Document{}, view.Why{}, handoff.Document{}, handoff.Card{}, handoff.Item{}, handoff.Done{}, handoff.Redrive{}, dlq.Entry{}, runlog.Exported{}, runlog.Summary{},
-	bus.Worker{}, doctor.Report{}, gates.Gate{}, gates.Progress{}, schedules.Schedule{}, breaker.Record{}, limits.Limit{}, score.Report{}, score.CauseReport{}, handoff.Removal{}, handoff.Removed{}, passkey.Passkey{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.Replay{}, steps.StepMessage{}, steps.Definition{},
+	bus.Worker{}, doctor.Report{}, gates.Gate{}, gates.Progress{}, schedules.Schedule{}, breaker.Record{}, limits.Limit{}, score.Report{}, score.CauseReport{}, handoff.Removal{}, handoff.Removed{}, passkey.Passkey{}, catalog.Mistake{}, api.End{}, api.Frozen{}, steps.Replay{}, steps.StepMessage{}, steps.Definition{}, steps.Migration{},
 }
 
 // events are all types of events.
 var events = []steps.Event{
-	steps.Submitted{}, steps.Cancelled{}, steps.Steered{}, steps.Started{}, steps.Progress{}, steps.Resumable{}, steps.Succeeded{}, steps.Failed{}, steps.Objected{},
+	steps.Submitted{}, steps.Cancelled{}, steps.Migrated{}, steps.Steered{}, steps.Started{}, steps.Progress{}, steps.Resumable{}, steps.Succeeded{}, steps.Failed{}, steps.Objected{},
 	steps.Claimed{}, steps.Fired{}, steps.Unserved{}, steps.Withdrawn{}, steps.Damaged{}, steps.Held{}, steps.Released{}, steps.Decided{}, steps.Closed{},
 }
 

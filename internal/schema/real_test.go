@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,12 +77,18 @@ func TestStories(t *testing.T) {
 		for _, m := range st.Queue {
 			all.check(t, "step", wire.EncodeStep(m))
 		}
-		for _, r := range st.Records {
-			if s, is := r.Event.(steps.Submitted); is { // stories compile their plan without a document
-				if s.Document, err = json.Marshal(st.Plan.Definition); err != nil {
-					t.Fatal(err)
-				}
-				r.Event = s
+		doc, err := json.Marshal(st.Plan.Definition) // stories compile their plan without a document
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range slices.Concat(st.Before, st.Records) {
+			switch e := r.Event.(type) {
+			case steps.Submitted:
+				e.Document = doc
+				r.Event = e
+			case steps.Migrated:
+				e.Next.Document = doc
+				r.Event = e
 			}
 			seen[all.logged(t, r)]++
 		}

@@ -19,11 +19,11 @@ func fold(s *State, r Record, watch func(u *Unit, to Phase)) (*State, []int) {
 	if r.Seq <= s.Seq {
 		return s, []int{}
 	}
+	c := &change{State: s, touched: []int{}, watch: watch, before: s.Seq}
 	s.Seq = r.Seq
 	if s.closed {
 		return s, []int{}
 	}
-	c := &change{State: s, touched: []int{}, watch: watch}
 	c.tick(r.Time)
 	if c.Foreign(r) {
 		c.disbelieve(r)
@@ -39,7 +39,8 @@ func fold(s *State, r Record, watch func(u *Unit, to Phase)) (*State, []int) {
 type change struct {
 	*State
 	touched []int
-	ready   []int // plan steps and items whose needs are done, to be started
+	before  uint64 // sequence of the record before
+	ready   []int  // plan steps and items whose needs are done, to be started
 	watch   func(u *Unit, to Phase)
 }
 
@@ -76,6 +77,8 @@ func (c *change) apply(e Event) {
 		c.onDecided(e)
 	case Cancelled:
 		c.onCancelled(e)
+	case Migrated:
+		c.onMigrated(e)
 	case Steered:
 		c.onSteered(e)
 	case Closed:
@@ -90,13 +93,19 @@ func begin(r Record, watch func(u *Unit, to Phase)) (*State, []int) {
 		return nil, []int{}
 	}
 	s := &State{
-		Run: r.Run, Program: e.Program, Input: e.Input, Labels: e.Labels, ToolsFile: e.ToolsFile, Trace: e.Trace, ReportTo: e.ReportTo, RetryOf: e.RetryOf, Replay: e.Replay,
+		Run: r.Run, Program: e.Program, Input: e.Input, Labels: e.Labels, ToolsFile: e.ToolsFile, Trace: e.Trace, ReportTo: e.ReportTo, RetryOf: e.RetryOf, Replay: e.Replay, Migrates: e.Migrates,
 		epoch: epochOf(e), By: e.By, Token: e.Token, Seq: r.Seq, first: r.Seq, Now: r.Time, Submitted: r.Time, clock: workClock{from: r.Time}, keyRun: e.KeyRun, keyRuns: e.Keys,
 		allowed: time.Duration(e.Program.Plan.Deadline),
 		Units:   make([]Unit, len(e.Program.Nodes)), left: len(e.Program.Nodes),
 	}
 	if s.keyRun == "" {
 		s.keyRun = r.Run
+	}
+	if of := e.Migrates; of != nil {
+		s.clock.spent = time.Duration(of.Spent)
+		if s.allowed > 0 {
+			s.allowed += time.Duration(of.More)
+		}
 	}
 	if e.Proof != nil {
 		of := e.Submission(r.Run)

@@ -148,7 +148,7 @@ func (c *change) granted(i int, digest string) bool {
 // mayApprove keeps whoever submitted the run from approving it, where the tool says so.
 func (s *State) mayApprove(i int, by string) bool {
 	by = s.Person(by)
-	return by != "" && (!s.Tool(i).Approval.NotSubmitter || by != s.Person(s.By))
+	return by != "" && (!s.Tool(i).Approval.NotSubmitter || by != s.Person(s.By) && !s.submittedBefore(by))
 }
 
 // in is the moment d from now; zero where d is none.

@@ -36,6 +36,9 @@ func (s *State) TakenOverFrom(i int) string {
 	if !is || !s.Units[i].State().Done() {
 		return ""
 	}
+	if s.Migrates != nil {
+		return orElse(k.From, s.Migrates.Run)
+	}
 	return orElse(k.From, s.RetryOf)
 }
 

@@ -11,7 +11,7 @@ func TestACloneSharesOnlyWhatIsNeverWritten(t *testing.T) {
 	t.Parallel()
 	known := map[reflect.Type][]string{
 		reflect.TypeFor[State](): {"Program", "Input", "Labels", "Submitted", "Scheduled", "Began", "Now", "Ended", "endingFrom", "clock", "Units", "Escalations", "Output",
-			"decoded", "carried", "faults", "alarms", "early", "completed", "damages", "denials", "heard", "proof", "submission", "keyRuns", "Replay"},
+			"decoded", "carried", "faults", "alarms", "early", "completed", "damages", "denials", "heard", "proof", "submission", "keyRuns", "Replay", "Migrates", "migrated"},
 		reflect.TypeFor[Unit]():          {"Params", "Output", "Deadline", "Attempts", "Degraded", "Fault", "Rejected", "origin", "out", "ladder", "permit", "fan", "loop", "onward", "hold", "limit"},
 		reflect.TypeFor[holding]():       {"Hold", "from", "notBefore"},
 		reflect.TypeFor[Hold]():          {"Since", "Until"},

@@ -78,6 +78,7 @@ type Submitted struct {
 	Reason    string            `json:"reason,omitempty"`     // of a retry: why
 	RetryOf   string            `json:"retry_of,omitempty"`   // the run that this one goes on from
 	Replay    *ReplayOf         `json:"replay,omitempty"`     // the run that this one does again, from which steps on; nil = none
+	Migrates  *MigrationOf      `json:"migrates,omitempty"`   // the run that goes on as this one, under another plan; nil = none
 	KeyRun    string            `json:"key_run,omitempty"`    // the run named in idempotency keys; default this run
 	// Keys are, of a retry, the runs named in idempotency keys in place of KeyRun, by what such a key names: what was done under
 	// the other key has been undone, and whoever keeps to it would not do it again.
@@ -91,7 +92,7 @@ type Submitted struct {
 	ReportTo string            `json:"-"`                 // token of a program that waits for the end, from the message's header; empty = none
 }
 
-// Carried is a finished step that a retry or a replay takes over from the run before it.
+// Carried is a finished step that a retry, a replay or a migrated run takes over from the run before it.
 type Carried struct {
 	Step     string          `json:"step"`               // the unit's id
 	State    StepState       `json:"state"`              // succeeded or skipped
@@ -105,8 +106,8 @@ type Carried struct {
 	// From is the run that did it, where it stays that run's: a replay takes it over, and nothing of the replay or of its retries
 	// undoes it. Empty: it is the new run's own, as in a retry.
 	From     string   `json:"from,omitempty"`
-	AnswerBy string   `json:"answer_by,omitempty"` // with From: the person whose answer is the output
-	Rejected *Decided `json:"rejected,omitempty"`  // with From: the rejection that ended it
+	AnswerBy string   `json:"answer_by,omitempty"` // not of a retry: the person whose answer is the output
+	Rejected *Decided `json:"rejected,omitempty"`  // likewise: the rejection that ended it
 }
 
 // Cancelled asks the run to stop: attempts end, completed steps are compensated.
@@ -114,6 +115,17 @@ type Cancelled struct {
 	By     string `json:"by,omitempty"`     // who asked for it
 	Via    string `json:"via,omitempty"`    // cli, console, api, mcp
 	Reason string `json:"reason,omitempty"` // in that person's words
+}
+
+// Migrated ends the run by a person's decision: it goes on as another run, under another plan. It counts only on the log as the person's
+// proof has seen it, so that nothing can happen in between.
+type Migrated struct {
+	To     string    `json:"to"`               // the run that it goes on as
+	Next   Submitted `json:"next"`             // what that one is submitted with
+	Seen   uint64    `json:"seen"`             // sequence of the last record before this one
+	By     string    `json:"by,omitempty"`     // who decided it
+	Via    string    `json:"via,omitempty"`    // cli, console, api
+	Reason string    `json:"reason,omitempty"` // in that person's words
 }
 
 // Steered is what a person writes to an agent that is at work, or takes back of what it did. Its model reads it before it is
@@ -278,6 +290,7 @@ type Closed struct {
 
 func (Submitted) event() {}
 func (Cancelled) event() {}
+func (Migrated) event()  {}
 func (Steered) event()   {}
 func (Started) event()   {}
 func (Progress) event()  {}

@@ -124,7 +124,7 @@ var moves = [phases]phaseSet{
 
 	PhaseFannedOut: setOf(PhaseSucceeded, PhaseCancelled),
 	PhaseLooping:   setOf(PhaseAsked, PhaseSucceeded, PhaseSkipped, PhaseFailed, PhaseCancelled),
-	PhaseAsked:     afterDecision | setOf(PhaseWaiting, PhaseUnknown, PhaseLooping),
+	PhaseAsked:     afterDecision | setOf(PhaseWaiting, PhaseUnknown, PhaseLooping, PhaseCancelled),
 	PhaseUnknown:   afterDecision | setOf(PhaseRetrying, PhaseCancelled, PhaseLeftUnknown),
 
 	PhaseLeftUnknown: 0,

@@ -26,6 +26,9 @@ func (s *State) Priority() Priority {
 			return PriorityPeople
 		}
 	}
+	if s.Migrates != nil {
+		return PriorityPeople
+	}
 	if s.RetryOf != "" || s.Replay != nil {
 		return PriorityRedone
 	}

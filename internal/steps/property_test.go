@@ -45,6 +45,18 @@ func playRun(t *rapid.T) {
 
 // play plays one run under the rules of an epoch, folded by apply.
 func play(t *rapid.T, epoch int, apply func(*steps.State, steps.Record) (*steps.State, []int)) *player {
+	g := begin(t, epoch, apply)
+	for range rapid.IntRange(1, 60).Draw(t, "events") {
+		g.move()
+		g.check()
+	}
+	g.drain()
+	g.checkCuts()
+	return g
+}
+
+// begin submits a run.
+func begin(t *rapid.T, epoch int, apply func(*steps.State, steps.Record) (*steps.State, []int)) *player {
 	g := &player{T: t, World: stepstest.NewWorld(t), plan: drawPlan(t)}
 	g.Apply = apply
 	first := steps.Submitted{Epoch: epoch, Program: g.plan.Program(), Input: json.RawMessage(`{}`), By: "sue"}
@@ -57,12 +69,6 @@ func play(t *rapid.T, epoch int, apply func(*steps.State, steps.Record) (*steps.
 	}
 	g.Add(first)
 	g.check()
-	for range rapid.IntRange(1, 60).Draw(t, "events") {
-		g.move()
-		g.check()
-	}
-	g.drain()
-	g.checkCuts()
 	return g
 }
 
@@ -73,6 +79,7 @@ type player struct {
 	past []steps.Event
 
 	takenOver []steps.Carried // by a replay
+	before    *steps.State    // the run that goes on as this one
 }
 
 func (g *player) Fatalf(format string, args ...any) { g.T.Fatalf(format, args...) }
@@ -498,6 +505,7 @@ func (g *player) check() {
 	g.checkTakenBack()
 	g.checkHeldBack()
 	g.checkTakenOver()
+	g.checkMigrated()
 	if got, want := g.Have(), stepstest.WantedText(steps.Wants(g.State, nil), g.State); got != want {
 		g.Fatalf("after %+v differences add up to\n%s\nbut wanted is\n%s", g.Records[len(g.Records)-1], got, want)
 	}
@@ -690,7 +698,7 @@ func (g *player) checkUndone() {
 	})
 	for i := range s.Units {
 		u := &s.Units[i]
-		want := u.State() == steps.StepSucceeded && g.isUndone(i) && s.TakenOverFrom(i) == ""
+		want := u.State() == steps.StepSucceeded && g.isUndone(i) && (s.Migrates != nil || s.TakenOverFrom(i) == "")
 		if has := s.Unit(u.ID+"~undo") >= 0; has && !want || !has && want && !left {
 			g.Fatalf("%s is undone: %v\n%s", u.ID, has, stepstest.Picture(s))
 		}

@@ -110,6 +110,9 @@ func (r *replaying) refuse(why string) { r.out.Refused = append(r.out.Refused, w
 
 // checkWish refuses a wish that no plan could fulfil, and finds what stands behind its steps.
 func (r *replaying) checkWish() {
+	if to := r.old.GoesOnAs(); to != "" {
+		r.refuse("run " + r.old.Run + " goes on as " + to + ": do that one again")
+	}
 	if st := r.old.Status(); !st.Ended() {
 		r.refuse("run " + r.old.Run + " is " + string(st) + ", and what it does may still change: wait until it ends, or cancel it first")
 	}

@@ -18,6 +18,7 @@ type State struct {
 	ReportTo  string            // token of a program that waits for the end, if any; see [Submitted]
 	RetryOf   string            // the run that this one goes on from, if any
 	Replay    *ReplayOf         // the run that this one does again; nil = none
+	Migrates  *MigrationOf      // the run that goes on as this one; nil = none
 	By        string            // who submitted it
 	Token     string            // id of the API token that they showed; empty = none, see [Submitted]
 	Seq       uint64            // of the last record applied
@@ -48,6 +49,7 @@ type State struct {
 	final      RunState         // how the run ends, once that is clear; empty before
 	ending     RunState         // how it will end when attempts and compensations are through; empty while it goes on
 	closed     bool             // Closed is in the log
+	migrated   *Migrated        // how it goes on as another run; nil = it does not
 
 	endingFrom time.Time
 	endingSeq  uint64           // of the record that began it

@@ -16,6 +16,7 @@ const (
 	RunFailed    RunState = "failed"    // ended by a declared policy
 	RunAborted   RunState = "aborted"   // ended by a person's decision on an escalation
 	RunCancelled RunState = "cancelled" // ended by a person's cancel
+	RunMigrated  RunState = "migrated"  // ended by a person, and goes on as another run, under another plan
 )
 
 // Ended reports whether nothing can change any more.

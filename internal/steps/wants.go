@@ -16,6 +16,7 @@ type WantList struct {
 	Timer       time.Time     // the next moment at which Fired changes something; zero = none
 	Escalations []int         // indexes of open escalations
 	Closed      []int         // indexes of escalations that are no longer open: remove them
+	Next        *Migrated     // the run that it goes on as is submitted; before Result
 	Result      *Closed       // the run's end, until it is in the log
 }
 
@@ -124,6 +125,7 @@ func (w *WantList) addRun(s *State) {
 }
 
 func (w *WantList) addResult(s *State) {
+	w.Next = s.migrated
 	if s.final != "" && w.Result == nil {
 		w.Result = &Closed{State: s.final, Degraded: s.DegradedSteps(), Reason: s.Reason}
 	}

@@ -15,7 +15,8 @@ import (
 // Story is a run that is told in commands, one a line.
 type Story struct {
 	*World
-	Plan *Plan // what the first commands say; compiled by `submit`
+	Plan   *Plan          // what the first commands say; compiled by `submit`
+	Before []steps.Record // the logs of runs that go on as this one
 
 	lines map[string]string // what the last trace said of each part
 	seen  string            // what was wanted then
@@ -41,7 +42,7 @@ func Tell(t TB, text string) *steps.State {
 }
 
 // Command does one line: `tool NAME k=v...`, `plan k=v...`, `step ID k=v...`, `output EXPR`, `submit [EPOCH] [in=DURATION]`,
-// `other-plan`, `replay FROM,...`, `replayed FROM,...`, and then
+// `other-plan`, `replay FROM,...`, `replayed FROM,...`, `migrate [drop=STEP,...]`, `migrated [drop=STEP,...]`, and then
 // `[+<duration>] <event> ...`, where +<duration> moves the clock and fires the timer when it is due.
 func (st *Story) Command(line string) {
 	w := strings.Fields(line)
@@ -59,7 +60,7 @@ func (st *Story) Command(line string) {
 	case "output":
 		st.Plan.Output = w[1]
 		return
-	case "other-plan": // what follows says what the tools and the plan of a replay are
+	case "other-plan": // what follows says what the tools and the plan of a replay, or of a migration, are
 		st.Plan = NewPlan()
 		st.Plan.Plan.Name = "story"
 		return
@@ -68,6 +69,12 @@ func (st *Story) Command(line string) {
 		return
 	case "replayed": // the same, and the story goes on with the replay
 		st.asks = st.replay(w[1:], true)
+		return
+	case "migrate": // migrate [drop=STEP,...]: says whether what is done fits the plan
+		st.asks = st.migrate(w[1:], false)
+		return
+	case "migrated": // the same, and the story goes on with the run that it becomes
+		st.asks = st.migrate(w[1:], true)
 		return
 	case "submit": // `submit` under the newest rules, `submit 1` under older ones, `submit in=1h` for later
 		st.submit(w[1:])

@@ -33,6 +33,7 @@ type World struct {
 	Timer       time.Time                    // when Fired comes next; zero = never
 	escalations map[string]bool
 	result      *steps.Closed
+	next        *steps.Migrated // the run that it goes on as
 }
 
 // TB is what of a test the world needs.
@@ -134,7 +135,7 @@ func (w *World) publish(touched []int) {
 	if _, fired := w.Records[len(w.Records)-1].Event.(steps.Fired); fired || w.Timer.IsZero() || want.Timer.Before(w.Timer) && !want.Timer.IsZero() {
 		w.Timer = want.Timer // a set timer is replaced only by an earlier one
 	}
-	w.result = want.Result
+	w.next, w.result = want.Next, want.Result
 }
 
 // forget drops what was wanted because of unit i; what is still wanted comes back at once.
@@ -175,6 +176,9 @@ func WantedText(list steps.WantList, s *steps.State) string {
 	for _, n := range list.Escalations {
 		lines = append(lines, "escalation "+s.Escalations[n].ID)
 	}
+	if list.Next != nil {
+		lines = append(lines, "run "+list.Next.To)
+	}
 	if list.Result != nil {
 		lines = append(lines, "result "+string(list.Result.State))
 	}
@@ -187,7 +191,7 @@ func WantedText(list steps.WantList, s *steps.State) string {
 
 // Have writes down what the world holds, in the words of [WantedText].
 func (w *World) Have() string {
-	list := steps.WantList{Steps: slices.Collect(maps.Values(w.Queue)), Withdraw: slices.Collect(maps.Values(w.withdraw)), Result: w.result}
+	list := steps.WantList{Steps: slices.Collect(maps.Values(w.Queue)), Withdraw: slices.Collect(maps.Values(w.withdraw)), Next: w.next, Result: w.result}
 	for n := range w.State.Escalations {
 		if w.escalations[w.State.Escalations[n].ID] {
 			list.Escalations = append(list.Escalations, n)

@@ -128,7 +128,7 @@ func appendSucceeded(e steps.Succeeded) []byte {
 // encoding/json: what is not JSON, and a run that goes on from another, or does it again.
 func appendSubmitted(e steps.Submitted) (body []byte, ok bool) {
 	sound := e.Program != nil || len(e.Document) == 0 || exactjson.Valid(e.Document) // a program was compiled from it
-	if len(e.Carried) > 0 || len(e.Keys) > 0 || e.Replay != nil || !sound || len(e.Input) > 0 && !exactjson.Valid(e.Input) {
+	if len(e.Carried) > 0 || len(e.Keys) > 0 || e.Replay != nil || e.Migrates != nil || !sound || len(e.Input) > 0 && !exactjson.Valid(e.Input) {
 		return nil, false
 	}
 	o := object{append(make([]byte, 0, 192+len(e.Document)+len(e.Input)), `{"v":1,"type":"submitted"`...)}

@@ -122,6 +122,8 @@ func nameOf(e steps.Event) (name, kind string) {
 		return "submitted", KindPlan
 	case steps.Cancelled:
 		return "cancelled", KindPlan
+	case steps.Migrated:
+		return "migrated", KindPlan
 	case steps.Steered:
 		return "steered", KindPlan
 	case steps.Started:
@@ -161,6 +163,7 @@ func nameOf(e steps.Event) (name, kind string) {
 var readers = map[string]func([]byte) (steps.Event, error){
 	KindPlan + "/submitted":    read[steps.Submitted],
 	KindPlan + "/cancelled":    read[steps.Cancelled],
+	KindPlan + "/migrated":     read[steps.Migrated],
 	KindPlan + "/steered":      read[steps.Steered],
 	KindOutcome + "/started":   read[steps.Started],
 	KindOutcome + "/progress":  read[steps.Progress],

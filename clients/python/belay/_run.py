@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WAIT = 30.0  # seconds that one request waits for a run
 _PAUSE = 0.5  # seconds between two looks at a run that waits for people
 _SILENCE = 45.0  # seconds without a sign of life after which a stream is broken; the server gives one every 15
-_ENDED = frozenset({"succeeded", "degraded", "failed", "aborted", "cancelled"})
+_ENDED = frozenset({"succeeded", "degraded", "failed", "aborted", "cancelled", "migrated"})
 
 
 @dataclasses.dataclass(frozen=True)

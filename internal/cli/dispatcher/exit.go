@@ -20,6 +20,8 @@ func exitOf(s steps.RunState) int {
 		return cli.ExitRunFailed
 	case steps.RunWaiting:
 		return cli.ExitWaiting
+	case steps.RunMigrated:
+		return cli.ExitTemporary // nobody knows yet how it ends: that is said of the run that it goes on as
 	case steps.RunAborted, steps.RunCancelled:
 		return cli.ExitAborted
 	}

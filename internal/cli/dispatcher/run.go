@@ -267,8 +267,8 @@ func (a *app) follow(ctx context.Context, s *session, id string, wait bool) erro
 	err = s.Runs.Follow(ctx, id, func(st *steps.State, r steps.Record, touched []int) bool {
 		last = st
 		p.record(st, touched)
-		if s.embedded && st.Status().Ended() && !st.Closed() {
-			return true // the end follows in a moment: only this process can write it
+		if (s.embedded || st.GoesOnAs() != "") && st.Status().Ended() && !st.Closed() {
+			return true // the end follows in a moment: only this process can write it, or the run that it goes on as is submitted before
 		}
 		return !rests(st, wait) || r.Seq < head.Seq || s.released(ctx, st)
 	})
@@ -283,6 +283,10 @@ func (a *app) follow(ctx context.Context, s *session, id string, wait bool) erro
 			return a.left(id, s.embedded)
 		}
 		return err
+	}
+	if to := last.GoesOnAs(); to != "" {
+		fmt.Fprintf(a.Err, "run %s goes on as %s; following that\n", id, to)
+		return a.follow(ctx, s, to, wait)
 	}
 	s.listed(ctx, last)
 	if err := a.finish(last, p); err != nil || last.Status() != steps.RunScheduled {

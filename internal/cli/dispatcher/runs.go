@@ -20,8 +20,8 @@ import (
 )
 
 func (a *app) runsCommand() *cobra.Command {
-	c := &cobra.Command{Use: "runs", Short: "List, search, show, explain, watch, cancel, retry, replay, export and archive runs"}
-	c.AddCommand(a.runsLs(), a.runsShow(), a.runsWhy(), a.runsWatch(), a.runsSteer(), a.runsCancel(), a.runsRetry(), a.runsReplay(), a.runsExport(), a.runsArchive())
+	c := &cobra.Command{Use: "runs", Short: "List, search, show, explain, watch, cancel, retry, replay, migrate, export and archive runs"}
+	c.AddCommand(a.runsLs(), a.runsShow(), a.runsWhy(), a.runsWatch(), a.runsSteer(), a.runsCancel(), a.runsRetry(), a.runsReplay(), a.runsMigrate(), a.runsExport(), a.runsArchive())
 	c.RunE = cli.NeedSubcommand
 	return c
 }
@@ -104,9 +104,7 @@ func (a *app) showRun(s *steps.State) error {
 	if words := doc.Spent.Words(); words != "" && !resting { // else it stands below
 		fmt.Fprintf(a.Out, "\nmodels    %s", words)
 	}
-	if words := view.ReplayedText(s); words != "" {
-		fmt.Fprintf(a.Out, "\nreplay    it %s", words)
-	}
+	a.showRelated(s)
 	if doc.ScheduledFor != nil && doc.State != steps.RunScheduled {
 		fmt.Fprintf(a.Out, "\nscheduled %s", doc.ScheduledFor.Format(time.RFC3339))
 	}
@@ -145,6 +143,19 @@ func (a *app) showRun(s *steps.State) error {
 		p.end(s, doc)
 	}
 	return nil
+}
+
+// showRelated names the runs that this one does again, or goes on from, or as.
+func (a *app) showRelated(s *steps.State) {
+	if words := view.ReplayedText(s); words != "" {
+		fmt.Fprintf(a.Out, "\nreplay    it %s", words)
+	}
+	if to := s.GoesOnAs(); to != "" {
+		fmt.Fprintf(a.Out, "\ngoes on   as %s", to)
+	}
+	if words := view.MigratedText(s); words != "" {
+		fmt.Fprintf(a.Out, "\nmigrated  it %s", words)
+	}
 }
 
 func waited(at view.Attempt) string {

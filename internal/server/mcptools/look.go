@@ -26,7 +26,7 @@ var own = map[string]bool{resultTool: true, runsTool: true, runTool: true, whyTo
 
 const (
 	ofRun      = `{"type":"object","properties":{"run":{"type":"string","description":"id of the run"}},"required":["run"],"additionalProperties":false}`
-	ofRuns     = `{"type":"object","properties":{"state":{"enum":["scheduled","running","waiting","succeeded","degraded","failed","aborted","cancelled"]},"workflow":{"type":"string","description":"name of the plan; call for a single call"},"limit":{"type":"integer","minimum":1,"maximum":1000},"after":{"type":"string","description":"next of the page before"}},"additionalProperties":false}`
+	ofRuns     = `{"type":"object","properties":{"state":{"enum":["scheduled","running","waiting","succeeded","degraded","failed","aborted","cancelled","migrated"]},"workflow":{"type":"string","description":"name of the plan; call for a single call"},"limit":{"type":"integer","minimum":1,"maximum":1000},"after":{"type":"string","description":"next of the page before"}},"additionalProperties":false}`
 	ofQuestion = `{"type":"object","properties":{"run":{"type":"string"},"tool":{"type":"string"},"kind":{"type":"string"},"limit":{"type":"integer","minimum":1,"maximum":1000},"after":{"type":"string","description":"next of the page before"}},"additionalProperties":false}`
 )
 

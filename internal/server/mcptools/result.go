@@ -122,7 +122,7 @@ func (s *Server) unsuccessful(doc view.Document) *mcp.CallToolResult {
 }
 
 // ended says how a run has ended that has not succeeded.
-var ended = map[steps.RunState]string{steps.RunFailed: "failed", steps.RunAborted: "was aborted by a person", steps.RunCancelled: "was cancelled"}
+var ended = map[steps.RunState]string{steps.RunFailed: "failed", steps.RunAborted: "was aborted by a person", steps.RunCancelled: "was cancelled", steps.RunMigrated: "goes on as another run, under another plan"}
 
 // pendingOf says where a run stands that goes on.
 func (s *Server) pendingOf(o outcome) pending {

@@ -57,7 +57,7 @@ func (c *Console) offerReplay(r *http.Request, v *runView, d view.Document) {
 		v.Replays = choice{tail(d.Replay.Run), runPath(d.Replay.Run), false}
 		v.ReplaysFrom = strings.Join(d.Replay.From, ", ")
 	}
-	if c.o.Replays == nil || !d.State.Ended() {
+	if c.o.Replays == nil || !d.State.Ended() || d.GoesOnAs != "" {
 		return
 	}
 	list, err := c.o.Replays.Replays(r.Context(), d.ID, mostReplays)

@@ -17,7 +17,7 @@ import (
 )
 
 // runStates are the states that the list can be filtered by.
-var runStates = []steps.RunState{steps.RunWaiting, steps.RunScheduled, steps.RunRunning, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled, steps.RunSucceeded}
+var runStates = []steps.RunState{steps.RunWaiting, steps.RunScheduled, steps.RunRunning, steps.RunDegraded, steps.RunFailed, steps.RunAborted, steps.RunCancelled, steps.RunMigrated, steps.RunSucceeded}
 
 type runsView struct {
 	Lines  []runLine
@@ -140,6 +140,7 @@ type runView struct {
 	Started, For, Ended       moment // For is when it begins, or was to, where that is not when it was submitted
 	Took                      string
 	RetryOf, RetryShort       string
+	Migrates, GoesOnAs        choice // the run that goes on as it, and the one that it goes on as; without a path there is none
 	Replays                   choice // the run that it does again; without a path there is none
 	ReplaysFrom               string // from which steps on
 	ReplayedBy                []choice
@@ -187,6 +188,12 @@ func (c *Console) makeRun(d view.Document, only string, acts map[string][]handof
 	v.Took, v.Spent = took(view.Took(d.Started, d.ScheduledFor, d.Ended, now)), d.Spent.Words()
 	if d.RetryOf != "" {
 		v.RetryOf, v.RetryShort = runPath(d.RetryOf), tail(d.RetryOf)
+	}
+	if d.Migrates != nil {
+		v.Migrates = choice{tail(d.Migrates.Run), runPath(d.Migrates.Run), false}
+	}
+	if d.GoesOnAs != "" {
+		v.GoesOnAs = choice{tail(d.GoesOnAs), runPath(d.GoesOnAs), false}
 	}
 	for _, id := range firstOf(d.Escalations) {
 		v.Questions = append(v.Questions, choice{Label: shortID(id), Path: cardPath(id)})

@@ -215,6 +215,8 @@ func (s run) runCourse(i int) string {
 		text = "the run ended degraded"
 	case steps.RunFailed:
 		text = "the run failed: " + s.Reason
+	case steps.RunMigrated:
+		text = "the run goes on as " + s.GoesOnAs()
 	case steps.RunAborted, steps.RunCancelled:
 		text = "the run was " + s.Reason // by whom, and why
 	}

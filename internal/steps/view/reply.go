@@ -99,6 +99,8 @@ func Tell(s *steps.State, d Act) Reply {
 		w = r.tellDecided(d, e)
 	case steps.Cancelled:
 		w = r.tellCancelled(d)
+	case steps.Migrated:
+		w = r.tellMigrated(e)
 	case steps.Steered:
 		w = r.tellSteered(d, e)
 	case steps.Submitted:
@@ -208,6 +210,9 @@ func (s run) hadEnded(n int, d steps.Decided, w *Reply) {
 
 // overtaken reports whether e ended because the run ends.
 func (s run) overtaken(e *steps.Escalation) bool {
+	if s.GoesOnAs() != "" {
+		return e.State == steps.EscalationSuperseded && !e.Ended.Before(s.Ended)
+	}
 	as, from, _ := s.EndingSince()
 	return e.State == steps.EscalationSuperseded && as != "" && !e.Ended.Before(from)
 }
@@ -221,6 +226,8 @@ func (s run) supersededBy(n int) string {
 	switch {
 	case !s.overtaken(e):
 		return cmp.Or(s.coveredBy(e), s.tookBack(e), "events answered it")
+	case s.GoesOnAs() != "":
+		return "the run goes on as " + s.GoesOnAs() + ", and it is asked there"
 	case as == steps.RunFailed:
 		return "the run failed: " + s.Reason
 	}

@@ -185,7 +185,7 @@ func ended(st steps.RunState) string {
 	switch st {
 	case steps.RunDegraded:
 		return "succeeded, degraded"
-	case steps.RunAborted, steps.RunCancelled:
+	case steps.RunAborted, steps.RunCancelled, steps.RunMigrated:
 		return "is " + string(st)
 	}
 	return string(st)
@@ -202,11 +202,32 @@ func (s run) tellCancelled(d Act) Reply {
 		}
 		return w
 	case s.Status().Ended():
-		return Reply{Outcome: OutcomeRunOver, At: s.Ended, Text: "it " + ended(s.Status())}
+		return Reply{Outcome: OutcomeRunOver, At: s.Ended, Text: s.howEnded()}
 	case as != "":
 		return Reply{Outcome: OutcomeRepeated, At: from, Text: "it is ending already: " + cmp.Or(s.Reason, string(as))}
 	}
 	return Reply{Outcome: OutcomeUncertain, Text: "it is not known whether this is stored; it can be repeated without harm"}
+}
+
+// tellMigrated is about a migration. One that was repeated, and one of which the proof was of an earlier moment, has changed nothing.
+func (s run) tellMigrated(e steps.Migrated) Reply {
+	by := s.MigratedBy()
+	switch {
+	case by != nil && by.To == e.To && by.Seen == e.Seen:
+		return Reply{Outcome: OutcomeCounts, Text: "it goes on as " + e.To + ", with " + count(len(e.Next.Carried), "result", "results") + " taken over"}
+	case s.Status().Ended():
+		return Reply{Outcome: OutcomeRunOver, At: s.Ended, Text: s.howEnded()}
+	}
+	return Reply{Outcome: OutcomeChanged, Text: "it has moved on meanwhile, and goes on as it was"}
+}
+
+// howEnded says of a run that has ended how, and where it goes on if it does.
+func (s run) howEnded() string {
+	text := "it " + ended(s.Status())
+	if to := s.GoesOnAs(); to != "" {
+		text += ", and goes on as " + to
+	}
+	return text
 }
 
 // tellSteered is about a message to an agent.
@@ -230,7 +251,7 @@ func (s run) tellSteered(d Act, e steps.Steered) Reply {
 	case why == "":
 		return Reply{Outcome: OutcomeUncertain, Text: "it is not known whether this is stored; it can be repeated without harm"}
 	case s.Status().Ended():
-		return Reply{Outcome: OutcomeRunOver, At: s.Ended, Text: "it " + ended(s.Status())}
+		return Reply{Outcome: OutcomeRunOver, At: s.Ended, Text: s.howEnded()}
 	}
 	return Reply{Outcome: OutcomeNotAllowed, Text: why}
 }
@@ -268,6 +289,8 @@ func (s run) tellRetried(e steps.Submitted) Reply {
 		return Reply{Outcome: OutcomeUncertain, Text: "it is not known whether this is stored; it can be repeated without harm"}
 	case steps.RunSucceeded, steps.RunDegraded:
 		return Reply{Outcome: OutcomeRunOver, At: s.Ended, Text: "it " + ended(st) + ", there is nothing to do again"}
+	case steps.RunMigrated:
+		return Reply{Outcome: OutcomeRunOver, At: s.Ended, Text: s.howEnded()}
 	default:
 		return Reply{Outcome: OutcomeRunOpen, Text: "it is " + string(st) + "; decide its escalation, or cancel it first"}
 	}

@@ -11,23 +11,25 @@ import (
 
 // Document is a run as programs read it: what `runs show -o json` prints. Field names are a contract.
 type Document struct {
-	ID          string            `json:"id"`                 // the run's id
-	Workflow    string            `json:"workflow"`           // the plan's name
-	State       steps.RunState    `json:"state"`              // where it stands
-	Ending      steps.RunState    `json:"ending,omitempty"`   // how it will end, once nothing of it executes any more and all is undone
-	Reason      string            `json:"reason,omitempty"`   // why it failed, was aborted or cancelled
-	Labels      map[string]string `json:"labels"`             // never null
-	RetryOf     string            `json:"retry_of,omitempty"` // the run that it goes on from
-	Replay      *steps.ReplayOf   `json:"replay,omitempty"`   // the run that it does again; null: none
-	Started     time.Time         `json:"started"`            // when it was submitted, by the log
-	Ended       *time.Time        `json:"ended"`              // null while it goes on
-	Input       json.RawMessage   `json:"input"`              // an object
-	Degraded    []steps.Degraded  `json:"degraded"`           // never null
-	Steps       []Step            `json:"steps"`              // every unit: steps, items, compensations
-	Output      json.RawMessage   `json:"output"`             // null before the end
-	Escalations []string          `json:"escalations"`        // ids of the open ones
-	Asked       []Asked           `json:"asked"`              // every question to people, the first one first
-	Agents      []Agent           `json:"agents,omitempty"`   // steps with an agent that have begun
+	ID          string             `json:"id"`                   // the run's id
+	Workflow    string             `json:"workflow"`             // the plan's name
+	State       steps.RunState     `json:"state"`                // where it stands
+	Ending      steps.RunState     `json:"ending,omitempty"`     // how it will end, once nothing of it executes any more and all is undone
+	Reason      string             `json:"reason,omitempty"`     // why it failed, was aborted, cancelled or migrated
+	Labels      map[string]string  `json:"labels"`               // never null
+	RetryOf     string             `json:"retry_of,omitempty"`   // the run that it goes on from
+	Replay      *steps.ReplayOf    `json:"replay,omitempty"`     // the run that it does again; null: none
+	Migrates    *steps.MigrationOf `json:"migrates,omitempty"`   // the run that goes on as this one, under this plan; null: none
+	GoesOnAs    string             `json:"goes_on_as,omitempty"` // the run that this one goes on as, under another plan
+	Started     time.Time          `json:"started"`              // when it was submitted, by the log
+	Ended       *time.Time         `json:"ended"`                // null while it goes on
+	Input       json.RawMessage    `json:"input"`                // an object
+	Degraded    []steps.Degraded   `json:"degraded"`             // never null
+	Steps       []Step             `json:"steps"`                // every unit: steps, items, compensations
+	Output      json.RawMessage    `json:"output"`               // null before the end
+	Escalations []string           `json:"escalations"`          // ids of the open ones
+	Asked       []Asked            `json:"asked"`                // every question to people, the first one first
+	Agents      []Agent            `json:"agents,omitempty"`     // steps with an agent that have begun
 
 	ScheduledFor *time.Time `json:"scheduled_for,omitempty"` // when it begins, or was to; null: when it was submitted
 
@@ -160,7 +162,7 @@ func lostViews(list []steps.Lost) []Lost {
 func Show(s *steps.State) Document {
 	r := run{s}
 	d := Document{
-		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Ending: s.Ending(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf, Replay: s.Replay,
+		ID: s.Run, Workflow: s.Program.Plan.Name, State: s.Status(), Ending: s.Ending(), Reason: s.Reason, Labels: s.Labels, RetryOf: s.RetryOf, Replay: s.Replay, Migrates: s.Migrates, GoesOnAs: s.GoesOnAs(),
 		Started: s.Submitted.UTC(), Ended: moment(s.Ended), Input: Value(s.Input), Degraded: s.DegradedSteps(),
 		Steps: make([]Step, 0, len(s.Units)), Output: Value(s.Output), Escalations: []string{}, Asked: r.askedViews(), Stricter: s.Differences(),
 		Spent: spentOf(s), ScheduledFor: moment(s.Scheduled),
