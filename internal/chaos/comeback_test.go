@@ -22,7 +22,7 @@ import (
 	"belay/internal/freeport"
 )
 
-var comebacks = flag.Int("chaos.comebacks", 2, "how often a process with the embedded store is killed and started again, of each kind; the figures in docs/reliability.md are of 50")
+var comebacks = flag.Int("chaos.comebacks", 1, "how often a process with the embedded store is killed and started again, of each kind; the figures in docs/reliability.md are of 50")
 
 // shop is a real server that takes payments and answers questions, slowly, and remembers when.
 type shop struct {
