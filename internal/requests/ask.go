@@ -148,7 +148,7 @@ func (r Remote) Submit(ctx context.Context, all []runlog.Submission) []runlog.St
 	for len(all) > 0 {
 		q := Request{Name: all[0].By, Via: all[0].Via}
 		n := q.take(all)
-		a, repeated, err := r.askSurely(ctx, q)
+		a, err := r.askSurely(ctx, q)
 		if err == nil && len(a.Submitted) != n {
 			err = errors.New("the dispatcher is of another version of the program")
 		}
@@ -157,20 +157,21 @@ func (r Remote) Submit(ctx context.Context, all []runlog.Submission) []runlog.St
 				stored = append(stored, runlog.Stored{Err: fmt.Errorf("submit run %s: %w", all[i].Run, err)})
 				continue
 			}
-			stored = append(stored, runlog.Stored{Created: a.Submitted[i].Created || repeated, Err: a.Submitted[i].Failure.err()})
+			stored = append(stored, runlog.Stored{Created: a.Submitted[i].Created, Err: a.Submitted[i].Failure.err()})
 		}
 		all = all[n:]
 	}
 	return stored
 }
 
-// askSurely asks once more where no answer came: the same content under the same id is one run. What was stored by then may be from
-// the first request.
-func (r Remote) askSurely(ctx context.Context, q Request) (a answer, repeated bool, err error) {
-	for end := time.Now().Add(patience); ; repeated = true {
+// askSurely asks once more where no answer came: the same content under the same id is one run. What is there by then may be from the
+// first request, or from long before, and is not said to be created: whoever waits for a run that is new does not look for an end that is
+// there already.
+func (r Remote) askSurely(ctx context.Context, q Request) (a answer, err error) {
+	for end := time.Now().Add(patience); ; {
 		a, err = r.ask(ctx, q)
 		if !errors.Is(err, bus.ErrUncertain) || r.Bus.Gone() || time.Now().After(end) || !paused(ctx) {
-			return a, repeated, err
+			return a, err
 		}
 	}
 }
