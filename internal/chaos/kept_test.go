@@ -35,6 +35,7 @@ import (
 
 var (
 	kept = flag.Int("chaos.kept", 3000, "finished runs that are kept; the figures in docs/reliability.md are of 1000000")
+	side = flag.Int("chaos.beside", 400, "runs in each of the five pairs that compare it with an empty store; the figures in docs/reliability.md are of 1000")
 	open = flag.Int("chaos.open", 300, "runs that wait for a retry; the figures in docs/reliability.md are of 100000")
 )
 
@@ -467,13 +468,12 @@ func (s *store) load(runs int) {
 // compare measures the same load beside an empty store, in pairs.
 func compare(t *testing.T, full, empty *store) {
 	t.Helper()
-	const runs = 1000
 	full.load(100)
 	empty.load(100)
 	var times, cpu []float64
 	for range 5 {
-		f, fc := full.measured(runs)
-		e, ec := empty.measured(runs)
+		f, fc := full.measured(*side)
+		e, ec := empty.measured(*side)
 		times, cpu = append(times, f.Seconds()/e.Seconds()), append(cpu, fc.Seconds()/ec.Seconds())
 	}
 	slices.Sort(times)
