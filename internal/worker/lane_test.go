@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,6 +157,7 @@ func TestTurnsOfManyGrow(t *testing.T) {
 					l.block(1)
 				}
 				began, slots := time.Now(), make(chan struct{}, c.slots)
+				var said sync.Mutex
 				var turns []time.Duration
 				alone, stop := 0, make(chan struct{})
 				for range 10 {
@@ -170,10 +172,12 @@ func TestTurnsOfManyGrow(t *testing.T) {
 							has.leave()
 							return
 						}
+						said.Lock()
 						turns = append(turns, time.Since(began)/time.Second)
 						if has.company == steps.CompanyAlone {
 							alone++
 						}
+						said.Unlock()
 						time.Sleep(steps.ApartFor)
 						has.end()
 						<-stop
