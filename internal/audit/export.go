@@ -54,13 +54,13 @@ func Import(r io.Reader) (Trail, []ed25519.PublicKey, error) {
 	d := json.NewDecoder(r)
 	for n := 1; ; n++ {
 		var line exported
-		var text json.RawMessage
-		err := d.Decode(&text)
+		var raw json.RawMessage
+		err := d.Decode(&raw)
 		if errors.Is(err, io.EOF) && n > 1 {
 			return t, keys, nil
 		}
 		if err == nil {
-			err = exactjson.Unmarshal(text, &line)
+			err = exactjson.Unmarshal(raw, &line)
 		}
 		if err != nil {
 			return t, keys, fmt.Errorf("exported audit trail, entry %d: %w", n, err)
@@ -75,7 +75,7 @@ func Import(r io.Reader) (Trail, []ed25519.PublicKey, error) {
 		case line.Type == "checkpoint":
 			t.Checkpoints = append(t.Checkpoints, line.Checkpoint)
 		default:
-			return t, keys, fmt.Errorf("exported audit trail, entry %d: unknown type %q", n, line.Type)
+			return t, keys, fmt.Errorf("exported audit trail, entry %d: unknown type %.40q", n, line.Type)
 		}
 	}
 }

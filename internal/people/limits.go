@@ -16,8 +16,8 @@ type Limits struct {
 	Unsafe     bool     `json:"unsafe,omitempty"`      // what it starts may use tools with unsafe effects
 }
 
-// Zero reports whether l allows nothing.
-func (l Limits) Zero() bool {
+// IsZero reports whether l allows nothing.
+func (l Limits) IsZero() bool {
 	return len(l.Plans) == 0 && len(l.Tools) == 0 && !l.WholePlans && !l.Unsafe
 }
 
@@ -29,7 +29,7 @@ func (l Limits) Check(r Role) error {
 		}
 	}
 	switch {
-	case r != Submitter && !l.Zero():
+	case r != Submitter && !l.IsZero():
 		return fmt.Errorf("limits are for the role submitter; %s may start what the role allows", r)
 	case r == Submitter && len(l.Plans)+len(l.Tools) == 0:
 		return errors.New("a submitter could start nothing: name plans with --plan, or tools with --tool")

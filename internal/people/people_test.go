@@ -129,7 +129,7 @@ func TestTheRolesInTheManual(t *testing.T) {
 			if !known || may != (cell != "") {
 				t.Errorf("%s may %s: the manual says %q", roles[i], a, cell)
 			}
-			if !given.Zero() && (Actor{Name: "mia", Role: Role(roles[i])}).May(a) == nil {
+			if !given.IsZero() && (Actor{Name: "mia", Role: Role(roles[i])}).May(a) == nil {
 				t.Errorf("%s may %s without %s", roles[i], a, cell)
 			}
 		}

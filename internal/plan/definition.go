@@ -25,7 +25,11 @@ func (f *toolsFile) define(t *ToolDef, n *yaml.Node) map[string]string {
 	if t.Summary != "" {
 		parts["summary"] = sum([]byte(t.Summary))
 	}
-	for i, e := range yamldoc.Resolve(yamldoc.ValueOf(n, "rungs")).Content {
+	var written []*yaml.Node
+	if rungs := yamldoc.ValueOf(n, "rungs"); rungs != nil { // that there are none is reported already
+		written = rungs.Content
+	}
+	for i, e := range written {
 		if i >= len(t.Rungs) {
 			break
 		}

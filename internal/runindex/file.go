@@ -218,12 +218,12 @@ func (x *Index) apply(t *part, chunk []byte) error {
 				t.rows.add(n)
 			}
 		case 'e':
-			place, e := int(r.number()), r.ending()
-			if r.err == nil && place < len(t.rows.all) && int(e.state) < int(firstEnd)+len(ends) {
+			place, there := r.place(t.rows)
+			if e := r.ending(); r.err == nil && there && int(e.state) < int(firstEnd)+len(ends) {
 				t.rows.endAt(place, e)
 			}
 		case 'd':
-			if place := int(r.number()); r.err == nil && place < len(t.rows.all) {
+			if place, there := r.place(t.rows); r.err == nil && there {
 				t.rows.dropAt(place)
 			}
 		case 'p':
@@ -254,6 +254,13 @@ func (r *reader) take(n int) []byte {
 func (r *reader) byte() byte    { return r.take(1)[0] }
 func (r *reader) fixed() uint64 { return binary.LittleEndian.Uint64(r.take(8)) }
 func (r *reader) text() string  { return string(r.take(int(r.number()))) }
+
+// place is where a run stands among the rows, if there is such a place.
+func (r *reader) place(rows *rows) (at int, there bool) {
+	n := r.number()
+	return int(n), n < uint64(len(rows.all))
+}
+
 func (r *reader) number() uint64 {
 	n, size := binary.Uvarint(r.rest)
 	if size <= 0 {

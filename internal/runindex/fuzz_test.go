@@ -84,6 +84,9 @@ func FuzzRecords(f *testing.F) {
 	w.end(0, ending{state: firstEnd, at: 7, faults: []uint64{3}, known: true})
 	w.drop(0)
 	f.Add(w.buf)
+	for _, kind := range []byte{'d', 'e'} { // of a run that stands nowhere
+		f.Add([]byte{kind, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
+	}
 	f.Add([]byte{'r', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, chunk []byte) {
 		p := &part{rows: newRows()}

@@ -97,7 +97,7 @@ func roleNames() []string {
 
 // mayDo is a token's role, and the limits of a submitter.
 func mayDo(t access.Token) string {
-	if t.Limits.Zero() {
+	if t.Limits.IsZero() {
 		return string(t.Role)
 	}
 	return string(t.Role) + " of " + text.Line(t.Limits.String())
