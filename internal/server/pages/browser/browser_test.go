@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -194,8 +193,8 @@ func TestInABrowser(t *testing.T) {
 	}
 	server.Start()
 	defer server.CloseClientConnections()
-	cmd := exec.CommandContext(t.Context(), node, "--test", "--test-concurrency=1", "--test-reporter=spec")
-	cmd.Env = append(os.Environ(), "BASE="+server.URL, "CHROMIUM="+chromium, "SHOTS="+cmp.Or(os.Getenv("BELAY_SHOTS"), t.ArtifactDir()))
+	cmd := exec.CommandContext(t.Context(), node, "--test", "--test-concurrency=1", "--test-reporter=spec", "--test-name-pattern="+os.Getenv("BELAY_BROWSER_ONLY"))
+	cmd.Env = append(os.Environ(), "BASE="+server.URL, "CHROMIUM="+chromium, "SHOTS="+os.Getenv("BELAY_SHOTS"))
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {

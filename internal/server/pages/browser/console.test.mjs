@@ -61,27 +61,40 @@ const pages = {
   docs: '/docs', tables: '/docs/protocol', blocks: '/docs/tutorial', undocumented: '/docs/nowhere',
 }
 
-for (const view of views) {
-  test(`every page is accessible and fits, ${named(view)}`, async (t) => {
+// wrong are the rules of accessibility that the page breaks.
+const wrong = async (page, only) => {
+  const found = await page.evaluate((runOnly) => window.axe.run({ resultTypes: ['violations'], ...(runOnly && { runOnly }) }), only)
+  return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target + ' ' + n.failureSummary).join('; ')}`)
+}
+
+for (const viewport of [phone, screen]) {
+  test(`every page is accessible and fits, ${viewport.width}`, async (t) => {
     await stage('approvals')
     await stage('agents')
-    const page = await open(t, view)
+    const page = await open(t, { viewport, reducedMotion: 'reduce' }) // colors change at once
     for (const [name, path] of Object.entries(pages)) {
+      await page.emulateMedia({ colorScheme: 'light' })
       await page.goto(path)
       for (const d of await page.locator('.item > details, .rest').all()) await d.evaluate((e) => { e.open = true })
       await page.evaluate(axe)
-      const found = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }))
-      assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target + ' ' + n.failureSummary).join('; ')}`), [], name)
+      assert.deepEqual(await wrong(page), [], name)
       assert.equal(await page.locator('h1').count(), 1, `${name} has one heading`)
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} is wider than the window`)
       const small = await page.locator('.verb, .button, .menu a, .item > a, summary[data-row]').evaluateAll((all) => all.filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 44).map((e) => e.textContent.trim()))
       assert.deepEqual(small, [], `${name} has things too small to press`)
+      await page.emulateMedia({ colorScheme: 'dark' }) // changes nothing but colors
+      assert.deepEqual(await wrong(page, ['color-contrast', 'link-in-text-block']), [], `${name} in the dark`)
       await page.evaluate(() => document.querySelectorAll('.item > details, .rest').forEach((d) => { d.open = false }))
-      await shot(page, `${name}-${view.viewport.width}-${view.colorScheme}`)
+      for (const colorScheme of process.env.SHOTS ? ['light', 'dark'] : []) {
+        await page.emulateMedia({ colorScheme })
+        await shot(page, `${name}-${viewport.width}-${colorScheme}`)
+      }
     }
     assert.deepEqual(page.complaints, [])
   })
+}
 
+for (const view of views) {
   for (const javaScriptEnabled of [true, false]) {
     test(`from a link to an approval, ${named(view)}, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
       const page = await open(t, { ...view, javaScriptEnabled }, `/e/${refund}`)
