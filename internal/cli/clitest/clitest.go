@@ -46,10 +46,11 @@ import (
 	"belay/internal/freeport"
 )
 
-// Run runs the scripts in a folder, in parallel. vars are variables of their environment, as NAME=VALUE.
+// Run runs the scripts in a folder, in parallel; with -short every fourth of them. vars are variables of their environment,
+// as NAME=VALUE.
 func Run(t *testing.T, dir string, vars ...string) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 dir,
+		Files:               scripts(t, dir),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
@@ -62,6 +63,22 @@ func Run(t *testing.T, dir string, vars ...string) {
 			"port": freePort, "json": jsonAt, "jsonlines": jsonLines, "lines": lines, "narrow": narrow, "page": page, "post": post, "publish": publish,
 		},
 	})
+}
+
+// scripts are the files in a folder, or every fourth.
+func scripts(t *testing.T, dir string) (files []string) {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err != nil || len(all) == 0 {
+		t.Fatalf("there are no scripts in %s: %v", dir, err)
+	}
+	for i, name := range all {
+		if !testing.Short() || i%4 == 0 {
+			files = append(files, name)
+		}
+	}
+	t.Logf("%d of %d scripts", len(files), len(all))
+	return files
 }
 
 // Main lets a package's test binary be these programs.
