@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // puller pulls messages from one consumer, continuously, and delivers them in order, one at a time.
@@ -25,9 +26,12 @@ type puller struct {
 
 	inbox string
 	next  string // the subject that pulls go to
+	info  string // the subject that its leader answers on
 	sub   *nats.Subscription
-	heard atomic.Int64 // when the server was last heard of, in Unix nanoseconds
-	busy  atomic.Bool  // a message is being handled
+	heard atomic.Int64  // when the server was last heard of, in Unix nanoseconds
+	busy  atomic.Bool   // a message is being handled
+	lost  atomic.Bool   // the server was silent, and has not been heard of since
+	leads chan struct{} // it has a leader again
 
 	mu    sync.Mutex
 	asked int    // messages that were asked for and have not been handled yet
@@ -75,7 +79,7 @@ func (b *Bus) newPuller(stream, consumer string, p pull, deliver func(*nats.Msg)
 	p.MaxBytes = pullBytes
 	l := &puller{
 		Bus: b, stream: stream, consumer: consumer, pull: p, deliver: deliver, inbox: b.nc.NewInbox(),
-		next: b.api("CONSUMER.MSG.NEXT." + stream + "." + consumer), ended: make(chan struct{}),
+		next: b.api("CONSUMER.MSG.NEXT." + stream + "." + consumer), info: b.api("CONSUMER.INFO." + stream + "." + consumer), leads: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	sub, err := b.nc.Subscribe(l.inbox, l.receive)
 	if err != nil {
@@ -117,6 +121,11 @@ func (l *puller) stop() {
 func (l *puller) finish() { l.end.Do(func() { close(l.ended) }) }
 
 func (l *puller) receive(m *nats.Msg) {
+	if m.Subject == l.inbox && m.Header.Get("Status") == "" {
+		l.found(m)
+		return
+	}
+	l.lost.Store(false)
 	if m.Subject == l.inbox {
 		l.status(m)
 		l.heard.Store(uptime())
@@ -259,11 +268,40 @@ func (l *puller) watch(status chan nats.Status) {
 			l.renew()
 		case <-l.pull.demand.raised():
 			l.more()
+		case <-l.leads:
+			l.renew()
 		case <-tick.C:
-			if l.silent() {
-				l.renew()
-			}
+			l.look()
 		}
+	}
+}
+
+// look pulls again where the server has been silent for too long. Who has taken over from the server that knew of the pulls may be
+// chosen much later: it is asked for often, since a question costs nothing and each pull may bring another batch.
+func (l *puller) look() {
+	if l.silent() {
+		l.lost.Store(true)
+		l.renew()
+	} else if l.lost.Load() {
+		_ = l.nc.PublishRequest(l.info, l.inbox, nil)
+	}
+}
+
+// found reads the answer of who leads the consumer now.
+func (l *puller) found(m *nats.Msg) {
+	var answer struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	switch err := json.Unmarshal(m.Data, &answer); {
+	case err != nil, !l.lost.Load():
+	case answer.Error == nil:
+		l.lost.Store(false)
+		select {
+		case l.leads <- struct{}{}:
+		default:
+		}
+	case answer.Error.ErrorCode == jetstream.JSErrCodeConsumerNotFound:
+		l.gone()
 	}
 }
 
