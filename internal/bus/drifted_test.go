@@ -143,6 +143,8 @@ func TestEachChangeOfAConsumerIsFound(t *testing.T) {
 	if len(f.Drift) != 2 || !strings.Contains(f.Drift[0].Error(), "paused until") || !strings.Contains(f.Drift[1].Error(), "consumer spy of stream BELAY_STEPS is not one of Belay's") || !f.Drift[0].Grave() || !f.Drift[1].Grave() {
 		t.Errorf("%v", f.Drift)
 	}
+	c.Stop() // it would make the stream anew
+	<-c.Done()
 	if err := b.js.DeleteConsumer(t.Context(), log, "dispatcher"); err != nil {
 		t.Fatal(err)
 	}
