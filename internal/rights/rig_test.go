@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -90,6 +91,38 @@ func startLayout(t *testing.T, l rights.Layout) place {
 		}
 	}
 	return place{Server: startConf(t, conf)}
+}
+
+// startWider starts a server with the accounts of the layout, of which that of a role may publish to some subjects of the store more.
+func startWider(t *testing.T, role rights.Role, subjects []string) place {
+	t.Helper()
+	all := layout.Accounts()
+	store := all[0].Name
+	for n := range all {
+		if all[n].Users[0].Role != role {
+			continue
+		}
+		for _, s := range subjects {
+			e := rights.Export{Subject: s, To: []string{all[n].Name}}
+			all[n].Imports = append(all[n].Imports, rights.Import{Export: e, From: store})
+			k := slices.IndexFunc(all[0].Exports, func(e rights.Export) bool { return strings.HasPrefix(s, strings.TrimSuffix(e.Subject, ">")) })
+			if k < 0 {
+				all[0].Exports = append(all[0].Exports, e)
+			} else {
+				all[0].Exports[k].To = append(all[0].Exports[k].To, all[n].Name)
+			}
+			all[n].Users[0].Publish = append(all[n].Users[0].Publish, s)
+		}
+	}
+	var accounts bytes.Buffer
+	if err := rights.WriteAccounts(&accounts, all); err != nil {
+		t.Fatal(err)
+	}
+	conf := accounts.String()
+	for _, a := range all {
+		conf = strings.ReplaceAll(conf, "$"+a.Users[0].Variable()+"\n", password(a.Users[0].Name)+"\n")
+	}
+	return place{Server: startConf(t, "listen: \"127.0.0.1:4222\"\njetstream { store_dir: /var/lib/nats }\naccounts {\n"+conf+"  SYS { users: [] }\n}\nsystem_account: SYS\n")}
 }
 
 // as is how a user connects.
