@@ -263,7 +263,7 @@ func (w *watch) note(m steps.StepMessage, msg *nats.Msg, s *sight) {
 		w.wrong(ruleReadable, fmt.Sprintf("%s got %.200s: %v", msg.Subject, msg.Data, err))
 		return
 	}
-	tool, _ := w.Names.OutcomeTool(msg.Subject)
+	tool, _ := w.Names.LogTool(msg.Subject)
 	if a, worker := said(e); a != m.Attempt || worker == "" || kind == wire.KindClaim && msg.Subject != w.Names.Claim(p, run, a) || tool != "" && tool != m.Tool {
 		w.wrong(ruleAttempt, fmt.Sprintf("%s got %.200s", msg.Subject, msg.Data))
 	}

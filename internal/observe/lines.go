@@ -28,7 +28,7 @@ func (l lines) tell() {
 func (l lines) event() {
 	if l.s.Foreign(l.r) {
 		a, _ := steps.Reports(l.r.Event)
-		l.attemptLine(slog.LevelWarn, "not counted: a worker of "+l.r.Tool+" has reported of this attempt", a, "")
+		l.attemptLine(slog.LevelWarn, l.r.NotCounted(), a, "")
 		return
 	}
 	switch e := l.r.Event.(type) {

@@ -173,12 +173,11 @@ func (l Layout) worker(w Group) granted {
 	g.open()
 	g.read(l.log()...)
 	if w.Rungs == nil {
-		g.stored(n.Prefix + ".runs.*.*." + wire.KindOutcome)
+		g.stored(n.Prefix+".runs.*.*."+wire.KindOutcome, n.Prefix+".runs.*.*."+wire.KindClaim+".>")
 	}
-	g.stored(n.Prefix + ".runs.*.*." + wire.KindClaim + ".>") // one subject for each attempt, whoever claims it: only the first claim is stored
 	steps := n.StepsStream()
 	for _, r := range w.Rungs {
-		g.stored(n.Outcomes(r.Tool))
+		g.stored(n.Outcomes(r.Tool), n.ToolClaims(r.Tool))
 		c := n.StepConsumer(r.Tool, r.Name)
 		g.api("CONSUMER.CREATE."+steps+"."+c+"."+n.StepFilter(r.Tool, r.Name), "CONSUMER.INFO."+steps+"."+c)
 		g.apiMany("CONSUMER.MSG.NEXT." + steps + "." + c)

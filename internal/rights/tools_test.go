@@ -18,7 +18,7 @@ import (
 )
 
 const twoTools = `tools:
-  pay: {effects: idempotent, rungs: [{name: primary, command: {argv: [cat]}}]}
+  pay: {effects: unsafe, rungs: [{name: primary, command: {argv: [cat]}}]}
   look.up: {effects: none, rungs: [{name: primary, command: {argv: [cat]}}]}
 `
 
@@ -38,7 +38,8 @@ var grouped = rights.Layout{Names: wire.Default, Partitions: 1, Workers: []right
 	{Name: "lookers", Rungs: []rights.Rung{{Tool: "look.up", Name: "primary"}}},
 }}
 
-// TestWorkersReportOfTheirOwnTools: a worker of some tools has nobody believe a result of another one, and its own results count.
+// TestWorkersReportOfTheirOwnTools: a worker of some tools has nobody believe a result or a claim of another one, and its own count. What it
+// says keeps nobody from their work.
 func TestWorkersReportOfTheirOwnTools(t *testing.T) {
 	t.Parallel()
 	for form, start := range map[string]func(*testing.T, rights.Layout) place{"file": startLayout, "JWTs": startJWTs} {
@@ -90,7 +91,19 @@ func reportsOfOwnTools(t *testing.T, s place) {
 			t.Fatal(err)
 		}
 	}
-	n := wire.Default
+	n, first := wire.Default, steps.Attempt{Step: "a", Try: 1}
+	claims := func(subject, worker string) {
+		t.Helper()
+		body := `{"v":1,"type":"claimed","step":"a","round":0,"rung":0,"try":1` + worker + `}`
+		if err := evil.PublishMsg(&nats.Msg{Subject: subject, Data: []byte(body), Header: nats.Header{wire.HeaderRun: {"r1"}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, worker := range []string{"", `,"worker":"evil"`} { // nobody is to execute it, or the attacker does
+		claims(n.Claim(0, "r1", first), worker)
+		claims(n.ToolClaim(0, "r1", "pay", first), worker)
+		claims(n.ToolClaim(0, "r1", "look.up", first), worker)
+	}
 	says(n.Log(0, "r1", wire.KindOutcome), "a")
 	says(n.Outcome(0, "r1", "pay"), "a")
 	says(n.Outcome(0, "r1", "look.up")+".pay", "a")
@@ -104,13 +117,18 @@ func reportsOfOwnTools(t *testing.T, s place) {
 	if err != nil {
 		t.Fatalf("its own result did not count: %v\n%v", err, log.list())
 	}
-	if a.Phase() == steps.PhaseSucceeded || a.Current().Note == "" {
+	if a.Phase() != steps.PhaseQueued || a.Current().Note == "" {
 		t.Errorf("a is %s, note %q", a.Phase(), a.Current().Note)
+	}
+	for subject, want := range map[string]bool{n.Claim(0, "r1", first): false, n.ToolClaim(0, "r1", "pay", first): false, n.ToolClaim(0, "r1", "look.up", first): true} {
+		if _, stored, err := dispatcher.Bus.Last(ctx, n.RunsStream(0), subject); err != nil || stored != want {
+			t.Errorf("a claim of lookers on %s: stored %t, %v", subject, stored, err)
+		}
 	}
 
 	// The tool's own worker is not kept from its work by what somebody else has said, and so it is for the other one in another run.
 	pay := `tools:
-  pay: {effects: idempotent, rungs: [{name: primary, command: {argv: [cat]}}]}
+  pay: {effects: unsafe, rungs: [{name: primary, command: {argv: [cat]}}]}
 `
 	start(engine.Options{Worker: &engine.WorkerOptions{Options: worker.Options{Name: "w1", AckWait: 2 * time.Second}, Tools: tools(pay)}}, "payers")
 	start(engine.Options{Worker: &engine.WorkerOptions{Options: worker.Options{Name: "w2", AckWait: 2 * time.Second}, Tools: tools(lookTools)}}, "lookers")
@@ -124,6 +142,9 @@ func reportsOfOwnTools(t *testing.T, s place) {
 		}
 		if last.Status() != steps.RunSucceeded || string(last.Units[last.Unit("a")].Output) == `"forged"` {
 			t.Errorf("%s %s, a made %s", run, last.Status(), last.Units[last.Unit("a")].Output)
+		}
+		if _, stored, err := dispatcher.Bus.Last(ctx, n.RunsStream(0), n.ToolClaim(0, run, "pay", first)); err != nil || !stored {
+			t.Errorf("%s: its own worker has claimed nothing: %v", run, err)
 		}
 	}
 	for _, text := range log.list() {

@@ -49,6 +49,7 @@ func FuzzParse(f *testing.F) {
 	a := steps.Attempt{Step: "s", Try: 1}
 	for subject, e := range map[string]steps.Event{
 		n.Claim(0, "r", a): steps.Claimed{Attempt: a, Worker: "w"}, n.Log(1, "r", wire.KindOutcome): steps.Started{Attempt: a, Worker: "w"}, n.Log(2, "r", wire.KindResult): steps.Closed{State: "failed"},
+		n.ToolClaim(0, "r", "a.b", a): steps.Claimed{Attempt: a, Worker: "w"},
 	} {
 		_, body, err := wire.EncodeEvent(e)
 		if err != nil {
@@ -65,7 +66,7 @@ func FuzzParse(f *testing.F) {
 		if ok && of != run || !ok && run != "" {
 			t.Fatalf("%q is of run %q", subject, run)
 		}
-		if c, is := e.(steps.Claimed); is && (kind != wire.KindClaim || subject != n.Claim(p, run, c.Attempt)) {
+		if c, is := e.(steps.Claimed); is && (kind != wire.KindClaim || subject != n.Claim(p, run, c.Attempt) && subject != n.ToolClaim(p, run, toolOf(n, bus.Entry{Subject: subject}), c.Attempt)) {
 			t.Fatalf("a claim of %+v on %s", c.Attempt, subject)
 		}
 	})

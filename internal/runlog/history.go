@@ -136,10 +136,10 @@ func (h *History) About(step, tool string) []steps.Record {
 	return all
 }
 
-// ClaimBehind returns the message of a claim to be stored after the claims of its attempt in h. It is refused with
+// ClaimBehind returns the message of a claim to be stored after the claims of its attempt in h on the same subject. It is refused with
 // [bus.ErrConflict] if there is a later one.
-func (l *Log) ClaimBehind(run string, c steps.Claimed, h *History) (m bus.Message, stream string, err error) {
-	m, stream, err = l.Message(run, c)
+func (l *Log) ClaimBehind(run, tool string, c steps.Claimed, h *History) (m bus.Message, stream string, err error) {
+	m, stream, err = l.Report(run, tool, c)
 	if err == nil {
 		last := h.claims[m.Subject]
 		m.Expect = &last

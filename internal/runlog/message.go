@@ -38,14 +38,28 @@ func (l *Log) Message(run string, e steps.Event) (m bus.Message, stream string, 
 	return m, l.names.RunsStream(p), nil
 }
 
-// Report is [Log.Message] for what a worker reports of a tool's attempt. Where the server lets this user report of some tools alone, the
+// Report is [Log.Message] for what a worker reports of a tool's attempt, and for its claim. Where the server lets this user report of some tools alone, the
 // subject names the tool.
 func (l *Log) Report(run, tool string, e steps.Event) (m bus.Message, stream string, err error) {
 	m, stream, err = l.Message(run, e)
-	if _, is := steps.Reports(e); err == nil && is && !l.bus.MayPublish(m.Subject) {
-		m.Subject = l.names.Outcome(wire.Partition(run, l.bus.Partitions()), run, tool)
+	if a, is := steps.Reports(e); err == nil && is && !l.bus.MayPublish(m.Subject) {
+		m.Subject = l.byTool(run, tool, e, a)
 	}
 	return m, stream, err
+}
+
+func (l *Log) byTool(run, tool string, e steps.Event, a steps.Attempt) string {
+	p := wire.Partition(run, l.bus.Partitions())
+	if _, is := e.(steps.Claimed); is {
+		return l.names.ToolClaim(p, run, tool, a)
+	}
+	return l.names.Outcome(p, run, tool)
+}
+
+// ClaimsByTool reports whether this user's claim of an attempt goes to a subject that names the tool, so that somebody else's may stand
+// before it on that of all tools.
+func (l *Log) ClaimsByTool(run string, a steps.Attempt) bool {
+	return !l.bus.MayPublish(l.names.Claim(wire.Partition(run, l.bus.Partitions()), run, a))
 }
 
 // planHeader returns headers for the audit trail, which finds acts on whole runs by them without reading every plan, the
@@ -124,11 +138,12 @@ func Parse(names wire.Names, e bus.Entry) (run string, event steps.Event, err er
 	}
 	switch kind {
 	case wire.KindOutcome:
-		if _, ok := names.OutcomeTool(e.Subject); !ok {
+		if _, ok := names.LogTool(e.Subject); !ok {
 			return run, nil, fmt.Errorf("%w: %q is not a subject of outcomes", wire.ErrPoison, e.Subject)
 		}
 	case wire.KindClaim:
-		if c := event.(steps.Claimed); e.Subject != names.Claim(p, run, c.Attempt) {
+		c, tool := event.(steps.Claimed), toolOf(names, e)
+		if e.Subject != names.Claim(p, run, c.Attempt) && e.Subject != names.ToolClaim(p, run, tool, c.Attempt) {
 			// Only the first claim on a subject can be stored: one with another attempt in it would bypass that.
 			return run, nil, fmt.Errorf("%w: a claim of %s on the subject %s", wire.ErrPoison, steps.AttemptName(run, c.Attempt), e.Subject)
 		}
@@ -138,7 +153,7 @@ func Parse(names wire.Names, e bus.Entry) (run string, event steps.Event, err er
 
 // toolOf is the tool whose workers can have written an entry; empty = anybody who may write entries of its kind.
 func toolOf(names wire.Names, e bus.Entry) string {
-	tool, _ := names.OutcomeTool(e.Subject)
+	tool, _ := names.LogTool(e.Subject)
 	return tool
 }
 

@@ -74,6 +74,8 @@ func TestHistoryIsRead(t *testing.T) {
 	w.add(submitted(t))
 	w.raw(wire.KindOutcome, []byte("{"))
 	forged := w.raw(wire.KindClaim+".a.0-0-1", encoded(t, steps.Claimed{Attempt: steps.Attempt{Step: "a", Try: 2}}))
+	foreign := steps.Claimed{Attempt: steps.Attempt{Step: "a", Try: 1}, Worker: "evil"}
+	w.raw(wire.KindClaim+".a.0-0-1.look~up", encoded(t, foreign))
 	discarded := w.add(succeeded("a"))
 	kept := w.add(succeeded("a"))
 	w.add(succeeded("b"))
@@ -85,6 +87,9 @@ func TestHistoryIsRead(t *testing.T) {
 	about := h.About("a", "t")
 	if len(about) != 2 || about[1].Seq != kept || about[1].Event.(steps.Succeeded).Output != nil {
 		t.Errorf("%+v, want the submission and %d without its output", about, kept)
+	}
+	if about := h.About("a", "look.up"); len(about) != 3 || about[1].Event != foreign {
+		t.Errorf("%+v, want the claim of its own workers too", about)
 	}
 	if got := h.claims[wire.Default.Claim(0, "r", steps.Attempt{Step: "a", Try: 1})]; got != forged {
 		t.Errorf("the last claim on the subject is %d, want %d, also when it cannot be read", got, forged)

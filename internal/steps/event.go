@@ -14,7 +14,7 @@ type Record struct {
 	Run   string    // the run's id
 	Event Event     // one of the types in this file
 
-	// Tool is the one whose workers can have written it, where the server lets them report of no other; empty = anybody who reports.
+	// Tool is the one whose workers can have written it, where the server lets them report of no other; empty = anybody who reports or claims.
 	Tool string
 }
 

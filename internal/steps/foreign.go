@@ -1,6 +1,6 @@
 package steps
 
-// Where a server lets workers report of their own tools alone, the subject of an outcome names the tool, and what is said there of
+// Where a server lets workers report of their own tools alone, the subject of an outcome or claim names the tool, and what is said there of
 // another tool's step counts for nothing.
 
 // Reports is the attempt that a worker says something about; ok is false for what no worker reports.
@@ -18,6 +18,8 @@ func Reports(e Event) (a Attempt, ok bool) {
 		return e.Attempt, true
 	case Objected:
 		return e.Attempt, true
+	case Claimed:
+		return e.Attempt, true
 	}
 	return Attempt{}, false
 }
@@ -32,6 +34,15 @@ func (s *State) Foreign(r Record) bool {
 	return ok && i >= 0 && s.Tool(i).Name != r.Tool
 }
 
+// NotCounted says that a foreign record has not counted.
+func (r Record) NotCounted() string {
+	did := "reported of"
+	if _, is := r.Event.(Claimed); is {
+		did = "claimed"
+	}
+	return "not counted: a worker of " + r.Tool + " has " + did + " this attempt"
+}
+
 // disbelieve notes for people that a report did not count. A worker of this tool that refuses what the run never wanted is heard: that
 // message was put into its queue under the name of another tool's step.
 func (c *change) disbelieve(r Record) {
@@ -43,7 +54,7 @@ func (c *change) disbelieve(r Record) {
 		}
 		return
 	}
-	if note := "not counted: a worker of " + r.Tool + " has reported of this attempt"; rec.Note != note {
+	if note := r.NotCounted(); rec.Note != note {
 		rec.Note = note
 		c.touch(c.Unit(a.Step))
 	}

@@ -20,6 +20,8 @@ func TestReportsOfAnotherTool(t *testing.T) {
 		"failed":    steps.Failed{Attempt: a, Worker: "w", Fault: steps.Fault{Class: steps.ToolError, Acted: steps.ActedNo}},
 		"refused":   steps.Failed{Attempt: a, Worker: "w", Fault: steps.Fault{Class: steps.PolicyDenied, Acted: steps.ActedNo}},
 		"objected":  steps.Objected{Attempt: a, Worker: "w", Asks: nil},
+		"claimed":   steps.Claimed{Attempt: a, Worker: "w"},
+		"withdrawn": steps.Claimed{Attempt: a},
 		"early":     steps.Succeeded{Attempt: steps.Attempt{Step: "s1", Try: 1}, Worker: "w"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,5 +54,42 @@ func TestARefusalUnderAStrangeName(t *testing.T) {
 	s, _ = steps.Apply(s, steps.Record{Seq: 2, Time: stepstest.Start, Run: "r", Event: refused, Tool: "other"})
 	if len(s.Escalations) != 1 {
 		t.Fatalf("%d questions", len(s.Escalations))
+	}
+}
+
+// TestTheFirstClaimCounts: workers that claim those of their own tools alone do so on another subject than whoever takes an attempt back, so
+// that both can be stored. The log says who was first.
+func TestTheFirstClaimCounts(t *testing.T) {
+	t.Parallel()
+	a := steps.Attempt{Step: "s0", Try: 1}
+	worker := steps.Record{Event: steps.Claimed{Attempt: a, Worker: "w"}, Tool: "t"}
+	back := steps.Record{Event: steps.Claimed{Attempt: a}}
+	for name, tt := range map[string]struct {
+		claims []steps.Record
+		want   steps.Phase
+	}{
+		"the worker":     {[]steps.Record{worker, back}, steps.PhaseRunning},
+		"the dispatcher": {[]steps.Record{back, worker}, steps.PhaseCancelled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plan := &stepstest.Plan{}
+			plan.Plan.Name, plan.Plan.Steps = "pay", []steps.Step{{ID: "s0", Tool: "t"}}
+			unsafe := stepstest.ParseTool("t", nil)
+			unsafe.Effects = steps.EffectsUnsafe
+			plan.Tools = map[string]steps.Tool{"t": unsafe}
+			s, _ := steps.Apply(nil, steps.Record{Seq: 1, Time: stepstest.Start, Run: "r", Event: steps.Submitted{Program: plan.Program(), Input: json.RawMessage(`{}`), Epoch: steps.Epoch}})
+			s, touched := steps.Apply(s, steps.Record{Seq: 2, Time: stepstest.Start, Run: "r", Event: steps.Cancelled{}})
+			if w := steps.Wants(s, touched); len(w.Withdraw) != 1 {
+				t.Fatalf("%+v", w)
+			}
+			for n, r := range tt.claims {
+				r.Seq, r.Time, r.Run = uint64(3+n), stepstest.Start, "r"
+				s, _ = steps.Apply(s, r)
+			}
+			if got := s.Units[0].Phase(); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+		})
 	}
 }

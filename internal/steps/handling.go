@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"slices"
 	"time"
 )
 
@@ -48,6 +49,7 @@ type Own struct {
 	Heard  bool   // the run has heard of the worker's policy for the tool, or does not ask for it
 	Unsafe bool   // the tool must be claimed, whatever the message says
 	Guard  *Guard // what its approvals are checked against; nil where the call needs none
+	Beside bool   // it claims where claims of this tool alone go, so one of all tools may be in the log before its own
 }
 
 // Handling is how a worker handles a message in hand until the attempt begins: which checks are made, in which order, and
@@ -76,7 +78,7 @@ const (
 	atCompared                // what came of that
 	atRight                   // the exclusive right to act, or that it starts
 	atDoubt                   // the claim is stored or not, or another one is
-	atFirst                   // the claim that was in doubt is stored; the log says whether it is the first
+	atFirst                   // the claim is stored; the log says whether it is the first
 	atClaimed                 // the claim is stored
 	atUsed                    // whether another attempt has acted on the approvals
 	atStarted                 // the start is stored
@@ -263,10 +265,11 @@ func (h *Handling) right() Next {
 }
 
 // ClaimStored says that the server has confirmed the claim. One that was in doubt may still not be the first: what it was
-// put behind may have been lost since, and its sequence given to another worker's claim.
+// put behind may have been lost since, and its sequence given to another worker's claim. So may one that was stored beside those of all
+// tools: the dispatcher takes back there.
 func (h *Handling) ClaimStored() {
 	h.at = atClaimed
-	if h.inDoubt {
+	if h.inDoubt || h.own.Beside {
 		h.at = atFirst
 	}
 }
@@ -287,6 +290,10 @@ func (h *Handling) Started(name string) { h.Start, h.at = name, atStarted }
 
 // verdict does what [VerdictOn] says of the log that was read.
 func (h *Handling) verdict() Next {
+	if h.then == atClaimed && !h.inDoubt && !h.sees() { // whoever answered is behind, and says nothing of what is before the claim
+		h.ClaimInDoubt()
+		return Next{}
+	}
 	verdict, pause := VerdictOn(SinceGrant(h.log, h.StepMessage), h.Delivered)
 	switch verdict {
 	case Execute:
@@ -305,4 +312,12 @@ func (h *Handling) verdict() Next {
 		return Next{Act: ActFail, Fault: &Fault{Class: Crashed, Acted: ActedMaybe, Message: h.crashed()}}
 	}
 	return Next{Act: ActDrop}
+}
+
+// sees reports whether the log that was read has the claim of this delivery.
+func (h *Handling) sees() bool {
+	return slices.ContainsFunc(h.log, func(r Record) bool {
+		c, is := r.Event.(Claimed)
+		return is && c.Attempt == h.Attempt && c.Worker == h.Claim
+	})
 }

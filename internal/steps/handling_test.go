@@ -67,3 +67,43 @@ func TestALogThatMayBeBehindAccusesNobody(t *testing.T) {
 		t.Error("a server that is cut off may answer for longer")
 	}
 }
+
+// TestAClaimBesideOthers: a worker that claims where those of its tool alone go reads the log before it begins, and goes by the first claim,
+// whoever made it; a log without its own claim says nothing.
+func TestAClaimBesideOthers(t *testing.T) {
+	t.Parallel()
+	a := Attempt{Step: "s", Try: 1}
+	mine, back, other := Record{Event: Claimed{Attempt: a, Worker: "me"}}, Record{Event: Claimed{Attempt: a}}, Record{Event: Claimed{Attempt: a, Worker: "other"}}
+	for name, tt := range map[string]struct {
+		log  []Record
+		want Act
+	}{
+		"its own":                    {[]Record{mine}, ActBegin},
+		"its own, then taken back":   {[]Record{mine, back}, ActBegin},
+		"taken back before":          {[]Record{back, mine}, ActDrop},
+		"somebody else's before":     {[]Record{other, mine}, ActHandOn},
+		"somebody else's after":      {[]Record{mine, other}, ActBegin},
+		"a log that is behind":       {nil, ActReadAll},
+		"a log with another's alone": {[]Record{other}, ActReadAll},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := Handling{Delivered: Delivered{StepMessage: StepMessage{Run: "r", Attempt: a, Tool: "t", Effects: EffectsUnsafe}, Claim: "me"}}
+			does := func(want Act) {
+				t.Helper()
+				if n := h.Next(); n.Act != want {
+					t.Fatalf("%s, want %s", n.Act, want)
+				}
+			}
+			does(ActSlot)
+			h.Slot(Own{Heard: true, Unsafe: true, Beside: true})
+			does(ActCompare)
+			h.Compared(WantsThis)
+			does(ActClaim)
+			h.ClaimStored()
+			does(ActRead)
+			h.Read(tt.log)
+			does(tt.want)
+		})
+	}
+}

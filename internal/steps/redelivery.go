@@ -89,7 +89,7 @@ func (h *history) over(e Event) bool {
 	case Unserved:
 		return e.Attempt == h.Attempt && !h.Claimed() && !h.begun() // the run ignores it where a worker had begun it before
 	case Claimed:
-		return e.Attempt == h.Attempt && e.Worker == ""
+		return e.Attempt == h.Attempt && e.Worker == "" && h.claimed == "" // the first claim counts
 	}
 	return false
 }

@@ -57,6 +57,8 @@ func TestRedelivered(t *testing.T) {
 		{name: "claimed by another, delivered again", effects: EffectsUnsafe, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"})}, want: ReportUnknown},
 		{name: "claimed by another, first delivery", effects: EffectsUnsafe, first: true, log: []Record{ev(Claimed{Attempt: a, Worker: "w1"})}, want: Park, park: 30 * time.Second},
 		{name: "claimed by this delivery", effects: EffectsUnsafe, claim: "me", log: []Record{ev(Claimed{Attempt: a, Worker: "me"})}, want: Execute},
+		{name: "claimed by this delivery, taken back after that", effects: EffectsUnsafe, claim: "me", log: []Record{ev(Claimed{Attempt: a, Worker: "me"}), ev(Claimed{Attempt: a})}, want: Execute},
+		{name: "taken back, claimed by this delivery after that", effects: EffectsUnsafe, claim: "me", log: []Record{ev(Claimed{Attempt: a}), ev(Claimed{Attempt: a, Worker: "me"})}, want: Drop},
 		{name: "claimed by this delivery, found on a first one", effects: EffectsUnsafe, first: true, claim: "me", log: []Record{ev(Claimed{Attempt: a, Worker: "me"})}, want: Execute},
 		{name: "another delivery to the same worker claimed it", effects: EffectsUnsafe, claim: "me#2", log: []Record{ev(Claimed{Attempt: a, Worker: "me#1"})}, want: ReportUnknown},
 		{name: "another try is claimed", effects: EffectsUnsafe, log: []Record{ev(Claimed{Attempt: older, Worker: "w1"})}, want: Execute},

@@ -38,7 +38,8 @@ func (n Names) Log(p int, run, kind string) string {
 func (n Names) LogOf(p int, run string) string    { return n.Log(p, run, ">") }
 func (n Names) LogKind(p int, kind string) string { return n.Log(p, "*", kind) }
 
-// Claim is the subject of the one claim of an attempt.
+// Claim is the subject of the one claim of an attempt by whoever may claim those of all tools: dispatchers, and workers that the server lets
+// do so.
 func (n Names) Claim(p int, run string, a steps.Attempt) string {
 	return n.Log(p, run, KindClaim) + "." + unitToken(a.Step) + "." + a.Token()
 }
@@ -53,25 +54,42 @@ func (n Names) Outcomes(tool string) string {
 	return n.Prefix + ".runs.*.*." + KindOutcome + "." + toolToken(tool)
 }
 
-// OutcomeTool is the tool of a subject of outcomes; empty where it is that of all tools. Ok is false for one that nobody builds.
-func (n Names) OutcomeTool(subject string) (tool string, ok bool) {
+// ToolClaim is the subject of the one claim of an attempt by workers that the server lets claim those of the attempt's tool alone. The first
+// claim in the log counts, on whichever of the two subjects it is: who claims here has to look whether that is its own.
+func (n Names) ToolClaim(p int, run, tool string, a steps.Attempt) string {
+	return n.Claim(p, run, a) + "." + toolToken(tool)
+}
+
+// ToolClaims matches the subjects of claims of one tool alone, of every run.
+func (n Names) ToolClaims(tool string) string {
+	return n.Prefix + ".runs.*.*." + KindClaim + ".*.*." + toolToken(tool)
+}
+
+// LogTool is the tool of a subject of outcomes or claims; empty where it is that of all tools. Ok is false for one that nobody builds, and for
+// those of other kinds.
+func (n Names) LogTool(subject string) (tool string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, n.Prefix+".runs.")
 	if !ok {
 		return "", false
 	}
 	_, rest, _ = strings.Cut(rest, ".")
 	_, rest, _ = strings.Cut(rest, ".")
-	if rest == KindOutcome {
-		return "", true
-	}
-	token, ok := strings.CutPrefix(rest, KindOutcome+".")
-	if !ok || token == "" || strings.Contains(token, ".") {
+	kind, rest, more := strings.Cut(rest, ".")
+	switch kind {
+	case KindOutcome:
+	case KindClaim:
+		_, rest, _ = strings.Cut(rest, ".")    // the step
+		_, rest, more = strings.Cut(rest, ".") // the attempt
+	default:
 		return "", false
 	}
-	return toolName(token), true
+	if more && rest == "" || strings.Contains(rest, ".") {
+		return "", false
+	}
+	return toolName(rest), true
 }
 
-// ParseLog is the reverse of [Names.Log], [Names.Outcome] and [Names.Claim]. What stands behind the kind is not looked at.
+// ParseLog is the reverse of [Names.Log], [Names.Outcome], [Names.Claim] and [Names.ToolClaim]. What stands behind the kind is not looked at.
 func (n Names) ParseLog(subject string) (p int, run, kind string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, n.Prefix+".runs.")
 	if !ok {

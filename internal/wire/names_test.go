@@ -52,17 +52,20 @@ func TestEveryNameComesBack(t *testing.T) {
 		if gotP, gotRun, kind, ok := n.ParseLog(n.Outcome(p, run, tool)); !ok || gotP != p || gotRun != run || kind != KindOutcome {
 			t.Fatalf("outcome %s: %d %s %s %v", n.Outcome(p, run, tool), gotP, gotRun, kind, ok)
 		}
-		for subject, want := range map[string]string{n.Outcome(p, run, tool): tool, n.Log(p, run, KindOutcome): ""} {
-			if got, ok := n.OutcomeTool(subject); !ok || got != want {
-				t.Fatalf("outcome %s: %q %v", subject, got, ok)
+		if gotP, gotRun, kind, ok := n.ParseLog(n.ToolClaim(p, run, tool, a)); !ok || gotP != p || gotRun != run || kind != KindClaim {
+			t.Fatalf("claim %s: %d %s %s %v", n.ToolClaim(p, run, tool, a), gotP, gotRun, kind, ok)
+		}
+		for subject, want := range map[string]string{n.Outcome(p, run, tool): tool, n.Log(p, run, KindOutcome): "", n.ToolClaim(p, run, tool, a): tool, n.Claim(p, run, a): ""} {
+			if got, ok := n.LogTool(subject); !ok || got != want {
+				t.Fatalf("%s is of %q %v", subject, got, ok)
 			}
-			if _, ok := n.OutcomeTool(subject + "."); ok {
-				t.Fatalf("outcome %s. is one", subject)
+			if _, ok := n.LogTool(subject + "."); ok {
+				t.Fatalf("%s. is one", subject)
 			}
 		}
-		for _, subject := range []string{n.Outcome(p, run, tool) + ".x", n.Log(p, run, KindPlan), n.Claim(p, run, a)} {
-			if got, ok := n.OutcomeTool(subject); ok || got != "" {
-				t.Fatalf("%s is an outcome of %q", subject, got)
+		for _, subject := range []string{n.Outcome(p, run, tool) + ".x", n.ToolClaim(p, run, tool, a) + ".x", n.Log(p, run, KindPlan)} {
+			if got, ok := n.LogTool(subject); ok || got != "" {
+				t.Fatalf("%s is of %q", subject, got)
 			}
 		}
 		if gotRun, gotA, ok := n.ParseStop(n.Stop(run, a)); !ok || gotRun != run || gotA != a {
@@ -93,6 +96,7 @@ func TestNamesAreDistinct(t *testing.T) {
 				own(Default.Claim(0, run, a), "claim", run, a)
 				own(Default.Stop(run, a), "stop", run, a)
 				for _, tool := range tools {
+					own(Default.ToolClaim(0, run, tool, a), "claim", tool, run, a)
 					own(Default.Step(tool, "a", run, a), "step", tool, "a", run, a)
 					own(Default.Step(tool, "a-a", run, a), "step", tool, "a-a", run, a)
 				}

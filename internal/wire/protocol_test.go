@@ -94,7 +94,7 @@ func TestDocumentedSubjects(t *testing.T) {
 	n, a := wire.Default, steps.Attempt{Step: "refund", Try: 1}
 	p := wire.Partition(run, 4)
 	want := []string{
-		n.Log(p, run, wire.KindPlan), n.Log(p, run, wire.KindOutcome), n.Outcome(p, run, tool), n.Claim(p, run, a), n.Step(tool, rung, run, a),
+		n.Log(p, run, wire.KindPlan), n.Log(p, run, wire.KindOutcome), n.Outcome(p, run, tool), n.Claim(p, run, a), n.ToolClaim(p, run, tool, a), n.Step(tool, rung, run, a),
 		n.StepFilter(tool, rung), n.Stop(run, a), n.Report("shop-7f3a", run), n.Escalation(steps.KindUnknown, tool, steps.EscalationID(run, 1)),
 	}
 	if len(blocks["subjects"]) != 1 {

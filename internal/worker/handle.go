@@ -281,6 +281,7 @@ func (j *job) own() steps.Own {
 		g := j.guard()
 		own.Guard = &g
 	}
+	own.Beside = j.Runs.ClaimsByTool(j.m.Run, j.m.Attempt)
 	return own
 }
 
@@ -324,13 +325,13 @@ func (j *job) claim() bool {
 	if !mutant("no-claim") {
 		_, err = j.append(steps.Claimed{Attempt: j.m.Attempt, Worker: j.worker})
 	}
+	j.behind.until = time.Now().Add(claimPatience)
 	switch {
 	case err == nil:
 		crashpoint.At(crashpoint.WorkerClaimed)
 		j.handling.ClaimStored()
 		return true
 	case errors.Is(err, bus.ErrConflict), errors.Is(err, bus.ErrUncertain):
-		j.behind.until = time.Now().Add(claimPatience)
 		j.handling.ClaimInDoubt()
 		return true
 	}

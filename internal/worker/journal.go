@@ -104,6 +104,6 @@ func (j *job) claimAfter(ctx context.Context) (about []steps.Record, m bus.Messa
 	if err = j.Runs.ReadHistory(ctx, j.m.Run, &h); err != nil {
 		return nil, m, "", err
 	}
-	m, stream, err = j.Runs.ClaimBehind(j.m.Run, steps.Claimed{Attempt: j.m.Attempt, Worker: j.worker}, &h)
+	m, stream, err = j.Runs.ClaimBehind(j.m.Run, j.m.Tool, steps.Claimed{Attempt: j.m.Attempt, Worker: j.worker}, &h)
 	return h.About(j.m.Step, j.m.Tool), m, stream, err
 }
