@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,23 +20,8 @@ import (
 // good one breaks no rule is tested where it is, in examples.
 func TestACarelessWorkerIsTold(t *testing.T) {
 	t.Parallel()
-	server, err := embedded.Start(embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Shutdown)
-	b := bustest.Dial(t, server)
-	if err := b.Setup(t.Context(), bus.SetupOptions{Partitions: 1, Replicas: 1}); err != nil {
-		t.Fatal(err)
-	}
-	careless(t, connection(t, server))
-	found, err := Worker(t.Context(), connection(t, server, nats.NoEcho()), Options{
-		Names: b.Names(), Partitions: 1, Tool: "notes.search", Rung: "primary", Params: json.RawMessage(`{}`), Wait: time.Second,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	good := []string{"asks for work", "answers a call", ruleReadable, ruleAttempt, ruleTerm}
+	found := probed(t, "")
+	good := []string{"asks for work", "answers a call", ruleReadable, ruleAttempt, ruleTool, ruleTerm}
 	for _, f := range found {
 		want := false
 		for _, g := range good {
@@ -50,6 +36,42 @@ func TestACarelessWorkerIsTold(t *testing.T) {
 	}
 }
 
+// TestWhoSpeaksAsAnotherToolIsTold: the subject of an outcome may name the tool that the worker serves, and no other.
+func TestWhoSpeaksAsAnotherToolIsTold(t *testing.T) {
+	t.Parallel()
+	for token, may := range map[string]bool{".notes~search": true, ".notes~search~more": false, ".notes~search.x": false} {
+		t.Run(token, func(t *testing.T) {
+			t.Parallel()
+			found := probed(t, token)
+			if !slices.ContainsFunc(found, func(f Finding) bool { return f.Rule == ruleTool && f.OK == may }) {
+				t.Errorf("want %v: %+v", may, found)
+			}
+		})
+	}
+}
+
+// probed are the findings about a careless worker whose outcomes have this behind their subject.
+func probed(t *testing.T, token string) []Finding {
+	t.Helper()
+	server, err := embedded.Start(embedded.Options{StoreDir: t.TempDir(), Durability: embedded.Interval})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Shutdown)
+	b := bustest.Dial(t, server)
+	if err := b.Setup(t.Context(), bus.SetupOptions{Partitions: 1, Replicas: 1}); err != nil {
+		t.Fatal(err)
+	}
+	careless(t, connection(t, server), token)
+	found, err := Worker(t.Context(), connection(t, server, nats.NoEcho()), Options{
+		Names: b.Names(), Partitions: 1, Tool: "notes.search", Rung: "primary", Params: json.RawMessage(`{}`), Wait: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
 func connection(t *testing.T, server *embedded.Server, o ...nats.Option) *nats.Conn {
 	t.Helper()
 	nc, err := nats.Connect("", append(o, nats.InProcessServer(server))...)
@@ -60,7 +82,7 @@ func connection(t *testing.T, server *embedded.Server, o ...nats.Option) *nats.C
 	return nc
 }
 
-func careless(t *testing.T, nc *nats.Conn) {
+func careless(t *testing.T, nc *nats.Conn, token string) {
 	t.Helper()
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -83,7 +105,7 @@ func careless(t *testing.T, nc *nats.Conn) {
 			"v": 1, "type": "failed", "step": s.Step, "round": s.Round, "rung": s.Rung, "try": s.Try, "worker": "careless",
 			"fault": map[string]string{"class": "oops", "message": "it did not work"},
 		})
-		_ = nc.Publish("belay.runs.0."+s.Run+".outcome", body)
+		_ = nc.Publish("belay.runs.0."+s.Run+".outcome"+token, body)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -20,13 +20,14 @@ import (
 const (
 	ruleReadable = "writes only events that can be read, on the subject of their kind"
 	ruleAttempt  = "names the attempt of the message, and a worker"
+	ruleTool     = "speaks on the subjects of its own tool, or of all tools"
 	ruleHeader   = "sends the header " + wire.HeaderRun + " with what it appends to a log"
 	ruleOrder    = "acknowledges only after the outcome"
 	ruleClass    = "reports only faults of the closed set"
 	ruleTerm     = "never gives a message up (+TERM)"
 )
 
-var generalRules = []string{ruleReadable, ruleAttempt, ruleHeader, ruleOrder, ruleClass, ruleTerm}
+var generalRules = []string{ruleReadable, ruleAttempt, ruleTool, ruleHeader, ruleOrder, ruleClass, ruleTerm}
 
 // watch sees what a worker publishes.
 type watch struct {
@@ -263,8 +264,13 @@ func (w *watch) note(m steps.StepMessage, msg *nats.Msg, s *sight) {
 		w.wrong(ruleReadable, fmt.Sprintf("%s got %.200s: %v", msg.Subject, msg.Data, err))
 		return
 	}
-	tool, _ := w.Names.LogTool(msg.Subject)
-	if a, worker := said(e); a != m.Attempt || worker == "" || kind == wire.KindClaim && msg.Subject != w.Names.Claim(p, run, a) || tool != "" && tool != m.Tool {
+	tool, ok := w.Names.LogTool(msg.Subject)
+	if !ok || tool != "" && tool != w.Tool {
+		w.wrong(ruleTool, fmt.Sprintf("%s got what is about a step of %s", msg.Subject, w.Tool))
+	}
+	a, worker := said(e)
+	claims := kind != wire.KindClaim || msg.Subject == w.Names.Claim(p, run, a) || msg.Subject == w.Names.ToolClaim(p, run, tool, a)
+	if a != m.Attempt || worker == "" || !claims {
 		w.wrong(ruleAttempt, fmt.Sprintf("%s got %.200s", msg.Subject, msg.Data))
 	}
 	if msg.Header.Get(wire.HeaderRun) != run {
