@@ -18,6 +18,8 @@ var mistakes = []struct{ name, page, says string }{
 	{"missing argument", "# T\n\n```sh\ndispatcher runs show\n```\n", "mutant.md:4: `dispatcher runs show`: "},
 	{"unknown package", "# T\n\n```sh\ngo test ./internal/nowhere\n```\n", "mutant.md:4: `go test ./internal/nowhere`: stat"},
 	{"unknown test", "# T\n\n```sh\ngo test ./internal/plan -run NoSuchTest\n```\n", "no test in ./internal/plan matches NoSuchTest"},
+	{"unknown test in a sentence", "# T\n\nSee `go test ./internal/plan -run NoSuchTest`.\n", "mutant.md:3: `go test ./internal/plan -run NoSuchTest`: no test in ./internal/plan matches NoSuchTest"},
+	{"unknown test in a table", "# T\n\n| a |\n|---|\n| `./internal/plan -run 'TestLimits\\|NoSuchTest'` |\n", "no test in ./internal/plan matches NoSuchTest"},
 	{"bad shell", "# T\n\n```sh\nif true\n```\n", "mutant.md:3: bash cannot read this"},
 	{"command in a sentence", "# T\n\nUse `dispatcher rums ls`.\n", "mutant.md:3: `dispatcher rums ls`: unknown command"},
 	{"flag in a sentence", "# T\n\nUse `--tolls FILE`.\n", "mutant.md:3: `--tolls FILE`: neither program has such a flag"},

@@ -277,8 +277,10 @@ func checkGoCommand(args []string) error {
 		if _, err := os.Stat(filepath.Join(dir, strings.TrimSuffix(a, "..."))); err != nil {
 			return err
 		}
-		if run != "" && !testMatches(filepath.Join(dir, a), run) {
-			return fmt.Errorf("no test in %s matches %s", a, run)
+		for _, one := range strings.Split(run, "|") {
+			if run != "" && !testMatches(filepath.Join(dir, a), one) {
+				return fmt.Errorf("no test in %s matches %s", a, one)
+			}
 		}
 	}
 	return nil
@@ -323,12 +325,19 @@ func checkSpans(p *page) (found []problem) {
 
 var (
 	programSpan = regexp.MustCompile(`^(?:go run \./cmd/)?(dispatcher|worker) [-a-z]`)
+	testSpan    = regexp.MustCompile(`^(?:go (?:-C \S+ )?test |(?:-tags \S+ )?\./\S+ (?:\S+ )*-run )`) // whole, or as it stands in a column of such commands
 	flagSpan    = regexp.MustCompile(`^--([a-z][a-z-]*)`)
 	notReal     = regexp.MustCompile(`…|\.\.\.|\||\[|<`) // such a span is a pattern, not a command
 )
 
 func checkSpan(span string) error {
 	switch {
+	case testSpan.MatchString(span):
+		for _, c := range commands(strings.TrimPrefix(strings.ReplaceAll(span, `\|`, "|"), "go ")) {
+			if err := checkGoCommand(c.words); err != nil {
+				return err
+			}
+		}
 	case notReal.MatchString(span):
 		return nil
 	case programSpan.MatchString(span):
