@@ -41,7 +41,7 @@ var grouped = rights.Layout{Names: wire.Default, Partitions: 1, Workers: []right
 // TestWorkersReportOfTheirOwnTools: a worker of some tools has nobody believe a result of another one, and its own results count.
 func TestWorkersReportOfTheirOwnTools(t *testing.T) {
 	t.Parallel()
-	for form, start := range map[string]func(*testing.T, rights.Layout) place{"file": startLayout, "JWTs": startJWTs} {
+	for form, start := range map[string]func(testing.TB, rights.Layout) place{"file": startLayout, "JWTs": startJWTs} {
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
 			reportsOfOwnTools(t, start(t, grouped))
