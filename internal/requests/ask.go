@@ -1,7 +1,6 @@
 package requests
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,13 +31,6 @@ type Remote struct {
 const (
 	patience = 10 * time.Second
 	pause    = 200 * time.Millisecond
-)
-
-// A request has at most so many runs and bytes of them: it has to fit a message of NATS, and is answered as a whole, which a busy
-// dispatcher has to manage within the time for one answer.
-const (
-	mostRuns  = 128
-	mostBytes = 600 << 10 // more than the largest submission
 )
 
 func (r Remote) ask(ctx context.Context, q Request) (a answer, err error) {
@@ -140,63 +132,4 @@ func documentOf(d *plan.Document) json.RawMessage {
 		return nil
 	}
 	return d.JSON
-}
-
-// Submit is [runlog.Log.SubmitMany] by a dispatcher, in requests of many runs each.
-func (r Remote) Submit(ctx context.Context, all []runlog.Submission) []runlog.Stored {
-	stored := make([]runlog.Stored, 0, len(all))
-	for len(all) > 0 {
-		q := Request{Name: all[0].By, Via: all[0].Via}
-		n := q.take(all)
-		a, err := r.askSurely(ctx, q)
-		if err == nil && len(a.Submitted) != n {
-			err = errors.New("the dispatcher is of another version of the program")
-		}
-		for i := range n {
-			if err != nil {
-				stored = append(stored, runlog.Stored{Err: fmt.Errorf("submit run %s: %w", all[i].Run, err)})
-				continue
-			}
-			stored = append(stored, runlog.Stored{Created: a.Submitted[i].Created, Err: a.Submitted[i].Failure.err()})
-		}
-		all = all[n:]
-	}
-	return stored
-}
-
-// askSurely asks once more where no answer came: the same content under the same id is one run. What is there by then may be from the
-// first request, or from long before, and is not said to be created: whoever waits for a run that is new does not look for an end that is
-// there already.
-func (r Remote) askSurely(ctx context.Context, q Request) (a answer, err error) {
-	for end := time.Now().Add(patience); ; {
-		a, err = r.ask(ctx, q)
-		if !errors.Is(err, bus.ErrUncertain) || r.Bus.Gone() || time.Now().After(end) || !paused(ctx) {
-			return a, err
-		}
-	}
-}
-
-// take puts as many submissions into a request as it may have, and says how many. A document stands there once for all that follow.
-func (q *Request) take(all []runlog.Submission) (n int) {
-	size := 0
-	var before json.RawMessage
-	for _, s := range all {
-		one := Start{Run: s.Run, Input: s.Input, Labels: s.Labels, ToolsFile: s.ToolsFile, In: s.In, By: s.By, Trace: s.Trace, ReportTo: s.ReportTo}
-		if !s.At.IsZero() {
-			one.At = s.At.UTC().Format(time.RFC3339Nano)
-		}
-		if !bytes.Equal(before, s.Document) {
-			one.Document, before = s.Document, s.Document
-		}
-		size += len(one.Run) + len(one.Document) + len(one.Input) + len(one.ToolsFile) + 200
-		for k, v := range one.Labels {
-			size += len(k) + len(v) + 8
-		}
-		if n == mostRuns || n > 0 && size > mostBytes {
-			return n
-		}
-		q.Submit = append(q.Submit, one)
-		n++
-	}
-	return n
 }

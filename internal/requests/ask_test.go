@@ -1,6 +1,11 @@
 package requests
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -8,42 +13,149 @@ import (
 
 	"belay/internal/bus"
 	"belay/internal/bus/embedded"
+	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/steps"
+	"belay/internal/wire"
 )
 
 // TestAnAnswerThatWasLost: a request is made once more where no answer came, and a run that the second one finds is not said to be
 // created: it may have been there for long.
 func TestAnAnswerThatWasLost(t *testing.T) {
 	t.Parallel()
-	server, err := embedded.Start(embedded.Options{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
+	asked := 0
+	r := remote(t, func(m *nats.Msg) {
+		if asked++; asked > 1 {
+			_ = m.Respond([]byte(`{"v":1,"submitted":[{}]}`))
+		}
+	})
+	came := r.Submit(t.Context(), []runlog.Submission{{Run: "r", Submitted: steps.Submitted{}}})
+	if len(came) != 1 || came[0].Err != nil || came[0].Created {
+		t.Errorf("%+v", came)
+	}
+}
+
+// remote asks a dispatcher that is played; nil = there is none.
+func remote(t *testing.T, play func(*nats.Msg)) Remote {
+	t.Helper()
+	server, err := embedded.Start(embedded.Options{StoreDir: t.TempDir(), Listen: "127.0.0.1:0", Durability: embedded.Interval})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Shutdown()
+	t.Cleanup(server.Shutdown)
 	b, err := bus.Connect(t.Context(), bus.Options{InProcess: server, Timeout: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close()
+	t.Cleanup(b.Close)
+	if err := b.Setup(t.Context(), bus.SetupOptions{Partitions: wire.DefaultPartitions, Replicas: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if play == nil {
+		return Remote{Bus: b, Patience: time.Nanosecond}
+	}
 	nc, err := nats.Connect(server.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
-	asked := 0
-	if _, err := nc.Subscribe(b.Names().Requests(), func(m *nats.Msg) {
-		if asked++; asked > 1 {
-			_ = m.Respond([]byte(`{"v":1,"submitted":[{}]}`))
-		}
-	}); err != nil {
+	t.Cleanup(nc.Close)
+	if _, err := nc.Subscribe(b.Names().Requests(), play); err != nil {
 		t.Fatal(err)
 	}
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	came := Remote{Bus: b}.Submit(t.Context(), []runlog.Submission{{Run: "r", Submitted: steps.Submitted{}}})
-	if len(came) != 1 || came[0].Err != nil || came[0].Created {
-		t.Errorf("%+v", came)
+	return Remote{Bus: b}
+}
+
+// TestManyRunsGoByPartition: those of a partition in order, in requests that a message can carry; each has what became of it, and an
+// answer that makes no sense, or is lost, is about its own request alone.
+func TestManyRunsGoByPartition(t *testing.T) {
+	t.Parallel()
+	const runs, partitions = 5000, wire.DefaultPartitions
+	heard := map[int][]string{} // what was asked, once for each run
+	lost := map[string]bool{}
+	r := remote(t, func(m *nats.Msg) {
+		var q Request
+		if err := json.Unmarshal(m.Data, &q); err != nil || len(q.Submit) == 0 || len(q.Submit) > mostRuns || len(q.Submit[0].Document) == 0 {
+			t.Errorf("%d runs, %v", len(q.Submit), err)
+			return
+		}
+		first, p := q.Submit[0].Run, wire.Partition(q.Submit[0].Run, partitions)
+		if repeated := lost[first]; !repeated {
+			for _, s := range q.Submit {
+				if wire.Partition(s.Run, partitions) != p {
+					t.Errorf("%s and %s are of two partitions", first, s.Run)
+				}
+				heard[p] = append(heard[p], s.Run)
+			}
+		}
+		if p == 1 && !lost[first] && len(lost) == 0 {
+			lost[first] = true
+			return
+		}
+		_ = m.Respond(playedAnswer(q, lost[first], p == 2))
+	})
+	all, want := make([]runlog.Submission, runs), map[int][]string{}
+	for i := range all {
+		all[i] = runlog.Submission{Run: fmt.Sprintf("r-%d", i), Submitted: steps.Submitted{Document: []byte(`{}`), Input: []byte(`{}`)}}
+		p := wire.Partition(all[i].Run, partitions)
+		want[p] = append(want[p], all[i].Run)
+	}
+	came := r.Submit(t.Context(), all)
+	if !reflect.DeepEqual(heard, want) {
+		t.Errorf("asked in another order: %v", heard)
+	}
+	created := 0
+	for i, s := range came {
+		p, run := wire.Partition(all[i].Run, partitions), all[i].Run
+		switch {
+		case p == 2:
+			if s.Err == nil || !strings.Contains(s.Err.Error(), "submit run "+run+": ") {
+				t.Errorf("%s: %+v", run, s)
+			}
+		case strings.HasSuffix(run, "7"):
+			if !errors.Is(s.Err, people.ErrForbidden) || !strings.Contains(s.Err.Error(), "not "+run+"!") {
+				t.Errorf("%s: %+v", run, s)
+			}
+		case s.Err != nil || p != 1 && !s.Created:
+			t.Errorf("%s: %+v", run, s)
+		case p == 1 && !s.Created:
+			created++
+		}
+	}
+	if created == 0 || created > fewRuns {
+		t.Errorf("%d runs are not said to be created after an answer that was lost", created)
+	}
+}
+
+// playedAnswer refuses every tenth run; senseless says that it is an answer to something else.
+func playedAnswer(q Request, there, senseless bool) []byte {
+	if senseless {
+		return []byte(`{"v":1,"submitted":[{}]}`)
+	}
+	a := answer{V: wire.Version}
+	for _, s := range q.Submit {
+		one := became{Created: !there}
+		if strings.HasSuffix(s.Run, "7") {
+			one = became{Failure: failureOf(fmt.Errorf("%w: not %s!", people.ErrForbidden, s.Run))}
+		}
+		a.Submitted = append(a.Submitted, one)
+	}
+	out, _ := json.Marshal(a)
+	return out
+}
+
+// TestManyRunsAndNoDispatcher: each is told so, and not one request after the other waits for one.
+func TestManyRunsAndNoDispatcher(t *testing.T) {
+	t.Parallel()
+	all := make([]runlog.Submission, 2000)
+	for i := range all {
+		all[i].Run = fmt.Sprintf("r-%d", i)
+	}
+	for i, s := range remote(t, nil).Submit(t.Context(), all) {
+		if !errors.Is(s.Err, ErrNobody) || !strings.Contains(s.Err.Error(), all[i].Run+":") {
+			t.Fatalf("%d: %v", i, s.Err)
+		}
 	}
 }

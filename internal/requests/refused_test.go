@@ -25,11 +25,15 @@ func TestRefusalsAreCounted(t *testing.T) {
 		}
 		refuse(cancel, Forbidden)
 		refuse(submit, Unproven)
+		refuse(Request{Run: "r3", Migrate: &Migrate{}}, Forbidden)
+		if got[Refusal{"migrate", Forbidden}] != 1 {
+			t.Errorf("counted: %v", got)
+		}
 		if got[Refusal{"cancel", Unproven}] != 3 || got[Refusal{"cancel", Forbidden}] != 1 || got[Refusal{"submit", Unproven}] != 1 {
 			t.Errorf("counted: %v", got)
 		}
-		if lines() != 3 {
-			t.Errorf("%d lines of three kinds\n%s", lines(), &log)
+		if lines() != 4 {
+			t.Errorf("%d lines of four kinds\n%s", lines(), &log)
 		}
 		time.Sleep(refusalPause)
 		log.Reset()

@@ -447,7 +447,7 @@ func prepare(t *testing.T, setup bus.Options, admin *nats.Conn) {
 // TestAttacks tries each attack as each role, where the accounts are in the server's file and where they are JWTs.
 func TestAttacks(t *testing.T) {
 	t.Parallel()
-	for form, start := range map[string]func(*testing.T, rights.Layout) place{"file": startLayout, "JWTs": startJWTs} {
+	for form, start := range map[string]func(testing.TB, rights.Layout) place{"file": startLayout, "JWTs": startJWTs} {
 		for _, role := range []rights.Role{rights.Dispatcher, rights.Worker, rights.Submitter, rights.Desk, rights.Reader} {
 			t.Run(form+"/"+string(role), func(t *testing.T) {
 				t.Parallel()

@@ -12,7 +12,7 @@ import (
 // reads no record, whatever it asks, and announces nothing.
 func TestAWorkerReadsCheckpointsAndNoRecord(t *testing.T) {
 	t.Parallel()
-	for form, start := range map[string]func(*testing.T, rights.Layout) place{"file": startLayout, "JWTs": startJWTs} {
+	for form, start := range map[string]func(testing.TB, rights.Layout) place{"file": startLayout, "JWTs": startJWTs} {
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, layout)

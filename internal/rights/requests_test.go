@@ -25,13 +25,13 @@ import (
 // office is a dispatcher under the permissions, which knows tokens, and programs that ask it as the submitter's user.
 type office struct {
 	place
-	t      *testing.T
+	t      testing.TB
 	tokens *access.Tokens
 	admin  *engine.Engine // with the rights of the dispatcher's user
 	log    *complaints
 }
 
-func open(t *testing.T, named func([]byte) (string, bool)) *office {
+func open(t testing.TB, named func([]byte) (string, bool)) *office {
 	t.Helper()
 	o := &office{place: startLayout(t, layout), t: t, log: &complaints{}}
 	letIn := func(_ context.Context, shown wire.Shown, _ string) (people.Actor, error) {
@@ -80,7 +80,7 @@ const officeTools = `tools:
   pay: {effects: unsafe, rungs: [{command: {argv: [cat]}}]}
 `
 
-func officePlan(t *testing.T, tool string) steps.Submitted {
+func officePlan(t testing.TB, tool string) steps.Submitted {
 	t.Helper()
 	tools, err := plan.ParseTools(filepath.Join(t.TempDir(), "tools.yaml"), []byte(officeTools))
 	if err != nil {

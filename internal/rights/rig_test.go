@@ -27,7 +27,7 @@ var layout = rights.Layout{Names: wire.Default, Partitions: 2}
 func password(user string) string { return "pw-" + user }
 
 // startConf starts a real server with a configuration, on the loopback, with a store of its own.
-func startConf(t *testing.T, text string, replace ...string) *server.Server {
+func startConf(t testing.TB, text string, replace ...string) *server.Server {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "nats.conf")
@@ -64,7 +64,7 @@ type place struct {
 }
 
 // startJWTs starts a server with the accounts of a layout as JWTs.
-func startJWTs(t *testing.T, l rights.Layout) place {
+func startJWTs(t testing.TB, l rights.Layout) place {
 	t.Helper()
 	dir := t.TempDir()
 	if _, err := l.JWTs(dir); err != nil {
@@ -78,7 +78,7 @@ func startJWTs(t *testing.T, l rights.Layout) place {
 }
 
 // startLayout starts a server with the accounts of a layout.
-func startLayout(t *testing.T, l rights.Layout) place {
+func startLayout(t testing.TB, l rights.Layout) place {
 	t.Helper()
 	var text bytes.Buffer
 	if err := l.Conf(&text); err != nil {

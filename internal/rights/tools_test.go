@@ -42,7 +42,7 @@ var grouped = rights.Layout{Names: wire.Default, Partitions: 1, Workers: []right
 // says keeps nobody from their work.
 func TestWorkersReportOfTheirOwnTools(t *testing.T) {
 	t.Parallel()
-	for form, start := range map[string]func(*testing.T, rights.Layout) place{"file": startLayout, "JWTs": startJWTs} {
+	for form, start := range map[string]func(testing.TB, rights.Layout) place{"file": startLayout, "JWTs": startJWTs} {
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
 			reportsOfOwnTools(t, start(t, grouped))

@@ -36,7 +36,7 @@ steps:
 // TestTheWholeEngineUnderPermissions: each program connects as its own user, and the server refuses nothing to anybody.
 func TestTheWholeEngineUnderPermissions(t *testing.T) {
 	t.Parallel()
-	for form, start := range map[string]func(*testing.T, rights.Layout) place{"file": startLayout, "JWTs": startJWTs} {
+	for form, start := range map[string]func(testing.TB, rights.Layout) place{"file": startLayout, "JWTs": startJWTs} {
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
 			wholeEngine(t, start(t, layout))

@@ -19,7 +19,8 @@ import (
 )
 
 // Submit starts a run. It is safe to repeat: the same content with the same id is one run, and created says whether this
-// call started it; other content is [ErrConflict] and changes nothing.
+// call started it; other content is [ErrConflict] and changes nothing. Where an answer was lost and the run is there, created is
+// true unless the log has had it since before the call.
 //
 // A run is accepted only when the server has confirmed a write of its submission. One that is there already, from this call
 // or an earlier one, may be only in the memory of a server whose disk fails; so it is written again after itself, which the
@@ -194,9 +195,10 @@ func (l *Log) submitted(ctx context.Context, run string) (*steps.Submitted, erro
 
 // plans is what the log of a run has on the subject for submissions.
 type plans struct {
-	*steps.Submitted        // the first; nil when there is none
-	body             []byte // of that
-	last             uint64 // sequence of the last entry; 0 when there is none
+	*steps.Submitted           // the first; nil when there is none
+	body             []byte    // of that
+	at               time.Time // when the log got it
+	last             uint64    // sequence of the last entry; 0 when there is none
 }
 
 func (l *Log) plans(ctx context.Context, run string) (p plans, err error) {
@@ -218,7 +220,7 @@ func (l *Log) plans(ctx context.Context, run string) (p plans, err error) {
 			return p, err
 		}
 		if s, is := event.(steps.Submitted); is {
-			p.Submitted, p.body = &s, e.Data
+			p.Submitted, p.body, p.at = &s, e.Data, e.Time
 		}
 	}
 	return p, nil

@@ -23,7 +23,7 @@ type submitting struct {
 	message bus.Message // to be stored now
 	stream  string
 	began   time.Time
-	created bool // what is stored may be from this call
+	created bool // what is stored is from this call, or, after an answer that was lost, may be
 }
 
 // store writes the submission until it is confirmed.
@@ -91,8 +91,20 @@ func (w *submitting) look(ctx context.Context, cause error) error {
 	if p.Submitted == nil {
 		return nil
 	}
+	if w.wasThere(p.at) {
+		w.created = false
+	}
 	w.message = repeated(w.first, p.body, p.last)
 	return differs(w.run, *p.Submitted, w.Submitted)
+}
+
+// clusterClocks is how far the clocks of servers in a cluster are taken to be apart at most.
+const clusterClocks = time.Second
+
+// wasThere reports whether what the log got at a time was there before this call.
+func (w *submitting) wasThere(at time.Time) bool {
+	clock := w.bus.Clock()
+	return clock.Known() && at.Before(clock.Earliest(w.began).Add(-clusterClocks))
 }
 
 // How often, and within what time, AppendSurely writes.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"belay/internal/bus"
 	"belay/internal/cli"
 	"belay/internal/handoff"
 	"belay/internal/people"
@@ -120,7 +121,7 @@ func (a *app) doAlike(ctx context.Context, s *session, alike *handoff.Alike, o h
 	}
 	order.Items = list
 	if err := a.recordActFor(ctx, s, string(o.Verb)+" runs", order.Lot(), o.Reason, order.Order()); err != nil {
-		return fmt.Errorf("nothing was done, because the audit trail does not take it: %w", err)
+		return unrecorded(o.Verb, err)
 	}
 	results := make([]handoff.RedriveResult, 0, len(list))
 	err := alike.Do(ctx, people.Trusted(me(), "cli"), o, list, func(r handoff.RedriveResult) {
@@ -137,4 +138,13 @@ func (a *app) doAlike(ctx context.Context, s *session, alike *handoff.Alike, o h
 	}
 	fmt.Fprintln(a.Out, text.Line(handoff.Summary(o.Verb, results)))
 	return err
+}
+
+// unrecorded is why nothing was done to many runs: what is done to many is in the audit trail before it begins.
+func unrecorded(verb people.Action, err error) error {
+	if errors.Is(err, bus.ErrDenied) {
+		return fmt.Errorf("nothing was done: who does this to many runs writes the audit trail first, and this user of NATS may not (%w); use the console, POST /api/v1/runs/%s with an operator's token, "+
+			"or another user of NATS; one run at a time works: runs %s ID", err, verb, verb)
+	}
+	return fmt.Errorf("nothing was done, because the audit trail does not take it: %w", err)
 }
