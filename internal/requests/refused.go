@@ -17,7 +17,7 @@ type Refusal struct{ What, Why string }
 
 // Refusals are all kinds.
 func Refusals() (all []Refusal) {
-	for _, what := range []string{"submit", "cancel", "steer", "retry", "replay"} {
+	for _, what := range []string{"submit", "cancel", "steer", "retry", "replay", "migrate"} {
 		all = append(all, Refusal{what, Unproven}, Refusal{what, Forbidden})
 	}
 	return all

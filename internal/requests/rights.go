@@ -95,6 +95,11 @@ func (r Rights) MayRetry(ctx context.Context, who people.Actor, run string) erro
 	return whole(who, there.Document)
 }
 
+// MayMigrate says why somebody may not let a run go on under a document: that ends the run, and has another one begin.
+func (r Rights) MayMigrate(ctx context.Context, who people.Actor, run string, document json.RawMessage) error {
+	return cmp.Or(who.May(Cancels(who)), who.May(people.Submit), r.MayRetry(ctx, who, run), r.start(who, document))
+}
+
 // start says why somebody may not start a document that they have sent: one that a plan of the server makes is that plan, and it is
 // one of their own too, as it would be with another name.
 func (r Rights) start(who people.Actor, document json.RawMessage) error {
