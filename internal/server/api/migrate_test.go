@@ -28,6 +28,18 @@ func (o *office) goesOn(ctx context.Context, run string) {
 	}
 }
 
+// goesOnBy lets somebody migrate a run to the plan refund.
+func (o *office) goesOnBy(who, run string) {
+	o.t.Helper()
+	gone := make(chan struct{})
+	go func() { defer close(gone); o.goesOn(o.t.Context(), run) }()
+	a := o.ask("POST", runsPath+"/"+run+"/migrate", `{"plan":"refund"}`, "X-Who", who)
+	<-gone
+	if a.StatusCode != 201 || a.body["id"] != run+"-m1" {
+		o.t.Fatalf("%d %s", a.StatusCode, a.text)
+	}
+}
+
 const longer = `{"name":"refund","steps":[{"id":"s","tool":"pay","with":{"amount":9}},{"id":"t","tool":"look"}]}`
 
 // TestMigrateOverHTTP: a run goes on under another plan, once for a key; a refusal says what is in the way of which step, in the words
@@ -101,16 +113,15 @@ func TestASubmitterMigratesItsOwnRuns(t *testing.T) {
 	if would := o.ask("POST", path, `{"plan":"refund","dry_run":true}`, "X-Who", "shop"); would.StatusCode != 200 || would.body["refused"] != nil {
 		t.Errorf("%d %s", would.StatusCode, would.text)
 	}
-	gone := make(chan struct{})
-	go func() { defer close(gone); o.goesOn(t.Context(), "mine") }()
-	next := o.ask("POST", path, `{"plan":"refund"}`, "X-Who", "shop")
-	<-gone
-	if next.StatusCode != 201 || next.body["id"] != "mine-m1" {
-		t.Fatalf("%d %s", next.StatusCode, next.text)
-	}
+	o.goesOnBy("shop", "mine")
 	if a := o.ask("GET", runsPath+"/mine-m1", "", "X-Who", "shop"); a.StatusCode != 200 {
 		t.Error(a.text)
 	}
+	o.goesOnBy("mia", "mine-m1")
+	if a := o.ask("GET", runsPath+"/mine-m1-m1", "", "X-Who", "shop"); a.StatusCode != 200 || a.body["state"] != "waiting" {
+		t.Errorf("what somebody else lets its run go on as is hidden from it: %s", a.text)
+	}
+	o.refused(o.ask("GET", runsPath+"/mine-m1-m1", "", "X-Who", "crm"), 404, "no_run")
 	if a := o.ask("GET", runsPath+"/mine/events", "", "X-Who", "shop"); a.StatusCode != 200 || !strings.Contains(a.text, `"type":"migrated"`) || strings.Contains(a.text, "tools.yaml") {
 		t.Error(a.text)
 	}
