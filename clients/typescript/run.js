@@ -115,7 +115,7 @@ export class Run {
   async become(id, patience) {
     try {
       const document = await this.belay.json("GET", `/api/v1/runs/${encodeURIComponent(id)}`, undefined, {patience});
-      Object.assign(this, {id, document});
+      if (document.migrates?.run === this.id) Object.assign(this, {id, document}); // or it has taken the id, and this one goes on under another one
     } catch (e) {
       if (e.code !== "no_run") throw e;
     }

@@ -218,7 +218,8 @@ class Run:
             if e.code != "no_run":
                 raise
             return
-        self.id, self.document = run, document
+        if (document.get("migrates") or {}).get("run") == self.id:  # or it has taken the id, and this one goes on under another one
+            self.id, self.document = run, document
 
     def _path(self, more: str = "") -> str:
         return "/api/v1/runs/" + quote(self.id, safe="") + more

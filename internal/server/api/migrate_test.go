@@ -20,7 +20,7 @@ func (o *office) goesOn(ctx context.Context, run string) {
 		o.t.Error(err, failed)
 		return
 	}
-	if err := o.runs.GoOn(ctx, *s.MigratedBy()); err != nil {
+	if _, err := o.runs.GoOn(ctx, *s.MigratedBy()); err != nil {
 		o.t.Error(err)
 	}
 	if _, err := o.runs.Append(ctx, run, steps.Closed{State: steps.RunMigrated}); err != nil {
