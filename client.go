@@ -143,6 +143,7 @@ var (
 	ErrNoAgent      = errors.New("no agent there reads it")            // the step is not an agent, or not at work
 	ErrNoTurn       = errors.New("that turn cannot be taken back")     // it has not begun, or is taken back already
 	ErrNoReplay     = errors.New("it cannot be done again like that")  // the run is open, what it did differs, or calls have yet to be confirmed
+	ErrNoMigration  = errors.New("it cannot go on under this plan")    // the text says what is in the way of which step
 	ErrFrozen       = errors.New("the run is frozen")                  // its log has a message that cannot be read; a dead letter asks people what to do
 	ErrTooLarge     = errors.New("too large")                          // the submission, or the contents of a decision
 	ErrNoEscalation = errors.New("no such escalation")                 // none has this id
@@ -187,7 +188,7 @@ func (o publicError) Is(target error) bool { return target == o.is }
 func (o publicError) Unwrap() error        { return o.error }
 
 var sentinels = []struct{ internal, public error }{
-	{runlog.ErrNoRun, ErrNoRun}, {runlog.ErrConflict, ErrConflict}, {runlog.ErrEnded, ErrEnded}, {runlog.ErrNoAgent, ErrNoAgent}, {runlog.ErrNoTurn, ErrNoTurn}, {runlog.ErrNoReplay, ErrNoReplay}, {runlog.ErrBadInput, ErrInvalid}, {runlog.ErrInvalid, ErrInvalid}, {runlog.ErrBadStart, ErrInvalid}, {runlog.ErrFrozen, ErrFrozen}, {runlog.ErrTooLarge, ErrTooLarge},
+	{runlog.ErrNoRun, ErrNoRun}, {runlog.ErrConflict, ErrConflict}, {runlog.ErrEnded, ErrEnded}, {runlog.ErrNoAgent, ErrNoAgent}, {runlog.ErrNoTurn, ErrNoTurn}, {runlog.ErrNoReplay, ErrNoReplay}, {runlog.ErrNoMigration, ErrNoMigration}, {runlog.ErrBadInput, ErrInvalid}, {runlog.ErrInvalid, ErrInvalid}, {runlog.ErrBadStart, ErrInvalid}, {runlog.ErrFrozen, ErrFrozen}, {runlog.ErrTooLarge, ErrTooLarge},
 	{runlog.ErrClosed, ErrClosed}, {handoff.ErrNoEscalation, ErrNoEscalation}, {handoff.ErrNotAllowed, ErrNotAllowed}, {people.ErrForbidden, ErrForbidden},
 	{handoff.ErrInvalid, ErrInvalid}, {handoff.ErrClaimed, ErrClaimed}, {handoff.ErrNoDesk, ErrNoDispatcher}, {requests.ErrNobody, ErrNoDispatcher}, {bus.ErrTooLarge, ErrTooLarge},
 	{schedules.ErrNone, ErrNotFound}, {schedules.ErrDenied, ErrForbidden}, {schedules.ErrWrong, ErrInvalid}, {schedules.ErrExists, ErrConflict}, {schedules.ErrPaused, ErrNotNow}, {schedules.ErrNotPaused, ErrNotNow}, {schedules.ErrBusy, ErrNotNow},

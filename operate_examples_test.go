@@ -150,6 +150,39 @@ func ExampleRun_PlanReplay() {
 	// refund again 1 [refund]
 }
 
+// A run that waits on a plan with a mistake goes on under another one, once it is asked whether what is done fits.
+func ExampleRun_Migrate() {
+	client, tools, done := openShop()
+	defer done()
+	ctx := context.Background()
+	plan := must(belay.ParsePlan("refund.yaml", []byte(refundPlan), tools))
+	run := must(client.Submit(ctx, plan, belay.Submission{ID: "refund", Input: refundIn{"A-1009", 2000}}))
+	fmt.Println(must(run.Rest(ctx)).State)
+
+	other := must(belay.ParsePlan("refund.yaml", []byte(cappedPlan), tools))
+	proof := must(run.PlanMigration(ctx, belay.Migrating{Plan: other}))
+	for _, s := range proof.Steps {
+		fmt.Println(s.Step, s.Fate, s.Why)
+	}
+	next := must(run.Migrate(ctx, belay.Migrating{Plan: other, By: "mia", Reason: "the amount was in cents"}))
+	doc := must(run.Wait(ctx)) // for the run that it goes on as
+	fmt.Println(next.ID(), doc.ID, doc.State, must(belay.Output[string](doc)))
+	// Output:
+	// waiting
+	// refund next it is held
+	// lookup new it is new
+	// refund-m1 refund-m1 succeeded 20 EUR refunded
+}
+
+const cappedPlan = `
+name: refund
+input: {order: A-1, amount: 20}
+steps:
+  - {id: refund, tool: payments.refund, with: {order: "${ input.order }", amount: "${ input.amount / 100 }"}}
+  - {id: lookup, tool: orders.lookup, with: {order: "${ input.order }"}}
+output: "${ steps.refund.output }"
+`
+
 // How it goes, what calls fail with, who waits for a limit, and who has a passkey.
 func ExampleClient_HowItGoes() {
 	client, _, done := openShop()

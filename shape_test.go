@@ -40,7 +40,7 @@ func TestPublicTypesHaveTheInternalShape(t *testing.T) {
 	}
 	for name, check := range map[string]func(*testing.T){
 		"schedule": same[schedules.Schedule, belaytype.Schedule], "firing": same[schedules.Firing, belaytype.Firing], "gate": same[gates.Progress, belaytype.Gate], "limit": same[limits.Limit, belaytype.Limit],
-		"how it goes": same[score.Report, belaytype.HowItGoes], "cause": same[score.CauseReport, belaytype.Cause], "passkey": same[passkey.Passkey, belaytype.Passkey], "replay": same[steps.Replay, belaytype.Replay],
+		"how it goes": same[score.Report, belaytype.HowItGoes], "cause": same[score.CauseReport, belaytype.Cause], "passkey": same[passkey.Passkey, belaytype.Passkey], "replay": same[steps.Replay, belaytype.Replay], "migration": same[steps.Migration, belaytype.Migration],
 		"removed": same[handoff.Removed, belaytype.Removed], "archived": same[runlog.ArchiveRun, belaytype.Archived], "archive": same[runlog.ArchiveEnd, belaytype.Archive],
 	} {
 		t.Run(name, check)

@@ -71,6 +71,34 @@ type ReplayCall struct {
 	Was    string          `json:"was"`           // what is known of it: made, maybe, undone
 }
 
+// Migration is what would become of each step if an open run went on under another plan: what `dispatcher runs migrate --dry-run -o json`
+// prints.
+type Migration struct {
+	Of      string          `json:"of"`                // the run
+	To      string          `json:"to"`                // that it would go on as
+	Seen    uint64          `json:"seen"`              // sequence of the last entry of its log that this is about
+	Steps   []MigrationStep `json:"steps"`             // of the other plan in its order, and then those that it does not have
+	Asked   []string        `json:"asked,omitempty"`   // ids of open questions that are withdrawn, and asked again where the other plan comes to them
+	Refused []Obstacle      `json:"refused,omitempty"` // why it is not possible; empty = it is
+}
+
+// MigrationStep is a step of a migration.
+type MigrationStep struct {
+	Step    string    `json:"step"`              // its id
+	Tool    string    `json:"tool"`              // its name
+	Fate    string    `json:"fate"`              // what becomes of it: fits, differs, dropped, missing, next, new, gone
+	Why     string    `json:"why"`               // in words
+	State   StepState `json:"state,omitempty"`   // where it stands; empty: the run's own plan does not have it
+	Differs []string  `json:"differs,omitempty"` // in what the other plan would do something else
+}
+
+// Obstacle is what is in the way of a migration.
+type Obstacle struct {
+	Step string `json:"step,omitempty"` // its id; empty: it is about the run as a whole
+	What string `json:"what"`           // what is in the way
+	Do   string `json:"do"`             // what to do about it
+}
+
 // Passkey is the public part of a passkey that somebody approves with: what `dispatcher passkeys ls -o json` prints.
 type Passkey struct {
 	ID         string    `json:"id"`                   // made from all that is checked

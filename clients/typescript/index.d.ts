@@ -164,9 +164,12 @@ export class Run {
   readonly ended: boolean;
   private constructor();
   refresh(): Promise<this>;
-  /** Waits until it has ended, also while it waits for people; throws TimeoutError after timeout seconds. */
+  /**
+   * Waits until it has ended, also while it waits for people; throws TimeoutError after timeout seconds. Where it goes on as another
+   * run, under another plan, this becomes that run, and waits for its end.
+   */
   wait(timeout?: number): Promise<this>;
-  /** Waits until it has ended or only people can move it on. */
+  /** Waits until it has ended or only people can move it on; of a run that goes on as another one, as wait. */
   rest(timeout?: number): Promise<this>;
   /**
    * Yields the entries of its log so far, then each new one, until the run has ended. If the connection breaks, it resumes
@@ -186,6 +189,14 @@ export class Run {
   replay(from: string | string[], options?: Replaying & {reason?: string; key?: string; id?: string; traceparent?: string}): Promise<Run>;
   /** What would become of each step if this run were done again, and which calls would be made again. Changes nothing. */
   replayPlan(from: string | string[], options?: Replaying): Promise<Record<string, any>>;
+  /**
+   * Lets this run, which has not ended, go on under another plan, the name of one or a whole one, as another run that takes over what
+   * is done. drop names steps that are done, and that the plan may do without. What does not fit is refused (BelayError, code
+   * not_migratable), with a list of what is in the way; nothing is changed then.
+   */
+  migrate(plan: string | Record<string, any>, options?: {drop?: string[]; reason?: string; key?: string; id?: string; strict?: boolean}): Promise<Run>;
+  /** What would become of each step if this run went on under that plan, and what is in the way. Changes nothing. */
+  migrationPlan(plan: string | Record<string, any>, options?: {drop?: string[]}): Promise<Record<string, any>>;
   /** Ends it; completed steps are undone where plan or tools say how. Gives the effect in words. */
   cancel(reason?: string): Promise<string>;
   /**

@@ -74,6 +74,14 @@ export class Run {
     return this.belay.json("POST", this.path("/replay"), {from: [from].flat(), again, input, plan, dry_run: true});
   }
 
+  migrate(plan, {drop, reason, ...options} = {}) {
+    return this.belay.start(this.path("/migrate"), {plan, drop, reason}, options);
+  }
+
+  migrationPlan(plan, {drop} = {}) {
+    return this.belay.json("POST", this.path("/migrate"), {plan, drop, dry_run: true});
+  }
+
   async cancel(reason) { return (await this.belay.json("POST", this.path("/cancel"), {reason})).effect; }
 
   async steer(text = "", {step = "", takeBack} = {}) {
@@ -91,15 +99,26 @@ export class Run {
         if (!e.retryable || left() > 0) throw e;
         throw new TimeoutError(`run ${this.id}: ${e.message}`, {cause: e});
       }
-      if (reached()) return this;
+      if (reached() && !this.document.goes_on_as) return this;
       if (left() === 0) throw new TimeoutError(`run ${this.id} is still ${this.state}`);
-      if (this.state === "waiting") await sleep(Math.min(500, left() * 1000)); // the server does not wait for people
+      if (this.state === "waiting" || this.state === "migrated") await sleep(Math.min(500, left() * 1000)); // the server does not wait for that
     }
   }
 
   // look looks again once it rests, or after that many seconds.
   async look(seconds, patience) {
     this.document = await this.belay.json("GET", this.path(`?wait=${Math.floor(seconds * 1000)}ms`), undefined, {waits: seconds, patience});
+    if (this.document.goes_on_as) await this.become(this.document.goes_on_as, patience);
+  }
+
+  // become turns into the run that this one goes on as, once a dispatcher has submitted that.
+  async become(id, patience) {
+    try {
+      const document = await this.belay.json("GET", `/api/v1/runs/${encodeURIComponent(id)}`, undefined, {patience});
+      if (document.migrates?.run === this.id) Object.assign(this, {id, document}); // or it has taken the id, and this one goes on under another one
+    } catch (e) {
+      if (e.code !== "no_run") throw e;
+    }
   }
 
   path(more = "") { return `/api/v1/runs/${encodeURIComponent(this.id)}${more}`; }

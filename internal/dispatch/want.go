@@ -104,10 +104,29 @@ func (p *partition) goOn(r *run, rc *receipt, e steps.Migrated) {
 	}
 	r.note(goneOn, e.To)
 	e.Next.Trace = r.fold.State.Trace
-	p.purge(rc, func(ctx context.Context) error {
+	p.expect(rc)
+	go func() {
+		p.purges <- struct{}{}
 		crashpoint.At(crashpoint.BeforeGoingOn)
-		return p.Log.GoOn(ctx, e)
-	})
+		id, err := p.Log.GoOn(p.work, e)
+		<-p.purges
+		p.box.call(func() {
+			if err == nil {
+				p.goneOn(r, id, &e)
+			}
+			p.answered(answer{rc, err})
+		})
+	}()
+}
+
+// goneOn has the end of the run say which one it goes on as, where that is not the one that was meant.
+func (p *partition) goneOn(r *run, id string, e *steps.Migrated) {
+	if id != e.To {
+		p.logger.Warn("the id that a run was to go on as has been taken by another run", "run_id", r.id, "taken", e.To, "goes_on_as", id)
+	}
+	if r.result != nil {
+		r.result.closed = r.result.closed.GoneOnAs(id, e)
+	}
 }
 
 // publishStep queues an attempt, unless it was queued before.

@@ -20,11 +20,15 @@ tools:
   look: {effects: none, rungs: [{name: primary, http: {url: "URL/look"}}]}
 `
 
-// TestARunGoesOnUnderAnotherPlan although no dispatcher is there when that is decided: the one that starts then submits the run that it
-// goes on as, which pays nothing once more, asks for its approval and ends under the new plan.
-func TestARunGoesOnUnderAnotherPlan(t *testing.T) {
-	t.Parallel()
-	r := &restored{dir: t.TempDir(), shop: &shop{}}
+// migrating is an engine that is stopped and started again, and the two plans of a run.
+type migrating struct {
+	*restored
+	old, other *plan.Document
+}
+
+func newMigrating(t *testing.T) *migrating {
+	t.Helper()
+	r := &migrating{restored: &restored{dir: t.TempDir(), shop: &shop{}}}
 	srv := httptest.NewServer(r.shop)
 	t.Cleanup(srv.Close)
 	var err error
@@ -38,29 +42,50 @@ func TestARunGoesOnUnderAnotherPlan(t *testing.T) {
 		}
 		return doc
 	}
-	old := parse("name: p\nsteps: [{id: pay, tool: pay}, {id: ship, tool: ship, with: {to: nowhere}}, {id: end, tool: look}]\n")
-	other := parse("name: p\nsteps: [{id: pay, tool: pay}, {id: ship, tool: ship, with: {to: home}}, {id: end, tool: look}, {id: tell, tool: look}]\n")
+	r.old = parse("name: p\nsteps: [{id: pay, tool: pay}, {id: ship, tool: ship, with: {to: nowhere}}, {id: end, tool: look}]\n")
+	r.other = parse("name: p\nsteps: [{id: pay, tool: pay}, {id: ship, tool: ship, with: {to: home}}, {id: end, tool: look}, {id: tell, tool: look}]\n")
+	return r
+}
 
+// stored is the store without a dispatcher.
+func (r *migrating) stored(t *testing.T) *Engine {
+	t.Helper()
+	e, err := Start(t.Context(), Options{Embedded: &embedded.Options{StoreDir: filepath.Join(r.dir, "store"), Durability: embedded.Interval}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Stop)
+	return e
+}
+
+func approve(t *testing.T, e *Engine, q *steps.Escalation) {
+	t.Helper()
+	if _, err := e.Desk.Act(t.Context(), people.Trusted("ann", "cli"), q.ID, people.Act{Verb: people.Approve, Digest: q.Digest}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestARunGoesOnUnderAnotherPlan although no dispatcher is there when that is decided: the one that starts then submits the run that it
+// goes on as, which pays nothing once more, asks for its approval and ends under the new plan.
+func TestARunGoesOnUnderAnotherPlan(t *testing.T) {
+	t.Parallel()
+	r := newMigrating(t)
 	e := r.start(t, true)
-	if _, err := e.Runs.Submit(t.Context(), "r", steps.Submitted{Document: old.JSON, Input: []byte(`{}`)}); err != nil {
+	if _, err := e.Runs.Submit(t.Context(), "r", steps.Submitted{Document: r.old.JSON, Input: []byte(`{}`)}); err != nil {
 		t.Fatal(err)
 	}
 	question := asked(t, e, "r")
 	e.Stop()
 
-	e, err = Start(t.Context(), Options{Embedded: &embedded.Options{StoreDir: filepath.Join(r.dir, "store"), Durability: embedded.Interval}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Stop)
-	m, err := e.Runs.Migrate(t.Context(), "r", "", runlog.Migrating{Plan: other}, runlog.Retried{By: "mia", Via: "cli", Reason: "the address was wrong"})
+	e = r.stored(t)
+	m, err := e.Runs.Migrate(t.Context(), "r", "", runlog.Migrating{Plan: r.other}, runlog.Retried{By: "mia", Via: "cli", Reason: "the address was wrong"})
 	if err != nil || m.To != "r-m1" {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	if sub, err := e.Runs.Submitted(t.Context(), m.To); sub != nil || err != nil {
 		t.Fatalf("it is submitted before a dispatcher was there: %+v, %v", sub, err)
 	}
-	if _, err := e.Runs.Migrate(t.Context(), "r", "", runlog.Migrating{Plan: other}, runlog.Retried{By: "mia"}); err == nil {
+	if _, err := e.Runs.Migrate(t.Context(), "r", "", runlog.Migrating{Plan: r.other}, runlog.Retried{By: "mia"}); err == nil {
 		t.Error("it was migrated twice")
 	}
 	e.Stop()
@@ -71,9 +96,7 @@ func TestARunGoesOnUnderAnotherPlan(t *testing.T) {
 	if _, err := e.Desk.Act(t.Context(), people.Trusted("ann", "cli"), question.ID, people.Act{Verb: people.Approve}); err == nil {
 		t.Error("the question of the old run can still be decided")
 	}
-	if _, err := e.Desk.Act(t.Context(), people.Trusted("ann", "cli"), again.ID, people.Act{Verb: people.Approve, Digest: again.Digest}); err != nil {
-		t.Fatal(err)
-	}
+	approve(t, e, again)
 	ended(t, e, m.To)
 	s, err := e.Runs.Load(t.Context(), m.To)
 	if err != nil {

@@ -114,7 +114,7 @@ var labels = map[string]string{
 	"target":     "the host that a rung talks to, or its text where that is no URL",
 	"window":     "in which it was counted: `5m`, `30m`, `1h`, `6h` or `1d`",
 	"why":        "what holds a call back: `rate`, `concurrency` or `retry_after`; of requests, why they were refused: `unproven` or `forbidden`",
-	"what":       "what a request asks for: `submit`, `cancel`, `steer`, `retry` or `replay`",
+	"what":       "what a request asks for: `submit`, `cancel`, `steer`, `retry`, `replay` or `migrate`",
 	"priority":   "who goes first: `people`, `new` or `redone`, see [who goes first](running.md#who-goes-first)",
 	"lane":       "of the [crash lane](failures.md#a-call-that-ends-its-worker): `apart` or `alone`",
 	"from_rung":  "the rung that was given up",

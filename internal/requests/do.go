@@ -1,7 +1,6 @@
 package requests
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -140,9 +139,8 @@ func (d *Desk) replay(ctx context.Context, who people.Actor, r Request) (id stri
 	return d.Runs.Replay(ctx, r.Run, r.Replay.ID, o, d.retried(who, r.Replay))
 }
 
-// migrate ends a run, and has another one begin: both have to be allowed.
 func (d *Desk) migrate(ctx context.Context, who people.Actor, r Request) (*steps.Migration, error) {
-	if err := cmp.Or(who.May(Cancels(who)), d.mayRerun(ctx, who, r.Run), d.start(who, r.Migrate.Document)); err != nil {
+	if err := d.MayMigrate(ctx, who, r.Run, r.Migrate.Document); err != nil {
 		return nil, err
 	}
 	doc, err := plan.Reopen(r.Migrate.Document)

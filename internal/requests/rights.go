@@ -39,20 +39,25 @@ func Steers(who people.Actor) people.Action {
 }
 
 // Own is a [runlog.ErrNoRun] to a submitter who has not started a run. A run is started by whose token was shown for it; a name that
-// somebody gave is not enough.
+// somebody gave is not enough. What goes on from a run of their own under another plan is theirs too.
 func (r Rights) Own(ctx context.Context, who people.Actor, run string) error {
 	if who.Role != people.Submitter {
 		return nil
 	}
 	there, err := r.Runs.Submitted(ctx, run)
+	for err == nil && there != nil && there.Migrates != nil && !started(who, *there) {
+		there, err = r.Runs.Submitted(ctx, there.Migrates.Run)
+	}
 	switch {
-	case err == nil && there != nil && there.Token != "" && there.By == who.Name:
+	case err == nil && there != nil && started(who, *there):
 		return nil
 	case err == nil || errors.Is(err, runlog.ErrFrozen):
 		return fmt.Errorf("%w: you have started no run %s", runlog.ErrNoRun, run)
 	}
 	return err
 }
+
+func started(who people.Actor, s steps.Submitted) bool { return s.Token != "" && s.By == who.Name }
 
 // Permitted says why a submitter may not start a document: the tools of a whole plan must be in its limits, and so must unsafe
 // effects, whoever has written the plan.
@@ -93,6 +98,11 @@ func (r Rights) MayRetry(ctx context.Context, who people.Actor, run string) erro
 		return named(who, plan, there.Document)
 	}
 	return whole(who, there.Document)
+}
+
+// MayMigrate says why somebody may not let a run go on under a document: that ends the run, and has another one begin.
+func (r Rights) MayMigrate(ctx context.Context, who people.Actor, run string, document json.RawMessage) error {
+	return cmp.Or(who.May(Cancels(who)), who.May(people.Submit), r.MayRetry(ctx, who, run), r.start(who, document))
 }
 
 // start says why somebody may not start a document that they have sent: one that a plan of the server makes is that plan, and it is

@@ -2,6 +2,7 @@ package runlog
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -116,11 +117,12 @@ func (l *Log) Migrate(ctx context.Context, run, id string, o Migrating, who Retr
 	e.Next.Document, e.Next.ToolsFile = o.Plan.JSON, o.ToolsFile
 	e.Next.By, e.Next.Via, e.Next.Reason, e.Next.Request, e.Next.Token = who.By, who.Via, who.Reason, who.Request, who.Token
 	e.Next.Prepare()
+	e.Spare = &steps.Spare{To: spareOf(e.To)}
 	if err := l.Check(e.To, e.Next); err != nil {
 		return fail(err)
 	}
 	if who.Prove != nil {
-		if err := who.Prove(e.To, &e.Next); err != nil {
+		if err := proveMigrated(&e, who.Prove); err != nil {
 			return fail(err)
 		}
 	}
@@ -140,12 +142,45 @@ func (l *Log) Migrate(ctx context.Context, run, id string, o Migrating, who Retr
 	return m, nil
 }
 
-// GoOn submits the run that a migration lets another one go on as. It may be repeated.
-func (l *Log) GoOn(ctx context.Context, e steps.Migrated) error {
-	m, stream, err := l.Message(e.To, e.Next)
-	if err != nil {
-		return fmt.Errorf("submit run %s: %w", e.To, err)
+// spareOf is an id that nobody has, and nobody can guess.
+func spareOf(id string) string {
+	return id[:min(len(id), 55)] + "-" + strings.ToLower(rand.Text()[:8])
+}
+
+// proveMigrated signs what the other run is submitted with, under each of its ids.
+func proveMigrated(e *steps.Migrated, prove func(string, *steps.Submitted) error) error {
+	spare, next := e.Spared()
+	if err := prove(spare, &next); err != nil {
+		return err
 	}
-	w := &submitting{Log: l, run: e.To, Submitted: e.Next, first: m, message: m, stream: stream, began: time.Now()}
+	e.Spare.Proof = next.Proof
+	return prove(e.To, &e.Next)
+}
+
+// GoOn submits the run that a migration lets another one go on as, and gives its id: the spare one, where another run has taken the one
+// that was meant. It may be repeated.
+func (l *Log) GoOn(ctx context.Context, e steps.Migrated) (id string, err error) {
+	if e.Spare == nil {
+		return e.To, l.goOn(ctx, e.To, e.Next)
+	}
+	spare, next := e.Spared()
+	there, err := l.Submitted(ctx, spare) // once it is, it stays so, also where the other run is gone meanwhile
+	if err != nil {
+		return "", err
+	}
+	if there == nil {
+		if err = l.goOn(ctx, e.To, e.Next); !errors.Is(err, ErrConflict) {
+			return e.To, err
+		}
+	}
+	return spare, l.goOn(ctx, spare, next)
+}
+
+func (l *Log) goOn(ctx context.Context, id string, next steps.Submitted) error {
+	m, stream, err := l.Message(id, next)
+	if err != nil {
+		return fmt.Errorf("submit run %s: %w", id, err)
+	}
+	w := &submitting{Log: l, run: id, Submitted: next, first: m, message: m, stream: stream, began: time.Now()}
 	return w.store(ctx)
 }

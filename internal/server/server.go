@@ -94,8 +94,10 @@ func New(ctx context.Context, o Options) http.Handler {
 	go follower{bus: o.Bus, changes: changes, logger: o.Logger}.run(ctx)
 	faults := followFaults(ctx, o.Bus, o.Logger)
 	asker := notify.Asker{Bus: o.Bus, Items: o.Desk.Items, Doubt: tally.InDoubt(o.Bus)}
+	watch := runlog.NewWatch(o.Runs)
+	context.AfterFunc(ctx, watch.Close)
 	console := pages.New(pages.Options{
-		Desk: o.Desk, Runs: o.Runs, Replays: o.Runs, Prove: o.Prove, Redrives: o.Redrives, Tools: served.Tools, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Schedules: o.Schedules, Score: o.Gates, Passkeys: o.Passkeys, PublicURL: o.PublicURL, Changes: changes, Environment: o.Environment, Runbook: o.Runbook,
+		Desk: o.Desk, Runs: o.Runs, Replays: o.Runs, Migrations: migrationsOf(o, watch), Prove: o.Prove, Redrives: o.Redrives, Tools: served.Tools, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Schedules: o.Schedules, Score: o.Gates, Passkeys: o.Passkeys, PublicURL: o.PublicURL, Changes: changes, Environment: o.Environment, Runbook: o.Runbook,
 		Who: via(o.Gate, "console"), Now: o.Bus.Now, Logger: o.Logger, Faults: faults,
 		Events: func(run string) string { return "/api/v1/runs/" + run + "/events" }, Why: func(ctx context.Context, run string) (view.Why, error) {
 			s, err := o.Runs.Load(ctx, run)
@@ -106,8 +108,6 @@ func New(ctx context.Context, o Options) http.Handler {
 		},
 	})
 	go console.Watch(ctx)
-	watch := runlog.NewWatch(o.Runs)
-	context.AfterFunc(ctx, watch.Close)
 	way := api.Options{Schedules: o.Schedules, Passkeys: o.Passkeys, Catalog: o.Catalog, Trace: o.Trace, Prove: o.Prove, Watch: watch, Waits: gate.NewWaits(), Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Score: o.Gates, Why: asker.Of}
 	offered := overMCP(ctx, o, way)
 	way.Who = via(o.Gate, "api")

@@ -240,10 +240,14 @@ func (c *change) end(st RunState) {
 	c.touch(RunUnit)
 }
 
-// onClosed notes that the end is published. Closed repeats what the fold already says; the fold stays the truth.
-func (c *change) onClosed(Closed) {
+// onClosed notes that the end is published. Closed repeats what the fold already says; the fold stays the truth. Only that the id of the
+// run that this one goes on as was taken is not known before.
+func (c *change) onClosed(e Closed) {
 	if c.final == "" {
 		return // the fold does not bear it out: somebody else wrote it
+	}
+	if m := c.migrated; m != nil && m.Spare != nil && e.GoesOnAs == m.Spare.To {
+		c.spared, c.Reason = true, m.why(e.GoesOnAs)
 	}
 	c.closed = true
 	c.touch(RunUnit)

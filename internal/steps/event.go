@@ -126,6 +126,13 @@ type Migrated struct {
 	By     string    `json:"by,omitempty"`     // who decided it
 	Via    string    `json:"via,omitempty"`    // cli, console, api
 	Reason string    `json:"reason,omitempty"` // in that person's words
+	Spare  *Spare    `json:"spare,omitempty"`  // where To has been taken by the time that it is submitted; nil = there is none
+}
+
+// Spare is another id that a migrated run may go on as.
+type Spare struct {
+	To    string `json:"to"`              // nobody can have guessed it
+	Proof *Proof `json:"proof,omitempty"` // as in [Submitted], for this id
 }
 
 // Steered is what a person writes to an agent that is at work, or takes back of what it did. Its model reads it before it is
@@ -286,6 +293,8 @@ type Closed struct {
 	State    RunState   `json:"state"`              // how it ended
 	Degraded []Degraded `json:"degraded,omitempty"` // which results are not the first choice's; [State.DegradedSteps]
 	Reason   string     `json:"reason,omitempty"`   // why it failed, was aborted or cancelled
+
+	GoesOnAs string `json:"goes_on_as,omitempty"` // of a migrated run: its spare id, because the other one belongs to another run
 }
 
 func (Submitted) event() {}

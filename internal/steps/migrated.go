@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -21,7 +22,7 @@ func (c *change) onMigrated(e Migrated) {
 	if c.ending != "" || c.final != "" || e.To == "" || e.To == c.Run || e.Seen != c.before || c.underWay() {
 		return
 	}
-	c.Reason, c.migrated = e.why(), &e
+	c.Reason, c.migrated = e.why(e.To), &e
 	for c.escalationOf(RunUnit) != nil {
 		c.supersede(RunUnit)
 	}
@@ -35,13 +36,36 @@ func (c *change) onMigrated(e Migrated) {
 	c.end(RunMigrated)
 }
 
+// Spared is what the run that goes on is submitted with under the spare id, which there must be. A key that is to be its own names it.
+func (e *Migrated) Spared() (id string, next Submitted) {
+	next = e.Next
+	next.Proof, next.Keys = e.Spare.Proof, maps.Clone(next.Keys)
+	for name, of := range next.Keys {
+		if of == e.To {
+			next.Keys[name] = e.Spare.To
+		}
+	}
+	return e.Spare.To, next
+}
+
+// GoneOnAs is the end of a run that goes on under this id.
+func (c Closed) GoneOnAs(id string, e *Migrated) Closed {
+	if id != e.To {
+		c.GoesOnAs, c.Reason = id, e.why(id)
+	}
+	return c
+}
+
 // why says in words how the run ended.
-func (e *Migrated) why() string {
+func (e *Migrated) why(id string) string {
 	by := ""
 	if e.By != "" {
 		by = ", as " + e.By + " said"
 	}
-	return "it goes on as " + e.To + " under another plan" + by + because(e.Reason)
+	if id != e.To {
+		id += ", because " + e.To + " is another run,"
+	}
+	return "it goes on as " + id + " under another plan" + by + because(e.Reason)
 }
 
 // underWay reports whether anything of the run is under way, or may have happened and is not settled.
@@ -55,6 +79,9 @@ func (s *State) underWay() bool {
 func (s *State) GoesOnAs() string {
 	if s.migrated == nil {
 		return ""
+	}
+	if s.spared {
+		return s.migrated.Spare.To
 	}
 	return s.migrated.To
 }

@@ -50,6 +50,7 @@ type State struct {
 	ending     RunState         // how it will end when attempts and compensations are through; empty while it goes on
 	closed     bool             // Closed is in the log
 	migrated   *Migrated        // how it goes on as another run; nil = it does not
+	spared     bool             // it goes on under the spare id of that
 
 	endingFrom time.Time
 	endingSeq  uint64           // of the record that began it

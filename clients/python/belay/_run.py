@@ -52,7 +52,8 @@ class Run:
 
     @property
     def state(self) -> str:
-        """scheduled, running, waiting (only people can move it on), succeeded, degraded, failed, aborted or cancelled."""
+        """scheduled, running, waiting (only people can move it on), succeeded, degraded, failed, aborted, cancelled or migrated (it goes
+        on as another run, under another plan)."""
         return self.document["state"]
 
     @property
@@ -99,11 +100,13 @@ class Run:
         return self
 
     def wait(self, timeout: float | None = None) -> Run:
-        """Waits until it has ended, also while it waits for people. Raises TimeoutError after timeout seconds."""
+        """Waits until it has ended, also while it waits for people. Raises TimeoutError after timeout seconds. Where it goes on as
+        another run, under another plan, this becomes that run, and waits for its end."""
         return self._until(lambda: self.ended, timeout)
 
     def rest(self, timeout: float | None = None) -> Run:
-        """Waits until it has ended or only people can move it on. Raises TimeoutError after timeout seconds."""
+        """Waits until it has ended or only people can move it on. Raises TimeoutError after timeout seconds. Where it goes on as
+        another run, this becomes that run, as in wait."""
         return self._until(lambda: self.ended or self.state == "waiting", timeout)
 
     def events(self, *, follow: bool = True, after: int = 0) -> Iterator[Event]:
@@ -157,6 +160,17 @@ class Run:
         body = {"from": list(from_), "again": list(again), "input": input, "plan": plan, "reason": reason}
         return {name: value for name, value in body.items() if value}
 
+    def migrate(self, plan: str | dict[str, Any], *, drop: Iterable[str] = (), reason: str = "", key: str = "", id: str = "",
+                strict: bool = False) -> Run:
+        """Lets this run, which has not ended, go on under another plan, the name of one or a whole one, as another run that takes over
+        what is done. drop names steps that are done, and that the plan may do without. What does not fit is refused (BelayError,
+        code not_migratable), with a list of what is in the way; nothing is changed then."""
+        return self._belay._start(self._path("/migrate"), {"plan": plan, "drop": list(drop), "reason": reason}, key, id, "", strict)
+
+    def migration_plan(self, plan: str | dict[str, Any], *, drop: Iterable[str] = ()) -> dict[str, Any]:
+        """What would become of each step if this run went on under that plan, and what is in the way. Changes nothing."""
+        return self._belay._send("POST", self._path("/migrate"), {"plan": plan, "drop": list(drop), "dry_run": True}).json()
+
     def cancel(self, reason: str = "") -> str:
         """Ends it; completed steps are undone where plan or tools say how. Returns the effect in words."""
         return self._belay._send("POST", self._path("/cancel"), {"reason": reason} if reason else {}).json()["effect"]
@@ -182,17 +196,30 @@ class Run:
                 if end is None or not e.retryable or time.monotonic() < end:
                     raise
                 raise TimeoutError(f"run {self.id}: {e}") from e
-            if reached():
+            if reached() and not self.document.get("goes_on_as"):
                 return self
             if end is not None and time.monotonic() >= end:
                 raise TimeoutError(f"run {self.id} is still {self.state}")
-            if self.state == "waiting":
-                time.sleep(_PAUSE if end is None else max(0.0, min(_PAUSE, end - time.monotonic())))  # the server does not wait for people
+            if self.state in ("waiting", "migrated"):
+                time.sleep(_PAUSE if end is None else max(0.0, min(_PAUSE, end - time.monotonic())))  # the server does not wait for that
 
     def _look(self, seconds: float, patience: float) -> None:
         """Reads it again once it rests, or after that many seconds."""
         path = self._path() + f"?wait={int(seconds * 1000)}ms"
         self.document = self._belay._send("GET", path, waits=seconds, patience=patience).json()
+        if to := self.document.get("goes_on_as"):
+            self._become(to, patience)
+
+    def _become(self, run: str, patience: float) -> None:
+        """Turns into the run that this one goes on as, once a dispatcher has submitted that."""
+        try:
+            document = self._belay._send("GET", "/api/v1/runs/" + quote(run, safe=""), patience=patience).json()
+        except BelayError as e:
+            if e.code != "no_run":
+                raise
+            return
+        if (document.get("migrates") or {}).get("run") == self.id:  # or it has taken the id, and this one goes on under another one
+            self.id, self.document = run, document
 
     def _path(self, more: str = "") -> str:
         return "/api/v1/runs/" + quote(self.id, safe="") + more

@@ -17,6 +17,7 @@
 //	POST /api/v1/runs/{id}/cancel
 //	POST /api/v1/runs/{id}/retry            go on as a new run
 //	POST /api/v1/runs/{id}/replay           do it again from a step on, as a new run; dry_run says what would happen
+//	POST /api/v1/runs/{id}/migrate          let it go on under another plan, as a new run; dry_run says whether that fits
 //	POST /api/v1/calls                      call one tool, as a run of one step    ?wait=
 //	GET  /api/v1/workers                    the workers that run now
 //	GET  /api/v1/breakers                   the targets that are left alone because they fail
@@ -147,6 +148,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /api/v1/runs/{id}/steer", a.ofRun(a.steer))
 	mux.HandleFunc("POST /api/v1/runs/{id}/retry", a.ofRun(a.retry))
 	mux.HandleFunc("POST /api/v1/runs/{id}/replay", a.ofRun(a.replay))
+	mux.HandleFunc("POST /api/v1/runs/{id}/migrate", a.ofRun(a.migrate))
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) { document(w, "application/json", openAPI) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		problem(w, fault{http.StatusNotFound, "not_found", "no such page", "there is nothing at " + r.Method + " " + r.URL.Path + "; /openapi.json says what there is"})

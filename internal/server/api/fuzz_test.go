@@ -29,6 +29,11 @@ func FuzzCallOrder(f *testing.F) {
 	exactjsontest.Fuzz(f, body[callOrder], callOrder{ID: "r", Tool: "pay", Params: json.RawMessage(`{"amount":1.50}`)})
 }
 
+// FuzzMigrateOrder is about a run that goes on under another plan.
+func FuzzMigrateOrder(f *testing.F) {
+	exactjsontest.Fuzz(f, body[migrateOrder], migrateOrder{ID: "r", Plan: json.RawMessage(`"p"`), Drop: []string{"s"}, Reason: "why", DryRun: true})
+}
+
 // FuzzAct is about a decision.
 func FuzzAct(f *testing.F) {
 	exactjsontest.Fuzz(f, body[people.Act], people.Act{Reason: "why", Params: json.RawMessage(`{"amount":1.50}`), Until: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Digest: "d", Revision: 3})

@@ -93,17 +93,24 @@ func shownTo(who people.Actor, line []byte) []byte {
 	if who.Role != people.Submitter || !bytes.Contains(line, []byte(`"tools_file"`)) {
 		return line
 	}
-	var entry, event map[string]json.RawMessage
-	if json.Unmarshal(line, &entry) != nil || json.Unmarshal(entry["event"], &event) != nil || event["tools_file"] == nil {
+	var entry, event, next map[string]json.RawMessage
+	if json.Unmarshal(line, &entry) != nil || json.Unmarshal(entry["event"], &event) != nil {
 		return line
 	}
 	delete(event, "tools_file")
-	var err error
-	if entry["event"], err = json.Marshal(event); err != nil {
-		return line // what was read a moment ago can be written
+	if json.Unmarshal(event["next"], &next) == nil && next != nil { // what the run that it goes on as is submitted with
+		delete(next, "tools_file")
+		event["next"] = rewritten(next)
 	}
-	if out, err := json.Marshal(entry); err == nil {
-		return append(out, '\n')
+	entry["event"] = rewritten(event)
+	return append(rewritten(entry), '\n')
+}
+
+// rewritten is an object that was read a moment ago.
+func rewritten(object map[string]json.RawMessage) []byte {
+	text, err := json.Marshal(object)
+	if err != nil {
+		return []byte("{}")
 	}
-	return line
+	return text
 }

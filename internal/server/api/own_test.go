@@ -44,7 +44,7 @@ func TestASubmitterSeesOnlyItsOwn(t *testing.T) {
 	if _, err := o.runs.Submit(t.Context(), "claimed", steps.Submitted{Document: o.document("theirs"), Input: json.RawMessage(`{}`), By: "shop"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, method := range []string{"GET ", "GET /why", "GET /events", "GET ?wait=1s", "POST /cancel", "POST /steer", "POST /retry"} {
+	for _, method := range []string{"GET ", "GET /why", "GET /events", "GET ?wait=1s", "POST /cancel", "POST /steer", "POST /retry", "POST /migrate"} {
 		verb, rest, _ := strings.Cut(method, " ")
 		gone := o.ask(verb, runsPath+"/nobody"+rest, "", "X-Who", "shop")
 		o.refused(gone, http.StatusNotFound, "no_run")

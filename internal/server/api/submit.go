@@ -134,6 +134,9 @@ type starting struct {
 	replay   runlog.Replaying
 }
 
+// runsAt is where runs are.
+const runsAt = "/api/v1/runs/"
+
 // start answers with the run that a request is for, and starts it where no earlier request has.
 func (a *api) start(w http.ResponseWriter, r *http.Request, s starting) {
 	who := a.Who(r)
@@ -161,7 +164,7 @@ func (a *api) start(w http.ResponseWriter, r *http.Request, s starting) {
 		refuse(w, err)
 		return
 	}
-	w.Header().Set("Location", "/api/v1/runs/"+run)
+	w.Header().Set("Location", runsAt+run)
 	status := http.StatusCreated
 	if !created {
 		w.Header().Set("Idempotency-Replayed", "true")
@@ -360,6 +363,10 @@ var noCatalog = fault{http.StatusNotImplemented, "no_catalog", "Nothing can be s
 func mistakes(err error) (fault, any, bool) {
 	if e, ok := errors.AsType[*runlog.Unreplayable](err); ok {
 		f, list := unreplayable(e)
+		return f, list, true
+	}
+	if e, ok := errors.AsType[*runlog.Unmigratable](err); ok {
+		f, list := unmigratable(e)
 		return f, list, true
 	}
 	if e, ok := errors.AsType[catalog.InvalidPlan](err); ok {

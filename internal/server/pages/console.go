@@ -120,6 +120,7 @@ type Options struct {
 	Redrives    Redrives                                    // decisions about many items alike
 	Runs        Runs                                        // the list of runs, and each of them
 	Replays     Replays                                     // does them again; nil = nobody can here
+	Migrations  Migrations                                  // lets them go on under other plans; nil = nobody can here
 	Tools       func(context.Context) ([]ToolHealth, error) // how each tool is served now
 	Workers     func(context.Context) ([]bus.Worker, error) // which workers run now
 	Examine     func(context.Context) doctor.Report         // what is not as it should be
@@ -184,6 +185,8 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("POST /runs/{id}/steer", c.steer)
 	c.mux.HandleFunc("GET /runs/{id}/replay", c.replayForm)
 	c.mux.HandleFunc("POST /runs/{id}/replay", c.replay)
+	c.mux.HandleFunc("GET /runs/{id}/migrate", c.migrateForm)
+	c.mux.HandleFunc("POST /runs/{id}/migrate", c.migrate)
 	c.mux.HandleFunc("GET /tools", c.tools)
 	c.mux.HandleFunc("GET /trends", c.showTrends)
 	c.mux.HandleFunc("GET /system", c.system)

@@ -34,7 +34,7 @@ func newSite(t *testing.T, w *pagestest.World) *site {
 	t.Helper()
 	s := &site{T: t, world: w, person: pagestest.Approver("mia")}
 	s.options = pages.Options{
-		Desk: w, Redrives: w, Runs: w, Replays: w, Tools: w.Tools, Workers: w.Workers, Examine: w.Examine, Gates: w, Schedules: w, Score: w, Changes: &w.Changes, Environment: pages.Environment{Name: "PROD eu-1", Colour: pages.Red},
+		Desk: w, Redrives: w, Runs: w, Replays: w, Migrations: w, Tools: w.Tools, Workers: w.Workers, Examine: w.Examine, Gates: w, Schedules: w, Score: w, Changes: &w.Changes, Environment: pages.Environment{Name: "PROD eu-1", Colour: pages.Red},
 		Who: func(*http.Request) people.Actor { return s.person }, Now: clock,
 		Events: func(run string) string { return "/api/runs/" + run + "/events" },
 	}

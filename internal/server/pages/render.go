@@ -19,7 +19,7 @@ import (
 var templateFiles embed.FS
 
 // pageNames are the pages; each is a file of templates that fills the layout.
-var pageNames = []string{"inbox", "card", "form", "confirm", "redrive_form", "redrive_runs", "redrive", "runs", "run", "steer", "replay", "tools", "trends", "system", "gates", "schedules", "how", "passkeys", "problem", "refused", "news", "signin"}
+var pageNames = []string{"inbox", "card", "form", "confirm", "redrive_form", "redrive_runs", "redrive", "runs", "run", "steer", "replay", "migrate", "tools", "trends", "system", "gates", "schedules", "how", "passkeys", "problem", "refused", "news", "signin"}
 
 func parsePages(a *assets) map[string]*template.Template {
 	funcs := template.FuncMap{"pieces": pieces, "marked": marked, "asset": a.path, "field": numbered}

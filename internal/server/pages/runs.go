@@ -144,8 +144,9 @@ type runView struct {
 	Replays                   choice // the run that it does again; without a path there is none
 	ReplaysFrom               string // from which steps on
 	ReplayedBy                []choice
-	Replay                    *replayView // nil: the reader cannot do it again
-	Spent                     string      // what its models took; empty = it has called none
+	Replay                    *replayView  // nil: the reader cannot do it again
+	Migrate                   *migrateView // nil: the reader cannot let it go on under another plan
+	Spent                     string       // what its models took; empty = it has called none
 	Questions                 []choice
 	Degraded                  []row
 	Stricter                  []row // where workers' tools files differ from the submitted one
@@ -174,6 +175,7 @@ func (c *Console) run(w http.ResponseWriter, r *http.Request) {
 	v.Said = c.readSaid(w, r, v.Path)
 	v.offerSteering(d, c.o.Who(r))
 	c.offerReplay(r, &v, d)
+	c.offerMigration(r, &v, d)
 	news := url.Values{"page": {"run"}, "id": {d.ID}, "mark": {markOfRun(d)}}
 	c.show(w, r, http.StatusOK, "run", page{Title: "Run " + v.Short, Nav: "runs", News: "/news?" + news.Encode(), Body: v})
 }

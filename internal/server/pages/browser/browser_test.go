@@ -50,7 +50,7 @@ func (s *stage) reset() {
 	s.world.Schedules = []schedules.Schedule{pagestest.Nightly(time.Now())}
 	s.keys = &pagestest.Passkeys{}
 	c := pages.New(pages.Options{
-		Desk: s.world, Redrives: s.world, Runs: s.world, Tools: s.world.Tools, Workers: s.world.Workers, Examine: s.world.Examine, Gates: s.world, Schedules: s.world, Score: s.world, Passkeys: s.keys, Changes: &s.world.Changes, Environment: environment,
+		Desk: s.world, Redrives: s.world, Runs: s.world, Replays: s.world, Migrations: s.world, Tools: s.world.Tools, Workers: s.world.Workers, Examine: s.world.Examine, Gates: s.world, Schedules: s.world, Score: s.world, Passkeys: s.keys, Changes: &s.world.Changes, Environment: environment,
 		Who: func(*http.Request) people.Actor { return s.person }, Now: time.Now,
 		Events: func(run string) string { return "/api/runs/" + run + "/events" }, Why: s.world.Why,
 	})

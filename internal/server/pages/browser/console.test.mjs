@@ -57,7 +57,7 @@ const pages = {
   json: `/e/${shipment}/edit?as=json`, snooze: `/e/${shipment}/snooze`, letter: `/e/${letter}`, runs: '/runs', run: `/runs/${shipment.slice(0, -2)}`,
   tools: '/tools', trends: '/trends', system: '/system', gates: '/gates', schedules: '/schedules', nowhere: '/nowhere', option: `/e/${invoice}/answer?option=2`, happened: `/e/${charge}/answer`, verify: `/e/${charge}/verify`,
   retry: `/e/${shipment}/retry`, reject: `/e/${refund}/reject`, approvals: '/?group=approval+payments.refund', login: '/login', provider: '/login?provider',
-  call: `/e/${payout}`, limit: `/e/${limit}`, extend: `/e/${limit}/extend`, conversation: `/runs/${payout.slice(0, -2)}`, steer: `/runs/${payout.slice(0, -2)}/steer?step=resolve`,
+  call: `/e/${payout}`, limit: `/e/${limit}`, extend: `/e/${limit}/extend`, conversation: `/runs/${payout.slice(0, -2)}`, steer: `/runs/${payout.slice(0, -2)}/steer?step=resolve`, migrate: `/runs/${shipment.slice(0, -2)}/migrate?plan=pay`, unfit: `/runs/${shipment.slice(0, -2)}/migrate?plan=refund`,
   docs: '/docs', tables: '/docs/protocol', blocks: '/docs/tutorial', undocumented: '/docs/nowhere',
 }
 
@@ -313,6 +313,37 @@ for (const colorScheme of ['light', 'dark']) {
       assert.deepEqual(page.complaints, [])
     })
   }
+}
+
+for (const [i, javaScriptEnabled] of [true, false].entries()) {
+  test(`a run goes on under another plan, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async (t) => {
+    const run = `/runs/${shipment.slice(0, -2)}`
+    const colorScheme = ['light', 'dark'][i]
+    const page = await open(t, { viewport: pocket, colorScheme, javaScriptEnabled }, run)
+    await page.getByText('Let this run go on under another plan').click()
+    await page.getByLabel('Go on under the plan').selectOption('refund')
+    await page.getByRole('button', { name: 'Show whether it fits' }).click()
+    await page.getByText('does not have it; keep it in the plan').first().waitFor()
+    assert.equal(await page.getByRole('button', { name: 'Yes, go on under this plan' }).count(), 0)
+    await fits(page)
+    await shot(page, `migrate-refused-390-${colorScheme}`)
+    for (const box of await page.getByRole('checkbox').all()) await box.check()
+    await page.getByRole('button', { name: 'Show whether it fits' }).click()
+    await page.getByText('is withdrawn, and asked again').first().waitFor()
+    await fits(page)
+    if (javaScriptEnabled) {
+      await page.evaluate(axe)
+      const found = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }))
+      assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.failureSummary).join('; ')}`), [])
+    }
+    await page.getByLabel('Reason').fill('the address was wrong')
+    await shot(page, `migrate-390-${colorScheme}`)
+    await page.getByRole('button', { name: 'Yes, go on under this plan' }).click()
+    await page.getByText('It goes on from').waitFor()
+    await page.goto(run)
+    await page.getByText('said: the address was wrong').first().waitFor()
+    assert.deepEqual(page.complaints, [])
+  })
 }
 
 test('letters that are typed to an agent are no keys, and Ctrl+Enter sends', async (t) => {
