@@ -42,7 +42,7 @@ func (a Asker) Of(ctx context.Context, s *steps.State) (view.Why, error) {
 	if len(all) == 0 {
 		w.Note = "no dispatcher answers: nothing of this happens until one is running"
 	}
-	if err := a.places(ctx, &w); err != nil {
+	if err := a.places(ctx, s, &w); err != nil {
 		return view.Why{}, err
 	}
 	if err := a.opened(ctx, &w, now); err != nil {
@@ -54,10 +54,9 @@ func (a Asker) Of(ctx context.Context, s *steps.State) (view.Why, error) {
 	return w, nil
 }
 
-// places adds where the steps stand that wait for a free slot.
-func (a Asker) places(ctx context.Context, w *view.Why) error {
-	waits := func(x view.Wait) bool { return x.Why == steps.HoldConcurrency }
-	if !slices.ContainsFunc(w.Waits, waits) {
+// places adds where the steps stand that wait for a limit, as far as that is known.
+func (a Asker) places(ctx context.Context, s *steps.State, w *view.Why) error {
+	if !slices.ContainsFunc(w.Waits, func(x view.Wait) bool { return x.For == view.ForLimit }) {
 		return nil
 	}
 	all, err := limits.List(ctx, a.Bus)
@@ -65,11 +64,30 @@ func (a Asker) places(ctx context.Context, w *view.Why) error {
 		return err
 	}
 	for i := range w.Waits {
-		if place := limits.Place(all, w.Run, w.Waits[i].Step); waits(w.Waits[i]) && place != "" {
-			w.Waits[i].Text += "; " + place
+		x := &w.Waits[i]
+		if x.For != view.ForLimit {
+			continue
+		}
+		place := limits.Place(all, w.Run, x.Step)
+		if x.Why != steps.HoldConcurrency {
+			place = limits.Rank(all, x.Why, coveredBy(s, x), s.Priority())
+		}
+		if place != "" {
+			x.Text += "; " + place
 		}
 	}
 	return nil
+}
+
+// coveredBy is what the limit counts that a step, or the first of its items, waits for.
+func coveredBy(s *steps.State, x *view.Wait) string {
+	for i := range s.Units {
+		u := &s.Units[i]
+		if h, _ := u.HeldBack(); h != nil && h.Why == x.Why && (u.ID == x.Step || strings.HasPrefix(u.ID, x.Step+"~")) {
+			return h.Covers
+		}
+	}
+	return ""
 }
 
 // opened says of steps that a gate has held back which is open now that they wait for their turn: the log says that once it has come.
