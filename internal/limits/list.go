@@ -207,7 +207,14 @@ func Rank(all []Limit, why steps.HoldWhy, covers string, of steps.Priority) stri
 		higher += l.Of[first.String()]
 	}
 	like := [steps.Priorities]string{"about whose runs people have decided", "that are new", "that are done again"}[of]
-	return fmt.Sprintf("of %d that wait %d have a higher priority, and it is one of %d %s", l.Waiting, higher, l.Of[of.String()], like)
+	before := fmt.Sprintf("%d have", higher)
+	switch higher {
+	case 0:
+		before = "none has"
+	case 1:
+		before = "1 has"
+	}
+	return fmt.Sprintf("of %d that wait %s a higher priority, and it is one of %d %s", l.Waiting, before, l.Of[of.String()], like)
 }
 
 // ordinal writes a number as 1st, 2nd, 3rd, 11th.

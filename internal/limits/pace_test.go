@@ -179,3 +179,26 @@ func TestNobodyWaitsForNobody(t *testing.T) {
 		}
 	})
 }
+
+// TestRank: people are told how many of those that wait go before a call, and of how many it is one.
+func TestRank(t *testing.T) {
+	t.Parallel()
+	a := Asked{Name: "tool/pay", Covers: "pay", Text: "20/s", Waiting: map[int]turns.Counts{0: {1, 2, 40}, 1: {0, 3, 5}}}
+	_, rec := Times{Next: noon.Add(time.Second)}.next(a, Pace{PerSecond: 1}, noon)
+	l := ofTimes(keyOf(timesPrefix, a.Name), &rec, noon)
+	if want := "50 wait (new 5, redone 45)"; !strings.Contains(l.Words(), want) { // the first one has got its time
+		t.Errorf("%s, want %s", l.Words(), want)
+	}
+	for of, want := range map[steps.Priority]string{
+		steps.PriorityPeople: "",
+		steps.PriorityNew:    "of 50 that wait none has a higher priority, and it is one of 5 that are new",
+		steps.PriorityRedone: "of 50 that wait 5 have a higher priority, and it is one of 45 that are done again",
+	} {
+		if got := Rank([]Limit{l}, steps.HoldRate, "pay", of); got != want {
+			t.Errorf("%s: %s, want %s", of, got, want)
+		}
+	}
+	if got := Rank([]Limit{l}, steps.HoldRate, "ship", steps.PriorityNew); got != "" {
+		t.Errorf("of another limit: %s", got)
+	}
+}
