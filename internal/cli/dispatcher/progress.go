@@ -353,7 +353,7 @@ func since(s *steps.State) string {
 }
 
 func (p *progress) waiting(s *steps.State) {
-	p.held(p.why(s))
+	p.waitsBehind(p.why(s))
 	if len(openOf(s)) == 0 {
 		return
 	}

@@ -11,8 +11,8 @@ import (
 	"belay/internal/text"
 )
 
-// held prints what holds steps of the run back: each gate once, and each limit.
-func (p *progress) held(w *view.Why) {
+// waitsBehind prints what holds steps of the run back: each gate once, and each limit.
+func (p *progress) waitsBehind(w *view.Why) {
 	said := map[string]bool{}
 	for _, group := range []struct {
 		head string

@@ -11,9 +11,9 @@ import (
 
 	"belay/internal/cli"
 	"belay/internal/handoff"
+	"belay/internal/notify"
 	"belay/internal/people"
 	"belay/internal/plan"
-	"belay/internal/notify"
 	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
@@ -148,7 +148,7 @@ func (a *app) showRun(s *steps.State, p *progress) error {
 	if resting {
 		p.end(s, doc)
 	} else {
-		p.held(p.why(s))
+		p.waitsBehind(p.why(s))
 	}
 	return nil
 }
