@@ -53,12 +53,12 @@ func (c *Client) AddSchedule(ctx context.Context, p *Plan, s Scheduling) (*belay
 //
 //	for s, err := range client.Schedules(ctx) {
 func (c *Client) Schedules(ctx context.Context) iter.Seq2[belaytype.Schedule, error] {
-	return listed[schedules.Schedule, belaytype.Schedule]("schedules", func() ([]schedules.Schedule, error) { return schedules.List(ctx, c.bus, c.runs) })
+	return listed[schedules.Schedule, belaytype.Schedule]("schedules", func() ([]schedules.Schedule, error) { return schedules.List(ctx, c.bus, c.runs, nil) })
 }
 
 // Schedule is one of them, or an [ErrNotFound].
 func (c *Client) Schedule(ctx context.Context, name string) (*belaytype.Schedule, error) {
-	s, err := schedules.Find(ctx, c.bus, c.runs, name)
+	s, err := schedules.Find(ctx, c.bus, c.runs, name, nil)
 	return scheduled{schedules.Done{Schedule: s}}.shown(wrapped("schedule "+name, err))
 }
 

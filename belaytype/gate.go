@@ -46,6 +46,8 @@ type Limit struct {
 	Covers  string `json:"covers"`  // what it counts: a tool with what its calls are counted by, or a target
 	Waiting int    `json:"waiting"` // how many calls wait for it
 
+	Of map[string]int `json:"waiting_of,omitempty"` // of all kinds but concurrency: the same by priority, people, new and redone
+
 	Most   int           `json:"most,omitempty"`    // concurrency: calls that may be in hand at once
 	InHand int           `json:"in_hand,omitempty"` // concurrency: those that are, or are about to be
 	Calls  []LimitSlot   `json:"calls,omitempty"`   // concurrency: the same by name, first the one that is in hand longest
@@ -68,7 +70,9 @@ type LimitSlot struct {
 
 // LimitWaiter is an attempt that waits for a slot.
 type LimitWaiter struct {
-	Attempt string    `json:"attempt"` // its name
-	Since   time.Time `json:"since"`   // since when it could be executed
-	Most    int       `json:"most"`    // slots of the limit, as its run was submitted
+	Attempt  string    `json:"attempt"`            // its name
+	Since    time.Time `json:"since"`              // since when it could be executed
+	Most     int       `json:"most"`               // slots of the limit, as its run was submitted
+	Priority string    `json:"priority,omitempty"` // people, new or redone: in this order they go
+	Tenant   string    `json:"tenant,omitempty"`   // the value of the label that says whose its run is; tenants go by turns
 }

@@ -666,10 +666,12 @@ export interface Limit {
   why: string;
   covers: string;
   waiting: number;
+  /** Of all kinds but concurrency: the same by priority, people, new and redone. */
+  waiting_of?: Record<string, number>;
   most?: number;
   in_hand?: number;
   calls?: {attempt: string; since: string}[];
-  waits?: {attempt: string; since: string; most: number}[];
+  waits?: {attempt: string; since: string; most: number; priority?: string; tenant?: string}[];
   rate?: string;
   per_sec?: number;
   next?: string;

@@ -236,6 +236,28 @@ func (t *Tokens) List(ctx context.Context) ([]Token, error) {
 	return list, nil
 }
 
+// Ended are the tokens that were revoked and whose owners have no other one that opens anything: by id, what is to be said of that. It makes nothing.
+func Ended(ctx context.Context, b *bus.Bus) (map[string]string, error) {
+	bucket, err := b.BucketIfThere(ctx, b.Names().AccessBucket())
+	if err != nil || bucket == nil {
+		return nil, err
+	}
+	all, err := (&Tokens{bucket: bucket}).List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now, good, ended := b.Now(), map[string]bool{}, map[string]string{}
+	for i := range all {
+		good[all[i].Owner] = good[all[i].Owner] || all[i].Good(now)
+	}
+	for _, t := range all {
+		if !t.Revoked.IsZero() && !good[t.Owner] {
+			ended[t.ID] = "was revoked at " + t.Revoked.UTC().Format("2006-01-02 15:04 UTC") + ", and " + t.Owner + " has no other one"
+		}
+	}
+	return ended, nil
+}
+
 // ErrNoToken says that there is no token with this id.
 var ErrNoToken = errors.New("no such token")
 

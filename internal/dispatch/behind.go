@@ -18,13 +18,16 @@ func (p *partition) waitsBehind(r *run, i int, h *steps.Hold, o gates.Opening) b
 		return false
 	}
 	a, target := s.Attempt(i), limits.TargetOf(view.TargetHost(s, i), s, i)
-	// an attempt that waited for a limit before it was held back may still stand in its line
-	w := &waiter{run: s.Run, attempt: a, tool: s.Tool(i).Name, key: "gate " + steps.AttemptName(s.Run, a), since: p.Bus.Now()}
-	if p.enlist(w, limits.GateName(h.Gate, o.At, target), limit{
-		why: steps.HoldGate, covers: limits.BehindGate(target, h.Gate),
-		pace: func() (limits.Pace, bool) { return ramp.Pace(), p.Bus.Now().Before(ramp.Over()) },
-	}) {
-		p.join(w.line, w)
+	w := &waiter{
+		Place: p.placeOf(s, i), p: p, run: s.Run, attempt: a, tool: s.Tool(i).Name, name: limits.GateName(h.Gate, o.At, target),
+		limit: limit{
+			why: steps.HoldGate, covers: limits.BehindGate(target, h.Gate),
+			pace: func() (limits.Pace, bool) { return ramp.Pace(), p.Bus.Now().Before(ramp.Over()) },
+		},
+		key: "gate " + steps.AttemptName(s.Run, a), from: p.Bus.Now(), // it may still wait for a limit from before it was held back
+	}
+	if p.enlist(w) {
+		p.join(w)
 	}
 	return true
 }
@@ -54,8 +57,8 @@ func (p *partition) countBehind() {
 		return
 	}
 	n := 0
-	for _, w := range p.lines.waiting {
-		if w.line.limit.why == steps.HoldGate {
+	for _, w := range p.waiters.by {
+		if w.limit.why == steps.HoldGate {
 			n++
 		}
 	}

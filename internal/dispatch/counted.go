@@ -86,29 +86,16 @@ func (p *partition) targetWait(s *steps.State, i int, let pass) (name string, l 
 	}, true
 }
 
-// standForSlot has an attempt wait for a slot among those of all dispatchers. Its place is by the time at which it could be executed,
-// which its run's log says, so that it is the same for whoever has the partition.
-func (p *partition) standForSlot(l *line, w *waiter) {
-	r, i := p.wanted(w)
-	if i < 0 {
+// standForSlot has an attempt wait for a slot among those of all dispatchers.
+func (p *partition) standForSlot(w *waiter) {
+	if _, i := p.wanted(w); i < 0 {
 		return // whoever looks for what has waited long forgets it
 	}
-	key := steps.AttemptName(w.run, w.attempt)
-	u := &r.fold.State.Units[i]
-	since := u.Current().Queued
-	if u.NotBefore().After(since) {
-		since = u.NotBefore()
-	}
-	p.Limits.Stand(l.name, l.limit.covers, limits.Waiter{Attempt: key, Since: since.UTC().Truncate(time.Millisecond), Most: l.limit.most})
-	if p.Limits.HasSlot(l.name, key) {
-		p.slotGiven(limits.Use{Name: l.name, Attempt: key})
-	}
-}
-
-// leave has an attempt that nobody wants any more wait for a slot no more.
-func (p *partition) leave(w *waiter, key string) {
-	if w.line.limit.most > 0 {
-		p.Limits.Leave(w.line.name, key)
+	p.Limits.Stand(w.name, w.limit.covers, limits.Waiter{
+		Attempt: w.key, Since: w.Since.UTC().Truncate(time.Millisecond), Most: w.limit.most, Priority: w.Of.String(), Tenant: w.Tenant,
+	})
+	if p.Limits.HasSlot(w.name, w.key) {
+		p.slotGiven(limits.Use{Name: w.name, Attempt: w.key})
 	}
 }
 
@@ -117,12 +104,12 @@ func (p *partition) slotGiven(t limits.Use) {
 	if !p.pinned {
 		return // whoever has the partition hears of it too
 	}
-	w := p.lines.waiting[t.Attempt]
-	if w == nil || w.line.name != t.Name || w.line.limit.most == 0 {
+	w := p.waiters.by[t.Attempt]
+	if w == nil || w.name != t.Name || w.limit.most == 0 {
 		p.giveBackOf(limits.RunOf(t.Attempt))
 		return
 	}
-	delete(p.lines.waiting, t.Attempt)
+	delete(p.waiters.by, t.Attempt)
 	r, i := p.wanted(w)
 	if i < 0 {
 		p.giveBackOf(w.run)

@@ -143,7 +143,8 @@ type Dispatcher struct {
 	missing     *missing
 	passages    passages
 	crews       crews
-	outside     sync.Map      // of *outside, by route
+	outside     sync.Map // of *outside, by route
+	lines       lines
 	purges      chan struct{} // a slot per purge under way
 	drifts      drifts
 	left        left
@@ -153,6 +154,7 @@ type Dispatcher struct {
 // New makes a Dispatcher. The bus must be set up or open.
 func New(o Options) *Dispatcher {
 	d := &Dispatcher{Options: o.withDefaults(), names: o.Bus.Names(), escalations: dlq.New(o.Bus), routes: newRoutes(), missing: newMissing(), passages: passages{of: make(map[route]*steps.Passage)}, purges: make(chan struct{}, maxPurges), left: left{swept: make(map[int]bool)}}
+	d.lines.d = d
 	for p := range o.Bus.Partitions() {
 		d.parts = append(d.parts, newPartition(d, p))
 	}

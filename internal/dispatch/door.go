@@ -18,7 +18,7 @@ import (
 type door struct {
 	route  route
 	inside int // attempts that were queued, and that nobody is known to have begun
-	turns  turns
+	turns  waitingTurns
 	soon   bool // a look who goes next is on its way
 
 	since        time.Time // when passed was 0
@@ -124,7 +124,7 @@ func (p *partition) waitsForTurn(r *run, m *steps.StepMessage, there bool) bool 
 		p.endTurn(r, w)
 	}
 	d := p.doors[route{m.Tool, m.RungName}]
-	if there || r.turn == m.Attempt || d == nil || d.turns.n == 0 && p.opens(d) {
+	if there || r.turn == m.Attempt || d == nil || d.turns.Len() == 0 && p.opens(d) {
 		return false
 	}
 	s := r.fold.State
@@ -132,7 +132,7 @@ func (p *partition) waitsForTurn(r *run, m *steps.StepMessage, there bool) bool 
 	if !s.Unbegun(m.Attempt) || s.Probing(i) || p.comesLater(m, time.Now()) {
 		return false
 	}
-	w := &turn{run: r.id, attempt: m.Attempt, tenant: s.Labels[p.TenantLabel], of: s.Priority(), since: s.Units[i].Current().Queued, door: d}
+	w := &turn{Place: p.placeOf(s, i), run: r.id, attempt: m.Attempt, door: d}
 	d.turns.push(w)
 	if r.turns == nil {
 		r.turns = map[string]*turn{}
@@ -157,7 +157,7 @@ func (p *partition) enters(m *steps.StepMessage, s *sent) {
 	d := p.doors[of]
 	if d == nil {
 		seen, _ := p.outside.LoadOrStore(of, &outside{})
-		d = &door{route: of, since: s.at, turns: turns{seen: seen.(*outside)}}
+		d = &door{route: of, since: s.at, turns: waitingTurns{seen: seen.(*outside)}}
 		p.doors[of] = d
 	}
 	d.inside++
@@ -172,7 +172,7 @@ func (p *partition) leaves(s *sent) {
 	}
 	s.door = nil
 	d.inside--
-	if d.turns.n > 0 {
+	if d.turns.Len() > 0 {
 		d.passed++
 		p.openSoon(d)
 	}
@@ -236,7 +236,7 @@ func (p *partition) openDoor(d *door) {
 	if over := now.Sub(d.since); over >= rateOver {
 		d.rate, d.passed, d.since = int(int64(d.passed)*int64(rateOver)/int64(over)), 0, now
 	}
-	for d.turns.n > 0 && p.opens(d) {
+	for d.turns.Len() > 0 && p.opens(d) {
 		w := d.turns.pop()
 		r := p.runs[w.run]
 		if r == nil || !r.live() {
@@ -249,7 +249,7 @@ func (p *partition) openDoor(d *door) {
 			r.turn = steps.Attempt{}
 		}
 	}
-	if d.turns.n > 0 {
+	if d.turns.Len() > 0 {
 		p.askCrews(p.work)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"belay/internal/limits"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
+	"belay/internal/turns"
 )
 
 // What a limit holds back stays out of the queue, and nothing else changes: the run wants it all the same, whoever takes the
@@ -16,11 +17,10 @@ import (
 // tellMost is how many holds are put on the logs of a partition at once, five times in the time after which they are.
 const tellMost = 200
 
-// lines is what waits for limits in a partition.
-type lines struct {
-	byName  map[string]*line
-	waiting map[string]*waiter // by [steps.AttemptName]
-	looking bool               // a look for those that have waited long is on its way
+// waiters are the calls of a partition that wait for limits.
+type waiters struct {
+	by      map[string]*waiter
+	looking bool // a look for those that have waited long is on its way
 }
 
 // Limited is a kind of calls that wait: of a tool, for a reason.
@@ -29,15 +29,7 @@ type Limited struct {
 	Why  steps.HoldWhy
 }
 
-// line is the calls that wait for the same limit, the first one first. Its limit allots times, and at each one of them goes on.
-type line struct {
-	name   string
-	limit  limit
-	queue  []*waiter
-	asking bool // times are being allotted, or the last one of them has not come yet
-}
-
-// limit is what a line waits for.
+// limit is what a call waits for.
 type limit struct {
 	why    steps.HoldWhy
 	covers string // in words
@@ -49,13 +41,17 @@ type limit struct {
 	most   int                        // how many slots there are
 }
 
+// waiter is a call that waits for a limit.
 type waiter struct {
+	turns.Place
+	p       *partition
 	run     string
 	attempt steps.Attempt
 	tool    string
-	line    *line
-	key     string    // in lines.waiting
-	since   time.Time // by the server's clock
+	name    string // of the limit
+	limit   limit
+	key     string    // in [waiters]
+	from    time.Time // since when it waits here, by the server's clock
 	said    bool      // it is on the log
 }
 
@@ -116,93 +112,67 @@ func (p *partition) answerFor(r *run, rc *receipt, m *steps.StepMessage, l limit
 	}})
 }
 
-// stand has an attempt wait in a line, once its own time has come.
+// stand has an attempt wait for a limit, once its own time has come.
 func (p *partition) stand(r *run, m *steps.StepMessage, name string, l limit) {
-	w := &waiter{run: m.Run, attempt: m.Attempt, tool: m.Tool, key: steps.AttemptName(m.Run, m.Attempt), since: p.Bus.Now()}
-	if !p.enlist(w, name, l) {
+	s := r.fold.State
+	w := &waiter{
+		Place: p.placeOf(s, s.Unit(m.Step)), p: p, run: m.Run, attempt: m.Attempt, tool: m.Tool, name: name, limit: l,
+		key: steps.AttemptName(m.Run, m.Attempt), from: p.Bus.Now(),
+	}
+	if !p.enlist(w) {
 		return
 	}
 	if at := p.here(m.NotBefore); l.why != steps.HoldRetryAfter && time.Until(at) > 0 { // it is not to begin before that in any case
-		w.since = m.NotBefore
-		p.at(at, func() { p.join(w.line, w) })
+		w.from = m.NotBefore
+		p.at(at, func() { p.join(w) })
 		return
 	}
-	p.join(w.line, w)
+	p.join(w)
 }
 
-// enlist notes what waits in the line of a name; false: it does already.
-func (p *partition) enlist(w *waiter, name string, l limit) bool {
-	if _, waits := p.lines.waiting[w.key]; waits {
+// enlist notes what waits; false: it does already.
+func (p *partition) enlist(w *waiter) bool {
+	if _, waits := p.waiters.by[w.key]; waits {
 		return false
 	}
-	if p.lines.waiting == nil {
-		p.lines.waiting, p.lines.byName = map[string]*waiter{}, map[string]*line{}
+	if p.waiters.by == nil {
+		p.waiters.by = map[string]*waiter{}
 	}
-	n := p.lines.byName[name]
-	if n == nil || l.most > 0 {
-		n = &line{name: name}
-	}
-	if n.limit = l; l.most == 0 { // those that wait for a slot stand where all dispatchers see them
-		p.lines.byName[name] = n
-	}
-	w.line, p.lines.waiting[w.key] = n, w
+	p.waiters.by[w.key] = w
 	p.lookForLong()
 	return true
 }
 
-func (p *partition) join(l *line, w *waiter) {
-	if l.limit.most > 0 {
-		p.standForSlot(l, w)
-		return
+// join has a call wait with those of other partitions: for a slot where all dispatchers see it, for a time with those of this one.
+func (p *partition) join(w *waiter) {
+	switch {
+	case p.waiters.by[w.key] != w:
+	case w.limit.most > 0:
+		p.standForSlot(w)
+	default:
+		p.lines.join(w)
 	}
-	l.queue = append(l.queue, w)
-	p.serve(l)
 }
 
-// serve asks for times for those that wait in a line.
-func (p *partition) serve(l *line) {
-	if l.asking || len(l.queue) == 0 {
+// leave has a call that nobody wants any more wait no more.
+func (p *partition) leave(w *waiter) {
+	delete(p.waiters.by, w.key)
+	if w.limit.most > 0 {
+		p.Limits.Leave(w.name, w.key)
 		return
 	}
-	pace, holds := l.limit.pace()
-	if !holds {
-		for len(l.queue) > 0 {
-			p.next(l)
-		}
-		p.endLine(l)
-		return
-	}
-	l.asking = true
-	asked := limits.Asked{Name: l.name, Covers: l.limit.covers, Text: l.limit.text, Partition: p.p, Waiting: len(l.queue)}
-	go func() {
-		at, err := p.Limits.Times(p.work, asked, pace)
-		p.box.call(func() { p.allotted(l, at, err) })
-	}()
+	p.lines.leave(w)
 }
 
-// allotted lets one of a line go on at each of these times, and asks for more shortly before the last.
-func (p *partition) allotted(l *line, at []time.Time, err error) {
-	if err != nil {
-		p.complain("", err)
-		p.at(time.Now().Add(retryAfter), func() { p.more(l) })
-		return
+// leaveLines is for a partition that is forgotten.
+func (p *partition) leaveLines() {
+	for _, w := range p.waiters.by {
+		p.lines.leave(w)
 	}
-	for _, t := range at {
-		p.at(p.here(t), func() { p.next(l) })
-	}
-	p.at(p.here(at[len(at)-1]).Add(-limits.Ahead/2), func() { p.more(l) })
-}
-
-func (p *partition) more(l *line) {
-	l.asking = false
-	p.endLine(l)
-	p.serve(l)
-}
-
-// endLine forgets a line in which nobody waits.
-func (p *partition) endLine(l *line) {
-	if len(l.queue) == 0 && p.lines.byName[l.name] == l {
-		delete(p.lines.byName, l.name)
+	p.waiters = waiters{looking: p.waiters.looking}
+	p.limitedCalls.Store(nil)
+	if p.Limits != nil {
+		p.Limits.Forget(p.p)
 	}
 }
 
@@ -216,24 +186,20 @@ func (p *partition) at(t time.Time, f func()) {
 	time.AfterFunc(d, func() { p.box.call(f) })
 }
 
-// next lets the first of a line go on whose run still wants it.
-func (p *partition) next(l *line) {
-	for len(l.queue) > 0 {
-		w := l.queue[0]
-		l.queue[0] = nil
-		l.queue = l.queue[1:]
-		delete(p.lines.waiting, w.key)
-		if l.limit.why == steps.HoldGate {
-			if p.leavesGate(w) {
-				return
-			}
-			continue
-		}
-		if r, i := p.wanted(w); i >= 0 {
-			p.letPass(r, i, w)
-			return
-		}
+// timeCame lets a call go on whose time has come; false: its run wants it no more, and the time is another one's.
+func (p *partition) timeCame(w *waiter) bool {
+	if p.waiters.by[w.key] != w {
+		return false
 	}
+	delete(p.waiters.by, w.key)
+	if w.limit.why == steps.HoldGate {
+		return p.leavesGate(w)
+	}
+	r, i := p.wanted(w)
+	if i >= 0 {
+		p.letPass(r, i, w)
+	}
+	return i >= 0
 }
 
 // wanted is the run and unit of an attempt that waits; -1: nobody wants it any more, or it is looked at anew.
@@ -257,11 +223,11 @@ func (p *partition) letPass(r *run, i int, w *waiter) {
 		let = pass{attempt: w.attempt}
 	}
 	let.said = let.said || w.said
-	switch w.line.limit.why {
+	switch w.limit.why {
 	case steps.HoldRetryAfter:
 		let.target = true
 	case steps.HoldRate:
-		let.rates |= 1 << w.line.limit.rate
+		let.rates |= 1 << w.limit.rate
 	}
 	if r.passes == nil {
 		r.passes = map[string]pass{}
@@ -295,12 +261,12 @@ func (p *partition) hear(r *run, rec steps.Record) {
 
 // lookForLong looks from time to time, as long as something waits, for what has waited so long that people are to see it.
 func (p *partition) lookForLong() {
-	if p.lines.looking || len(p.lines.waiting) == 0 {
+	if p.waiters.looking || len(p.waiters.by) == 0 {
 		return
 	}
-	p.lines.looking = true
+	p.waiters.looking = true
 	p.at(time.Now().Add(p.SayAfter/5), func() {
-		p.lines.looking = false
+		p.waiters.looking = false
 		p.tellLong()
 		p.lookForLong()
 	})
@@ -310,25 +276,24 @@ func (p *partition) tellLong() {
 	now, said := p.Bus.Now(), 0
 	counts := map[Limited]int{}
 	p.countBehind()
-	for key, w := range p.lines.waiting {
-		if w.line.limit.why == steps.HoldGate { // the log says so already
+	for _, w := range p.waiters.by {
+		if w.limit.why == steps.HoldGate { // the log says so already
 			continue
 		}
 		r, i := p.wanted(w)
 		if r == nil || i < 0 && r.live() {
-			delete(p.lines.waiting, key) // nobody wants it any more
-			p.leave(w, key)
+			p.leave(w) // nobody wants it any more
 			continue
 		}
-		l := &w.line.limit
+		l := &w.limit
 		counts[Limited{w.tool, l.why}]++
-		if w.said || i < 0 || said >= tellMost || now.Sub(w.since) < p.SayAfter {
+		if w.said || i < 0 || said >= tellMost || now.Sub(w.from) < p.SayAfter {
 			continue
 		}
 		w.said = true
 		said++
 		p.tellOnce(r, &receipt{run: r, sweep: true}, w.attempt.Step+"/"+w.attempt.Token()+" "+string(l.why), steps.Held{
-			Attempt: w.attempt, Hold: steps.Hold{Why: l.why, Covers: l.covers, Reason: l.reason, Since: w.since.UTC(), Until: l.until.UTC()},
+			Attempt: w.attempt, Hold: steps.Hold{Why: l.why, Covers: l.covers, Reason: l.reason, Since: w.from.UTC(), Until: l.until.UTC()},
 		})
 	}
 	p.limitedCalls.Store(&counts)

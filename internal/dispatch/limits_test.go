@@ -2,9 +2,12 @@ package dispatch
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,4 +63,50 @@ func TestADispatcherDiesWhileCallsWait(t *testing.T) {
 		}
 	}
 	w.onlyOnce(runs)
+}
+
+// TestPeopleGoFirstAfterATakeOver: many runs that are done again wait for a rate when their dispatcher dies. A person decides about another one
+// meanwhile: with the next dispatcher that one goes before them.
+func TestPeopleGoFirstAfterATakeOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	first := r.limitedDispatcher()
+	document := chain(1, tool(func(t *steps.Tool) { t.Limits = &steps.Limits{Rate: 4, Text: "4/s"} }))
+	var mu sync.Mutex
+	var order []string
+	r.worker(func(m steps.StepMessage) steps.Event {
+		mu.Lock()
+		defer mu.Unlock()
+		if m.Run == "asks" && m.Round == 0 {
+			return steps.Failed{Attempt: m.Attempt, Worker: "w", Fault: steps.Fault{Class: steps.ToolError, Acted: steps.ActedNo, Message: "no"}}
+		}
+		order = append(order, m.Run)
+		return succeed(m)
+	})
+	r.submit("asks", document)
+	s := r.until("asks", "asking", func(s *steps.State) bool { return len(s.Escalations) > 0 })
+	const many = 24
+	ids := []string{"asks"}
+	for n := range many {
+		ids = append(ids, fmt.Sprint("again", n))
+		if _, err := r.log.Submit(t.Context(), ids[n+1], steps.Submitted{Document: document, Input: json.RawMessage(`{}`), RetryOf: "asks"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.eventually("some have gone", func() bool { mu.Lock(); defer mu.Unlock(); return len(order) >= 2 })
+	first.kill()
+	if _, err := r.log.Append(t.Context(), "asks", steps.Decided{Escalation: s.Escalations[0].ID, Verb: steps.VerbRetry, By: "mia"}); err != nil {
+		t.Fatal(err)
+	}
+	r.limitedDispatcher()
+	for _, id := range ids {
+		r.end(id)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	at := slices.Index(order, "asks")
+	t.Logf("of %d it was number %d", len(order), at+1)
+	if at < 0 || at > many*3/4 || len(order) != many+1 { // however slow this machine is
+		t.Errorf("of %d it was number %d", len(order), at+1)
+	}
 }

@@ -17,12 +17,12 @@ type partition struct {
 	work   context.Context // for what must go on while the dispatcher drains
 	box    *inbox
 
-	runs   map[string]*run
-	waits  map[string]struct{} // runs of which something is held back, see [Guard]
-	gating gating
-	breaks breaks
-	lines  lines
-	doors  map[route]*door
+	runs    map[string]*run
+	waits   map[string]struct{} // runs of which something is held back, see [Guard]
+	gating  gating
+	breaks  breaks
+	waiters waiters
+	doors   map[route]*door
 	// limitedCalls are the calls that limits hold back, a moment ago.
 	limitedCalls atomic.Pointer[map[Limited]int]
 	putting      map[string]*putting // escalations that are being published, by id
@@ -204,11 +204,7 @@ func (p *partition) forgetAll() {
 	p.gating.complete, p.gating.reported = false, nil
 	p.gating.waiting.Store(0)
 	p.gating.era++
-	p.lines = lines{looking: p.lines.looking}
-	p.limitedCalls.Store(nil)
-	if p.Limits != nil {
-		p.Limits.Forget(p.p)
-	}
+	p.leaveLines()
 }
 
 // release drops everything when another dispatcher gets the partition's events, so that no timer is kept twice.

@@ -15,45 +15,6 @@ import (
 	"belay/internal/wire"
 )
 
-// TestTurns: people's first, tenants by turns, whoever waits longest first, and nobody waits for ever.
-func TestTurns(t *testing.T) {
-	t.Parallel()
-	begin := time.Now()
-	all := turns{seen: &outside{}}
-	push := func(n int, tenant string, of steps.Priority, since int) *turn {
-		w := &turn{run: fmt.Sprintf("%s%d", tenant, n), tenant: tenant, of: of, since: begin.Add(time.Duration(since) * time.Second)}
-		all.push(w)
-		return w
-	}
-	for n := range 4 {
-		push(n, "a", steps.PriorityNew, n)
-	}
-	push(0, "b", steps.PriorityNew, 9)
-	push(1, "b", steps.PriorityNew, 7) // waits longer
-	all.leave(push(2, "b", steps.PriorityNew, 0))
-	push(0, "p", steps.PriorityPeople, 10)
-	push(0, "z", steps.PriorityRedone, 0)
-	var got []string
-	for w := all.pop(); w != nil; w = all.pop() {
-		got = append(got, w.run)
-	}
-	if want := "p0 a0 b1 a1 b0 a2 a3 z0"; strings.Join(got, " ") != want || all.n != 0 {
-		t.Errorf("%v, want %s; %d left", got, want, all.n)
-	}
-	for n := range 100 {
-		for of := range steps.Priority(steps.Priorities) {
-			push(n, "x", of, n)
-		}
-	}
-	count := map[steps.Priority]int{}
-	for range 80 {
-		count[all.pop().of]++
-	}
-	if count[steps.PriorityPeople] != 60 || count[steps.PriorityNew] != 10 || count[steps.PriorityRedone] != 10 {
-		t.Errorf("of 80 that go: %v", count)
-	}
-}
-
 // ofTenant submits runs of a tenant.
 func (r *rig) ofTenant(tenant string, n int) (ids []string) {
 	r.Helper()
@@ -74,7 +35,7 @@ func (d *running) waiting() (turns, inside int) {
 	for _, p := range d.d.parts {
 		if err := p.do(d.Context(), func() {
 			for _, door := range p.doors {
-				turns += door.turns.n
+				turns += door.turns.Len()
 				inside += door.inside
 			}
 		}); err != nil {

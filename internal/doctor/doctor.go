@@ -71,9 +71,12 @@ type Options struct {
 	Embedded bool   // the bus is that of an embedded store that nothing else uses now
 	Sync     string // how a server in this process stores: fsync or interval; empty = it is somewhere else
 
-	Serves   []string        // tool/rung that workers should serve; none = those that have steps in the queue
-	File     string          // the tools file that they are of
-	Asks     string          // a tool of that file which takes no approval without a passkey; empty = none does, or no file is known
+	Serves []string // tool/rung that workers should serve; none = those that have steps in the queue
+	File   string   // the tools file that they are of
+	Asks   string   // a tool of that file which takes no approval without a passkey; empty = none does, or no file is known
+	// LeftBehind names the schedules for which nobody answers any more; nil = that is not looked at.
+	LeftBehind func(ctx context.Context, b *bus.Bus) ([]string, error)
+
 	Channels []Channel       // by which people are notified
 	Monitors []string        // URLs of the servers' monitoring; none = they are not asked
 	Outbound outbound.Policy // how those are reached
@@ -94,7 +97,7 @@ func Unfit(where string, err error) Report {
 func Examine(ctx context.Context, o Options) Report {
 	e := &examination{Options: o, rig: o.Bus.Look(ctx)}
 	checks := []func(context.Context) []Finding{
-		e.server, e.durability, e.streams, e.replicas, e.headroom, e.log, e.clock, e.rights, e.account, e.keys, e.passkeys, e.contradicted, e.dispatchers, e.workers, e.versions, e.channels,
+		e.server, e.durability, e.streams, e.replicas, e.headroom, e.log, e.clock, e.rights, e.account, e.keys, e.passkeys, e.schedules, e.contradicted, e.dispatchers, e.workers, e.versions, e.channels,
 	}
 	all := make([][]Finding, len(checks))
 	var wg sync.WaitGroup

@@ -13,12 +13,16 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"belay/internal/access"
 	"belay/internal/approval"
 	"belay/internal/bus"
 	"belay/internal/bus/bustest"
 	"belay/internal/doctor"
 	"belay/internal/passkey"
 	"belay/internal/passkey/passkeytest"
+	"belay/internal/people"
+	"belay/internal/schedules"
+	"belay/internal/steps"
 )
 
 // finding is the one finding of a check; of several the worst is first.
@@ -299,4 +303,33 @@ func TestWhatAConnectionMayDo(t *testing.T) {
 	if f.State != doctor.OK {
 		t.Errorf("%+v", f)
 	}
+}
+
+// TestSomebodyMustAnswerForASchedule that was added with a token which is revoked.
+func TestSomebodyMustAnswerForASchedule(t *testing.T) {
+	t.Parallel()
+	b, o := whole(t)
+	tokens, err := access.OpenTokens(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, made, err := tokens.Make(t.Context(), access.Token{Name: "ci", Owner: "mia", Role: people.Admin, By: "root"}, b.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := schedules.Of(b).Add(t.Context(), schedules.Schedule{Name: "nightly", Plan: "p", By: "mia", Cron: "@daily"}, steps.Submitted{Document: []byte(`{}`), Token: made.ID}, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range doctor.Examine(t.Context(), o).Findings {
+		if f.Check == "schedules" {
+			t.Errorf("%+v", f)
+		}
+	}
+	if err := tokens.Revoke(t.Context(), made.ID, b.Now()); err != nil {
+		t.Fatal(err)
+	}
+	o.LeftBehind = func(ctx context.Context, b *bus.Bus) ([]string, error) {
+		return schedules.LeftBehind(ctx, b, access.Ended)
+	}
+	wants(t, doctor.Examine(t.Context(), o), "schedules", doctor.Warn, "1 schedule was added", "nightly (of mia)", "schedules pause")
 }

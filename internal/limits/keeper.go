@@ -240,42 +240,37 @@ func (k *Keeper) store(ctx context.Context, w Wait) error {
 	})
 }
 
-// Asked is who asks for times.
-type Asked struct {
-	Name, Covers string // of the limit; in words
-	Text         string // how many calls may begin, as the tools file has it; empty for a target that has asked to wait
-	Partition    int    // of those that wait
-	Waiting      int    // how many wait there
-}
-
-// Times allots the next times at which calls that share a name may begin, to whoever asks: at least one and at most as many as wait,
-// all but the first no later than [Ahead] from now.
-func (k *Keeper) Times(ctx context.Context, a Asked, p Pace) ([]time.Time, error) {
+// Times allots the next times at which calls that share a name may begin, to whoever asks: at most as many as wait, all but the first no later
+// than [Ahead] from now.
+func (k *Keeper) Times(ctx context.Context, a Asked, p Pace) (Allotted, error) {
 	for {
 		bucket, err := k.bucket(ctx)
 		if err != nil {
-			return nil, err
+			return Allotted{}, err
 		}
 		key := keyOf(timesPrefix, a.Name)
 		it, _, err := bucket.Get(ctx, key)
 		if err != nil {
-			return nil, err
+			return Allotted{}, err
 		}
 		var rec Times
 		if it.Value != nil && (exactjson.Unmarshal(it.Value, &rec) != nil || rec.V != wire.Version) {
 			rec = Times{}
 		}
-		list, then := rec.next(a, p, k.bus.Now())
+		got, then := rec.next(a, p, k.bus.Now())
+		if len(got.At) == 0 && then.same(&rec) {
+			return got, nil
+		}
 		body, err := json.Marshal(then)
 		if err != nil {
-			return nil, err
+			return Allotted{}, err
 		}
 		_, err = bucket.Swap(ctx, key, body, it.Revision)
 		if err == nil {
-			return list, nil
+			return got, nil
 		}
 		if !errors.Is(err, bus.ErrConflict) {
-			return nil, err
+			return Allotted{}, err
 		}
 	}
 }

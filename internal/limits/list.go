@@ -16,10 +16,11 @@ import (
 
 // Limit is where a limit stands, for people.
 type Limit struct {
-	ID      string        `json:"id"`     // of the limit, short
-	Why     steps.HoldWhy `json:"why"`    // which kind it is: concurrency, rate, retry_after, or gate: one that was opened, behind which calls wait for their turn
-	Covers  string        `json:"covers"` // what it counts: a tool with what its calls are counted by, or a target
-	Waiting int           `json:"waiting"`
+	ID      string         `json:"id"`     // of the limit, short
+	Why     steps.HoldWhy  `json:"why"`    // which kind it is: concurrency, rate, retry_after, or gate: one that was opened, behind which calls wait for their turn
+	Covers  string         `json:"covers"` // what it counts: a tool with what its calls are counted by, or a target
+	Waiting int            `json:"waiting"`
+	Of      map[string]int `json:"waiting_of,omitempty"` // of all kinds but concurrency: the same by priority, people, new and redone
 
 	Most   int      `json:"most,omitempty"`    // concurrency: calls that may be in hand at once
 	InHand int      `json:"in_hand,omitempty"` // concurrency: those that are, or are about to be
@@ -121,7 +122,7 @@ func ofSlots(key string, s *Slots) Limit {
 }
 
 func ofTimes(key string, t *Times, now time.Time) Limit {
-	l := Limit{ID: idOf(key), Why: steps.HoldRate, Covers: t.Covers, Rate: t.Text, PerSec: t.perSec(now), Waiting: t.waiting(now)}
+	l := Limit{ID: idOf(key), Why: steps.HoldRate, Covers: t.Covers, Rate: t.Text, PerSec: t.perSec(now), Waiting: t.waiting(now), Of: t.waitingOf(now)}
 	if strings.HasPrefix(t.Name, gateName) {
 		l.Why = steps.HoldGate
 	}
@@ -132,7 +133,7 @@ func ofTimes(key string, t *Times, now time.Time) Limit {
 }
 
 func ofWait(key string, w *Wait, t Times, now time.Time) Limit {
-	l := Limit{ID: idOf(key), Why: steps.HoldRetryAfter, Covers: w.Target, Until: w.Until, Run: w.Run, Tool: w.Tool, PerSec: t.perSec(now), Waiting: t.waiting(now)}
+	l := Limit{ID: idOf(key), Why: steps.HoldRetryAfter, Covers: w.Target, Until: w.Until, Run: w.Run, Tool: w.Tool, PerSec: t.perSec(now), Waiting: t.waiting(now), Of: t.waitingOf(now)}
 	if next := w.Until; t.Next.After(next) {
 		l.Next = t.Next
 	} else if next.After(now) {
@@ -164,6 +165,22 @@ func (t *Times) waiting(now time.Time) (n int) {
 	return n
 }
 
+// waitingOf is how many wait for a time, by priority.
+func (t *Times) waitingOf(now time.Time) map[string]int {
+	if t.idle(now) || len(t.Of) == 0 {
+		return nil
+	}
+	m := map[string]int{}
+	for _, counts := range t.Of {
+		for of, n := range counts {
+			if n > 0 {
+				m[steps.Priority(of).String()] += n
+			}
+		}
+	}
+	return m
+}
+
 // Place says in words where a step of a run, or the first of its items, stands among those that wait for a slot; empty where that is
 // not known, because many stand before it.
 func Place(all []Limit, run, step string) string {
@@ -177,6 +194,27 @@ func Place(all []Limit, run, step string) string {
 		}
 	}
 	return ""
+}
+
+// Rank says in words how many of those that wait for a time of a limit have a higher priority than a step; empty where that is not known.
+func Rank(all []Limit, why steps.HoldWhy, covers string, of steps.Priority) string {
+	i := slices.IndexFunc(all, func(l Limit) bool { return l.Why == why && l.Covers == covers })
+	if i < 0 || all[i].Of[of.String()] == 0 {
+		return ""
+	}
+	l, higher := &all[i], 0
+	for first := range of {
+		higher += l.Of[first.String()]
+	}
+	like := [steps.Priorities]string{"about whose runs people have decided", "that are new", "that are done again"}[of]
+	before := fmt.Sprintf("%d have", higher)
+	switch higher {
+	case 0:
+		before = "none has"
+	case 1:
+		before = "1 has"
+	}
+	return fmt.Sprintf("of %d that wait %s a higher priority, and it is one of %d %s", l.Waiting, before, l.Of[of.String()], like)
 }
 
 // ordinal writes a number as 1st, 2nd, 3rd, 11th.
@@ -201,6 +239,9 @@ func (l *Limit) Words() string {
 	if l.Waiting == 0 {
 		waits = "nobody waits"
 	}
+	if by := l.priorities(); by != "" {
+		waits += " (" + by + ")"
+	}
 	next := ""
 	if !l.Next.IsZero() {
 		next = ", the next call may begin at " + l.Next.UTC().Format("15:04:05 UTC")
@@ -214,4 +255,18 @@ func (l *Limit) Words() string {
 		return fmt.Sprintf("it was opened, and few go at first: %g a second at present, %s%s", l.PerSec, waits, next)
 	}
 	return "asked all to wait until " + l.Until.UTC().Format("15:04:05 UTC") + ", and few go at first; " + waits + next
+}
+
+// priorities says how many wait of each priority; empty where all have the same.
+func (l *Limit) priorities() string {
+	var list []string
+	for of := range steps.Priority(steps.Priorities) {
+		if n := l.Of[of.String()]; n > 0 {
+			list = append(list, fmt.Sprintf("%s %d", of, n))
+		}
+	}
+	if len(list) < 2 {
+		return ""
+	}
+	return strings.Join(list, ", ")
 }

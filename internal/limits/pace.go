@@ -3,8 +3,10 @@ package limits
 import (
 	"maps"
 	"math"
+	"slices"
 	"time"
 
+	"belay/internal/turns"
 	"belay/internal/wire"
 )
 
@@ -52,34 +54,138 @@ func (p Pace) times(next, now time.Time, n int) (list []time.Time, then time.Tim
 
 // Times is what all dispatchers know of a limit on calls that begin.
 type Times struct {
-	V       int         `json:"v"`
-	Name    string      `json:"name,omitempty"`
-	Covers  string      `json:"covers,omitempty"`
-	Text    string      `json:"text,omitempty"`    // the rate, as the tools file has it
-	Next    time.Time   `json:"next"`              // when the next call may begin
-	Waiting map[int]int `json:"waiting,omitempty"` // by partition: how many waited there when it last asked, but for those who got a time then
-	Since   time.Time   `json:"since,omitzero"`    // when counting began
-	Begun   int         `json:"begun,omitempty"`   // calls that were allotted a time since then
+	V       int                  `json:"v"`
+	Name    string               `json:"name,omitempty"`
+	Covers  string               `json:"covers,omitempty"`
+	Text    string               `json:"text,omitempty"`    // the rate, as the tools file has it
+	Next    time.Time            `json:"next"`              // when the next call may begin
+	Waiting map[int]int          `json:"waiting,omitempty"` // by partition: how many waited there when it last asked, but for those who got a time then
+	Of      map[int]turns.Counts `json:"of,omitempty"`      // the same by priority
+	Owed    turns.Counts         `json:"owed,omitzero"`     // by priority: how many that go before it have got a time since it had one
+	Since   time.Time            `json:"since,omitzero"`    // when counting began
+	Begun   int                  `json:"begun,omitempty"`   // calls that were allotted a time since then
 }
 
-// countFor is how long calls are counted before counting begins anew.
-const countFor = 10 * time.Second
+const (
+	// countFor is how long calls are counted before counting begins anew.
+	countFor = 10 * time.Second
+	// before is how many go before one of those that wait elsewhere and come later by their priority: as in a queue, where it is one of eight.
+	before = 7
+	// unused is how long after its time it is clear that nobody comes for one.
+	unused = Ahead / 2
+)
 
-// next allots times, and is the record after that.
-func (t Times) next(a Asked, p Pace, now time.Time) ([]time.Time, Times) {
-	list, next := p.times(t.Next, now, a.Waiting)
-	n := Times{V: wire.Version, Name: a.Name, Covers: a.Covers, Text: a.Text, Next: next.UTC(), Waiting: map[int]int{}, Since: t.Since, Begun: t.Begun}
+// Asked is who asks for times.
+type Asked struct {
+	Name, Covers string               // of the limit; in words
+	Text         string               // how many calls may begin, as the tools file has it; empty for a target that has asked to wait
+	Waiting      map[int]turns.Counts // by partition that whoever asks has: how many wait there
+}
+
+// all is how many wait of each priority.
+func (a *Asked) all() (c turns.Counts) {
+	for _, of := range a.Waiting {
+		c = plus(c, of)
+	}
+	return c
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+func plus(a, b turns.Counts) turns.Counts {
+	for of, n := range b {
+		a[of] += n
+	}
+	return a
+}
+
+// Allotted is the times that somebody gets.
+type Allotted struct {
+	At   []time.Time // none where the next ones are for those that wait elsewhere
+	More time.Time   // when to ask for more
+}
+
+// next allots times, and is the record after that. Whoever has only calls that come later by their priority than some that wait elsewhere gets one
+// time after each seven of theirs, unless they do not come for them.
+func (t Times) next(a Asked, p Pace, now time.Time) (Allotted, Times) {
+	n := Times{V: wire.Version, Name: a.Name, Covers: a.Covers, Text: a.Text, Next: t.Next, Waiting: map[int]int{}, Of: map[int]turns.Counts{}, Since: t.Since, Begun: t.Begun}
+	own, others := a.all(), turns.Counts{}
 	if !t.idle(now) {
-		maps.Copy(n.Waiting, t.Waiting)
+		for q, of := range t.Of {
+			if _, is := a.Waiting[q]; !is {
+				n.Of[q], others = of, plus(others, of)
+			}
+		}
 	}
-	if n.Waiting[a.Partition] = a.Waiting - len(list); n.Waiting[a.Partition] == 0 {
-		delete(n.Waiting, a.Partition)
+	most, best := own.Sum(), 0
+	for best < len(own)-1 && own[best] == 0 {
+		best++
 	}
+	ahead, waits := others.First()
+	later := waits && int(ahead) < best && now.Sub(t.Next) < unused
+	from := now
+	if later {
+		most = min(most, t.Owed[best]/before)
+		from = latest(now, t.Next)
+	}
+	var got Allotted
+	if most > 0 {
+		got.At, n.Next = p.times(t.Next, from, most)
+		n.Next = n.Next.UTC()
+		got.More = got.At[len(got.At)-1].Add(-Ahead / 2)
+	} else {
+		got.More = latest(now, t.Next).Add(unused)
+	}
+	n.Owed = t.owed(others, best, len(got.At), later)
+	n.wait(a, len(got.At))
 	if now.Sub(t.Since) > countFor {
 		n.Since, n.Begun = now.UTC(), 0
 	}
-	n.Begun += len(list)
-	return list, n
+	n.Begun += len(got.At)
+	return got, n
+}
+
+// owed is how many have gone before others once so many of a priority have got a time, where others wait elsewhere.
+func (t *Times) owed(others turns.Counts, best, got int, later bool) (owed turns.Counts) {
+	for of := range owed {
+		switch {
+		case of < best:
+			owed[of] = 0
+		case of == best && later:
+			owed[of] = t.Owed[of] - before*got
+		case of > best && others[of] > 0:
+			owed[of] = t.Owed[of] + got
+		}
+	}
+	return owed
+}
+
+// wait notes how many wait now, once the first ones have got a time.
+func (t *Times) wait(a Asked, got int) {
+	own := slices.Sorted(maps.Keys(a.Waiting))
+	maps.Copy(t.Of, a.Waiting)
+	for of := range (turns.Counts{}) {
+		for _, q := range own {
+			left := t.Of[q]
+			n := min(left[of], got)
+			left[of], got = left[of]-n, got-n
+			t.Of[q] = left
+		}
+	}
+	maps.DeleteFunc(t.Of, func(_ int, of turns.Counts) bool { return of.Sum() == 0 })
+	for q, of := range t.Of {
+		t.Waiting[q] = of.Sum()
+	}
+}
+
+// same reports whether two say the same about who waits.
+func (t *Times) same(o *Times) bool {
+	return maps.Equal(t.Of, o.Of) && t.Name == o.Name && t.Covers == o.Covers && t.Text == o.Text
 }
 
 // idle reports whether nobody has asked for so long that nobody waits.

@@ -33,12 +33,12 @@ type room struct {
 	key   string
 	rec   Slots
 	rev   uint64
-	at    time.Time        // when the record was last written or heard
-	lines map[int][]Waiter // by partition: all that wait here, first the one that goes next
-	over  map[string]bool  // attempts whose slots are to be given back
-	busy  bool             // a write is on its way
-	more  bool             // another one is to follow
-	lost  bool             // the record is not there, or about to be forgotten: it is written as it was
+	at    time.Time       // when the record was last written or heard
+	lines map[int]*line   // by partition: all that wait here
+	over  map[string]bool // attempts whose slots are to be given back
+	busy  bool            // a write is on its way
+	more  bool            // another one is to follow
+	lost  bool            // the record is not there, or about to be forgotten: it is written as it was
 }
 
 // Use is a slot that an attempt has.
@@ -59,7 +59,7 @@ func (k *Keeper) room(name string) *room {
 	key := keyOf(slotsPrefix, name)
 	r := k.rooms.byKey[key]
 	if r == nil {
-		r = &room{key: key, rec: Slots{V: wire.Version, Name: name}, lines: map[int][]Waiter{}, over: map[string]bool{}}
+		r = &room{key: key, rec: Slots{V: wire.Version, Name: name}, lines: map[int]*line{}, over: map[string]bool{}}
 		k.rooms.byKey[key] = r
 	}
 	return r
@@ -129,10 +129,10 @@ func (k *Keeper) Stand(name, covers string, w Waiter) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	r, p := k.room(name), k.partition(w.Attempt)
-	i, there := slices.BinarySearchFunc(r.lines[p], w, Waiter.before)
-	if !there {
-		r.lines[p] = slices.Insert(r.lines[p], i, w)
+	if r.lines[p] == nil {
+		r.lines[p] = newLine()
 	}
+	r.lines[p].stand(w)
 	r.rec.Covers, r.rec.Most = covers, w.Most
 	k.write(r)
 }
@@ -220,7 +220,7 @@ func (k *Keeper) said(r *room) (next Slots, t turn, rev uint64, needed bool) {
 	r.more = false
 	t = turn{over: maps.Clone(r.over), lines: map[int]queue{}}
 	for p, line := range r.lines {
-		t.lines[p] = queueOf(line)
+		t.lines[p] = queueOf(line, r.rec.Past)
 	}
 	next = r.rec.next(t, k.partition, k.bus.Now().UTC())
 	if r.lost || r.rev == 0 || !next.same(&r.rec) {
@@ -236,7 +236,7 @@ func (k *Keeper) done(r *room, t turn) {
 		delete(r.over, a)
 	}
 	for p, line := range r.lines {
-		if len(line) == 0 {
+		if line.Len() == 0 {
 			delete(r.lines, p) // the others have heard of that
 		}
 	}
@@ -307,7 +307,7 @@ func (k *Keeper) noteSlots(r *room, rec Slots, revision uint64) {
 	k.slotted.Store(len(k.rooms.uses) > 0)
 	r.rec, r.rev, r.at = rec, revision, k.bus.Now()
 	for p, line := range r.lines {
-		if rec.More[p] > 0 && len(line) > 0 && !slices.ContainsFunc(rec.Waits, func(w Waiter) bool { return k.partition(w.Attempt) == p }) {
+		if rec.More[p] > 0 && line.Len() > 0 && !slices.ContainsFunc(rec.Waits, func(w Waiter) bool { return k.partition(w.Attempt) == p }) {
 			k.write(r) // those behind them are the next ones
 			return
 		}
@@ -318,7 +318,7 @@ func (k *Keeper) noteSlots(r *room, rec Slots, revision uint64) {
 func (k *Keeper) leaves(r *room, attempt string) {
 	p := k.partition(attempt)
 	if line, ok := r.lines[p]; ok {
-		r.lines[p] = slices.DeleteFunc(line, func(w Waiter) bool { return w.Attempt == attempt })
+		line.leave(attempt)
 	}
 }
 

@@ -81,7 +81,7 @@ func TestTwoShareSlots(t *testing.T) {
 		run := fmt.Sprint("r", i)
 		if p := wire.Partition(run, 2); count[p] < each {
 			count[p]++
-			all[p].Stand("tool/pay", "pay", Waiter{run + "/s/0-0-1", time.Now().UTC(), slots})
+			all[p].Stand("tool/pay", "pay", Waiter{Attempt: run + "/s/0-0-1", Since: time.Now().UTC(), Most: slots})
 		}
 	}
 	for range 2 * each {
@@ -111,7 +111,7 @@ func TestSlotsAreStoredAgain(t *testing.T) {
 		}
 		return Use{}
 	}
-	k.Stand("tool/pay", "pay", Waiter{"a/s/0-0-1", noon, 1})
+	k.Stand("tool/pay", "pay", Waiter{Attempt: "a/s/0-0-1", Since: noon, Most: 1})
 	a := next()
 	bucket, err := k.bucket(t.Context())
 	if err != nil {
@@ -120,7 +120,7 @@ func TestSlotsAreStoredAgain(t *testing.T) {
 	if err := bucket.Delete(t.Context(), keyOf(slotsPrefix, "tool/pay")); err != nil {
 		t.Fatal(err)
 	}
-	k.Stand("tool/pay", "pay", Waiter{"b/s/0-0-1", noon, 1})
+	k.Stand("tool/pay", "pay", Waiter{Attempt: "b/s/0-0-1", Since: noon, Most: 1})
 	for end := time.Now().Add(30 * time.Second); ; {
 		all, err := List(t.Context(), b)
 		if err != nil || time.Now().After(end) {

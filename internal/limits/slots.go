@@ -1,9 +1,11 @@
 package limits
 
 import (
-	"cmp"
 	"slices"
 	"time"
+
+	"belay/internal/steps"
+	"belay/internal/turns"
 )
 
 // Slots is what all dispatchers know of a limit on calls in hand at once: the attempts that have one of its slots, and those that wait
@@ -17,6 +19,7 @@ type Slots struct {
 	Calls  []Slot      `json:"calls"`          // first the one that is taken longest
 	Waits  []Waiter    `json:"waits"`          // first the one that goes next; of each partition at most as many as [named] says
 	More   map[int]int `json:"more,omitempty"` // by partition: how many wait behind those
+	Past   turns.Past  `json:"past"`           // who has got one
 }
 
 // Slot is taken by an attempt.
@@ -27,14 +30,46 @@ type Slot struct {
 
 // Waiter is an attempt that waits for a slot.
 type Waiter struct {
-	Attempt string    `json:"attempt"`
-	Since   time.Time `json:"since"` // since when it could be executed
-	Most    int       `json:"most"`  // slots of the limit, as its run was submitted
+	Attempt  string    `json:"attempt"`
+	Since    time.Time `json:"since"`              // since when it could be executed
+	Most     int       `json:"most"`               // slots of the limit, as its run was submitted
+	Priority string    `json:"priority,omitempty"` // people, new or redone: in this order they go
+	Tenant   string    `json:"tenant,omitempty"`   // the value of the label that says whose its run is
 }
 
-// before is the order in which they go.
-func (w Waiter) before(o Waiter) int {
-	return cmp.Or(w.Since.Compare(o.Since), cmp.Compare(w.Attempt, o.Attempt))
+// standing is a waiter at its place.
+type standing struct {
+	turns.Place
+	Waiter
+}
+
+func (w Waiter) stands() *standing {
+	return &standing{turns.Place{Of: steps.PriorityNamed(w.Priority), Tenant: w.Tenant, Since: w.Since, Name: w.Attempt}, w}
+}
+
+// line is those that wait in a partition.
+type line struct {
+	turns.Queue[*standing]
+	by map[string]*standing // by attempt
+}
+
+func newLine() *line { return &line{by: map[string]*standing{}} }
+
+// stand has an attempt wait, unless it does.
+func (l *line) stand(w Waiter) {
+	if l.by[w.Attempt] == nil {
+		s := w.stands()
+		l.by[w.Attempt] = s
+		l.Push(s)
+	}
+}
+
+// leave has an attempt wait no more.
+func (l *line) leave(attempt string) {
+	if s := l.by[attempt]; s != nil {
+		delete(l.by, attempt)
+		l.Leave(s)
+	}
 }
 
 // named is how many of those that wait in a partition everybody knows by name.
@@ -52,13 +87,17 @@ type queue struct {
 	more  int      // how many wait behind those
 }
 
-// queueOf is a line in short.
-func queueOf(line []Waiter) queue {
-	n := min(named, len(line))
-	return queue{slices.Clone(line[:n]), len(line) - n}
+// queueOf is a line in short, after those that have got a slot.
+func queueOf(l *line, past turns.Past) queue {
+	q := queue{more: l.Len()}
+	for _, w := range l.First(named, past) {
+		q.first = append(q.first, w.Waiter)
+		q.more--
+	}
+	return q
 }
 
-// next is what follows: slots are given back, and those that are free go to whoever waits longest, in whichever partition. An attempt
+// next is what follows: slots are given back, and those that are free go to whoever goes next, in whichever partition. An attempt
 // gets one only while fewer are taken than its own run knows of, and nobody passes whoever goes next.
 func (s Slots) next(t turn, partition func(attempt string) int, now time.Time) Slots {
 	n := s
@@ -87,14 +126,26 @@ func (s Slots) next(t turn, partition func(attempt string) int, now time.Time) S
 			n.More[p] = line.more
 		}
 	}
-	slices.SortFunc(n.Waits, Waiter.before)
-	free := 0
-	for free < len(n.Waits) && len(n.Calls) < n.Waits[free].Most {
-		n.Calls = append(n.Calls, Slot{n.Waits[free].Attempt, now})
+	free, all := 0, ordered(n.Waits, n.Past)
+	for free < len(all) && len(n.Calls) < all[free].Most {
+		n.Calls = append(n.Calls, Slot{all[free].Attempt, now})
+		n.Past = n.Past.After(&all[free].Place)
 		free++
 	}
-	n.Waits = n.Waits[free:]
+	n.Waits = []Waiter{}
+	for _, w := range all[free:] {
+		n.Waits = append(n.Waits, w.Waiter)
+	}
 	return n
+}
+
+// ordered is those that wait in the order in which they go.
+func ordered(list []Waiter, past turns.Past) []*standing {
+	all := make([]*standing, len(list))
+	for i, w := range list {
+		all[i] = w.stands()
+	}
+	return turns.Ordered(all, past)
 }
 
 // waiting is how many wait.

@@ -25,13 +25,13 @@ func TestBehindAnOpenedGate(t *testing.T) {
 	w := view.Why{Waits: []view.Wait{
 		{For: view.ForGate, Gate: "open", Until: &until, Text: "as the log has it"}, {For: view.ForGate, Gate: "closed", Until: &until, Text: "as the log has it"},
 	}}
-	if err := (Asker{Bus: n.bus}).opened(t.Context(), &w, now); err != nil {
+	if err := openedGates(t.Context(), n.bus, &w); err != nil {
 		t.Fatal(err)
 	}
-	if x := w.Waits[0]; x.Until != nil || !strings.HasPrefix(x.Text, "behind gate open, which was opened at ") {
+	if x := w.Waits[0]; x.Until != nil || x.Opened == nil || !strings.HasPrefix(x.Text, "behind gate open, which was opened at ") {
 		t.Errorf("%+v", x)
 	}
-	if x := w.Waits[1]; x.Until == nil || x.Text != "as the log has it" {
+	if x := w.Waits[1]; x.Until == nil || x.Opened != nil || x.Text != "as the log has it" {
 		t.Errorf("%+v", x)
 	}
 }

@@ -42,10 +42,7 @@ func (a Asker) Of(ctx context.Context, s *steps.State) (view.Why, error) {
 	if len(all) == 0 {
 		w.Note = "no dispatcher answers: nothing of this happens until one is running"
 	}
-	if err := a.places(ctx, &w); err != nil {
-		return view.Why{}, err
-	}
-	if err := a.opened(ctx, &w, now); err != nil {
+	if err := Queues(ctx, a.Bus, s, &w); err != nil {
 		return view.Why{}, err
 	}
 	if err := a.people(ctx, s, &w, now); err != nil {
@@ -54,31 +51,58 @@ func (a Asker) Of(ctx context.Context, s *steps.State) (view.Why, error) {
 	return w, nil
 }
 
-// places adds where the steps stand that wait for a free slot.
-func (a Asker) places(ctx context.Context, w *view.Why) error {
-	waits := func(x view.Wait) bool { return x.Why == steps.HoldConcurrency }
-	if !slices.ContainsFunc(w.Waits, waits) {
+// Queues adds what the log of run s does not say of what it waits for: at which place of a limit its steps stand, and which of the gates that hold
+// them back were opened.
+func Queues(ctx context.Context, b *bus.Bus, s *steps.State, w *view.Why) error {
+	if err := places(ctx, b, s, w); err != nil {
+		return err
+	}
+	return openedGates(ctx, b, w)
+}
+
+// places adds where the steps stand that wait for a limit, as far as that is known.
+func places(ctx context.Context, b *bus.Bus, s *steps.State, w *view.Why) error {
+	if !slices.ContainsFunc(w.Waits, func(x view.Wait) bool { return x.For == view.ForLimit }) {
 		return nil
 	}
-	all, err := limits.List(ctx, a.Bus)
+	all, err := limits.List(ctx, b)
 	if err != nil {
 		return err
 	}
 	for i := range w.Waits {
-		if place := limits.Place(all, w.Run, w.Waits[i].Step); waits(w.Waits[i]) && place != "" {
-			w.Waits[i].Text += "; " + place
+		x := &w.Waits[i]
+		if x.For != view.ForLimit {
+			continue
+		}
+		place := limits.Place(all, w.Run, x.Step)
+		if x.Why != steps.HoldConcurrency {
+			place = limits.Rank(all, x.Why, coveredBy(s, x), s.Priority())
+		}
+		if place != "" {
+			x.Text += "; " + place
 		}
 	}
 	return nil
 }
 
-// opened says of steps that a gate has held back which is open now that they wait for their turn: the log says that once it has come.
-func (a Asker) opened(ctx context.Context, w *view.Why, now time.Time) error {
+// coveredBy is what the limit counts that a step, or the first of its items, waits for.
+func coveredBy(s *steps.State, x *view.Wait) string {
+	for i := range s.Units {
+		u := &s.Units[i]
+		if h, _ := u.HeldBack(); h != nil && h.Why == x.Why && (u.ID == x.Step || strings.HasPrefix(u.ID, x.Step+"~")) {
+			return h.Covers
+		}
+	}
+	return ""
+}
+
+// openedGates says of steps that a gate has held back which is open now that they wait for their turn: the log says that once it has come.
+func openedGates(ctx context.Context, b *bus.Bus, w *view.Why) error {
 	behind := func(x view.Wait) bool { return x.For == view.ForGate }
 	if !slices.ContainsFunc(w.Waits, behind) {
 		return nil
 	}
-	all, err := gates.Of(a.Bus).List(ctx)
+	all, err := gates.Of(b).List(ctx)
 	if err != nil {
 		return err
 	}
@@ -86,8 +110,9 @@ func (a Asker) opened(ctx context.Context, w *view.Why, now time.Time) error {
 		x := &w.Waits[i]
 		n := slices.IndexFunc(all, func(g gates.Progress) bool { return behind(*x) && g.ID == x.Gate && !g.Closed() })
 		if n >= 0 {
-			x.Until = nil
-			x.Text = "behind gate " + x.Gate + ", which was opened at " + view.Clock(all[n].Opened.At, now) + ": it goes on when its turn comes, few calls go at first"
+			at := all[n].Opened.At.UTC()
+			x.Until, x.Opened = nil, &at
+			x.Text = "behind gate " + x.Gate + ", which was opened at " + view.Clock(at, b.Now()) + ": it goes on when its turn comes, few calls go at first"
 		}
 	}
 	return nil

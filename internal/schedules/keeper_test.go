@@ -287,7 +287,7 @@ func TestByHand(t *testing.T) {
 	if _, err := k.book.Resume(t.Context(), "tick"); !errors.Is(err, ErrNotPaused) {
 		t.Errorf("resumed twice: %v", err)
 	}
-	list, err := List(t.Context(), r.bus, r.log)
+	list, err := List(t.Context(), r.bus, r.log, nil)
 	if err != nil || len(list) != 1 || list[0].Firings[0].State != steps.RunSucceeded || list[0].Problem != "no worker serves look now; its run would wait for one" {
 		t.Errorf("%+v, %v", list, err)
 	}
@@ -325,7 +325,7 @@ func TestARefusedRunIsSeen(t *testing.T) {
 	if _, err := put(t.Context(), r.bucket(), &v.entry, v.number); err != nil {
 		t.Fatal(err)
 	}
-	seen, err := Find(t.Context(), r.bus, r.log, "tick")
+	seen, err := Find(t.Context(), r.bus, r.log, "tick", nil)
 	if err != nil || seen.Problem == "" {
 		t.Errorf("%+v, %v", seen, err)
 	}
@@ -364,7 +364,7 @@ func TestWhatIsRemovedBehindBelaysBack(t *testing.T) {
 	k.Anew()
 	before := k.Known()[0].Firings[0].Run
 	r.await("it fires again", func() bool {
-		all, err := List(t.Context(), r.bus, r.log)
+		all, err := List(t.Context(), r.bus, r.log, nil)
 		return err == nil && len(all) == 1 && len(all[0].Firings) > 0 && all[0].Firings[0].Run > before
 	})
 }

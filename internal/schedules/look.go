@@ -12,31 +12,34 @@ import (
 	"belay/internal/steps"
 )
 
+// Ended finds the tokens with which nobody answers for anything any more: by id, what is to be said of that. Nil where that cannot be found out.
+type Ended func(ctx context.Context, b *bus.Bus) (map[string]string, error)
+
 // List returns all schedules by their names, with the states of their last runs and what is wrong with them now. It makes nothing.
-func List(ctx context.Context, b *bus.Bus, log *runlog.Log) ([]Schedule, error) {
+func List(ctx context.Context, b *bus.Bus, log *runlog.Log, ended Ended) ([]Schedule, error) {
 	all, err := Of(b).entries(ctx)
 	if err != nil || len(all) == 0 {
 		return []Schedule{}, err
 	}
-	served := servedBy(ctx, b)
+	around := surroundingsOf(ctx, b, ended)
 	list := []Schedule{}
 	for i := range all {
-		list = append(list, all[i].seen(ctx, log, served))
+		list = append(list, all[i].seen(ctx, log, around))
 	}
 	return list, nil
 }
 
 // Find returns the schedule of a name, as [List] does.
-func Find(ctx context.Context, b *bus.Bus, log *runlog.Log, name string) (Schedule, error) {
+func Find(ctx context.Context, b *bus.Bus, log *runlog.Log, name string, ended Ended) (Schedule, error) {
 	e, err := Of(b).find(ctx, name)
 	if err != nil {
 		return Schedule{}, err
 	}
-	return e.seen(ctx, log, servedBy(ctx, b)), nil
+	return e.seen(ctx, log, surroundingsOf(ctx, b, ended)), nil
 }
 
 // seen is the schedule with what is known elsewhere.
-func (e *entry) seen(ctx context.Context, log *runlog.Log, served map[string]bool) Schedule {
+func (e *entry) seen(ctx context.Context, log *runlog.Log, around surroundings) Schedule {
 	s := e.shown()
 	s.Firings = slices.Clone(s.Firings)
 	for i := range s.Firings {
@@ -44,19 +47,53 @@ func (e *entry) seen(ctx context.Context, log *runlog.Log, served map[string]boo
 			s.Firings[i].State = st.Status()
 		}
 	}
-	s.Problem = e.problem(log, served)
+	s.Problem = e.problem(log, around)
 	return s
 }
 
-// problem says why the next run will not do well.
-func (e *entry) problem(log *runlog.Log, served map[string]bool) string {
+// surroundings are what has to do with schedules and stands elsewhere. What cannot be found out is left out.
+type surroundings struct {
+	served map[string]bool   // the rungs that workers serve now, as tool/rung; nil where that is not known
+	ended  map[string]string // see [Ended]
+}
+
+func surroundingsOf(ctx context.Context, b *bus.Bus, ended Ended) surroundings {
+	around := surroundings{served: servedBy(ctx, b)}
+	if ended != nil {
+		around.ended, _ = ended(ctx, b)
+	}
+	return around
+}
+
+// LeftBehind names the schedules that were added with a token with which nobody answers for anything any more, and whose they are. They fire all
+// the same. It makes nothing.
+func LeftBehind(ctx context.Context, b *bus.Bus, ended Ended) (list []string, err error) {
+	all, err := Of(b).entries(ctx)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	tokens, err := ended(ctx, b)
+	for i := range all {
+		if tokens[all[i].Order.Token] != "" {
+			list = append(list, all[i].Name+" (of "+all[i].By+")")
+		}
+	}
+	return list, err
+}
+
+// problem says why the next run will not do well, or that nobody may answer for it any more.
+func (e *entry) problem(log *runlog.Log, around surroundings) string {
 	if err := log.Check(e.Name, e.submission(e.firing(e.Upto))); err != nil {
 		return "its run would be refused: " + err.Error() + "; add it once more, with --replace"
 	}
-	if lacks := unserved(e.Order.Document, served); len(lacks) > 0 {
-		return "no worker serves " + strings.Join(lacks, ", ") + " now; its run would wait for one"
+	var said []string
+	if lacks := unserved(e.Order.Document, around.served); len(lacks) > 0 {
+		said = append(said, "no worker serves "+strings.Join(lacks, ", ")+" now; its run would wait for one")
 	}
-	return ""
+	if words := around.ended[e.Order.Token]; words != "" {
+		said = append(said, "the token that it was added with "+words+"; it fires all the same: pause or remove it, or have somebody add it once more with --replace")
+	}
+	return strings.Join(said, ". Also, ")
 }
 
 // servedBy are the rungs that workers serve now, as tool/rung; nil where that is not known.

@@ -57,7 +57,7 @@ type Schedule struct {
 	Missed  *Left      `json:"missed,omitempty"`  // left out by the rule for what was missed
 	Skipped *Left      `json:"skipped,omitempty"` // left out by the rule for overlaps
 	Next    *time.Time `json:"next,omitempty"`    // the next firing; absent while it is paused
-	Problem string     `json:"problem,omitempty"` // why its next run will not do well, as a sentence; absent: nothing is known
+	Problem string     `json:"problem,omitempty"` // why its next run will not do well, or who does not answer for it any more, in words; absent: nothing is known
 }
 
 // Pause says who lets a schedule fire no more until it is resumed.

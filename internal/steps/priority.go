@@ -1,5 +1,7 @@
 package steps
 
+import "slices"
+
 // Priority is in what order attempts leave that wait for their turn to be queued. It follows from the run's log.
 type Priority uint8
 
@@ -13,7 +15,17 @@ const (
 // Priorities is how many there are.
 const Priorities = 3
 
-func (p Priority) String() string { return [Priorities]string{"people", "new", "redone"}[p] }
+var priorityNames = [Priorities]string{"people", "new", "redone"}
+
+func (p Priority) String() string { return priorityNames[p] }
+
+// PriorityNamed is the priority of a name; of one that is not known, that of what is new.
+func PriorityNamed(name string) Priority {
+	if i := slices.Index(priorityNames[:], name); i >= 0 {
+		return Priority(i)
+	}
+	return PriorityNew
+}
 
 // Priority is that of the run's attempts: what was decided last says it.
 func (s *State) Priority() Priority {

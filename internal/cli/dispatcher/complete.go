@@ -136,7 +136,7 @@ func offerGates(ctx context.Context, s *session) (list []offer, err error) {
 }
 
 func offerSchedules(ctx context.Context, s *session) (list []offer, err error) {
-	all, err := schedules.List(ctx, s.Bus, s.Runs)
+	all, err := schedules.List(ctx, s.Bus, s.Runs, nil)
 	for i := range all {
 		list = append(list, offer{all[i].Name, all[i].Plan + ", " + all[i].Cron + " " + all[i].TZ + ", next " + nextText(&all[i])})
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"belay/internal/access"
 	"belay/internal/bus"
 	"belay/internal/bus/embedded"
 	"belay/internal/cli"
@@ -21,6 +22,7 @@ import (
 	"belay/internal/engine"
 	"belay/internal/notify"
 	"belay/internal/plan"
+	"belay/internal/schedules"
 	"belay/internal/text"
 )
 
@@ -36,8 +38,8 @@ func (a *app) doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "doctor", Short: "Look whether everything is as it should be, and say what to do where it is not", Args: cobra.NoArgs,
 		Long: "Looks at the server (version, sync, max_payload), the streams and how they are kept, whether the log is whole, the room that is\n" +
-			"left, this machine's clock, what this connection may do, the signing keys, the passkeys that a tool asks for (--tools), the\n" +
-			"dispatchers and workers that run and their versions. It changes nothing. Each finding is ok, warn, fail or unknown (it cannot be seen from here), with what to do. Exit\n" +
+			"left, this machine's clock, what this connection may do, the signing keys, the passkeys that a tool asks for (--tools),\n" +
+			"schedules that nobody answers for, the dispatchers and workers that run and their versions. It changes nothing. Each finding is ok, warn, fail or unknown (it cannot be seen from here), with what to do. Exit\n" +
 			"code 1 if something must not be so, 69 if the server cannot be reached. The console's page System shows the same.",
 		Example: "  dispatcher doctor\n  dispatcher doctor --server nats://nats.internal:4222 --tools tools.yaml --notify notify.yaml --monitor http://nats.internal:8222",
 		RunE:    func(c *cobra.Command, _ []string) error { return a.doctor(c.Context(), f) },
@@ -49,8 +51,12 @@ func (a *app) doctorCommand() *cobra.Command {
 	return c
 }
 
+func leftBehind(ctx context.Context, b *bus.Bus) ([]string, error) {
+	return schedules.LeftBehind(ctx, b, access.Ended)
+}
+
 func (a *app) doctor(ctx context.Context, f doctorFlags) error {
-	o := doctor.Options{Version: cli.Version, Monitors: f.monitors, Outbound: a.Outbound()}
+	o := doctor.Options{Version: cli.Version, Monitors: f.monitors, Outbound: a.Outbound(), LeftBehind: leftBehind}
 	if f.tools != "" {
 		tools, err := plan.LoadTools(f.tools)
 		if err != nil {

@@ -71,13 +71,25 @@ func (a *app) limitsShow() *cobra.Command {
 				fmt.Fprintf(a.Out, "    in hand since %s  %s\n", clock(t.Since), short(t.Attempt))
 			}
 			for _, w := range l.Waits {
-				fmt.Fprintf(a.Out, "    waits since %s  %s\n", clock(w.Since), short(w.Attempt))
+				fmt.Fprintf(a.Out, "    waits since %s  %s%s\n", clock(w.Since), short(w.Attempt), whose(&w))
 			}
 			if more := l.Waiting - len(l.Waits); more > 0 && l.Why == steps.HoldConcurrency {
 				fmt.Fprintf(a.Out, "    and %d more\n", more)
 			}
 			return nil
 		}}
+}
+
+// whose says by what it is decided when a call goes that waits; of one that is like most, nothing.
+func whose(w *limits.Waiter) string {
+	said := ""
+	if w.Priority != "" && w.Priority != steps.PriorityNew.String() {
+		said = "  " + w.Priority
+	}
+	if w.Tenant != "" {
+		said += "  of " + text.Line(w.Tenant)
+	}
+	return said
 }
 
 func (a *app) showLimit(l *limits.Limit) {

@@ -4,25 +4,50 @@ import (
 	"context"
 	"fmt"
 
+	"belay/internal/cli"
 	"belay/internal/gates"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/text"
 )
 
-// waitingForGates prints what holds steps of the run back, each gate once.
-func (p *progress) waitingForGates(s *steps.State) {
+// waitsBehind prints what holds steps of the run back: each gate once, and each limit.
+func (p *progress) waitsBehind(w *view.Why) {
 	said := map[string]bool{}
-	for _, w := range view.WhyOf(s, view.Foresight{}).Waits {
-		if w.For != view.ForGate || said[w.Gate] {
-			continue
+	for _, group := range []struct {
+		head string
+		fits func(x *view.Wait) bool
+	}{
+		{"is held back", func(x *view.Wait) bool { return x.For == view.ForGate && x.Opened == nil }},
+		{"waits for its turn", func(x *view.Wait) bool { return x.For == view.ForGate && x.Opened != nil }},
+		{"waits for a limit", func(x *view.Wait) bool { return x.For == view.ForLimit }},
+	} {
+		first := true
+		for i := range w.Waits {
+			x := &w.Waits[i]
+			if !group.fits(x) || x.Gate != "" && said[x.Gate] {
+				continue
+			}
+			if first {
+				fmt.Fprintf(p.w, "run %s %s:\n", short(p.id), group.head)
+			}
+			first, said[x.Gate] = false, true
+			flags := p.flags
+			if x.For == view.ForLimit || x.Opened != nil { // no command follows
+				flags = ""
+			}
+			fmt.Fprintf(p.w, "  %s  %s%s\n", forPeople(x.Step), text.Line(x.Text), flags)
 		}
-		if len(said) == 0 {
-			fmt.Fprintf(p.w, "run %s is held back:\n", short(p.id))
-		}
-		said[w.Gate] = true
-		fmt.Fprintf(p.w, "  %s  %s%s\n", forPeople(w.Step), text.Line(w.Text), p.flags)
 	}
+}
+
+// why is what the run waits for.
+func (p *progress) why(s *steps.State) *view.Why {
+	w := view.WhyOf(s, view.Foresight{Now: cli.Now()})
+	if p.queues != nil {
+		p.queues(&w)
+	}
+	return &w
 }
 
 // released reports whether a run waits for nothing but gates that were opened: it goes on in a moment.

@@ -11,6 +11,7 @@ import (
 
 	"belay/internal/cli"
 	"belay/internal/handoff"
+	"belay/internal/notify"
 	"belay/internal/people"
 	"belay/internal/plan"
 	"belay/internal/runlog"
@@ -70,7 +71,13 @@ func (a *app) runsShow() *cobra.Command {
 			if a.JSON() {
 				return a.PrintJSON(view.Show(st))
 			}
-			if err := a.showRun(st); err != nil {
+			p := a.newProgress(run)
+			p.queues = func(w *view.Why) {
+				if err := notify.Queues(c.Context(), s.Bus, st, w); err != nil {
+					fmt.Fprintf(a.Err, "cannot find out at which place it waits: %v\n", err)
+				}
+			}
+			if err := a.showRun(st, p); err != nil {
 				return err
 			}
 			return a.sayReplays(c.Context(), s, st)
@@ -90,7 +97,7 @@ func (a *app) showStray(run string, f *runlog.Frozen) error {
 	return nil
 }
 
-func (a *app) showRun(s *steps.State) error {
+func (a *app) showRun(s *steps.State, p *progress) error {
 	doc := view.Show(s)
 	standing := view.Standing(doc.State, doc.Ending)
 	if doc.State == steps.RunScheduled {
@@ -137,10 +144,11 @@ func (a *app) showRun(s *steps.State) error {
 		fmt.Fprintln(a.Out)
 		a.printConversation(&doc.Agents[i], "")
 	}
-	p := a.newProgress(doc.ID)
 	fmt.Fprintln(a.Out)
 	if resting {
 		p.end(s, doc)
+	} else {
+		p.waitsBehind(p.why(s))
 	}
 	return nil
 }

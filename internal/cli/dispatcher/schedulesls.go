@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"belay/internal/access"
 	"belay/internal/schedules"
 	"belay/internal/text"
 )
@@ -18,7 +19,7 @@ func (a *app) schedulesLs() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			all, err := schedules.List(c.Context(), s.Bus, s.Runs)
+			all, err := schedules.List(c.Context(), s.Bus, s.Runs, access.Ended)
 			if err != nil {
 				return err
 			}
@@ -84,7 +85,7 @@ func (a *app) schedulesShow() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			sc, err := schedules.Find(c.Context(), s.Bus, s.Runs, args[0])
+			sc, err := schedules.Find(c.Context(), s.Bus, s.Runs, args[0], access.Ended)
 			if err != nil {
 				return scheduleError(err)
 			}

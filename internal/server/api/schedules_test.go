@@ -24,11 +24,11 @@ type almanac struct {
 func (a almanac) Now() time.Time { return a.bus.Now() }
 
 func (a almanac) ListSchedules(ctx context.Context) ([]schedules.Schedule, error) {
-	return schedules.List(ctx, a.bus, a.runs)
+	return schedules.List(ctx, a.bus, a.runs, nil)
 }
 
 func (a almanac) FindSchedule(ctx context.Context, name string) (schedules.Schedule, error) {
-	return schedules.Find(ctx, a.bus, a.runs, name)
+	return schedules.Find(ctx, a.bus, a.runs, name, nil)
 }
 
 func (a almanac) AddSchedule(ctx context.Context, who people.Actor, s schedules.Schedule, order steps.Submitted, replace bool) (schedules.Schedule, error) {

@@ -71,6 +71,7 @@ type Wait struct {
 	Assigned   string               `json:"assigned_to,omitempty"` // the person it is assigned to
 	Unserved   bool                 `json:"unserved,omitempty"`    // no worker serves it
 	Gate       string               `json:"gate,omitempty"`        // id of the gate that holds it
+	Opened     *time.Time           `json:"opened,omitempty"`      // when that gate was opened: it goes on when its turn comes
 	By         string               `json:"by,omitempty"`          // who has closed the gate
 	Reason     string               `json:"reason,omitempty"`      // in that person's words; of a limit, what it is
 	Why        steps.HoldWhy        `json:"why,omitempty"`         // which kind of limit holds it
