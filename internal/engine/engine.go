@@ -62,6 +62,8 @@ type PeopleOptions struct {
 
 	Refused func(requests.Refusal) // is told of each request about runs over NATS that is refused; nil = nobody is
 
+	EndedTokens schedules.Ended // finds the tokens with which nobody answers for a schedule any more; nil = nobody looks
+
 	RequireProof bool // a rule not_submitter is not met by a run whose submitter nobody has proven
 
 	Index string // folder of the index of runs; empty = it is in memory only, and is made anew at every start
@@ -135,6 +137,8 @@ type Engine struct {
 
 	limitedCalls func() map[dispatch.Limited]int // calls that limits hold back; nil likewise
 	outside      func() []dispatch.Outside
+
+	endedTokens schedules.Ended // see [PeopleOptions]
 
 	signer *approval.Signer     // nil where another process has the desk
 	moves  *dispatch.Dispatcher // nil where another process dispatches

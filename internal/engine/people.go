@@ -30,6 +30,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 		e.Runs.Picker, e.Runs.Elsewhere = runindex.Remote{Bus: e.Bus}, requests.Remote{Bus: e.Bus, Token: token}
 		return nil
 	}
+	e.endedTokens = o.EndedTokens
 	if err := e.startIndex(ctx, o); err != nil {
 		return err
 	}

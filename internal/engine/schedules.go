@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"belay/internal/access"
 	"belay/internal/audit"
 	"belay/internal/handoff"
 	"belay/internal/people"
@@ -33,7 +32,7 @@ func (e *Engine) AddSchedule(ctx context.Context, who people.Actor, s schedules.
 		return s, err
 	}
 	e.recordSchedule(ctx, "add schedule", who, added, "")
-	return schedules.Find(ctx, e.Bus, e.Runs, added.Name, access.Ended)
+	return schedules.Find(ctx, e.Bus, e.Runs, added.Name, e.endedTokens)
 }
 
 // ChangeSchedule pauses, resumes or removes a schedule for a person.
@@ -72,12 +71,12 @@ func (e *Engine) FireSchedule(ctx context.Context, who people.Actor, name string
 
 // ListSchedules lists the schedules by their names.
 func (e *Engine) ListSchedules(ctx context.Context) ([]schedules.Schedule, error) {
-	return schedules.List(ctx, e.Bus, e.Runs, access.Ended)
+	return schedules.List(ctx, e.Bus, e.Runs, e.endedTokens)
 }
 
 // FindSchedule finds a schedule by its name.
 func (e *Engine) FindSchedule(ctx context.Context, name string) (schedules.Schedule, error) {
-	return schedules.Find(ctx, e.Bus, e.Runs, name, access.Ended)
+	return schedules.Find(ctx, e.Bus, e.Runs, name, e.endedTokens)
 }
 
 // Now is the log's time.

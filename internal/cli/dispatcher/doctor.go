@@ -136,7 +136,7 @@ func (a *app) examineStore(ctx context.Context, dir string, conn bus.Options, o 
 
 // lookedAt is what the page System of a dispatcher looks at beside the bus.
 func lookedAt(o engine.Options, sync string, tools *plan.Tools) (d doctor.Options) {
-	d.Sync = sync
+	d.Sync, d.LeftBehind = sync, leftBehind
 	if n, is := o.People.Notifier.(*notify.Service); is && n.Setup != nil {
 		d.Channels = channelsOf(n.Setup, false)
 	}

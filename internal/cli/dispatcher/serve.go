@@ -242,7 +242,7 @@ func (a *app) serve(ctx context.Context, f cli.ServeFlags) error {
 		}
 		return people.Actor{}, errStarting
 	}}
-	o.People.Named = namedBy(submitted)
+	o.People.Named, o.People.EndedTokens = namedBy(submitted), access.Ended
 	if o.People.Notifier, err = a.notifier(f.Notify); err != nil {
 		return err
 	}
