@@ -34,9 +34,9 @@ import (
 )
 
 var (
-	kept = flag.Int("chaos.kept", 2000, "finished runs that are kept; the figures in docs/reliability.md are of 1000000")
-	side = flag.Int("chaos.beside", 100, "runs in each of the five pairs that compare it with an empty store; the figures in docs/reliability.md are of 1000")
-	open = flag.Int("chaos.open", 100, "runs that wait for a retry; the figures in docs/reliability.md are of 100000")
+	kept = flag.Int("chaos.kept", 500, "finished runs that are kept; the figures in docs/reliability.md are of 1000000")
+	side = flag.Int("chaos.beside", 50, "runs in each of the five pairs that compare it with an empty store; the figures in docs/reliability.md are of 1000")
+	open = flag.Int("chaos.open", 50, "runs that wait for a retry; the figures in docs/reliability.md are of 100000")
 )
 
 const (

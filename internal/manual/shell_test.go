@@ -270,30 +270,61 @@ func checkGoCommand(args []string) error {
 			run = args[i+1]
 		}
 	}
+	var dirs []string
 	for _, a := range args {
 		if !strings.HasPrefix(a, "./") {
 			continue
 		}
-		if _, err := os.Stat(filepath.Join(dir, strings.TrimSuffix(a, "..."))); err != nil {
+		path := filepath.Join(dir, strings.TrimSuffix(a, "..."))
+		if _, err := os.Stat(path); err != nil {
 			return err
 		}
-		for _, one := range strings.Split(run, "|") {
-			if run != "" && !testMatches(filepath.Join(dir, a), one) {
-				return fmt.Errorf("no test in %s matches %s", a, one)
-			}
+		if dirs = append(dirs, path); run != "" && !testMatches(run, path) {
+			return fmt.Errorf("no test in %s matches %s", a, run)
+		}
+	}
+	for _, one := range alternatives(run) {
+		if len(dirs) > 0 && !testMatches(one, dirs...) {
+			return fmt.Errorf("no test matches %s", one)
 		}
 	}
 	return nil
 }
 
+// alternatives are what stands between the bars of a pattern that are in no parentheses; none of an empty one.
+func alternatives(pattern string) (list []string) {
+	depth, from := 0, 0
+	for i, c := range pattern {
+		switch {
+		case c == '(':
+			depth++
+		case c == ')':
+			depth--
+		case c == '|' && depth == 0:
+			list, from = append(list, pattern[from:i]), i+1
+		}
+	}
+	if pattern == "" {
+		return nil
+	}
+	return append(list, pattern[from:])
+}
+
 var testFunction = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)\w*)\(`)
 
-func testMatches(dir, pattern string) bool {
-	pattern, _, _ = strings.Cut(pattern, "/")
-	match, err := regexp.Compile(pattern)
-	if err != nil {
-		return false
+// testMatches reports whether a pattern matches a test in one of the folders.
+func testMatches(pattern string, dirs ...string) bool {
+	for _, one := range alternatives(pattern) {
+		one, _, _ = strings.Cut(one, "/")
+		match, err := regexp.Compile(one)
+		if err == nil && slices.ContainsFunc(dirs, func(dir string) bool { return hasTest(dir, match) }) {
+			return true
+		}
 	}
+	return false
+}
+
+func hasTest(dir string, name *regexp.Regexp) bool {
 	files, _ := filepath.Glob(filepath.Join(dir, "*_test.go")) // the pattern is valid
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -301,7 +332,7 @@ func testMatches(dir, pattern string) bool {
 			continue
 		}
 		for _, m := range testFunction.FindAllStringSubmatch(string(text), -1) {
-			if match.MatchString(m[1]) {
+			if name.MatchString(m[1]) {
 				return true
 			}
 		}
