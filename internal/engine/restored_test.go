@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"belay/internal/dispatch"
 	"belay/internal/people"
 	"belay/internal/plan"
+	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/tally"
@@ -130,11 +132,14 @@ func whatFor(t *testing.T, e *Engine, id string) view.Wait {
 	return all[0]
 }
 
-// asked waits until a run asks people, and returns the last question.
+// asked waits until a run is there and asks people, and returns the last question.
 func asked(t *testing.T, e *Engine, id string) (q *steps.Escalation) {
 	t.Helper()
 	within(t, 60*time.Second, func() bool {
 		s, err := e.Runs.Load(t.Context(), id)
+		if errors.Is(err, runlog.ErrNoRun) { // not yet
+			return false
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
