@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -364,6 +365,9 @@ func (v *victim) delivered() {
 				v.pushed(s, name)
 			case strings.HasPrefix(name, "puller"):
 				c, err := s.Consumer(ctx, name)
+				if errors.Is(err, jetstream.ErrConsumerNotFound) { // nobody asks it any more
+					continue
+				}
 				if err != nil {
 					v.t.Fatal(err)
 				}
@@ -382,6 +386,9 @@ func (v *victim) pushed(s jetstream.Stream, name string) {
 	v.t.Helper()
 	for {
 		c, err := s.PushConsumer(v.t.Context(), name)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) { // nobody listens to it any more
+			return
+		}
 		if err != nil {
 			v.t.Fatal(err)
 		}
