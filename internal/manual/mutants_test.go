@@ -19,7 +19,7 @@ var mistakes = []struct{ name, page, says string }{
 	{"unknown package", "# T\n\n```sh\ngo test ./internal/nowhere\n```\n", "mutant.md:4: `go test ./internal/nowhere`: stat"},
 	{"unknown test", "# T\n\n```sh\ngo test ./internal/plan -run NoSuchTest\n```\n", "no test in ./internal/plan matches NoSuchTest"},
 	{"unknown test in a sentence", "# T\n\nSee `go test ./internal/plan -run NoSuchTest`.\n", "mutant.md:3: `go test ./internal/plan -run NoSuchTest`: no test in ./internal/plan matches NoSuchTest"},
-	{"unknown test in one of two packages", "# T\n\nSee `go test ./internal/plan ./internal/steps -run TestLimits|NoSuchTest`.\n", "no test matches NoSuchTest"},
+	{"unknown test in one of two packages", "# T\n\nSee `go test ./internal/plan ./internal/steps -run 'TestLimits|TestMigrations|NoSuchTest'`.\n", "no test matches NoSuchTest"},
 	{"unknown test in a table", "# T\n\n| a |\n|---|\n| `./internal/plan -run 'TestLimits\\|NoSuchTest'` |\n", "no test matches NoSuchTest"},
 	{"bad shell", "# T\n\n```sh\nif true\n```\n", "mutant.md:3: bash cannot read this"},
 	{"command in a sentence", "# T\n\nUse `dispatcher rums ls`.\n", "mutant.md:3: `dispatcher rums ls`: unknown command"},
