@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -193,7 +194,7 @@ func TestInABrowser(t *testing.T) {
 	}
 	server.Start()
 	defer server.CloseClientConnections()
-	cmd := exec.CommandContext(t.Context(), node, "--test", "--test-concurrency=1", "--test-reporter=spec", "--test-name-pattern="+os.Getenv("BELAY_BROWSER_ONLY"))
+	cmd := exec.CommandContext(t.Context(), node, "--test", "--test-concurrency=1", "--test-reporter=spec", "--test-name-pattern="+cmp.Or(os.Getenv("BELAY_BROWSER_ONLY"), "."))
 	cmd.Env = append(os.Environ(), "BASE="+server.URL, "CHROMIUM="+chromium, "SHOTS="+os.Getenv("BELAY_SHOTS"))
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
