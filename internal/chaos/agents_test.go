@@ -69,6 +69,7 @@ func TestAgents(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
+	t.Parallel()
 	w := newWorld(t)
 	brain := scriptedmodel.New(script())
 	model := slow(t, brain)

@@ -41,6 +41,7 @@ type result struct {
 // run ends, no step is lost, and nothing unsafe is done twice under one key unless a person said that it had not
 // happened.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	sc := full(t)
 	r := play(t, build(t, ""), "", sc)
 	if r.ended != sc.runs {
