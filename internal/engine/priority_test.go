@@ -59,10 +59,11 @@ func (r *rig) again(t *testing.T, id, text string) {
 	t.Helper()
 	doc, err := plan.ParsePlan("plan.yaml", []byte(text), r.tools)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return
 	}
 	if _, err := r.Runs.Submit(t.Context(), id, steps.Submitted{Document: doc.JSON, Input: json.RawMessage(`{}`), RetryOf: "before"}); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 }
 
@@ -70,7 +71,7 @@ func (r *rig) again(t *testing.T, id, text string) {
 // approves a call: it goes next. So does what is new, before what is done again; and that goes on meanwhile.
 func TestAnApprovalGoesBeforeRedrives(t *testing.T) {
 	t.Parallel()
-	for name, limit := range map[string]string{"rate": "rate: 20/s", "concurrency": "concurrency: 2"} {
+	for name, limit := range map[string]string{"rate": "rate: 10/s", "concurrency": "concurrency: 2"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			site := &inOrder{came: make(chan struct{}, 2**redone+100)}
@@ -91,15 +92,17 @@ tools:
 			r.submit(t, "asks", of("asks", true))
 			asked := r.until(t, "asks", "asked about", func(s *steps.State) bool { return len(s.Escalations) > 0 }).Escalations[0].ID
 			ids := []string{"asks", "new"}
-			for n := range *redone {
-				ids = append(ids, fmt.Sprint("again", n))
-				r.again(t, ids[n+2], of(ids[n+2], false))
-			}
-			site.await(t, 5)
 			shown, err := r.Desk.Card(t.Context(), asked)
 			if err != nil {
 				t.Fatal(err)
 			}
+			var wg sync.WaitGroup
+			for n := range *redone {
+				ids = append(ids, fmt.Sprint("again", n))
+				wg.Go(func() { r.again(t, fmt.Sprint("again", n), of(fmt.Sprint("again", n), false)) })
+			}
+			wg.Wait()
+			site.await(t, 5)
 			r.submit(t, "new", of("new", false))
 			if _, err := r.People.Act(t.Context(), people.Trusted("mia", "test"), asked, people.Act{Verb: "approve", Digest: shown.Dossier.Approval.Digest}); err != nil {
 				t.Fatal(err)
@@ -108,10 +111,13 @@ tools:
 			before := len(site.calls)
 			site.mu.Unlock()
 			ended(t, r.Engine, ids...)
+			if before > *redone*3/4 {
+				t.Skipf("%d of %d calls had come before anything was approved: this machine is too slow for the limit", before, len(ids))
+			}
 			t.Logf("%d calls had come; of %d what was approved is number %d, and what is new number %d", before, len(ids), site.at("asks")+1, site.at("new")+1)
 			for _, run := range []string{"asks", "new"} {
-				if n := site.at(run); n > *redone/2 { // however slow this machine is
-					t.Errorf("%s is number %d of %d", run, n+1, len(ids))
+				if n := site.at(run); n-before > (len(ids)-before)/2 { // however slow this machine is
+					t.Errorf("%s is number %d of %d, and %d had come before", run, n+1, len(ids), before)
 				}
 			}
 			if len(site.calls) != len(ids) {
