@@ -59,14 +59,32 @@ type process struct {
 	ended chan struct{}
 }
 
-// build makes the programs, with the race detector's and the mutants' tags as asked.
+// builds are the programs that were made, by their tags, for all tests: linking them takes longer than many a test.
+var builds struct {
+	sync.Mutex
+	of map[string]string
+}
+
+// build makes the programs, with the mutants' tags as asked.
 func build(t *testing.T, tags string) string {
 	t.Helper()
-	bin := t.TempDir()
-	cmd := exec.Command("go", "build", "-tags", tags, "-o", bin, "belay/cmd/...")
-	if out, err := cmd.CombinedOutput(); err != nil {
+	builds.Lock()
+	defer builds.Unlock()
+	if bin := builds.of[tags]; bin != "" {
+		return bin
+	}
+	bin, err := os.MkdirTemp("", "belay-chaos-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "build", "-tags", tags, "-o", bin, module()+"/cmd/...").CombinedOutput(); err != nil {
+		_ = os.RemoveAll(bin)
 		t.Fatalf("build: %v\n%s", err, out)
 	}
+	if builds.of == nil {
+		builds.of = map[string]string{}
+	}
+	builds.of[tags] = bin
 	return bin
 }
 

@@ -9,6 +9,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,8 +50,10 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	code := m.Run()
-	if skewedBin != "" {
-		_ = os.RemoveAll(skewedBin)
+	for _, bin := range append(slices.Collect(maps.Values(builds.of)), skewedBin) {
+		if bin != "" {
+			_ = os.RemoveAll(bin)
+		}
 	}
 	os.Exit(code)
 }
