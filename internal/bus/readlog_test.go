@@ -117,6 +117,9 @@ func TestARunWithManySubjectsIsRead(t *testing.T) {
 // TestWhatStandsBehindARunCostsNoRead: a wildcard makes the server look at everything behind the run, which is what this
 // compares with.
 func TestWhatStandsBehindARunCostsNoRead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 60,000 messages")
+	}
 	t.Parallel()
 	_, b := start(t, t.TempDir(), embedded.Interval)
 	p := wire.Partition("r", b.Partitions())

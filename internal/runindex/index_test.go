@@ -183,7 +183,11 @@ func TestPages(t *testing.T) {
 	}
 	for name, p := range map[string]runlog.Picker{"index": x, "remote": Remote{w.bus}, "tail": runlog.Tail{Bus: w.bus}} {
 		w.log.Picker = p
-		for range 50 {
+		times := 50
+		if testing.Short() {
+			times = 12
+		}
+		for range times {
 			f := random(20)
 			t.Logf("%s %+v", name, f)
 			w.check(f)

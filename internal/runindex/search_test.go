@@ -107,7 +107,11 @@ func TestSearch(t *testing.T) {
 		all = append(all, w.meet(i, i%5 == 4))
 	}
 	var filters []runlog.Filter
-	for range 60 {
+	times := 60
+	if testing.Short() {
+		times = 15
+	}
+	for range times {
 		f := runlog.Filter{Limit: 1 + rand.N(60)}
 		f.Class = []steps.Class{"", "", steps.Timeout, steps.Unavailable, steps.ToolError}[rand.N(5)]
 		f.Reason = []steps.Reason{"", "", "", steps.Overloaded, steps.Refusal}[rand.N(5)]

@@ -108,7 +108,11 @@ func TestSpikes(t *testing.T) {
 // looking twice at the same changes nothing, and there are not too many.
 func TestJudgeHolds(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(10) {
+	seeds := uint64(10)
+	if testing.Short() {
+		seeds = 3
+	}
+	for seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 3))
 		h := newHistory()
 		var list []Spike

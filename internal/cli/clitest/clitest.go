@@ -46,7 +46,7 @@ import (
 	"belay/internal/freeport"
 )
 
-// Run runs the scripts in a folder, in parallel; with -short every fourth of them. vars are variables of their environment,
+// Run runs the scripts in a folder, in parallel; with -short every eighth of them. vars are variables of their environment,
 // as NAME=VALUE.
 func Run(t *testing.T, dir string, vars ...string) {
 	testscript.Run(t, testscript.Params{
@@ -65,7 +65,7 @@ func Run(t *testing.T, dir string, vars ...string) {
 	})
 }
 
-// scripts are the files in a folder, or every fourth.
+// scripts are the files in a folder, or every eighth.
 func scripts(t *testing.T, dir string) (files []string) {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
@@ -73,7 +73,7 @@ func scripts(t *testing.T, dir string) (files []string) {
 		t.Fatalf("there are no scripts in %s: %v", dir, err)
 	}
 	for i, name := range all {
-		if !testing.Short() || i%4 == 0 {
+		if !testing.Short() || i%8 == 0 {
 			files = append(files, name)
 		}
 	}
