@@ -55,12 +55,12 @@ var errUnknownKey = errors.New("no trusted key has signed it")
 
 // Pinned trusts only the keys that are given: those in a file with a line for each, as `dispatcher keys export` writes them,
 // or such lines themselves. Lines that begin with # are comments.
-func Pinned(fileOrKeys string) (Keys, error) {
+func Pinned(fileOrKeys string) (Given, error) {
 	list, err := ReadPinned(fileOrKeys)
 	if err != nil {
 		return nil, err
 	}
-	keys := pinned{}
+	keys := Given{}
 	for _, k := range list {
 		keys[k.ID] = k
 	}
@@ -116,9 +116,19 @@ func parsePublic(line string) (PublicKey, error) {
 	return k, nil
 }
 
-type pinned map[string]PublicKey
+// Given are keys that were given, by their ids: no others are trusted.
+type Given map[string]PublicKey
 
-func (p pinned) Check(_ context.Context, g steps.Grant) error {
+// Keys are the public keys themselves, whatever else they may have signed.
+func (p Given) Keys() (keys []ed25519.PublicKey) {
+	for _, k := range p {
+		keys = append(keys, k.Key)
+	}
+	return keys
+}
+
+// Check trusts what one of them has signed.
+func (p Given) Check(_ context.Context, g steps.Grant) error {
 	k, ok := p[g.Key]
 	if !ok {
 		return errUnknownKey

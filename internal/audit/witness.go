@@ -65,6 +65,9 @@ const (
 	lookLater = 5 * time.Minute
 )
 
+// WitnessFile is where checkpoints are kept beside a file of pinned keys.
+func WitnessFile(pins string) string { return strings.TrimSuffix(pins, ".keys") + ".checkpoints" }
+
 // OpenWitness reads what the file has. Keys are the ones that are trusted now; nothing is kept without one.
 func OpenWitness(b *bus.Bus, file string, keys func() []ed25519.PublicKey, logger *slog.Logger) (*Witness, error) {
 	h := &Witness{bus: b, origin: Origin(b.Names().Prefix), file: file, keys: keys, logger: logger}
@@ -258,6 +261,9 @@ func (h *Witness) writeFile() error {
 	}
 	for _, s := range h.kept {
 		text.WriteString(s.text + separator)
+	}
+	if err := os.MkdirAll(filepath.Dir(h.file), 0o700); err != nil {
+		return err
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(h.file), ".kept-*") // 0600
 	if err != nil {

@@ -25,6 +25,8 @@ type Options struct {
 	Tool, Rung string          // that the worker serves
 	Params     json.RawMessage // what the tool is called with, an object
 	Wait       time.Duration   // for the worker to come, and for each of its answers
+	Found      func(Finding)   // is called with each finding once it is known; nil: nobody waits for them
+	Waits      func(string)    // is called with what is waited for that takes longer than Wait; nil: nobody asks
 }
 
 // Finding is what became of one rule.
@@ -54,10 +56,14 @@ func Worker(ctx context.Context, nc *nats.Conn, o Options) ([]Finding, error) {
 	if err := w.listen(); err != nil {
 		return nil, err
 	}
-	served := Finding{Rule: "asks for work on the consumer of the tool and rung", Detail: w.served(ctx)}
-	served.OK = served.Detail == ""
-	all := []Finding{served}
-	if !served.OK {
+	var all []Finding
+	found := func(rule, detail string) {
+		all = append(all, Finding{rule, detail == "", detail})
+		if o.Found != nil {
+			o.Found(all[len(all)-1])
+		}
+	}
+	if found(ruleServed, w.served(ctx)); !all[0].OK {
 		return all, nil
 	}
 	for _, p := range probes {
@@ -65,10 +71,10 @@ func Worker(ctx context.Context, nc *nats.Conn, o Options) ([]Finding, error) {
 		if err != nil {
 			return all, fmt.Errorf("%s: %w", p.rule, err)
 		}
-		all = append(all, Finding{p.rule, detail == "", detail})
+		found(p.rule, detail)
 	}
 	for _, rule := range generalRules {
-		all = append(all, Finding{rule, w.general[rule] == "", w.general[rule]})
+		found(rule, w.general[rule])
 	}
 	return all, nil
 }

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,8 +17,9 @@ import (
 	"belay/internal/wire"
 )
 
-// The rules that each probe checks beside its own.
+// The rule before all probes, and those that each of them checks beside its own.
 const (
+	ruleServed   = "asks for work on the consumer of the tool and rung"
 	ruleReadable = "writes only events that can be read, on the subject of their kind"
 	ruleAttempt  = "names the attempt of the message, and a worker"
 	ruleTool     = "speaks on the subjects of its own tool, or of all tools"
@@ -154,7 +156,11 @@ func (w *watch) try(ctx context.Context, p probe) (string, error) {
 	if p.shape != nil {
 		p.shape(&m)
 	}
-	log := []steps.Event{steps.Submitted{Epoch: steps.Epoch, Document: json.RawMessage(`{}`), Input: json.RawMessage(`{}`), By: "conformance"}}
+	submitted, err := w.submitted(m)
+	if err != nil {
+		return "", err
+	}
+	log := []steps.Event{submitted}
 	if p.log != nil {
 		log = append(log, p.log(m)...)
 	}
@@ -184,6 +190,17 @@ func (w *watch) try(ctx context.Context, p probe) (string, error) {
 	return p.check(m, s), err
 }
 
+// submitted is the submission of a run that wants exactly this call: a worker may look, before it acts, whether the run does.
+func (w *watch) submitted(m steps.StepMessage) (steps.Submitted, error) {
+	template := bytes.ReplaceAll(m.Params, []byte("${"), []byte("$${"))
+	rung := steps.Rung{Name: w.Rung, Executor: "command", Timeout: m.Timeout, Retry: steps.RetryPolicy{MaxAttempts: 1, Factor: 2}}
+	doc, err := json.Marshal(steps.Definition{
+		Plan:  steps.Plan{Name: m.Workflow, Steps: []steps.Step{{ID: m.Step, Tool: w.Tool, With: template, OnFailure: steps.OnFailureEscalate}}},
+		Tools: map[string]steps.Tool{w.Tool: {Name: w.Tool, Effects: m.Effects, Rungs: []steps.Rung{rung}}},
+	})
+	return steps.Submitted{Epoch: steps.Epoch, Document: doc, Input: json.RawMessage(`{}`), By: "conformance"}, err
+}
+
 func (w *watch) append(ctx context.Context, m steps.StepMessage, e steps.Event) error {
 	kind, body, err := wire.EncodeEvent(e)
 	if err != nil {
@@ -201,25 +218,48 @@ func (w *watch) append(ctx context.Context, m steps.StepMessage, e steps.Event) 
 // after is for how long something may still come once a message is acknowledged.
 const after = 200 * time.Millisecond
 
-// collect sees what becomes of a message until it is acknowledged, or nothing more is waited for.
+// collect sees what becomes of a message until it is acknowledged, or nothing more is waited for. A worker may hand a message back for a while,
+// once: until whoever had claimed it has been silent for an ack wait, for example.
 func (w *watch) collect(ctx context.Context, m steps.StepMessage, seq uint64) (s sight) {
 	end := time.NewTimer(w.Wait + max(0, time.Until(m.NotBefore)))
 	defer end.Stop()
-	for {
+	for handedBack := false; ; {
 		select {
 		case <-ctx.Done():
 			return s
 		case <-end.C:
 			return s
 		case msg := <-w.seen:
-			if !strings.HasPrefix(msg.Subject, "$JS.ACK.") {
+			switch delay := nakDelay(msg.Data); {
+			case !strings.HasPrefix(msg.Subject, "$JS.ACK."):
 				w.note(m, msg, &s)
-			} else if ackedSeq(msg.Subject) == seq && w.acknowledges(string(msg.Data)) {
+			case ackedSeq(msg.Subject) != seq:
+			case w.acknowledges(string(msg.Data)):
 				s.acked = true
 				end.Reset(after)
+			case delay > 0 && !handedBack && !s.acked:
+				handedBack = true
+				end.Reset(delay + w.Wait)
+				w.waits(delay)
 			}
 		}
 	}
+}
+
+func (w *watch) waits(delay time.Duration) {
+	if w.Waits != nil && delay > time.Second {
+		w.Waits(fmt.Sprintf("the worker has handed the message back for %s; what it does then is waited for", delay.Round(100*time.Millisecond)))
+	}
+}
+
+// nakDelay is for how long a word about a message hands it back; 0 for every other word.
+func nakDelay(word []byte) time.Duration {
+	rest, is := bytes.CutPrefix(word, []byte("-NAK "))
+	var nak struct{ Delay time.Duration }
+	if !is || json.Unmarshal(rest, &nak) != nil {
+		return 0
+	}
+	return nak.Delay
 }
 
 // acknowledges reports whether a word about the message is its ack.

@@ -133,7 +133,8 @@ type Engine struct {
 	// Missing are the `go` rungs of the worker's tools file that have no handler in this binary.
 	Missing []ladder.Key
 
-	behindGates func() int // attempts that gates hold back; nil where another process dispatches
+	kept        func() (checkpoints []string, contradiction string) // by the worker of this process; nil where it keeps none
+	behindGates func() int                                          // attempts that gates hold back; nil where another process dispatches
 
 	limitedCalls func() map[dispatch.Limited]int // calls that limits hold back; nil likewise
 	outside      func() []dispatch.Outside
@@ -302,7 +303,7 @@ func (e *Engine) startWorker(ctx context.Context, o WorkerOptions, dispatches bo
 	if o.Logger == nil {
 		o.Logger = e.logger
 	}
-	if o.Options.Keys, err = e.trusted(o); err != nil {
+	if o.Options.Keys, err = e.trusted(&o); err != nil {
 		return err
 	}
 	if o.Options.Passkeys, err = e.passkeys(o); err != nil {

@@ -7,7 +7,7 @@ import "github.com/prometheus/client_golang/prometheus"
 func RegisterCheckpoints(r prometheus.Registerer, of func() (kept int, contradicted, ok bool)) {
 	r.MustRegister(&keptCheckpoints{
 		of:           of,
-		kept:         prometheus.NewDesc("belay_checkpoints_kept", "Checkpoints of the audit trail that this worker keeps; absent where it has no directory for pinned keys.", nil, nil),
+		kept:         prometheus.NewDesc("belay_checkpoints_kept", "Checkpoints of the audit trail that this worker keeps; absent where it has no directory for pinned keys to keep them in.", nil, nil),
 		contradicted: prometheus.NewDesc("belay_checkpoints_contradicted", "1 while the audit trail contradicts the checkpoints that this worker keeps, and nobody has accepted that.", nil, nil),
 	})
 }

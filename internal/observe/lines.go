@@ -27,6 +27,10 @@ func (l lines) tell() {
 // event tells of what the record says.
 func (l lines) event() {
 	if l.s.Foreign(l.r) {
+		if j, is := l.r.Event.(steps.Junk); is {
+			l.say(slog.LevelWarn, l.r.NotCounted(), slog.Uint64("sequence", l.r.Seq), slog.String("error", j.Why))
+			return
+		}
 		a, _ := steps.Reports(l.r.Event)
 		l.attemptLine(slog.LevelWarn, l.r.NotCounted(), a, "")
 		return

@@ -32,8 +32,8 @@ func NewRegistry(version string) *prometheus.Registry {
 
 // RunMetrics count what a dispatcher applies to runs.
 type RunMetrics struct {
-	submitted, runs, steps, attempts, fallbacks, opened, decisions, expired *prometheus.CounterVec
-	runTook, queueWait, decisionTime                                        *prometheus.HistogramVec
+	submitted, runs, steps, attempts, fallbacks, opened, decisions, expired, notCounted *prometheus.CounterVec
+	runTook, queueWait, decisionTime                                                    *prometheus.HistogramVec
 }
 
 // NewRunMetrics registers the metrics of a dispatcher.
@@ -47,13 +47,23 @@ func NewRunMetrics(r prometheus.Registerer) *RunMetrics {
 		opened:       counter("belay_escalations_opened_total", "Escalations that were opened.", "kind"),
 		expired:      counter("belay_escalations_expired_total", "Escalations that nobody decided in time.", "kind"),
 		decisions:    counter("belay_escalation_decisions_total", "Decisions that counted.", "decision", "via"),
+		notCounted:   counter("belay_reports_not_counted_total", "What workers that may report of some tools alone have written and that counted for nothing: about a step of another tool (foreign), or nothing that can be read (unreadable).", "why"),
 		runTook:      histogram("belay_run_duration_seconds", "Time from a run's submit to its result, including the time that people took.", runBuckets, "workflow", "outcome"),
 		queueWait:    histogram("belay_step_queue_wait_seconds", "Time from when an attempt may be executed until a worker begins.", executionBuckets, "tool", "rung"),
 		decisionTime: histogram("belay_escalation_time_to_decision_seconds", "Time from an escalation to its decision.", peopleBuckets, "kind"),
 	}
-	r.MustRegister(m.submitted, m.runs, m.steps, m.attempts, m.fallbacks, m.opened, m.decisions, m.expired, m.runTook, m.queueWait, m.decisionTime)
+	r.MustRegister(m.submitted, m.runs, m.steps, m.attempts, m.fallbacks, m.opened, m.decisions, m.expired, m.notCounted, m.runTook, m.queueWait, m.decisionTime)
+	for _, why := range []string{whyForeign, whyUnreadable} { // so that an alert sees the first one
+		m.notCounted.WithLabelValues(why)
+	}
 	return m
 }
+
+// Why what a worker wrote has not counted.
+const (
+	whyForeign    = "foreign"
+	whyUnreadable = "unreadable"
+)
 
 func counter(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
@@ -68,9 +78,14 @@ func (m *RunMetrics) applied(c *change) {
 	switch c.r.Event.(type) {
 	case steps.Submitted:
 		m.submitted.WithLabelValues(workflow).Inc()
+	case steps.Junk:
+		m.notCounted.WithLabelValues(whyUnreadable).Inc()
 	case steps.Closed:
 		m.runs.WithLabelValues(workflow, string(c.s.Status())).Inc()
 		m.runTook.WithLabelValues(workflow, string(c.s.Status())).Observe(c.s.Lasted().Seconds())
+	}
+	if _, junk := c.r.Event.(steps.Junk); !junk && c.s.Foreign(c.r) {
+		m.notCounted.WithLabelValues(whyForeign).Inc()
 	}
 	if c.attempt != nil {
 		m.attempt(c)

@@ -43,11 +43,12 @@ steps:
 
 // history folds events, a second apart, and tells o of each.
 type history struct {
-	t   *testing.T
-	s   *steps.State
-	o   *Runs
-	now time.Time
-	seq uint64
+	t    *testing.T
+	s    *steps.State
+	o    *Runs
+	now  time.Time
+	seq  uint64
+	tool string // whose workers alone can have written what is added; empty = anybody
 }
 
 func newHistory(t *testing.T, o *Runs) *history {
@@ -73,7 +74,7 @@ func (h *history) add(e steps.Event) {
 	h.t.Helper()
 	h.seq++
 	h.now = h.now.Add(time.Second)
-	rec := steps.Record{Seq: h.seq, Time: h.now, Run: "r", Event: e}
+	rec := steps.Record{Seq: h.seq, Time: h.now, Run: "r", Event: e, Tool: h.tool}
 	var touched []int
 	h.s, touched = steps.Apply(h.s, rec)
 	h.o.Applied(h.s, rec, touched)

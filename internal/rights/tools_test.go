@@ -38,6 +38,9 @@ var grouped = rights.Layout{Names: wire.Default, Partitions: 1, Workers: []right
 	{Name: "lookers", Rungs: []rights.Rung{{Tool: "look.up", Name: "primary"}}},
 }}
 
+// junkBodies cannot be read, in whatever version: they stop no run, not even one that has a step of the attacker's own tool.
+var junkBodies = []string{"", "\x00\xff", "{", "null", `{"v":1,"type":"failed","step":["b"]}`, `{"v":1,"type":"decided","escalation":"r1-1","verb":"abort"}`}
+
 // TestWorkersReportOfTheirOwnTools: a worker of some tools has nobody believe a result or a claim of another one, and its own count. What it
 // says keeps nobody from their work.
 func TestWorkersReportOfTheirOwnTools(t *testing.T) {
@@ -103,6 +106,23 @@ func reportsOfOwnTools(t *testing.T, s place) {
 		claims(n.Claim(0, "r1", first), worker)
 		claims(n.ToolClaim(0, "r1", "pay", first), worker)
 		claims(n.ToolClaim(0, "r1", "look.up", first), worker)
+	}
+	junk := func(subjects ...string) {
+		t.Helper()
+		for _, subject := range subjects {
+			for _, body := range junkBodies {
+				if err := evil.PublishMsg(&nats.Msg{Subject: subject, Data: []byte(body), Header: nats.Header{wire.HeaderRun: {"r1"}}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	second := steps.Attempt{Step: "b", Try: 1}
+	junk(n.Outcome(0, "r1", "look.up"), n.ToolClaim(0, "r1", "look.up", second), n.ToolClaim(0, "r1", "look.up", steps.Attempt{Step: "zz", Try: 9}))
+	for _, subject := range []string{n.Outcome(0, "r1", "look.up"), n.ToolClaim(0, "r1", "look.up", first)} {
+		if err := evil.PublishMsg(&nats.Msg{Subject: subject, Data: []byte(`{"v":1,"type":"exploded","step":"a","round":0,"rung":0,"try":1}`)}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	says(n.Log(0, "r1", wire.KindOutcome), "a")
 	says(n.Outcome(0, "r1", "pay"), "a")

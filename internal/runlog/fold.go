@@ -86,6 +86,9 @@ func (l *Log) Apply(f *Fold, e bus.Entry) (rec steps.Record, touched []int, ok b
 		return rec, nil, false
 	}
 	rec, err := l.Record(f.Run, e)
+	if err != nil && l.junk(f, e, &rec, err) {
+		err = nil
+	}
 	if err != nil {
 		f.Poison = &Poison{Entry: e, Why: err}
 		return rec, nil, false

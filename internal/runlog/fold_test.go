@@ -58,10 +58,13 @@ func (w *writer) add(e steps.Event) uint64 {
 }
 
 func (w *writer) raw(kind string, body []byte) uint64 {
+	return w.on(wire.Default.Log(0, w.run, kind), body)
+}
+
+// on adds an entry on a subject.
+func (w *writer) on(subject string, body []byte) uint64 {
 	seq := uint64(len(w.entries)+1) * 10
-	w.entries = append(w.entries, bus.Entry{
-		Seq: seq, Time: time.Unix(int64(seq), 0), Subject: wire.Default.Log(0, w.run, kind), Data: body,
-	})
+	w.entries = append(w.entries, bus.Entry{Seq: seq, Time: time.Unix(int64(seq), 0), Subject: subject, Data: body})
 	return seq
 }
 

@@ -54,7 +54,7 @@ func (h *History) add(names wire.Names, run string, e bus.Entry) {
 	}
 	_, event, err := Parse(names, e)
 	if err != nil {
-		return // it freezes the run in the dispatcher, and is not about an attempt
+		return // it freezes the run in the dispatcher or counts for nothing, and is not about an attempt
 	}
 	if seq, skip, ok := verdictOf(run, event); ok && skip {
 		if h.discarded == nil {

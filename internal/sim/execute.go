@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -35,7 +36,7 @@ func (h *hand) begin() {
 		h.p.Late = append(h.p.Late, call)
 	}
 	h.call = call
-	h.unapproved = h.needsApproval() && (len(h.m.Grants) == 0 || !h.m.Continues && h.expired())
+	h.unapproved = h.needsApproval() && (len(h.m.Grants) == 0 || !h.m.Continues && h.expired() || h.unproven())
 	h.execute(h.p.World(call))
 }
 
@@ -53,6 +54,13 @@ func (h *hand) expired() bool {
 		}
 	}
 	return false
+}
+
+// unproven reports whether an approval lacks what the passkey of the approver must have signed.
+func (h *hand) unproven() bool {
+	return h.p.Program.Tools[h.m.Tool].Approval.Proof == steps.ProofPasskey && slices.ContainsFunc(h.m.Grants, func(g steps.Grant) bool {
+		return g.Passkey == nil || !bytes.Equal(g.Passkey.Signature, g.Challenge(h.p.Log[0].Time))
+	})
 }
 
 // over reports whether the log has the end of an attempt.

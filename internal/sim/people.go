@@ -55,6 +55,9 @@ func (p *play) decide(id string, d Decision) {
 		}
 		g.Issued, g.Expires, g.Key = signed, signed.Add(p.validFor(n)), "sim"
 		p.nonces[g.Nonce] = true
+		if d.Proof != nil && p.truth.Tool(p.truth.Escalations[n].Unit).Approval.Proof == steps.ProofPasskey {
+			g.Passkey = d.Proof(g.Challenge(p.Log[0].Time))
+		}
 		decided.Grant = &g
 	}
 	p.surely(decided, func() {})

@@ -44,7 +44,7 @@ func TestSeeds(t *testing.T) {
 	for n := range *seeds {
 		all = append(all, uint64(n)+1)
 	}
-	ends, late := map[string]int{}, 0
+	ends, late, proven := map[string]int{}, 0, 0
 	var mu sync.Mutex
 	each(all, func(n uint64) {
 		w := newRandom(n, sim.Whole)
@@ -54,13 +54,18 @@ func TestSeeds(t *testing.T) {
 		defer mu.Unlock()
 		ends[string(p.State.Status())]++
 		late += len(p.Late)
+		for _, e := range p.Effects {
+			if a := w.prog.Tools[e.Tool].Approval; a != nil && a.Proof == steps.ProofPasskey {
+				proven++
+			}
+		}
 		if wrong != sim.Right && !t.Failed() {
 			t.Errorf("seed %d: %s\n%s", n, why, w.story(p))
 		}
 	})
-	t.Logf("%d worlds: %v; %d calls that may be repeated began when their attempt was over", len(all), ends, late)
-	if *seeds > 1000 && (ends["succeeded"] == 0 || ends["degraded"] == 0 || ends["failed"] == 0 || ends["cancelled"] == 0 || ends["aborted"] == 0) {
-		t.Errorf("the worlds are all alike: %v", ends)
+	t.Logf("%d worlds: %v; %d calls that may be repeated began when their attempt was over; %d effects with a passkey", len(all), ends, late, proven)
+	if *seeds > 1000 && (ends["succeeded"] == 0 || ends["degraded"] == 0 || ends["failed"] == 0 || ends["cancelled"] == 0 || ends["aborted"] == 0 || proven == 0) {
+		t.Errorf("the worlds are all alike: %v, %d effects with a passkey", ends, proven)
 	}
 }
 
@@ -81,7 +86,7 @@ func TestSeedsNotice(t *testing.T) {
 	for name, broken := range map[string]sim.Mutant{
 		"no claim": sim.NoClaim, "acknowledged first": sim.AckFirst, "no reconcile": sim.NoReconcile, "the log is not read": sim.NoLog,
 		"no fence": sim.NoFence, "the log is not asked": sim.NoCompare, "calls begin late": sim.Unhurried, "nothing waits for a silent worker": sim.NoWait,
-		"blind repeats": sim.BlindRepeat, "outcomes are not stored": sim.LostReport, "approvals are not checked": sim.NoGuard, "readable is taken for stored": sim.Readable,
+		"blind repeats": sim.BlindRepeat, "outcomes are not stored": sim.LostReport, "approvals are not checked": sim.NoGuard, "passkeys are not checked": sim.NoPasskey, "readable is taken for stored": sim.Readable,
 		"nothing is undone": sim.NoUndo, "calls are begun anew that go on": sim.Forgetful,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,6 +128,7 @@ type random struct {
 	lines   []string // the plan, in the words of the core's stories
 	prog    *steps.Program
 	ackWait time.Duration
+	keys    *rand.Rand     // draws which tools ask for passkeys, and what people's sign
 	servers *rand.Rand     // draws what servers do beside what calls do
 	tasks   map[string]int // calls that have become tasks and are not over, by attempt
 	acted   map[string]int // effects by unit
@@ -131,7 +137,7 @@ type random struct {
 
 func newRandom(seed uint64, broken sim.Mutant) *random {
 	w := &random{
-		Rand: rand.New(rand.NewPCG(seed, 11)), servers: rand.New(rand.NewPCG(seed, 17)), seed: seed, broken: broken,
+		Rand: rand.New(rand.NewPCG(seed, 11)), servers: rand.New(rand.NewPCG(seed, 17)), keys: rand.New(rand.NewPCG(seed, 19)), seed: seed, broken: broken,
 		acted: map[string]int{}, going: map[string]int{}, tasks: map[string]int{},
 	}
 	w.makePlan()
@@ -192,6 +198,9 @@ func (w *random) makePlan() {
 		t := w.prog.Tools[name]
 		if t.Approval != nil && w.chance(2) {
 			t.Approval.ValidFor = steps.Duration(20 * time.Second)
+		}
+		if t.Approval != nil && w.keys.IntN(3) == 0 {
+			t.Approval.Proof = steps.ProofPasskey
 		}
 		for n := range t.Rungs {
 			if w.chance(3) {
@@ -389,7 +398,19 @@ func (w *random) choose(s *steps.State, n int) sim.Decision {
 		return d
 	}
 	d.Verb = allowed[w.IntN(len(allowed))]
+	d.Proof = w.sign
 	return d
+}
+
+// sign is what an approver's passkey makes of a challenge: mostly it signs it, sometimes somebody approves without one, or has another call's.
+func (w *random) sign(challenge []byte) *steps.Assertion {
+	switch w.keys.IntN(8) {
+	case 0:
+		return nil
+	case 1:
+		return &steps.Assertion{Signature: []byte("of another call")}
+	}
+	return &steps.Assertion{Signature: challenge}
 }
 
 func (w *random) story(p *sim.Played) string {

@@ -87,6 +87,7 @@ const (
 	OwnClock           // workers, and who signs approvals, take their own clocks for the server's
 	Unhurried          // workers begin a call however long after its claim
 	Forgetful          // workers begin calls anew that could be gone on with
+	NoPasskey          // workers do not check what the passkeys of approvers have signed
 	NoWait             // a probe and a retry do not wait until a silent worker's call must be over
 )
 
@@ -133,6 +134,8 @@ type Decision struct {
 	Params json.RawMessage // of an edit
 	Answer json.RawMessage
 	Reason string
+	// Proof is what the approver's passkey signs where the tool asks for that; nil, or if it returns nil: the approval comes without.
+	Proof func(challenge []byte) *steps.Assertion
 	// Choose decides only when the time has come, by what is known then, in place of Verb and what belongs to it. Nil: it is
 	// decided already.
 	Choose func(s *steps.State, n int) Decision
@@ -149,7 +152,7 @@ type Effect struct {
 	Attempt steps.Attempt
 	At      time.Time
 
-	Unapproved bool // it needed an approval, and its message had none, or one whose time was over by the log's clock
+	Unapproved bool // it needed an approval, and its message had none, one whose time was over by the log's clock, or one that lacks the passkey that the tool asks for
 }
 
 // Line is one thing that happened in a play.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -152,7 +153,7 @@ func (h *hand) own() steps.Own {
 	tool := h.p.Program.Tools[h.m.Tool]
 	own.Unsafe = tool.Effects.Unsafe() && h.m.RungName != steps.VerifyRung
 	if h.needsApproval() && h.p.Broken != NoGuard {
-		own.Guard = &steps.Guard{Tool: &tool, Needed: true, Check: h.genuine, Now: h.logTime(h.early), Within: h.late - h.early}
+		own.Guard = &steps.Guard{Tool: &tool, Needed: true, Check: h.genuine, Passkey: h.passkey, Now: h.logTime(h.early), Within: h.late - h.early}
 	}
 	return own
 }
@@ -171,6 +172,16 @@ var errForged = errors.New("nobody has signed it")
 func (h *hand) genuine(g steps.Grant) error {
 	if !h.p.nonces[g.Nonce] {
 		return errForged
+	}
+	return nil
+}
+
+var errNotSigned = errors.New("something else was signed than this")
+
+// passkey is what a worker makes of an approver's passkey: whoever signs exactly the challenge has it.
+func (h *hand) passkey(g steps.Grant, challenge []byte) error {
+	if h.p.Broken != NoPasskey && !bytes.Equal(g.Passkey.Signature, challenge) {
+		return errNotSigned
 	}
 	return nil
 }

@@ -253,6 +253,14 @@ type Released struct {
 	Reason string `json:"reason,omitempty"` // in that person's words
 }
 
+// Junk is what workers of one tool have written on a subject of theirs, and this program cannot read. No program writes it: whoever reads a log
+// makes it of what is there.
+type Junk struct {
+	Attempt        // that it names; without a step if it names none
+	Newer   bool   // it may say something that later versions of this program know
+	Why     string // what is wrong with it
+}
+
 // Verb is what a person may decide.
 type Verb string
 
@@ -316,3 +324,4 @@ func (Held) event()      {}
 func (Released) event()  {}
 func (Decided) event()   {}
 func (Closed) event()    {}
+func (Junk) event()      {}

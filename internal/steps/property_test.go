@@ -28,6 +28,7 @@ import (
 //   - an agent at work has a turn or a call at work, or its last one asked about;
 //   - the ladder's limits hold;
 //   - an agent's summaries are as few as they are to be, and nobody is asked because one has failed;
+//   - nothing that needs approval is wanted without it, nor without a passkey where the tool asks for one;
 //   - whatever a worker may still begin is not over (see stepstest.World);
 //
 // and at the end that the fold of the log is the same wherever it is cut.
@@ -404,6 +405,9 @@ func (g *player) decision(n int, v steps.Verb, by string) steps.Decided {
 	case 3:
 		grant.Run = "q"
 	}
+	if rapid.IntRange(0, 3).Draw(g.T, "passkey") > 0 {
+		grant.Passkey = &steps.Assertion{Credential: by}
+	}
 	d.Grant = &grant
 	return d
 }
@@ -458,7 +462,8 @@ func (g *player) checkStrangers() {
 	}
 }
 
-// checkApproved: nothing that needs approval is in the queue without as many as it needs, for exactly these parameters.
+// checkApproved: nothing that needs approval is in the queue without as many as it needs, for exactly these parameters, and each with a passkey
+// where the tool asks for one.
 func (g *player) checkApproved() {
 	for _, m := range steps.Wants(g.State, nil).Steps {
 		t := g.State.Tool(g.State.Unit(m.Step))
@@ -474,6 +479,9 @@ func (g *player) checkApproved() {
 			if grant.CallKey != "" && grant.CallKey != m.Key {
 				g.Fatalf("%s is called under the key %s, and its approval is for %s", m.Step, m.Key, grant.CallKey)
 			}
+			if t.Approval.Proof == steps.ProofPasskey && (grant.Passkey == nil || g.decidedAs(grant) != steps.VerbApprove) {
+				g.Fatalf("%s is queued, approved by %s without a passkey", m.Step, grant.By)
+			}
 			if grant.Digest == digest && grant.Run == m.Run && grant.Step == m.Step && grant.Round == m.Round && (!t.Approval.NotSubmitter || grant.By != g.State.By) {
 				who[grant.By] = true
 			}
@@ -482,6 +490,16 @@ func (g *player) checkApproved() {
 			g.Fatalf("%s is queued, approved by %v: %v", m.Step, who, err)
 		}
 	}
+}
+
+// decidedAs is what the decision was that an approval came with.
+func (g *player) decidedAs(grant steps.Grant) steps.Verb {
+	for _, r := range g.Records {
+		if d, is := r.Event.(steps.Decided); is && d.Grant != nil && d.Escalation == grant.Escalation && d.By == grant.By && d.Grant.Digest == grant.Digest {
+			return d.Verb
+		}
+	}
+	return ""
 }
 
 // checkAdvice: whatever may be decided is offered, with what it does.
@@ -719,10 +737,23 @@ func (g *player) isUndone(i int) bool {
 	return st.Compensate != nil || st.Agent == nil && byTool
 }
 
+// approveAll has all approve who are needed. Where a passkey is asked for they try without one first, which does nothing.
 func (g *player) approveAll(n int) {
+	unit := g.State.Escalations[n].Unit
+	if g.State.Tool(unit).Approval.Proof == steps.ProofPasskey {
+		g.approveBy(n, nil)
+		if e := &g.State.Escalations[n]; e.State == steps.EscalationDecided || len(e.Approvals) > 0 && e.Approvals[0].Grant.Passkey == nil {
+			g.Fatalf("%s is approved without a passkey", g.State.Units[unit].ID)
+		}
+	}
+	g.approveBy(n, &steps.Assertion{Credential: "k"})
+}
+
+func (g *player) approveBy(n int, passkey *steps.Assertion) {
 	for _, by := range []string{"mia", "bo"} {
 		d := steps.Decided{Escalation: g.State.Escalations[n].ID, Verb: steps.VerbApprove, By: by}
 		if grant, ok, _ := steps.GrantFor(g.State, n, d); ok {
+			grant.Passkey = passkey
 			d.Grant = &grant
 		}
 		g.say(d)
@@ -777,7 +808,7 @@ func drawTool(t *rapid.T) map[string]string {
 	one := func(name string, of ...string) string { return rapid.SampledFrom(of).Draw(t, name) }
 	return map[string]string{
 		"rungs": one("rungs", "a", "a,b", "a,b,c", "a,cached", "a,human", "human,b"), "max": one("max", "1", "2", "3"),
-		"price": one("price", "", "", "10000"), "trust": one("trust", "", "", "untrusted"), "approval": one("approval", "", "", "always", "json:true", "json:false", "untrusted", "fail"), "approvers": one("approvers", "1", "2"), "others": one("others", "", "yes"),
+		"price": one("price", "", "", "10000"), "trust": one("trust", "", "", "untrusted"), "approval": one("approval", "", "", "always", "json:true", "json:false", "untrusted", "fail"), "approvers": one("approvers", "1", "2"), "others": one("others", "", "yes"), "proof": one("proof", "", "passkey"),
 		"deadline": one("deadline", "", "2s"), "on_deadline": one("on_deadline", "escalate", "fail", "fallback", "park"),
 		"on_reject": one("on_reject", "", "skip", "fail", "fallback"), "ask": one("ask", "", "2s"), "on_ask": one("on_ask", "escalate", "fail", "fallback", "park"),
 		"verify": one("verify", "", "", "output-is:[1]", "fail"),

@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"belay/internal/exactjson"
 	"belay/internal/steps"
 )
 
 // ErrPoison marks a body that this version cannot read. Whoever meets one stops that run and tells people; nobody
-// skips it.
+// skips it, but where only the workers of one tool can have written it ([steps.State.Stops]).
 var ErrPoison = errors.New("unreadable message")
 
 // EncodeEvent gives an event's body and the kind of subject that it belongs on. A body is one flat object that starts
@@ -114,6 +115,32 @@ func typeOf(body []byte) (string, error) {
 		return "", fmt.Errorf("%w: %w", ErrPoison, err)
 	}
 	return head.Type, checkVersion(head.V)
+}
+
+// Unknown reports whether a body that cannot be read may say something that later versions know: its own version or its type is one that this
+// program does not know. It also returns the attempt that the body names, if it names one as all that workers say does.
+func Unknown(body []byte) (a steps.Attempt, newer bool) {
+	if exactjson.Unmarshal(body, &a) != nil {
+		a = steps.Attempt{}
+	}
+	var head struct {
+		V    int    `json:"v"`
+		Type string `json:"type"`
+	}
+	if err := exactjson.Unmarshal(body, &head); err != nil {
+		return a, false
+	}
+	return a, head.V > Version || head.V == Version && head.Type != "" && !typeKnown(head.Type)
+}
+
+// typeKnown reports whether there is such a type, on subjects of whatever kind.
+func typeKnown(name string) bool {
+	for key := range readers {
+		if _, of, _ := strings.Cut(key, "/"); of == name {
+			return true
+		}
+	}
+	return false
 }
 
 func nameOf(e steps.Event) (name, kind string) {

@@ -48,9 +48,10 @@ func (a *app) conformance(ctx context.Context, f conformanceFlags) error {
 	if !wire.ValidTool(f.tool) || !wire.ValidName(f.rung) || exactjson.Unmarshal([]byte(f.params), &params) != nil {
 		return cli.WithCode(cli.ExitUsage, errors.New("give the name of a tool with --tool, and with --params a JSON object"))
 	}
-	o := conformance.Options{Tool: f.tool, Rung: f.rung, Params: json.RawMessage(f.params), Wait: f.wait}
+	o := conformance.Options{Tool: f.tool, Rung: f.rung, Params: json.RawMessage(f.params), Wait: f.wait, Found: a.finding,
+		Waits: func(what string) { fmt.Fprintln(a.Err, what) }}
 	found, err := conformance.Serve(ctx, f.listen, a.Prefix, o, func(url string) {
-		fmt.Fprintf(a.Err, "waiting for a worker of %s/%s at %s\n", f.tool, f.rung, url)
+		fmt.Fprintf(a.Err, "waiting for a worker of %s/%s at %s, up to %s; each answer has as long, and each rule a line here once it is known\n", f.tool, f.rung, url, f.wait)
 	})
 	if err != nil {
 		return err
@@ -58,25 +59,28 @@ func (a *app) conformance(ctx context.Context, f conformanceFlags) error {
 	return a.findings(found)
 }
 
-func (a *app) findings(found []conformance.Finding) error {
-	broken := 0
-	for _, f := range found {
-		word := "ok   "
-		if !f.OK {
-			word, broken = "WRONG", broken+1
-		}
-		if a.JSON() {
-			continue
-		}
-		line := word + "  " + f.Rule
-		if f.Detail != "" {
-			line += ": " + f.Detail
-		}
-		fmt.Fprintln(a.Out, text.Line(line))
+// finding says at once what is known of a rule, because a worker that keeps silent makes the next one take long.
+func (a *app) finding(f conformance.Finding) {
+	if a.JSON() {
+		return
 	}
+	line := "ok     " + f.Rule
+	if !f.OK {
+		line = "WRONG  " + f.Rule + ": " + f.Detail
+	}
+	fmt.Fprintln(a.Out, text.Line(line))
+}
+
+func (a *app) findings(found []conformance.Finding) error {
 	if a.JSON() {
 		if err := a.PrintJSON(found); err != nil {
 			return err
+		}
+	}
+	broken := 0
+	for _, f := range found {
+		if !f.OK {
+			broken++
 		}
 	}
 	if broken > 0 {

@@ -81,6 +81,12 @@ func (a *app) startWatched(ctx context.Context, o engine.Options, listen string)
 		metrics := observe.NewAttemptMetrics(registry)
 		o.Worker.Observer = &observe.Attempts{Metrics: metrics, Traces: a.Traces, Worker: o.Worker.Name}
 		o.Worker.Box.Asked = metrics.Asked
+		observe.RegisterCheckpoints(registry, func() (kept int, contradicted, ok bool) {
+			if e := running.Load(); e != nil {
+				return e.KeptCheckpoints()
+			}
+			return 0, false, false
+		})
 	}
 	o.Canary = canaryKind
 	e, err := engine.Start(ctx, o)

@@ -18,5 +18,6 @@ func TestMain(m *testing.M) {
 	clitest.Main(m, map[string]func(){
 		"dispatcher": func() { os.Exit(dispatcher.Run(context.Background(), os.Args[1:], cli.System())) },
 		"worker":     func() { os.Exit(worker.Run(context.Background(), os.Args[1:], cli.System(), nil)) },
+		"receive":    receive,
 	})
 }

@@ -24,7 +24,7 @@ type station struct {
 	reached atomic.Pointer[bus.Bus] // bus, once it is connected
 	canary  *bus.Canary
 	pins    atomic.Pointer[approval.Pins] // nil where the keys were given, and before it is connected
-	witness atomic.Pointer[audit.Witness] // of checkpoints of the audit trail; nil likewise, and where it has no keys
+	witness atomic.Pointer[audit.Witness] // of checkpoints of the audit trail; nil before it is connected, and where it trusts no keys, or has no place on disk
 	state   atomic.Pointer[error]         // why it pulls no steps; nil = it does while connected
 	done    chan struct{}                 // closed when Run has returned
 	err     error                         // what it returned, once done is closed

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"strings"
 
 	"belay/internal/approval"
 	"belay/internal/audit"
@@ -18,9 +17,9 @@ import (
 
 // trust says by which keys the worker executes what people have approved.
 type trust struct {
-	given  worker.Keys // nil = those that it pins
-	file   string      // of those; empty = there is no place for them, and no tool needs one
-	needed bool        // people approve calls of its tools
+	given  approval.Given // nil = those that it pins
+	file   string         // of those, and beside it that of the checkpoints that it keeps; empty = there is no place for them, and no tool needs one
+	needed bool           // people approve calls of its tools
 
 	passkeys string // file of those of people; empty = none is trusted
 	asked    string // a tool whose approvals need one; empty = none does
@@ -38,15 +37,16 @@ func (a *app) trust(conn bus.Options, tools *plan.Tools) (trust, error) {
 	return t, err
 }
 
-func (a *app) trustKeys(conn bus.Options, tools *plan.Tools) (trust, error) {
+func (a *app) trustKeys(conn bus.Options, tools *plan.Tools) (t trust, err error) {
 	if a.flags.Trust != "" {
-		keys, err := approval.Pinned(a.flags.Trust)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if t.given, err = approval.Pinned(a.flags.Trust); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			err = cli.WithCode(cli.ExitConfig, err)
 		}
-		return trust{given: keys}, err
+		if err != nil {
+			return t, err
+		}
 	}
-	t := trust{needed: tools.AskApproval()}
+	t.needed = t.given == nil && tools.AskApproval()
 	dir, err := a.StateDir()
 	if err == nil {
 		t.file = cli.PinFile(dir, conn.Server, conn.Context, a.Prefix)
@@ -58,8 +58,11 @@ func (a *app) trustKeys(conn bus.Options, tools *plan.Tools) (trust, error) {
 
 // keys are the keys of a worker at its station.
 func (t trust) keys(s *station, logger *slog.Logger) (worker.Keys, error) {
-	if t.given != nil || t.file == "" {
+	switch {
+	case t.given != nil:
 		return t.given, nil
+	case t.file == "":
+		return nil, nil
 	}
 	pins, err := approval.OpenPins(s.bus, approval.PinOptions{File: t.file, About: s.bus.URL(), Logger: logger})
 	if err != nil && t.needed {
@@ -73,13 +76,20 @@ func (t trust) keys(s *station, logger *slog.Logger) (worker.Keys, error) {
 	return pins, nil
 }
 
-// keep has the worker keep checkpoints of the audit trail beside the keys that it pins; nil where it pins none.
+// keep has the worker keep checkpoints of the audit trail where the keys are that it pins, or would pin; nil where it trusts none, and where
+// there is no place for them.
 func (t trust) keep(s *station, logger *slog.Logger) (func() (kept []string, contradiction string), error) {
-	pins := s.pins.Load()
-	if pins == nil {
+	keys := t.given.Keys
+	if pins := s.pins.Load(); pins != nil {
+		keys = pins.Keys
+	} else if t.given == nil || t.file == "" {
 		return nil, nil
 	}
-	h, err := audit.OpenWitness(s.bus, strings.TrimSuffix(t.file, ".keys")+".checkpoints", pins.Keys, logger)
+	h, err := audit.OpenWitness(s.bus, audit.WitnessFile(t.file), keys, logger)
+	if err != nil && t.given != nil { // it needs no place on disk for its work
+		logger.Warn("this worker keeps no checkpoints of the audit trail; give it a state directory of its own (--data-dir) for them", "error", err)
+		return nil, nil
+	}
 	if err != nil {
 		return nil, cli.WithCode(cli.ExitConfig, err)
 	}
