@@ -159,3 +159,33 @@ func TestManyRunsAndNoDispatcher(t *testing.T) {
 		}
 	}
 }
+
+// TestADispatcherThatIsGoneMayHaveDoneIt: where no answer came and then nobody is there, nobody is told that nothing was done.
+func TestADispatcherThatIsGoneMayHaveDoneIt(t *testing.T) {
+	t.Parallel()
+	r := remote(t, func(m *nats.Msg) {
+		if err := m.Sub.Unsubscribe(); err != nil { // it was killed
+			t.Error(err)
+		}
+	})
+	r.Patience = time.Nanosecond
+	did, err := r.Many(t.Context(), runlog.Many{Verb: "retry", Runs: []string{"r"}})
+	if !errors.Is(err, bus.ErrUncertain) || !errors.Is(err, ErrNobody) || did != nil {
+		t.Errorf("%+v, %v", did, err)
+	}
+}
+
+// TestADispatcherThatKnowsNothingOfMany is of an older version, whatever it says.
+func TestADispatcherThatKnowsNothingOfMany(t *testing.T) {
+	t.Parallel()
+	var said string
+	r := remote(t, func(m *nats.Msg) { _ = m.Respond([]byte(said)) })
+	for _, said = range []string{
+		`{"v":1,"failure":{"code":"bad_id","error":"not an id"}}`,
+		`{"v":1,"many":[{"run":"r","result":"done"},{"run":"s","result":"done"}]}`,
+	} {
+		if did, err := r.Many(t.Context(), runlog.Many{Verb: "retry", Runs: []string{"r"}}); !errors.Is(err, errOther) || did != nil {
+			t.Errorf("%s: %+v, %v", said, did, err)
+		}
+	}
+}

@@ -68,7 +68,7 @@ func (r Remote) submitLine(ctx context.Context, l *line, became []runlog.Stored)
 		began := time.Now()
 		a, err := r.askSurely(ctx, q)
 		if err == nil && len(a.Submitted) != n {
-			err = errors.New("the dispatcher is of another version of the program")
+			err = errOther
 		}
 		if errors.Is(err, ErrNobody) {
 			n = len(l.all) // the others would be asked about for as long, one request after the other
@@ -93,10 +93,13 @@ func storedOf(run string, a answer, i int, err error) runlog.Stored {
 
 // askSurely asks once more where no answer came: the same content under the same id is one run. What is there by then may be from the
 // first request, or from long before, and is not said to be created: whoever waits for a run that is new does not look for an end that is
-// there already.
+// there already. Where nobody is there any more, what was asked before may have been done.
 func (r Remote) askSurely(ctx context.Context, q Request) (a answer, err error) {
-	for end := time.Now().Add(patience); ; {
+	for end, uncertain := time.Now().Add(patience), false; ; uncertain = true {
 		a, err = r.ask(ctx, q)
+		if uncertain && errors.Is(err, ErrNobody) {
+			return a, fmt.Errorf("%w: %w", bus.ErrUncertain, err)
+		}
 		if !errors.Is(err, bus.ErrUncertain) || r.Bus.Gone() || time.Now().After(end) || !paused(ctx) {
 			return a, err
 		}
