@@ -206,10 +206,11 @@ func (d *Desk) judge(who people.Actor, document json.RawMessage) (j judged) {
 }
 
 func (d *Desk) submit(ctx context.Context, who people.Actor, r Request) []became {
-	all, ready, at := make([]became, len(r.Submit)), make([]runlog.Submission, 0, len(r.Submit)), make([]int, 0, len(r.Submit))
+	all := make([]became, len(r.Submit))
 	doc := judged{err: fmt.Errorf("%w: there is no plan", runlog.ErrInvalid)}
 	said := false
-	for i, s := range r.Submit {
+	stored := d.Runs.SubmitEach(ctx, len(r.Submit), func(i int) (runlog.Submission, error) {
+		s := r.Submit[i]
 		if len(s.Document) > 0 {
 			doc = d.judge(who, s.Document)
 		}
@@ -218,12 +219,10 @@ func (d *Desk) submit(ctx context.Context, who people.Actor, r Request) []became
 			said = true
 			d.refused(Request{Submit: r.Submit[i : i+1], Via: r.Via}, Forbidden, who.Name, err)
 		}
-		if all[i].Failure = failureOf(err); err == nil {
-			ready, at = append(ready, one), append(at, i)
-		}
-	}
-	for n, s := range d.Runs.SubmitMany(ctx, ready) {
-		all[at[n]] = became{s.Created, failureOf(s.Err)}
+		return one, err
+	})
+	for i, s := range stored {
+		all[i] = became{s.Created, failureOf(s.Err)}
 	}
 	return all
 }

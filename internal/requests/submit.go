@@ -15,10 +15,11 @@ import (
 )
 
 // A request has to fit a message of NATS, and is answered as a whole, which a busy dispatcher has to manage within the time for one
-// answer. So the first one is small, and those after it grow as long as they are answered soon.
+// answer. So those after one that was not answered soon are small, and then grow as long as they are. The fewer there are, the fewer
+// times the disk is waited for.
 const (
 	fewRuns   = 128
-	mostRuns  = 512
+	mostRuns  = 1024
 	mostBytes = 600 << 10 // of the runs of a request; more than the largest submission
 	soonPart  = 16        // soon is within this part of the time for one answer
 )
@@ -62,11 +63,20 @@ func (r Remote) lines(all []runlog.Submission) map[int]*line {
 }
 
 func (r Remote) submitLine(ctx context.Context, l *line, became []runlog.Stored) {
-	for most := fewRuns; len(l.all) > 0; {
+	doubt := 0 // of the next runs, how many a request was about that was not answered
+	for most := mostRuns; len(l.all) > 0; {
 		q := Request{Name: l.all[0].By, Via: l.all[0].Via}
 		n := q.take(l.all, most)
+		ask := r.askSurely
+		if n > fewRuns {
+			ask = r.ask
+		}
 		began := time.Now()
-		a, err := r.askSurely(ctx, q)
+		a, err := ask(ctx, q)
+		if n > fewRuns && errors.Is(err, bus.ErrUncertain) && !r.Bus.Gone() && ctx.Err() == nil {
+			most, doubt = fewRuns, max(n, doubt) // what was too much at once is asked for in smaller parts
+			continue
+		}
 		if err == nil && len(a.Submitted) != n {
 			err = errOther
 		}
@@ -74,9 +84,13 @@ func (r Remote) submitLine(ctx context.Context, l *line, became []runlog.Stored)
 			n = len(l.all) // the others would be asked about for as long, one request after the other
 		}
 		for i := range n {
-			became[l.at[i]] = storedOf(l.all[i].Run, a, i, err)
+			e := err
+			if i < doubt && errors.Is(err, ErrNobody) {
+				e = fmt.Errorf("%w: %w", bus.ErrUncertain, err)
+			}
+			became[l.at[i]] = storedOf(l.all[i].Run, a, i, e)
 		}
-		l.all, l.at = l.all[n:], l.at[n:]
+		l.all, l.at, doubt = l.all[n:], l.at[n:], max(doubt-n, 0)
 		if most = min(2*most, mostRuns); time.Since(began) > r.Bus.Patience()/soonPart {
 			most = fewRuns
 		}
