@@ -209,12 +209,13 @@ func TestADispatcherThatIsGoneMayHaveDoneIt(t *testing.T) {
 // TestADispatcherThatKnowsNothingOfMany is of an older version, whatever it says.
 func TestADispatcherThatKnowsNothingOfMany(t *testing.T) {
 	t.Parallel()
-	var said string
-	r := remote(t, func(m *nats.Msg) { _ = m.Respond([]byte(said)) })
-	for _, said = range []string{
+	says := make(chan string, 1)
+	r := remote(t, func(m *nats.Msg) { _ = m.Respond([]byte(<-says)) })
+	for _, said := range []string{
 		`{"v":1,"failure":{"code":"bad_id","error":"not an id"}}`,
 		`{"v":1,"many":[{"run":"r","result":"done"},{"run":"s","result":"done"}]}`,
 	} {
+		says <- said
 		if did, err := r.Many(t.Context(), runlog.Many{Verb: "retry", Runs: []string{"r"}}); !errors.Is(err, errOther) || did != nil {
 			t.Errorf("%s: %+v, %v", said, did, err)
 		}
