@@ -190,10 +190,10 @@ func (o publicError) Unwrap() error        { return o.error }
 var sentinels = []struct{ internal, public error }{
 	{runlog.ErrNoRun, ErrNoRun}, {runlog.ErrConflict, ErrConflict}, {runlog.ErrEnded, ErrEnded}, {runlog.ErrNoAgent, ErrNoAgent}, {runlog.ErrNoTurn, ErrNoTurn}, {runlog.ErrNoReplay, ErrNoReplay}, {runlog.ErrNoMigration, ErrNoMigration}, {runlog.ErrBadInput, ErrInvalid}, {runlog.ErrInvalid, ErrInvalid}, {runlog.ErrBadStart, ErrInvalid}, {runlog.ErrFrozen, ErrFrozen}, {runlog.ErrTooLarge, ErrTooLarge},
 	{runlog.ErrClosed, ErrClosed}, {handoff.ErrNoEscalation, ErrNoEscalation}, {handoff.ErrNotAllowed, ErrNotAllowed}, {people.ErrForbidden, ErrForbidden},
-	{handoff.ErrInvalid, ErrInvalid}, {handoff.ErrClaimed, ErrClaimed}, {handoff.ErrNoDesk, ErrNoDispatcher}, {requests.ErrNobody, ErrNoDispatcher}, {bus.ErrTooLarge, ErrTooLarge},
+	{handoff.ErrInvalid, ErrInvalid}, {handoff.ErrClaimed, ErrClaimed}, {bus.ErrUncertain, ErrUncertain}, {handoff.ErrNoDesk, ErrNoDispatcher}, {requests.ErrNobody, ErrNoDispatcher}, {bus.ErrTooLarge, ErrTooLarge},
 	{schedules.ErrNone, ErrNotFound}, {schedules.ErrDenied, ErrForbidden}, {schedules.ErrWrong, ErrInvalid}, {schedules.ErrExists, ErrConflict}, {schedules.ErrPaused, ErrNotNow}, {schedules.ErrNotPaused, ErrNotNow}, {schedules.ErrBusy, ErrNotNow},
 	{gates.ErrNone, ErrNotFound}, {gates.ErrDenied, ErrForbidden}, {gates.ErrWrong, ErrInvalid}, {gates.ErrClosed, ErrNotNow}, {gates.ErrOpen, ErrNotNow}, {runlog.ErrDamaged, ErrDamaged}, {bus.ErrNobody, ErrNoDispatcher},
-	{bus.ErrUncertain, ErrUncertain}, {bus.ErrFull, ErrNoWrites}, {bus.ErrNoWrites, ErrNoWrites}, {bus.ErrUnreachable, ErrUnreachable},
+	{bus.ErrFull, ErrNoWrites}, {bus.ErrNoWrites, ErrNoWrites}, {bus.ErrUnreachable, ErrUnreachable},
 }
 
 // public turns an internal error into one that callers can match with errors.Is and errors.As.

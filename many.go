@@ -76,29 +76,33 @@ func (c *Client) doAlike(ctx context.Context, verb people.Action, b Many, tell f
 }
 
 func (c *Client) doFound(ctx context.Context, m *handoff.Alike, o handoff.RunOrder, b Many, found handoff.Found, tell func(belaytype.ManyResult)) error {
-	order := handoff.Redrive{Verb: o.Verb, Where: o.Where, Items: make([]handoff.RedriveResult, len(found.Runs))}
+	list := make([]handoff.RedriveResult, len(found.Runs))
 	for i, s := range found.Runs {
-		order.Items[i] = handoff.RedriveResult{ID: s.ID, Result: handoff.ItemWaiting, Was: string(s.State)}
+		list[i] = handoff.RedriveResult{ID: s.ID, Result: handoff.ItemWaiting, Was: string(s.State)}
 	}
 	if b.DryRun {
-		for _, it := range order.Items {
+		for _, it := range list {
 			tell(belaytype.ManyResult{Run: it.ID, Was: belaytype.RunState(it.Was), Code: "dry_run"})
 		}
 		return nil
 	}
-	if len(order.Items) == 0 {
+	if len(list) == 0 {
 		return nil
 	}
 	who := people.Trusted(whoever(b.By), "go")
-	err := audit.New(c.bus).Append(ctx, audit.Record{
-		ID: "act/" + uuid.NewString(), At: c.bus.Now(), Who: who.Name, Via: who.Via, Action: string(o.Verb) + " runs", On: order.Lot(), Reason: o.Reason, After: order.Order(),
-	})
-	if err != nil {
-		return fmt.Errorf("nothing was done, because the audit trail does not take it: %w", err)
+	m.Record = func(ctx context.Context, order handoff.Redrive) error {
+		err := audit.New(c.bus).Append(ctx, audit.Record{
+			ID: "act/" + uuid.NewString(), At: c.bus.Now(), Who: who.Name, Via: who.Via, Action: string(o.Verb) + " runs", On: order.Lot(), Reason: o.Reason, After: order.Order(),
+		})
+		if err != nil {
+			return fmt.Errorf("nothing was done, because the audit trail does not take it: %w", err)
+		}
+		return nil
 	}
-	err = m.Do(ctx, who, o, order.Items, func(r handoff.RedriveResult) {
+	err := m.Do(ctx, who, o, list, func(r handoff.RedriveResult) {
 		if r.Result != handoff.ItemNotReached {
-			tell(belaytype.ManyResult{Run: r.ID, Was: belaytype.RunState(r.Was), Done: r.Result != handoff.ItemRefused, Code: r.Code, Detail: r.Detail})
+			done := r.Result != handoff.ItemRefused && r.Result != handoff.ItemUncertain
+			tell(belaytype.ManyResult{Run: r.ID, Was: belaytype.RunState(r.Was), Done: done, Code: r.Code, Detail: r.Detail})
 		}
 	})
 	if errors.Is(err, handoff.ErrChanged) {

@@ -9,8 +9,8 @@ import (
 type ManyResult struct {
 	Run    string   `json:"run"`              // its id
 	Was    RunState `json:"was"`              // the state in which it was found
-	Done   bool     `json:"done"`             // it was done; false: Code and Detail say why not, and the run is as it was
-	Code   string   `json:"code,omitempty"`   // why not, for programs: again (it had been done before), changed, not_allowed, no_run, dry_run
+	Done   bool     `json:"done"`             // it was done; false: Code and Detail say why not, and the run is as it was, or uncertain
+	Code   string   `json:"code,omitempty"`   // why not, for programs: again (it had been done before), changed, not_allowed, no_run, forbidden, uncertain, dry_run
 	Detail string   `json:"detail,omitempty"` // what came of it, or why not, in words
 }
 

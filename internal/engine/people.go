@@ -76,7 +76,7 @@ func (e *Engine) startPeople(ctx context.Context, o *PeopleOptions, token string
 	if err != nil {
 		return err
 	}
-	asked := &requests.Desk{Rights: requests.Rights{Runs: e.Runs, Named: o.Named}, Prove: e.Prove, Logger: e.logger, Refused: o.Refused}
+	asked := &requests.Desk{Rights: requests.Rights{Runs: e.Runs, Named: o.Named}, Prove: e.Prove, Many: e.Redrives.Part, Logger: e.logger, Refused: o.Refused}
 	err = e.answer(func(ctx context.Context, ready func()) error {
 		return asked.Serve(ctx, e.Bus, requests.LetIn(o.LetIn), ready)
 	})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"belay/internal/bus"
 	"belay/internal/people"
 	"belay/internal/runlog"
 	"belay/internal/steps"
@@ -45,6 +46,10 @@ type Alike struct {
 	Runs  *runlog.Log
 	Now   func() time.Time
 	Prove func(run string, e *steps.Submitted) error // see [runlog.Retried]
+	// Record puts the order into the audit trail before it is begun, where this process carries it out; nil = that is done.
+	Record func(ctx context.Context, s Redrive) error
+	// Allowed says of a run why it is left as it is; nil = whoever may do it to one may do it to all.
+	Allowed func(ctx context.Context, run string) error
 }
 
 // Found are the runs that an order is about.
@@ -131,31 +136,61 @@ func (f Found) Chosen() []Chosen {
 
 // Do does to the items of a list what an order wants, at its rate, and tells what became of each. A run that is in another state
 // than it was when it was chosen is left as it is. The error is [people.ErrForbidden], ctx's, any other that ended it early, or an
-// [ErrChanged] where runs were left as they were.
+// [ErrChanged] where runs were left as they were. Where this process may not write logs, a dispatcher does it.
 func (m *Alike) Do(ctx context.Context, who people.Actor, o RunOrder, list []RedriveResult, tell func(RedriveResult)) error {
-	left := 0
+	if len(list) > 0 && !m.Runs.Writes(list[0].ID) {
+		return m.ask(ctx, who, o, list, tell)
+	}
+	if m.Record != nil {
+		if err := m.Record(ctx, Redrive{Verb: o.Verb, Reason: o.Reason, Where: o.Where, Items: list}); err != nil {
+			return err
+		}
+	}
+	t := telling{tell: tell}
 	for i, it := range list {
 		err := pause(ctx, i > 0, o.interval())
-		if err == nil {
+		if err == nil && m.Allowed == nil {
 			err = who.May(o.Verb)
 		}
 		if err == nil {
 			it, err = m.one(context.WithoutCancel(ctx), who, o, it)
 		}
 		if err != nil {
-			for _, rest := range list[i:] {
-				rest.Result = ItemNotReached
-				tell(rest)
-			}
-			return err
+			return t.ends(err, list[i:], 1)
 		}
-		if it.Result == ItemRefused && it.Code != codeRepeated {
-			left++
-		}
-		tell(it)
+		t.one(it)
 	}
-	if left > 0 {
-		return fmt.Errorf("%w: %d runs were left as they are", ErrChanged, left)
+	return t.err()
+}
+
+// telling tells what became of runs, and counts those that were left as they are.
+type telling struct {
+	tell func(RedriveResult)
+	left int
+}
+
+func (t *telling) one(it RedriveResult) {
+	if it.Result == ItemRefused && it.Code != codeRepeated {
+		t.left++
+	}
+	t.tell(it)
+}
+
+// ends tells of those that are left when an error ends the whole; it may have come of what was begun for the first of them.
+func (t *telling) ends(err error, rest []RedriveResult, begun int) error {
+	for i, it := range rest {
+		it.Result = ItemNotReached
+		if i < begun && errors.Is(err, bus.ErrUncertain) {
+			it.Result, it.Code, it.Detail = ItemUncertain, "uncertain", "no answer came; the same once more finds out"
+		}
+		t.tell(it)
+	}
+	return err
+}
+
+func (t *telling) err() error {
+	if t.left > 0 {
+		return fmt.Errorf("%w: %d runs were left as they are", ErrChanged, t.left)
 	}
 	return nil
 }
@@ -180,6 +215,16 @@ func (m *Alike) one(ctx context.Context, who people.Actor, o RunOrder, it Redriv
 	refuse := func(code, why string) (RedriveResult, error) {
 		it.Result, it.Code, it.Detail = ItemRefused, code, why
 		return it, nil
+	}
+	if m.Allowed != nil {
+		switch err := m.Allowed(ctx, it.ID); {
+		case errors.Is(err, runlog.ErrNoRun):
+			return refuse("forbidden", plain(err, runlog.ErrNoRun.Error()))
+		case errors.Is(err, people.ErrForbidden):
+			return refuse("forbidden", err.Error())
+		case err != nil:
+			return it, err
+		}
 	}
 	s, err := m.Runs.Load(ctx, it.ID)
 	switch {

@@ -192,7 +192,7 @@ func (b *Redrives) Get(ctx context.Context, id string) (Redrive, error) {
 	}
 	s, at, _, err := b.stored(ctx, id)
 	if err == nil && s.State == RedriveRunning && b.desk.Now().Sub(at) > redriveGone {
-		s.State, s.Ended, s.Note = RedriveInterrupted, at, "the dispatcher that carried it out ended before it could report"
+		s.State, s.Ended, s.Note = RedriveInterrupted, at, "what carried it out has ended before all was done"
 	}
 	return s, err
 }

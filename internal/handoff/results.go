@@ -15,7 +15,7 @@ import (
 type RedriveResult struct {
 	ID     string `json:"id"`
 	Wave   int    `json:"wave"`             // from 1; 0 = not reached
-	Result string `json:"result"`           // a [view.Fate], or waiting, decided, refused, not_reached
+	Result string `json:"result"`           // a [view.Fate], or waiting, decided, refused, not_reached, uncertain
 	Code   string `json:"code,omitempty"`   // of one that was refused: the code of the error ([Code]); again: the same person had decided so before
 	Step   string `json:"step,omitempty"`   // where its run stopped again; empty: the run as a whole
 	Next   string `json:"next,omitempty"`   // the escalation that asks there
@@ -27,8 +27,9 @@ type RedriveResult struct {
 const (
 	ItemRefused    = "refused"
 	ItemNotReached = "not_reached"
-	ItemWaiting    = "waiting" // its turn has not come
-	ItemDecided    = "decided" // its fate is told later
+	ItemWaiting    = "waiting"   // its turn has not come
+	ItemDecided    = "decided"   // its fate is told later
+	ItemUncertain  = "uncertain" // it was asked for, and no answer came
 )
 
 // codeRepeated is the code of an item for which the same person had made the same decision before.
@@ -41,6 +42,8 @@ func (r RedriveResult) Words() string {
 		return "left as it was: " + r.Detail
 	case ItemNotReached:
 		return "not touched"
+	case ItemUncertain:
+		return "not known: " + r.Detail
 	case ItemWaiting:
 		return "waits for its turn"
 	case ItemDecided:
@@ -66,7 +69,7 @@ func (r RedriveResult) where() string {
 
 // decided reports whether a decision on the item counts.
 func (r RedriveResult) decided() bool {
-	return r.Result != ItemRefused && r.Result != ItemNotReached && r.Result != ItemWaiting
+	return r.Result != ItemRefused && r.Result != ItemNotReached && r.Result != ItemWaiting && r.Result != ItemUncertain
 }
 
 var pastVerbs = map[steps.Verb]string{
@@ -93,6 +96,8 @@ func Summary(verb people.Action, items []RedriveResult) string {
 			fates.add("still under way", "")
 		case ItemRefused:
 			rest.add(refusals[r.Code], r.Detail)
+		case ItemUncertain:
+			rest.add("of which it is not known", r.Detail)
 		case ItemNotReached:
 			rest.add("not touched", "")
 		}

@@ -17,10 +17,11 @@ import (
 // wrong with it: names that the plan does not know, values of another type than their default, and what the input
 // schema says.
 func (d *Document) CheckInput(given map[string]json.RawMessage) (json.RawMessage, error) {
-	merged := d.defaults()
+	defaults := d.defaults()
+	merged := maps.Clone(defaults)
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		v, err := d.checkValue(name, given[name])
+		v, err := d.checkValue(name, given[name], defaults)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("input %q: %w", name, err))
 			continue
@@ -58,15 +59,15 @@ func (d *Document) checkWhole(input json.RawMessage) error {
 	return errors.Join(errs...)
 }
 
-func (d *Document) checkValue(name string, raw json.RawMessage) (any, error) {
-	if err := d.checkName(name); err != nil {
+func (d *Document) checkValue(name string, raw json.RawMessage, defaults map[string]any) (any, error) {
+	if err := d.checkName(name, defaults); err != nil {
 		return nil, err
 	}
 	v, err := decodeExact(raw)
 	if err != nil {
 		return nil, err
 	}
-	byDefault, ok := d.defaults()[name]
+	byDefault, ok := defaults[name]
 	if want := expr.Describe(byDefault); ok && byDefault != nil && expr.Describe(v) != want {
 		return nil, fmt.Errorf("must be %s like its default, not %s", want, expr.Describe(v))
 	}
@@ -74,8 +75,8 @@ func (d *Document) checkValue(name string, raw json.RawMessage) (any, error) {
 }
 
 // checkName refuses unknown names, which are typing mistakes. A plan that declares no input takes any.
-func (d *Document) checkName(name string) error {
-	known := d.inputNames()
+func (d *Document) checkName(name string, defaults map[string]any) error {
+	known := d.inputNames(defaults)
 	if d.Definition.Plan.Input == nil || slices.Contains(known, name) {
 		return nil
 	}
@@ -87,8 +88,8 @@ func (d *Document) checkName(name string) error {
 }
 
 // inputNames are the names of the defaults and of the input schema's properties.
-func (d *Document) inputNames() []string {
-	known := slices.AppendSeq([]string{}, maps.Keys(d.defaults()))
+func (d *Document) inputNames(defaults map[string]any) []string {
+	known := slices.AppendSeq([]string{}, maps.Keys(defaults))
 	schema, _ := steps.Decode(d.Definition.Plan.InputSchema).(map[string]any)
 	properties, _ := schema["properties"].(map[string]any)
 	return slices.AppendSeq(known, maps.Keys(properties))
@@ -104,10 +105,11 @@ func (d *Document) defaults() map[string]any {
 // ParseInput reads the value of `--input name=text`. It takes the type of the plan's default; without one, text is
 // JSON where it is JSON, else a string. Numbers keep their text.
 func (d *Document) ParseInput(name, text string) (json.RawMessage, error) {
-	if err := d.checkName(name); err != nil {
+	defaults := d.defaults()
+	if err := d.checkName(name, defaults); err != nil {
 		return nil, fmt.Errorf("input %q: %w", name, err)
 	}
-	byDefault := d.defaults()[name]
+	byDefault := defaults[name]
 	if _, ok := byDefault.(string); ok {
 		return expr.AppendString(nil, text), nil
 	}

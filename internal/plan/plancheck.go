@@ -178,7 +178,7 @@ func (p *planFile) inputs() []string {
 		return nil
 	}
 	declared := &Document{Definition: steps.Definition{Plan: p.plan}}
-	return declared.inputNames()
+	return declared.inputNames(declared.defaults())
 }
 
 // views says what the expressions of a plan may read, by the place where they stand.

@@ -33,7 +33,7 @@ func (d *Document) InputOver(before json.RawMessage, given map[string]json.RawMe
 	if err := json.Unmarshal(before, &all); err != nil {
 		return nil, fmt.Errorf("the input of the other run: %w", err)
 	}
-	known := d.inputNames()
+	known := d.inputNames(d.defaults())
 	for name := range all {
 		if d.Definition.Plan.Input != nil && !slices.Contains(known, name) {
 			delete(all, name)

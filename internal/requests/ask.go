@@ -17,6 +17,8 @@ import (
 	"belay/internal/wire"
 )
 
+var errOther = errors.New("the dispatcher is of another version of the program")
+
 // ErrNobody says that no dispatcher is there that could carry it out.
 var ErrNobody = errors.New("no dispatcher answers, and this user of NATS may not write logs itself: start `dispatcher serve`, or upgrade it")
 
@@ -51,7 +53,7 @@ func (r Remote) ask(ctx context.Context, q Request) (a answer, err error) {
 		return a, fmt.Errorf("%w: the dispatcher has not answered: %w", bus.ErrUncertain, err)
 	}
 	if err := exactjson.Unmarshal(back, &a); err != nil || a.V != wire.Version {
-		return a, errors.New("the dispatcher is of another version of the program")
+		return a, errOther
 	}
 	return a, a.Failure.err()
 }
@@ -95,6 +97,25 @@ func (r Remote) Steer(ctx context.Context, run string, e steps.Steered) (view.Re
 	return a.reply(), err
 }
 
+// Many is [runlog.Log.Many] by a dispatcher. One that ends does none of them, and another is asked.
+func (r Remote) Many(ctx context.Context, m runlog.Many) ([]runlog.ManyResult, error) {
+	for end := time.Now().Add(patience); ; {
+		a, err := r.askSurely(ctx, Request{Name: m.By, Via: m.Via, Many: &m})
+		switch {
+		case errors.Is(err, runlog.ErrBadID): // it takes it for a request about one run
+			return nil, errOther
+		case err != nil:
+			return nil, err
+		case len(a.Many) > len(m.Runs):
+			return nil, errOther
+		case len(a.Many) > 0:
+			return a.Many, nil
+		case time.Now().After(end) || !paused(ctx):
+			return nil, errors.New("the dispatcher has done nothing; do the same again")
+		}
+	}
+}
+
 func (a answer) reply() view.Reply {
 	if a.Came == nil {
 		return view.Reply{}
@@ -119,7 +140,7 @@ func (r Remote) Replay(ctx context.Context, run, id string, o runlog.Replaying, 
 func (r Remote) Migrate(ctx context.Context, run, id string, o runlog.Migrating, who runlog.Retried) (m steps.Migration, err error) {
 	a, err := r.ask(ctx, Request{Run: run, Name: who.By, Via: who.Via, Migrate: &Migrate{id, who.Reason, documentOf(o.Plan), o.ToolsFile, o.Drop}})
 	if err == nil && a.Migration == nil {
-		err = errors.New("the dispatcher is of another version of the program")
+		err = errOther
 	}
 	if a.Migration != nil {
 		m = *a.Migration

@@ -74,7 +74,7 @@ func TestManyRunsGoByPartition(t *testing.T) {
 	t.Parallel()
 	const runs, partitions = 5000, wire.DefaultPartitions
 	heard := map[int][]string{} // what was asked, once for each run
-	lost := map[string]bool{}
+	known, lost, smaller := map[string]bool{}, false, false
 	r := remote(t, func(m *nats.Msg) {
 		var q Request
 		if err := json.Unmarshal(m.Data, &q); err != nil || len(q.Submit) == 0 || len(q.Submit) > mostRuns || len(q.Submit[0].Document) == 0 {
@@ -82,19 +82,28 @@ func TestManyRunsGoByPartition(t *testing.T) {
 			return
 		}
 		first, p := q.Submit[0].Run, wire.Partition(q.Submit[0].Run, partitions)
-		if repeated := lost[first]; !repeated {
-			for _, s := range q.Submit {
-				if wire.Partition(s.Run, partitions) != p {
-					t.Errorf("%s and %s are of two partitions", first, s.Run)
-				}
+		there := map[string]bool{}
+		for _, s := range q.Submit {
+			there[s.Run] = known[s.Run]
+			if wire.Partition(s.Run, partitions) != p {
+				t.Errorf("%s and %s are of two partitions", first, s.Run)
+			}
+			if !known[s.Run] {
 				heard[p] = append(heard[p], s.Run)
 			}
+			known[s.Run] = true
 		}
-		if p == 1 && !lost[first] && len(lost) == 0 {
-			lost[first] = true
+		if p == 1 && !lost {
+			lost = true
 			return
 		}
-		_ = m.Respond(playedAnswer(q, lost[first], p == 2))
+		if there[first] && !smaller {
+			smaller = true
+			if len(q.Submit) > fewRuns {
+				t.Errorf("%d runs are asked for again at once", len(q.Submit))
+			}
+		}
+		_ = m.Respond(playedAnswer(q, there, p == 2))
 	})
 	all, want := make([]runlog.Submission, runs), map[int][]string{}
 	for i := range all {
@@ -124,19 +133,19 @@ func TestManyRunsGoByPartition(t *testing.T) {
 			created++
 		}
 	}
-	if created == 0 || created > fewRuns {
+	if created == 0 || created > mostRuns {
 		t.Errorf("%d runs are not said to be created after an answer that was lost", created)
 	}
 }
 
 // playedAnswer refuses every tenth run; senseless says that it is an answer to something else.
-func playedAnswer(q Request, there, senseless bool) []byte {
+func playedAnswer(q Request, there map[string]bool, senseless bool) []byte {
 	if senseless {
 		return []byte(`{"v":1,"submitted":[{}]}`)
 	}
 	a := answer{V: wire.Version}
 	for _, s := range q.Submit {
-		one := became{Created: !there}
+		one := became{Created: !there[s.Run]}
 		if strings.HasSuffix(s.Run, "7") {
 			one = became{Failure: failureOf(fmt.Errorf("%w: not %s!", people.ErrForbidden, s.Run))}
 		}
@@ -156,6 +165,59 @@ func TestManyRunsAndNoDispatcher(t *testing.T) {
 	for i, s := range remote(t, nil).Submit(t.Context(), all) {
 		if !errors.Is(s.Err, ErrNobody) || !strings.Contains(s.Err.Error(), all[i].Run+":") {
 			t.Fatalf("%d: %v", i, s.Err)
+		}
+	}
+}
+
+// TestManyRunsAndADispatcherThatIsKilled: those of a request that was not answered may be stored, and those behind it are not.
+func TestManyRunsAndADispatcherThatIsKilled(t *testing.T) {
+	t.Parallel()
+	r := remote(t, func(m *nats.Msg) {
+		if err := m.Sub.Unsubscribe(); err != nil {
+			t.Error(err)
+		}
+	})
+	r.Patience = time.Nanosecond
+	var all []runlog.Submission
+	for i := 0; len(all) < mostRuns+10; i++ {
+		if run := fmt.Sprintf("r-%d", i); wire.Partition(run, wire.DefaultPartitions) == 0 {
+			all = append(all, runlog.Submission{Run: run})
+		}
+	}
+	for i, s := range r.Submit(t.Context(), all) {
+		if !errors.Is(s.Err, ErrNobody) || errors.Is(s.Err, bus.ErrUncertain) != (i < mostRuns) {
+			t.Fatalf("%d: %v", i, s.Err)
+		}
+	}
+}
+
+// TestADispatcherThatIsGoneMayHaveDoneIt: where no answer came and then nobody is there, nobody is told that nothing was done.
+func TestADispatcherThatIsGoneMayHaveDoneIt(t *testing.T) {
+	t.Parallel()
+	r := remote(t, func(m *nats.Msg) {
+		if err := m.Sub.Unsubscribe(); err != nil { // it was killed
+			t.Error(err)
+		}
+	})
+	r.Patience = time.Nanosecond
+	did, err := r.Many(t.Context(), runlog.Many{Verb: "retry", Runs: []string{"r"}})
+	if !errors.Is(err, bus.ErrUncertain) || !errors.Is(err, ErrNobody) || did != nil {
+		t.Errorf("%+v, %v", did, err)
+	}
+}
+
+// TestADispatcherThatKnowsNothingOfMany is of an older version, whatever it says.
+func TestADispatcherThatKnowsNothingOfMany(t *testing.T) {
+	t.Parallel()
+	says := make(chan string, 1)
+	r := remote(t, func(m *nats.Msg) { _ = m.Respond([]byte(<-says)) })
+	for _, said := range []string{
+		`{"v":1,"failure":{"code":"bad_id","error":"not an id"}}`,
+		`{"v":1,"many":[{"run":"r","result":"done"},{"run":"s","result":"done"}]}`,
+	} {
+		says <- said
+		if did, err := r.Many(t.Context(), runlog.Many{Verb: "retry", Runs: []string{"r"}}); !errors.Is(err, errOther) || did != nil {
+			t.Errorf("%s: %+v, %v", said, did, err)
 		}
 	}
 }

@@ -21,6 +21,9 @@ type Desk struct {
 	Prove  func(run string, s *steps.Submitted) error // signs that the token of who submits was shown
 	Logger *slog.Logger
 
+	// Many does the next part of what is to be done to many runs; a run that allowed has an error for is left as it is. Nil = it is refused.
+	Many func(ctx context.Context, who people.Actor, allowed func(ctx context.Context, run string) error, m runlog.Many) ([]runlog.ManyResult, error)
+
 	Refused func(Refusal) // is told of each request that is refused for who asks; may be nil
 
 	refusals refusals
@@ -39,6 +42,8 @@ func (r Request) what() string {
 		return "replay"
 	case r.Migrate != nil:
 		return "migrate"
+	case r.Many != nil:
+		return r.Many.Verb
 	}
 	return "submit"
 }
@@ -48,6 +53,9 @@ func (r Request) about() string {
 	if len(r.Submit) > 0 {
 		return r.Submit[0].Run
 	}
+	if r.Many != nil && len(r.Many.Runs) > 0 {
+		return r.Many.Runs[0]
+	}
 	return r.Run
 }
 
@@ -55,6 +63,10 @@ func (d *Desk) do(ctx context.Context, who people.Actor, r Request) (a answer, e
 	if len(r.Submit) > 0 {
 		a.Submitted = d.submit(ctx, who, r)
 		return a, nil
+	}
+	if r.Many != nil {
+		a.Many, err = d.many(ctx, who, *r.Many)
+		return a, err
 	}
 	if err := d.Own(ctx, who, r.Run); err != nil {
 		return a, err
@@ -74,10 +86,12 @@ func (d *Desk) do(ctx context.Context, who people.Actor, r Request) (a answer, e
 	case r.Migrate != nil:
 		a.Migration, err = d.migrate(ctx, who, r)
 	default:
-		err = errors.New("the request is of another version of the program")
+		err = errVersion
 	}
 	return a, err
 }
+
+var errVersion = errors.New("the request is of another version of the program")
 
 func (d *Desk) cancel(ctx context.Context, who people.Actor, r Request) (*came, error) {
 	if err := who.May(Cancels(who)); err != nil {
@@ -93,6 +107,28 @@ func (d *Desk) steer(ctx context.Context, who people.Actor, r Request) (*came, e
 	e := *r.Steer
 	e.By, e.Via = who.Name, who.Via
 	return cameOf(d.Runs.Steer(ctx, r.Run, e))
+}
+
+// many does the same to many runs, each of which whoever asks needs the right to that a request about it alone needs.
+func (d *Desk) many(ctx context.Context, who people.Actor, m runlog.Many) ([]runlog.ManyResult, error) {
+	allowed, act := d.Own, Cancels(who)
+	switch {
+	case people.Action(m.Verb) == people.Retry:
+		allowed, act = d.mayRerunOwn, Retries(who)
+	case people.Action(m.Verb) != people.Cancel || d.Many == nil:
+		return nil, errVersion
+	}
+	if err := who.May(act); err != nil {
+		return nil, err
+	}
+	return d.Many(ctx, who, func(ctx context.Context, run string) error { return allowed(ctx, who, run) }, m)
+}
+
+func (d *Desk) mayRerunOwn(ctx context.Context, who people.Actor, run string) error {
+	if err := d.Own(ctx, who, run); err != nil {
+		return err
+	}
+	return d.mayRerun(ctx, who, run)
 }
 
 func cameOf(w view.Reply, err error) (*came, error) {
@@ -170,10 +206,11 @@ func (d *Desk) judge(who people.Actor, document json.RawMessage) (j judged) {
 }
 
 func (d *Desk) submit(ctx context.Context, who people.Actor, r Request) []became {
-	all, ready, at := make([]became, len(r.Submit)), make([]runlog.Submission, 0, len(r.Submit)), make([]int, 0, len(r.Submit))
+	all := make([]became, len(r.Submit))
 	doc := judged{err: fmt.Errorf("%w: there is no plan", runlog.ErrInvalid)}
 	said := false
-	for i, s := range r.Submit {
+	stored := d.Runs.SubmitEach(ctx, len(r.Submit), func(i int) (runlog.Submission, error) {
+		s := r.Submit[i]
 		if len(s.Document) > 0 {
 			doc = d.judge(who, s.Document)
 		}
@@ -182,12 +219,10 @@ func (d *Desk) submit(ctx context.Context, who people.Actor, r Request) []became
 			said = true
 			d.refused(Request{Submit: r.Submit[i : i+1], Via: r.Via}, Forbidden, who.Name, err)
 		}
-		if all[i].Failure = failureOf(err); err == nil {
-			ready, at = append(ready, one), append(at, i)
-		}
-	}
-	for n, s := range d.Runs.SubmitMany(ctx, ready) {
-		all[at[n]] = became{s.Created, failureOf(s.Err)}
+		return one, err
+	})
+	for i, s := range stored {
+		all[i] = became{s.Created, failureOf(s.Err)}
 	}
 	return all
 }

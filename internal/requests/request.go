@@ -15,7 +15,7 @@ import (
 	"belay/internal/wire"
 )
 
-// Request is what a program asks: to start runs, or one thing about Run.
+// Request is what a program asks: to start runs, one thing about Run, or the same about many.
 type Request struct {
 	V    int    `json:"v"`
 	Name string `json:"name,omitempty"` // who they say they are; what they have shown counts where they have to show something
@@ -30,6 +30,8 @@ type Request struct {
 	Replay *Rerun         `json:"replay,omitempty"`
 
 	Migrate *Migrate `json:"migrate,omitempty"`
+
+	Many *runlog.Many `json:"many,omitempty"` // the next part of what is to be done to many runs
 }
 
 // Start is a run to be started.
@@ -81,6 +83,8 @@ type answer struct {
 	Created   bool     `json:"created,omitempty"`   // by this request
 
 	Migration *steps.Migration `json:"migration,omitempty"` // of a migration, its proof
+
+	Many []runlog.ManyResult `json:"many,omitempty"` // of the first runs of a part, in its order
 
 	Failure *failure `json:"failure,omitempty"`
 }

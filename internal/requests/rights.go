@@ -38,6 +38,14 @@ func Steers(who people.Actor) people.Action {
 	return people.Steer
 }
 
+// Retries is the act of an actor who goes on from many runs that they may see.
+func Retries(who people.Actor) people.Action {
+	if who.Role == people.Submitter {
+		return people.Submit
+	}
+	return people.Retry
+}
+
 // Own is a [runlog.ErrNoRun] to a submitter who has not started a run. A run is started by whose token was shown for it; a name that
 // somebody gave is not enough. What goes on from a run of their own under another plan is theirs too.
 func (r Rights) Own(ctx context.Context, who people.Actor, run string) error {

@@ -15,10 +15,11 @@ import (
 )
 
 // A request has to fit a message of NATS, and is answered as a whole, which a busy dispatcher has to manage within the time for one
-// answer. So the first one is small, and those after it grow as long as they are answered soon.
+// answer. So those after one that was not answered soon are small, and then grow as long as they are. The fewer there are, the fewer
+// times the disk is waited for.
 const (
 	fewRuns   = 128
-	mostRuns  = 512
+	mostRuns  = 1024
 	mostBytes = 600 << 10 // of the runs of a request; more than the largest submission
 	soonPart  = 16        // soon is within this part of the time for one answer
 )
@@ -62,21 +63,34 @@ func (r Remote) lines(all []runlog.Submission) map[int]*line {
 }
 
 func (r Remote) submitLine(ctx context.Context, l *line, became []runlog.Stored) {
-	for most := fewRuns; len(l.all) > 0; {
+	doubt := 0 // of the next runs, how many a request was about that was not answered
+	for most := mostRuns; len(l.all) > 0; {
 		q := Request{Name: l.all[0].By, Via: l.all[0].Via}
 		n := q.take(l.all, most)
+		ask := r.askSurely
+		if n > fewRuns {
+			ask = r.ask
+		}
 		began := time.Now()
-		a, err := r.askSurely(ctx, q)
+		a, err := ask(ctx, q)
+		if n > fewRuns && errors.Is(err, bus.ErrUncertain) && !r.Bus.Gone() && ctx.Err() == nil {
+			most, doubt = fewRuns, max(n, doubt) // what was too much at once is asked for in smaller parts
+			continue
+		}
 		if err == nil && len(a.Submitted) != n {
-			err = errors.New("the dispatcher is of another version of the program")
+			err = errOther
 		}
 		if errors.Is(err, ErrNobody) {
 			n = len(l.all) // the others would be asked about for as long, one request after the other
 		}
 		for i := range n {
-			became[l.at[i]] = storedOf(l.all[i].Run, a, i, err)
+			e := err
+			if i < doubt && errors.Is(err, ErrNobody) {
+				e = fmt.Errorf("%w: %w", bus.ErrUncertain, err)
+			}
+			became[l.at[i]] = storedOf(l.all[i].Run, a, i, e)
 		}
-		l.all, l.at = l.all[n:], l.at[n:]
+		l.all, l.at, doubt = l.all[n:], l.at[n:], max(doubt-n, 0)
 		if most = min(2*most, mostRuns); time.Since(began) > r.Bus.Patience()/soonPart {
 			most = fewRuns
 		}
@@ -93,10 +107,13 @@ func storedOf(run string, a answer, i int, err error) runlog.Stored {
 
 // askSurely asks once more where no answer came: the same content under the same id is one run. What is there by then may be from the
 // first request, or from long before, and is not said to be created: whoever waits for a run that is new does not look for an end that is
-// there already.
+// there already. Where nobody is there any more, what was asked before may have been done.
 func (r Remote) askSurely(ctx context.Context, q Request) (a answer, err error) {
-	for end := time.Now().Add(patience); ; {
+	for end, uncertain := time.Now().Add(patience), false; ; uncertain = true {
 		a, err = r.ask(ctx, q)
+		if uncertain && errors.Is(err, ErrNobody) {
+			return a, fmt.Errorf("%w: %w", bus.ErrUncertain, err)
+		}
 		if !errors.Is(err, bus.ErrUncertain) || r.Bus.Gone() || time.Now().After(end) || !paused(ctx) {
 			return a, err
 		}

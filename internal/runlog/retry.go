@@ -87,6 +87,15 @@ func (l *Log) RetryOnce(ctx context.Context, run string, who Retried) (id string
 	if err != nil || before {
 		return id, false, err
 	}
+	if other := l.elsewhere(run); other != nil {
+		_, err := other.Retry(ctx, run, id, who)
+		if errors.Is(err, ErrConflict) { // it is open, or somebody else has retried it meanwhile
+			if now, lost := l.RetriedOnce(ctx, run); now && lost == nil {
+				return id, false, nil
+			}
+		}
+		return id, err == nil, err
+	}
 	submit, err := l.retrying(ctx, run, who)
 	if err != nil {
 		return id, false, err

@@ -30,9 +30,10 @@ func (l *Log) Submit(ctx context.Context, run string, s steps.Submitted) (create
 	if err != nil {
 		return false, err
 	}
-	if other := l.elsewhere(run); other != nil {
-		came := other.Submit(ctx, []Submission{{run, s}})[0]
-		return came.Created, came.Err
+	if l.elsewhere(run) != nil {
+		var came [1]Stored
+		l.submitElsewhere(ctx, []Submission{{run, s}}, came[:])
+		return came[0].Created, came[0].Err
 	}
 	err = w.store(ctx)
 	return w.created && err == nil, err

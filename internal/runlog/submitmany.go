@@ -25,16 +25,28 @@ type Stored struct {
 
 // SubmitMany is [Log.Submit] for many runs, which are stored in order, in atomic batches. It returns what became of each.
 func (l *Log) SubmitMany(ctx context.Context, all []Submission) []Stored {
-	became := make([]Stored, len(all))
 	if len(all) > 0 && l.elsewhere(all[0].Run) != nil {
+		became := make([]Stored, len(all))
 		l.submitElsewhere(ctx, all, became)
 		return became
 	}
-	ways := make([]*submitting, len(all))
+	return l.SubmitEach(ctx, len(all), func(i int) (Submission, error) { return all[i], nil })
+}
+
+// SubmitEach is [Log.SubmitMany] for n runs of which each is made when its turn comes, while those before it are on their way to the
+// disk. One that cannot be made is not stored. It is for processes that write logs themselves.
+func (l *Log) SubmitEach(ctx context.Context, n int, one func(i int) (Submission, error)) []Stored {
+	became := make([]Stored, n)
+	ways := make([]*submitting, n)
 	var stored sync.WaitGroup
-	answers := make([]error, len(all))
-	for i := range all {
-		w, err := l.submitting(all[i].Run, all[i].Submitted)
+	answers := make([]error, n)
+	for i := range n {
+		s, err := one(i)
+		if err != nil {
+			became[i].Err = err
+			continue
+		}
+		w, err := l.submitting(s.Run, s.Submitted)
 		if err != nil {
 			became[i].Err = err
 			continue

@@ -73,11 +73,30 @@ func (e Submitted) content() string {
 }
 
 func compact(raw json.RawMessage) json.RawMessage {
+	if !spaced(raw) {
+		return raw
+	}
 	var b bytes.Buffer
 	if json.Compact(&b, raw) != nil {
 		return raw
 	}
 	return b.Bytes()
+}
+
+// spaced reports whether there is a space between the tokens of a document.
+func spaced(raw json.RawMessage) bool {
+	inText := false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case c == '"':
+			inText = !inText
+		case inText && c == '\\':
+			i++
+		case !inText && (c == ' ' || c == '\t' || c == '\n' || c == '\r'):
+			return true
+		}
+	}
+	return false
 }
 
 // proofAge is how far the time of a proof and that of the log may be apart: a later one was taken from a run that is gone.

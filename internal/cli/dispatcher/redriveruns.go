@@ -115,18 +115,20 @@ func (a *app) showMany(o handoff.RunOrder, found handoff.Found, dryRun bool) err
 
 func (a *app) doAlike(ctx context.Context, s *session, alike *handoff.Alike, o handoff.RunOrder, found handoff.Found) error {
 	list := make([]handoff.RedriveResult, len(found.Runs))
-	order := handoff.Redrive{Verb: o.Verb, Where: o.Where}
 	for i, r := range found.Runs {
 		list[i] = handoff.RedriveResult{ID: r.ID, Result: handoff.ItemWaiting, Was: string(r.State)}
 	}
-	order.Items = list
-	if err := a.recordActFor(ctx, s, string(o.Verb)+" runs", order.Lot(), o.Reason, order.Order()); err != nil {
-		return unrecorded(o.Verb, err)
+	alike.Record = func(ctx context.Context, order handoff.Redrive) error {
+		err := a.recordActFor(ctx, s, string(o.Verb)+" runs", order.Lot(), o.Reason, order.Order())
+		if err != nil {
+			return unrecorded(o.Verb, err)
+		}
+		return nil
 	}
 	results := make([]handoff.RedriveResult, 0, len(list))
 	err := alike.Do(ctx, people.Trusted(me(), "cli"), o, list, func(r handoff.RedriveResult) {
 		results = append(results, r)
-		if r.Result == handoff.ItemRefused && !a.JSON() {
+		if (r.Result == handoff.ItemRefused || r.Result == handoff.ItemUncertain) && !a.JSON() {
 			fmt.Fprintf(a.Out, "%s  %s\n", short(r.ID), text.Line(r.Words()))
 		}
 		if n := len(results); n%100 == 0 && n < len(list) {
