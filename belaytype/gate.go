@@ -42,7 +42,7 @@ type Opening struct {
 // Limit is where a limit stands: what `dispatcher limits show -o json` prints.
 type Limit struct {
 	ID      string `json:"id"`      // of the limit, short
-	Why     string `json:"why"`     // its kind: concurrency, rate, retry_after, or gate: one that was opened, behind which calls wait for their turn
+	Why     string `json:"why"`     // its kind: concurrency, rate, retry_after, gate: one that was opened, behind which calls wait for their turn, or breaker: one whose target is back, likewise
 	Covers  string `json:"covers"`  // what it counts: a tool with what its calls are counted by, or a target
 	Waiting int    `json:"waiting"` // how many calls wait for it
 

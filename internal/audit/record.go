@@ -16,6 +16,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -45,6 +47,47 @@ type Record struct {
 	After   json.RawMessage `json:"after,omitempty"`   // the new parameters or settings, or the answer that was given; bounded like Before
 	Patch   json.RawMessage `json:"patch,omitempty"`   // from before to after
 }
+
+// Names reports whether the record is about what has an id: an escalation, a token, a key, a gate or a schedule; or a run to which all of it
+// was done, by itself or with others. What was decided about a run's escalations, and written to its agents, is about these.
+func (r *Record) Names(id string) bool {
+	if r.On == id {
+		return true
+	}
+	switch {
+	case r.Action == "migrate run": // as another run
+		from, to, _ := strings.Cut(r.On, " as ")
+		return id == from || id == to
+	case r.Action == "retry run", r.Action == "replay run": // as another run
+		return r.Run == id
+	case strings.HasSuffix(r.Action, " runs"), r.Action == "accept damage":
+		return slices.Contains(r.what().Runs, id)
+	case strings.HasSuffix(r.Action, " gate"):
+		return r.what().Covers.Run == id
+	case r.Action == "fault add":
+		return r.what().Run == id
+	}
+	return false
+}
+
+// what is the runs in what somebody has ordered.
+type what struct {
+	Run    string   `json:"run"`  // of a fault on purpose
+	Runs   []string `json:"runs"` // that were acted on together
+	Covers struct {
+		Run string `json:"run"`
+	} `json:"covers"` // of a gate
+}
+
+func (r *Record) what() (w what) {
+	if json.Unmarshal(r.After, &w) != nil {
+		return what{}
+	}
+	return w
+}
+
+// About reports whether the record is about a run: it was done to the run, or to something of it.
+func (r *Record) About(run string) bool { return r.Run == run || r.Names(run) }
 
 // most is the largest Before or After that is kept, in bytes; of a larger one only size and hash are.
 const most = 64 << 10

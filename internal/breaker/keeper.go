@@ -15,10 +15,6 @@ import (
 
 // Keeper is a dispatcher's own view of the breakers. It is safe for concurrent use.
 type Keeper struct {
-	// Share is the part of all calls that this dispatcher lets go, between 0 and 1: while a target comes back, so much of what may
-	// go goes here. Set before Run; default 1.
-	Share func() float64
-
 	bus    *bus.Bus
 	name   string // of this dispatcher among those that count
 	logger *slog.Logger
@@ -50,7 +46,6 @@ type target struct {
 	others    map[string]Count
 	published bool // what was counted here stands in the bucket
 
-	gone    int              // calls let go in this ramp
 	granted map[string]grant // units that may go: what was held back is let go before it is queued
 	starved bool             // retries wait until others are longer ago
 }
@@ -64,7 +59,7 @@ type grant struct {
 // NewKeeper makes a Keeper; nothing is known before [Keeper.Run]. No other dispatcher may have the name.
 func NewKeeper(b *bus.Bus, name string, logger *slog.Logger) *Keeper {
 	return &Keeper{
-		Share: func() float64 { return 1 }, bus: b, name: name, logger: logger, ready: make(chan struct{}), changed: make(chan struct{}, 1), targets: map[Target]*target{},
+		bus: b, name: name, logger: logger, ready: make(chan struct{}), changed: make(chan struct{}, 1), targets: map[Target]*target{},
 		following: bus.NewFollowing(logger, "cannot hear of breakers; those that are known stay as they are"),
 	}
 }
@@ -131,6 +126,7 @@ type Verdict uint8
 
 const (
 	Go   Verdict = iota // now
+	Turn                // when its turn comes, by the pace of the ramp; [Keeper.Let] says that it has
 	Wait                // it is asked for whether it may be the probe; [Keeper.Changed] follows
 	Stop                // it does not; [Keeper.Hold] says why
 )
@@ -150,16 +146,42 @@ func (k *Keeper) Judge(c Call) (Verdict, steps.Hold) {
 }
 
 // Release says whether a call that is held back may go on: it is queued after that, and judged then.
-func (k *Keeper) Release(c Call) bool {
+func (k *Keeper) Release(c Call) Verdict {
 	now := k.bus.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	g := k.of(c.Target, c.Set)
-	if k.judge(g, &c, now) != Go {
-		return false
+	v := k.judge(g, &c, now)
+	if v == Go {
+		g.granted[c.Unit] = grant{at: now}
 	}
-	g.granted[c.Unit] = grant{at: now}
-	return true
+	return v
+}
+
+// Let notes that the turn of a call has come in the ramp that began at a time; false: that ramp has ended, and the call is judged anew.
+func (k *Keeper) Let(c Call, from time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	began, is := k.ramp(c.Target)
+	if is = is && began.Equal(from); is {
+		k.targets[c.Target].granted[c.Unit] = grant{at: k.bus.Now()}
+	}
+	return is
+}
+
+// Ramp is when the ramp of a target that is back began; false: there is none, or it is over.
+func (k *Keeper) Ramp(t Target) (from time.Time, is bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.ramp(t)
+}
+
+func (k *Keeper) ramp(t Target) (from time.Time, is bool) {
+	g := k.targets[t]
+	if g == nil || g.rec == nil || g.rec.State != Ramp || g.rec.Over(k.bus.Now()) {
+		return time.Time{}, false
+	}
+	return g.rec.From, true
 }
 
 func (k *Keeper) judge(g *target, c *Call, now time.Time) Verdict {
@@ -177,9 +199,8 @@ func (k *Keeper) judge(g *target, c *Call, now time.Time) Verdict {
 		return Go
 	case r.State == HalfOpen && r.Probe == c.Unit:
 		return Go
-	case r.State == Ramp && float64(g.gone+1) <= r.Allowance(now)*k.Share():
-		g.gone++
-		return Go
+	case r.State == Ramp:
+		return Turn
 	case r.MayProbe(now) && !g.busy:
 		next := r.Probing(c.Unit, c.Timeout, now)
 		k.store(g, &next)
@@ -303,7 +324,7 @@ func (k *Keeper) passTime(now time.Time) (more bool) {
 		case r != nil && r.Over(now) && !g.busy:
 			k.store(g, nil)
 		case r != nil:
-			more = more || r.State == Ramp || r.MayProbe(now)
+			more = more || r.MayProbe(now)
 		case g.starved:
 			more, g.starved = true, false
 		default:

@@ -69,7 +69,6 @@ func TestDispatchersShareABreaker(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t, 1)
 	one, two := keep(t, b, "one"), keep(t, b, "two")
-	one.Share, two.Share = func() float64 { return 0.5 }, func() float64 { return 0.5 }
 	for n := range 6 {
 		for _, k := range []*Keeper{one, two} {
 			if v, _ := k.Judge(call(n)); v != Go {
@@ -143,13 +142,13 @@ func TestRetryBudget(t *testing.T) {
 		}
 	}
 	v, h := k.Judge(retry(10))
-	if v != Stop || h.Why != steps.HoldRetries || k.Release(retry(10)) {
+	if v != Stop || h.Why != steps.HoldRetries || k.Release(retry(10)) != Stop {
 		t.Fatalf("one more retry: %d, %+v", v, h)
 	}
 	for n := range 44 {
 		k.Judge(call(100 + n))
 	}
-	if !k.Release(retry(10)) || k.Release(retry(11)) {
+	if k.Release(retry(10)) != Go || k.Release(retry(11)) != Stop {
 		t.Error("of 55 calls 11 may be retries")
 	}
 	if v, _ := k.Judge(retry(10)); v != Go {
@@ -157,29 +156,41 @@ func TestRetryBudget(t *testing.T) {
 	}
 }
 
-// TestRamp: in a ramp a dispatcher lets its own share go, each call once.
+// TestRamp: in a ramp each call waits for its turn, and goes once that has come; that of a ramp that has ended is nobody's any more.
 func TestRamp(t *testing.T) {
 	t.Parallel()
 	k := NewKeeper(bustest.Start(t, 1), "one", slog.New(slog.DiscardHandler))
-	k.Share = func() float64 { return 0.5 }
-	r := Trip(pay, quick, 10, 10, "x", k.bus.Now())
-	r = r.Probing("r/s", 0, k.bus.Now())
-	r = r.Settled(Answered, "", k.bus.Now().Add(time.Hour)) // the ramp has not begun yet
-	k.mu.Lock()
-	k.note(k.of(pay, &quick), &r, 7)
-	k.mu.Unlock()
-	gone := 0
-	for range 2 {
-		for n := range 20 {
-			if k.Release(call(n)) {
-				gone++
-			}
-			if v, _ := k.Judge(call(n)); v == Go && n > 1 {
-				t.Errorf("call %d goes", n)
-			}
+	ramp := func(revision uint64, began time.Time) {
+		r := Trip(pay, quick, 10, 10, "x", k.bus.Now())
+		r = r.Probing("r/s", 0, k.bus.Now())
+		r = r.Settled(Answered, "", began)
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.note(k.of(pay, &quick), &r, revision)
+	}
+	if _, is := k.Ramp(pay); is {
+		t.Error("a closed breaker has no ramp")
+	}
+	began := k.bus.Now()
+	ramp(7, began)
+	if v, h := k.Judge(call(0)); v != Turn || h.Why != steps.HoldBreaker || k.Release(call(1)) != Turn {
+		t.Errorf("before its turn: %d, %+v", v, h)
+	}
+	if from, is := k.Ramp(pay); !is || !from.Equal(began) || !k.Let(call(0), began) || !k.Let(call(1), began) {
+		t.Errorf("a ramp since %s: %v", from, is)
+	}
+	for n, want := range []Verdict{Go, Go, Turn} {
+		if v, _ := k.Judge(call(n)); v != want {
+			t.Errorf("call %d: %d", n, v)
 		}
 	}
-	if gone != 4 || k.Records()[0].Since.IsZero() {
-		t.Errorf("%d calls were let go, half of five may", gone)
+	next := began.Add(time.Second)
+	ramp(8, next)
+	if k.Let(call(2), began) || k.Release(call(2)) != Turn || !k.Let(call(2), next) {
+		t.Error("a turn in a ramp that has ended counts")
+	}
+	ramp(9, began.Add(-time.Hour)) // it is over
+	if _, is := k.Ramp(pay); is || k.Let(call(3), began.Add(-time.Hour)) || k.Release(call(3)) != Go {
+		t.Error("a ramp that is over holds calls back")
 	}
 }

@@ -2,7 +2,6 @@ package breaker
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -63,10 +62,8 @@ func (r *Record) Probing(unit string, timeout time.Duration, now time.Time) Reco
 	return n
 }
 
-const (
-	rampStart = 5                // calls that go at once when a target is back
-	rampFor   = 10 * time.Second // how long a ramp lasts: more than 5,000 calls go in its last second
-)
+// rampFor is how long a ramp lasts. How fast calls go meanwhile, and which of them go first, whoever lets them go decides.
+const rampFor = 10 * time.Second
 
 // Settled is the breaker after the outcome of its probe.
 func (r *Record) Settled(o Outcome, fault string, now time.Time) Record {
@@ -81,11 +78,6 @@ func (r *Record) Settled(o Outcome, fault string, now time.Time) Record {
 		n.State, n.Until = Open, now // another call is the next probe
 	}
 	return n
-}
-
-// Allowance is how many calls may have gone since the ramp began: twice as many every second.
-func (r *Record) Allowance(now time.Time) float64 {
-	return rampStart * math.Pow(2, max(0, now.Sub(r.From).Seconds()))
 }
 
 // Over reports whether nothing is left of it: all calls go.

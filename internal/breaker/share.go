@@ -114,7 +114,7 @@ func (k *Keeper) note(g *target, r *Record, revision uint64) {
 		g.rev = 0 // a key that was removed is created anew
 	}
 	if was == nil != (r == nil) || was != nil && was.State != r.State {
-		g.calls, g.sent, g.gone, g.at = Window{}, Window{}, 0, k.bus.Now()
+		g.calls, g.sent, g.at = Window{}, Window{}, k.bus.Now()
 		clear(g.granted)
 		if r != nil && r.State == Open {
 			k.trips++

@@ -158,9 +158,6 @@ func New(o Options) *Dispatcher {
 	for p := range o.Bus.Partitions() {
 		d.parts = append(d.parts, newPartition(d, p))
 	}
-	if d.Breakers != nil {
-		d.Breakers.Share = d.share
-	}
 	if d.Limits != nil {
 		d.Limits.WhenGiven(func(partition int, t limits.Use) {
 			p := d.parts[partition]

@@ -35,6 +35,7 @@ type limit struct {
 	covers string // in words
 	reason string // in words
 	until  time.Time
+	since  time.Time                  // of a breaker, when its ramp began
 	pace   func() (limits.Pace, bool) // false: nothing holds back any more; nil where it is a slot that is waited for
 	text   string                     // of a rate, as the tools file has it
 	rate   int                        // of the rates that the attempt counts for, which one it is
@@ -192,8 +193,11 @@ func (p *partition) timeCame(w *waiter) bool {
 		return false
 	}
 	delete(p.waiters.by, w.key)
-	if w.limit.why == steps.HoldGate {
+	switch w.limit.why {
+	case steps.HoldGate:
 		return p.leavesGate(w)
+	case steps.HoldBreaker:
+		return p.leavesRamp(w)
 	}
 	r, i := p.wanted(w)
 	if i >= 0 {
@@ -286,6 +290,9 @@ func (p *partition) tellLong() {
 			continue
 		}
 		l := &w.limit
+		if l.why == steps.HoldBreaker { // it is soon
+			continue
+		}
 		counts[Limited{w.tool, l.why}]++
 		if w.said || i < 0 || said >= tellMost || now.Sub(w.from) < p.SayAfter {
 			continue

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -11,19 +12,22 @@ import (
 	"testing"
 	"time"
 
+	"belay/internal/breaker"
 	"belay/internal/limits"
 	"belay/internal/steps"
 )
 
-// limitedDispatcher starts a dispatcher that shares limits with others.
+// limitedDispatcher starts a dispatcher that shares limits and breakers with others.
 func (r *rig) limitedDispatcher() *running {
 	r.Helper()
 	ctx, cancel := context.WithCancel(r.Context())
 	r.Cleanup(cancel)
 	return r.dispatcher(func(o *Options) {
 		o.SayAfter = 50 * time.Millisecond
-		o.Limits = limits.NewKeeper(o.Bus, slog.New(slog.NewTextHandler(r.Output(), nil)))
+		logger := slog.New(slog.NewTextHandler(r.Output(), nil))
+		o.Limits, o.Breakers = limits.NewKeeper(o.Bus, logger), breaker.NewKeeper(o.Bus, rand.Text(), logger)
 		go o.Limits.Run(ctx)
+		go o.Breakers.Run(ctx)
 	})
 }
 
@@ -108,5 +112,72 @@ func TestPeopleGoFirstAfterATakeOver(t *testing.T) {
 	t.Logf("of %d it was number %d", len(order), at+1)
 	if at < 0 || at > many*3/4 || len(order) != many+1 { // however slow this machine is
 		t.Errorf("of %d it was number %d", len(order), at+1)
+	}
+}
+
+// TestPeopleGoFirstInARamp: many runs that are done again wait because their target is down, and so do some about which a person has decided. When
+// it is back these go first, also with a dispatcher that has taken over meanwhile.
+func TestPeopleGoFirstInARamp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	first := r.limitedDispatcher()
+	document := chain(1, tool(func(t *steps.Tool) {
+		t.Breaker = &steps.Breaker{Failures: 0.1, Min: 1, Window: steps.Duration(time.Minute), Open: steps.Duration(time.Second), MaxHold: steps.Duration(time.Hour), Retries: 1}
+		t.Rungs[0].Retry.MaxAttempts = 1000
+	}))
+	var mu sync.Mutex
+	var order []string
+	fails := steps.Fault{Class: steps.ToolError, Acted: steps.ActedNo, Message: "no"} // nothing of it speaks against the target
+	r.worker(func(m steps.StepMessage) steps.Event {
+		mu.Lock()
+		defer mu.Unlock()
+		if fails.Class != "" {
+			return steps.Failed{Attempt: m.Attempt, Worker: "w", Fault: fails}
+		}
+		order = append(order, m.Run)
+		return succeed(m)
+	})
+	become := func(f steps.Fault) { mu.Lock(); defer mu.Unlock(); fails = f }
+	const many, few = 60, 5
+	asked := map[string]string{}
+	for n := range few {
+		id := fmt.Sprint("asks", n)
+		r.submit(id, document)
+		asked[id] = r.until(id, "asking", func(s *steps.State) bool { return len(s.Escalations) > 0 }).Escalations[0].ID
+	}
+	become(steps.Fault{Class: steps.Unavailable, Acted: steps.ActedNo, Message: "down"})
+	var ids []string
+	for n := range many {
+		ids = append(ids, fmt.Sprint("again", n))
+		if _, err := r.log.Submit(t.Context(), ids[n], steps.Submitted{Document: document, Input: json.RawMessage(`{}`), RetryOf: "asks0"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held := func(s *steps.State) bool { return s.Units[0].Broken() }
+	for _, id := range ids {
+		r.until(id, "held back", held)
+	}
+	for id, escalation := range asked {
+		ids = append(ids, id)
+		if _, err := r.log.Append(t.Context(), id, steps.Decided{Escalation: escalation, Verb: steps.VerbRetry, By: "mia"}); err != nil {
+			t.Fatal(err)
+		}
+		r.until(id, "held back", held)
+	}
+	first.kill()
+	become(steps.Fault{})
+	r.limitedDispatcher()
+	for _, id := range ids {
+		r.end(id)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	var at []int
+	for id := range asked {
+		at = append(at, slices.Index(order, id)+1)
+	}
+	t.Logf("of %d these were numbers %v", len(order), at)
+	if slices.Max(at) > many/2 || len(order) != many+few { // however slow this machine is
+		t.Errorf("of %d these were numbers %v", len(order), at)
 	}
 }

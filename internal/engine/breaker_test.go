@@ -17,6 +17,7 @@ import (
 	"belay/internal/bus"
 	"belay/internal/bus/embedded"
 	"belay/internal/dispatch"
+	"belay/internal/limits"
 	"belay/internal/plan"
 	"belay/internal/steps"
 	"belay/internal/worker"
@@ -190,18 +191,19 @@ func TestABreaker(t *testing.T) {
 	f.checkRamp(t, rec, down)
 }
 
-// checkRamp: from when the service is known to be back, at most twice as many calls come every second.
+// checkRamp: from when the service is known to be back, the calls that come in a second are twice as many every second.
 func (f *flaky) checkRamp(t *testing.T, rec *breaker.Record, down int) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	const slack = 100 * time.Millisecond // of the clocks
+	const perSecondAtFirst = limits.RampFrom / math.Ln2
 	ramp, perSecond := 0, map[int]int{}
 	for _, at := range f.calls["/tell"][down:] {
 		if since := at.Sub(rec.From) + slack; since > 0 {
 			ramp++
 			perSecond[int(since/time.Second)]++
-			if most := 5*math.Pow(2, since.Seconds()) + 1; float64(ramp) > most {
+			if most := perSecondAtFirst*(math.Exp2(since.Seconds())-1) + 2; float64(ramp) > most {
 				t.Fatalf("%d calls within %s of the ramp, at most %.1f may go", ramp, since, most)
 			}
 		}

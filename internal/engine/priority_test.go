@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,14 +21,19 @@ import (
 // redone is how many runs that are done again wait for a limit.
 var redone = flag.Int("limits.redone", 120, "runs that are done again and wait for a limit; the full proof is 500")
 
-// inOrder is a service that notes who has called it.
+// inOrder is a service that notes who has called it, while it is not down.
 type inOrder struct {
+	down  atomic.Bool
 	mu    sync.Mutex
 	calls []string // paths
 	came  chan struct{}
 }
 
 func (o *inOrder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if o.down.Load() {
+		http.Error(w, "down", http.StatusServiceUnavailable)
+		return
+	}
 	o.mu.Lock()
 	o.calls = append(o.calls, strings.TrimPrefix(req.URL.Path, "/"))
 	o.mu.Unlock()
@@ -67,6 +73,18 @@ func (r *rig) again(t *testing.T, id, text string) {
 	}
 }
 
+// approve has a person approve what an escalation asks about.
+func (r *rig) approve(t *testing.T, escalation string) {
+	t.Helper()
+	shown, err := r.Desk.Card(t.Context(), escalation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.People.Act(t.Context(), people.Trusted("mia", "test"), escalation, people.Act{Verb: "approve", Digest: shown.Dossier.Approval.Digest}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestAnApprovalGoesBeforeRedrives: two dispatchers and three workers share a limit, for which many runs wait that are done again. A person
 // approves a call: it goes next. So does what is new, before what is done again; and that goes on meanwhile.
 func TestAnApprovalGoesBeforeRedrives(t *testing.T) {
@@ -92,10 +110,6 @@ tools:
 			r.submit(t, "asks", of("asks", true))
 			asked := r.until(t, "asks", "asked about", func(s *steps.State) bool { return len(s.Escalations) > 0 }).Escalations[0].ID
 			ids := []string{"asks", "new"}
-			shown, err := r.Desk.Card(t.Context(), asked)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var wg sync.WaitGroup
 			for n := range *redone {
 				ids = append(ids, fmt.Sprint("again", n))
@@ -104,9 +118,7 @@ tools:
 			wg.Wait()
 			site.await(t, 5)
 			r.submit(t, "new", of("new", false))
-			if _, err := r.People.Act(t.Context(), people.Trusted("mia", "test"), asked, people.Act{Verb: "approve", Digest: shown.Dossier.Approval.Digest}); err != nil {
-				t.Fatal(err)
-			}
+			r.approve(t, asked)
 			site.mu.Lock()
 			before := len(site.calls)
 			site.mu.Unlock()
@@ -124,5 +136,53 @@ tools:
 				t.Errorf("%d calls, %d runs", len(site.calls), len(ids))
 			}
 		})
+	}
+}
+
+// TestAnApprovalGoesBeforeRedrivesInARamp: the same of a service that was down, and is back: its breaker lets few calls go at first.
+func TestAnApprovalGoesBeforeRedrivesInARamp(t *testing.T) {
+	t.Parallel()
+	site := &inOrder{came: make(chan struct{}, *redone+100)}
+	srv := httptest.NewServer(site)
+	t.Cleanup(srv.Close)
+	r := fleet(t, strings.ReplaceAll(`
+tools:
+  pay:
+    effects: idempotent
+    approval: {when: params.asks}
+    breaker: {min: 10, open: 1s}
+    rungs: [{http: {method: POST, url: "URL/${ params.run }"}, retry: {max_attempts: 1000, initial: 1ms, max: 1ms}}]
+`, "URL", srv.URL))
+	of := func(run string, asks bool) string {
+		return fmt.Sprintf(`{name: p, steps: [{id: a, tool: pay, with: {run: %s, asks: %v}}]}`, run, asks)
+	}
+	r.submit(t, "asks", of("asks", true))
+	asked := r.until(t, "asks", "asked about", func(s *steps.State) bool { return len(s.Escalations) > 0 }).Escalations[0].ID
+	site.down.Store(true)
+	ids := []string{"asks", "new"}
+	for n := range *redone {
+		ids = append(ids, fmt.Sprint("again", n))
+		r.again(t, ids[n+2], of(ids[n+2], false))
+	}
+	r.breakerOf(t, "pay", "open", isOpen)
+	r.submit(t, "new", of("new", false))
+	r.approve(t, asked)
+	for _, id := range ids {
+		seen := false // the state may go on after that: it may be the next probe
+		r.until(t, id, "held by its breaker", func(s *steps.State) bool {
+			seen = seen || s.Units[0].Broken()
+			return seen
+		})
+	}
+	site.down.Store(false)
+	ended(t, r.Engine, ids...)
+	t.Logf("of %d what was approved is number %d, and what is new number %d", len(ids), site.at("asks")+1, site.at("new")+1)
+	for _, run := range []string{"asks", "new"} {
+		if n := site.at(run); n > *redone/2 { // however slow this machine is
+			t.Errorf("%s is number %d of %d", run, n+1, len(ids))
+		}
+	}
+	if len(site.calls) != len(ids) {
+		t.Errorf("%d calls, %d runs", len(site.calls), len(ids))
 	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,13 +25,21 @@ func (e *Engine) AcceptDamage(ctx context.Context, who people.Actor, v tally.Ver
 		return nil, fmt.Errorf("say why, with --reason")
 	}
 	v.By = who.Name
+	var of json.RawMessage
+	if len(v.Runs) > 0 {
+		body, err := json.Marshal(map[string][]string{"runs": v.Runs})
+		if err != nil {
+			return nil, err
+		}
+		of = body
+	}
 	accepted, err := e.Tally.Accept(ctx, v)
 	for _, d := range accepted {
 		id := "damage/" + d.ID
 		if d.Accepted.IsZero() {
 			id += fmt.Sprint("/", len(d.Choices))
 		}
-		rec := audit.Record{ID: id, At: e.Bus.Now(), Who: who.Name, Via: who.Via, Token: who.Token, Action: "accept damage", On: d.ID, Reason: v.Reason, Effect: d.Text() + "; " + v.Text()}
+		rec := audit.Record{ID: id, At: e.Bus.Now(), Who: who.Name, Via: who.Via, Token: who.Token, Action: "accept damage", On: d.ID, Reason: v.Reason, Effect: d.Text() + "; " + v.Text(), After: of}
 		if err := audit.New(e.Bus).Append(ctx, rec); err != nil {
 			e.logger.Warn("an act is not in the audit trail", "act", rec.Action, "on", d.ID, "by", who.Name, "error", err)
 		}

@@ -106,6 +106,14 @@ func GateName(gate string, opened time.Time, target string) string {
 	return gateName + gate + "/" + opened.UTC().Format(time.RFC3339Nano) + "/" + target
 }
 
+// breakerName begins the names of times at which calls go to a target that is back, which its breaker has kept them from.
+const breakerName = "breaker/"
+
+// BreakerName names those times, for one ramp of a breaker.
+func BreakerName(target string, began time.Time) string {
+	return breakerName + target + "/" + began.UTC().Format(time.RFC3339Nano)
+}
+
 // BehindGate says in words which calls go on then.
 func BehindGate(target, gate string) string { return target + ", behind gate " + gate }
 

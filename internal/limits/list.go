@@ -17,7 +17,7 @@ import (
 // Limit is where a limit stands, for people.
 type Limit struct {
 	ID      string         `json:"id"`     // of the limit, short
-	Why     steps.HoldWhy  `json:"why"`    // which kind it is: concurrency, rate, retry_after, or gate: one that was opened, behind which calls wait for their turn
+	Why     steps.HoldWhy  `json:"why"`    // which kind it is: concurrency, rate, retry_after, gate: one that was opened, behind which calls wait for their turn, or breaker: one whose target is back, likewise
 	Covers  string         `json:"covers"` // what it counts: a tool with what its calls are counted by, or a target
 	Waiting int            `json:"waiting"`
 	Of      map[string]int `json:"waiting_of,omitempty"` // of all kinds but concurrency: the same by priority, people, new and redone
@@ -62,7 +62,7 @@ func List(ctx context.Context, b *bus.Bus) ([]Limit, error) {
 		if strings.HasPrefix(it.Key, timesPrefix) && exactjson.Unmarshal(it.Value, &t) == nil && t.V == wire.Version {
 			if strings.HasPrefix(t.Name, waitName) {
 				ramps[t.Name] = t
-			} else if now.Sub(t.Next) < countFor && (t.waiting(now) > 0 || !strings.HasPrefix(t.Name, gateName)) {
+			} else if now.Sub(t.Next) < countFor && (t.waiting(now) > 0 || !t.ramps()) {
 				list = append(list, ofTimes(it.Key, &t, now))
 			}
 		}
@@ -123,13 +123,21 @@ func ofSlots(key string, s *Slots) Limit {
 
 func ofTimes(key string, t *Times, now time.Time) Limit {
 	l := Limit{ID: idOf(key), Why: steps.HoldRate, Covers: t.Covers, Rate: t.Text, PerSec: t.perSec(now), Waiting: t.waiting(now), Of: t.waitingOf(now)}
-	if strings.HasPrefix(t.Name, gateName) {
+	switch {
+	case strings.HasPrefix(t.Name, gateName):
 		l.Why = steps.HoldGate
+	case strings.HasPrefix(t.Name, breakerName):
+		l.Why = steps.HoldBreaker
 	}
 	if t.Next.After(now) {
 		l.Next = t.Next
 	}
 	return l
+}
+
+// ramps reports whether the times are those of a ramp, of which nothing is left once nobody waits.
+func (t *Times) ramps() bool {
+	return strings.HasPrefix(t.Name, gateName) || strings.HasPrefix(t.Name, breakerName)
 }
 
 func ofWait(key string, w *Wait, t Times, now time.Time) Limit {
@@ -251,6 +259,8 @@ func (l *Limit) Words() string {
 		return fmt.Sprintf("%d of %d in hand, %s", l.InHand, l.Most, waits)
 	case steps.HoldRate:
 		return fmt.Sprintf("%s, %g a second at present, %s%s", l.Rate, l.PerSec, waits, next)
+	case steps.HoldBreaker:
+		return fmt.Sprintf("it answers again, and few go at first: %g a second at present, %s%s", l.PerSec, waits, next)
 	case steps.HoldGate:
 		return fmt.Sprintf("it was opened, and few go at first: %g a second at present, %s%s", l.PerSec, waits, next)
 	}

@@ -74,6 +74,22 @@ func TestBehindAGate(t *testing.T) {
 	}
 }
 
+// TestTheRampOfABreaker: calls that wait because their target has only just come back are listed as such, with their priorities.
+func TestTheRampOfABreaker(t *testing.T) {
+	t.Parallel()
+	began := noon.Add(time.Second)
+	a := Asked{Name: BreakerName("pay/primary api.example", began), Covers: "pay/primary api.example", Waiting: map[int]turns.Counts{3: {2, 0, 40}}}
+	_, rec := Times{}.next(a, rampOf(began), began)
+	l := ofTimes(keyOf(timesPrefix, a.Name), &rec, began)
+	if l.Why != steps.HoldBreaker || !strings.HasPrefix(l.Words(), "it answers again, and few go at first: ") || !rec.ramps() {
+		t.Errorf("%+v: %s", l, l.Words())
+	}
+	all := []Limit{{Why: steps.HoldRate, Covers: a.Covers}, l}
+	if is, want := Rank(all, steps.HoldBreaker, a.Covers, steps.PriorityRedone), "and it is one of 40 that are done again"; !strings.HasSuffix(is, want) {
+		t.Errorf("%q, want %q", is, want)
+	}
+}
+
 // asker is a dispatcher in a play: it asks for times, and uses them.
 type asker struct {
 	partition int

@@ -78,7 +78,11 @@ func places(ctx context.Context, b *bus.Bus, s *steps.State, w *view.Why) error 
 		if x.Why != steps.HoldConcurrency {
 			place = limits.Rank(all, x.Why, coveredBy(s, x), s.Priority())
 		}
-		if place != "" {
+		switch {
+		case place == "":
+		case x.Why == steps.HoldBreaker: // it may be held since before its target was back
+			x.Text += "; calls go to it in turn now: " + place
+		default:
 			x.Text += "; " + place
 		}
 	}

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"net/http"
 
+	"belay/internal/notify"
 	"belay/internal/server/api"
 	"belay/internal/server/mcptools"
+	"belay/internal/steps"
+	"belay/internal/steps/view"
 )
 
 // overMCP serves agents until ctx ends: it offers the tools and plans of the catalog, through an API of its own in this
@@ -18,6 +21,7 @@ func overMCP(ctx context.Context, o Options, inside api.Options) http.Handler {
 	inside.Who, inside.Inside = mcptools.Who, true
 	tools := mcptools.New(mcptools.Options{
 		Catalog: o.Catalog, API: api.New(inside), Runs: o.Runs, Watch: inside.Watch, Waits: inside.Waits, Console: func() string { return o.PublicURL }, Wait: o.CallWait, Now: o.Bus.Now, Version: o.Version, Logger: o.Logger,
+		Queues: func(ctx context.Context, s *steps.State, w *view.Why) error { return notify.Queues(ctx, o.Bus, s, w) },
 	})
 	refresh := func() {
 		if err := tools.Refresh(); err != nil {

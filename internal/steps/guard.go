@@ -169,7 +169,7 @@ func (g Guard) unused(m StepMessage, log []Record) string {
 	case u.done || len(u.open) > 0:
 		return "the approval is used up: another attempt acts or has acted on it"
 	case !u.failed && (m.Rung != 0 || m.Try != 1):
-		return "no attempt before it has failed"
+		return "no attempt before it has failed or was taken back"
 	}
 	return ""
 }
@@ -202,7 +202,7 @@ func (g Guard) unproven(log []Record, grant Grant) string {
 type use struct {
 	Attempt
 	unsafe       bool
-	done, failed bool
+	done, failed bool             // failed: or taken back before anybody began it, as what a gate or a breaker holds back is
 	open         map[Attempt]bool // claimed, and not ended without effect
 	chain        chain
 }
@@ -210,9 +210,15 @@ type use struct {
 func (u *use) note(e Event) {
 	switch e := e.(type) {
 	case Claimed:
-		if u.other(e.Attempt) && e.Worker != "" {
+		switch {
+		case !u.other(e.Attempt):
+		case e.Worker != "":
 			u.open[e.Attempt] = true
+		default:
+			u.failed = true
 		}
+	case Withdrawn:
+		u.failed = u.failed || u.other(e.Attempt)
 	case Objected:
 		if u.other(e.Attempt) {
 			u.failed = true

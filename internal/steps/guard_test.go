@@ -161,7 +161,10 @@ func TestGuard(t *testing.T) {
 			x.say(Succeeded{Attempt: x.other(2)})
 			x.say(failed(x.other(1), ActedNo))
 		}, "used up"},
-		"withdrawn before":         {func(x *guarded) { x.m.Try = 2; x.say(Claimed{Attempt: x.other(1)}); x.say(failed(x.other(1), ActedNo)) }, ""},
+		"taken back before":        {func(x *guarded) { x.m.Try = 2; x.say(Withdrawn{x.other(1)}) }, ""},
+		"taken back by its claim":  {func(x *guarded) { x.m.Try = 2; x.say(Claimed{Attempt: x.other(1)}) }, ""},
+		"itself taken back":        {func(x *guarded) { x.m.Try = 2; x.say(Withdrawn{x.m.Attempt}) }, "no attempt before it"},
+		"claimed, and taken back":  {func(x *guarded) { x.m.Try = 2; x.say(Claimed{x.other(1), "w"}); x.say(Withdrawn{x.other(1)}) }, "used up"},
 		"refused before approval":  {func(x *guarded) { x.log = append([]Record{{Event: Claimed{x.other(7), "w"}}}, x.log...) }, ""},
 		"another round, meanwhile": {func(x *guarded) { x.say(Claimed{Attempt{Step: "s", Round: 1, Try: 1}, "w"}) }, ""},
 	} {

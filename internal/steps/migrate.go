@@ -228,7 +228,7 @@ func (m *migrating) checkBegun(k, j int) {
 	}
 	switch {
 	case u.loop != nil && slices.ContainsFunc(m.old.Units, func(of Unit) bool { return of.ofAgent() && of.Node == k && begun(&of) }):
-		m.refuse(id, "the agent is at work, and would begin anew", doStandsUp)
+		m.refuse(id, "the agent is at work, and would begin anew: what the new run takes over are results of steps, not turns and calls of an agent", doStandsUp)
 	case u.fan != nil && slices.ContainsFunc(m.old.Items(k), func(it Unit) bool { return it.State().Done() }):
 		for _, what := range m.differs(k, j) {
 			m.refuse(id, "items of it are done, and "+what, doOwnPlan)

@@ -77,11 +77,11 @@ func (a *app) auditLs() *cobra.Command {
 		if limit < 0 {
 			return cli.Usage("--limit %d: must be 0 (all) or more", limit)
 		}
-		keep := func(r *audit.Record) bool { return (on == "" || r.On == on) && (run == "" || r.Run == run) }
+		keep := func(r *audit.Record) bool { return (on == "" || r.Names(on)) && (run == "" || r.About(run)) }
 		return a.withAudit(c.Context(), func(_ *session, l *audit.Log) error { return a.listAudit(c.Context(), l, limit, keep) })
 	}}
-	c.Flags().StringVar(&on, "on", "", "only about the escalation, token or key with this `id`")
-	c.Flags().StringVar(&run, "run", "", "only about the run with this `id`")
+	c.Flags().StringVar(&on, "on", "", "only about the escalation, gate, schedule, token or key with this `id`, or what was done to the run with it")
+	c.Flags().StringVar(&run, "run", "", "only about the run with this `id`, and what is of it: its escalations and its agents")
 	c.Flags().IntVar(&limit, "limit", 1000, "the newest so many; 0 = all")
 	return c
 }

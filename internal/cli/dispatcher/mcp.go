@@ -18,6 +18,8 @@ import (
 	"belay/internal/runlog"
 	"belay/internal/server/api"
 	"belay/internal/server/mcptools"
+	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/tally"
 )
 
@@ -78,7 +80,7 @@ func (a *app) mcp(ctx context.Context, f mcpFlags) error {
 	})
 	tools := mcptools.New(mcptools.Options{
 		Catalog: known, API: inside, Runs: s.Runs, Watch: watch, Console: func() string { return f.publicURL }, Ready: someDispatcher(s), Wait: f.wait, Now: s.Bus.Now, Version: cli.Version, Logger: logger,
-		Actor: people.Trusted(me(), "mcp"), Caller: f.caller,
+		Actor: people.Trusted(me(), "mcp"), Caller: f.caller, Queues: func(ctx context.Context, st *steps.State, w *view.Why) error { return notify.Queues(ctx, s.Bus, st, w) },
 	})
 	if err := tools.Refresh(); err != nil {
 		return cli.WithCode(cli.ExitInvalid, err)

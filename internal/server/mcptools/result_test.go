@@ -3,9 +3,12 @@ package mcptools
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/stepstest"
 )
@@ -29,4 +32,41 @@ func TestWhyARunEnded(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
+}
+
+// TestProgressSaysThatAGateIsOpen: the log of a run has a gate as closed until its call's turn has come, and a client hears that it is open all
+// the same, once.
+func TestProgressSaysThatAGateIsOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := stepstest.NewStory(t)
+		for line := range strings.Lines("tool pay max=1\nstep a tool=pay\nsubmit\nheld a 0-0-1 g1 mia wrong\nwithdrawn a 0-0-1") {
+			st.Command(strings.TrimSpace(line))
+		}
+		var said []string
+		open := false
+		p := &progress{now: time.Now, send: func(_ float64, text string) { said = append(said, text) }, queues: func(_ *steps.State, w *view.Why) {
+			if open {
+				w.Waits[0].Text = "its turn"
+			}
+		}}
+		p.mu.Lock()
+		p.timer = time.AfterFunc(saidEvery, p.tick)
+		p.mu.Unlock()
+		p.tell(st.State)
+		look := func() {
+			time.Sleep(lookedEvery)
+			synctest.Wait()
+		}
+		look()
+		p.mu.Lock()
+		open = true
+		p.mu.Unlock()
+		look()
+		look()
+		p.stop()
+		if len(said) != 2 || !strings.HasPrefix(said[0], "waits for held by gate g1") || said[1] != "waits for its turn" {
+			t.Errorf("%q", said)
+		}
+	})
 }

@@ -122,9 +122,13 @@ func unserved(all []view.Wait) (text string) {
 	return text
 }
 
-// saidEvery is how often a client that has asked for progress hears that a run still goes on, also where nothing has
-// happened: so that it does not give up.
-const saidEvery = 10 * time.Second
+const (
+	// saidEvery is how often a client that has asked for progress hears that a run still goes on, also where nothing has
+	// happened: so that it does not give up.
+	saidEvery = 10 * time.Second
+	// lookedEvery is how often it is looked what a run waits for whose log would not say that it has changed: a gate, or a limit.
+	lookedEvery = 2 * time.Second
+)
 
 // telling returns what sends the progress of a run to a client that has asked for it. Call done when nothing more is to be
 // sent.
@@ -133,8 +137,17 @@ func (s *Server) telling(ctx context.Context, req *mcp.CallToolRequest) (tell fu
 	if token == nil {
 		return func(*steps.State) {}, func() {}
 	}
-	p := &progress{send: func(n float64, text string) {
+	p := &progress{now: s.Now, send: func(n float64, text string) {
 		_ = req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: token, Progress: n, Message: text})
+	}, queues: func(st *steps.State, w *view.Why) {
+		if s.Queues == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, lookedEvery)
+		defer cancel()
+		if err := s.Queues(ctx, st, w); err != nil && ctx.Err() == nil {
+			s.Logger.Debug("cannot find out at which place a run waits", "run_id", st.Run, "error", err)
+		}
 	}}
 	p.mu.Lock()
 	p.timer = time.AfterFunc(saidEvery, p.tick)
@@ -144,37 +157,61 @@ func (s *Server) telling(ctx context.Context, req *mcp.CallToolRequest) (tell fu
 
 // progress sends each news once, and the last one anew from time to time.
 type progress struct {
+	send   func(n float64, text string)
+	queues func(st *steps.State, w *view.Why) // adds what the log does not say
+	now    func() time.Time
+
 	mu    sync.Mutex
-	send  func(n float64, text string)
 	n     float64
+	state *steps.State
 	last  string
+	said  time.Time // when last was sent
 	timer *time.Timer
 	over  bool
 }
 
 func (p *progress) tell(st *steps.State) {
-	text := string(st.Status())
-	for _, w := range view.WhyOf(st, view.Foresight{}).Waits {
-		text = "waits for " + w.Text
-		break
-	}
-	p.say(text, false)
-}
-
-func (p *progress) tick() { p.say("", true) }
-
-func (p *progress) say(text string, anew bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.over || !anew && text == p.last {
+	p.state = st.Clone() // it is looked at later too
+	p.say()
+}
+
+func (p *progress) tick() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.say()
+}
+
+// say sends what there is to say, if that is news, or nothing was sent for a while. Hold the lock.
+func (p *progress) say() {
+	if p.over {
 		return
 	}
-	if !anew {
-		p.last = text
+	text, next := p.text()
+	if text != p.last || time.Since(p.said) >= saidEvery {
+		p.last, p.said = text, time.Now()
+		p.n++
+		p.send(p.n, text)
 	}
-	p.n++
-	p.send(p.n, p.last)
-	p.timer.Reset(saidEvery)
+	p.timer.Reset(next)
+}
+
+// text is where the run stands, and after how long to look again.
+func (p *progress) text() (text string, next time.Duration) {
+	if p.state == nil {
+		return p.last, saidEvery
+	}
+	w := view.WhyOf(p.state, view.Foresight{Now: p.now()})
+	if len(w.Waits) == 0 {
+		return string(p.state.Status()), saidEvery
+	}
+	p.queues(p.state, &w)
+	first := &w.Waits[0]
+	if first.For == view.ForGate || first.For == view.ForLimit {
+		return "waits for " + first.Text, lookedEvery
+	}
+	return "waits for " + first.Text, saidEvery
 }
 
 func (p *progress) stop() {
