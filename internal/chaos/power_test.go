@@ -194,15 +194,17 @@ func (p *powered) acceptDamage(t *testing.T) {
 	}
 }
 
-// goneSince forgets the runs that were accepted and that the log does not know any more, and counts them.
+// goneSince forgets the runs that were accepted and that the log does not know any more, and counts them. What workers have reported of
+// such a run after that belongs to no run, and people are asked about it.
 func (p *powered) goneSince(t *testing.T) (gone int) {
 	t.Helper()
 	p.accepted = slices.DeleteFunc(p.accepted, func(id string) bool {
 		_, err := p.runs.Load(t.Context(), id)
-		if errors.Is(err, runlog.ErrNoRun) {
+		is := errors.Is(err, runlog.ErrNoRun) || errors.Is(err, runlog.ErrStray)
+		if is {
 			gone++
 		}
-		return errors.Is(err, runlog.ErrNoRun)
+		return is
 	})
 	return gone
 }
