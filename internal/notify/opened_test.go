@@ -6,7 +6,10 @@ import (
 	"time"
 
 	"belay/internal/gates"
+	"belay/internal/limits"
+	"belay/internal/steps"
 	"belay/internal/steps/view"
+	"belay/internal/stepstest"
 )
 
 // TestBehindAnOpenedGate: whoever asks why a step waits is not told to open a gate that is open. One that is closed stays as the log has it.
@@ -33,5 +36,27 @@ func TestBehindAnOpenedGate(t *testing.T) {
 	}
 	if x := w.Waits[1]; x.Until == nil || x.Opened != nil || x.Text != "as the log has it" {
 		t.Errorf("%+v", x)
+	}
+}
+
+// TestBehindABreakerInItsRamp: a breaker whose target answers again is not said to be open, though the log has it so until the step's turn comes.
+func TestBehindABreakerInItsRamp(t *testing.T) {
+	t.Parallel()
+	s := stepstest.Tell(t, `
+tool t breaker=15m timeout=3h
+step a tool=t
+submit
+limited a 0-0-1 breaker t/primary open
+withdrawn a 0-0-1
+`)
+	for _, c := range []struct{ covers, begins, ends string }{
+		{"t/primary", "behind the breaker of t/primary, whose target answers again: ", "of 7 that wait none has a higher priority, and it is one of 4 that are new"},
+		{"other/primary", "held back by the open breaker of t/primary: open", ""},
+	} {
+		w := view.WhyOf(s, view.Foresight{})
+		placed([]limits.Limit{{Why: steps.HoldBreaker, Covers: c.covers, Waiting: 7, Of: map[string]int{"new": 4, "redone": 3}}}, s, &w.Waits[0])
+		if is := w.Waits[0].Text; !strings.HasPrefix(is, c.begins) || !strings.HasSuffix(is, c.ends) {
+			t.Errorf("%s: %q", c.covers, is)
+		}
 	}
 }

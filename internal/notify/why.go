@@ -70,23 +70,27 @@ func places(ctx context.Context, b *bus.Bus, s *steps.State, w *view.Why) error 
 		return err
 	}
 	for i := range w.Waits {
-		x := &w.Waits[i]
-		if x.For != view.ForLimit {
-			continue
-		}
-		place := limits.Place(all, w.Run, x.Step)
-		if x.Why != steps.HoldConcurrency {
-			place = limits.Rank(all, x.Why, coveredBy(s, x), s.Priority())
-		}
-		switch {
-		case place == "":
-		case x.Why == steps.HoldBreaker: // it may be held since before its target was back
-			x.Text += "; calls go to it in turn now: " + place
-		default:
-			x.Text += "; " + place
+		if x := &w.Waits[i]; x.For == view.ForLimit {
+			placed(all, s, x)
 		}
 	}
 	return nil
+}
+
+// placed says where a step stands that waits for one of these limits.
+func placed(all []limits.Limit, s *steps.State, x *view.Wait) {
+	place := limits.Place(all, s.Run, x.Step)
+	covers := coveredBy(s, x)
+	if x.Why != steps.HoldConcurrency {
+		place = limits.Rank(all, x.Why, covers, s.Priority())
+	}
+	switch {
+	case place == "":
+	case x.Why == steps.HoldBreaker: // it is not open any more: the log says so once the turn has come
+		x.Text = "behind the breaker of " + covers + ", whose target answers again: it goes on when its turn comes, few calls go at first; " + place
+	default:
+		x.Text += "; " + place
+	}
 }
 
 // coveredBy is what the limit counts that a step, or the first of its items, waits for.
