@@ -99,6 +99,35 @@ func (k *Desk) Items(ctx context.Context) ([]Item, error) {
 	return list, nil
 }
 
+// ItemsOf are the open escalations of one run, the most urgent first: as its log has them, since the entries that
+// [Desk.Items] lists are written after it. Of a run that is not there, or frozen, they are the entries.
+func (k *Desk) ItemsOf(ctx context.Context, run string) ([]Item, error) {
+	items, err := k.Items(ctx)
+	if err != nil {
+		return nil, err
+	}
+	items = slices.DeleteFunc(items, func(it Item) bool { return it.Run != run })
+	s, err := k.Runs.Open(ctx, run)
+	if errors.Is(err, runlog.ErrNoRun) || errors.Is(err, runlog.ErrBadID) || errors.Is(err, runlog.ErrFrozen) {
+		return items, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	items = slices.DeleteFunc(items, func(it Item) bool { return !steps.IsDeadLetter(it.ID) })
+	for n := range s.State.Escalations {
+		if e := &s.State.Escalations[n]; e.State == steps.EscalationOpen {
+			r, err := k.Claims.get(ctx, e.ID)
+			if err != nil {
+				return nil, err
+			}
+			items = append(items, k.item(view.EscalationOf(s.State, n), r))
+		}
+	}
+	slices.SortFunc(items, Urgency(k.Now()))
+	return items, nil
+}
+
 // tidyAfter is how old the last act on an item must be before the item is put away: its entry may be on its way.
 const tidyAfter = time.Hour
 

@@ -377,3 +377,37 @@ func TestEveryErrorHasItsCode(t *testing.T) {
 		t.Error("no error is one")
 	}
 }
+
+func TestOpenOfARunIsWhatItsLogSays(t *testing.T) {
+	t.Parallel()
+	l, _ := newLog(t) // no dispatcher: nobody writes entries
+	id := held(t, l, "run", steps.Approval{})
+	open := func(want string) {
+		t.Helper()
+		items, err := l.desk.ItemsOf(t.Context(), "run")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, it := range items {
+			got += it.ID + " "
+		}
+		if got = strings.TrimSpace(got); got != want {
+			t.Errorf("open: %q, want %q", got, want)
+		}
+	}
+	open(id)
+	if _, err := l.act(t, "mia", id, people.Act{Verb: people.Claim}); err != nil {
+		t.Fatal(err)
+	}
+	if items, err := l.desk.ItemsOf(t.Context(), "run"); err != nil || items[0].Claim == nil || items[0].Claim.By != "mia" {
+		t.Errorf("%+v, %v; want it claimed by mia", items, err)
+	}
+	if _, err := l.act(t, "mia", id, people.Act{Verb: "approve", Digest: l.digest(t, id)}); err != nil {
+		t.Fatal(err)
+	}
+	open("")
+	if items, err := l.desk.ItemsOf(t.Context(), "nobody"); err != nil || len(items) != 0 {
+		t.Errorf("of no run: %v, %v", items, err)
+	}
+}

@@ -121,12 +121,12 @@ func (d *drainer) ask(ctx context.Context, prompt string) (line string, ok bool)
 
 // pick is the most urgent escalation that was not shown yet, nil for none, and how many are left with it.
 func (d *drainer) pick(ctx context.Context, f itemFilter) (*handoff.Item, int, error) {
-	items, err := d.s.desk().Items(ctx)
+	items, err := d.s.items(ctx, f)
 	if err != nil {
 		return nil, 0, err
 	}
 	rest := slices.DeleteFunc(items, func(it handoff.Item) bool {
-		return d.seen[it.ID] || !f.picks(it) || it.Snoozed.After(cli.Now())
+		return d.seen[it.ID] || it.Snoozed.After(cli.Now())
 	})
 	if len(rest) == 0 {
 		return nil, 0, nil

@@ -37,12 +37,12 @@ func (a *app) escLs() *cobra.Command {
 			return err
 		}
 		defer s.close()
-		list, err := s.desk().Items(c.Context())
+		list, err := s.items(c.Context(), f)
 		if err != nil {
 			return err
 		}
 		a.sayNews(c.Context(), s)
-		if list = f.pick(list); by != "" {
+		if by != "" {
 			return a.listCauses(causesOf(list))
 		}
 		if a.JSON() {

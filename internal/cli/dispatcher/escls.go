@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -25,9 +26,18 @@ const nothingWaits = "Nothing waits for a person. A step that no machine can fin
 // byCause is the one way in which open escalations can be grouped.
 const byCause = "cause"
 
-// pick keeps the escalations that the filter picks.
-func (f itemFilter) pick(list []handoff.Item) []handoff.Item {
-	return slices.DeleteFunc(list, func(it handoff.Item) bool { return !f.picks(it) })
+// items are the open escalations that the filter picks, the most urgent first; of a run, those that its log has.
+func (s *session) items(ctx context.Context, f itemFilter) (list []handoff.Item, err error) {
+	run := ""
+	if f.run != "" {
+		run, err = s.Runs.Find(ctx, typed(f.run))
+	}
+	if run != "" && err == nil {
+		list, err = s.desk().ItemsOf(ctx, run)
+	} else { // of every run, also where it is the end of several ids
+		list, err = s.desk().Items(ctx)
+	}
+	return slices.DeleteFunc(list, func(it handoff.Item) bool { return !f.picks(it) }), err
 }
 
 // cause is a group of open escalations that are alike.

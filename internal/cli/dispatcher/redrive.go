@@ -112,15 +112,12 @@ func (a *app) redriveList(ctx context.Context, s *session, verb steps.Verb, f re
 	if f.list != "" {
 		return readRedrive(f.list)
 	}
-	items, err := s.desk().Items(ctx)
+	items, err := s.items(ctx, f.itemFilter)
 	if err != nil {
 		return nil, err
 	}
 	lines := []redriveLine{}
 	for _, it := range items {
-		if !f.picks(it) {
-			continue
-		}
 		line := redriveLine{ID: it.ID, Step: it.Step, Tool: it.Tool, Class: string(it.Class)}
 		c, err := s.desk().Card(ctx, it.ID)
 		if errors.Is(err, handoff.ErrNoEscalation) {

@@ -213,12 +213,20 @@ func (a *api) escalations(w http.ResponseWriter, r *http.Request) {
 	limit, err := limitOf(r)
 	if err == nil {
 		var all []handoff.Item
-		if all, err = a.Desk.Items(r.Context()); err == nil {
+		if all, err = a.open(r.Context(), r.URL.Query().Get("run")); err == nil {
 			answer(w, pageOf(all, r, limit))
 			return
 		}
 	}
 	refuse(w, err)
+}
+
+// open are the open escalations: those of a run as its log has them, so that who sees it wait finds what it waits for.
+func (a *api) open(ctx context.Context, run string) ([]handoff.Item, error) {
+	if run != "" {
+		return a.Desk.ItemsOf(ctx, run)
+	}
+	return a.Desk.Items(ctx)
 }
 
 func pageOf(all []handoff.Item, r *http.Request, limit int) list[handoff.Item] {
