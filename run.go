@@ -60,6 +60,7 @@ func (r *Run) Rest(ctx context.Context) (*belaytype.Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("belay: wait for run %s: %w", r.id, public(err))
 	}
+	r.client.open.AwaitOpen(ctx, rests)
 	return shown(view.Show(rests))
 }
 

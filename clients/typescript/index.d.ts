@@ -129,8 +129,8 @@ export class Belay {
   passkeys(): Promise<Passkey[]>;
   /** Removes a passkey: it approves nothing any more. */
   removePasskey(id: string): Promise<Passkey>;
-  /** What waits for people, the most urgent first; without its context until it is loaded. A run that is waiting may be missing for a
-   * moment; with `run`, its id, the list is what its log says. */
+  /** What waits for people, the most urgent first; without its context until it is loaded. With `run`, its id, the list is what its
+   * log says; without it that comes a moment later, unless the run was waited for. */
   escalations(filters?: EscalationFilter): AsyncGenerator<Escalation, void, undefined>;
   /** One escalation with its whole context. */
   escalation(id: string): Promise<Escalation>;

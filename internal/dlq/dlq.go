@@ -167,6 +167,25 @@ func (q *Queue) Await(ctx context.Context, v view.Escalation) error {
 	return errors.Join(followed, err)
 }
 
+// listTime is how long somebody waits at most until the entries of a run are stored. If that takes longer, they come later.
+const listTime = 5 * time.Second
+
+// AwaitOpen waits until what a run waits for is listed, at most listTime: whoever is told that the run waits may list next
+// what is open. Entries are put in the order of the questions, so the last one stands for all.
+func (q *Queue) AwaitOpen(ctx context.Context, s *steps.State) {
+	if s.Status() != steps.RunWaiting {
+		return
+	}
+	for n := len(s.Escalations) - 1; n >= 0; n-- {
+		if s.Escalations[n].State == steps.EscalationOpen {
+			ctx, cancel := context.WithTimeout(ctx, listTime)
+			defer cancel()
+			_ = q.Await(ctx, view.EscalationOf(s, n)) // then it comes later
+			return
+		}
+	}
+}
+
 // Subject returns the subject of the entry of an escalation.
 func (q *Queue) Subject(v view.Escalation) string {
 	return q.names.Escalation(v.Kind, v.Tool, v.ID)

@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"belay/internal/dlq"
 	"belay/internal/people"
 	"belay/internal/steps"
+	"belay/internal/steps/view"
 	"belay/internal/wire"
 )
 
@@ -409,5 +411,31 @@ func TestOpenOfARunIsWhatItsLogSays(t *testing.T) {
 	open("")
 	if items, err := l.desk.ItemsOf(t.Context(), "nobody"); err != nil || len(items) != 0 {
 		t.Errorf("of no run: %v, %v", items, err)
+	}
+}
+
+func TestAwaitOpen(t *testing.T) {
+	t.Parallel()
+	l, _ := newLog(t)
+	id := held(t, l, "run", steps.Approval{})
+	s := l.state(t, "run")
+	listed := make(chan bool, 1)
+	go func() {
+		l.desk.Open.AwaitOpen(t.Context(), s)
+		items, err := l.desk.Items(t.Context())
+		listed <- err == nil && len(items) == 1 && items[0].ID == id
+	}()
+	select {
+	case <-listed:
+		t.Fatal("it did not wait for the entry")
+	case <-time.After(50 * time.Millisecond): // long enough for one that does not wait
+	}
+	l.desk.Open.Put(dlq.Entry{Escalation: view.EscalationOf(s, 0)}, func(err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	if !<-listed {
+		t.Error("it is not listed")
 	}
 }

@@ -223,8 +223,8 @@ class Belay:
 
     def escalations(self, *, kind: str = "", tool: str = "", workflow: str = "", failure_class: str = "", run: str = "",
                     fingerprint: str = "") -> Iterator[Escalation]:
-        """What waits for people, the most urgent first. A run that is waiting may be missing for a moment; with run, its id, the
-        list is what its log says."""
+        """What waits for people, the most urgent first. With run, its id, the list is what its log says; without it
+        that comes a moment later, unless the run was waited for."""
         after = ""
         while True:
             page = self._get("/api/v1/escalations", **{"kind": kind, "tool": tool, "workflow": workflow, "class": failure_class, "run": run,

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"belay/internal/cli"
+	"belay/internal/dlq"
 	"belay/internal/exactjson"
 	"belay/internal/handoff"
 	"belay/internal/people"
@@ -221,6 +222,7 @@ func (a *app) decideAll(ctx context.Context, s *session, act people.Act, lines [
 	r := handoff.Waves{Desk: a.decider(s), Runs: s.Runs, Interval: time.Duration(float64(time.Second) / f.rate), Patience: f.patience}
 	results := redriven{app: a, all: []handoff.RedriveResult{}}
 	err := r.Run(ctx, a.person(), ids, act, results.note)
+	s.listed(ctx, results.all)
 	if a.JSON() {
 		if err := a.PrintJSON(results.all); err != nil {
 			return err
@@ -229,6 +231,21 @@ func (a *app) decideAll(ctx context.Context, s *session, act people.Act, lines [
 		fmt.Fprintln(a.Out, text.Line(handoff.Summary(act.Verb, results.all)))
 	}
 	return err
+}
+
+// listed waits until the list of escalations has what is asked anew: the same command given again must find it.
+func (s *session) listed(ctx context.Context, results []handoff.RedriveResult) {
+	box, seen := dlq.New(s.Bus), map[string]bool{}
+	for _, r := range results {
+		run, ok := steps.RunOfEscalation(r.Next)
+		if !ok || seen[run] {
+			continue
+		}
+		seen[run] = true
+		if st, err := s.Runs.Load(ctx, run); err == nil {
+			box.AwaitOpen(ctx, st)
+		}
+	}
 }
 
 // redriven is what has become of each escalation so far.

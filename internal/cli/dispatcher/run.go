@@ -12,7 +12,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -288,34 +287,12 @@ func (a *app) follow(ctx context.Context, s *session, id string, wait bool) erro
 		fmt.Fprintf(a.Err, "run %s goes on as %s; following that\n", id, to)
 		return a.follow(ctx, s, to, wait)
 	}
-	s.listed(ctx, last)
+	dlq.New(s.Bus).AwaitOpen(ctx, last) // an embedded dispatcher ends with this command
 	if err := a.finish(last, p); err != nil || last.Status() != steps.RunScheduled {
 		return err
 	}
 	a.sayScheduled(s, id)
 	return nil
-}
-
-// listTime is how long a command waits at most until the list of escalations has what its run waits for.
-const listTime = 5 * time.Second
-
-// listed waits until the list of escalations has what a run waits for: the next command may be `esc ls`, and an
-// embedded dispatcher ends with this one. If that takes too long, the next dispatcher completes the list.
-func (s *session) listed(ctx context.Context, st *steps.State) {
-	if st.Status() != steps.RunWaiting {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, listTime)
-	defer cancel()
-	box := dlq.New(s.Bus)
-	for n := range st.Escalations {
-		if st.Escalations[n].State != steps.EscalationOpen {
-			continue
-		}
-		if err := box.Await(ctx, view.EscalationOf(st, n)); err != nil || ctx.Err() != nil {
-			return
-		}
-	}
 }
 
 // rests reports whether following a run ends in this state: nothing moves it on by itself, or not for a time.

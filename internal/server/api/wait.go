@@ -34,7 +34,10 @@ func (a *api) show(w http.ResponseWriter, r *http.Request, run string, status in
 	var s *steps.State
 	var err error
 	if wait > 0 {
-		if s, err = a.rest(r.Context(), run, wait); s == nil && err == nil {
+		switch s, err = a.rest(r.Context(), run, wait); {
+		case s != nil:
+			a.Desk.Open.AwaitOpen(r.Context(), s)
+		case err == nil:
 			status = http.StatusAccepted
 		}
 	}
