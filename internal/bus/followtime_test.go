@@ -114,3 +114,19 @@ func TestAServerWhoseClockIsSet(t *testing.T) {
 		until("nobody asks what time it is", func() bool { c := b.Clock(); return max(c.Ahead(), -c.Ahead()) < time.Minute })
 	}
 }
+
+// TestAServerInThisProcess has its clock: how long the answer took makes nothing uncertain, or every timer would come later.
+func TestAServerInThisProcess(t *testing.T) {
+	t.Parallel()
+	b := &Bus{logger: slog.New(slog.DiscardHandler), opening: "this process"}
+	b.clock.Store(&Clock{})
+	now := time.Now()
+	b.noteTime(now.Add(-time.Second), now.Add(-3*time.Second))
+	c := b.Clock()
+	if !c.Known() || c.Within() != 0 {
+		t.Errorf("known %v, within %v", c.Known(), c.Within())
+	}
+	if at := now.Add(time.Hour); !c.Here(at.Round(0)).Equal(at) {
+		t.Errorf("it comes at %v, not at %v", c.Here(at.Round(0)), at)
+	}
+}
