@@ -49,6 +49,11 @@ func attemptEvent(e *belaytype.Event, s *steps.State, ev steps.Event) {
 		e.Type, a, e.Worker = belaytype.EventSucceeded, ev.Attempt, ev.Worker
 	case steps.Failed:
 		e.Type, a, e.Worker, e.Class, e.Message = belaytype.EventFailed, ev.Attempt, ev.Worker, belaytype.Class(ev.Fault.Class), ev.Fault.Message
+	case steps.Junk:
+		a = ev.Attempt
+		if f := endedWith(s, a); f != nil {
+			e.Type, e.Class, e.Message = belaytype.EventFailed, belaytype.Class(f.Class), f.Message
+		}
 	case steps.Objected:
 		e.Type, a, e.Worker = belaytype.EventObjected, ev.Attempt, ev.Worker
 	case steps.Unserved:
@@ -68,4 +73,18 @@ func attemptEvent(e *belaytype.Event, s *steps.State, ev steps.Event) {
 			e.Rung = t.Rung(a.Rung).Name
 		}
 	}
+}
+
+// endedWith is the fault with which the last record has ended an attempt; nil if it has not.
+func endedWith(s *steps.State, a steps.Attempt) *steps.Fault {
+	i := s.Unit(a.Step)
+	if i < 0 {
+		return nil
+	}
+	for _, rec := range s.Units[i].Attempts {
+		if rec.Round == a.Round && rec.Rung == a.Rung && rec.Try == a.Try && rec.Ended.Equal(s.Now) {
+			return rec.Fault
+		}
+	}
+	return nil
 }

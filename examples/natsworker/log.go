@@ -25,6 +25,7 @@ func (a attempt) token() string { return fmt.Sprintf("%d-%d-%d", a.Round, a.Rung
 
 // event is the part of a log's event that a worker needs.
 type event struct {
+	kind string // the rest of its subject
 	V    int    `json:"v"`
 	Type string `json:"type"`
 	attempt
@@ -60,8 +61,9 @@ func (w *worker) history(ctx context.Context, run string) (all []event, err erro
 		}
 		var e event
 		if err := json.Unmarshal(m.Data, &e); err != nil {
-			return nil, err
+			e = event{} // it is about no attempt, or stops the run
 		}
+		e.kind = strings.TrimPrefix(m.Subject, w.subject(run, ""))
 		all, seq = append(all, e), m.Sequence+1
 	}
 }
@@ -108,6 +110,9 @@ func (a *account) note(e event) {
 		if e.Step == a.Step && e.Round == a.Round {
 			a.starts = append(a.starts, e)
 		}
+	case "progress", "resumable":
+	default: // what nobody knows, where only workers of the tool write, is an outcome that one of them has spoiled
+		a.over = a.over || mine && e.kind == outcomeKind(a.Tool)
 	}
 }
 

@@ -86,7 +86,7 @@ func (p *partition) loaded(r *run, now found, err error) {
 	p.listed.read(r.id)
 	r.fold, r.made, r.queued = fold, nil, setOf(now.queued)
 	r.timer.loaded()
-	rc := &receipt{sweep: true, run: r, requeued: len(r.requeues) > 0 || fold.State != nil && fold.State.Submitted.Before(now.made)}
+	rc := &receipt{sweep: true, run: r, requeued: len(r.lost) > 0 || fold.State != nil && fold.State.Submitted.Before(now.made)}
 	switch {
 	case fold.Poison != nil:
 		p.freeze(r, rc)

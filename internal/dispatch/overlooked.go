@@ -88,13 +88,11 @@ func (p *partition) queueOverlooked(r *run, passed map[route]time.Time, most int
 		}
 		i := s.Unit(sent.attempt.Step)
 		upTo, known := passed[route{s.Tool(i).Name, s.RungName(i)}]
-		if known && len(all) < most && steps.Overlooked(p.storedBy(sent, s.Units[i].NotBefore()), upTo, r.requeues[sent.attempt]) {
+		if known && len(all) < most && steps.Overlooked(p.storedBy(sent, s.Units[i].NotBefore()), upTo, r.lost[sent.attempt].requeued) {
 			all = append(all, i)
 		}
 	}
-	for _, i := range all {
-		p.requeue(r, i)
-	}
+	p.requeue(r, all)
 	return len(all)
 }
 
@@ -106,25 +104,52 @@ func (p *partition) storedBy(s *sent, notBefore time.Time) time.Time {
 	return s.at
 }
 
-// requeue removes the message of an attempt, if the queue still has it without giving it to anybody, and reads the run's log: what
+// losses count how often an attempt was queued again, and how often its message was not in the queue then.
+type losses struct{ requeued, gone int }
+
+// overlooked is an attempt that is to be queued again.
+type overlooked struct {
+	losses
+	attempt steps.Attempt
+	subject string // of its message
+	remove  bool   // it is to be queued again although the queue may have it
+	last    uint64 // sequence of the message in the queue; 0 where it is not there
+	logger  *slog.Logger
+}
+
+// requeue removes the messages of attempts, if the queue still has them without giving them to anybody, and reads the run's log: what
 // it wants then is queued, as what somebody may have begun. Before that the log is asked: a dispatcher that was cut off does not know yet
-// that another one has gone on.
-func (p *partition) requeue(r *run, i int) {
-	s := r.fold.State
-	a := s.Attempt(i)
-	if r.requeues == nil {
-		r.requeues = make(map[steps.Attempt]int)
+// that another one has gone on. The run's other attempts are queued again with them if the queue does not have them any more.
+func (p *partition) requeue(r *run, units []int) {
+	if len(units) == 0 {
+		return
 	}
-	r.requeues[a]++
-	logger := p.logger.With("attempt", steps.AttemptName(r.id, a), "tool", s.Tool(i).Name, "times", r.requeues[a])
+	s := r.fold.State
+	if r.lost == nil {
+		r.lost = make(map[steps.Attempt]losses)
+	}
+	var all []overlooked
+	for id, sent := range r.sent {
+		i := s.Unit(id)
+		if !s.Out(sent.attempt) {
+			continue
+		}
+		was := r.lost[sent.attempt]
+		all = append(all, overlooked{
+			losses: was, attempt: sent.attempt, subject: p.names.Step(s.Tool(i).Name, s.RungName(i), r.id, sent.attempt), remove: slices.Contains(units, i),
+			logger: p.logger.With("attempt", steps.AttemptName(r.id, sent.attempt), "tool", s.Tool(i).Name, "times", was.requeued+1),
+		})
+	}
 	rc := &receipt{run: r, sweep: true}
-	queue, subject := p.names.StepsStream(), p.names.Step(s.Tool(i).Name, s.RungName(i), r.id, a)
 	p.expect(rc)
 	go func() {
 		p.purges <- struct{}{}
-		err := p.removeUnbegun(r.id, a, queue, subject, logger)
+		requeued, err := p.removeOverlooked(r.id, all)
 		<-p.purges
 		p.box.call(func() {
+			for _, o := range requeued {
+				r.lost[o.attempt] = o.losses
+			}
 			if p.answered(answer{rc, err}); !r.gone {
 				p.read(r, r.fold.Seq+1)
 			}
@@ -132,18 +157,55 @@ func (p *partition) requeue(r *run, i int) {
 	}()
 }
 
-// removeUnbegun removes the message of an attempt from the queue if the log says that nobody has begun it.
-func (p *partition) removeUnbegun(run string, a steps.Attempt, queue, subject string, logger *slog.Logger) error {
+// removeOverlooked removes the messages of attempts from the queue, of which the log says that nobody has begun them. It returns those that are queued
+// again once the log was read. Where the message of one was lost too often, it has the log say so instead.
+func (p *partition) removeOverlooked(run string, all []overlooked) (requeued []overlooked, err error) {
+	queue := p.names.StepsStream()
+	for n := range all { // before the log is read: a worker stores its outcome before it acknowledges
+		e, there, err := p.Bus.Last(p.work, queue, all[n].subject)
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			all[n].last = e.Seq
+		}
+	}
 	f, err := p.Log.Read(p.work, run, nil)
-	if err != nil || f.State == nil || !f.State.Unbegun(a) {
+	if err != nil || f.State == nil || f.Frozen() != nil {
+		return nil, err
+	}
+	for _, o := range all {
+		switch {
+		case o.last == 0 && f.State.Out(o.attempt):
+			o.gone++
+		case o.remove && o.last > 0 && f.State.Unbegun(o.attempt):
+			err = p.Bus.PurgeTo(p.work, queue, o.subject, o.last)
+		default:
+			continue
+		}
+		if err == nil {
+			err = p.tellRequeued(run, f.State, &o)
+		}
+		if err != nil {
+			return requeued, err
+		}
+		requeued = append(requeued, o)
+	}
+	return requeued, nil
+}
+
+// tellRequeued says that an attempt is queued again, or has the log say that it is not.
+func (p *partition) tellRequeued(run string, s *steps.State, o *overlooked) error {
+	o.requeued++
+	if e := steps.Unsaid(s, o.attempt, o.gone); e != nil {
+		o.logger.Warn("the message of an attempt was taken or lost each time, and nobody has said what came of it: the run is notified")
+		_, err := p.Log.Append(p.work, run, e)
 		return err
 	}
-	last, there, err := p.Bus.Last(p.work, queue, subject)
-	if err == nil && there {
-		err = p.Bus.PurgeTo(p.work, queue, subject, last.Seq)
+	msg := "nobody has begun an attempt that the queue has given to somebody, by its own count: it is queued again"
+	if !s.Unbegun(o.attempt) {
+		msg = "nobody has said what came of an attempt that was begun, and the queue no longer has it: it is queued again"
 	}
-	if err == nil {
-		logger.Warn("nobody has begun an attempt that the queue has given to somebody, by its own count: it is queued again", "was_in_queue", there)
-	}
-	return err
+	o.logger.Warn(msg, "was_in_queue", o.last > 0)
+	return nil
 }

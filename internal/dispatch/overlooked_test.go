@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,6 +165,74 @@ func TestWhatWaitsIsNotQueuedAgain(t *testing.T) {
 	d.stop()
 	if last := r.lastOf(stream); last != runs || len(r.queuedSteps()) != runs {
 		t.Errorf("%d messages were put into the queue for %d attempts", last, runs)
+	}
+}
+
+// TestAWorkerThatOnlyAcknowledges, or spoils what it says so that it is about no attempt, is given an attempt a few times, and then the run is told;
+// a call that must not happen twice is given to it once more, and then people are asked.
+func TestAWorkerThatOnlyAcknowledges(t *testing.T) {
+	t.Parallel()
+	for effects, c := range map[steps.Effects]struct {
+		most int // times that it is given, and one or two more where the run's log is read just then for another reason
+		want steps.StepState
+	}{
+		steps.EffectsIdempotent: {steps.CrashBudget + 1, steps.StepEscalated},
+		steps.EffectsUnsafe:     {2, steps.StepUnknown},
+	} {
+		t.Run(string(effects), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			n := r.bus.Names()
+			var given atomic.Int64
+			count := func() int { return int(given.Load()) }
+			w, err := r.bus.ConsumeSteps(t.Context(), "t", "primary", bus.StepsOptions{AckWait: 30 * time.Second}, func(d bus.Delivery) {
+				given.Add(1)
+				m, _ := wire.DecodeStep(d.Data)
+				subject := n.Outcome(wire.Partition(m.Run, testPartitions), m.Run, "t")
+				if _, err := r.bus.PublishWait(context.WithoutCancel(t.Context()), n.RunsStream(wire.Partition(m.Run, testPartitions)), bus.Message{Subject: subject, Header: map[string][]string{}, Data: []byte("\x00")}); err != nil {
+					t.Error(err)
+				}
+				if err := d.Ack(); err != nil {
+					t.Error(err)
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(w.Stop)
+			d := r.looksOften(nil)
+			r.submit("run", chain(1, tool(func(t *steps.Tool) { t.Effects = effects })))
+			times := 0
+			var last *steps.State
+			r.eventually("people are asked", func() bool {
+				if n := count(); n > times { // the attempt is left alone for a while: for the dispatcher that is over
+					times = n
+					d.ages(10 * time.Minute)
+				}
+				last, err = r.log.Load(t.Context(), "run")
+				return err == nil && len(last.Escalations) > 0
+			})
+			if u := &last.Units[0]; count() < 2 || count() > c.most+4 || u.State() != c.want || len(u.Attempts) != 1 {
+				t.Errorf("given %d times, want about %d; the step is %s after %d attempts, with %+v", count(), c.most, u.State(), len(u.Attempts), u.Fault)
+			}
+		})
+	}
+}
+
+// ages has every attempt been queued so much earlier.
+func (d *running) ages(by time.Duration) {
+	d.Helper()
+	for _, p := range d.d.parts {
+		err := p.do(d.Context(), func() {
+			for _, r := range p.runs {
+				for _, s := range r.sent {
+					s.at = s.at.Add(-by)
+				}
+			}
+		})
+		if err != nil {
+			d.Fatal(err)
+		}
 	}
 }
 

@@ -29,9 +29,9 @@ type run struct {
 	since   uint64                     // while reading: records from this sequence on are observed
 	onRead  []func()                   // called once it is read, or abandoned
 
-	passes   map[string]pass       // by unit: limits that its attempt has waited for
-	requeues map[steps.Attempt]int // how often an attempt was queued again that the queue had lost
-	timer    timer
+	passes map[string]pass          // by unit: limits that its attempt has waited for
+	lost   map[steps.Attempt]losses // of attempts that were queued again
+	timer  timer
 
 	turns map[string]*turn // by unit: attempts that wait for their turn to be queued
 	turn  steps.Attempt    // the one whose turn it is

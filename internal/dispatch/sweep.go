@@ -205,6 +205,10 @@ func (p *partition) removeNow(ctx context.Context, v view.Escalation) {
 // (an operator purged the queue): its run is folded to the head of its log, and what is still wanted then is queued again.
 // What was sent less than slack ago may not be in the list yet, and is ignored.
 func (d *Dispatcher) sweepQueue(ctx context.Context, slack time.Duration) error {
+	return d.compareQueue(ctx, slack, false)
+}
+
+func (d *Dispatcher) compareQueue(ctx context.Context, slack time.Duration, anew bool) error {
 	if mutant("no-reconcile") {
 		return nil
 	}
@@ -213,7 +217,7 @@ func (d *Dispatcher) sweepQueue(ctx context.Context, slack time.Duration) error 
 	if err != nil {
 		return err
 	}
-	q := queue{there: make(map[string]struct{}, len(subjects)), before: listed.Add(-slack)}
+	q := queue{there: make(map[string]struct{}, len(subjects)), before: listed.Add(-slack), anew: anew}
 	for _, s := range subjects {
 		q.there[s] = struct{}{}
 	}
@@ -237,7 +241,7 @@ func (d *Dispatcher) refillQueue(ctx context.Context) {
 			err := d.Bus.RestoreQueue(ctx)
 			if err == nil {
 				// Everything that was sent before was lost with the server, so there is no slack.
-				err = d.sweepQueue(ctx, 0)
+				err = d.compareQueue(ctx, 0, true)
 			}
 			if err == nil {
 				break
@@ -252,6 +256,7 @@ func (d *Dispatcher) refillQueue(ctx context.Context) {
 type queue struct {
 	there  map[string]struct{}
 	before time.Time
+	anew   bool // it was made anew, so that whatever was in it before is lost
 }
 
 func (p *partition) checkQueue(ctx context.Context, q queue) error {
@@ -282,12 +287,19 @@ func (p *partition) checkRun(id string, q queue) {
 		p.troubled(r, &receipt{run: r, sweep: true}, err)
 		return
 	}
+	var lost []int
 	for i := range w.Steps {
-		if p.missing(r, &w.Steps[i], q) {
-			// Its outcome may be in the log and not here yet, so the log is read before anything is queued again.
-			p.read(r, r.fold.Seq+1)
-			return
+		if m := &w.Steps[i]; p.missing(r, m, q) {
+			lost = append(lost, r.fold.State.Unit(m.Step))
 		}
+	}
+	switch {
+	case len(lost) == 0 || r.out > 0:
+	case q.anew:
+		p.read(r, r.fold.Seq+1)
+	default:
+		// Its outcome may be in the log and not here yet, so the log is read before anything is queued again.
+		p.requeue(r, lost)
 	}
 }
 
@@ -295,6 +307,9 @@ func (p *partition) missing(r *run, m *steps.StepMessage, q queue) bool {
 	s, ok := r.sent[m.Step]
 	if !ok || s.attempt != m.Attempt || !s.at.Before(q.before) {
 		return false
+	}
+	if n := r.lost[m.Attempt].requeued; n > 0 && !q.anew && !steps.Overlooked(s.at, time.Now(), n) {
+		return false // it is left alone for longer each time
 	}
 	_, there := q.there[p.names.Step(m.Tool, m.RungName, m.Run, m.Attempt)]
 	return !there

@@ -36,6 +36,9 @@ func (l lines) event() {
 		return
 	}
 	switch e := l.r.Event.(type) {
+	case steps.Junk:
+		l.attemptLine(slog.LevelWarn, "a worker of "+l.r.Tool+" has written of this attempt what cannot be read", e.Attempt, "", slog.Uint64("sequence", l.r.Seq), slog.String("error", e.Why))
+		l.outcome()
 	case steps.Submitted:
 		l.submitted(e)
 	case steps.Succeeded, steps.Failed, steps.Unserved, steps.Withdrawn:

@@ -47,7 +47,7 @@ func NewRunMetrics(r prometheus.Registerer) *RunMetrics {
 		opened:       counter("belay_escalations_opened_total", "Escalations that were opened.", "kind"),
 		expired:      counter("belay_escalations_expired_total", "Escalations that nobody decided in time.", "kind"),
 		decisions:    counter("belay_escalation_decisions_total", "Decisions that counted.", "decision", "via"),
-		notCounted:   counter("belay_reports_not_counted_total", "What workers that may report of some tools alone have written and that counted for nothing: about a step of another tool (foreign), or nothing that can be read (unreadable).", "why"),
+		notCounted:   counter("belay_reports_not_counted_total", "What workers that may report of some tools alone have written and that does not count as a report: it is about a step of another tool (foreign), or cannot be read (unreadable).", "why"),
 		runTook:      histogram("belay_run_duration_seconds", "Time from a run's submit to its result, including the time that people took.", runBuckets, "workflow", "outcome"),
 		queueWait:    histogram("belay_step_queue_wait_seconds", "Time from when an attempt may be executed until a worker begins.", executionBuckets, "tool", "rung"),
 		decisionTime: histogram("belay_escalation_time_to_decision_seconds", "Time from an escalation to its decision.", peopleBuckets, "kind"),

@@ -66,7 +66,7 @@ func newHistory(t *testing.T, o *Runs) *history {
 		t.Fatal(err)
 	}
 	h := &history{t: t, o: o, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	h.add(steps.Submitted{Document: doc.JSON, Input: doc.Definition.Plan.Input, By: "ann", Program: program, Trace: "00-0102030405060708090a0b0c0d0e0f10-0102030405060708-01"})
+	h.add(steps.Submitted{Epoch: steps.Epoch, Document: doc.JSON, Input: doc.Definition.Plan.Input, By: "ann", Program: program, Trace: "00-0102030405060708090a0b0c0d0e0f10-0102030405060708-01"})
 	return h
 }
 

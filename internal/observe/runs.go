@@ -51,6 +51,8 @@ func (c *change) find() {
 		a, c.started = e.Attempt, e.Started
 	case steps.Failed:
 		a, c.started = e.Attempt, e.Started
+	case steps.Junk:
+		a = e.Attempt
 	case steps.Unserved:
 		a = e.Attempt
 	case steps.Withdrawn:

@@ -38,8 +38,9 @@ var grouped = rights.Layout{Names: wire.Default, Partitions: 1, Workers: []right
 	{Name: "lookers", Rungs: []rights.Rung{{Tool: "look.up", Name: "primary"}}},
 }}
 
-// junkBodies cannot be read, in whatever version: they stop no run, not even one that has a step of the attacker's own tool.
-var junkBodies = []string{"", "\x00\xff", "{", "null", `{"v":1,"type":"failed","step":["b"]}`, `{"v":1,"type":"decided","escalation":"r1-1","verb":"abort"}`}
+// junkBodies cannot be read, or not by this version: they stop no run, not even one that has a step of the attacker's own tool.
+var junkBodies = []string{"", "\x00\xff", "{", "null", `{"v":1,"type":"failed","step":["b"]}`, `{"v":1,"type":"decided","escalation":"r1-1","verb":"abort"}`,
+	`{"v":1,"type":"exploded"}`, `{"v":2,"type":"succeeded"}`}
 
 // TestWorkersReportOfTheirOwnTools: a worker of some tools has nobody believe a result or a claim of another one, and its own count. What it
 // says keeps nobody from their work.
@@ -166,6 +167,68 @@ func reportsOfOwnTools(t *testing.T, s place) {
 		if _, stored, err := dispatcher.Bus.Last(ctx, n.RunsStream(0), n.ToolClaim(0, run, "pay", first)); err != nil || !stored {
 			t.Errorf("%s: its own worker has claimed nothing: %v", run, err)
 		}
+	}
+	for _, text := range log.list() {
+		t.Error(text)
+	}
+}
+
+// TestAWorkerFreezesNoRun: what a worker says of its own tool and nobody knows, as a later version might, ends the attempt that it is about and
+// stops nothing else; and of what must not happen twice, people are asked.
+func TestAWorkerFreezesNoRun(t *testing.T) {
+	t.Parallel()
+	s := startLayout(t, grouped)
+	log := &complaints{}
+	o := engine.Options{Setup: true, Partitions: 1, Dispatch: &dispatch.Options{Name: "d1"}, Connect: as(s, "dispatcher", log)}
+	o.Logger = o.Connect.Logger
+	dispatcher, err := engine.Start(t.Context(), o)
+	if err != nil {
+		t.Fatalf("%v\n%v", err, log.list())
+	}
+	t.Cleanup(dispatcher.Stop)
+	all, err := plan.ParseTools(filepath.Join(t.TempDir(), "tools.yaml"), []byte(twoTools))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := plan.ParsePlan("plan.yaml", []byte(twoPlan), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	if _, err := dispatcher.Runs.Submit(ctx, "r1", steps.Submitted{Document: doc.JSON, Input: []byte(`{}`)}); err != nil {
+		t.Fatal(err)
+	}
+	for user, about := range map[string][2]string{"lookers": {"look.up", "b"}, "payers": {"pay", "a"}} {
+		body := `{"v":1,"type":"exploded","step":"` + about[1] + `","round":0,"rung":0,"try":1}`
+		msg := &nats.Msg{Subject: wire.Default.Outcome(0, "r1", about[0]), Data: []byte(body), Header: nats.Header{wire.HeaderRun: {"r1"}}}
+		if err := dial(t, s, user).PublishMsg(msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var last *steps.State
+	unit := func(id string) *steps.Unit { return &last.Units[last.Unit(id)] }
+	err = dispatcher.Runs.Follow(ctx, "r1", func(now *steps.State, _ steps.Record, _ []int) bool {
+		last = now
+		return unit("a").State() != steps.StepUnknown || unit("b").Try != 2
+	})
+	if err != nil {
+		t.Fatalf("%v\n%v", err, log.list())
+	}
+	if f := unit("b").Attempts[0].Fault; f == nil || f.Class != steps.InvalidOutput {
+		t.Errorf("the first try of b: %+v", f)
+	}
+	if len(last.Escalations) != 1 || last.Escalations[0].Kind != steps.KindUnknown || len(unit("a").Attempts) != 1 {
+		t.Errorf("of the payment people are asked %+v, tried %d times", last.Escalations, len(unit("a").Attempts))
+	}
+	if _, err := dispatcher.Runs.Cancel(ctx, "r1", steps.Cancelled{By: "mia"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := dispatcher.Runs.Follow(ctx, "r1", func(now *steps.State, _ steps.Record, _ []int) bool { last = now; return !now.Status().Ended() }); err != nil {
+		t.Fatalf("it cannot be cancelled: %v\n%v", err, log.list())
+	}
+	if last.Status() != steps.RunCancelled {
+		t.Errorf("the run is %s", last.Status())
 	}
 	for _, text := range log.list() {
 		t.Error(text)

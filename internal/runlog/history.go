@@ -54,7 +54,8 @@ func (h *History) add(names wire.Names, run string, e bus.Entry) {
 	}
 	_, event, err := Parse(names, e)
 	if err != nil {
-		return // it freezes the run in the dispatcher or counts for nothing, and is not about an attempt
+		h.addJunk(names, run, e, err)
+		return
 	}
 	if seq, skip, ok := verdictOf(run, event); ok && skip {
 		if h.discarded == nil {
@@ -63,6 +64,17 @@ func (h *History) add(names wire.Names, run string, e bus.Entry) {
 		h.discarded[seq] = true
 	}
 	h.note(steps.Record{Seq: e.Seq, Time: e.Time, Run: run, Event: event, Tool: toolOf(names, e)})
+}
+
+// addJunk keeps what ends an attempt although it cannot be read. Any other such entry freezes the run in the dispatcher or counts for nothing.
+func (h *History) addJunk(names wire.Names, run string, e bus.Entry, why error) {
+	submitted := func(r steps.Record) bool {
+		s, is := r.Event.(steps.Submitted)
+		return is && steps.HearsJunk(s)
+	}
+	if r, is := junkOf(names, run, e, why); is && slices.ContainsFunc(h.whole, submitted) {
+		h.note(r)
+	}
 }
 
 // note keeps the parts of a record that matter to an attempt.
@@ -89,6 +101,14 @@ func (h *History) note(r steps.Record) {
 		r.Event = e
 	case steps.Claimed:
 		step = e.Step
+	case steps.Objected:
+		r.Event, step = steps.Objected{Attempt: e.Attempt, Worker: e.Worker}, e.Step
+	case steps.Junk:
+		e.Why, step = "", e.Step
+		r.Event = e
+		if step == "" {
+			return
+		}
 	case steps.Progress:
 		if !strings.HasPrefix(e.Message, steps.InjectedBy) {
 			return

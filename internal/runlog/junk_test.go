@@ -1,16 +1,18 @@
 package runlog
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"belay/internal/steps"
 	"belay/internal/wire"
 )
 
 // TestJunkStopsNoRun: whoever may write to the subjects of one tool alone stops no run with what nobody can read, and the log says what it was.
-// What a later version may know still stops the runs that it may be about.
+// What a later version may know stops the runs of older epochs that it may be about.
 func TestJunkStopsNoRun(t *testing.T) {
 	t.Parallel()
 	const other, own = "look", "t" // the steps of the plan are of t
@@ -94,5 +96,83 @@ func TestJunkOfWhatIsOver(t *testing.T) {
 		if f := offline().Fold("r", w.entries, nil); f.Frozen() != nil || f.State.Status() != steps.RunSucceeded {
 			t.Errorf("%q: %v", body, f.Frozen())
 		}
+	}
+}
+
+// TestWhatAWorkerSpoilsEndsItsAttempt: what stands on the subject of a tool's workers is theirs, whatever version or type it says it has. It
+// stops no run; the attempt that it names has failed, and a worker that gets its message afterwards drops it.
+func TestWhatAWorkerSpoilsEndsItsAttempt(t *testing.T) {
+	t.Parallel()
+	first := steps.Attempt{Step: "a", Try: 1}
+	const named = `"step":"a","round":0,"rung":0,"try":1`
+	for name, c := range map[string]struct {
+		tool, body string
+		claim      bool
+		ends       bool
+		unsafe     bool
+		class      steps.Class
+	}{
+		"an unknown type":                    {body: `{"v":1,"type":"exploded",` + named + `}`, ends: true, class: steps.InvalidOutput},
+		"a later version":                    {body: `{"v":2,"type":"succeeded",` + named + `}`, ends: true, class: steps.InvalidOutput},
+		"no version":                         {body: `{"type":"succeeded",` + named + `}`, ends: true, class: steps.InvalidOutput},
+		"a field of another JSON type":       {body: `{"v":1,"type":"succeeded","took":"long",` + named + `}`, ends: true, class: steps.InvalidOutput},
+		"a policy that nobody can use":       {body: `{"v":1,"type":"objected","worker":"w","policy":{"approval":{"when":")"}},` + named + `}`, ends: true, class: steps.PolicyDenied},
+		"unsafe: an unknown type":            {body: `{"v":1,"type":"exploded",` + named + `}`, ends: true, unsafe: true, class: steps.Unknown},
+		"unsafe: a field of another type":    {body: `{"v":1,"type":"succeeded","took":"long",` + named + `}`, ends: true, unsafe: true, class: steps.Unknown},
+		"unsafe: a claim nobody can read":    {body: "{", claim: true, ends: true, unsafe: true, class: steps.Unknown},
+		"unsafe: a claim of a later version": {body: `{"v":2,"type":"claimed"}`, claim: true, ends: true, unsafe: true, class: steps.Unknown},
+		"a claim of what needs none":         {body: "{", claim: true},
+		"no attempt":                         {body: `{"v":1,"type":"exploded"}`},
+		"no JSON":                            {body: "\x00"},
+		"no such step":                       {body: `{"v":1,"type":"exploded","step":"zz","round":0,"rung":0,"try":1}`},
+		"another try":                        {body: `{"v":1,"type":"exploded","step":"a","round":0,"rung":0,"try":7}`},
+		"another tool's":                     {tool: "look", body: `{"v":1,"type":"exploded",` + named + `}`},
+		"another tool's, unsafe":             {tool: "look", body: `{"v":2,"type":"succeeded",` + named + `}`, unsafe: true},
+		"another tool's claim":               {tool: "look", body: "{", claim: true, unsafe: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &writer{t: t, run: "r"}
+			sub := submitted(t)
+			sub.Epoch = steps.Epoch
+			effects := steps.EffectsIdempotent
+			if c.unsafe {
+				effects = steps.EffectsUnsafe
+				sub.Document = []byte(strings.ReplaceAll(string(sub.Document), `"idempotent"`, `"unsafe"`))
+			}
+			w.add(sub)
+			tool := cmp.Or(c.tool, "t")
+			subject := wire.Default.Outcome(0, "r", tool)
+			if c.claim {
+				subject = wire.Default.ToolClaim(0, "r", tool, first)
+			}
+			w.on(subject, []byte(c.body))
+			f := offline().Fold("r", w.entries, nil)
+			if err := f.Frozen(); err != nil {
+				t.Fatal(err)
+			}
+			rec := f.State.Units[0].Current()
+			if ended := rec.Fault != nil; ended != c.ends || ended && f.State.Units[0].Fault.Class != c.class {
+				t.Fatalf("the attempt is %s, fault %v, of the step %v", rec.State, rec.Fault, f.State.Units[0].Fault)
+			}
+			if c.ends && (len(f.State.Escalations) != 1 || f.State.Escalations[0].Fault.Detail == "") {
+				t.Errorf("people are asked %+v", f.State.Escalations)
+			}
+			h := &History{}
+			for _, e := range w.entries {
+				h.add(wire.Default, "r", e)
+			}
+			m := steps.StepMessage{Run: "r", Attempt: first, Tool: "t", Effects: effects}
+			verdict, _ := steps.VerdictOn(h.About("a", "t"), steps.Delivered{StepMessage: m, Redelivered: true, AckWait: time.Second})
+			if (verdict == steps.Drop) != c.ends {
+				t.Errorf("a worker that gets it then would %s", verdict)
+			}
+			w.add(succeeded("a")) // of another one, or too late
+			w.add(succeeded("b"))
+			f = offline().Fold("r", w.entries, nil)
+			if err := f.Frozen(); err != nil || (f.State.Status() == steps.RunSucceeded) == c.ends {
+				t.Errorf("%s: %v", f.State.Status(), err)
+			}
+		})
 	}
 }

@@ -74,6 +74,8 @@ func (c *counting) attempt() {
 		a = e.Attempt
 	case steps.Failed:
 		a = e.Attempt
+	case steps.Junk:
+		a = e.Attempt
 	default:
 		return
 	}

@@ -61,6 +61,8 @@ func (c *change) apply(e Event) {
 		c.onObjected(e)
 	case Claimed:
 		c.onClaimed(e)
+	case Junk:
+		c.onJunk(e)
 	case Fired:
 		c.onFired()
 	case Unserved:

@@ -22,6 +22,8 @@ func (c *change) noteEarly(e Event) {
 		a = e.Attempt
 	case Withdrawn:
 		a = e.Attempt
+	case Junk:
+		a = e.Attempt
 	default:
 		return
 	}

@@ -26,7 +26,8 @@ package steps
 //	   2 on, whose logs had nothing of it; what a limit holds back is still wanted, and its time passes; what a breaker keeps back
 //	   goes on on its next rung, and waits where there is none; what has failed on a rung still counts after a probe. A run may be
 //	   submitted for a time to come, and begins then; an approval names the idempotency key of its call, and may have to come with a passkey's signature; what a replay has taken over
-//	   is not undone by it
+//	   is not undone by it; a report that nobody can read ends the attempt that it names, where only workers of the attempt's tool can have written it,
+//	   and workers say nothing that came with a later epoch
 //
 // A log that needs newer rules is not folded at all: its run waits until the program is upgraded.
 const Epoch = 7

@@ -258,6 +258,8 @@ type Released struct {
 type Junk struct {
 	Attempt        // that it names; without a step if it names none
 	Newer   bool   // it may say something that later versions of this program know
+	Claim   bool   // it is where a claim of the attempt belongs, not a report
+	Policy  bool   // it can be read, and the policy that it asks for cannot be used
 	Why     string // what is wrong with it
 }
 

@@ -1,7 +1,7 @@
 package steps
 
 // Where a server lets workers report of their own tools alone, the subject of an outcome or claim names the tool, and what is said there of
-// another tool's step counts for nothing. Neither does what nobody can read, or whoever may write there could stop every run.
+// another tool's step counts for nothing. For what nobody can read there see [Junk] and junk.go.
 
 // Reports is the attempt that a worker says something about; ok is false for what no worker reports.
 func Reports(e Event) (a Attempt, ok bool) {
@@ -26,34 +26,19 @@ func Reports(e Event) (a Attempt, ok bool) {
 	return Attempt{}, false
 }
 
-// Foreign reports whether in r a worker says something about a step of a tool that it may not report of, or what nobody can read: then it has
-// not counted.
+// Foreign reports whether in r a worker says something about a step of a tool that it may not report of, or what nobody can read and is not
+// about an attempt of its own tool: then it has not counted.
 func (s *State) Foreign(r Record) bool {
 	if r.Tool == "" {
 		return false
 	}
-	if _, is := r.Event.(Junk); is {
-		return true
-	}
 	a, ok := Reports(r.Event)
 	i := s.Unit(a.Step)
-	return ok && i >= 0 && s.Tool(i).Name != r.Tool
-}
-
-// Stops reports whether junk stops the run. It does if a later version may know what was said, and it is about a step of the worker's own tool
-// that is not over: nobody may go on as if nothing had been said. On any other step nothing that such a worker says counts in any version, and
-// what no version says counts nowhere.
-func (s *State) Stops(r Record) bool {
+	if i >= 0 && s.Tool(i).Name != r.Tool {
+		return ok
+	}
 	j, is := r.Event.(Junk)
-	if !is || !j.Newer || s == nil {
-		return false
-	}
-	for i := range s.Units {
-		if u := &s.Units[i]; !u.Over() && s.Tool(i).Name == r.Tool && (j.Step == "" || j.Step == u.ID) {
-			return true
-		}
-	}
-	return false
+	return is && (i < 0 || !s.hears(j))
 }
 
 // NotCounted says that a foreign record has not counted.
@@ -74,8 +59,13 @@ func (c *change) disbelieve(r Record) {
 	a, _ := Reports(r.Event)
 	rec := c.attempt(a)
 	if rec == nil {
-		if e, is := r.Event.(Failed); is {
+		switch e := r.Event.(type) {
+		case Failed:
 			c.alarm(e)
+		case Junk:
+			if c.hears(e) { // of a step that may be still to come
+				c.noteEarly(e)
+			}
 		}
 		return
 	}

@@ -1,6 +1,9 @@
 package steps
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // A queued attempt is begun by whoever gets its message, and the queue redelivers a message until it is acknowledged. A queue can lose
 // one all the same: somebody purges it or resets its consumer, or a server of a cluster that was cut off has said what no other one
@@ -51,6 +54,13 @@ func (s *State) Unbegun(a Attempt) bool {
 	return (u.phase == PhaseQueued || u.phase == PhaseRetrying) && u.Current().State == AttemptQueued && !s.Stopping(i)
 }
 
+// Out reports whether a is the current attempt of its unit, and has not ended.
+func (s *State) Out(a Attempt) bool {
+	c := change{State: s}
+	_, out := c.current(a)
+	return out
+}
+
 // Overlooked reports whether an attempt that nobody has begun is to be queued again: its message was stored by a time, or was not to
 // be begun earlier, and passed is what [Passage.Look] says of its rung. It has been queued again so many times before; each time
 // it is left alone for twice as long, so that a queue that loses all of them is not flooded.
@@ -60,4 +70,25 @@ func Overlooked(queued, passed time.Time, requeues int) bool {
 		wait = min(overlookedAfter<<requeues, overlookedMost)
 	}
 	return passed.Sub(queued) >= wait
+}
+
+// Unsaid is what is said of an attempt whose message has been lost so many times, so that nobody had it and its outcome was not in the log. A
+// queue may lose a message; one that is lost each time is taken by a worker that acknowledges without a word. Nil where the attempt is queued
+// again, or is over.
+func Unsaid(s *State, a Attempt, lost int) Event {
+	c := change{State: s}
+	i, ok := c.current(a)
+	if !ok || s.Units[i].Recalled() || s.Stopping(i) {
+		return nil
+	}
+	f := Fault{Class: Crashed, Acted: ActedMaybe, Message: fmt.Sprintf("its message was taken %d times, and nobody has said what came of it: its worker acknowledges without storing an outcome, or the queue loses it", lost)}
+	most := CrashBudget
+	if c.effects(i).Unsafe() {
+		most = 1
+		f.Class, f.Message = Unknown, f.Message+"; it may have happened"
+	}
+	if lost <= most {
+		return nil
+	}
+	return Failed{Attempt: a, Fault: f}
 }

@@ -288,9 +288,11 @@ func (g *player) work() {
 		return
 	}
 	worker := rapid.SampledFrom([]string{"w1", "w2"}).Draw(g.T, "worker")
-	switch rapid.IntRange(0, 7).Draw(g.T, "does") {
+	switch rapid.IntRange(0, 8).Draw(g.T, "does") {
 	case 0:
 		g.begin(m, worker)
+	case 8:
+		g.spoil(m, worker)
 	case 6:
 		g.begin(m, worker)
 		g.say(steps.Resumable{Attempt: m.Attempt, Worker: worker, Resume: steps.Resume{Value: json.RawMessage(`1`), About: "a task", Harmless: rapid.IntRange(0, 4).Draw(g.T, "looks") > 0}})
@@ -307,6 +309,20 @@ func (g *player) work() {
 		}
 		g.say(steps.Failed{Attempt: m.Attempt, Worker: worker, Fault: f})
 	}
+}
+
+// spoil lets a worker write what nobody can read, before it begins or after.
+func (g *player) spoil(m steps.StepMessage, worker string) {
+	j := steps.Junk{Attempt: m.Attempt, Why: "x"}
+	switch rapid.IntRange(0, 3).Draw(g.T, "spoils") {
+	case 0:
+		g.begin(m, worker)
+	case 1:
+		j.Claim = m.Claimed()
+	case 2:
+		j.Policy = true
+	}
+	g.say(j)
 }
 
 // output is what an attempt gives: of a model's turn mostly calls, which fit or do not.

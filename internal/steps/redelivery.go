@@ -86,6 +86,8 @@ func (h *history) over(e Event) bool {
 		return e.Attempt == h.Attempt
 	case Objected:
 		return e.Attempt == h.Attempt
+	case Junk:
+		return e.Attempt == h.Attempt && (!e.Claim || h.Claimed() && h.claimed == "")
 	case Unserved:
 		return e.Attempt == h.Attempt && !h.Claimed() && !h.begun() // the run ignores it where a worker had begun it before
 	case Claimed:
@@ -108,6 +110,10 @@ func (h *history) note(r Record) {
 		h.began(e)
 	case Succeeded:
 		h.end(e.Attempt)
+	case Junk:
+		if !e.Claim {
+			h.end(e.Attempt)
+		}
 	case Failed:
 		if e.Fault.Class != Crashed { // that one says that the starts before it came to no end
 			h.end(e.Attempt)

@@ -203,6 +203,8 @@ func (st *Story) attempt(a steps.Attempt, w []string, at func(int) string) {
 		st.Add(Objection(a, at(3), ParseTool("t", options(w[4:]))))
 	case "claimed":
 		st.Add(steps.Claimed{Attempt: a, Worker: at(3)})
+	case "junk": // junk STEP ATTEMPT [claim|policy]: its worker has written what cannot be read, or not used
+		st.Add(steps.Junk{Attempt: a, Claim: at(3) == "claim", Policy: at(3) == "policy", Why: "unreadable message"})
 	case "ok":
 		st.Add(steps.Succeeded{Attempt: a, Worker: "w", Output: json.RawMessage(at(3))})
 	case "says": // says STEP ATTEMPT TOKENS TEXT [CALL:ARGUMENTS...]: what a model answers

@@ -53,6 +53,9 @@ func NewWorld(t TB) *World {
 // Add appends an event to the log, folds it, and publishes what is wanted because of it.
 func (w *World) Add(e steps.Event) []int {
 	r := steps.Record{Seq: uint64(len(w.Records) + 1), Time: w.Now, Run: w.Run, Event: e}
+	if j, is := e.(steps.Junk); is { // written by workers of its own tool alone
+		r.Tool = w.State.Tool(w.State.Unit(j.Step)).Name
+	}
 	w.Records = append(w.Records, r)
 	var touched []int
 	w.State, touched = w.Apply(w.State, r)
@@ -76,6 +79,8 @@ func (w *World) bind(e steps.Event) {
 	case steps.Withdrawn:
 		a = e.Attempt
 	case steps.Objected:
+		a = e.Attempt
+	case steps.Junk:
 		a = e.Attempt
 	case steps.Claimed:
 		if m, ok := w.loose[steps.AttemptName(w.Run, e.Attempt)]; ok && m.Claimed() {

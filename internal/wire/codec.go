@@ -12,7 +12,7 @@ import (
 )
 
 // ErrPoison marks a body that this version cannot read. Whoever meets one stops that run and tells people; nobody
-// skips it, but where only the workers of one tool can have written it ([steps.State.Stops]).
+// skips it, but where only the workers of one tool can have written it ([steps.Junk]).
 var ErrPoison = errors.New("unreadable message")
 
 // EncodeEvent gives an event's body and the kind of subject that it belongs on. A body is one flat object that starts

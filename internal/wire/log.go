@@ -89,6 +89,18 @@ func (n Names) LogTool(subject string) (tool string, ok bool) {
 	return toolName(rest), true
 }
 
+// ClaimOf is the attempt whose claim belongs on a subject of claims.
+func (n Names) ClaimOf(subject string) (a steps.Attempt, ok bool) {
+	_, run, kind, _ := n.ParseLog(subject)
+	if kind != KindClaim {
+		return a, false
+	}
+	_, rest, _ := strings.Cut(subject, "."+run+"."+KindClaim+".")
+	step, rest, _ := strings.Cut(rest, ".")
+	token, _, _ := strings.Cut(rest, ".")
+	return steps.ParseAttempt(unitName(step), token)
+}
+
 // ParseLog is the reverse of [Names.Log], [Names.Outcome], [Names.Claim] and [Names.ToolClaim]. What stands behind the kind is not looked at.
 func (n Names) ParseLog(subject string) (p int, run, kind string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, n.Prefix+".runs.")
