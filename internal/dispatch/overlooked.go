@@ -113,7 +113,8 @@ type overlooked struct {
 	attempt steps.Attempt
 	subject string // of its message
 	remove  bool   // it is to be queued again although the queue may have it
-	last    uint64 // sequence of the message in the queue; 0 where it is not there
+	there   bool   // its message is in the queue
+	last    uint64 // sequence of that, where it is to be removed
 	logger  *slog.Logger
 }
 
@@ -161,14 +162,20 @@ func (p *partition) requeue(r *run, units []int) {
 // again once the log was read. Where the message of one was lost too often, it has the log say so instead.
 func (p *partition) removeOverlooked(run string, all []overlooked) (requeued []overlooked, err error) {
 	queue := p.names.StepsStream()
-	for n := range all { // before the log is read: a worker stores its outcome before it acknowledges
-		e, there, err := p.Bus.Last(p.work, queue, all[n].subject)
+	subjects, err := p.Bus.Subjects(p.work, queue, p.names.StepsOf(run)) // before the log is read: a worker stores its outcome before it acknowledges
+	if err != nil {
+		return nil, err
+	}
+	for n := range all {
+		o := &all[n]
+		if _, o.there = slices.BinarySearch(subjects, o.subject); !o.there || !o.remove {
+			continue
+		}
+		e, there, err := p.Bus.Last(p.work, queue, o.subject)
 		if err != nil {
 			return nil, err
 		}
-		if there {
-			all[n].last = e.Seq
-		}
+		o.there, o.last = there, e.Seq
 	}
 	f, err := p.Log.Read(p.work, run, nil)
 	if err != nil || f.State == nil || f.Frozen() != nil {
@@ -176,9 +183,9 @@ func (p *partition) removeOverlooked(run string, all []overlooked) (requeued []o
 	}
 	for _, o := range all {
 		switch {
-		case o.last == 0 && f.State.Out(o.attempt):
+		case !o.there && f.State.Out(o.attempt):
 			o.gone++
-		case o.remove && o.last > 0 && f.State.Unbegun(o.attempt):
+		case o.remove && o.there && f.State.Unbegun(o.attempt):
 			err = p.Bus.PurgeTo(p.work, queue, o.subject, o.last)
 		default:
 			continue
@@ -206,6 +213,6 @@ func (p *partition) tellRequeued(run string, s *steps.State, o *overlooked) erro
 	if !s.Unbegun(o.attempt) {
 		msg = "nobody has said what came of an attempt that was begun, and the queue no longer has it: it is queued again"
 	}
-	o.logger.Warn(msg, "was_in_queue", o.last > 0)
+	o.logger.Warn(msg, "was_in_queue", o.there)
 	return nil
 }
