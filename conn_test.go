@@ -132,7 +132,7 @@ func TestWhoWaitsIsSentTheEnds(t *testing.T) {
 				t.Errorf("the end of %s is reported", run)
 			}
 			delete(left, run)
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("not reported: %v", left)
 		}
 	}

@@ -3,6 +3,7 @@ package examples
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,7 +28,8 @@ type program struct {
 }
 
 func TestExamples(t *testing.T) {
-	p := &program{t: t, bin: filepath.Join(t.TempDir(), "dispatcher"), home: t.TempDir()}
+	// In BELAY_PROGRAMS it may stand already: Go looks whether it is that of these sources, and links it only if not.
+	p := &program{t: t, bin: filepath.Join(cmp.Or(os.Getenv("BELAY_PROGRAMS"), t.TempDir()), "dispatcher"), home: t.TempDir()}
 	if out, err := exec.Command("go", "build", "-o", p.bin, "belay/cmd/dispatcher").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -56,7 +56,7 @@ func TestWhatCannotBeReachedIsNamedWithoutSecrets(t *testing.T) {
 		if name != "unparsed" && name != "slash" && (!errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "nats://"+address)) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if took := time.Since(began); took > 20*time.Second {
+		if took := time.Since(began); took > time.Minute {
 			t.Errorf("%s took %s", name, took)
 		}
 	}
@@ -71,7 +71,7 @@ func TestServerThatSaysNothing(t *testing.T) {
 	defer l.Close()
 	began := time.Now()
 	_, err = Connect(t.Context(), Options{Server: "nats://" + l.Addr().String(), Timeout: 500 * time.Millisecond})
-	if took := time.Since(began); !errors.Is(err, ErrUnreachable) || took > 20*time.Second {
+	if took := time.Since(began); !errors.Is(err, ErrUnreachable) || took > time.Minute {
 		t.Errorf("%v after %s", err, took)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -62,10 +62,12 @@ type process struct {
 // builds are the programs that were made, by their tags, for all tests: linking them takes longer than many a test.
 var builds struct {
 	sync.Mutex
-	of map[string]string
+	of  map[string]string
+	own []string // the folders that go with the tests
 }
 
-// build makes the programs, with the mutants' tags as asked.
+// build makes the programs, with the mutants' tags as asked. In BELAY_PROGRAMS the true ones may stand already: Go looks whether they are
+// those of these sources, and links them only if not.
 func build(t *testing.T, tags string) string {
 	t.Helper()
 	builds.Lock()
@@ -73,12 +75,15 @@ func build(t *testing.T, tags string) string {
 	if bin := builds.of[tags]; bin != "" {
 		return bin
 	}
-	bin, err := os.MkdirTemp("", "belay-chaos-")
-	if err != nil {
-		t.Fatal(err)
+	bin := os.Getenv("BELAY_PROGRAMS")
+	if bin == "" || tags != "" {
+		var err error
+		if bin, err = os.MkdirTemp("", "belay-chaos-"); err != nil {
+			t.Fatal(err)
+		}
+		builds.own = append(builds.own, bin)
 	}
-	if out, err := exec.Command("go", "build", "-tags", tags, "-o", bin, module()+"/cmd/...").CombinedOutput(); err != nil {
-		_ = os.RemoveAll(bin)
+	if out, err := exec.Command("go", "build", "-tags", tags, "-o", bin+"/", module()+"/cmd/...").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	if builds.of == nil {

@@ -9,7 +9,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,7 +49,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	code := m.Run()
-	for _, bin := range append(slices.Collect(maps.Values(builds.of)), skewedBin) {
+	for _, bin := range append(builds.own, skewedBin) {
 		if bin != "" {
 			_ = os.RemoveAll(bin)
 		}

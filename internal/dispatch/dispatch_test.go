@@ -397,7 +397,7 @@ func TestTimerSurvivesARestart(t *testing.T) {
 	if got := s.Escalations[0].Fault.Class; got != steps.DeadlineExceeded {
 		t.Errorf("class %s, want deadline_exceeded", got)
 	}
-	if waited := s.Escalations[0].Opened.Sub(s.Submitted); waited < 8*time.Second || waited > 40*time.Second {
+	if waited := s.Escalations[0].Opened.Sub(s.Submitted); waited < 8*time.Second || waited > 2*time.Minute {
 		t.Errorf("the budget of 8 s ended after %v", waited)
 	}
 }

@@ -183,7 +183,7 @@ func TestPairs(t *testing.T) {
 	t.Parallel()
 	d := prepared(t, shopTools, shopPlan, sim.Whole)
 	r := d.Run()
-	budget, least := 2*time.Minute, 5000
+	budget, least := 8*time.Minute, 5000
 	if testing.Short() {
 		budget, least = 5*time.Second, 1
 	}
@@ -213,7 +213,8 @@ func TestTheSameEachTime(t *testing.T) {
 }
 
 // TestSpeed: 20 steps, and what undoes them, under every single fault. It runs alone, before the tests that are parallel;
-// where other programs keep the machine busy, its own time on the processors counts.
+// where other programs keep the machine busy, its own time on the processors counts. That is two seconds or three; where plays grow with
+// the plan faster than they should, it is minutes.
 func TestSpeed(t *testing.T) { //nolint:paralleltest // it measures
 	var b strings.Builder
 	b.WriteString("name: long\nsteps:\n")
@@ -224,7 +225,7 @@ func TestSpeed(t *testing.T) { //nolint:paralleltest // it measures
 	r := prepared(t, shopTools, b.String(), sim.Whole).Run()
 	took := min(time.Since(began), busyFor(t)-busy)
 	t.Logf("%d plays in %v", r.Plays, took)
-	if took > 5*time.Second && !testing.Short() {
+	if took > time.Minute && !testing.Short() {
 		t.Errorf("it took %v", took)
 	}
 	if r.Bad() || r.Plays < 2400 {

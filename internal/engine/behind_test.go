@@ -167,9 +167,13 @@ func TestNothingBeginsBehindTheEnd(t *testing.T) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	ends := map[string]time.Time{}
-	slots := make(chan struct{}, 40)
+	atOnce, part := 40, 1
+	if testing.Short() {
+		atOnce, part = 10, 4 // what is slower tenfold must still get its answers in time
+	}
+	slots := make(chan struct{}, atOnce)
 	for _, way := range ways {
-		for n := range way.times {
+		for n := range way.times / part {
 			run := fmt.Sprintf("%s-%d", way.name, n)
 			wg.Go(func() {
 				slots <- struct{}{}

@@ -184,7 +184,11 @@ func TestARemovedGateStaysClosed(t *testing.T) {
 // drained until it is opened no call arrives at the service; no run is lost, none does anything twice, and no try is used up.
 func TestNothingBeginsBehindAClosedGate(t *testing.T) {
 	t.Parallel()
-	const runs, each, times = 100, 4, 4
+	const each, times = 4, 4
+	runs := 100
+	if testing.Short() {
+		runs = 30
+	}
 	var shut atomic.Bool
 	var calls, behind atomic.Int64
 	var mu sync.Mutex
@@ -219,7 +223,7 @@ func TestNothingBeginsBehindAClosedGate(t *testing.T) {
 		for len(called) > 0 {
 			<-called // before it was opened again
 		}
-		for n := 0; n < 20 && calls.Load() < runs*each*2; n++ {
+		for n := 0; n < 20 && calls.Load() < int64(runs*each*2); n++ {
 			select {
 			case <-called:
 			case <-time.After(time.Minute):
@@ -246,7 +250,7 @@ func TestNothingBeginsBehindAClosedGate(t *testing.T) {
 			t.Errorf("%s: %s", s.Run, s.Status())
 		}
 	}
-	if behind.Load() > 0 || calls.Load() != runs*each*2 {
+	if behind.Load() > 0 || calls.Load() != int64(runs*each*2) {
 		t.Errorf("%d calls, %d of them while the gate was closed; want %d and none", calls.Load(), behind.Load(), runs*each*2)
 	}
 	mu.Lock()

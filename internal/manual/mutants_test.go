@@ -116,7 +116,7 @@ func TestOutputsAreCompared(t *testing.T) {
 		want, got string
 		same      bool
 	}{
-		{"a\nb", "a\nb\n", true}, {"a\n…\nd", "a\nb\nc\nd", true}, {"a\n…", "a", true}, {"…\nb", "a\nb", true}, {"a …c", "a bc", true}, {"a", "\x1b[1ma\x1b[0m  ", true}, {"a", "go: downloading x v1\na", true}, {"a", "  ▸ pay  payments.pay/primary running on vm-1  +2s\na", true},
+		{"a\nb", "a\nb\n", true}, {"a\n…\nd", "a\nb\nc\nd", true}, {"a\n…", "a", true}, {"…\nb", "a\nb", true}, {"a …c", "a bc", true}, {"a", "\x1b[1ma\x1b[0m  ", true}, {"a", "go: downloading x v1\na", true}, {"a", "21:06:58.329 \x1b[93mWRN\x1b[0m nats-server: pipe - cid:48 - Readloop processing time: 4.9s\na", true}, {"a", "  ▸ pay  payments.pay/primary running on vm-1  +2s\na", true},
 		{"a\n…\nd", "a\nb\nc", false}, {"a", "a\nb", false}, {"a\nb", "a", false}, {"a…", "b", false}, {"", "", true}, {"…\nx\n…\nx", "x\ny\nx", true},
 	} {
 		if _, how := differs(printed(c.want), printed(c.got)); (how == "") != c.same {

@@ -9,10 +9,13 @@ import (
 // executing is a line of progress that a slow machine prints more often.
 var executing = regexp.MustCompile(`^ *▸ .* running on `)
 
+// slow is a line in which the embedded server says that the machine is.
+var slow = regexp.MustCompile(` WRN nats-server: .*processing time: `)
+
 var color = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
 
 // printed are the lines of an output, as a reader compares them: without what the go command says the first time on a
-// machine, and without that a call is being executed, which is told only where it takes long.
+// machine, without that a call is being executed, which is told only where it takes long, and without that the machine is slow.
 func printed(text string) []string {
 	text = strings.TrimRight(color.ReplaceAllString(text, ""), " \n\t\r")
 	if text == "" {
@@ -20,7 +23,7 @@ func printed(text string) []string {
 	}
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {
-		if !strings.HasPrefix(line, "go: downloading ") && !executing.MatchString(line) {
+		if !strings.HasPrefix(line, "go: downloading ") && !executing.MatchString(line) && !slow.MatchString(line) {
 			lines = append(lines, strings.TrimRight(line, " \t\r"))
 		}
 	}

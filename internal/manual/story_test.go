@@ -185,7 +185,8 @@ func (s *story) copyExamples() error {
 
 var address = regexp.MustCompile(`(127\.0\.0\.1|localhost|\[::1\]):(\d{2,5})\b`)
 
-// own puts the ports of this story in the place of those that the page shows, and built programs in that of `go run`.
+// own puts the ports of this story in the place of those that the page shows, built programs in that of `go run`, and where the clone
+// really is in that of the link to it.
 func (s *story) own(text string) string {
 	text = address.ReplaceAllStringFunc(text, func(found string) string {
 		m := address.FindStringSubmatch(found)
@@ -194,6 +195,8 @@ func (s *story) own(text string) string {
 	shop := "-listen, \"127.0.0.1:" + s.port("8391") + "\", -ledger, \"" + filepath.Join(s.dir, "ledger") + "\""
 	text = strings.ReplaceAll(text, "[go, run, ./shop]", "[shop, "+shop+"]")
 	text = strings.ReplaceAll(text, "go run ./examples/shop", "shop "+strings.NewReplacer(",", "", `"`, "").Replace(shop))
+	// Under another path the compiler would make all of Belay anew.
+	text = strings.ReplaceAll(text, "-replace belay=../belay", "-replace belay="+root)
 	return goRun.ReplaceAllString(text, "$1")
 }
 

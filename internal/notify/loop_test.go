@@ -115,7 +115,7 @@ func (n *town) page() map[string]any {
 	select {
 	case p := <-n.pages:
 		return p
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		n.t.Fatal("nobody was notified")
 	}
 	return nil

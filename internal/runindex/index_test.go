@@ -495,6 +495,9 @@ func TestManyKept(t *testing.T) {
 	kept, _ := strconv.Atoi(os.Getenv("BELAY_KEPT"))
 	if kept == 0 {
 		kept = 5000
+		if testing.Short() {
+			t.Skip("measures") // what it counts is counted by TestPages too
+		}
 	}
 	w := newWorld(t, 2)
 	begun := time.Now()

@@ -120,7 +120,7 @@ func TestADrainingServerAnswersWhatIsKnown(t *testing.T) {
 	}()
 	began := time.Now()
 	res, text := post("/api/v1/runs?wait=50s", `{"plan":"hang"}`)
-	if res.StatusCode != http.StatusAccepted || !strings.Contains(text, `"state":"running"`) || time.Since(began) > 20*time.Second {
+	if res.StatusCode != http.StatusAccepted || !strings.Contains(text, `"state":"running"`) || time.Since(began) > 40*time.Second {
 		t.Errorf("%d %s after %s", res.StatusCode, text, time.Since(began))
 	}
 }

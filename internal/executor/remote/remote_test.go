@@ -233,7 +233,7 @@ func (b *begun) fault(t *testing.T) steps.Fault {
 			t.Fatalf("ended with %v, want a fault", err)
 		}
 		return f
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the attempt did not end")
 		return steps.Fault{}
 	}
