@@ -80,7 +80,9 @@ func (a *app) mcp(ctx context.Context, f mcpFlags) error {
 	})
 	tools := mcptools.New(mcptools.Options{
 		Catalog: known, API: inside, Runs: s.Runs, Watch: watch, Console: func() string { return f.publicURL }, Ready: someDispatcher(s), Wait: f.wait, Now: s.Bus.Now, Version: cli.Version, Logger: logger,
-		Actor: people.Trusted(me(), "mcp"), Caller: f.caller, Queues: func(ctx context.Context, st *steps.State, w *view.Why) error { return notify.Queues(ctx, s.Bus, st, w) },
+		Actor: people.Trusted(me(), "mcp"), Caller: f.caller, Why: func(ctx context.Context, st *steps.State, f view.Foresight) (view.Why, error) {
+			return notify.WhyOf(ctx, s.Bus, st, f)
+		},
 	})
 	if err := tools.Refresh(); err != nil {
 		return cli.WithCode(cli.ExitInvalid, err)

@@ -12,7 +12,7 @@ import (
 )
 
 // waitsBehind prints what holds steps of the run back: each gate once, and each limit.
-func (p *progress) waitsBehind(w *view.Why) {
+func (p *progress) waitsBehind(w view.Why) {
 	said := map[string]bool{}
 	for _, group := range []struct {
 		head string
@@ -42,12 +42,12 @@ func (p *progress) waitsBehind(w *view.Why) {
 }
 
 // why is what the run waits for.
-func (p *progress) why(s *steps.State) *view.Why {
-	w := view.WhyOf(s, view.Foresight{Now: cli.Now()})
-	if p.queues != nil {
-		p.queues(&w)
+func (p *progress) why(s *steps.State) view.Why {
+	f := view.Foresight{Now: cli.Now()}
+	if p.waits == nil {
+		return view.WhyOf(s, f)
 	}
-	return &w
+	return p.waits(f)
 }
 
 // released reports whether a run waits for nothing but gates that were opened: it goes on in a moment.

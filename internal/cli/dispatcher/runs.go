@@ -72,10 +72,12 @@ func (a *app) runsShow() *cobra.Command {
 				return a.PrintJSON(view.Show(st))
 			}
 			p := a.newProgress(run)
-			p.queues = func(w *view.Why) {
-				if err := notify.Queues(c.Context(), s.Bus, st, w); err != nil {
-					fmt.Fprintf(a.Err, "cannot find out at which place it waits: %v\n", err)
+			p.waits = func(f view.Foresight) view.Why {
+				w, err := notify.WhyOf(c.Context(), s.Bus, st, f)
+				if err != nil {
+					fmt.Fprintf(a.Err, "cannot find out which limits it waits for, and at which place: %v\n", err)
 				}
+				return w
 			}
 			if err := a.showRun(st, p); err != nil {
 				return err

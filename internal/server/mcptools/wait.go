@@ -139,15 +139,17 @@ func (s *Server) telling(ctx context.Context, req *mcp.CallToolRequest) (tell fu
 	}
 	p := &progress{now: s.Now, send: func(n float64, text string) {
 		_ = req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: token, Progress: n, Message: text})
-	}, queues: func(st *steps.State, w *view.Why) {
-		if s.Queues == nil {
-			return
+	}, why: func(st *steps.State, f view.Foresight) view.Why {
+		if s.Why == nil {
+			return view.WhyOf(st, f)
 		}
 		ctx, cancel := context.WithTimeout(ctx, lookedEvery)
 		defer cancel()
-		if err := s.Queues(ctx, st, w); err != nil && ctx.Err() == nil {
-			s.Logger.Debug("cannot find out at which place a run waits", "run_id", st.Run, "error", err)
+		w, err := s.Why(ctx, st, f)
+		if err != nil && ctx.Err() == nil {
+			s.Logger.Debug("cannot find out which limits a run waits for, and at which place", "run_id", st.Run, "error", err)
 		}
+		return w
 	}}
 	p.mu.Lock()
 	p.timer = time.AfterFunc(saidEvery, p.tick)
@@ -157,9 +159,9 @@ func (s *Server) telling(ctx context.Context, req *mcp.CallToolRequest) (tell fu
 
 // progress sends each news once, and the last one anew from time to time.
 type progress struct {
-	send   func(n float64, text string)
-	queues func(st *steps.State, w *view.Why) // adds what the log does not say
-	now    func() time.Time
+	send func(n float64, text string)
+	why  func(st *steps.State, f view.Foresight) view.Why // what it waits for, also where the log does not say it
+	now  func() time.Time
 
 	mu    sync.Mutex
 	n     float64
@@ -202,11 +204,10 @@ func (p *progress) text() (text string, next time.Duration) {
 	if p.state == nil {
 		return p.last, saidEvery
 	}
-	w := view.WhyOf(p.state, view.Foresight{Now: p.now()})
+	w := p.why(p.state, view.Foresight{Now: p.now()})
 	if len(w.Waits) == 0 {
 		return string(p.state.Status()), saidEvery
 	}
-	p.queues(p.state, &w)
 	first := &w.Waits[0]
 	if first.For == view.ForGate || first.For == view.ForLimit {
 		return "waits for " + first.Text, lookedEvery

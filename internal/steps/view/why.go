@@ -85,6 +85,9 @@ type Foresight struct {
 	// Doubt is what has happened to the log that may concern the run, while nobody has accepted it; empty = nothing. Calls that
 	// must not happen twice are not queued meanwhile.
 	Doubt string
+	// Limited is the limit that keeps the attempt of a unit out of the queue whose log does not say so: it does only once that has lasted.
+	// nil: none does.
+	Limited func(i int) *steps.Hold
 }
 
 func (o Foresight) unserved(tool, rung string) (time.Time, bool) {
@@ -92,6 +95,17 @@ func (o Foresight) unserved(tool, rung string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return o.Unserved(tool, rung)
+}
+
+func (o Foresight) limited(i int) *Held {
+	if o.Limited == nil {
+		return nil
+	}
+	h := o.Limited(i)
+	if h == nil {
+		return nil
+	}
+	return &Held{Hold: *h, From: h.Since}
 }
 
 // WhyOf says what run s waits for and what will happen. The state stays as it is.
@@ -222,6 +236,7 @@ func (s run) waitsInQueue(i int, w *Wait, o Foresight) {
 	what := s.Tool(i).Name + "/" + w.Rung
 	w.Since, w.Until = moment(rec.Queued), moment(u.Deadline)
 	asks, unserved := o.unserved(w.Tool, w.Rung)
+	held := o.limited(i)
 	switch {
 	case (u.Recalled() || s.Stopping(i)) && u.State() == steps.StepRunning:
 		w.For, w.Worker, w.Since, w.Until = ForStop, workerOf(rec), moment(rec.Started), nil
@@ -237,6 +252,8 @@ func (s run) waitsInQueue(i int, w *Wait, o Foresight) {
 	case o.Doubt != "" && s.Tool(i).Effects.Unsafe():
 		w.For = ForLog
 		w.Text = "somebody to accept, with `dispatcher store accept`, what has happened to the log, which may have forgotten that " + what + " was called: " + o.Doubt
+	case held != nil && !u.NotBefore().After(o.Now):
+		s.waitsForLimit(i, w, held, o.Now)
 	case unserved:
 		w.For, w.Unserved, w.Until = ForWorker, true, moment(asks)
 		w.Text = "a worker that serves " + what + "; none does"
