@@ -151,6 +151,7 @@ func placed(all []limits.Limit, s *steps.State, x *view.Wait) {
 	switch {
 	case place == "":
 	case x.Why == steps.HoldBreaker: // it is not open any more: the log says so once the turn has come
+		x.Brief = "waits for its turn behind the breaker of " + covers
 		x.Text = "behind the breaker of " + covers + ", whose target answers again: it goes on when its turn comes, few calls go at first; " + place
 	default:
 		x.Text += "; " + place
@@ -183,7 +184,7 @@ func openedGates(ctx context.Context, b *bus.Bus, w *view.Why) error {
 		n := slices.IndexFunc(all, func(g gates.Progress) bool { return behind(*x) && g.ID == x.Gate && !g.Closed() })
 		if n >= 0 {
 			at := all[n].Opened.At.UTC()
-			x.Until, x.Opened = nil, &at
+			x.Until, x.Opened, x.Brief = nil, &at, "waits for its turn behind gate "+x.Gate
 			x.Text = "behind gate " + x.Gate + ", which was opened at " + view.Clock(at, b.Now()) + ": it goes on when its turn comes, few calls go at first"
 		}
 	}

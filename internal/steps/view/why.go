@@ -75,6 +75,22 @@ type Wait struct {
 	By         string               `json:"by,omitempty"`          // who has closed the gate
 	Reason     string               `json:"reason,omitempty"`      // in that person's words; of a limit, what it is
 	Why        steps.HoldWhy        `json:"why,omitempty"`         // which kind of limit holds it
+
+	Units []string `json:"-"` // ids of the units that it is about
+	Brief string   `json:"-"` // what holds them back, in a few words; empty: nothing does
+}
+
+// HeldBack says in a few words what holds units back, by their ids.
+func (w *Why) HeldBack() map[string]string {
+	all := map[string]string{}
+	for i := range w.Waits {
+		if x := &w.Waits[i]; x.Brief != "" {
+			for _, id := range x.Units {
+				all[id] = x.Brief
+			}
+		}
+	}
+	return all
 }
 
 // Foresight is what is known beside a run's log. Each field may be left out.
@@ -157,6 +173,7 @@ func waits(s *steps.State, o Foresight) []Wait {
 func (w *Wait) join(o Wait) {
 	w.Step = stepOf(w.Step)
 	w.Count++
+	w.Units = append(w.Units, o.Units...)
 	w.Since, w.Until = first(w.Since, o.Since), first(w.Until, o.Until)
 }
 
@@ -207,7 +224,7 @@ func (s run) asked(n int) string {
 // waitsFor is what unit i waits for without a person; ok is false when that is nothing.
 func (s run) waitsFor(i int, o Foresight) (w Wait, ok bool) {
 	u := &s.Units[i]
-	w = Wait{Step: u.ID, Count: 1, Tool: s.Tool(i).Name, Rung: s.RungName(i)}
+	w = Wait{Step: u.ID, Count: 1, Tool: s.Tool(i).Name, Rung: s.RungName(i), Units: []string{u.ID}}
 	switch {
 	case u.FannedOut() || u.Over():
 		return w, false
@@ -250,7 +267,7 @@ func (s run) waitsInQueue(i int, w *Wait, o Foresight) {
 			w.Text += ": " + rec.Note
 		}
 	case o.Doubt != "" && s.Tool(i).Effects.Unsafe():
-		w.For = ForLog
+		w.For, w.Brief = ForLog, "held back, since the log is not what it was"
 		w.Text = "somebody to accept, with `dispatcher store accept`, what has happened to the log, which may have forgotten that " + what + " was called: " + o.Doubt
 	case held != nil && !u.NotBefore().After(o.Now):
 		s.waitsForLimit(i, w, held, o.Now)
