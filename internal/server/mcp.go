@@ -23,7 +23,7 @@ func overMCP(ctx context.Context, o Options, inside api.Options) http.Handler {
 		Catalog: o.Catalog, API: api.New(inside), Runs: o.Runs, Watch: inside.Watch, Waits: inside.Waits, Console: func() string { return o.PublicURL }, Wait: o.CallWait, Now: o.Bus.Now, Version: o.Version, Logger: o.Logger,
 		Why: func(ctx context.Context, s *steps.State, f view.Foresight) (view.Why, error) {
 			return notify.WhyOf(ctx, o.Bus, s, f)
-		},
+		}, Released: inside.Released,
 	})
 	refresh := func() {
 		if err := tools.Refresh(); err != nil {

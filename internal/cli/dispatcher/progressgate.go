@@ -1,11 +1,9 @@
 package dispatcher
 
 import (
-	"context"
 	"fmt"
 
 	"belay/internal/cli"
-	"belay/internal/gates"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/text"
@@ -48,27 +46,6 @@ func (p *progress) why(s *steps.State) view.Why {
 		return view.WhyOf(s, f)
 	}
 	return p.waits(f)
-}
-
-// released reports whether a run waits for nothing but gates that were opened: it goes on in a moment.
-func (s *session) released(ctx context.Context, st *steps.State) bool {
-	if st.Status() != steps.RunWaiting || st.HeldBack() == 0 || len(openOf(st)) > 0 {
-		return false
-	}
-	all, err := gates.Of(s.Bus).List(ctx)
-	if err != nil {
-		return false
-	}
-	opened := map[string]bool{}
-	for _, p := range all {
-		opened[p.ID] = !p.Closed()
-	}
-	for _, w := range view.WhyOf(st, view.Foresight{}).Waits {
-		if w.For == view.ForGate && !opened[w.Gate] {
-			return false
-		}
-	}
-	return true
 }
 
 // openOf are the escalations that nobody has decided.
