@@ -45,7 +45,7 @@ func TestManyRunsAreCancelled(t *testing.T) {
 	if _, err := l.Cancel(t.Context(), list[2].ID, steps.Cancelled{By: "bo"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.StartRuns(t.Context(), people.Actor{Name: "vi", Role: people.Viewer}, order, list); !errors.Is(err, people.ErrForbidden) {
+	if _, err := b.StartRuns(t.Context(), people.Actor{Name: "vi", Role: people.Viewer}, order, list, nil); !errors.Is(err, people.ErrForbidden) {
 		t.Errorf("a viewer cancels runs: %v", err)
 	}
 	s := startRuns(t, b, order, list)
@@ -77,7 +77,7 @@ func TestManyRunsAreCancelled(t *testing.T) {
 	if err := again.save(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = b.Resume(t.Context(), people.Trusted("mia", "console"), s.ID); err != nil || s.State != RedriveRunning {
+	if s, err = b.Resume(t.Context(), people.Trusted("mia", "console"), s.ID, nil); err != nil || s.State != RedriveRunning {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	s = ended(t, l, b, s.ID)
@@ -90,7 +90,7 @@ func TestManyRunsAreCancelled(t *testing.T) {
 func startRuns(t *testing.T, b *Redrives, o RunOrder, list []Chosen) Redrive {
 	t.Helper()
 	for {
-		s, err := b.StartRuns(t.Context(), people.Trusted("mia", "console"), o, list)
+		s, err := b.StartRuns(t.Context(), people.Trusted("mia", "console"), o, list, nil)
 		if err == nil {
 			return s
 		}

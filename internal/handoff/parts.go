@@ -64,7 +64,7 @@ var errEnough = errors.New("the rest is for the next part")
 // Part does the next part of what a program has asked to be done to many runs. The first part says which these are: that is in the
 // audit trail before anything is done, and stored, so that what was done already is known where a part is asked for again. A run
 // that allowed has an error for is left as it is.
-func (b *Redrives) Part(ctx context.Context, who people.Actor, allowed func(ctx context.Context, run string) error, p runlog.Many) ([]runlog.ManyResult, error) {
+func (b *Redrives) Part(ctx context.Context, who people.Actor, allowed Allowed, p runlog.Many) ([]runlog.ManyResult, error) {
 	o := RunOrder{Verb: people.Action(p.Verb), Reason: p.Reason, Where: p.Where, Rate: p.Rate}
 	if err := o.Check(); err != nil {
 		return nil, err
