@@ -107,14 +107,12 @@ func (m *Alike) find(ctx context.Context, o RunOrder, q runlog.Filter, f *Found)
 		if q.After == "" {
 			f.Total += page.Total
 		}
+		before, err := m.retriedBefore(ctx, o, page.Items)
+		if err != nil {
+			return err
+		}
 		for _, s := range page.Items {
-			retried := false
-			if o.Verb == people.Retry {
-				if retried, err = m.Runs.RetriedOnce(ctx, s.ID); err != nil {
-					return err
-				}
-			}
-			if retried {
+			if before[s.ID] {
 				f.Before, f.Total = f.Before+1, f.Total-1
 				continue
 			}
@@ -125,6 +123,18 @@ func (m *Alike) find(ctx context.Context, o RunOrder, q runlog.Filter, f *Found)
 			return nil
 		}
 	}
+}
+
+// retriedBefore are those of some runs that are not retried once more.
+func (m *Alike) retriedBefore(ctx context.Context, o RunOrder, list []runlog.Summary) (map[string]bool, error) {
+	if o.Verb != people.Retry {
+		return nil, nil
+	}
+	ids := make([]string, len(list))
+	for i := range list {
+		ids[i] = list[i].ID
+	}
+	return m.Runs.RetriedBefore(ctx, ids)
 }
 
 // Chosen are the runs as an order takes them.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"belay/internal/people"
@@ -97,6 +98,39 @@ func startRuns(t *testing.T, b *Redrives, o RunOrder, list []Chosen) Redrive {
 		if !errors.Is(err, errEnding) {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestWhatWasRetriedBeforeIsReadInOneGo, and not for each run: also what was cancelled since, and what nobody can retry.
+func TestWhatWasRetriedBeforeIsReadInOneGo(t *testing.T) {
+	t.Parallel()
+	l, b := newLog(t)
+	cancelledRuns(t, l, 3)
+	for _, run := range []string{"run1", "run2"} {
+		if _, _, err := l.RetryOnce(t.Context(), run, runlog.Retried{By: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.Cancel(t.Context(), "run2-r1", steps.Cancelled{By: "bo"}); err != nil {
+		t.Fatal(err)
+	}
+	ids := []string{"not a name", strings.Repeat("x", 200)}
+	for i := range 50 {
+		ids = append(ids, fmt.Sprint("run", i))
+	}
+	asked := b.Traffic().Requests
+	before, err := l.RetriedBefore(t.Context(), ids)
+	if n := b.Traffic().Requests - asked; err != nil || n > uint64(len(ids)/2) {
+		t.Errorf("%d requests for %d runs, %v", n, len(ids), err)
+	}
+	for _, run := range ids {
+		once, err := l.RetriedOnce(t.Context(), run)
+		if err != nil || before[run] != once {
+			t.Errorf("%s: %t, and alone %t, %v", run, before[run], once, err)
+		}
+	}
+	if !before["run1"] || !before["run2"] || before["run0"] {
+		t.Error(before)
 	}
 }
 

@@ -118,7 +118,7 @@ func (b *Redrives) parted(ctx context.Context, who people.Actor, o RunOrder, p r
 	case s.By != who.Name || s.Verb != o.Verb || s.Of != OfRuns:
 		return nil, fmt.Errorf("%w: %s is of somebody else, or is something else", ErrInvalid, p.ID)
 	case s.StoppedBy != "":
-		return nil, fmt.Errorf("%w: %s has stopped it", ErrChanged, s.StoppedBy)
+		return nil, fmt.Errorf("%w by %s, and what was not reached is as it was; to go on with it, say the same once more", runlog.ErrStopped, s.StoppedBy)
 	}
 	run := b.redrivingRuns(who, s)
 	run.revision = revision
