@@ -148,7 +148,7 @@ var (
 	ErrTooLarge     = errors.New("too large")                          // the submission, or the contents of a decision
 	ErrNoEscalation = errors.New("no such escalation")                 // none has this id
 	ErrNotFound     = errors.New("there is none of this name")         // no schedule, no gate
-	ErrNotNow       = errors.New("not possible as it is now")          // a schedule or gate that is so already, or whose run before is open
+	ErrNotNow       = errors.New("not possible as it is now")          // a schedule or gate that is so already, or whose run before is open; what is done to many runs, and a person has stopped
 	ErrMore         = errors.New("there are more: do the same again")  // runs that a search finds than are taken at a time
 	ErrDamaged      = errors.New("the archive is damaged")             // it is not what was written, or not all of it
 	ErrDecided      = errors.New("already decided")                    // somebody decided first, see [AlreadyDecided]
@@ -189,7 +189,7 @@ func (o publicError) Unwrap() error        { return o.error }
 
 var sentinels = []struct{ internal, public error }{
 	{runlog.ErrNoRun, ErrNoRun}, {runlog.ErrConflict, ErrConflict}, {runlog.ErrEnded, ErrEnded}, {runlog.ErrNoAgent, ErrNoAgent}, {runlog.ErrNoTurn, ErrNoTurn}, {runlog.ErrNoReplay, ErrNoReplay}, {runlog.ErrNoMigration, ErrNoMigration}, {runlog.ErrBadInput, ErrInvalid}, {runlog.ErrInvalid, ErrInvalid}, {runlog.ErrBadStart, ErrInvalid}, {runlog.ErrFrozen, ErrFrozen}, {runlog.ErrTooLarge, ErrTooLarge},
-	{runlog.ErrClosed, ErrClosed}, {handoff.ErrNoEscalation, ErrNoEscalation}, {handoff.ErrNotAllowed, ErrNotAllowed}, {people.ErrForbidden, ErrForbidden},
+	{runlog.ErrStopped, ErrNotNow}, {runlog.ErrClosed, ErrClosed}, {handoff.ErrNoEscalation, ErrNoEscalation}, {handoff.ErrNotAllowed, ErrNotAllowed}, {people.ErrForbidden, ErrForbidden},
 	{handoff.ErrInvalid, ErrInvalid}, {handoff.ErrClaimed, ErrClaimed}, {bus.ErrUncertain, ErrUncertain}, {handoff.ErrNoDesk, ErrNoDispatcher}, {requests.ErrNobody, ErrNoDispatcher}, {bus.ErrTooLarge, ErrTooLarge},
 	{schedules.ErrNone, ErrNotFound}, {schedules.ErrDenied, ErrForbidden}, {schedules.ErrWrong, ErrInvalid}, {schedules.ErrExists, ErrConflict}, {schedules.ErrPaused, ErrNotNow}, {schedules.ErrNotPaused, ErrNotNow}, {schedules.ErrBusy, ErrNotNow},
 	{gates.ErrNone, ErrNotFound}, {gates.ErrDenied, ErrForbidden}, {gates.ErrWrong, ErrInvalid}, {gates.ErrClosed, ErrNotNow}, {gates.ErrOpen, ErrNotNow}, {runlog.ErrDamaged, ErrDamaged}, {bus.ErrNobody, ErrNoDispatcher},

@@ -28,7 +28,7 @@ type Many struct {
 // on where a loop has ended.
 //
 // It takes at most 1000 runs at a time; where there are more, the last element is an [ErrMore]. Other errors end it: [ErrInvalid] for
-// the search, [ErrForbidden], [ErrNoDispatcher] where nobody knows all runs.
+// the search, [ErrForbidden], [ErrNoDispatcher] where nobody knows all runs, [ErrNotNow] where a person has stopped it.
 func (c *Client) CancelAll(ctx context.Context, b Many) iter.Seq2[belaytype.ManyResult, error] {
 	return c.alike(ctx, people.Cancel, b)
 }

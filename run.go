@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"belay/belaytype"
+	"belay/internal/gates"
 	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
@@ -50,7 +51,7 @@ func (r *Run) Wait(ctx context.Context) (*belaytype.Document, error) {
 	return shown(d)
 }
 
-// Rest is like Wait, but also returns when only a person can move the run on: then the document's state is Waiting, and
+// Rest is like Wait, but also returns when only a person can move the run on, which is not so behind a gate that was opened: then the document's state is Waiting, and
 // its Escalations are the questions.
 func (r *Run) Rest(ctx context.Context) (*belaytype.Document, error) {
 	rests, err := r.rests(ctx, r.id)
@@ -67,7 +68,7 @@ func (r *Run) Rest(ctx context.Context) (*belaytype.Document, error) {
 // rests is the run with this id once only a person can move it on, or it has ended.
 func (r *Run) rests(ctx context.Context, id string) (rests *steps.State, err error) {
 	err = r.client.watch.Follow(ctx, id, nil, func(s *steps.State) bool {
-		if st := s.Status(); s.Closed() || st == steps.RunWaiting {
+		if s.Closed() || s.Status() == steps.RunWaiting && !gates.Of(r.client.bus).Released(ctx, s) {
 			rests = s
 		}
 		return rests == nil

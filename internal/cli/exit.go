@@ -108,7 +108,7 @@ func (a *App) codeOf(err error) (code int, word string) {
 		return ExitNotAllowed, "not_allowed"
 	case errors.Is(err, runlog.ErrNoRun), errors.Is(err, fs.ErrNotExist):
 		return ExitNotFound, "not_found"
-	case errors.Is(err, runlog.ErrConflict), errors.Is(err, runlog.ErrEnded), errors.Is(err, runlog.ErrNoAgent), errors.Is(err, runlog.ErrNoTurn), errors.Is(err, runlog.ErrNoReplay), errors.Is(err, runlog.ErrNoMigration), errors.Is(err, runlog.ErrAmbiguous),
+	case errors.Is(err, runlog.ErrConflict), errors.Is(err, runlog.ErrEnded), errors.Is(err, runlog.ErrNoAgent), errors.Is(err, runlog.ErrNoTurn), errors.Is(err, runlog.ErrStopped), errors.Is(err, runlog.ErrNoReplay), errors.Is(err, runlog.ErrNoMigration), errors.Is(err, runlog.ErrAmbiguous),
 		errors.Is(err, bus.ErrUncertain), errors.Is(err, bus.ErrFull), errors.Is(err, bus.ErrNoWrites), errors.Is(err, syscall.EADDRINUSE):
 		return ExitTemporary, "conflict"
 	case errors.Is(err, bus.ErrUnreachable), errors.As(err, &op):

@@ -1,50 +1,20 @@
 package dispatch
 
 import (
-	"fmt"
 	"time"
 
 	"belay/internal/limits"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
-	"belay/internal/text"
 )
 
-// counted is a limit that calls count for.
-type counted struct {
-	*steps.Limits
-	name, covers string // covers in words
-}
-
-// limitedTool reports whether calls of a tool may count for a limit.
-func limitedTool(t *steps.Tool) bool { return t.Limits != nil || len(t.Targets) > 0 }
-
-// countedBy are the limits that the current call of unit i counts for: its tool's, and then its target's, which it shares with other
-// tools. All calls go through them in that order, so that no two wait for each other.
-func countedBy(s *steps.State, i int) (list []counted) {
-	if !limitedTool(s.Tool(i)) || !s.Counts(i) {
+// countedBy are the limits that the current call of unit i counts for.
+func countedBy(s *steps.State, i int) []limits.Counted {
+	if !limits.MayCount(s.Tool(i)) {
 		return nil
 	}
-	target := limits.TargetOf(view.TargetHost(s, i), s, i)
-	if most, per := s.LimitedBy(i); most != nil {
-		tool := s.Tool(i).Name
-		c := counted{most, "tool/" + tool, tool}
-		if most.Per == steps.PerTarget {
-			per = target
-		}
-		if most.Per != "" {
-			c.name, c.covers = c.name+"/"+per, tool+", "+most.Per+" "+text.Cut(per, shownPer)
-		}
-		list = append(list, c)
-	}
-	if most, ok := s.Tool(i).Targets[target]; ok {
-		list = append(list, counted{&most, "target/" + target, target})
-	}
-	return list
+	return limits.CountedBy(s, i, view.TargetHost(s, i))
 }
-
-// shownPer is how much people are shown of what calls are counted by.
-const shownPer = 60
 
 // limitOf is what an attempt has to wait for now, if it has to: its target, then a slot, then its time. So it never has a time that it
 // cannot use.
@@ -54,14 +24,14 @@ func (p *partition) limitOf(s *steps.State, i int, let pass) (name string, l lim
 	}
 	all := countedBy(s, i)
 	for _, c := range all {
-		if c.Concurrency > 0 && !p.Limits.HasSlot(c.name, steps.AttemptName(s.Run, s.Attempt(i))) {
-			return c.name, limit{why: steps.HoldConcurrency, covers: c.covers, reason: fmt.Sprintf("%d at once", c.Concurrency), most: c.Concurrency}, true
+		if c.Concurrency > 0 && !p.Limits.HasSlot(c.Name, steps.AttemptName(s.Run, s.Attempt(i))) {
+			return c.Name, limit{why: steps.HoldConcurrency, covers: c.Covers, reason: c.AtOnce(), most: c.Concurrency}, true
 		}
 	}
 	for n, c := range all {
 		if c.Rate > 0 && let.rates>>n&1 == 0 {
 			pace := limits.Pace{PerSecond: c.Rate}
-			return c.name, limit{why: steps.HoldRate, covers: c.covers, reason: c.Text, text: c.Text, rate: n, pace: func() (limits.Pace, bool) { return pace, true }}, true
+			return c.Name, limit{why: steps.HoldRate, covers: c.Covers, reason: c.Text, text: c.Text, rate: n, pace: func() (limits.Pace, bool) { return pace, true }}, true
 		}
 	}
 	return "", limit{}, false
@@ -78,7 +48,7 @@ func (p *partition) targetWait(s *steps.State, i int, let pass) (name string, l 
 		return "", limit{}, false
 	}
 	return limits.WaitName(target), limit{
-		why: steps.HoldRetryAfter, covers: target, until: w.Until, reason: "no calls before " + w.Until.UTC().Format("15:04:05 UTC") + ", and few at first",
+		why: steps.HoldRetryAfter, covers: target, until: w.Until, reason: limits.NoneBefore(w.Until),
 		pace: func() (limits.Pace, bool) {
 			w, ok := p.Limits.WaitsFor(target)
 			return w.Pace(), ok

@@ -73,7 +73,7 @@ func (p *partition) limited(r *run, rc *receipt, m *steps.StepMessage, there boo
 	i := s.Unit(m.Step)
 	u := &s.Units[i]
 	let := r.passes[m.Step]
-	if !p.Limits.Any() && !limitedTool(s.Tool(i)) && !u.Limited() && !let.said || there || !s.MayBeHeld(i) {
+	if !p.Limits.Any() && !limits.MayCount(s.Tool(i)) && !u.Limited() && !let.said || there || !s.MayBeHeld(i) {
 		return false
 	}
 	if let.attempt != m.Attempt {

@@ -24,6 +24,7 @@ type RunOrder struct {
 	Reason string        // in the words of the actor; may be empty
 	Where  string        // the query that found the runs; empty = somebody picked them
 	Rate   float64       // runs in a second, at most; 0 = 10
+	Owner  string        // only runs that were started with a token of this person are found; empty = any
 }
 
 // Check refuses what is not done to many runs alike.
@@ -48,8 +49,8 @@ type Alike struct {
 	Prove func(run string, e *steps.Submitted) error // see [runlog.Retried]
 	// Record puts the order into the audit trail before it is begun, where this process carries it out; nil = that is done.
 	Record func(ctx context.Context, s Redrive) error
-	// Allowed says of a run why it is left as it is; nil = whoever may do it to one may do it to all.
-	Allowed func(ctx context.Context, run string) error
+	// Allowed says of a run why it is left as it is; nil = whoever may do it to one may do it to all, which no submitter may.
+	Allowed Allowed
 }
 
 // Found are the runs that an order is about.
@@ -77,6 +78,7 @@ func (m *Alike) Find(ctx context.Context, o RunOrder) (f Found, err error) {
 	if strings.TrimSpace(o.Where) == "" {
 		return f, fmt.Errorf("%w: say which runs: state:failed, or since:7d if all of that time are meant", ErrInvalid)
 	}
+	q.Owner = o.Owner
 	states := affected[o.Verb]
 	if q.State != "" {
 		states = []steps.RunState{q.State}
@@ -105,14 +107,12 @@ func (m *Alike) find(ctx context.Context, o RunOrder, q runlog.Filter, f *Found)
 		if q.After == "" {
 			f.Total += page.Total
 		}
+		before, err := m.retriedBefore(ctx, o, page.Items)
+		if err != nil {
+			return err
+		}
 		for _, s := range page.Items {
-			retried := false
-			if o.Verb == people.Retry {
-				if retried, err = m.Runs.RetriedOnce(ctx, s.ID); err != nil {
-					return err
-				}
-			}
-			if retried {
+			if before[s.ID] {
 				f.Before, f.Total = f.Before+1, f.Total-1
 				continue
 			}
@@ -123,6 +123,18 @@ func (m *Alike) find(ctx context.Context, o RunOrder, q runlog.Filter, f *Found)
 			return nil
 		}
 	}
+}
+
+// retriedBefore are those of some runs that are not retried once more.
+func (m *Alike) retriedBefore(ctx context.Context, o RunOrder, list []runlog.Summary) (map[string]bool, error) {
+	if o.Verb != people.Retry {
+		return nil, nil
+	}
+	ids := make([]string, len(list))
+	for i := range list {
+		ids[i] = list[i].ID
+	}
+	return m.Runs.RetriedBefore(ctx, ids)
 }
 
 // Chosen are the runs as an order takes them.
@@ -149,8 +161,8 @@ func (m *Alike) Do(ctx context.Context, who people.Actor, o RunOrder, list []Red
 	t := telling{tell: tell}
 	for i, it := range list {
 		err := pause(ctx, i > 0, o.interval())
-		if err == nil && m.Allowed == nil {
-			err = who.May(o.Verb)
+		if err == nil {
+			err = who.May(takes(who, o.Verb, m.Allowed))
 		}
 		if err == nil {
 			it, err = m.one(context.WithoutCancel(ctx), who, o, it)
@@ -161,6 +173,17 @@ func (m *Alike) Do(ctx context.Context, who people.Actor, o RunOrder, list []Red
 		t.one(it)
 	}
 	return t.err()
+}
+
+// Allowed says of a run why it is left as it is.
+type Allowed = func(ctx context.Context, run string) error
+
+// takes is what it takes to do something to many runs: less where of each it is asked whether it is one's own.
+func takes(who people.Actor, verb people.Action, allowed Allowed) people.Action {
+	if allowed == nil {
+		return verb
+	}
+	return who.ToOwn(verb)
 }
 
 // telling tells what became of runs, and counts those that were left as they are.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"belay/internal/people"
@@ -45,7 +46,7 @@ func TestManyRunsAreCancelled(t *testing.T) {
 	if _, err := l.Cancel(t.Context(), list[2].ID, steps.Cancelled{By: "bo"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.StartRuns(t.Context(), people.Actor{Name: "vi", Role: people.Viewer}, order, list); !errors.Is(err, people.ErrForbidden) {
+	if _, err := b.StartRuns(t.Context(), people.Actor{Name: "vi", Role: people.Viewer}, order, list, nil); !errors.Is(err, people.ErrForbidden) {
 		t.Errorf("a viewer cancels runs: %v", err)
 	}
 	s := startRuns(t, b, order, list)
@@ -77,7 +78,7 @@ func TestManyRunsAreCancelled(t *testing.T) {
 	if err := again.save(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = b.Resume(t.Context(), people.Trusted("mia", "console"), s.ID); err != nil || s.State != RedriveRunning {
+	if s, err = b.Resume(t.Context(), people.Trusted("mia", "console"), s.ID, nil); err != nil || s.State != RedriveRunning {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	s = ended(t, l, b, s.ID)
@@ -90,13 +91,46 @@ func TestManyRunsAreCancelled(t *testing.T) {
 func startRuns(t *testing.T, b *Redrives, o RunOrder, list []Chosen) Redrive {
 	t.Helper()
 	for {
-		s, err := b.StartRuns(t.Context(), people.Trusted("mia", "console"), o, list)
+		s, err := b.StartRuns(t.Context(), people.Trusted("mia", "console"), o, list, nil)
 		if err == nil {
 			return s
 		}
 		if !errors.Is(err, errEnding) {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestWhatWasRetriedBeforeIsReadInOneGo, and not for each run: also what was cancelled since, and what nobody can retry.
+func TestWhatWasRetriedBeforeIsReadInOneGo(t *testing.T) {
+	t.Parallel()
+	l, b := newLog(t)
+	cancelledRuns(t, l, 3)
+	for _, run := range []string{"run1", "run2"} {
+		if _, _, err := l.RetryOnce(t.Context(), run, runlog.Retried{By: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.Cancel(t.Context(), "run2-r1", steps.Cancelled{By: "bo"}); err != nil {
+		t.Fatal(err)
+	}
+	ids := []string{"not a name", strings.Repeat("x", 200)}
+	for i := range 50 {
+		ids = append(ids, fmt.Sprint("run", i))
+	}
+	asked := b.Traffic().Requests
+	before, err := l.RetriedBefore(t.Context(), ids)
+	if n := b.Traffic().Requests - asked; err != nil || n > uint64(len(ids)/2) {
+		t.Errorf("%d requests for %d runs, %v", n, len(ids), err)
+	}
+	for _, run := range ids {
+		once, err := l.RetriedOnce(t.Context(), run)
+		if err != nil || before[run] != once {
+			t.Errorf("%s: %t, and alone %t, %v", run, before[run], once, err)
+		}
+	}
+	if !before["run1"] || !before["run2"] || before["run0"] {
+		t.Error(before)
 	}
 }
 

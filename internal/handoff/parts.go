@@ -64,7 +64,7 @@ var errEnough = errors.New("the rest is for the next part")
 // Part does the next part of what a program has asked to be done to many runs. The first part says which these are: that is in the
 // audit trail before anything is done, and stored, so that what was done already is known where a part is asked for again. A run
 // that allowed has an error for is left as it is.
-func (b *Redrives) Part(ctx context.Context, who people.Actor, allowed func(ctx context.Context, run string) error, p runlog.Many) ([]runlog.ManyResult, error) {
+func (b *Redrives) Part(ctx context.Context, who people.Actor, allowed Allowed, p runlog.Many) ([]runlog.ManyResult, error) {
 	o := RunOrder{Verb: people.Action(p.Verb), Reason: p.Reason, Where: p.Where, Rate: p.Rate}
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func (b *Redrives) parted(ctx context.Context, who people.Actor, o RunOrder, p r
 	case s.By != who.Name || s.Verb != o.Verb || s.Of != OfRuns:
 		return nil, fmt.Errorf("%w: %s is of somebody else, or is something else", ErrInvalid, p.ID)
 	case s.StoppedBy != "":
-		return nil, fmt.Errorf("%w: %s has stopped it", ErrChanged, s.StoppedBy)
+		return nil, fmt.Errorf("%w by %s, and what was not reached is as it was; to go on with it, say the same once more", runlog.ErrStopped, s.StoppedBy)
 	}
 	run := b.redrivingRuns(who, s)
 	run.revision = revision

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -150,7 +151,7 @@ func TestAPartThatAPersonHasStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Runs = []string{"run1"}
-	if did, err := part(t, b, mia, anyRun, p); !errors.Is(err, ErrChanged) {
+	if did, err := part(t, b, mia, anyRun, p); !errors.Is(err, runlog.ErrStopped) || !strings.HasPrefix(err.Error(), "it was stopped by bo, ") {
 		t.Errorf("%+v, %v", did, err)
 	}
 	if there, err := l.RetriedOnce(t.Context(), "run1"); there || err != nil {

@@ -227,7 +227,7 @@ func (b *Redrives) Stop(ctx context.Context, who people.Actor, id string) (Redri
 		if err != nil {
 			return s, err
 		}
-		if err := who.May(s.Verb); err != nil {
+		if err := s.may(who); err != nil {
 			return s, err
 		}
 		if s.State != RedriveRunning || s.StoppedBy != "" {
@@ -264,13 +264,14 @@ func (b *Redrives) nudge(id string) {
 
 // redriving is a redrive that this process carries out.
 type redriving struct {
-	of     *Redrives
-	list   []Chosen
-	act    people.Act
-	who    people.Actor
-	bucket *bus.Bucket
-	cancel context.CancelCauseFunc
-	wake   chan struct{} // there is something to save or to look for
+	of      *Redrives
+	list    []Chosen
+	act     people.Act
+	who     people.Actor
+	allowed Allowed // of runs
+	bucket  *bus.Bucket
+	cancel  context.CancelCauseFunc
+	wake    chan struct{} // there is something to save or to look for
 
 	mu sync.Mutex // guards what follows
 	Redrive
@@ -303,7 +304,9 @@ func (r *redriving) carryOut(ctx context.Context) error {
 			todo = append(todo, it)
 		}
 	}
-	return r.of.Alike().Do(ctx, r.who, RunOrder{Verb: r.Verb, Reason: r.Reason, Where: r.Where, Rate: r.Rate}, todo, r.tell)
+	m := r.of.Alike()
+	m.Allowed = r.allowed
+	return m.Do(ctx, r.who, RunOrder{Verb: r.Verb, Reason: r.Reason, Where: r.Where, Rate: r.Rate}, todo, r.tell)
 }
 
 // tell notes what became of an item.

@@ -27,12 +27,13 @@ func (b *Redrives) FindRuns(ctx context.Context, o RunOrder) (Found, error) {
 }
 
 // StartRuns begins to cancel or retry the runs of a list that somebody was shown. It returns once that is stored, and in the audit
-// trail with the query and all ids. Its errors are those of [RunOrder.Check], [people.ErrForbidden] and [ErrInvalid].
-func (b *Redrives) StartRuns(ctx context.Context, who people.Actor, o RunOrder, list []Chosen) (Redrive, error) {
+// trail with the query and all ids. A run that allowed has an error for is left as it is; nil = see [Alike.Allowed]. Its errors are those of
+// [RunOrder.Check], [people.ErrForbidden] and [ErrInvalid].
+func (b *Redrives) StartRuns(ctx context.Context, who people.Actor, o RunOrder, list []Chosen, allowed Allowed) (Redrive, error) {
 	if err := o.Check(); err != nil {
 		return Redrive{}, err
 	}
-	if err := who.May(o.Verb); err != nil {
+	if err := who.May(takes(who, o.Verb, allowed)); err != nil {
 		return Redrive{}, err
 	}
 	if len(list) == 0 || len(list) > MaxRedrive {
@@ -44,6 +45,7 @@ func (b *Redrives) StartRuns(ctx context.Context, who people.Actor, o RunOrder, 
 	run := b.redrivingRuns(who, Redrive{
 		ID: uuid.NewString(), Verb: o.Verb, Reason: o.Reason, Where: o.Where, Rate: o.Rate, Of: OfRuns, By: who.Name, Via: who.Via, State: RedriveRunning, Started: b.desk.Now().UTC(),
 	})
+	run.allowed = allowed
 	run.await(distinct(list))
 	if err := b.record(ctx, who, run.Redrive); err != nil {
 		return Redrive{}, err
@@ -66,12 +68,12 @@ func (b *Redrives) record(ctx context.Context, who people.Actor, s Redrive) erro
 }
 
 // Resume goes on with runs that were not reached, after their dispatcher ended or somebody stopped it.
-func (b *Redrives) Resume(ctx context.Context, who people.Actor, id string) (Redrive, error) {
+func (b *Redrives) Resume(ctx context.Context, who people.Actor, id string, allowed Allowed) (Redrive, error) {
 	now, err := b.Get(ctx, id)
 	if err != nil {
 		return now, err
 	}
-	if err := who.May(now.Verb); err != nil {
+	if err := now.may(who); err != nil {
 		return now, err
 	}
 	if now.Of != OfRuns {
@@ -100,8 +102,16 @@ func (b *Redrives) Resume(ctx context.Context, who people.Actor, id string) (Red
 		return now, err
 	}
 	run := b.redrivingRuns(who, now)
-	run.revision = revision
+	run.revision, run.allowed = revision, allowed
 	return b.startOne(ctx, run)
+}
+
+// may says why somebody may not stop it, or go on with it: a submitter may where it is about runs, and its own.
+func (s Redrive) may(who people.Actor) error {
+	if s.Of == OfRuns && s.By == who.Name {
+		return who.May(who.ToOwn(s.Verb))
+	}
+	return who.May(s.Verb)
 }
 
 // Lot is which runs an order is about, in words.

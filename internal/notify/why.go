@@ -28,22 +28,26 @@ func (a Asker) Of(ctx context.Context, s *steps.State) (view.Why, error) {
 	if s.Status().Ended() {
 		return view.WhyOf(s, view.Foresight{Now: now}), nil
 	}
+	limited, err := limitedNow(ctx, a.Bus, s) // first, since the run goes on meanwhile
+	if err != nil {
+		return view.Why{}, err
+	}
 	all, err := a.Bus.Dispatchers(ctx)
 	if err != nil {
 		return view.Why{}, err
 	}
-	foresight := view.Foresight{Now: now, Unserved: byRung(bus.UnservedBy(all))}
+	foresight := view.Foresight{Now: now, Unserved: byRung(bus.UnservedBy(all)), Limited: limited}
 	if a.Doubt != nil {
 		if foresight.Doubt, err = a.Doubt(ctx, s); err != nil {
 			return view.Why{}, err
 		}
 	}
-	w := view.WhyOf(s, foresight)
+	w, err := WhyOf(ctx, a.Bus, s, foresight)
+	if err != nil {
+		return view.Why{}, err
+	}
 	if len(all) == 0 {
 		w.Note = "no dispatcher answers: nothing of this happens until one is running"
-	}
-	if err := Queues(ctx, a.Bus, s, &w); err != nil {
-		return view.Why{}, err
 	}
 	if err := a.people(ctx, s, &w, now); err != nil {
 		return view.Why{}, err
@@ -51,13 +55,73 @@ func (a Asker) Of(ctx context.Context, s *steps.State) (view.Why, error) {
 	return w, nil
 }
 
-// Queues adds what the log of run s does not say of what it waits for: at which place of a limit its steps stand, and which of the gates that hold
-// them back were opened.
-func Queues(ctx context.Context, b *bus.Bus, s *steps.State, w *view.Why) error {
-	if err := places(ctx, b, s, w); err != nil {
-		return err
+// WhyOf is [view.WhyOf] with what the log of run s does not say of what it waits for: which limits have kept its calls back only for a moment, at
+// which place of a limit its steps stand, and which of the gates that hold them back were opened. Beside an error it is what the log says.
+func WhyOf(ctx context.Context, b *bus.Bus, s *steps.State, f view.Foresight) (view.Why, error) {
+	var err error
+	if f.Limited == nil {
+		f.Limited, err = limitedNow(ctx, b, s)
 	}
-	return openedGates(ctx, b, w)
+	w := view.WhyOf(s, f)
+	if err == nil {
+		err = places(ctx, b, s, &w)
+	}
+	if err == nil {
+		err = openedGates(ctx, b, &w)
+	}
+	return w, err
+}
+
+// limitedNow is which limits keep calls of run s out of the queue that its log has queued. A dispatcher puts that on the log only once it has
+// lasted for some seconds; what the limits' records say is true from the first moment.
+func limitedNow(ctx context.Context, b *bus.Bus, s *steps.State) (func(i int) *steps.Hold, error) {
+	none := func(int) *steps.Hold { return nil }
+	all := awaited(s, b.Now())
+	if len(all) == 0 {
+		return none, nil
+	}
+	counting, err := limits.List(ctx, b)
+	if err != nil {
+		return none, err
+	}
+	holds := map[int]*steps.Hold{}
+	for _, i := range all {
+		if h, ok := limits.Holding(counting, s, i, view.TargetHost(s, i), b.Now()); ok {
+			h.Since = sinceWhen(&s.Units[i])
+			holds[i] = &h
+		}
+	}
+	if len(holds) == 0 {
+		return none, nil
+	}
+	queued, _, err := b.Queued(ctx, b.Names().StepsOf(s.Run))
+	if err != nil {
+		return none, err
+	}
+	return func(i int) *steps.Hold {
+		if holds[i] == nil || slices.Contains(queued, b.Names().Step(s.Tool(i).Name, s.RungName(i), s.Run, s.Attempt(i))) {
+			return nil
+		}
+		return holds[i]
+	}, nil
+}
+
+// awaited are the units of which the log says that a worker could take them now.
+func awaited(s *steps.State, now time.Time) (list []int) {
+	for i := range s.Units {
+		if u := &s.Units[i]; s.MayBeHeld(i) && !u.Limited() && !u.NotBefore().After(now) {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// sinceWhen is since when a worker could take the attempt of a unit.
+func sinceWhen(u *steps.Unit) time.Time {
+	if queued := u.Current().Queued; queued.After(u.NotBefore()) {
+		return queued.UTC()
+	}
+	return u.NotBefore().UTC()
 }
 
 // places adds where the steps stand that wait for a limit, as far as that is known.
@@ -87,6 +151,7 @@ func placed(all []limits.Limit, s *steps.State, x *view.Wait) {
 	switch {
 	case place == "":
 	case x.Why == steps.HoldBreaker: // it is not open any more: the log says so once the turn has come
+		x.Brief = "waits for its turn behind the breaker of " + covers
 		x.Text = "behind the breaker of " + covers + ", whose target answers again: it goes on when its turn comes, few calls go at first; " + place
 	default:
 		x.Text += "; " + place
@@ -119,7 +184,7 @@ func openedGates(ctx context.Context, b *bus.Bus, w *view.Why) error {
 		n := slices.IndexFunc(all, func(g gates.Progress) bool { return behind(*x) && g.ID == x.Gate && !g.Closed() })
 		if n >= 0 {
 			at := all[n].Opened.At.UTC()
-			x.Until, x.Opened = nil, &at
+			x.Until, x.Opened, x.Brief = nil, &at, "waits for its turn behind gate "+x.Gate
 			x.Text = "behind gate " + x.Gate + ", which was opened at " + view.Clock(at, b.Now()) + ": it goes on when its turn comes, few calls go at first"
 		}
 	}

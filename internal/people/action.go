@@ -76,6 +76,17 @@ var needs = map[Action]Role{
 	Approve: Approver, Reject: Approver,
 }
 
+// owned are the actions of a submitter to what it has started.
+var owned = map[Action]Action{Cancel: CancelOwn, Steer: SteerOwn, Retry: Submit}
+
+// ToOwn is what it takes for the actor to do a to runs that they may see: a submitter sees its own.
+func (p Actor) ToOwn(a Action) Action {
+	if own, is := owned[a]; is && p.Role == Submitter {
+		return own
+	}
+	return a
+}
+
 // Actions are all that there are.
 func Actions() []Action {
 	return slices.Sorted(maps.Keys(needs))

@@ -111,36 +111,19 @@ func (d *Desk) steer(ctx context.Context, who people.Actor, r Request) (*came, e
 
 // many does the same to many runs, each of which whoever asks needs the right to that a request about it alone needs.
 func (d *Desk) many(ctx context.Context, who people.Actor, m runlog.Many) ([]runlog.ManyResult, error) {
-	allowed, act := d.Own, Cancels(who)
-	switch {
-	case people.Action(m.Verb) == people.Retry:
-		allowed, act = d.mayRerunOwn, Retries(who)
-	case people.Action(m.Verb) != people.Cancel || d.Many == nil:
+	verb := people.Action(m.Verb)
+	if d.Many == nil || verb != people.Cancel && verb != people.Retry {
 		return nil, errVersion
 	}
-	if err := who.May(act); err != nil {
+	allowed, err := d.ToMany(who, verb)
+	if err != nil {
 		return nil, err
 	}
-	return d.Many(ctx, who, func(ctx context.Context, run string) error { return allowed(ctx, who, run) }, m)
-}
-
-func (d *Desk) mayRerunOwn(ctx context.Context, who people.Actor, run string) error {
-	if err := d.Own(ctx, who, run); err != nil {
-		return err
-	}
-	return d.mayRerun(ctx, who, run)
+	return d.Many(ctx, who, allowed, m)
 }
 
 func cameOf(w view.Reply, err error) (*came, error) {
 	return &came{w.Outcome, w.Text, w.Ended}, err
-}
-
-// mayRerun says why somebody may not go on from a run, or do it again by its own plan.
-func (d *Desk) mayRerun(ctx context.Context, who people.Actor, run string) error {
-	if err := who.May(people.Submit); err != nil {
-		return err
-	}
-	return d.MayRetry(ctx, who, run)
 }
 
 func (d *Desk) retried(who people.Actor, a *Rerun) runlog.Retried {

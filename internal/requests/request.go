@@ -116,7 +116,7 @@ var codes = []struct {
 	err  error
 }{
 	{"forbidden", people.ErrForbidden}, {"no_run", runlog.ErrNoRun}, {"conflict", runlog.ErrConflict}, {"ended", runlog.ErrEnded}, {"no_agent", runlog.ErrNoAgent},
-	{"no_turn", runlog.ErrNoTurn}, {"too_large", runlog.ErrTooLarge}, {"bad_start", runlog.ErrBadStart}, {"bad_id", runlog.ErrBadID}, {"bad_input", runlog.ErrBadInput},
+	{"no_turn", runlog.ErrNoTurn}, {"stopped", runlog.ErrStopped}, {"too_large", runlog.ErrTooLarge}, {"bad_start", runlog.ErrBadStart}, {"bad_id", runlog.ErrBadID}, {"bad_input", runlog.ErrBadInput},
 	{"invalid", runlog.ErrInvalid}, {"frozen", runlog.ErrFrozen}, {"no_replay", runlog.ErrNoReplay}, {"no_migration", runlog.ErrNoMigration}, {"uncertain", bus.ErrUncertain}, {"full", bus.ErrFull},
 	{"no_writes", bus.ErrNoWrites}, {"unreachable", bus.ErrUnreachable},
 }

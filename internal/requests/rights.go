@@ -23,28 +23,10 @@ type Rights struct {
 }
 
 // Cancels is the act of an actor who cancels a run that they may see.
-func Cancels(who people.Actor) people.Action {
-	if who.Role == people.Submitter {
-		return people.CancelOwn
-	}
-	return people.Cancel
-}
+func Cancels(who people.Actor) people.Action { return who.ToOwn(people.Cancel) }
 
 // Steers is the act of an actor who writes to an agent of a run that they may see.
-func Steers(who people.Actor) people.Action {
-	if who.Role == people.Submitter {
-		return people.SteerOwn
-	}
-	return people.Steer
-}
-
-// Retries is the act of an actor who goes on from many runs that they may see.
-func Retries(who people.Actor) people.Action {
-	if who.Role == people.Submitter {
-		return people.Submit
-	}
-	return people.Retry
-}
+func Steers(who people.Actor) people.Action { return who.ToOwn(people.Steer) }
 
 // Own is a [runlog.ErrNoRun] to a submitter who has not started a run. A run is started by whose token was shown for it; a name that
 // somebody gave is not enough. What goes on from a run of their own under another plan is theirs too.
@@ -106,6 +88,29 @@ func (r Rights) MayRetry(ctx context.Context, who people.Actor, run string) erro
 		return named(who, plan, there.Document)
 	}
 	return whole(who, there.Document)
+}
+
+// mayRerun says why somebody may not go on from a run, or do it again by its own plan.
+func (r Rights) mayRerun(ctx context.Context, who people.Actor, run string) error {
+	if err := who.May(people.Submit); err != nil {
+		return err
+	}
+	return r.MayRetry(ctx, who, run)
+}
+
+// ToMany says why somebody may not cancel or retry many runs, and gives what says so of each: it takes the right that the same to that run alone
+// takes.
+func (r Rights) ToMany(who people.Actor, verb people.Action) (allowed func(ctx context.Context, run string) error, err error) {
+	allowed = func(ctx context.Context, run string) error { return r.Own(ctx, who, run) }
+	if verb == people.Retry {
+		allowed = func(ctx context.Context, run string) error {
+			if err := r.Own(ctx, who, run); err != nil {
+				return err
+			}
+			return r.mayRerun(ctx, who, run)
+		}
+	}
+	return allowed, who.May(who.ToOwn(verb))
 }
 
 // MayMigrate says why somebody may not let a run go on under a document: that ends the run, and has another one begin.

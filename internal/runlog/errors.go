@@ -16,6 +16,7 @@ var (
 	ErrInvalid   = errors.New("it cannot be written")
 	ErrAmbiguous = errors.New("the id is not unique")
 	ErrFrozen    = errors.New("the run is frozen")
+	ErrStopped   = errors.New("it was stopped") // what is done to many runs, by a person
 	ErrStray     = errors.New("it belongs to no run")
 )
 

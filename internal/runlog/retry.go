@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
+	"belay/internal/bus"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
+	"belay/internal/wire"
 )
 
 // Retried says who retries a run, through which channel, and why.
@@ -114,6 +117,49 @@ func (l *Log) RetriedOnce(ctx context.Context, run string) (bool, error) {
 		return true, nil
 	}
 	return s != nil, err
+}
+
+// inOneGo is how many runs are looked at with one read.
+const inOneGo = 256
+
+// RetriedBefore are those of these runs that were retried under the id that Retry gives, as [Log.RetriedOnce] reports it of one.
+func (l *Log) RetriedBefore(ctx context.Context, runs []string) (map[string]bool, error) {
+	before, subjects, of := map[string]bool{}, make([][]string, l.bus.Partitions()), map[string]string{}
+	for _, run := range runs {
+		id := firstRetry(run)
+		if !wire.ValidName(id) {
+			before[run] = true
+			continue
+		}
+		p := wire.Partition(id, l.bus.Partitions())
+		subject := l.names.Log(p, id, wire.KindPlan)
+		subjects[p], of[subject] = append(subjects[p], subject), run
+	}
+	for p, all := range subjects {
+		for some := range slices.Chunk(all, inOneGo) {
+			found, err := l.bus.LastOf(ctx, l.names.RunsStream(p), some)
+			if err != nil {
+				return nil, fmt.Errorf("read which runs were retried before: %w", err)
+			}
+			for _, e := range found {
+				run := of[e.Subject]
+				if before[run], err = l.isSubmitted(ctx, run, e); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return before, nil
+}
+
+// isSubmitted reports whether there is a retry of a run, of which something was found.
+func (l *Log) isSubmitted(ctx context.Context, run string, e bus.Entry) (bool, error) {
+	if _, event, err := Parse(l.names, e); err == nil {
+		if _, is := event.(steps.Submitted); is {
+			return true, nil
+		}
+	}
+	return l.RetriedOnce(ctx, run) // it was cancelled since, or is something else
 }
 
 func firstRetry(run string) string { return run + "-r1" }

@@ -21,7 +21,9 @@ func overMCP(ctx context.Context, o Options, inside api.Options) http.Handler {
 	inside.Who, inside.Inside = mcptools.Who, true
 	tools := mcptools.New(mcptools.Options{
 		Catalog: o.Catalog, API: api.New(inside), Runs: o.Runs, Watch: inside.Watch, Waits: inside.Waits, Console: func() string { return o.PublicURL }, Wait: o.CallWait, Now: o.Bus.Now, Version: o.Version, Logger: o.Logger,
-		Queues: func(ctx context.Context, s *steps.State, w *view.Why) error { return notify.Queues(ctx, o.Bus, s, w) },
+		Why: func(ctx context.Context, s *steps.State, f view.Foresight) (view.Why, error) {
+			return notify.WhyOf(ctx, o.Bus, s, f)
+		}, Released: inside.Released,
 	})
 	refresh := func() {
 		if err := tools.Refresh(); err != nil {

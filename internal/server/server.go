@@ -15,6 +15,7 @@ import (
 	"belay/internal/dlq"
 	"belay/internal/doctor"
 	"belay/internal/executor"
+	"belay/internal/gates"
 	"belay/internal/handoff"
 	"belay/internal/notify"
 	"belay/internal/people"
@@ -108,7 +109,7 @@ func New(ctx context.Context, o Options) http.Handler {
 		},
 	})
 	go console.Watch(ctx)
-	way := api.Options{Schedules: o.Schedules, Passkeys: o.Passkeys, Catalog: o.Catalog, Trace: o.Trace, Prove: o.Prove, Watch: watch, Waits: gate.NewWaits(), Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Score: o.Gates, Why: asker.Of}
+	way := api.Options{Schedules: o.Schedules, Passkeys: o.Passkeys, Catalog: o.Catalog, Trace: o.Trace, Prove: o.Prove, Watch: watch, Waits: gate.NewWaits(), Desk: o.Desk, Runs: o.Runs, Redrives: o.Redrives, Workers: served.Workers, Examine: examined.report, Gates: o.Gates, Score: o.Gates, Why: asker.Of, Released: gates.Of(o.Bus).Released}
 	offered := overMCP(ctx, o, way)
 	way.Who = via(o.Gate, "api")
 	calls := api.New(way)

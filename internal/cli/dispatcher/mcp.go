@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"belay/internal/cli"
+	"belay/internal/gates"
 	"belay/internal/notify"
 	"belay/internal/people"
 	"belay/internal/runlog"
@@ -76,11 +77,13 @@ func (a *app) mcp(ctx context.Context, f mcpFlags) error {
 	defer watch.Close()
 	logger := a.Logger(slog.LevelInfo)
 	inside := api.New(api.Options{
-		Catalog: known, Runs: s.Runs, Watch: watch, Desk: s.desk(), Why: notify.Asker{Bus: s.Bus, Items: s.desk().Items, Doubt: tally.InDoubt(s.Bus)}.Of, Trace: a.Traces.SubmitFor, Who: mcptools.Who, Inside: true,
+		Catalog: known, Runs: s.Runs, Watch: watch, Desk: s.desk(), Why: notify.Asker{Bus: s.Bus, Items: s.desk().Items, Doubt: tally.InDoubt(s.Bus)}.Of, Trace: a.Traces.SubmitFor, Who: mcptools.Who, Inside: true, Released: gates.Of(s.Bus).Released,
 	})
 	tools := mcptools.New(mcptools.Options{
 		Catalog: known, API: inside, Runs: s.Runs, Watch: watch, Console: func() string { return f.publicURL }, Ready: someDispatcher(s), Wait: f.wait, Now: s.Bus.Now, Version: cli.Version, Logger: logger,
-		Actor: people.Trusted(me(), "mcp"), Caller: f.caller, Queues: func(ctx context.Context, st *steps.State, w *view.Why) error { return notify.Queues(ctx, s.Bus, st, w) },
+		Actor: people.Trusted(me(), "mcp"), Caller: f.caller, Why: func(ctx context.Context, st *steps.State, f view.Foresight) (view.Why, error) {
+			return notify.WhyOf(ctx, s.Bus, st, f)
+		}, Released: gates.Of(s.Bus).Released,
 	})
 	if err := tools.Refresh(); err != nil {
 		return cli.WithCode(cli.ExitInvalid, err)

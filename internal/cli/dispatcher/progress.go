@@ -26,11 +26,11 @@ type progress struct {
 	open     map[string]bool   // escalations that were printed when they opened
 	over     map[string]bool   // escalations that were printed when they closed
 
-	look, decide string          // the commands that show and decide an escalation
-	flags        string          // that those commands need to find the same store
-	queue        *queued         // what waits for a worker
-	queues       func(*view.Why) // adds what the log does not say of what a run waits for; may be nil
-	print        sync.Mutex      // lines come from the log, and from watchServed
+	look, decide string                        // the commands that show and decide an escalation
+	flags        string                        // that those commands need to find the same store
+	queue        *queued                       // what waits for a worker
+	waits        func(view.Foresight) view.Why // what a run waits for, also where its log does not say it; nil = what the log says
+	print        sync.Mutex                    // lines come from the log, and from watchServed
 }
 
 func (a *app) newProgress(id string) *progress {

@@ -1,18 +1,16 @@
 package dispatcher
 
 import (
-	"context"
 	"fmt"
 
 	"belay/internal/cli"
-	"belay/internal/gates"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
 	"belay/internal/text"
 )
 
 // waitsBehind prints what holds steps of the run back: each gate once, and each limit.
-func (p *progress) waitsBehind(w *view.Why) {
+func (p *progress) waitsBehind(w view.Why) {
 	said := map[string]bool{}
 	for _, group := range []struct {
 		head string
@@ -42,33 +40,12 @@ func (p *progress) waitsBehind(w *view.Why) {
 }
 
 // why is what the run waits for.
-func (p *progress) why(s *steps.State) *view.Why {
-	w := view.WhyOf(s, view.Foresight{Now: cli.Now()})
-	if p.queues != nil {
-		p.queues(&w)
+func (p *progress) why(s *steps.State) view.Why {
+	f := view.Foresight{Now: cli.Now()}
+	if p.waits == nil {
+		return view.WhyOf(s, f)
 	}
-	return &w
-}
-
-// released reports whether a run waits for nothing but gates that were opened: it goes on in a moment.
-func (s *session) released(ctx context.Context, st *steps.State) bool {
-	if st.Status() != steps.RunWaiting || st.HeldBack() == 0 || len(openOf(st)) > 0 {
-		return false
-	}
-	all, err := gates.Of(s.Bus).List(ctx)
-	if err != nil {
-		return false
-	}
-	opened := map[string]bool{}
-	for _, p := range all {
-		opened[p.ID] = !p.Closed()
-	}
-	for _, w := range view.WhyOf(st, view.Foresight{}).Waits {
-		if w.For == view.ForGate && !opened[w.Gate] {
-			return false
-		}
-	}
-	return true
+	return p.waits(f)
 }
 
 // openOf are the escalations that nobody has decided.

@@ -14,7 +14,7 @@ func TestWhatHoldsARunBack(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	p := &progress{w: &out, id: "r", flags: " --data-dir d"}
-	p.waitsBehind(&view.Why{Waits: []view.Wait{
+	p.waitsBehind(view.Why{Waits: []view.Wait{
 		{Step: "a", For: view.ForGate, Gate: "open", Opened: new(time.Now()), Text: "behind gate open"},
 		{Step: "b", For: view.ForGate, Gate: "shut", Text: "open it with `dispatcher gate open shut`"},
 		{Step: "c", For: view.ForGate, Gate: "shut", Text: "said already"},

@@ -20,6 +20,7 @@ import (
 	"belay/internal/cli"
 	"belay/internal/dlq"
 	"belay/internal/exactjson"
+	"belay/internal/gates"
 	"belay/internal/ladder"
 	"belay/internal/plan"
 	"belay/internal/steps"
@@ -269,7 +270,7 @@ func (a *app) follow(ctx context.Context, s *session, id string, wait bool) erro
 		if (s.embedded || st.GoesOnAs() != "") && st.Status().Ended() && !st.Closed() {
 			return true // the end follows in a moment: only this process can write it, or the run that it goes on as is submitted before
 		}
-		return !rests(st, wait) || r.Seq < head.Seq || s.released(ctx, st)
+		return !rests(st, wait) || r.Seq < head.Seq || gates.Of(s.Bus).Released(ctx, st)
 	})
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,10 +73,12 @@ func (a *app) runsShow() *cobra.Command {
 				return a.PrintJSON(view.Show(st))
 			}
 			p := a.newProgress(run)
-			p.queues = func(w *view.Why) {
-				if err := notify.Queues(c.Context(), s.Bus, st, w); err != nil {
-					fmt.Fprintf(a.Err, "cannot find out at which place it waits: %v\n", err)
+			p.waits = func(f view.Foresight) view.Why {
+				w, err := notify.WhyOf(c.Context(), s.Bus, st, f)
+				if err != nil {
+					fmt.Fprintf(a.Err, "cannot find out which limits it waits for, and at which place: %v\n", err)
 				}
+				return w
 			}
 			if err := a.showRun(st, p); err != nil {
 				return err
@@ -98,7 +101,9 @@ func (a *app) showStray(run string, f *runlog.Frozen) error {
 }
 
 func (a *app) showRun(s *steps.State, p *progress) error {
-	doc := view.Show(s)
+	doc, waits := view.Show(s), p.why(s)
+	back := waits.HeldBack()
+	p.waits = func(view.Foresight) view.Why { return waits }
 	standing := view.Standing(doc.State, doc.Ending)
 	if doc.State == steps.RunScheduled {
 		standing = view.ScheduledFor(doc.ScheduledFor, cli.Now())
@@ -123,8 +128,8 @@ func (a *app) showRun(s *steps.State, p *progress) error {
 			why = "taken over from " + st.TakenOver
 		}
 		rows = append(rows, []any{forPeople(st.ID), st.State, st.Tool, st.Rung, "", text.Cut(text.Line(why), 60)})
-		for _, at := range st.Attempts {
-			why := whyOf(&at)
+		for n, at := range st.Attempts {
+			why := cmp.Or(st.HeldBack(n, back), whyOf(&at))
 			rows = append(rows, []any{fmt.Sprintf("  %d-%s-%d", at.Round, at.Rung, at.Try), "", byName(at.Worker), waited(at), time.Duration(at.Took).Round(time.Millisecond), text.Cut(text.Line(why), 60)})
 			if said := onward(at); said != "" {
 				rows = append(rows, []any{"    note", "", "", "", "", text.Line(said)})
@@ -148,7 +153,7 @@ func (a *app) showRun(s *steps.State, p *progress) error {
 	if resting {
 		p.end(s, doc)
 	} else {
-		p.waitsBehind(p.why(s))
+		p.waitsBehind(waits)
 	}
 	return nil
 }

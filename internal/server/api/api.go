@@ -72,7 +72,7 @@ import (
 	"belay/internal/steps/view"
 )
 
-// Options are what the API stands on. All but Passkeys, Catalog, Trace and Prove are required.
+// Options are what the API stands on. All but Passkeys, Released, Catalog, Trace and Prove are required.
 type Options struct {
 	Desk      *handoff.Desk                                         // shows escalations, and carries out what people do about them
 	Runs      *runlog.Log                                           // what is listed, shown, started and cancelled
@@ -85,6 +85,7 @@ type Options struct {
 	Score     Score                                                 // what came of calls
 	Passkeys  Passkeys                                              // those that people have registered; nil = nobody registers any here
 	Why       func(context.Context, *steps.State) (view.Why, error) // what a run waits for, and what will happen
+	Released  func(context.Context, *steps.State) bool              // whether a run waits for nothing but gates that were opened; nil = none does
 	Who       func(*http.Request) people.Actor                      // whoever let the request in knows
 	Catalog   *catalog.Catalog                                      // what may be submitted; nil = nothing
 	Trace     Trace                                                 // nil: the runs are in no trace
@@ -111,11 +112,11 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /api/v1/escalations/{id}", a.looking(a.escalation))
 	mux.HandleFunc("POST /api/v1/escalations/{id}/{verb}", a.looking(a.act))
 	mux.HandleFunc("POST /api/v1/redrives", a.looking(a.redrive))
-	mux.HandleFunc("GET /api/v1/redrives/{id}", a.looking(a.redriven))
-	mux.HandleFunc("POST /api/v1/redrives/{id}/stop", a.looking(a.stopRedrive))
-	mux.HandleFunc("POST /api/v1/redrives/{id}/resume", a.looking(a.resumeRedrive))
-	mux.HandleFunc("POST /api/v1/runs/cancel", a.looking(a.redriveRuns(people.Cancel)))
-	mux.HandleFunc("POST /api/v1/runs/retry", a.looking(a.redriveRuns(people.Retry)))
+	mux.HandleFunc("GET /api/v1/redrives/{id}", a.ofRedrive(a.redriven))
+	mux.HandleFunc("POST /api/v1/redrives/{id}/stop", a.ofRedrive(a.stopRedrive))
+	mux.HandleFunc("POST /api/v1/redrives/{id}/resume", a.ofRedrive(a.resumeRedrive))
+	mux.HandleFunc("POST /api/v1/runs/cancel", a.redriveRuns(people.Cancel))
+	mux.HandleFunc("POST /api/v1/runs/retry", a.redriveRuns(people.Retry))
 	mux.HandleFunc("GET /api/v1/workers", a.looking(a.workers))
 	mux.HandleFunc("GET /api/v1/breakers", a.looking(a.breakers))
 	mux.HandleFunc("GET /api/v1/limits", a.looking(a.limits))

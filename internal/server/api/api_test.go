@@ -60,7 +60,7 @@ func open(t *testing.T) *office {
 	watch := runlog.NewWatch(o.runs)
 	t.Cleanup(watch.Close)
 	known := plans(t)
-	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Redrives: redrives, Workers: crew, Examine: examine, Gates: doors{gates.Of(b)}, Schedules: almanac{schedules.NewKeeper(b, o.runs, slog.New(slog.DiscardHandler)), b, o.runs}, Score: doors{}, Passkeys: ring{&passkey.Passkey{ID: "ab12", Person: "mia", Origin: "http://localhost:8222", Credential: []byte{1}, Key: []byte{2}}}, Why: foresee, Watch: watch, Catalog: known, Prove: prove, Who: func(r *http.Request) people.Actor {
+	srv := httptest.NewServer(New(Options{Desk: o.desk, Runs: o.runs, Redrives: redrives, Workers: crew, Examine: examine, Gates: doors{gates.Of(b)}, Schedules: almanac{schedules.NewKeeper(b, o.runs, slog.New(slog.DiscardHandler)), b, o.runs}, Score: doors{}, Passkeys: ring{&passkey.Passkey{ID: "ab12", Person: "mia", Origin: "http://localhost:8222", Credential: []byte{1}, Key: []byte{2}}}, Why: foresee, Released: func(_ context.Context, s *steps.State) bool { return s.Labels["released"] != "" }, Watch: watch, Catalog: known, Prove: prove, Who: func(r *http.Request) people.Actor {
 		who := r.Header.Get("X-Who")
 		if a, ok := programs[who]; ok {
 			return a

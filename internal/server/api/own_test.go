@@ -65,7 +65,7 @@ func TestASubmitterSeesOnlyItsOwn(t *testing.T) {
 	}
 	for _, path := range []string{
 		"GET /escalations", "GET /escalations/theirs-1", "GET /escalations/nobody-1", "POST /escalations/theirs-1/reject", "POST /escalations/theirs-1/claim",
-		"POST /redrives", "GET /redrives/x", "POST /redrives/x/stop", "GET /workers", "GET /doctor", "GET /breakers", "GET /limits", "GET /limits/x", "GET /slo", "GET /causes", "GET /gates", "POST /gates", "GET /gates/x", "POST /gates/x/open",
+		"POST /redrives", "GET /workers", "GET /doctor", "GET /breakers", "GET /limits", "GET /limits/x", "GET /slo", "GET /causes", "GET /gates", "POST /gates", "GET /gates/x", "POST /gates/x/open",
 	} {
 		verb, rest, _ := strings.Cut(path, " ")
 		a := o.ask(verb, "/api/v1"+rest, "", "X-Who", "shop")
@@ -73,6 +73,10 @@ func TestASubmitterSeesOnlyItsOwn(t *testing.T) {
 		if !strings.Contains(a.text, "shop is submitter, which starts runs and sees, cancels and retries its own; to look at runs, escalations and workers takes viewer") {
 			t.Error(a.text)
 		}
+	}
+	for _, path := range []string{"GET /redrives/x", "POST /redrives/x/stop", "POST /redrives/x/resume"} {
+		verb, rest, _ := strings.Cut(path, " ")
+		o.refused(o.ask(verb, "/api/v1"+rest, "", "X-Who", "shop"), http.StatusNotFound, "no_redrive")
 	}
 	gone := o.ask("GET", runsPath+"?after=nobody", "", "X-Who", "shop")
 	o.refused(gone, http.StatusNotFound, "no_run")
@@ -94,6 +98,74 @@ func TestASubmitterSeesOnlyItsOwn(t *testing.T) {
 			t.Errorf("%s sees %v, want %s", who, ids, want)
 		}
 	}
+}
+
+// TestASubmitterDoesTheSameToManyOfItsOwn, as over NATS: what it has not started is not found, and left as it is where it is named. How it goes
+// is shown to whoever has ordered it, who may stop it too.
+func TestASubmitterDoesTheSameToManyOfItsOwn(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	o.held("theirs")
+	for who, ids := range map[string][]string{"shop": {"one", "two"}, "crm": {"other"}} {
+		for _, id := range ids {
+			if a := o.ask("POST", runsPath, `{"id":"`+id+`","plan":"mail-1"}`, "X-Who", who); a.StatusCode != http.StatusCreated {
+				t.Fatal(a.text)
+			}
+		}
+	}
+	if a := o.ask("POST", runsPath+"/cancel", `{"where":"since:7d","dry_run":true}`, "X-Who", "shop"); a.body["total"] != 2.0 || strings.Contains(a.text, "other") || strings.Contains(a.text, "theirs") {
+		t.Errorf("%d %s", a.StatusCode, a.text)
+	}
+	did := func(who, path, order string) (results map[string]string, id string) {
+		t.Helper()
+		a := o.ask("POST", runsPath+path, order, "X-Who", who)
+		if a.StatusCode != http.StatusAccepted {
+			t.Fatal(a.text)
+		}
+		id = fmt.Sprint(a.body["id"])
+		for a.body["state"] == "running" {
+			if a = o.ask("GET", "/api/v1/redrives/"+id, "", "X-Who", who); a.StatusCode != http.StatusOK {
+				t.Fatal(a.text)
+			}
+		}
+		results = map[string]string{}
+		for _, it := range a.body["items"].([]any) {
+			it := it.(map[string]any)
+			results[fmt.Sprint(it["id"])] = fmt.Sprintf("%v %v %v", it["result"], it["code"], it["detail"])
+		}
+		return results, id
+	}
+	got, id := did("shop", "/cancel", `{"items":[{"id":"one"},{"id":"other"},{"id":"theirs"},{"id":"nobody"}],"rate":1000}`)
+	for _, run := range []string{"other", "theirs", "nobody"} {
+		if want := "refused forbidden you have started no run " + run; got[run] != want {
+			t.Errorf("%s: %s, want %s", run, got[run], want)
+		}
+	}
+	if !strings.HasPrefix(got["one"], "done ") {
+		t.Error(got["one"])
+	}
+	if got, _ = did("shop", "/cancel", `{"where":"since:7d","rate":1000}`); len(got) != 2 || got["one"] == "" || !strings.HasPrefix(got["two"], "done ") {
+		t.Error(got)
+	}
+	for _, run := range []string{"other", "theirs"} {
+		if a := o.ask("GET", runsPath+"/"+run, ""); a.body["state"] == "cancelled" || strings.Contains(a.text, "cancelling") {
+			t.Error(a.text)
+		}
+	}
+	if got, _ := did("shop-2", "/retry", `{"items":[{"id":"one"},{"id":"other"}],"rate":1000}`); got["other"] != "refused forbidden you have started no run other" || strings.Contains(got["one"], "forbidden") {
+		t.Error(got)
+	}
+	for _, act := range []string{"", "/stop", "/resume"} { // somebody else's is not there to it
+		verb := "POST"
+		if act == "" {
+			verb = "GET"
+		}
+		o.refused(o.ask(verb, "/api/v1/redrives/"+id+act, "", "X-Who", "crm"), http.StatusNotFound, "no_redrive")
+		if a := o.ask(verb, "/api/v1/redrives/"+id+act, "", "X-Who", "shop"); a.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d %s", act, a.StatusCode, a.text)
+		}
+	}
+	o.refused(o.ask("POST", runsPath+"/cancel", `{"where":"since:7d"}`, "X-Who", "eve"), http.StatusForbidden, "forbidden")
 }
 
 // document is what the log of a run begins with.
@@ -280,12 +352,12 @@ func TestWhoSubmittedIsWhoShowedTheToken(t *testing.T) {
 }
 
 // TestNoRouteIsForgotten: whatever openapi.json describes is closed to a submitter, or says that there is no such run, but
-// for the three that narrow themselves to its own.
+// for those that narrow themselves to its own.
 func TestNoRouteIsForgotten(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	o.held("theirs")
-	open := []string{"GET /openapi.json", "GET /api/v1/runs", "POST /api/v1/runs", "POST /api/v1/calls"}
+	open := []string{"GET /openapi.json", "GET /api/v1/runs", "POST /api/v1/runs", "POST /api/v1/calls", "POST /api/v1/runs/cancel", "POST /api/v1/runs/retry"}
 	for path, methods := range o.ask("GET", "/openapi.json", "").body["paths"].(map[string]any) {
 		for method := range methods.(map[string]any) {
 			method = strings.ToUpper(method)

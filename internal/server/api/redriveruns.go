@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 
 	"belay/internal/handoff"
@@ -35,12 +36,14 @@ type runPreview struct {
 
 func (a *api) redriveRuns(verb people.Action) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var body runsOrder
-		err := decode(w, r, &body)
-		order := handoff.RunOrder{Verb: verb, Reason: body.Reason, Where: body.Where, Rate: body.Rate}
-		who := a.Who(r)
+		who, body := a.Who(r), runsOrder{}
+		allowed, err := a.allowed(who, verb)
 		if err == nil {
-			err = who.May(verb)
+			err = decode(w, r, &body)
+		}
+		order := handoff.RunOrder{Verb: verb, Reason: body.Reason, Where: body.Where, Rate: body.Rate}
+		if who.Role == people.Submitter {
+			order.Owner = who.Name // there are no others to it
 		}
 		if err == nil {
 			err = order.Check()
@@ -58,13 +61,44 @@ func (a *api) redriveRuns(verb people.Action) http.HandlerFunc {
 			answer(w, previewOf(found))
 			return
 		}
-		s, err := a.Redrives.StartRuns(r.Context(), who, order, body.Items)
+		s, err := a.Redrives.StartRuns(r.Context(), who, order, body.Items, allowed)
 		if err != nil {
 			refuse(w, err)
 			return
 		}
 		w.Header().Set("Location", "/api/v1/redrives/"+s.ID)
 		reply(w, http.StatusAccepted, s)
+	}
+}
+
+// allowed says of each of many runs whether somebody may do something to it; nil for those who may do it to all.
+func (a *api) allowed(who people.Actor, verb people.Action) (handoff.Allowed, error) {
+	if who.Role != people.Submitter {
+		return nil, who.May(verb)
+	}
+	return a.rights().ToMany(who, verb)
+}
+
+// ofRedrive lets in who may look at everybody's work, and a submitter where it has ordered the redrive itself.
+func (a *api) ofRedrive(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		who := a.Who(r)
+		if who.Role != people.Submitter {
+			a.looking(next)(w, r)
+			return
+		}
+		err := who.May(people.LookAtOwn)
+		if err == nil {
+			var s handoff.Redrive
+			if s, err = a.Redrives.Get(r.Context(), r.PathValue("id")); err == nil && (s.Of != handoff.OfRuns || s.By != who.Name) {
+				err = fmt.Errorf("%w: %q", handoff.ErrNoRedrive, s.ID)
+			}
+		}
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		next(w, r)
 	}
 }
 
@@ -77,7 +111,15 @@ func previewOf(f handoff.Found) runsPreview {
 }
 
 func (a *api) resumeRedrive(w http.ResponseWriter, r *http.Request) {
-	s, err := a.Redrives.Resume(r.Context(), a.Who(r), r.PathValue("id"))
+	who, id := a.Who(r), r.PathValue("id")
+	s, err := a.Redrives.Get(r.Context(), id)
+	var allowed handoff.Allowed
+	if err == nil {
+		allowed, err = a.allowed(who, s.Verb)
+	}
+	if err == nil {
+		s, err = a.Redrives.Resume(r.Context(), who, id, allowed)
+	}
 	if err != nil {
 		refuse(w, err)
 		return

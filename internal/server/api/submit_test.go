@@ -71,6 +71,19 @@ func TestSubmitANamedPlan(t *testing.T) {
 	}
 }
 
+// TestWhatGoesOnByItselfIsWaitedFor, although its log has it that people hold it back.
+func TestWhatGoesOnByItselfIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	a := o.ask("POST", runsPath+"?wait=30s", `{"plan":"refund"}`)
+	if a.StatusCode != http.StatusCreated || a.body["state"] != "waiting" {
+		t.Errorf("%d %s", a.StatusCode, a.text)
+	}
+	if a := o.ask("POST", runsPath+"?wait=50ms", `{"plan":"refund","labels":{"released":"yes"}}`); a.StatusCode != http.StatusAccepted {
+		t.Errorf("%d %s", a.StatusCode, a.text)
+	}
+}
+
 // TestSubmitOnce: a key, or an id, is one run, however often and by however many it is used at once; another request
 // under it is refused, and somebody else's key is another run.
 func TestSubmitOnce(t *testing.T) {

@@ -52,13 +52,18 @@ func (a *api) show(w http.ResponseWriter, r *http.Request, run string, status in
 	reply(w, status, view.Show(s))
 }
 
+// released reports whether a run that waits goes on without anybody.
+func (a *api) released(ctx context.Context, s *steps.State) bool {
+	return a.Released != nil && a.Released(ctx, s)
+}
+
 // rest waits until a run has ended or only a person can move it on. It returns nil if that takes longer than d, or if
 // the server drains.
 func (a *api) rest(ctx context.Context, run string, d time.Duration) (rests *steps.State, err error) {
-	ctx, cancel := context.WithTimeout(ctx, d)
+	limited, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	err = a.Watch.Follow(ctx, run, nil, func(s *steps.State) bool {
-		if s.Closed() || s.Status() == steps.RunWaiting {
+	err = a.Watch.Follow(limited, run, nil, func(s *steps.State) bool {
+		if s.Closed() || s.Status() == steps.RunWaiting && !a.released(ctx, s) {
 			rests = s
 		}
 		return rests == nil

@@ -20,6 +20,8 @@ type pending struct {
 	For   string `json:"for,omitempty"` // what it waits for, in words
 	URL   string `json:"url,omitempty"` // the page on which people decide or look
 	Poll  string `json:"poll"`          // the tool to call with the run
+
+	back bool // For says what holds it back
 }
 
 // note is what a result that is there says of how it came about; it stands in it as "belay".
@@ -127,16 +129,16 @@ var ended = map[steps.RunState]string{steps.RunFailed: "failed", steps.RunAborte
 // pendingOf says where a run stands that goes on.
 func (s *Server) pendingOf(o outcome) pending {
 	p := pending{State: string(steps.RunRunning), Run: o.run, Poll: resultTool, URL: s.page("/runs/" + o.run), For: o.trouble}
-	if o.trouble != "" || o.state != nil && o.state.Status() == steps.RunWaiting {
+	if o.waits() {
 		p.State = string(steps.RunWaiting)
 	}
 	for _, w := range o.why.Waits {
 		if w.For == view.ForPerson {
-			p.For, p.URL = w.Text, s.page("/e/"+w.Escalation)
+			p.For, p.URL, p.back = w.Text, s.page("/e/"+w.Escalation), false
 			break
 		}
 		if p.For == "" {
-			p.For = w.Text
+			p.For, p.back = w.Text, w.For == view.ForGate || w.For == view.ForLimit
 		}
 	}
 	return p
@@ -150,7 +152,10 @@ func (s *Server) notYet(o outcome) *mcp.CallToolResult {
 		add(r, string(raw))
 	}
 	text := fmt.Sprintf("This is not the result yet: the run %s is %s", p.Run, p.State)
-	if p.For != "" {
+	switch {
+	case p.back:
+		text += ", " + p.For
+	case p.For != "":
 		text += " for " + p.For
 	}
 	text += "."

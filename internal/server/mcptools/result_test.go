@@ -45,10 +45,12 @@ func TestProgressSaysThatAGateIsOpen(t *testing.T) {
 		}
 		var said []string
 		open := false
-		p := &progress{now: time.Now, send: func(_ float64, text string) { said = append(said, text) }, queues: func(_ *steps.State, w *view.Why) {
+		p := &progress{now: time.Now, send: func(_ float64, text string) { said = append(said, text) }, why: func(st *steps.State, f view.Foresight) view.Why {
+			w := view.WhyOf(st, f)
 			if open {
 				w.Waits[0].Text = "its turn"
 			}
+			return w
 		}}
 		p.mu.Lock()
 		p.timer = time.AfterFunc(saidEvery, p.tick)

@@ -36,14 +36,17 @@ type Options struct {
 	Watch   *runlog.Watch               // waits for runs
 	Console func() string               // address of the console; nil or empty = not known here
 	Ready   func(context.Context) error // why nothing would come of a call now; nil = that is never so
-	// Queues adds to what a run waits for what its log does not say: which gates are open, and where its steps stand; nil = nothing.
-	Queues  func(ctx context.Context, s *steps.State, w *view.Why) error
-	Waits   *gate.Waits      // shared by all that wait in this process; nil = its own
-	Wait    time.Duration    // how long a call waits for its run; 0 = [DefaultWait]
-	Same    time.Duration    // how long after its end a run with unsafe effects answers an equal call; 0 = [DefaultSame]
-	Now     func() time.Time // the server's time, which is that of the logs; nil = this machine's
-	Version string           // of the program
-	Logger  *slog.Logger
+	// Why says what a run waits for, also where its log does not say it: which gates are open, which limits hold it back, and where its steps
+	// stand. Beside an error it is what the log says; nil = that always.
+	Why func(ctx context.Context, s *steps.State, f view.Foresight) (view.Why, error)
+	// Released reports whether a run waits for nothing but gates that were opened; nil = none does.
+	Released func(ctx context.Context, s *steps.State) bool
+	Waits    *gate.Waits      // shared by all that wait in this process; nil = its own
+	Wait     time.Duration    // how long a call waits for its run; 0 = [DefaultWait]
+	Same     time.Duration    // how long after its end a run with unsafe effects answers an equal call; 0 = [DefaultSame]
+	Now      func() time.Time // the server's time, which is that of the logs; nil = this machine's
+	Version  string           // of the program
+	Logger   *slog.Logger
 
 	Actor  people.Actor // who everybody over stdio is
 	Caller string       // tells callers over stdio apart; empty = what each client calls itself

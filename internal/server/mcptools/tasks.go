@@ -163,7 +163,10 @@ func (s *Server) taskOf(o outcome, kind string, pages bool) (*task, error) {
 	}
 	p := s.pendingOf(o)
 	t.StatusMessage = p.State
-	if p.For != "" {
+	switch {
+	case p.back:
+		t.StatusMessage = p.For
+	case p.For != "":
 		t.StatusMessage = "waits for " + p.For
 	}
 	if p.URL != "" {

@@ -28,6 +28,7 @@ type waiting struct {
 // outcome is where a run stands when an answer is due.
 type outcome struct {
 	state    *steps.State // nil where it cannot be read
+	released bool         // it waits, and goes on without anybody
 	why      view.Why     // of one that has not ended
 	trouble  string       // why nothing happens; empty = something does
 	repeated bool         // an equal call has started it before
@@ -62,7 +63,17 @@ func (s *Server) wait(ctx context.Context, req *mcp.CallToolRequest, w waiting) 
 
 // rests reports whether waiting for longer is of no use.
 func (o outcome) rests(w waiting) bool {
-	return o.state != nil && (o.state.Closed() || !w.persons && o.state.Status() == steps.RunWaiting)
+	return o.state != nil && (o.state.Closed() || !w.persons && o.waits())
+}
+
+// waits reports whether a run goes on only once somebody has done something.
+func (o outcome) waits() bool {
+	return o.trouble != "" || o.state != nil && o.state.Status() == steps.RunWaiting && !o.released
+}
+
+// released reports whether a run that waits goes on without anybody.
+func (s *Server) released(ctx context.Context, st *steps.State) bool {
+	return s.Released != nil && s.Released(ctx, st)
 }
 
 // look follows a run for a while, and says where it stands then.
@@ -70,7 +81,7 @@ func (s *Server) look(ctx context.Context, w waiting, d time.Duration, tell func
 	out := outcome{run: w.run}
 	limited, cancel := context.WithTimeout(ctx, max(d, 0))
 	err := s.Watch.Follow(limited, w.run, nil, func(st *steps.State) bool {
-		out.state = st
+		out.state, out.released = st, s.released(ctx, st)
 		tell(st)
 		return !out.rests(w)
 	})
@@ -85,6 +96,7 @@ func (s *Server) look(ctx context.Context, w waiting, d time.Duration, tell func
 		if out.state, err = s.Runs.Load(ctx, w.run); err != nil && !errors.Is(err, runlog.ErrFrozen) {
 			return out, err
 		}
+		out.released = err == nil && s.released(ctx, out.state)
 	}
 	if errors.Is(err, runlog.ErrFrozen) {
 		out.trouble = err.Error()
@@ -139,15 +151,17 @@ func (s *Server) telling(ctx context.Context, req *mcp.CallToolRequest) (tell fu
 	}
 	p := &progress{now: s.Now, send: func(n float64, text string) {
 		_ = req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: token, Progress: n, Message: text})
-	}, queues: func(st *steps.State, w *view.Why) {
-		if s.Queues == nil {
-			return
+	}, why: func(st *steps.State, f view.Foresight) view.Why {
+		if s.Why == nil {
+			return view.WhyOf(st, f)
 		}
 		ctx, cancel := context.WithTimeout(ctx, lookedEvery)
 		defer cancel()
-		if err := s.Queues(ctx, st, w); err != nil && ctx.Err() == nil {
-			s.Logger.Debug("cannot find out at which place a run waits", "run_id", st.Run, "error", err)
+		w, err := s.Why(ctx, st, f)
+		if err != nil && ctx.Err() == nil {
+			s.Logger.Debug("cannot find out which limits a run waits for, and at which place", "run_id", st.Run, "error", err)
 		}
+		return w
 	}}
 	p.mu.Lock()
 	p.timer = time.AfterFunc(saidEvery, p.tick)
@@ -157,9 +171,9 @@ func (s *Server) telling(ctx context.Context, req *mcp.CallToolRequest) (tell fu
 
 // progress sends each news once, and the last one anew from time to time.
 type progress struct {
-	send   func(n float64, text string)
-	queues func(st *steps.State, w *view.Why) // adds what the log does not say
-	now    func() time.Time
+	send func(n float64, text string)
+	why  func(st *steps.State, f view.Foresight) view.Why // what it waits for, also where the log does not say it
+	now  func() time.Time
 
 	mu    sync.Mutex
 	n     float64
@@ -202,11 +216,10 @@ func (p *progress) text() (text string, next time.Duration) {
 	if p.state == nil {
 		return p.last, saidEvery
 	}
-	w := view.WhyOf(p.state, view.Foresight{Now: p.now()})
+	w := p.why(p.state, view.Foresight{Now: p.now()})
 	if len(w.Waits) == 0 {
 		return string(p.state.Status()), saidEvery
 	}
-	p.queues(p.state, &w)
 	first := &w.Waits[0]
 	if first.For == view.ForGate || first.For == view.ForLimit {
 		return "waits for " + first.Text, lookedEvery

@@ -17,6 +17,7 @@ type bar struct {
 	First      bool // of its step
 	Name       string
 	State      steps.AttemptState
+	Back       string // what holds it back; empty: nothing does
 	Class      string
 	Message    string
 	Worker     string
@@ -47,6 +48,7 @@ const maxBars = 500
 // waterfall lays out the attempts and escalations of a run.
 type waterfall struct {
 	doc      view.Document
+	back     map[string]string              // what holds units back, beside what the log says
 	acts     map[string][]handoff.TrailLine // what people did, by escalation
 	now, end time.Time
 	scale    func(time.Time) float64
@@ -78,9 +80,11 @@ func (w *waterfall) bars(only string) (list []bar, hidden int) {
 	people := only == "" || only == "all"
 	for _, s := range w.doc.Steps {
 		var all []bar
-		for _, a := range s.Attempts {
+		for n, a := range s.Attempts {
 			if among(only, s, a) && !(people && a.State == steps.AttemptAsked) { // the escalation's bar stands for this one
-				all = append(all, w.barOf(s, a))
+				b := w.barOf(s, a)
+				b.Back = s.HeldBack(n, w.back)
+				all = append(all, b)
 			}
 		}
 		if people {

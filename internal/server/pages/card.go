@@ -25,7 +25,7 @@ func (c *Console) card(w http.ResponseWriter, r *http.Request) {
 	v := makeCard(card, p, c.o.Now())
 	v.Runbook = c.o.Runbook.of(card.Dossier.Escalation)
 	if v.Open {
-		v.Why = c.why(r, card.Dossier.Run)
+		v.Why = whyOf(c.why(r, card.Dossier.Run))
 	}
 	v.Said = c.readSaid(w, r, v.Path)
 	if v.Said != nil && v.Decided != nil && steps.SamePerson(v.Decided.By, p.Name) {

@@ -56,8 +56,8 @@ type Redrives interface {
 	Stop(ctx context.Context, who people.Actor, id string) (handoff.Redrive, error)
 	// FindRuns says which runs an order would be about, StartRuns begins it, and Resume goes on with what it has not reached.
 	FindRuns(ctx context.Context, o handoff.RunOrder) (handoff.Found, error)
-	StartRuns(ctx context.Context, who people.Actor, o handoff.RunOrder, list []handoff.Chosen) (handoff.Redrive, error)
-	Resume(ctx context.Context, who people.Actor, id string) (handoff.Redrive, error)
+	StartRuns(ctx context.Context, who people.Actor, o handoff.RunOrder, list []handoff.Chosen, allowed handoff.Allowed) (handoff.Redrive, error)
+	Resume(ctx context.Context, who people.Actor, id string, allowed handoff.Allowed) (handoff.Redrive, error)
 }
 
 // Runs reads runs, and takes what people write to their agents. [runlog.ErrNoRun] and [runlog.ErrBadID] mean that there is

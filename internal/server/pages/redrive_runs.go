@@ -118,7 +118,7 @@ func (c *Console) redriveRuns(w http.ResponseWriter, r *http.Request) {
 		list[i] = handoff.Chosen{ID: ids[i], State: steps.RunState(states[i])}
 	}
 	p := c.o.Who(r)
-	s, err := c.o.Redrives.StartRuns(r.Context(), p, o, list)
+	s, err := c.o.Redrives.StartRuns(r.Context(), p, o, list, nil)
 	if err != nil {
 		c.fail(w, r, err)
 		return
@@ -128,7 +128,7 @@ func (c *Console) redriveRuns(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Console) resumeRedrive(w http.ResponseWriter, r *http.Request) {
-	s, err := c.o.Redrives.Resume(r.Context(), c.o.Who(r), r.PathValue("id"))
+	s, err := c.o.Redrives.Resume(r.Context(), c.o.Who(r), r.PathValue("id"), nil)
 	switch {
 	case errors.Is(err, people.ErrForbidden):
 		c.showProblem(w, r, http.StatusForbidden, problem{"You may not go on with this", "Only people who may do this to runs can.", "Ask somebody who may."})

@@ -168,10 +168,12 @@ func (c *Console) run(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	v := c.makeRun(d, r.URL.Query().Get("show"), c.acts(r.Context(), d))
+	var why *view.Why
 	if !d.State.Ended() {
-		v.Why = c.why(r, d.ID)
+		why = c.why(r, d.ID)
 	}
+	v := c.makeRun(d, why, r.URL.Query().Get("show"), c.acts(r.Context(), d))
+	v.Why = whyOf(why)
 	v.Said = c.readSaid(w, r, v.Path)
 	v.offerSteering(d, c.o.Who(r))
 	c.offerReplay(r, &v, d)
@@ -180,7 +182,7 @@ func (c *Console) run(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, http.StatusOK, "run", page{Title: "Run " + v.Short, Nav: "runs", News: "/news?" + news.Encode(), Body: v})
 }
 
-func (c *Console) makeRun(d view.Document, only string, acts map[string][]handoff.TrailLine) runView {
+func (c *Console) makeRun(d view.Document, why *view.Why, only string, acts map[string][]handoff.TrailLine) runView {
 	now, in := c.o.Now(), newRoom()
 	v := runView{
 		ID: d.ID, Short: tail(d.ID), Path: runPath(d.ID), Workflow: d.Workflow, State: d.State, Standing: view.Standing(d.State, d.Ending), Reason: in.said(d.Reason), Labels: labels(d.Labels),
@@ -217,9 +219,12 @@ func (c *Console) makeRun(d view.Document, only string, acts map[string][]handof
 		v.Filters = append(v.Filters, choice{f, path, f == cmp.Or(only, "all")})
 	}
 	fall := newWaterfall(d, acts, now)
+	if why != nil {
+		fall.back = why.HeldBack()
+	}
 	v.Bars, v.Hidden = fall.bars(only)
 	for i := range v.Bars {
-		v.Bars[i].Message = in.said(v.Bars[i].Message)
+		v.Bars[i].Message, v.Bars[i].Back = in.said(v.Bars[i].Message), in.said(v.Bars[i].Back)
 	}
 	v.Worked, v.Shrunk = took(fall.end.Sub(d.Begins())), fall.shrunk
 	if c.o.Events != nil {

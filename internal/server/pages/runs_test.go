@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"context"
 	"fmt"
 	"html"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 
 	"belay/internal/handoff"
 	"belay/internal/runlog"
+	"belay/internal/server/pages"
 	"belay/internal/server/pages/pagestest"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
@@ -155,4 +157,36 @@ func TestAllThatWereFound(t *testing.T) {
 	}
 	s.get("/redrives/runs?verb=cancel&q=refund").wants(t, http.StatusForbidden)
 	s.post("/redrives/runs", hidden(page.body)).wants(t, http.StatusForbidden)
+}
+
+// TestAnAttemptThatIsHeldBackIsNotSaidToBeQueued, whether the log says what holds it back or whoever is asked what the run waits for.
+func TestAnAttemptThatIsHeldBackIsNotSaidToBeQueued(t *testing.T) {
+	t.Parallel()
+	w := pagestest.Empty(clock)
+	queued := []view.Attempt{
+		{Rung: "primary", Try: 1, State: steps.AttemptFailed, Class: steps.Unavailable, Queued: noon},
+		{Rung: "primary", Try: 2, State: steps.AttemptQueued, Queued: noon},
+	}
+	gated := []view.Attempt{{Rung: "primary", Try: 1, State: steps.AttemptWithdrawn, Queued: noon}}
+	gate := &view.Held{Hold: steps.Hold{Why: steps.HoldGate, Gate: "g1", By: "mia", Reason: "<b>wrong</b>"}}
+	w.PutRun(view.Document{ID: "run-1", Workflow: "refund", State: steps.RunRunning, Started: noon.Add(-time.Minute), Steps: []view.Step{
+		{ID: "pay", Tool: "pay", State: steps.StepQueued, Rung: "primary", Attempts: queued},
+		{ID: "tell", Tool: "tell", State: steps.StepHeld, Rung: "primary", Attempts: gated, Held: gate},
+	}})
+	s := newSite(t, w)
+	const byGate = "held back by gate g1, closed by mia: <b>wrong</b>"
+	s.get("/runs/run-1").wants(t, http.StatusOK, ">queued<", byGate, ">unavailable<")
+	waits := view.Why{Run: "run-1", State: steps.RunRunning, Waits: []view.Wait{
+		{Step: "pay", Units: []string{"pay"}, For: view.ForLimit, Text: "a limit", Brief: "held back by the rate limit of pay: 1/h"},
+		{Step: "tell", Units: []string{"tell"}, For: view.ForGate, Text: "its turn", Brief: "waits for its turn behind gate g1"},
+	}}
+	s.options.Why = func(context.Context, string) (view.Why, error) { return waits, nil }
+	s.Config.Handler = pages.New(s.options)
+	a := s.get("/runs/run-1")
+	a.wants(t, http.StatusOK, "held back by the rate limit of pay: 1/h<", ">waits for its turn behind gate g1<", ">unavailable<")
+	for _, no := range []string{">queued<", ">withdrawn<", "closed by mia"} {
+		if strings.Contains(a.body, no) {
+			t.Errorf("it says %s", no)
+		}
+	}
 }

@@ -36,7 +36,7 @@ type thenLine struct {
 const mostLines = 20
 
 // why returns nil if it is not known, or cannot be found out now; the page is shown without it.
-func (c *Console) why(r *http.Request, run string) *whyView {
+func (c *Console) why(r *http.Request, run string) *view.Why {
 	if c.o.Why == nil || run == "" {
 		return nil
 	}
@@ -45,11 +45,11 @@ func (c *Console) why(r *http.Request, run string) *whyView {
 		c.o.Logger.WarnContext(r.Context(), "cannot say what a run waits for", "run_id", run, "error", err)
 		return nil
 	}
-	return whyOf(w)
+	return &w
 }
 
-func whyOf(w view.Why) *whyView {
-	if w.State.Ended() {
+func whyOf(w *view.Why) *whyView {
+	if w == nil || w.State.Ended() {
 		return nil
 	}
 	v := &whyView{Note: w.Note}

@@ -53,10 +53,12 @@ func reasonOf(text string) string {
 
 // waitsForLimit fills in what unit i waits for that a limit holds back: at the longest until its budget is used up.
 func (s run) waitsForLimit(i int, w *Wait, h *Held, now time.Time) {
-	w.For, w.Why, w.Reason, w.Since, w.Until, w.Text = ForLimit, h.Why, h.Reason, moment(h.From), moment(s.Units[i].Deadline), h.Words(now)
+	w.For, w.Why, w.Reason, w.Since, w.Until = ForLimit, h.Why, h.Reason, moment(h.From), moment(s.Units[i].Deadline)
+	w.Text, w.Brief = h.Words(now), h.Text()
 }
 
 // waitsForGate fills in what unit i waits for that is held back.
 func (s run) waitsForGate(w *Wait, h *Held, now time.Time) {
-	w.For, w.Gate, w.By, w.Reason, w.Since, w.Until, w.Text = ForGate, h.Gate, h.By, h.Reason, moment(h.From), moment(h.Until), h.Words(now)
+	w.For, w.Gate, w.By, w.Reason, w.Since, w.Until = ForGate, h.Gate, h.By, h.Reason, moment(h.From), moment(h.Until)
+	w.Text, w.Brief = h.Words(now), h.Text()
 }

@@ -97,6 +97,17 @@ type Step struct {
 	Attempts  []Attempt       `json:"attempts"`             // oldest first
 }
 
+// HeldBack says what holds attempt n of the step back, where that is known by unit beside what the log says; empty: nothing does.
+func (s *Step) HeldBack(n int, by map[string]string) string {
+	if at := s.Attempts[n].State; n != len(s.Attempts)-1 || at != steps.AttemptQueued && at != steps.AttemptWithdrawn {
+		return ""
+	}
+	if brief := by[s.ID]; brief != "" || s.Held == nil {
+		return brief
+	}
+	return s.Held.Text()
+}
+
 // Attempt is one attempt. Times are the log's; Took is what the worker measured.
 type Attempt struct {
 	Round   int                `json:"round"`             // of its step

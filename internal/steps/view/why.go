@@ -75,6 +75,22 @@ type Wait struct {
 	By         string               `json:"by,omitempty"`          // who has closed the gate
 	Reason     string               `json:"reason,omitempty"`      // in that person's words; of a limit, what it is
 	Why        steps.HoldWhy        `json:"why,omitempty"`         // which kind of limit holds it
+
+	Units []string `json:"-"` // ids of the units that it is about
+	Brief string   `json:"-"` // what holds them back, in a few words; empty: nothing does
+}
+
+// HeldBack says in a few words what holds units back, by their ids.
+func (w *Why) HeldBack() map[string]string {
+	all := map[string]string{}
+	for i := range w.Waits {
+		if x := &w.Waits[i]; x.Brief != "" {
+			for _, id := range x.Units {
+				all[id] = x.Brief
+			}
+		}
+	}
+	return all
 }
 
 // Foresight is what is known beside a run's log. Each field may be left out.
@@ -85,6 +101,9 @@ type Foresight struct {
 	// Doubt is what has happened to the log that may concern the run, while nobody has accepted it; empty = nothing. Calls that
 	// must not happen twice are not queued meanwhile.
 	Doubt string
+	// Limited is the limit that keeps the attempt of a unit out of the queue whose log does not say so: it does only once that has lasted.
+	// nil: none does.
+	Limited func(i int) *steps.Hold
 }
 
 func (o Foresight) unserved(tool, rung string) (time.Time, bool) {
@@ -92,6 +111,17 @@ func (o Foresight) unserved(tool, rung string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return o.Unserved(tool, rung)
+}
+
+func (o Foresight) limited(i int) *Held {
+	if o.Limited == nil {
+		return nil
+	}
+	h := o.Limited(i)
+	if h == nil {
+		return nil
+	}
+	return &Held{Hold: *h, From: h.Since}
 }
 
 // WhyOf says what run s waits for and what will happen. The state stays as it is.
@@ -143,6 +173,7 @@ func waits(s *steps.State, o Foresight) []Wait {
 func (w *Wait) join(o Wait) {
 	w.Step = stepOf(w.Step)
 	w.Count++
+	w.Units = append(w.Units, o.Units...)
 	w.Since, w.Until = first(w.Since, o.Since), first(w.Until, o.Until)
 }
 
@@ -193,7 +224,7 @@ func (s run) asked(n int) string {
 // waitsFor is what unit i waits for without a person; ok is false when that is nothing.
 func (s run) waitsFor(i int, o Foresight) (w Wait, ok bool) {
 	u := &s.Units[i]
-	w = Wait{Step: u.ID, Count: 1, Tool: s.Tool(i).Name, Rung: s.RungName(i)}
+	w = Wait{Step: u.ID, Count: 1, Tool: s.Tool(i).Name, Rung: s.RungName(i), Units: []string{u.ID}}
 	switch {
 	case u.FannedOut() || u.Over():
 		return w, false
@@ -222,6 +253,7 @@ func (s run) waitsInQueue(i int, w *Wait, o Foresight) {
 	what := s.Tool(i).Name + "/" + w.Rung
 	w.Since, w.Until = moment(rec.Queued), moment(u.Deadline)
 	asks, unserved := o.unserved(w.Tool, w.Rung)
+	held := o.limited(i)
 	switch {
 	case (u.Recalled() || s.Stopping(i)) && u.State() == steps.StepRunning:
 		w.For, w.Worker, w.Since, w.Until = ForStop, workerOf(rec), moment(rec.Started), nil
@@ -235,8 +267,10 @@ func (s run) waitsInQueue(i int, w *Wait, o Foresight) {
 			w.Text += ": " + rec.Note
 		}
 	case o.Doubt != "" && s.Tool(i).Effects.Unsafe():
-		w.For = ForLog
+		w.For, w.Brief = ForLog, "held back, since the log is not what it was"
 		w.Text = "somebody to accept, with `dispatcher store accept`, what has happened to the log, which may have forgotten that " + what + " was called: " + o.Doubt
+	case held != nil && !u.NotBefore().After(o.Now):
+		s.waitsForLimit(i, w, held, o.Now)
 	case unserved:
 		w.For, w.Unserved, w.Until = ForWorker, true, moment(asks)
 		w.Text = "a worker that serves " + what + "; none does"

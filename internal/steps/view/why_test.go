@@ -15,7 +15,7 @@ import (
 	"belay/internal/stepstest"
 )
 
-// TestWhy tells the stories of testdata/why: commands as in other stories, and `why [unserved TOOL/RUNG DURATION]`, with
+// TestWhy tells the stories of testdata/why: commands as in other stories, and `why [unserved TOOL/RUNG DURATION | limited UNIT LIMIT]`, with
 // what a run waits for and what will happen below it.
 func TestWhy(t *testing.T) {
 	t.Parallel()
@@ -30,6 +30,15 @@ func TestWhy(t *testing.T) {
 
 func why(st *stepstest.Story, w []string) string {
 	o := view.Foresight{Now: st.Now}
+	if len(w) == 3 && w[0] == "limited" {
+		o.Limited = func(i int) *steps.Hold {
+			if st.State.Units[i].ID != w[1] {
+				return nil
+			}
+			return &steps.Hold{Why: steps.HoldWhy(w[2]), Covers: st.State.Tool(i).Name, Since: stepstest.Start}
+		}
+		return written(view.WhyOf(st.State, o))
+	}
 	if len(w) == 3 {
 		asks := st.Now.Add(stepstest.Duration(w[2]))
 		o.Unserved = func(tool, rung string) (time.Time, bool) { return asks, tool+"/"+rung == w[1] }

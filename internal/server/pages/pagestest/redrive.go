@@ -81,7 +81,7 @@ func (w *World) FindRuns(ctx context.Context, o handoff.RunOrder) (f handoff.Fou
 }
 
 // StartRuns implements [pages.Redrives]: all is done at once.
-func (w *World) StartRuns(_ context.Context, who people.Actor, o handoff.RunOrder, list []handoff.Chosen) (handoff.Redrive, error) {
+func (w *World) StartRuns(_ context.Context, who people.Actor, o handoff.RunOrder, list []handoff.Chosen, _ handoff.Allowed) (handoff.Redrive, error) {
 	s := handoff.Redrive{ID: "many", Of: handoff.OfRuns, Verb: o.Verb, Where: o.Where, Reason: o.Reason, By: who.Name, State: handoff.RedriveDone, Started: w.Now(), Ended: w.Now()}
 	for _, c := range list {
 		s.Items = append(s.Items, handoff.RedriveResult{ID: c.ID, Was: string(c.State), Result: string(view.FateDone)})
@@ -91,7 +91,7 @@ func (w *World) StartRuns(_ context.Context, who people.Actor, o handoff.RunOrde
 }
 
 // Resume implements [pages.Redrives].
-func (w *World) Resume(ctx context.Context, who people.Actor, id string) (handoff.Redrive, error) {
+func (w *World) Resume(ctx context.Context, who people.Actor, id string, _ handoff.Allowed) (handoff.Redrive, error) {
 	s, err := w.Get(ctx, id)
 	if err == nil {
 		err = who.May(s.Verb)
