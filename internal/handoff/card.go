@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"belay/internal/dlq"
 	"belay/internal/runlog"
 	"belay/internal/steps"
 	"belay/internal/steps/view"
@@ -102,26 +103,31 @@ func (k *Desk) Items(ctx context.Context) ([]Item, error) {
 // ItemsOf are the open escalations of one run, the most urgent first: as its log has them, since the entries that
 // [Desk.Items] lists are written after it. Of a run that is not there, or frozen, they are the entries.
 func (k *Desk) ItemsOf(ctx context.Context, run string) ([]Item, error) {
-	items, err := k.Items(ctx)
+	open, err := k.Open.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	items = slices.DeleteFunc(items, func(it Item) bool { return it.Run != run })
+	open = slices.DeleteFunc(open, func(l dlq.Entry) bool { return l.Run != run })
+	inbox, err := k.Claims.all(ctx)
+	if err != nil {
+		return nil, err
+	}
 	s, err := k.Runs.Open(ctx, run)
-	if errors.Is(err, runlog.ErrNoRun) || errors.Is(err, runlog.ErrBadID) || errors.Is(err, runlog.ErrFrozen) {
-		return items, nil
-	}
-	if err != nil {
+	unread := errors.Is(err, runlog.ErrNoRun) || errors.Is(err, runlog.ErrBadID) || errors.Is(err, runlog.ErrFrozen)
+	if err != nil && !unread {
 		return nil, err
 	}
-	items = slices.DeleteFunc(items, func(it Item) bool { return !steps.IsDeadLetter(it.ID) })
-	for n := range s.State.Escalations {
-		if e := &s.State.Escalations[n]; e.State == steps.EscalationOpen {
-			r, err := k.Claims.get(ctx, e.ID)
-			if err != nil {
-				return nil, err
+	items := []Item{}
+	for _, l := range open {
+		if unread || steps.IsDeadLetter(l.ID) {
+			items = append(items, k.item(l.Escalation, inbox[l.ID]))
+		}
+	}
+	if !unread {
+		for n := range s.State.Escalations {
+			if e := &s.State.Escalations[n]; e.State == steps.EscalationOpen {
+				items = append(items, k.item(view.EscalationOf(s.State, n), inbox[e.ID]))
 			}
-			items = append(items, k.item(view.EscalationOf(s.State, n), r))
 		}
 	}
 	slices.SortFunc(items, Urgency(k.Now()))

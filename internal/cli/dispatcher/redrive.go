@@ -233,8 +233,13 @@ func (a *app) decideAll(ctx context.Context, s *session, act people.Act, lines [
 	return err
 }
 
+// listTime is how long a redrive waits at most until what is asked anew is listed. If that takes longer, it comes later.
+const listTime = 5 * time.Second
+
 // listed waits until the list of escalations has what is asked anew: the same command given again must find it.
 func (s *session) listed(ctx context.Context, results []handoff.RedriveResult) {
+	ctx, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
 	box, seen := dlq.New(s.Bus), map[string]bool{}
 	for _, r := range results {
 		run, ok := steps.RunOfEscalation(r.Next)
